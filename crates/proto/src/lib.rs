@@ -1,0 +1,32 @@
+//! What the server and the clients say to each other.
+//!
+//! No input or output, no clock, no sockets: bytes and values go in, bytes and values come out. Every
+//! line and datagram is documented, with examples, in `PROTOCOL.md` beside this crate; a test reads
+//! the examples from there.
+#![warn(missing_docs)]
+
+pub mod id;
+pub mod line;
+pub mod nick;
+pub mod now;
+pub mod opaque;
+pub mod plain;
+pub mod rich;
+pub mod text;
+pub mod who;
+
+/// The protocol version that the greeting names and HELLO repeats.
+pub const VERSION: u32 = 1;
+
+/// The longest line a client may send, in bytes, its line feed included.
+pub const LINE_MAX: usize = 4096;
+
+/// The longest text that one message carries, in bytes, after it was made safe to show.
+///
+/// [`LINE_MAX`] less the line feed and the longest framing before a text that a client may write:
+/// `SAY ` and a 20-digit number and a space.
+pub const TEXT_MAX: usize = LINE_MAX - 1 - 25;
+
+/// The longest line the server sends, in bytes, its line feed included: a text and whatever stands
+/// before it, which is at most two names of [`who::WHO_MAX`] bytes and a few words and numbers.
+pub const SERVER_LINE_MAX: usize = LINE_MAX + 2 * who::WHO_MAX + 128;

@@ -1,0 +1,251 @@
+//! Bytes in, lines out.
+
+/// What [`LineDecoder::next`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// The bytes of one line, without its line feed and the carriage return before it, if any.
+    Whole(&'a [u8]),
+    /// A line passed the limit. Said once, as soon as it does; the rest of that line is skipped, and
+    /// what comes after its line feed is read as ever.
+    TooLong,
+}
+
+/// Cuts a stream of bytes into lines, wherever the network cut it.
+///
+/// It holds bytes only of a line that has begun and not ended, never more than `max`, and no memory
+/// at all between lines.
+#[derive(Debug)]
+pub struct LineDecoder {
+    /// Bytes in one line at most, its line feed included.
+    max: usize,
+    /// The line that has begun. `partial.len() < max`.
+    partial: Vec<u8>,
+    /// `partial` was handed out as a whole line and is to be let go.
+    spent: bool,
+    /// Inside a line that passed the limit: skip to its end.
+    skipping: bool,
+}
+
+impl LineDecoder {
+    /// A decoder for lines of at most `max` bytes, their line feed included.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self {
+            max,
+            partial: Vec::new(),
+            spent: false,
+            skipping: false,
+        }
+    }
+
+    /// Takes the next line off the front of `input`, or takes all of `input` and answers `None`:
+    /// more bytes are needed. What it leaves in `input` is for the next call.
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
+        if self.spent {
+            self.partial = Vec::new();
+            self.spent = false;
+        }
+        loop {
+            let Some(end) = input.iter().position(|&byte| byte == b'\n') else {
+                return self.keep(std::mem::take(input));
+            };
+            let (line, rest) = input.split_at(end);
+            *input = rest.get(1..).unwrap_or_default();
+            if std::mem::take(&mut self.skipping) {
+                continue;
+            }
+            if self.partial.len() + line.len() >= self.max {
+                self.partial = Vec::new();
+                return Some(Line::TooLong);
+            }
+            if self.partial.is_empty() {
+                return Some(Line::Whole(strip_cr(line)));
+            }
+            self.partial.extend_from_slice(line);
+            self.spent = true;
+            return Some(Line::Whole(strip_cr(&self.partial)));
+        }
+    }
+
+    /// Keeps the beginning of a line whose end has not come.
+    fn keep(&mut self, begun: &[u8]) -> Option<Line<'static>> {
+        if self.skipping {
+            return None;
+        }
+        if self.partial.len() + begun.len() >= self.max {
+            self.partial = Vec::new();
+            self.skipping = true;
+            return Some(Line::TooLong);
+        }
+        self.partial.extend_from_slice(begun);
+        None
+    }
+
+    /// The bytes of the line that has begun and not ended.
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        if self.spent { &[] } else { &self.partial }
+    }
+
+    /// Whether a line has begun and not ended, one that passed the limit included.
+    #[must_use]
+    pub fn in_a_line(&self) -> bool {
+        self.skipping || !self.pending().is_empty()
+    }
+
+    /// Ends the line that has begun, as if its line feed had come, for a peer that sends none: takes
+    /// what is pending, less an unfinished UTF-8 character at its end, which stays.
+    pub fn end_line(&mut self) -> Vec<u8> {
+        self.skipping = false;
+        let cut = whole_characters(self.pending());
+        if std::mem::take(&mut self.spent) {
+            self.partial = Vec::new();
+        }
+        let rest = self.partial.split_off(cut);
+        std::mem::replace(&mut self.partial, rest)
+    }
+
+    /// Ends the line that has begun because no more bytes will come: takes all that is pending.
+    pub fn finish(&mut self) -> Vec<u8> {
+        self.skipping = false;
+        let pending = std::mem::take(&mut self.partial);
+        if std::mem::take(&mut self.spent) {
+            Vec::new()
+        } else {
+            pending
+        }
+    }
+}
+
+/// CR LF ends a line as LF does; any other carriage return is part of the line.
+fn strip_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// How many of these bytes come before an unfinished UTF-8 character at their end: all of them, unless the end
+/// could yet become a character by more bytes (Unicode 16.0, table 3-7).
+#[must_use]
+pub fn whole_characters(bytes: &[u8]) -> usize {
+    let tail = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default();
+    for back in 1..=tail.len() {
+        let start = tail.len() - back;
+        if let Err(error) = std::str::from_utf8(tail.get(start..).unwrap_or_default())
+            && error.valid_up_to() == 0
+            && error.error_len().is_none()
+        {
+            return bytes.len() - back;
+        }
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// All that a decoder says of a stream that comes in these pieces.
+    fn decode(max: usize, pieces: &[&[u8]]) -> Vec<Result<Vec<u8>, ()>> {
+        let mut decoder = LineDecoder::new(max);
+        let mut lines = Vec::new();
+        for piece in pieces {
+            let mut input = *piece;
+            loop {
+                match decoder.next(&mut input) {
+                    Some(Line::Whole(line)) => lines.push(Ok(line.to_vec())),
+                    Some(Line::TooLong) => lines.push(Err(())),
+                    None if input.is_empty() => break,
+                    None => panic!("input was left, and no line came"),
+                }
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn every_split_of_the_same_bytes_gives_the_same_lines() {
+        let stream = "one\r\n\n two\rtwo \n123456789\n12345678\nж\n".as_bytes();
+        let whole = decode(10, &[stream]);
+        let expected: Vec<_> = ["one", "", " two\rtwo ", "123456789", "12345678", "ж"]
+            .map(|line| Ok(line.as_bytes().to_vec()))
+            .into();
+        assert_eq!(whole, expected);
+        for first in 0..=stream.len() {
+            for second in first..=stream.len() {
+                let pieces = [&stream[..first], &stream[first..second], &stream[second..]];
+                assert_eq!(decode(10, &pieces), whole, "cut at {first} and {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_said_once_and_the_next_is_whole() {
+        let stream = b"123456789\n1234567890\nok\n";
+        let expected = vec![Ok(b"123456789".to_vec()), Err(()), Ok(b"ok".to_vec())];
+        for cut in 0..stream.len() {
+            assert_eq!(
+                decode(10, &[&stream[..cut], &stream[cut..]]),
+                expected,
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_at_the_limit_and_takes_no_memory() {
+        let mut decoder = LineDecoder::new(4096);
+        let mut said = 0;
+        for _ in 0..1000 {
+            let mut input: &[u8] = &[b'x'; 4096];
+            while let Some(line) = decoder.next(&mut input) {
+                assert_eq!(line, Line::TooLong);
+                said += 1;
+            }
+            assert!(decoder.pending().is_empty());
+            assert!(decoder.in_a_line());
+        }
+        assert_eq!(said, 1);
+    }
+
+    #[test]
+    fn ending_a_line_never_cuts_a_character() {
+        let mut decoder = LineDecoder::new(100);
+        let mut input: &[u8] = &"a中".as_bytes()[..3];
+        assert_eq!(decoder.next(&mut input), None);
+        assert_eq!(decoder.end_line(), b"a");
+        assert_eq!(decoder.pending(), &"中".as_bytes()[..2]);
+        let mut input: &[u8] = &"中".as_bytes()[2..];
+        assert_eq!(decoder.next(&mut input), None);
+        assert_eq!(decoder.end_line(), "中".as_bytes());
+        assert_eq!(decoder.finish(), b"");
+    }
+
+    #[test]
+    fn a_line_already_handed_out_is_not_pending() {
+        let mut decoder = LineDecoder::new(100);
+        let mut input: &[u8] = b"on";
+        assert_eq!(decoder.next(&mut input), None);
+        let mut input: &[u8] = b"e\n";
+        assert_eq!(decoder.next(&mut input), Some(Line::Whole(b"one")));
+        assert!(!decoder.in_a_line());
+        assert_eq!(decoder.end_line(), b"");
+        assert_eq!(decoder.finish(), b"");
+    }
+
+    proptest! {
+        #[test]
+        fn whole_characters_leaves_only_what_could_still_become_one(text in "\\PC*", cut in any::<prop::sample::Index>()) {
+            let bytes = &text.as_bytes()[..cut.index(text.len() + 1)];
+            let whole = whole_characters(bytes);
+            prop_assert!(std::str::from_utf8(&bytes[..whole]).is_ok());
+            prop_assert!(bytes.len() - whole < 4);
+        }
+
+        #[test]
+        fn pieces_make_no_difference(stream in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..200),
+                                     size in 1usize..20) {
+            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+            prop_assert_eq!(decode(16, &pieces), decode(16, &[&stream]));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The name a user takes.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_width::UnicodeWidthStr;
+
+/// The widest nick, in terminal columns.
+pub const NICK_COLUMNS_MAX: usize = 32;
+
+/// The longest nick, in bytes: 32 columns of letters at up to 4 bytes each. Marks take no column, so
+/// without this limit a nick of one column could be of any length.
+pub const NICK_BYTES_MAX: usize = 128;
+
+/// Marks that may follow one letter. The orthographies that stack most (Vietnamese, Hebrew with
+/// cantillation) need four.
+const MARKS_MAX: usize = 4;
+
+/// Words that speak for the program, and so are nobody's name.
+const RESERVED: [&str; 3] = ["server", "system", "you"];
+
+/// A valid nick; it exists only if it is one, so nobody checks it again.
+///
+/// Letters, marks and digits of any script and `-`, `_`, `.`, `'`; the first is a letter, a digit or `_`, at least
+/// one is a letter; at most [`NICK_COLUMNS_MAX`] columns. It is kept in Unicode's normal form C, so
+/// that what looks the same is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Nick(Box<str>);
+
+/// A nick as it is compared: two nicks with the same key are the same name.
+///
+/// Upper and lower case, and the compatibility forms of a character (full-width letters, ligatures),
+/// make no difference.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NickKey(Box<str>);
+
+impl Nick {
+    /// Reads a nick.
+    ///
+    /// # Errors
+    /// Which rule the text breaks.
+    pub fn parse(text: &str) -> Result<Self, NickError> {
+        // Normalization can grow a text by a small factor; it never makes a long one short.
+        if text.len() > 2 * NICK_BYTES_MAX {
+            return Err(NickError::TooLong);
+        }
+        let nick: String = text.nfc().collect();
+        check_characters(&nick)?;
+        if nick.len() > NICK_BYTES_MAX || nick.width() > NICK_COLUMNS_MAX {
+            return Err(NickError::TooLong);
+        }
+        let key = key_of(&nick);
+        if key.parse::<Ipv4Addr>().is_ok() || !key.chars().any(char::is_alphabetic) {
+            return Err(NickError::LooksLikeAnId);
+        }
+        if RESERVED.contains(&key.as_str()) {
+            return Err(NickError::Reserved);
+        }
+        Ok(Self(nick.into()))
+    }
+
+    /// The nick as it is shown.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The nick as it is compared.
+    #[must_use]
+    pub fn key(&self) -> NickKey {
+        NickKey(key_of(&self.0).into())
+    }
+}
+
+impl NickKey {
+    /// The key of any text, so that what a person typed can be looked up whether or not it is a nick.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(key_of(text).into())
+    }
+}
+
+impl fmt::Display for Nick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The comparison form: upper case first, then lower, because only so do letters with several lower
+/// forms (the two sigmas, the sharp s) meet.
+fn key_of(text: &str) -> String {
+    let folded: String = text
+        .nfkc()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .nfkc()
+        .collect();
+    folded
+}
+
+fn check_characters(nick: &str) -> Result<(), NickError> {
+    let mut marks = 0;
+    for (place, character) in nick.char_indices() {
+        if is_combining_mark(character) {
+            marks += 1;
+            if place == 0 || marks > MARKS_MAX {
+                return Err(NickError::Character(character));
+            }
+            continue;
+        }
+        marks = 0;
+        let inner = place > 0 && matches!(character, '-' | '.' | '\'');
+        if !(inner || character == '_' || is_visible_alphanumeric(character)) {
+            return Err(NickError::Character(character));
+        }
+    }
+    if nick.is_empty() {
+        Err(NickError::Empty)
+    } else {
+        Ok(())
+    }
+}
+
+/// The Hangul fillers are letters by their category and blank on the screen.
+fn is_visible_alphanumeric(character: char) -> bool {
+    character.is_alphanumeric() && !matches!(character, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
+}
+
+/// Why a text is no nick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NickError {
+    /// There is nothing.
+    Empty,
+    /// More than [`NICK_COLUMNS_MAX`] columns or [`NICK_BYTES_MAX`] bytes.
+    TooLong,
+    /// This character may not stand there.
+    Character(char),
+    /// It has no letter, or is an IP address.
+    LooksLikeAnId,
+    /// It is one of the words that speak for the program.
+    Reserved,
+}
+
+impl fmt::Display for NickError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a nick needs at least one letter"),
+            Self::TooLong => write!(f, "a nick takes at most {NICK_COLUMNS_MAX} columns"),
+            Self::Character(' ') => f.write_str("a nick has no spaces"),
+            Self::Character(c) if c.is_ascii_graphic() => write!(f, "a nick can't have {c} there"),
+            Self::Character(c) => write!(f, "a nick can't have the character U+{:04X} there", u32::from(*c)),
+            Self::LooksLikeAnId => f.write_str("a nick needs a letter and must not look like an address"),
+            Self::Reserved => f.write_str("that nick is reserved"),
+        }
+    }
+}
+
+impl std::error::Error for NickError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Text;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_of_every_script_are_nicks() {
+        for name in [
+            "alice",
+            "O'Brien",
+            "jean-luc",
+            "r2.d2",
+            "_x",
+            "李雷",
+            "Жанна",
+            "प्रिया",
+            "محمد",
+            "สมชาย",
+            "Nguyễn",
+            "3com",
+        ] {
+            assert_eq!(Nick::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn each_rule_has_its_error() {
+        use NickError::*;
+        let cases = [
+            ("", Empty),
+            ("a b", Character(' ')),
+            ("a@b", Character('@')),
+            ("a:b", Character(':')),
+            ("/quit", Character('/')),
+            ("-rf", Character('-')),
+            ("a\u{200D}b", Character('\u{200D}')),
+            ("a\u{202E}b", Character('\u{202E}')),
+            ("\u{301}a", Character('\u{301}')),
+            ("\u{3164}", Character('\u{3164}')),
+            ("a\u{1B}[31m", Character('\u{1B}')),
+            ("😀", Character('😀')),
+            ("10.0.0.5", LooksLikeAnId),
+            ("１０.0.0.5", LooksLikeAnId),
+            ("9000", LooksLikeAnId),
+            ("_", LooksLikeAnId),
+            ("server", Reserved),
+            ("SYSTEM", Reserved),
+            ("Ｙou", Reserved),
+        ];
+        for (text, error) in cases {
+            assert_eq!(Nick::parse(text), Err(error), "{text:?}");
+        }
+        assert_eq!(Nick::parse(&"x".repeat(33)), Err(TooLong));
+        assert_eq!(Nick::parse(&"李".repeat(17)), Err(TooLong));
+        assert!(Nick::parse(&"李".repeat(16)).is_ok());
+        let stacked = format!("z{}", "\u{335}".repeat(5));
+        assert_eq!(Nick::parse(&stacked), Err(Character('\u{335}')));
+    }
+
+    #[test]
+    fn case_and_compatibility_forms_make_no_other_name() {
+        for (one, other) in [
+            ("Alice", "aLICE"),
+            ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+            ("straße", "STRASSE"),
+            ("ａｌｉｃｅ", "alice"),
+            ("é", "e\u{301}"),
+        ] {
+            assert_eq!(
+                Nick::parse(one).unwrap().key(),
+                Nick::parse(other).unwrap().key(),
+                "{one}"
+            );
+        }
+        assert_ne!(
+            Nick::parse("alice").unwrap().key(),
+            Nick::parse("alise").unwrap().key()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_nick_reads_back_is_safe_to_show_and_ends_no_field(text in "\\PC{0,40}") {
+            if let Ok(nick) = Nick::parse(&text) {
+                prop_assert_eq!(Nick::parse(nick.as_str()), Ok(nick.clone()));
+                prop_assert!(!nick.as_str().contains([' ', '@', ':', '/', '<', '>']));
+                prop_assert!(nick.as_str().len() <= NICK_BYTES_MAX);
+                let shown = Text::new(nick.as_str());
+                prop_assert_eq!(shown.as_str(), nick.as_str());
+                prop_assert_eq!(nick.key(), NickKey::of(nick.as_str()));
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The plain dialect: for `nc`, telnet, scripts, and the programs of the lab this began as.
+
+use crate::text::Text;
+use crate::who::Who;
+use std::fmt;
+
+/// A line that the server says to plain users.
+///
+/// `W` is a user: a [`Who`] where lines are read, and whatever displays as one where they are written,
+/// so that a busy server need not format an address again for each message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerLine<'a, W = Who> {
+    /// `<who> is online`: someone came. To everybody, the newcomer too.
+    Online(W),
+    /// `<who> is offline`: someone left. To everybody.
+    Offline(W),
+    /// `from <who>: <text>`: a message. To everybody, its sender too.
+    From(W, Text<'a>),
+    /// `<who> is now <who>`: someone took another nick. To everybody.
+    IsNow(W, W),
+    /// `private from <who>: <text>`: a message to this user only, through the server, in the clear.
+    PrivateFrom(W, Text<'a>),
+    /// `too many users`: the room is full. The server closes the connection after it.
+    TooManyUsers,
+    /// `* <text>`: a notice to this user only: the greeting, an answer, an error, the server going down.
+    Notice(Text<'a>),
+}
+
+impl<W: fmt::Display> fmt::Display for ServerLine<'_, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Online(who) => write!(f, "{who} is online"),
+            Self::Offline(who) => write!(f, "{who} is offline"),
+            Self::From(who, text) => write!(f, "from {who}: {text}"),
+            Self::IsNow(before, after) => write!(f, "{before} is now {after}"),
+            Self::PrivateFrom(who, text) => write!(f, "private from {who}: {text}"),
+            Self::TooManyUsers => f.write_str("too many users"),
+            Self::Notice(text) => write!(f, "* {text}"),
+        }
+    }
+}
+
+impl<'a> ServerLine<'a> {
+    /// Reads a line, without its line feed; `None` if it is none of the above.
+    #[must_use]
+    pub fn parse(line: &'a str) -> Option<Self> {
+        if let Some(text) = line.strip_prefix("* ") {
+            return Some(Self::Notice(Text::new(text)));
+        }
+        if line == "too many users" {
+            return Some(Self::TooManyUsers);
+        }
+        if let Some((who, text)) = line.strip_prefix("from ").and_then(said) {
+            return Some(Self::From(who, text));
+        }
+        if let Some((who, text)) = line.strip_prefix("private from ").and_then(said) {
+            return Some(Self::PrivateFrom(who, text));
+        }
+        let (who, what) = line.split_once(' ')?;
+        let who = who.parse().ok()?;
+        match what {
+            "is online" => Some(Self::Online(who)),
+            "is offline" => Some(Self::Offline(who)),
+            _ => Some(Self::IsNow(who, what.strip_prefix("is now ")?.parse().ok()?)),
+        }
+    }
+}
+
+/// `<who>: <text>`. No user's name holds a space, so the first `: ` ends it, whatever the text holds.
+fn said(line: &str) -> Option<(Who, Text<'_>)> {
+    let (who, text) = line.split_once(": ")?;
+    Some((who.parse().ok()?, Text::new(text)))
+}
+
+/// What a plain user asks for with one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// A message to everybody: any line that does not begin with `/`, and `//...` for one that shall.
+    Say(Text<'a>),
+    /// `/nick NAME`: take a nick.
+    Nick(&'a str),
+    /// `/who`: who is here?
+    Who,
+    /// `/msg WHO TEXT`: a message to one user, through the server.
+    Msg(&'a str, Text<'a>),
+    /// `/help`: what can I say?
+    Help,
+    /// `/quit`: leave.
+    Quit,
+    /// A blank line, which asks for nothing.
+    Nothing,
+    /// A command that lacks something; how it is written.
+    Incomplete(&'static str),
+    /// Any other `/command`: an error for its sender, so that a typing error is never said aloud.
+    Unknown(&'a str),
+}
+
+/// How `/nick` is written.
+pub const NICK_USAGE: &str = "/nick NAME";
+/// How `/msg` is written.
+pub const MSG_USAGE: &str = "/msg WHO TEXT";
+/// How `/me` is written.
+pub const ME_USAGE: &str = "/me ACTION";
+
+impl<'a> Request<'a> {
+    /// Reads a line, without its line feed. Every line asks for something, be it nothing.
+    #[must_use]
+    pub fn parse(line: &'a str) -> Self {
+        let Some(command) = line.strip_prefix('/') else {
+            let text = Text::new(line);
+            return if text.is_blank() {
+                Self::Nothing
+            } else {
+                Self::Say(text)
+            };
+        };
+        let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let rest = rest.trim();
+        match name {
+            _ if name.starts_with('/') => Self::Say(Text::new(command)),
+            "me" if rest.is_empty() => Self::Incomplete(ME_USAGE),
+            // An action travels as the text it is written as; those who show it know what it means.
+            "me" => Self::Say(Text::new(line)),
+            "nick" if rest.is_empty() => Self::Incomplete(NICK_USAGE),
+            "nick" => Self::Nick(rest),
+            "msg" => match rest.split_once(' ') {
+                Some((who, text)) => Self::Msg(who, Text::new(text.trim_start())),
+                None => Self::Incomplete(MSG_USAGE),
+            },
+            "who" => Self::Who,
+            "help" => Self::Help,
+            "quit" => Self::Quit,
+            _ => Self::Unknown(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn alice() -> Who {
+        "alice@10.0.0.5:50312".parse().unwrap()
+    }
+
+    #[test]
+    fn every_line_reads_back_as_written() {
+        let bob: Who = "[fe80::1]:9000".parse().unwrap();
+        let lines = [
+            ServerLine::Online(alice()),
+            ServerLine::Offline(bob.clone()),
+            ServerLine::From(bob.clone(), Text::new("hi: from me: x is online")),
+            ServerLine::IsNow(bob, alice()),
+            ServerLine::PrivateFrom(alice(), Text::new("")),
+            ServerLine::TooManyUsers,
+            ServerLine::Notice(Text::new("chat/1 hello")),
+        ];
+        for line in lines {
+            assert_eq!(ServerLine::parse(&line.to_string()), Some(line));
+        }
+    }
+
+    #[test]
+    fn what_is_no_line_of_ours_is_none() {
+        for line in [
+            "",
+            "hello",
+            "a user left",
+            "10.0.0.5:1 is online now",
+            "from bob: hi",
+            "x is now y",
+            "too many users!",
+            "*",
+        ] {
+            assert_eq!(ServerLine::parse(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn requests_are_what_they_look_like() {
+        use Request::*;
+        let cases = [
+            ("hello", Say(Text::new("hello"))),
+            (" hello ", Say(Text::new(" hello "))),
+            ("//quit", Say(Text::new("/quit"))),
+            ("///", Say(Text::new("//"))),
+            ("/me waves", Say(Text::new("/me waves"))),
+            ("/me ", Incomplete(ME_USAGE)),
+            ("/nick  alice ", Nick("alice")),
+            ("/nick", Incomplete(NICK_USAGE)),
+            ("/msg bob  hi there", Msg("bob", Text::new("hi there"))),
+            ("/msg bob", Incomplete(MSG_USAGE)),
+            ("/msg bob  ", Incomplete(MSG_USAGE)),
+            ("/msg", Incomplete(MSG_USAGE)),
+            ("/who", Who),
+            ("/help", Help),
+            ("/quit", Quit),
+            ("", Nothing),
+            (" \t", Nothing),
+            ("/", Unknown("")),
+            ("/quti now", Unknown("quti")),
+            ("/Quit", Unknown("Quit")),
+        ];
+        for (line, request) in cases {
+            assert_eq!(Request::parse(line), request, "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_can_forge_a_line(bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..100),
+            "(\n|\r|: |from |private |10.0.0.1:1 is online|\\* |x)*".prop_map(String::into_bytes)]) {
+            let text = Text::from_bytes(&bytes);
+            let said = ServerLine::From(alice(), text).to_string();
+            prop_assert!(!said.contains(['\n', '\r']));
+            let Some(ServerLine::From(who, heard)) = ServerLine::parse(&said) else {
+                panic!("{said:?} reads as another line");
+            };
+            prop_assert_eq!(who, alice());
+            prop_assert_eq!(heard, Text::from_bytes(&bytes));
+        }
+
+        #[test]
+        fn any_line_is_read_without_panic(line in any::<String>()) {
+            let _ = ServerLine::parse(&line);
+            let _ = Request::parse(&line);
+        }
+    }
+}

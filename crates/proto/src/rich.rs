@@ -1,0 +1,551 @@
+//! The rich dialect: what `chat-client` and the server say once the client has said HELLO.
+//!
+//! A line is a verb and fields, each after one space; a text, if there is one, comes last and runs to the
+//! end of the line. `-` stands for a field that has no value. A verb that is not known is ignored,
+//! and so are fields after the known ones where no text comes last, so that versions can grow.
+
+use crate::id::{UserId, canonical};
+use crate::nick::Nick;
+use crate::opaque::{PublicKey, Token, decode, encode};
+use crate::text::Text;
+use crate::who::Who;
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+/// What a client says to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromClient<'a> {
+    /// `HELLO <version> <nick> <udp-port> <key> <resume>`: the first line, once the greeting has come; the
+    /// connection speaks the rich dialect from here on.
+    Hello(Hello<'a>),
+    /// `SAY <seq> <text>`: a message to everybody. The sender hears it back as `SAID` like everyone
+    /// else, which is the acknowledgement. `seq` grows with each message of one run of the client,
+    /// over reconnections too; one that was taken before is ignored.
+    Say(u64, Text<'a>),
+    /// `NICK <nick>`: take another nick. Answered to everybody by `NICK`, or by `ERROR`.
+    Nick(&'a str),
+    /// `WHISPER <id> <seq> <text>`: a message to one user through the server, in the clear; for users whom no
+    /// datagram reaches. Answered by `WHISPERED` or `ERROR`.
+    Whisper(UserId, u64, Text<'a>),
+    /// `RELAY <id> <bytes>`: pass a sealed datagram to a user whom it does not reach directly.
+    /// The server can't read it, and does not say what became of it.
+    Relay(UserId, Cow<'a, [u8]>),
+    /// `PUNCH <id>`: a private conversation begins; both sides are told to open their routers.
+    Punch(UserId),
+    /// `CONFIRM <nonce>`: this nonce came back in a rendezvous reply, so the address it was
+    /// sent to is really this client's.
+    Confirm(Token),
+    /// `PING <n>`: are you there? Answered by `PONG` with the same number.
+    Ping(u64),
+    /// `PONG <n>`: the answer to the server's `PING`.
+    Pong(u64),
+    /// `QUIT`: the user leaves.
+    Quit,
+}
+
+/// The fields of [`FromClient::Hello`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// The version the client speaks; the lower of the two is spoken.
+    pub version: u32,
+    /// The nick it would like. One that can't be had costs an `ERROR`, not the connection.
+    pub nick: Option<&'a str>,
+    /// The UDP port on which it takes private messages.
+    pub udp_port: Option<u16>,
+    /// Its key for private messages.
+    pub key: Option<PublicKey>,
+    /// The token of an earlier `WELCOME` of the same run, to take over from a connection that
+    /// the server may not know to be dead.
+    pub resume: Option<Token>,
+}
+
+/// What the server says to a client. `W` is a user, see [`crate::plain::ServerLine`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromServer<'a, W = Who> {
+    /// `WELCOME <who> <resume> <rendezvous> <seq>`: the answer to `HELLO`: who you are, the token that resumes
+    /// this connection, the token for the rendezvous, and the last `seq` of yours that was taken.
+    Welcome {
+        /// The client itself, as everybody sees it.
+        who: W,
+        /// Proves in a later `HELLO` that this connection was the same client's.
+        resume: Token,
+        /// Asks the rendezvous for this client's outside address.
+        rendezvous: Token,
+        /// The last `SAY` taken from this client before; 0 if there was none.
+        seq: u64,
+    },
+    /// `USER <who> <udp> <key>`: someone who is here; one line for each, after `WELCOME`, in no order.
+    User(Profile<W>),
+    /// `HISTORY`: those who are here have been named; what follows happened before you came.
+    History,
+    /// `LIVE`: what follows happens now.
+    Live,
+    /// `SAID <unix-ms> <who> <text>`: a message.
+    Said(u64, W, Text<'a>),
+    /// `JOIN <unix-ms> <who> <udp> <key>`: someone came.
+    Join(u64, Profile<W>),
+    /// `LEAVE <unix-ms> <who>`: someone left.
+    Leave(u64, W),
+    /// `NICK <unix-ms> <who> <nick>`: someone took another nick; `who` is as before.
+    Nick(u64, W, Nick),
+    /// `ADDRESS <unix-ms> <who> <udp>`: someone's private messages go to another UDP address from now on.
+    Address(u64, W, SocketAddr),
+    /// `WHISPER <who> <text>`: a private message that came through the server in the clear.
+    Whisper(W, Text<'a>),
+    /// `WHISPERED <seq>`: that whisper of yours was passed on.
+    Whispered(u64),
+    /// `RELAY <who> <bytes>`: a sealed datagram that came through the server.
+    Relay(W, Cow<'a, [u8]>),
+    /// `PUNCH <who> <udp>`: this user wants to talk privately and is to be reached there.
+    Punch(W, SocketAddr),
+    /// `NOTICE <text>`: for the user to read.
+    Notice(Text<'a>),
+    /// `ERROR <code> <seq> <text>`: what you asked for can't be done. `seq` names the `SAY` or `WHISPER` it is about.
+    Error(ErrorCode, Option<u64>, Text<'a>),
+    /// `PING <n>`: are you there? To be answered by `PONG` with the same number.
+    Ping(u64),
+    /// `PONG <n>`: the answer to the client's `PING`.
+    Pong(u64),
+    /// `GOODBYE <reason> <text>`: the server closes the connection after this, and why.
+    Goodbye(Reason, Text<'a>),
+}
+
+/// How a user is reached privately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile<W = Who> {
+    /// The user.
+    pub who: W,
+    /// Where datagrams to this user go; a plain user announced none.
+    pub udp: Option<SocketAddr>,
+    /// The user's key; a plain user has none.
+    pub key: Option<PublicKey>,
+}
+
+/// Declares an enum of words that stand in a line.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// Every value there is.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $word,)* })
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = RichError;
+
+            fn from_str(word: &str) -> Result<Self, RichError> {
+                match word { $($word => Ok(Self::$variant),)* _ => Ok(Self::Other) }
+            }
+        }
+    };
+}
+
+words! {
+    /// What went wrong, for programs; the text of the error is for people.
+    ErrorCode {
+        /// The text or line is longer than it may be.
+        TooLong = "too-long",
+        /// The nick breaks a rule.
+        BadNick = "bad-nick",
+        /// Somebody has that nick.
+        NickTaken = "nick-taken",
+        /// No such user is here.
+        NoSuchUser = "no-such-user",
+        /// The other side does not read what it is sent, or can't.
+        Unreachable = "unreachable",
+        /// A line that can't be read.
+        Malformed = "malformed",
+        /// Something of a later version.
+        Other = "other",
+    }
+}
+
+words! {
+    /// Why the server closes a connection.
+    Reason {
+        /// The user said so.
+        Quit = "quit",
+        /// The room would have had to wait for this reader.
+        Slow = "slow",
+        /// Nothing came for too long, not even the answer to a `PING`.
+        Silent = "silent",
+        /// The server ends.
+        Shutdown = "shutdown",
+        /// The same client is here again, over a newer connection.
+        Replaced = "replaced",
+        /// Something of a later version.
+        Other = "other",
+    }
+}
+
+/// A line that is not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RichError {
+    /// A verb of another version: to be ignored.
+    UnknownVerb,
+    /// A known verb with fields that can't be.
+    Malformed,
+}
+
+impl<'a> FromClient<'a> {
+    /// Reads a line, without its line feed.
+    ///
+    /// # Errors
+    /// See [`RichError`].
+    pub fn parse(line: &'a str) -> Result<Self, RichError> {
+        let (verb, mut fields) = Fields::of(line);
+        Ok(match verb {
+            "HELLO" => Self::Hello(Hello {
+                version: fields.value()?,
+                nick: fields.optional_token()?,
+                udp_port: fields.optional()?,
+                key: fields.optional()?,
+                resume: fields.optional()?,
+            }),
+            "SAY" => Self::Say(fields.value()?, fields.text()),
+            "NICK" => Self::Nick(fields.token()?),
+            "WHISPER" => Self::Whisper(fields.value()?, fields.value()?, fields.text()),
+            "RELAY" => Self::Relay(fields.value()?, fields.bytes()?),
+            "PUNCH" => Self::Punch(fields.value()?),
+            "CONFIRM" => Self::Confirm(fields.value()?),
+            "PING" => Self::Ping(fields.value()?),
+            "PONG" => Self::Pong(fields.value()?),
+            "QUIT" => Self::Quit,
+            _ => return Err(RichError::UnknownVerb),
+        })
+    }
+}
+
+impl<'a> FromServer<'a> {
+    /// Reads a line, without its line feed.
+    ///
+    /// # Errors
+    /// See [`RichError`].
+    pub fn parse(line: &'a str) -> Result<Self, RichError> {
+        let (verb, mut fields) = Fields::of(line);
+        Ok(match verb {
+            "WELCOME" => Self::Welcome {
+                who: fields.value()?,
+                resume: fields.value()?,
+                rendezvous: fields.value()?,
+                seq: fields.value()?,
+            },
+            "USER" => Self::User(fields.profile()?),
+            "HISTORY" => Self::History,
+            "LIVE" => Self::Live,
+            "SAID" => Self::Said(fields.value()?, fields.value()?, fields.text()),
+            "JOIN" => Self::Join(fields.value()?, fields.profile()?),
+            "LEAVE" => Self::Leave(fields.value()?, fields.value()?),
+            "NICK" => {
+                let (at, who) = (fields.value()?, fields.value()?);
+                Self::Nick(
+                    at,
+                    who,
+                    Nick::parse(fields.token()?).map_err(|_| RichError::Malformed)?,
+                )
+            }
+            "ADDRESS" => Self::Address(fields.value()?, fields.value()?, fields.address()?),
+            "WHISPER" => Self::Whisper(fields.value()?, fields.text()),
+            "WHISPERED" => Self::Whispered(fields.value()?),
+            "RELAY" => Self::Relay(fields.value()?, fields.bytes()?),
+            "PUNCH" => Self::Punch(fields.value()?, fields.address()?),
+            "NOTICE" => Self::Notice(fields.text()),
+            "ERROR" => Self::Error(fields.value()?, fields.optional()?, fields.text()),
+            "PING" => Self::Ping(fields.value()?),
+            "PONG" => Self::Pong(fields.value()?),
+            "GOODBYE" => Self::Goodbye(fields.value()?, fields.text()),
+            _ => return Err(RichError::UnknownVerb),
+        })
+    }
+}
+
+/// What is left of a line while it is read.
+struct Fields<'a>(&'a str);
+
+impl<'a> Fields<'a> {
+    fn of(line: &'a str) -> (&'a str, Self) {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        (verb, Self(rest))
+    }
+
+    fn token(&mut self) -> Result<&'a str, RichError> {
+        let (token, rest) = self.0.split_once(' ').unwrap_or((self.0, ""));
+        self.0 = rest;
+        if token.is_empty() {
+            Err(RichError::Malformed)
+        } else {
+            Ok(token)
+        }
+    }
+
+    fn optional_token(&mut self) -> Result<Option<&'a str>, RichError> {
+        self.token().map(|token| (token != "-").then_some(token))
+    }
+
+    fn value<T: FromStr>(&mut self) -> Result<T, RichError> {
+        self.token()?.parse().map_err(|_| RichError::Malformed)
+    }
+
+    fn optional<T: FromStr>(&mut self) -> Result<Option<T>, RichError> {
+        self.optional_token()?
+            .map(|token| token.parse().map_err(|_| RichError::Malformed))
+            .transpose()
+    }
+
+    fn address(&mut self) -> Result<SocketAddr, RichError> {
+        self.value().map(canonical)
+    }
+
+    fn profile(&mut self) -> Result<Profile, RichError> {
+        let who = self.value()?;
+        let udp: Option<SocketAddr> = self.optional()?;
+        Ok(Profile {
+            who,
+            udp: udp.map(canonical),
+            key: self.optional()?,
+        })
+    }
+
+    fn bytes(&mut self) -> Result<Cow<'static, [u8]>, RichError> {
+        decode(self.token()?)
+            .map(Cow::Owned)
+            .map_err(|_| RichError::Malformed)
+    }
+
+    fn text(&mut self) -> Text<'a> {
+        Text::new(std::mem::take(&mut self.0))
+    }
+}
+
+/// A value, or `-` for none.
+struct OrDash<'a, T>(&'a Option<T>);
+
+impl<T: fmt::Display> fmt::Display for OrDash<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+impl<W: fmt::Display> fmt::Display for Profile<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.who, OrDash(&self.udp), OrDash(&self.key))
+    }
+}
+
+impl fmt::Display for FromClient<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hello(hello) => {
+                let Hello {
+                    version,
+                    nick,
+                    udp_port,
+                    key,
+                    resume,
+                } = hello;
+                write!(f, "HELLO {version} {} {} ", OrDash(nick), OrDash(udp_port))?;
+                write!(f, "{} {}", OrDash(key), OrDash(resume))
+            }
+            Self::Say(seq, text) => write!(f, "SAY {seq} {text}"),
+            Self::Nick(nick) => write!(f, "NICK {nick}"),
+            Self::Whisper(id, seq, text) => write!(f, "WHISPER {id} {seq} {text}"),
+            Self::Relay(id, bytes) => write!(f, "RELAY {id} {}", encode(bytes)),
+            Self::Punch(id) => write!(f, "PUNCH {id}"),
+            Self::Confirm(nonce) => write!(f, "CONFIRM {nonce}"),
+            Self::Ping(n) => write!(f, "PING {n}"),
+            Self::Pong(n) => write!(f, "PONG {n}"),
+            Self::Quit => f.write_str("QUIT"),
+        }
+    }
+}
+
+impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Welcome {
+                who,
+                resume,
+                rendezvous,
+                seq,
+            } => {
+                write!(f, "WELCOME {who} {resume} {rendezvous} {seq}")
+            }
+            Self::User(profile) => write!(f, "USER {profile}"),
+            Self::History => f.write_str("HISTORY"),
+            Self::Live => f.write_str("LIVE"),
+            Self::Said(at, who, text) => write!(f, "SAID {at} {who} {text}"),
+            Self::Join(at, profile) => write!(f, "JOIN {at} {profile}"),
+            Self::Leave(at, who) => write!(f, "LEAVE {at} {who}"),
+            Self::Nick(at, who, nick) => write!(f, "NICK {at} {who} {nick}"),
+            Self::Address(at, who, udp) => write!(f, "ADDRESS {at} {who} {udp}"),
+            Self::Whisper(who, text) => write!(f, "WHISPER {who} {text}"),
+            Self::Whispered(seq) => write!(f, "WHISPERED {seq}"),
+            Self::Relay(who, bytes) => write!(f, "RELAY {who} {}", encode(bytes)),
+            Self::Punch(who, udp) => write!(f, "PUNCH {who} {udp}"),
+            Self::Notice(text) => write!(f, "NOTICE {text}"),
+            Self::Error(code, seq, text) => write!(f, "ERROR {code} {} {text}", OrDash(seq)),
+            Self::Ping(n) => write!(f, "PING {n}"),
+            Self::Pong(n) => write!(f, "PONG {n}"),
+            Self::Goodbye(reason, text) => write!(f, "GOODBYE {reason} {text}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opaque::Opaque;
+    use proptest::prelude::*;
+    use std::net::IpAddr;
+
+    fn user_id() -> impl Strategy<Value = UserId> {
+        (any::<IpAddr>(), 1u16..).prop_map(|(ip, port)| UserId::from(SocketAddr::new(ip, port)))
+    }
+
+    fn address() -> impl Strategy<Value = SocketAddr> {
+        user_id().prop_map(UserId::address)
+    }
+
+    fn nick() -> impl Strategy<Value = Nick> {
+        "[a-zа-я][a-z0-9_.'-]{0,20}".prop_filter_map("reserved", |text| Nick::parse(&text).ok())
+    }
+
+    fn who() -> impl Strategy<Value = Who> {
+        (prop::option::of(nick()), user_id()).prop_map(|(nick, id)| Who { nick, id })
+    }
+
+    fn text() -> impl Strategy<Value = Text<'static>> {
+        any::<String>().prop_map(Text::from)
+    }
+
+    fn token() -> impl Strategy<Value = Token> {
+        any::<[u8; 16]>().prop_map(Opaque)
+    }
+
+    fn profile() -> impl Strategy<Value = Profile> {
+        (
+            who(),
+            prop::option::of(address()),
+            prop::option::of(any::<[u8; 32]>().prop_map(Opaque)),
+        )
+            .prop_map(|(who, udp, key)| Profile { who, udp, key })
+    }
+
+    fn bytes() -> impl Strategy<Value = Cow<'static, [u8]>> {
+        prop::collection::vec(any::<u8>(), 1..1200).prop_map(Cow::Owned)
+    }
+
+    fn from_server() -> impl Strategy<Value = FromServer<'static>> {
+        prop_oneof![
+            (who(), token(), token(), any::<u64>()).prop_map(|(who, resume, rendezvous, seq)| {
+                FromServer::Welcome {
+                    who,
+                    resume,
+                    rendezvous,
+                    seq,
+                }
+            }),
+            profile().prop_map(FromServer::User),
+            Just(FromServer::History),
+            Just(FromServer::Live),
+            (any::<u64>(), who(), text()).prop_map(|(at, who, text)| FromServer::Said(at, who, text)),
+            (any::<u64>(), profile()).prop_map(|(at, profile)| FromServer::Join(at, profile)),
+            (any::<u64>(), who()).prop_map(|(at, who)| FromServer::Leave(at, who)),
+            (any::<u64>(), who(), nick()).prop_map(|(at, who, nick)| FromServer::Nick(at, who, nick)),
+            (any::<u64>(), who(), address()).prop_map(|(at, who, udp)| FromServer::Address(at, who, udp)),
+            (who(), text()).prop_map(|(who, text)| FromServer::Whisper(who, text)),
+            any::<u64>().prop_map(FromServer::Whispered),
+            (who(), bytes()).prop_map(|(who, bytes)| FromServer::Relay(who, bytes)),
+            (who(), address()).prop_map(|(who, udp)| FromServer::Punch(who, udp)),
+            text().prop_map(FromServer::Notice),
+            (
+                prop::sample::select(ErrorCode::ALL),
+                prop::option::of(any::<u64>()),
+                text()
+            )
+                .prop_map(|(code, seq, text)| FromServer::Error(code, seq, text)),
+            any::<u64>().prop_map(FromServer::Ping),
+            any::<u64>().prop_map(FromServer::Pong),
+            (prop::sample::select(Reason::ALL), text())
+                .prop_map(|(reason, text)| FromServer::Goodbye(reason, text)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_server_says_reads_back_and_is_one_line(said in from_server()) {
+            let line = said.to_string();
+            prop_assert!(!line.contains(['\n', '\r']));
+            prop_assert_eq!(FromServer::parse(&line), Ok(said));
+        }
+
+        #[test]
+        fn what_a_client_says_reads_back(id in user_id(), seq in any::<u64>(), text in text(), token in token(), bytes in bytes(),
+                                          udp_port in prop::option::of(any::<u16>()), key in prop::option::of(any::<[u8; 32]>())) {
+            let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token) };
+            let lines = [
+                FromClient::Hello(hello), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
+                FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
+                FromClient::Confirm(token), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
+            ];
+            for said in lines {
+                let line = said.to_string();
+                prop_assert!(!line.contains(['\n', '\r']));
+                prop_assert_eq!(FromClient::parse(&line), Ok(said));
+            }
+        }
+
+        #[test]
+        fn any_line_is_read_without_panic(line in "([A-Z]{2,9} )?\\PC*") {
+            let _ = FromServer::parse(&line);
+            let _ = FromClient::parse(&line);
+        }
+    }
+
+    #[test]
+    fn a_later_version_can_add_verbs_and_fields() {
+        assert_eq!(FromServer::parse("SPARKLE 1 2 3"), Err(RichError::UnknownVerb));
+        assert_eq!(
+            FromServer::parse("WHISPERED 7 later"),
+            Ok(FromServer::Whispered(7))
+        );
+        let error = FromServer::parse("ERROR haunted - boo").unwrap();
+        assert_eq!(error, FromServer::Error(ErrorCode::Other, None, Text::new("boo")));
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_is_malformed() {
+        for line in [
+            "SAY",
+            "SAY x hi",
+            "HELLO",
+            "HELLO 1",
+            "HELLO everyone",
+            "HELLO 1 a b c d",
+            "RELAY 10.0.0.1:1",
+            "RELAY 10.0.0.1:1 a b=",
+            "NICK ",
+        ] {
+            let parsed = FromClient::parse(line);
+            if line == "RELAY 10.0.0.1:1 a b=" {
+                assert!(parsed.is_err(), "{line:?}");
+            } else {
+                assert_eq!(parsed, Err(RichError::Malformed), "{line:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Text that is safe to show: the one type that a screen or a log accepts from the network.
+
+use std::borrow::Cow;
+use std::fmt;
+use unicode_normalization::char::is_combining_mark;
+
+/// Combining marks that may follow one character; more would climb over neighbouring lines.
+const MARKS_MAX: usize = 8;
+
+/// One line of valid UTF-8 that a terminal shows as text and nothing else.
+///
+/// Made from anything by replacing what is not UTF-8, showing control characters as their pictures
+/// (`ESC` as `␛`), turning line and paragraph separators, tabs and odd blanks into spaces, and removing what is invisible:
+/// bidirectional overrides, zero-width characters, tags. Joiners and variation selectors stay where
+/// scripts and emoji need them. Making a text of a text changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Text<'a>(Cow<'a, str>);
+
+impl<'a> Text<'a> {
+    /// A safe text from a string from anywhere. Borrows it where it is safe as it is.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self::from(Cow::Borrowed(text))
+    }
+
+    /// A safe text from bytes from anywhere: what is not UTF-8 becomes U+FFFD.
+    #[must_use]
+    pub fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self::from(String::from_utf8_lossy(bytes))
+    }
+
+    /// The text as a string.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing to see.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
+    /// The same text with storage of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Text<'static> {
+        Text(Cow::Owned(self.0.into_owned()))
+    }
+
+    /// The same text, borrowed from this one.
+    #[must_use]
+    pub fn borrow(&self) -> Text<'_> {
+        Text(Cow::Borrowed(&self.0))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Text<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match clean(&text) {
+            Some(cleaned) => Self(Cow::Owned(cleaned)),
+            None => Self(text),
+        }
+    }
+}
+
+impl From<String> for Text<'static> {
+    fn from(text: String) -> Self {
+        Self::from(Cow::Owned(text))
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What becomes of one character.
+enum Fate {
+    Keep,
+    Remove,
+    Become(char),
+}
+
+/// The cleaned text, or nothing if the text is clean.
+fn clean(text: &str) -> Option<String> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return None;
+    }
+    let mut cleaned = String::with_capacity(text.len() + 8);
+    let mut before = Before::default();
+    for character in text.chars() {
+        match before.fate(character) {
+            Fate::Keep => before.push(&mut cleaned, character),
+            Fate::Remove => {}
+            Fate::Become(other) => before.push(&mut cleaned, other),
+        }
+    }
+    (cleaned != text).then_some(cleaned)
+}
+
+/// What stands before the character being looked at.
+#[derive(Default)]
+struct Before {
+    last: Option<char>,
+    marks: usize,
+}
+
+impl Before {
+    fn push(&mut self, cleaned: &mut String, character: char) {
+        cleaned.push(character);
+        self.marks = if is_combining_mark(character) {
+            self.marks + 1
+        } else {
+            0
+        };
+        self.last = Some(character);
+    }
+
+    fn fate(&self, character: char) -> Fate {
+        match character {
+            ' '..='~' => Fate::Keep,
+            '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{2800}' => Fate::Become(' '),
+            '\0'..='\u{1F}' => Fate::Become(picture(character)),
+            '\u{7F}' => Fate::Become('\u{2421}'),
+            '\u{80}'..='\u{9F}' => Fate::Become(char::REPLACEMENT_CHARACTER),
+            '\u{200C}' | '\u{200D}' if self.takes_joiner() => Fate::Keep,
+            '\u{FE0E}' | '\u{FE0F}' if self.takes_selector() => Fate::Keep,
+            _ if is_invisible(character) => Fate::Remove,
+            _ if is_noncharacter(character) => Fate::Become(char::REPLACEMENT_CHARACTER),
+            _ if is_combining_mark(character) && self.marks >= MARKS_MAX => Fate::Remove,
+            _ => Fate::Keep,
+        }
+    }
+
+    /// Joiners shape letters of non-Latin scripts and bind emoji; between ASCII letters they only
+    /// make two words that look the same differ.
+    fn takes_joiner(&self) -> bool {
+        self.last.is_some_and(|last| !last.is_ascii() && !is_joiner(last))
+    }
+
+    /// A selector chooses between the text and the emoji form of what stands before it; digits, `#`
+    /// and `*` have such forms too (keycaps).
+    fn takes_selector(&self) -> bool {
+        self.last.is_some_and(|last| {
+            matches!(last, '0'..='9' | '#' | '*')
+                || !last.is_ascii() && !is_joiner(last) && !matches!(last, '\u{FE0E}' | '\u{FE0F}')
+        })
+    }
+}
+
+fn is_joiner(character: char) -> bool {
+    matches!(character, '\u{200C}' | '\u{200D}')
+}
+
+/// The picture of a C0 control (Unicode block Control Pictures, U+2400).
+fn picture(control: char) -> char {
+    char::from_u32(0x2400 + u32::from(control)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// Characters that show nothing and change how others show: Unicode's `Default_Ignorable_Code_Point`
+/// (DerivedCoreProperties.txt, version 16), and the invisible format controls outside it.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+        | '\u{FFF0}'..='\u{FFFB}' | '\u{13430}'..='\u{1343F}' | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Code points that are never characters (The Unicode Standard, section 23.7).
+fn is_noncharacter(character: char) -> bool {
+    let code = u32::from(character);
+    code & 0xFFFE == 0xFFFE || (0xFDD0..=0xFDEF).contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cleaned(text: &str) -> String {
+        Text::new(text).as_str().to_owned()
+    }
+
+    #[test]
+    fn honest_text_of_every_script_is_left_alone() {
+        for text in [
+            "plain, with <angle> & \"marks\" ~",
+            "Ünïcödé 你好，世界 Привет שלום مرحبا नमस्ते สวัสดี",
+            "می\u{200C}خواهم",
+            "क्\u{200D}ष",
+            "👩\u{200D}💻 ❤\u{FE0F} 👨\u{200D}👩\u{200D}👧 1\u{FE0F}\u{20E3} 🇩🇪 👍🏽",
+            "ở Nguyễn e\u{301}",
+        ] {
+            assert_eq!(cleaned(text), text);
+            assert!(matches!(Text::new(text).0, Cow::Borrowed(_)), "{text} was copied");
+        }
+    }
+
+    #[test]
+    fn what_drives_a_terminal_is_shown_as_a_picture() {
+        assert_eq!(cleaned("\x1b]0;title\x07\x1b[2J"), "␛]0;title␇␛[2J");
+        assert_eq!(cleaned("a\rb\nc\0d\x7fe"), "a␍b␊c␀d␡e");
+        assert_eq!(cleaned("\u{9b}31m \u{90}"), "\u{FFFD}31m \u{FFFD}");
+    }
+
+    #[test]
+    fn what_ends_a_line_or_looks_blank_is_a_space() {
+        assert_eq!(cleaned("a\tb\u{2028}c\u{2029}d\u{85}e\u{2800}f"), "a b c d e f");
+    }
+
+    #[test]
+    fn what_is_invisible_is_removed() {
+        assert_eq!(
+            cleaned("\u{202E}evil\u{202C} \u{2066}x\u{2069} a\u{200B}d\u{FEFF}m\u{AD}in"),
+            "evil x admin"
+        );
+        assert_eq!(cleaned("ad\u{200D}min\u{200C} \u{200D}"), "admin ");
+        assert_eq!(cleaned("\u{E0041}\u{E0042}x\u{3164}y\u{FFA0}"), "xy");
+        assert_eq!(
+            cleaned("中\u{200D}\u{200D}\u{200D}中\u{FE0F}\u{FE0F}"),
+            "中\u{200D}中\u{FE0F}"
+        );
+        assert_eq!(cleaned("a\u{FE0F}b"), "ab");
+    }
+
+    #[test]
+    fn a_tower_of_marks_is_cut_down() {
+        let tower = format!("z{}", "\u{335}".repeat(100));
+        assert_eq!(cleaned(&tower), format!("z{}", "\u{335}".repeat(MARKS_MAX)));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_replaced() {
+        assert_eq!(Text::from_bytes(b"a\xFFb\xE4\xB8").as_str(), "a\u{FFFD}b\u{FFFD}");
+        assert_eq!(Text::from_bytes(b"\xC0\x9B[m").as_str(), "\u{FFFD}\u{FFFD}[m");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_whatever_make_an_unsafe_text(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let text = Text::from_bytes(&bytes);
+            prop_assert!(!text.as_str().chars().any(char::is_control));
+            prop_assert!(text.as_str().len() <= 3 * bytes.len());
+        }
+
+        #[test]
+        fn making_a_text_of_a_text_changes_nothing(text in any::<String>()) {
+            let once = cleaned(&text);
+            let unsafe_to_show = |c: char| c.is_control() || ('\u{202A}'..='\u{202E}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+            prop_assert!(!once.chars().any(unsafe_to_show));
+            prop_assert_eq!(cleaned(&once), once);
+        }
+
+        #[test]
+        fn tricks_in_any_order_come_out_stable(parts in prop::collection::vec(prop::sample::select(vec![
+            "a", "中", "\u{200D}", "\u{200C}", "\u{FE0F}", "\u{FE0E}", "\u{335}", "\u{1B}", "\u{202E}", "1", "\u{20E3}", "👩", " "]), 0..40)) {
+            let once = cleaned(&parts.concat());
+            prop_assert_eq!(cleaned(&once), once);
+        }
+    }
+}

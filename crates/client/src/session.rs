@@ -236,6 +236,7 @@ impl Session {
             Command::Nick(nick) => self.ask_nick(nick),
             Command::Help => self.events.push_back(Event::Help),
             Command::Quit => self.end_input(now),
+            Command::Local(_) => self.fail("that works on the full screen only".into()),
             Command::Nothing => {}
             Command::Incomplete(usage) => self.fail(format!("it is written {usage}")),
             Command::Unknown(name, nearest) => self.unknown(name, *nearest),

@@ -112,7 +112,7 @@ pub enum Event {
     },
     /// The answer to `/who`: everybody who is here, ordered by id.
     Users(Vec<Who>),
-    /// The answer to `/help`: show [`crate::command::HELP`].
+    /// The answer to `/help`: show [`crate::command::help`].
     Help,
     /// The server says this to the user.
     Notice(Text<'static>),

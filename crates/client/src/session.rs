@@ -9,6 +9,7 @@ mod direct;
 mod ear;
 mod event;
 mod greeting;
+mod lost;
 mod original;
 mod outbox;
 mod outcome;
@@ -65,6 +66,8 @@ pub struct Config {
     pub local: SocketAddr,
     /// The port of the UDP socket, if there is one. Its addresses are of the same family as `local`.
     pub udp_port: Option<u16>,
+    /// Whether a connection that is lost is to be made again.
+    pub reconnect: bool,
 }
 
 /// A datagram to send.
@@ -88,6 +91,8 @@ pub struct Session {
     /// The server counts as an original one only because it said nothing, and was told nothing yet.
     may_yet_greet: bool,
     me: Option<Who>,
+    /// The client has been in the room.
+    joined: bool,
     roster: Roster,
     /// The number of the last message of this run, to everybody or to one.
     seq: u64,
@@ -120,6 +125,8 @@ enum Stage {
     Rich(Phase),
     /// It is an original server.
     Original,
+    /// The connection is gone, and another is to be made.
+    Lost,
 }
 
 /// What the server is telling in the rich dialect. They come in this order.
@@ -162,6 +169,7 @@ impl Session {
             ear: Ear::default(),
             may_yet_greet: false,
             me: None,
+            joined: false,
             roster: Roster::default(),
             seq: 0,
             outbox: Outbox::default(),
@@ -200,6 +208,7 @@ impl Session {
                 let heard = self.ear.hear(bytes, now);
                 self.hear(heard, now);
             }
+            Stage::Lost => return,
         }
         self.settle(now);
     }
@@ -265,7 +274,11 @@ impl Session {
                 self.send_line(&FromClient::Quit.to_string());
                 self.clocks.leaving = Some(now.monotonic + LAST_WORD_WAIT);
             }
-            Stage::Greeting { .. } | Stage::Original => self.end(Outcome::Left),
+            Stage::Lost if self.outbox.len() > 0 => {
+                let unsent = self.outbox.len();
+                self.end(Outcome::Unacknowledged(unsent));
+            }
+            Stage::Greeting { .. } | Stage::Original | Stage::Lost => self.end(Outcome::Left),
         }
     }
 
@@ -287,7 +300,7 @@ impl Session {
         let stage = match &self.stage {
             Stage::Greeting { until, .. } | Stage::Hello { until } => Some(*until),
             Stage::Rich(_) => Some(self.silence_deadline()),
-            Stage::Original => None,
+            Stage::Original | Stage::Lost => None,
         };
         let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
         let progress = progress.filter(|_| self.is_ready());
@@ -373,7 +386,7 @@ impl Session {
     /// Whether the server is known and has told who is here.
     fn is_ready(&self) -> bool {
         match self.stage {
-            Stage::Greeting { .. } | Stage::Hello { .. } => false,
+            Stage::Greeting { .. } | Stage::Hello { .. } | Stage::Lost => false,
             Stage::Rich(phase) => phase > Phase::Roster,
             Stage::Original => true,
         }
@@ -538,7 +551,9 @@ impl Session {
     }
 
     fn end(&mut self, outcome: Outcome) {
-        if self.outcome.is_none() {
+        if self.survives(&outcome) {
+            self.lose(outcome);
+        } else if self.outcome.is_none() {
             self.events.push_back(Event::Ended(outcome.clone()));
             self.outcome = Some(outcome);
         }

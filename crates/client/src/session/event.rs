@@ -128,6 +128,9 @@ pub enum Event {
         /// What.
         text: Text<'static>,
     },
+    /// The connection is lost, why, and another is to be made. What the client is to be told of the room comes
+    /// again then, from [`Event::Welcome`] on.
+    Lost(Outcome),
     /// The session is over; nothing comes after this.
     Ended(Outcome),
 }

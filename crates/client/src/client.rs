@@ -61,6 +61,7 @@ pub fn config(args: &Args, connection: &Connection) -> io::Result<Config> {
         insist_on_nick: args.nick.is_some(),
         local: connection.tcp.local_addr()?,
         udp_port: udp.map(|address| address.port()),
+        reconnect: false,
     })
 }
 

@@ -10,6 +10,7 @@ mod direct;
 mod ear;
 mod event;
 mod greeting;
+mod lost;
 mod original;
 mod outbox;
 mod outcome;
@@ -66,6 +67,8 @@ pub struct Config {
     pub local: SocketAddr,
     /// The port of the UDP socket, if there is one. Its addresses are of the same family as `local`.
     pub udp_port: Option<u16>,
+    /// Whether a connection that is lost is to be made again.
+    pub reconnect: bool,
 }
 
 /// A datagram to send.
@@ -89,6 +92,8 @@ pub struct Session {
     /// The server counts as an original one only because it said nothing, and was told nothing yet.
     may_yet_greet: bool,
     me: Option<Who>,
+    /// The client has been in the room.
+    joined: bool,
     roster: Roster,
     /// The number of the last message of this run, to everybody or to one.
     seq: u64,
@@ -121,6 +126,8 @@ enum Stage {
     Rich(Phase),
     /// It is an original server.
     Original,
+    /// The connection is gone, and another is to be made.
+    Lost,
 }
 
 /// What the server is telling in the rich dialect. They come in this order.
@@ -163,6 +170,7 @@ impl Session {
             ear: Ear::default(),
             may_yet_greet: false,
             me: None,
+            joined: false,
             roster: Roster::default(),
             seq: 0,
             outbox: Outbox::default(),
@@ -201,6 +209,7 @@ impl Session {
                 let heard = self.ear.hear(bytes, now);
                 self.hear(heard, now);
             }
+            Stage::Lost => return,
         }
         self.settle(now);
     }
@@ -237,6 +246,7 @@ impl Session {
             Command::Nick(nick) => self.ask_nick(nick),
             Command::Help => self.events.push_back(Event::Help),
             Command::Quit => self.end_input(now),
+            Command::Local(_) => self.fail("that works on the full screen only".into()),
             Command::Nothing => {}
             Command::Incomplete(usage) => self.fail(format!("it is written {usage}")),
             Command::Unknown(name, nearest) => self.unknown(name, *nearest),
@@ -265,7 +275,11 @@ impl Session {
                 self.send_line(&FromClient::Quit.to_string());
                 self.clocks.leaving = Some(now.monotonic + LAST_WORD_WAIT);
             }
-            Stage::Greeting { .. } | Stage::Original => self.end(Outcome::Left),
+            Stage::Lost if self.outbox.len() > 0 => {
+                let unsent = self.outbox.len();
+                self.end(Outcome::Unacknowledged(unsent));
+            }
+            Stage::Greeting { .. } | Stage::Original | Stage::Lost => self.end(Outcome::Left),
         }
     }
 
@@ -287,7 +301,7 @@ impl Session {
         let stage = match &self.stage {
             Stage::Greeting { until, .. } | Stage::Hello { until } => Some(*until),
             Stage::Rich(_) => Some(self.silence_deadline()),
-            Stage::Original => None,
+            Stage::Original | Stage::Lost => None,
         };
         let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
         let progress = progress.filter(|_| self.is_ready());
@@ -373,7 +387,7 @@ impl Session {
     /// Whether the server is known and has told who is here.
     fn is_ready(&self) -> bool {
         match self.stage {
-            Stage::Greeting { .. } | Stage::Hello { .. } => false,
+            Stage::Greeting { .. } | Stage::Hello { .. } | Stage::Lost => false,
             Stage::Rich(phase) => phase > Phase::Roster,
             Stage::Original => true,
         }
@@ -538,7 +552,9 @@ impl Session {
     }
 
     fn end(&mut self, outcome: Outcome) {
-        if self.outcome.is_none() {
+        if self.survives(&outcome) {
+            self.lose(outcome);
+        } else if self.outcome.is_none() {
             self.events.push_back(Event::Ended(outcome.clone()));
             self.outcome = Some(outcome);
         }

@@ -53,7 +53,7 @@ impl Printer {
             Event::Welcome { me, users } => self.print_welcome(me, users, to),
             Event::Original => print_original(to),
             Event::Users(users) => print_users(users, to),
-            Event::Help => command::HELP.iter().for_each(|line| note(to, line)),
+            Event::Help => command::help(false).for_each(|line| note(to, line)),
             Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
             Event::Refused { text, reason } => note(to, format_args!("not sent: {reason}: {text}")),
             Event::Private { peer, text, way, .. } => {

@@ -171,7 +171,7 @@ impl Session {
                 let profile = self.roster.behind(source)?;
                 profile.key.is_none().then(|| profile.who.clone())
             }
-            Stage::Greeting { .. } | Stage::Hello { .. } => None,
+            Stage::Greeting { .. } | Stage::Hello { .. } | Stage::Lost => None,
         }
     }
 

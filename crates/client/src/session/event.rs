@@ -112,7 +112,7 @@ pub enum Event {
     },
     /// The answer to `/who`: everybody who is here, ordered by id.
     Users(Vec<Who>),
-    /// The answer to `/help`: show [`crate::command::HELP`].
+    /// The answer to `/help`: show [`crate::command::help`].
     Help,
     /// The server says this to the user.
     Notice(Text<'static>),
@@ -128,6 +128,9 @@ pub enum Event {
         /// What.
         text: Text<'static>,
     },
+    /// The connection is lost, why, and another is to be made. What the client is to be told of the room comes
+    /// again then, from [`Event::Welcome`] on.
+    Lost(Outcome),
     /// The session is over; nothing comes after this.
     Ended(Outcome),
 }

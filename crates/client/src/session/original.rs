@@ -17,6 +17,8 @@ impl Session {
             return;
         };
         self.may_yet_greet = heard.is_empty();
+        self.roster.clear();
+        self.outbox.resend();
         self.events.push_back(Event::Original);
         let heard = self.ear.hear(&heard, now);
         self.hear(heard, now);
@@ -76,6 +78,7 @@ impl Session {
     fn is_own_arrival(&mut self, who: &Who) -> bool {
         if self.me.is_none() || who.id == UserId::from(self.config.local) {
             self.me = Some(who.clone());
+            self.joined = true;
         }
         self.me.as_ref() == Some(who)
     }

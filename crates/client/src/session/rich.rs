@@ -17,14 +17,16 @@ impl Session {
     pub(super) fn read_lines(&mut self, bytes: &[u8], now: Now) {
         let mut input = bytes;
         let mut decoder = std::mem::replace(&mut self.decoder, LineDecoder::new(SERVER_LINE_MAX));
-        while self.outcome.is_none() {
+        while self.outcome.is_none() && !self.is_lost() {
             match decoder.next(&mut input) {
                 Some(Line::Whole(line)) => self.read_line(line, now),
                 Some(Line::TooLong) => self.warn("the server sent a line that is too long to read".into()),
                 None => break,
             }
         }
-        self.decoder = decoder;
+        if !self.is_lost() {
+            self.decoder = decoder;
+        }
     }
 
     fn read_line(&mut self, line: &[u8], now: Now) {
@@ -91,7 +93,9 @@ impl Session {
             return self.lacks_nick(now);
         }
         self.stage = Stage::Rich(Phase::Roster);
+        self.joined = true;
         self.outbox.acknowledge_through(seq);
+        self.outbox.resend();
         self.roster.clear();
         self.roster.insert(Profile {
             who,

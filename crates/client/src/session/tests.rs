@@ -19,6 +19,7 @@ fn config() -> Config {
         insist_on_nick: false,
         local: "10.0.0.1:5000".parse().unwrap(),
         udp_port: Some(5001),
+        reconnect: false,
     }
 }
 
@@ -751,4 +752,115 @@ fn random_bytes_are_survived_by_every_dialect() {
             sim.shown();
         }
     }
+}
+
+fn in_a_room_that_may_be_lost() -> Sim {
+    let mut sim = Sim::new(Config {
+        reconnect: true,
+        ..config()
+    });
+    sim.hear("* chat/1 welcome\n");
+    sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n"));
+    sim.sent();
+    sim.shown();
+    sim
+}
+
+fn reconnect(sim: &mut Sim) {
+    let now = sim.now();
+    sim.session
+        .connected("10.0.0.1:5555".parse().unwrap(), Some(5556), now);
+}
+
+#[test]
+fn a_lost_connection_loses_no_message_and_sends_none_twice() {
+    let mut sim = in_a_room_that_may_be_lost();
+    for line in ["one", "two", "three"] {
+        sim.type_line(line);
+    }
+    assert_eq!(sim.sent(), "SAY 1 one\nSAY 2 two\nSAY 3 three\n");
+    sim.hear(&format!("SAID 1 {ME} one\n"));
+    sim.session.closed(sim.now());
+    assert!(sim.session.is_lost() && sim.session.outcome().is_none());
+    sim.type_line("four");
+    sim.type_line("/nick carol");
+    let waiting: Vec<String> = sim.session.unacknowledged().map(Text::to_string).collect();
+    assert_eq!(waiting, ["two", "three", "four"]);
+    assert_eq!(sim.sent(), "");
+
+    reconnect(&mut sim);
+    sim.hear("* chat/1 welcome\n");
+    let token = TOKEN;
+    assert_eq!(sim.sent(), format!("HELLO 1 alice 5556 - {token}\n"));
+    // The server took the second message, and only its echo was lost.
+    sim.hear(&format!(
+        "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 2\nHISTORY\nLIVE\n"
+    ));
+    assert_eq!(sim.sent(), "SAY 3 three\nSAY 4 four\n");
+    sim.hear("SAID 1 alice@10.0.0.1:5555 three\nSAID 1 alice@10.0.0.1:5555 four\n");
+    assert_eq!(sim.session.unacknowledged().count(), 0);
+}
+
+#[test]
+fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
+    let mut sim = Sim::new(Config {
+        reconnect: true,
+        insist_on_nick: true,
+        ..config()
+    });
+    sim.hear("* chat/1 welcome\n");
+    sim.hear(&format!(
+        "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\nNICK 1 {ME} zoe\n"
+    ));
+    sim.session.closed(sim.now());
+    reconnect(&mut sim);
+    sim.sent();
+    sim.hear("* chat/1 welcome\n");
+    assert_eq!(sim.sent(), format!("HELLO 1 zoe 5556 - {TOKEN}\n"));
+    sim.hear(&format!(
+        "ERROR nick-taken - taken\nWELCOME 10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n"
+    ));
+    assert_eq!(sim.session.outcome(), None);
+}
+
+#[test]
+fn a_connection_that_never_was_is_not_made_again() {
+    for reconnect in [true, false] {
+        let mut sim = Sim::new(Config {
+            reconnect,
+            ..config()
+        });
+        sim.session.closed(sim.now());
+        assert_eq!(sim.session.outcome(), Some(&Outcome::Closed(None)));
+    }
+    let mut sim = Sim::in_a_room();
+    sim.session.closed(sim.now());
+    assert_eq!(sim.session.outcome(), Some(&Outcome::Closed(None)));
+}
+
+#[test]
+fn who_leaves_while_messages_wait_is_told_so() {
+    let mut sim = in_a_room_that_may_be_lost();
+    sim.session.closed(sim.now());
+    sim.type_line("hello");
+    sim.session.leave(sim.now());
+    assert_eq!(sim.session.outcome(), Some(&Outcome::Unacknowledged(1)));
+}
+
+#[test]
+fn what_an_original_server_was_sent_before_it_was_lost_is_not_sent_again() {
+    let mut sim = Sim::new(Config {
+        reconnect: true,
+        ..config()
+    });
+    sim.hear("10.0.0.1:5000 is online");
+    sim.type_line("one");
+    sim.wait(1);
+    sim.type_line("two");
+    assert_eq!(sim.sent(), "one");
+    sim.session.closed(sim.now());
+    reconnect(&mut sim);
+    sim.hear("10.0.0.1:5555 is online");
+    sim.wait(200);
+    assert_eq!(sim.sent(), "two");
 }

@@ -144,13 +144,13 @@ pub const COMMANDS: &[Entry] = &[
         MSG_USAGE,
         "a private message; WHO is a nick, an id (ip:port), or nick@id",
     ),
-    on_screen(
+    everywhere(
         "reply",
         Some("r"),
         "/reply TEXT",
         "a private message to who last wrote you one",
     ),
-    on_screen(
+    everywhere(
         "query",
         Some("q"),
         "/query [WHO]",
@@ -179,7 +179,7 @@ pub const COMMANDS: &[Entry] = &[
         BELL_USAGE,
         "when to ring: mention is for private messages too",
     ),
-    on_screen(
+    everywhere(
         "verify",
         None,
         "/verify WHO",

@@ -56,10 +56,27 @@ impl Printer {
             Event::Help => command::help(false).for_each(|line| note(to, line)),
             Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
             Event::Refused { text, reason } => note(to, format_args!("not sent: {reason}: {text}")),
-            Event::Private { peer, text, way, .. } => {
-                note(to, format_args!("private to {peer} ({way}): {text}"));
+            Event::Private { peer, text, .. } => note(to, format_args!("private to {peer}: {text}")),
+            Event::Delivered {
+                peer,
+                way,
+                after: Some(after),
+                ..
+            } => {
+                note(
+                    to,
+                    format_args!("delivered to {peer} ({way}, {} ms)", after.as_millis()),
+                );
             }
-            Event::Delivered { peer, .. } => note(to, format_args!("delivered to {peer}")),
+            Event::Delivered {
+                peer,
+                way,
+                after: None,
+                ..
+            } => {
+                note(to, format_args!("sent to {peer} ({way}, unconfirmed)"));
+            }
+            Event::Code { who, code } => print_code(who, code, to),
             Event::NotDelivered { peer, reason, .. } => {
                 note(to, format_args!("not delivered to {peer}: {reason}"));
             }
@@ -140,6 +157,15 @@ fn conversation(event: &Event) -> Option<(String, u64, bool)> {
         Event::Unattributed { at, text } => Some((format!("? {text}"), *at, false)),
         _ => None,
     }
+}
+
+/// What `/verify` is for is said with it, because few know.
+fn print_code(who: &Who, code: &str, to: &mut Vec<u8>) {
+    note(to, format_args!("you and {who} share the code {code}"));
+    note(
+        to,
+        "compare it aloud, or in person: if it differs, somebody is between you",
+    );
 }
 
 fn print_original(to: &mut Vec<u8>) {

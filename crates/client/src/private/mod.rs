@@ -140,6 +140,13 @@ impl Private {
         }
     }
 
+    /// Bytes of messages that are held: those waiting to be sent and confirmed, and those held back for order.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let peers = self.contacts.values().filter_map(|contact| contact.peer.as_ref());
+        self.held_bytes + peers.map(|peer| peer.waiting_bytes()).sum::<usize>()
+    }
+
     /// The next thing to do or show.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -22,6 +22,9 @@ const SPAN_MAX: u64 = 64;
 /// A message is on its way for this long at most. Then its sender is told that it may not have arrived.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Messages that share a segment were written within this time: they are given up together.
+const TOGETHER: Duration = Duration::from_millis(100);
+
 /// The shortest time between two copies through the relay, which is a TCP connection and loses little.
 const RELAY_WAIT_MIN: Duration = Duration::from_secs(1);
 
@@ -147,6 +150,12 @@ impl Outgoing {
 
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.flight.is_empty()
+    }
+
+    /// Bytes of messages that are held until they are settled.
+    pub(super) fn bytes(&self) -> usize {
+        let flying: usize = self.flight.iter().map(|segment| segment.parts.len()).sum();
+        flying + self.queue.iter().map(|part| part.text.len()).sum::<usize>()
     }
 
     /// Three timeouts, without doublings: how long a path that is known to work is given.
@@ -409,8 +418,14 @@ impl Segment {
         }
     }
 
+    /// Short messages share a segment; a piece of a long one is alone in its, so that it can be refused alone.
     fn has_room_for(&self, part: &Waiting) -> bool {
-        self.parts.len() + PART_HEAD_LEN + part.text.len() <= PARTS_MAX
+        let Some(first) = self.owners.first() else {
+            return true;
+        };
+        let fits = self.parts.len() + PART_HEAD_LEN + part.text.len() <= PARTS_MAX;
+        let is_of_its_time = part.owner.since <= first.since + TOGETHER;
+        fits && is_of_its_time && !first.is_piece && !part.owner.is_piece
     }
 
     fn add(&mut self, waiting: &Waiting) {
@@ -424,8 +439,9 @@ impl Segment {
         self.owners.push(owner);
     }
 
+    /// Since when its last message waits.
     fn since(&self) -> Duration {
-        self.owners.first().map_or(self.started, |owner| owner.since)
+        self.owners.last().map_or(self.started, |owner| owner.since)
     }
 
     fn direct_due(&self) -> Duration {

@@ -11,7 +11,7 @@
 //! written to or heard under it. What does not open is dropped without an answer or a trace.
 //!
 //! Layers, from the wire inwards: [`seal`] (datagrams), [`packet`] (what is in them), [`outgoing`] and [`incoming`]
-//! (the two halves of a conversation), [`path`] and [`probe`] (where the peer is), [`peer`] (one conversation), and
+//! (the two halves of a conversation; [`segment`] is what they exchange), [`path`] and [`probe`] (where the peer is), [`peer`] (one conversation), and
 //! here all of them. [`raw`] is for peers without a key.
 
 mod event;
@@ -28,6 +28,9 @@ mod rendezvous;
 mod roster;
 mod rto;
 mod seal;
+mod segment;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use event::{Event, MessageId, Options, Output, Path, Received, Refusal, State, Warning, Why};

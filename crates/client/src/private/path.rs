@@ -298,12 +298,17 @@ impl Paths {
             }
             _ => return None,
         };
-        talk_until.is_some_and(|until| at < until).then_some((at, purpose))
+        talk_until
+            .is_some_and(|until| at < until)
+            .then_some((at, purpose))
     }
 
     fn start_what_is_due(&mut self, now: Duration, talk_until: Option<Duration>) {
         for place in 0..self.candidates.len() {
-            let due = self.candidates.get(place).filter(|candidate| candidate.probe.is_none());
+            let due = self
+                .candidates
+                .get(place)
+                .filter(|candidate| candidate.probe.is_none());
             let due = due.and_then(|candidate| self.upkeep(candidate, talk_until));
             if let Some((at, purpose)) = due
                 && at <= now

@@ -283,8 +283,9 @@ impl Peer {
 
     /// Shows what was held back for too long, and tells the peer what will not be shown any more.
     fn pass_gap(&mut self, world: &mut World<'_>) {
+        let before = self.incoming.passed();
         let shown = self.incoming.pass_gap(world.now);
-        if shown.is_empty() {
+        if self.incoming.passed() == before {
             return;
         }
         self.last_message = Some(world.now);

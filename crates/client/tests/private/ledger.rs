@@ -40,12 +40,26 @@ struct Message {
 }
 
 impl Ledger {
-    pub(crate) fn sent(&mut self, now: Duration, id: MessageId, from: PublicKey, to: PublicKey, text: String) {
+    pub(crate) fn sent(
+        &mut self,
+        now: Duration,
+        id: MessageId,
+        from: PublicKey,
+        to: PublicKey,
+        text: String,
+    ) {
         let place = self.messages.len();
         assert!(self.by_text.insert(text.clone(), place).is_none());
         self.by_id.insert((from, id), place);
         self.unsettled.insert(place);
-        self.messages.push(Message { from, to, text, at: now, shown: false, state: None });
+        self.messages.push(Message {
+            from,
+            to,
+            text,
+            at: now,
+            shown: false,
+            state: None,
+        });
     }
 
     /// A client shows a message under a label that it takes for `label_key`.
@@ -54,7 +68,10 @@ impl Ledger {
         let short = &text[..text.len().min(20)];
         if !received.sealed {
             // Bare text can be forged and garbled on its way; but nobody who has a key is said to have written it.
-            assert_eq!(label_key, None, "{short:?} is shown in the clear from one who has a key");
+            assert_eq!(
+                label_key, None,
+                "{short:?} is shown in the clear from one who has a key"
+            );
             return;
         }
         let Some(&place) = self.by_text.get(text) else {
@@ -62,10 +79,17 @@ impl Ledger {
         };
         let message = &mut self.messages[place];
         assert_eq!(message.to, at, "{short:?} is shown to somebody else");
-        assert_eq!(Some(message.from), label_key, "{short:?} is shown in the name of another");
+        assert_eq!(
+            Some(message.from),
+            label_key,
+            "{short:?} is shown in the name of another"
+        );
         assert!(!message.shown, "{short:?} is shown twice");
         let overtaken = matches!(message.state, Some(State::NotDelivered(Why::Overtaken)));
-        assert!(!overtaken, "{short:?} is shown after its sender was told that it will not be");
+        assert!(
+            !overtaken,
+            "{short:?} is shown after its sender was told that it will not be"
+        );
         message.shown = true;
         self.shown += 1;
         let from = message.from;
@@ -74,7 +98,10 @@ impl Ledger {
         let first = last.map_or(0, |last| last + 1);
         let between = &self.messages[first..place];
         let missing = between.iter().any(|other| other.from == from && other.to == at);
-        assert!(missing || !received.after_gap, "{short:?} is marked, and nothing is missing before it");
+        assert!(
+            missing || !received.after_gap,
+            "{short:?} is marked, and nothing is missing before it"
+        );
     }
 
     pub(crate) fn state(&mut self, now: Duration, from: PublicKey, id: MessageId, state: State) {
@@ -100,7 +127,10 @@ impl Ledger {
                 if why == Why::NoAnswer {
                     assert!(now - message.at >= PATIENCE, "{text:?} is given up too soon");
                 }
-                assert!(why != Why::Overtaken || !message.shown, "{text:?} was shown all the same");
+                assert!(
+                    why != Why::Overtaken || !message.shown,
+                    "{text:?} was shown all the same"
+                );
                 *self.failed.entry(format!("{why:?}")).or_default() += 1;
             }
             State::SentPlain { .. } => unreachable!(),
@@ -118,14 +148,21 @@ impl Ledger {
         if let Some(&place) = self.unsettled.first() {
             let message = &self.messages[place];
             let text = message.text.get(..20).unwrap_or(&message.text);
-            assert!(now <= message.at + SETTLED_BY, "{text:?}, sent at {:?}, is not settled", message.at);
+            assert!(
+                now <= message.at + SETTLED_BY,
+                "{text:?}, sent at {:?}, is not settled",
+                message.at
+            );
         }
     }
 
-    pub(crate) fn to_victim(&mut self, from: PublicKey, victim: SocketAddr, bytes: usize) {
+    pub(crate) fn sent_to_victim(&mut self, from: PublicKey, victim: SocketAddr, bytes: usize) {
         let (to, back) = self.victims.entry((from, victim)).or_default();
         *to += bytes;
-        assert!(*to <= 3 * *back, "{to} bytes go to {victim}, from where only {back} seemed to come");
+        assert!(
+            *to <= 3 * *back,
+            "{to} bytes go to {victim}, from where only {back} seemed to come"
+        );
     }
 
     pub(crate) fn seemingly_from_victim(&mut self, to: PublicKey, victim: SocketAddr, bytes: usize) {

@@ -1,6 +1,11 @@
 //! Private messages among many clients, over links and routers that do everything wrong, in simulated time.
 //!
 //! `CHAT_SEED=n` runs one seed; `CHAT_SEEDS=n` runs so many instead of the usual number.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod actions;
 mod ledger;

@@ -69,7 +69,12 @@ impl Network {
         if ttl.is_some_and(|ttl| ttl < 3) && !is_local || self.is_blocked(source.ip(), to.ip()) {
             return Vec::new();
         }
-        let Weather { loss, double, garble, delay } = self.weather;
+        let Weather {
+            loss,
+            double,
+            garble,
+            delay,
+        } = self.weather;
         let copies = 1 + usize::from(rng.chance(double));
         let mut arrivals = Vec::new();
         for _ in 0..copies {
@@ -82,7 +87,12 @@ impl Network {
                 bytes[place] ^= 1 << rng.below(8);
             }
             let at = now + rng.ms(delay.0, delay.1);
-            arrivals.push(Arrival { at, from: source, to, bytes });
+            arrivals.push(Arrival {
+                at,
+                from: source,
+                to,
+                bytes,
+            });
         }
         arrivals
     }
@@ -130,7 +140,8 @@ impl Network {
 
     /// The source address of a datagram outside; none if it gets lost.
     fn leave(&mut self, now: Duration, from: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
-        let is_private = |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 192 && ip.octets()[1] == 168);
+        let is_private =
+            |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 192 && ip.octets()[1] == 168);
         match self.routers.iter_mut().find(|router| router.has(from)) {
             Some(router) if router.has(to) => Some(from),
             // A router does not send back in what came from inside.

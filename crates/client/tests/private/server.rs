@@ -28,13 +28,24 @@ struct User {
 impl Server {
     /// Somebody said HELLO, or is plain and has no key.
     pub(crate) fn join(&mut self, conn: Conn, id: UserId, udp: Option<SocketAddr>, key: Option<PublicKey>) {
-        let profile = Profile { who: id.into(), udp, key };
+        let profile = Profile {
+            who: id.into(),
+            udp,
+            key,
+        };
         if key.is_some() {
             self.welcome(conn, id);
         }
         self.say_to_all(&FromServer::Join(0, profile.clone()));
         let token = token_of(conn);
-        self.users.insert(conn, User { profile, token, nonce: None });
+        self.users.insert(
+            conn,
+            User {
+                profile,
+                token,
+                nonce: None,
+            },
+        );
     }
 
     fn welcome(&mut self, conn: Conn, id: UserId) {
@@ -68,7 +79,10 @@ impl Server {
 
     /// The connections of those who have this key: what a client that comes back takes over.
     pub(crate) fn with_key(&self, key: PublicKey) -> Vec<Conn> {
-        let users = self.users.iter().filter(|(_, user)| user.profile.key == Some(key));
+        let users = self
+            .users
+            .iter()
+            .filter(|(_, user)| user.profile.key == Some(key));
         users.map(|(conn, _)| *conn).collect()
     }
 
@@ -138,7 +152,8 @@ impl Server {
 
     fn say_to_all(&mut self, line: &FromServer<'_>) {
         let line = line.to_string();
-        self.said.extend(self.users.keys().map(|conn| (*conn, line.clone())));
+        self.said
+            .extend(self.users.keys().map(|conn| (*conn, line.clone())));
     }
 }
 

@@ -145,7 +145,10 @@ impl Simulation {
             self.schedule(at, What::Connect(seat));
         }
         for n in 0..self.rng.below(3) {
-            let id = UserId::from(SocketAddr::from(([10, 0, 0, 100 + u8::try_from(n).unwrap()], 6000)));
+            let id = UserId::from(SocketAddr::from((
+                [10, 0, 0, 100 + u8::try_from(n).unwrap()],
+                6000,
+            )));
             let (conn, has_port) = (self.connection(), self.rng.chance(500));
             self.server.join(conn, id, None, None);
             self.plain.push(Plain { id, conn, has_port });
@@ -157,7 +160,11 @@ impl Simulation {
         let mut secret = [0; 32];
         self.rng.fill(&mut secret);
         let mut rng = Rng::new(self.rng.next());
-        Private::new(KeyPair::from_random(secret), options, Box::new(move |bytes| rng.fill(bytes)))
+        Private::new(
+            KeyPair::from_random(secret),
+            options,
+            Box::new(move |bytes| rng.fill(bytes)),
+        )
     }
 
     pub(crate) fn connection(&mut self) -> Conn {
@@ -176,7 +183,12 @@ impl Simulation {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let alive = self.clients.iter().filter(|client| client.is_alive);
             let timer = alive.filter_map(|client| client.private.deadline()).min();
-            let Some(next) = [event, timer].into_iter().flatten().min().filter(|next| *next < end) else {
+            let Some(next) = [event, timer]
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|next| *next < end)
+            else {
                 break;
             };
             self.now = self.now.max(next);
@@ -193,7 +205,10 @@ impl Simulation {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { monotonic: self.now, unix_ms: 0 }
+        Now {
+            monotonic: self.now,
+            unix_ms: 0,
+        }
     }
 
     fn run_timers(&mut self) {
@@ -203,7 +218,10 @@ impl Simulation {
             if client.is_alive && client.private.deadline().is_some_and(|at| at <= self.now) {
                 client.private.timeout(now);
                 let next = client.private.deadline();
-                assert!(next.is_none_or(|next| next > self.now), "a timer that is due was seen to and is due again");
+                assert!(
+                    next.is_none_or(|next| next > self.now),
+                    "a timer that is due was seen to and is due again"
+                );
                 self.drain(seat);
             }
         }
@@ -238,7 +256,9 @@ impl Simulation {
 
     /// The living client whose UDP socket this is.
     fn seat_at(&self, udp: SocketAddr) -> Option<usize> {
-        self.clients.iter().position(|client| client.is_alive && client.udp == udp)
+        self.clients
+            .iter()
+            .position(|client| client.is_alive && client.udp == udp)
     }
 
     fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
@@ -262,7 +282,11 @@ impl Simulation {
                 self.ledger.seemingly_from_victim(key, from, bytes.len());
             }
             self.drain(seat);
-        } else if !self.plain.iter().any(|plain| plain.has_port && plain.id.private_address() == Some(to)) {
+        } else if !self
+            .plain
+            .iter()
+            .any(|plain| plain.has_port && plain.id.private_address() == Some(to))
+        {
             // The host is there, and says that the port is closed. That comes back through routers as well.
             let sender = self.network.enter(self.now, to, from);
             let at = self.now + self.rng.ms(1, 50);
@@ -274,7 +298,9 @@ impl Simulation {
 
     /// Puts a datagram on the wire.
     pub(crate) fn transmit(&mut self, from: SocketAddr, to: SocketAddr, ttl: Option<u8>, bytes: &[u8]) {
-        for Arrival { at, from, to, bytes } in self.network.send(self.now, &mut self.rng, from, to, ttl, bytes) {
+        for Arrival { at, from, to, bytes } in
+            self.network.send(self.now, &mut self.rng, from, to, ttl, bytes)
+        {
             if self.captured.len() < 64 || self.rng.chance(100) {
                 let place = self.rng.below(64).min(self.captured.len());
                 self.captured.truncate(64);
@@ -288,10 +314,10 @@ impl Simulation {
     pub(crate) fn drain(&mut self, seat: usize) {
         while let Some(output) = self.clients[seat].private.poll_output() {
             (self.now, seat).hash(&mut self.trace);
-            if let Output::Datagram { to, ttl, bytes } = &output {
-                (to, ttl, bytes).hash(&mut self.trace);
-            } else {
-                format!("{output:?}").hash(&mut self.trace);
+            match &output {
+                Output::Datagram { to, ttl, bytes } => (to, ttl, bytes).hash(&mut self.trace),
+                Output::Line(line) => line.to_string().hash(&mut self.trace),
+                Output::Event(event) => format!("{event:?}").hash(&mut self.trace),
             }
             let client = &self.clients[seat];
             let key = client.private.public_key();
@@ -299,7 +325,7 @@ impl Simulation {
                 Output::Datagram { to, ttl, bytes } => {
                     assert!(bytes.len() <= 1200, "a datagram of {} bytes", bytes.len());
                     if to.ip() == victim(0).ip() {
-                        self.ledger.to_victim(key, to, bytes.len());
+                        self.ledger.sent_to_victim(key, to, bytes.len());
                     }
                     self.transmit(client.udp, to, ttl, &bytes);
                 }
@@ -318,7 +344,10 @@ impl Simulation {
             }
         }
         let footprint = self.clients[seat].private.footprint();
-        assert!(footprint < 700_000 * self.clients.len(), "{footprint} bytes are held");
+        assert!(
+            footprint < 700_000 * self.clients.len(),
+            "{footprint} bytes are held"
+        );
     }
 
     fn line_to_server(&mut self, seat: usize, line: String) {
@@ -374,7 +403,11 @@ impl Simulation {
     fn hear(&mut self, conn: Conn, line: &str) {
         let now = self.now();
         let addresses = |client: &Client| vec![client.udp];
-        let Some(seat) = self.clients.iter().position(|client| client.is_alive && client.conn == Some(conn)) else {
+        let Some(seat) = self
+            .clients
+            .iter()
+            .position(|client| client.is_alive && client.conn == Some(conn))
+        else {
             return;
         };
         let client = &mut self.clients[seat];
@@ -391,9 +424,11 @@ impl Simulation {
                 client.private.rendezvous(now, SERVER.into(), rendezvous);
             }
             FromServer::User(profile) | FromServer::Join(_, profile) => {
+                client.private.peer_here(now, &profile);
+                self.drain(seat);
+                let client = &mut self.clients[seat];
                 client.stale.remove(&profile.who.id);
                 client.view.insert(profile.who.id, profile.key);
-                client.private.peer_here(now, &profile);
             }
             FromServer::Live => {
                 // What was held back for those who left while nobody was told is still shown under their names.

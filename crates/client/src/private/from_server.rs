@@ -1,4 +1,7 @@
 //! What the server says, and the connection to it.
+//!
+//! When somebody leaves, or an id is found to be somebody else's, what was held back for order is shown under the id as it
+//! was until then: take the outputs first, and let the front end know of the change after.
 
 use super::event::{Event, MessageId, Output, Path, Why};
 use super::keys::key_id;

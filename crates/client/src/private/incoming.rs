@@ -88,6 +88,10 @@ impl Incoming {
             Place::LongPast | Place::Beyond => Verdict::Dropped,
             Place::Seen => Verdict::Known,
             Place::New if number < self.passed => Verdict::Known,
+            Place::New if number == self.passed && self.lacks_beginning(&parts) => {
+                self.pass_to(number + 1);
+                Verdict::Known
+            }
             Place::New if number == self.passed => {
                 self.came.mark(number);
                 self.show(&parts, path, &mut shown);
@@ -130,6 +134,12 @@ impl Incoming {
         }
         self.begun = None;
         shown
+    }
+
+    /// Whether a segment goes on with a message whose beginning was dropped, when its sender seemed to have left. It is
+    /// passed over like one that is missing, so that its sender learns that the message is not shown.
+    fn lacks_beginning(&self, parts: &[u8]) -> bool {
+        self.begun.is_none() && parts_of(parts).next().is_some_and(|part| !part.begins)
     }
 
     /// The sender will not send what is before `floor` again.

@@ -11,7 +11,7 @@
 //! written to or heard under it. What does not open is dropped without an answer or a trace.
 //!
 //! Layers, from the wire inwards: [`seal`] (datagrams), [`packet`] (what is in them), [`outgoing`] and [`incoming`]
-//! (the two halves of a conversation), [`path`] and [`probe`] (where the peer is), [`peer`] (one conversation), and
+//! (the two halves of a conversation; [`segment`] is what they exchange), [`path`] and [`probe`] (where the peer is), [`peer`] (one conversation), and
 //! here all of them. [`raw`] is for peers without a key.
 
 mod event;
@@ -28,6 +28,9 @@ mod rendezvous;
 mod roster;
 mod rto;
 mod seal;
+mod segment;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use event::{Event, MessageId, Options, Output, Path, Received, Refusal, State, Warning, Why};
@@ -138,6 +141,13 @@ impl Private {
             Standing::Keyed(key) => Some(verify_code(&self.keys.public(), &key)),
             Standing::Plain | Standing::Claims(_) | Standing::Refused => None,
         }
+    }
+
+    /// Bytes of messages that are held: those waiting to be sent and confirmed, and those held back for order.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let peers = self.contacts.values().filter_map(|contact| contact.peer.as_ref());
+        self.held_bytes + peers.map(|peer| peer.waiting_bytes()).sum::<usize>()
     }
 
     /// The next thing to do or show.

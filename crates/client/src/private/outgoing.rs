@@ -1,8 +1,9 @@
 //! The sending half of a conversation: what waits, what is on its way, and when it is sent again.
 
 use super::event::{MessageId, Path, State, Why};
-use super::packet::{PART_HEAD_LEN, PARTS_MAX, Part};
+use super::packet::{PART_HEAD_LEN, PARTS_MAX};
 use super::rto::Estimator;
+use super::segment::{Owner, Segment, Waiting};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -40,49 +41,6 @@ pub(super) struct Outgoing {
     allowed: usize,
     direct: Estimator,
     relay: Estimator,
-}
-
-/// A part that is in no segment yet.
-#[derive(Debug)]
-struct Waiting {
-    owner: Owner,
-    begins: bool,
-    ends: bool,
-    text: Vec<u8>,
-}
-
-/// Whose a part is.
-#[derive(Clone, Copy, Debug)]
-struct Owner {
-    id: MessageId,
-    /// When the message was to be sent.
-    since: Duration,
-    /// The message has other parts.
-    is_piece: bool,
-}
-
-#[derive(Debug)]
-struct Segment {
-    number: u64,
-    parts: Vec<u8>,
-    /// Whose parts, in order. Never empty.
-    owners: Vec<Owner>,
-    /// When it could first have been sent.
-    started: Duration,
-    direct: Copies,
-    relay: Copies,
-    /// Given up on this copy because an earlier one timed out; to be sent again when there is room.
-    lost: bool,
-    /// By which path it came, once the peer has said that it did.
-    came: Option<Path>,
-}
-
-/// What was sent of a segment by one path.
-#[derive(Debug, Default)]
-struct Copies {
-    sent: u32,
-    last: Duration,
-    due: Duration,
 }
 
 #[derive(Debug)]
@@ -149,6 +107,12 @@ impl Outgoing {
         self.queue.is_empty() && self.flight.is_empty()
     }
 
+    /// Bytes of messages that are held until they are settled.
+    pub(super) fn bytes(&self) -> usize {
+        let flying: usize = self.flight.iter().map(|segment| segment.parts.len()).sum();
+        flying + self.queue.iter().map(|part| part.text.len()).sum::<usize>()
+    }
+
     /// Three timeouts, without doublings: how long a path that is known to work is given.
     pub(super) fn direct_patience(&self) -> Duration {
         self.direct.base() * 3
@@ -191,7 +155,7 @@ impl Outgoing {
             let segment = self.flight.get_mut(place)?;
             segment.lost = false;
             segment.direct.count(now, wait);
-            return Some(segment.copy(Path::Direct, floor, timed_out));
+            return Some(Transmission::of(segment, Path::Direct, floor, timed_out));
         }
         let relay_after = ways.relay_after?;
         let wait = self.relay.base().max(RELAY_WAIT_MIN);
@@ -203,7 +167,7 @@ impl Outgoing {
         segment
             .relay
             .count(now, (wait * (1 << segment.relay.sent.min(4))).min(RELAY_WAIT_MAX));
-        Some(segment.copy(Path::Relayed, floor, None))
+        Some(Transmission::of(segment, Path::Relayed, floor, None))
     }
 
     /// When [`Self::transmit`] or [`Self::expire`] next has something to do.
@@ -395,82 +359,15 @@ impl Outgoing {
     }
 }
 
-impl Segment {
-    fn new(number: u64, now: Duration) -> Self {
+impl Transmission {
+    fn of(segment: &Segment, path: Path, floor: u64, timed_out: Option<Duration>) -> Self {
         Self {
-            number,
-            parts: Vec::new(),
-            owners: Vec::new(),
-            started: now,
-            direct: Copies::default(),
-            relay: Copies::default(),
-            lost: false,
-            came: None,
-        }
-    }
-
-    fn has_room_for(&self, part: &Waiting) -> bool {
-        self.parts.len() + PART_HEAD_LEN + part.text.len() <= PARTS_MAX
-    }
-
-    fn add(&mut self, waiting: &Waiting) {
-        let &Waiting {
-            begins,
-            ends,
-            ref text,
-            owner,
-        } = waiting;
-        Part { begins, ends, text }.write(&mut self.parts);
-        self.owners.push(owner);
-    }
-
-    fn since(&self) -> Duration {
-        self.owners.first().map_or(self.started, |owner| owner.since)
-    }
-
-    fn direct_due(&self) -> Duration {
-        if self.direct.sent == 0 || self.lost {
-            self.started
-        } else {
-            self.direct.due
-        }
-    }
-
-    fn relay_due(&self, relay_after: Duration) -> Duration {
-        if self.relay.sent == 0 {
-            self.started + relay_after
-        } else {
-            self.relay.due
-        }
-    }
-
-    fn copy(&self, path: Path, floor: u64, timed_out: Option<Duration>) -> Transmission {
-        Transmission {
             path,
-            number: self.number,
+            number: segment.number,
             floor,
-            parts: self.parts.clone(),
+            parts: segment.parts.clone(),
             timed_out,
         }
-    }
-
-    /// By which path this came, seeing that an ack came by `path`, and whether that ack answers this very segment.
-    /// Where a copy went through the server, only an answer that came directly shows that it went directly too.
-    fn came_by(&self, path: Path, answered: bool) -> Path {
-        let answered_directly = answered && path == Path::Direct && self.direct.sent > 0;
-        if answered_directly || self.relay.sent == 0 {
-            Path::Direct
-        } else {
-            Path::Relayed
-        }
-    }
-}
-
-impl Copies {
-    fn count(&mut self, now: Duration, wait: Duration) {
-        self.sent += 1;
-        self.last = now;
-        self.due = now + wait;
     }
 }
 

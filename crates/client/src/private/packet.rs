@@ -19,8 +19,8 @@
 //! packet that breaks this, or has bytes to spare, is dropped like one that does not open.
 //!
 //! A segment is the unit that is numbered, sent, acknowledged and sent again: one datagram's worth of parts. A
-//! message that fits is one part, and several short ones may share a segment; a longer one is cut into parts in
-//! segments that follow each other.
+//! message that fits is one part, and several short ones may share a segment; a longer one is cut into parts, each alone
+//! in its segment.
 
 use super::seal::PACKET_MAX;
 use chat_proto::rendezvous::{ADDRESS_LEN, decode_address, encode_address};

@@ -273,9 +273,7 @@ impl Paths {
         mut token: impl FnMut() -> u64,
     ) -> Option<Ping> {
         self.bury_failed(now);
-        if talk_until.is_some_and(|until| now < until) {
-            self.start_what_is_due(now);
-        }
+        self.start_what_is_due(now, talk_until);
         let candidates = self.candidates.iter_mut();
         candidates
             .filter_map(|candidate| candidate.ping(now, &mut token))
@@ -286,32 +284,32 @@ impl Paths {
         let candidates = self.candidates.iter();
         let due = candidates.filter_map(|candidate| match candidate.probe {
             Some(probe) => Some(probe.due()),
-            None => self
-                .upkeep(candidate)
-                .filter(|(at, _)| talk_until.is_some_and(|until| *at < until))
-                .map(|(at, _)| at),
+            None => self.upkeep(candidate, talk_until).map(|(at, _)| at),
         });
         due.min()
     }
 
     /// When a candidate that is not being probed is to be, and why.
-    fn upkeep(&self, candidate: &Candidate) -> Option<(Duration, Purpose)> {
-        match (candidate.dead, candidate.proven) {
-            (Some(dead), _) => Some((dead + REPROBE, Purpose::Challenge)),
+    fn upkeep(&self, candidate: &Candidate, talk_until: Option<Duration>) -> Option<(Duration, Purpose)> {
+        let (at, purpose) = match (candidate.dead, candidate.proven) {
+            (Some(dead), _) => (dead + REPROBE, Purpose::Challenge),
             (None, Some(proven)) if self.active == Some(candidate.address) => {
-                Some((proven + KEEPALIVE, Purpose::Keepalive))
+                (proven + KEEPALIVE, Purpose::Keepalive)
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        talk_until
+            .is_some_and(|until| at < until)
+            .then_some((at, purpose))
     }
 
-    fn start_what_is_due(&mut self, now: Duration) {
+    fn start_what_is_due(&mut self, now: Duration, talk_until: Option<Duration>) {
         for place in 0..self.candidates.len() {
             let due = self
                 .candidates
                 .get(place)
                 .filter(|candidate| candidate.probe.is_none());
-            let due = due.and_then(|candidate| self.upkeep(candidate));
+            let due = due.and_then(|candidate| self.upkeep(candidate, talk_until));
             if let Some((at, purpose)) = due
                 && at <= now
                 && let Some(candidate) = self.candidates.get_mut(place)

@@ -102,6 +102,10 @@ impl Peer {
         self.outgoing.is_full()
     }
 
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.outgoing.bytes()
+    }
+
     pub(super) fn held_bytes(&self) -> usize {
         self.incoming.held_bytes()
     }
@@ -254,9 +258,11 @@ impl Peer {
     pub(super) fn flush(&mut self, world: &mut World<'_>) {
         settle(world.outputs, self.outgoing.expire(world.now));
         self.pass_gap(world);
-        self.ask_to_punch(world);
+        // First, because a probe that failed changes the path; and again, because a path that fails is probed.
         self.ping(world);
         self.transmit(world);
+        self.ask_to_punch(world);
+        self.ping(world);
     }
 
     pub(super) fn deadline(&self, world: &World<'_>) -> Option<Duration> {
@@ -277,8 +283,9 @@ impl Peer {
 
     /// Shows what was held back for too long, and tells the peer what will not be shown any more.
     fn pass_gap(&mut self, world: &mut World<'_>) {
+        let before = self.incoming.passed();
         let shown = self.incoming.pass_gap(world.now);
-        if shown.is_empty() {
+        if self.incoming.passed() == before {
             return;
         }
         self.last_message = Some(world.now);

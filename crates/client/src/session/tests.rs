@@ -390,7 +390,7 @@ fn the_end_of_the_input_waits_ten_seconds_from_the_last_progress() {
     sim.wait(9_999);
     assert_eq!(sim.outcome(), None);
     sim.wait(1);
-    assert_eq!(sim.outcome(), Some(&Outcome::Unacknowledged(2)));
+    assert_eq!(sim.outcome(), Some(&Outcome::Unacknowledged(1)));
     assert!(sim.sent().ends_with("QUIT\n"));
 }
 

@@ -59,26 +59,30 @@ impl Printer {
             Event::Private { peer, text, .. } => note(to, format_args!("private to {peer}: {text}")),
             Event::Delivered {
                 peer,
+                text,
                 way,
                 after: Some(after),
                 ..
             } => {
                 note(
                     to,
-                    format_args!("delivered to {peer} ({way}, {} ms)", after.as_millis()),
+                    format_args!("delivered to {peer} ({way}, {} ms): {text}", after.as_millis()),
                 );
             }
             Event::Delivered {
                 peer,
+                text,
                 way,
                 after: None,
                 ..
             } => {
-                note(to, format_args!("sent to {peer} ({way}, unconfirmed)"));
+                note(to, format_args!("sent to {peer} ({way}, unconfirmed): {text}"));
             }
             Event::Code { who, code } => print_code(who, code, to),
-            Event::NotDelivered { peer, reason, .. } => {
-                note(to, format_args!("not delivered to {peer}: {reason}"));
+            Event::NotDelivered {
+                peer, text, reason, ..
+            } => {
+                note(to, format_args!("not delivered to {peer}: {reason}: {text}"));
             }
             Event::Ended(Outcome::Left) => {}
             Event::Ended(outcome) => note(to, outcome),

@@ -97,6 +97,8 @@ pub enum Event {
         seq: u64,
         /// The other side.
         peer: Who,
+        /// What.
+        text: Text<'static>,
         /// How it went.
         way: Way,
         /// How long it took to send and be confirmed; `None` if nobody confirms it.
@@ -108,6 +110,8 @@ pub enum Event {
         seq: u64,
         /// The other side.
         peer: Who,
+        /// What.
+        text: Text<'static>,
         /// Why.
         reason: Text<'static>,
     },

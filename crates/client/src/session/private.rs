@@ -18,6 +18,7 @@ const UNCONFIRMED_WAIT: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Pending {
     peer: Who,
+    text: Text<'static>,
     /// Nobody will confirm it: it counts as gone well from then on.
     until: Option<Duration>,
 }
@@ -134,6 +135,7 @@ impl Session {
         let peer = self.who(to);
         let pending = Pending {
             peer: peer.clone(),
+            text: text.clone().into_owned(),
             until: None,
         };
         self.privates.insert(id.0, pending);
@@ -248,8 +250,7 @@ impl Session {
         let Some(pending) = self.privates.get_mut(&id.0) else {
             return;
         };
-        let peer = pending.peer.clone();
-        let seq = id.0;
+        let (peer, text, seq) = (pending.peer.clone(), pending.text.clone(), id.0);
         let event = match state {
             State::Delivered { path, after } => {
                 self.privates.remove(&seq);
@@ -260,6 +261,7 @@ impl Session {
                 Event::Delivered {
                     seq,
                     peer,
+                    text,
                     way,
                     after: Some(after),
                 }
@@ -273,6 +275,7 @@ impl Session {
                 Event::Delivered {
                     seq,
                     peer,
+                    text,
                     way,
                     after: None,
                 }
@@ -283,6 +286,7 @@ impl Session {
                 Event::NotDelivered {
                     seq,
                     peer,
+                    text,
                     reason: Text::from(why.to_string()),
                 }
             }

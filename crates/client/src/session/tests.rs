@@ -117,7 +117,12 @@ impl Sim {
             self.ms = self.ms.max(deadline);
             self.session.tick(self.now());
             let next = self.session.deadline();
-            assert!(next.is_none_or(|next| next > self.now().monotonic), "a timer that does not stop: {next:?} at {} private {:?}", self.ms, self.session.private_deadline());
+            assert!(
+                next.is_none_or(|next| next > self.now().monotonic),
+                "a timer that does not stop: {next:?} at {} private {:?}",
+                self.ms,
+                self.session.private_deadline()
+            );
         }
         self.ms = until;
         self.session.tick(self.now());

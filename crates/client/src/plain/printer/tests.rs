@@ -124,26 +124,33 @@ fn all_else_is_on_the_standard_error() {
             Event::Delivered {
                 seq: 1,
                 peer: alice(),
+                text: text("psst"),
                 way: WAY,
                 after: Some(Duration::from_millis(7)),
             },
-            "* delivered to alice@10.0.0.5:50312 (via the server, 7 ms)\n",
+            "* delivered to alice@10.0.0.5:50312 (via the server, 7 ms): psst\n",
         ),
         (
             Event::Delivered {
                 seq: 1,
                 peer: alice(),
+                text: text("psst"),
                 way: Way {
                     path: Some(Path::Direct),
                     sealed: false,
                 },
                 after: None,
             },
-            "* sent to alice@10.0.0.5:50312 (direct, unencrypted, unconfirmed)\n",
+            "* sent to alice@10.0.0.5:50312 (direct, unencrypted, unconfirmed): psst\n",
         ),
         (
-            Event::NotDelivered { seq: 1, peer, reason },
-            "* not delivered to alice@10.0.0.5:50312: gone\n",
+            Event::NotDelivered {
+                seq: 1,
+                peer,
+                text: text("psst"),
+                reason,
+            },
+            "* not delivered to alice@10.0.0.5:50312: gone: psst\n",
         ),
         (
             Event::Refused {

@@ -1,1 +1,20 @@
+//! The chat server: a pure room, and one `poll(2)` loop around it.
+//!
+//! [`room`] and what it is made of hold all state and touch no socket and no clock; [`server`] carries out what it
+//! decides.
 
+pub mod args;
+pub mod connection;
+pub mod descriptors;
+pub mod event;
+pub mod inbox;
+pub mod listener;
+pub mod log;
+pub mod outbox;
+mod pressure;
+pub mod rate;
+pub mod room;
+pub mod roster;
+pub mod server;
+mod talk;
+pub mod transcript;

@@ -1,0 +1,68 @@
+//! The command line.
+
+use crate::rate::Rate;
+use crate::room::Limits;
+use clap::Parser;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+/// A chat room for everybody who can reach this machine.
+///
+/// Prints the address it listens at and runs until it is interrupted. Joins, leaves and refusals are
+/// logged on standard error; what people say is not.
+#[derive(Debug, Parser)]
+#[command(name = "chat-server", version, after_help = EXIT_STATUS)]
+pub struct Args {
+    /// The address to listen at: 0.0.0.0 for IPv4, :: for IPv6 and IPv4, 127.0.0.1 or ::1 for this machine alone.
+    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
+    pub address: IpAddr,
+
+    /// The TCP port, and the UDP port of the rendezvous; 0 takes a free one.
+    #[arg(default_value_t = 9000)]
+    pub port: u16,
+
+    /// Users at most; one more is told `too many users`.
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub max_users: NonZeroUsize,
+
+    /// Users at most from one address. Addresses of this machine are exempt.
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub max_per_address: NonZeroUsize,
+
+    /// Lines of history that a newcomer with chat-client is shown.
+    #[arg(long, value_name = "LINES", default_value_t = 100)]
+    pub history: usize,
+
+    /// Lines a second that each user may send for long. A faster one is read more slowly, and loses
+    /// nothing. 0 is no limit.
+    #[arg(long, value_name = "LINES", default_value_t = 50)]
+    pub rate: u32,
+
+    /// Lines that each user may send at once before the rate counts.
+    #[arg(long, value_name = "LINES", default_value_t = 200)]
+    pub burst: u32,
+
+    /// Seconds of silence after which a chat-client is asked whether it is there; it is let go after
+    /// three times as many.
+    #[arg(long, value_name = "SECONDS", default_value = "15")]
+    pub ping_interval: NonZeroU32,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 after SIGINT, SIGTERM or SIGHUP; 1 if it can't run, for example because the port is taken; \
+2 for a wrong command line.";
+
+impl Args {
+    /// What the room is to keep to.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_users: self.max_users.get(),
+            max_per_address: self.max_per_address.get(),
+            history: self.history,
+            rate: NonZeroU32::new(self.rate).map(|rate| Rate::new(rate, self.burst)),
+            ping_interval: Duration::from_secs(self.ping_interval.get().into()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! One connection, apart from its socket.
+
+use crate::inbox::Inbox;
+use crate::outbox::Outbox;
+use crate::rate::{Rate, Usage};
+use std::time::Duration;
+
+/// A connection that has not said what it is is taken for a plain one after this long. By then
+/// `chat-client` has said HELLO, and a port scan is gone, so that nobody hears of it.
+const ARRIVAL: Duration = Duration::from_millis(250);
+
+/// What a connection may have waiting for it alone before its own lines are left unread.
+const OWN_BYTES_PAUSE: usize = 64 * 1024;
+
+/// What others may put before a connection that does not read. It takes a full relay window
+/// of every sender that a person talks with at once, and a lot of patience.
+const OWN_BYTES_MAX: usize = 256 * 1024;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Accepted then, greeted, and not announced yet.
+    Arriving(Duration),
+    /// Announced: a user.
+    Here,
+    /// No longer a user. What is due is still sent, until this time.
+    Leaving(Duration),
+}
+
+/// Why nothing more comes from a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer said so (FIN).
+    Closed,
+    /// The peer broke it off (RST), or is not there to be written to.
+    Reset,
+    /// The network carried nothing for too long.
+    TimedOut,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// What it has sent.
+    pub inbox: Inbox,
+    /// What it is owed.
+    pub outbox: Outbox,
+    /// What it has used of the rate.
+    pub usage: Usage,
+    /// For how long the room has waited for it, since it last kept up.
+    pub held_up: Duration,
+    /// Nothing more comes.
+    pub ended: Option<End>,
+    /// It has sent a line.
+    pub has_spoken: bool,
+    /// When the last `PING` was sent that nothing has followed yet.
+    pub pinged: Option<Duration>,
+    /// The socket was told that nothing more is sent.
+    pub shut: bool,
+}
+
+impl Connection {
+    /// A connection accepted at this time.
+    #[must_use]
+    pub fn new(now: Duration) -> Self {
+        let mut inbox = Inbox::default();
+        inbox.heard(now, &[]);
+        Self {
+            stage: Stage::Arriving(now),
+            inbox,
+            outbox: Outbox::closed(),
+            usage: Usage::default(),
+            held_up: Duration::ZERO,
+            ended: None,
+            has_spoken: false,
+            pinged: None,
+            shut: false,
+        }
+    }
+
+    /// Whether it counts as a user or soon will.
+    #[must_use]
+    pub fn is_staying(&self) -> bool {
+        !matches!(self.stage, Stage::Leaving(_))
+    }
+
+    /// When a connection that stays silent is to be announced as a plain user.
+    #[must_use]
+    pub fn arrives_at(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::Arriving(since) => Some(since + ARRIVAL),
+            Stage::Here | Stage::Leaving(_) => None,
+        }
+    }
+
+    /// Whether bytes have come that the room has not taken.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        self.is_staying() && (self.inbox.is_waiting() || self.ended.is_some())
+    }
+
+    /// Whether its rate lets the next line be taken.
+    #[must_use]
+    pub fn is_within(&self, rate: Option<Rate>, now: Duration) -> bool {
+        rate.is_none_or(|rate| self.usage.next_at(rate) <= now)
+    }
+
+    /// Whether more is to be read from it, as far as it depends on this connection alone.
+    #[must_use]
+    pub fn takes_input(&self, rate: Option<Rate>, now: Duration) -> bool {
+        if self.is_staying() {
+            self.ended.is_none()
+                && !self.inbox.is_waiting()
+                && self.outbox.own_bytes() < OWN_BYTES_PAUSE
+                && self.is_within(rate, now)
+        } else {
+            self.ended.is_none()
+        }
+    }
+
+    /// Whether others may put something before it.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        self.outbox.own_bytes() < OWN_BYTES_MAX
+    }
+}

@@ -1,0 +1,159 @@
+//! What one connection has sent and the room has not taken yet.
+
+use chat_proto::LINE_MAX;
+use chat_proto::line::{Line, LineDecoder, whole_characters};
+use std::time::Duration;
+
+/// After this much silence, what a plain connection has sent without a line feed is a message, until it
+/// has shown that it sends line feeds: the original client never does. Its quickest messages are
+/// 2 to 62 ms apart, and the pieces of a long one under 0.1 ms.
+const UNFRAMED_SILENCE: Duration = Duration::from_millis(30);
+
+/// The same for a connection that does send line feeds, and where the last character is not complete.
+const FRAMED_SILENCE: Duration = Duration::from_secs(1);
+
+/// The bytes of one connection on their way to becoming lines.
+///
+/// Memory: less than [`LINE_MAX`] bytes of a line that has begun, and of `waiting` no more than was
+/// read at once, because nothing is read while something waits.
+#[derive(Debug)]
+pub struct Inbox {
+    decoder: LineDecoder,
+    /// Bytes that were read and may not be taken yet, for flood control or because the room waits.
+    waiting: Vec<u8>,
+    /// A burst has come that ended in a line feed: the peer's lines are lines.
+    framed: bool,
+    last_byte: Duration,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self {
+            decoder: LineDecoder::new(LINE_MAX),
+            waiting: Vec::new(),
+            framed: false,
+            last_byte: Duration::ZERO,
+        }
+    }
+}
+
+impl Inbox {
+    /// Whether bytes wait to be taken. While they do, no more may be fed.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Takes note that these bytes came.
+    pub fn heard(&mut self, now: Duration, bytes: &[u8]) {
+        self.last_byte = now;
+        self.framed |= bytes.ends_with(b"\n");
+    }
+
+    /// When bytes last came.
+    #[must_use]
+    pub fn last_heard(&self) -> Duration {
+        self.last_byte
+    }
+
+    /// The first bytes that came and were not taken, to tell the dialects apart by.
+    #[must_use]
+    pub fn begun(&self) -> &[u8] {
+        self.decoder.pending()
+    }
+
+    /// The bytes that wait, which are from here on the caller's to pass to [`Inbox::next`].
+    pub fn take_waiting(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Keeps what the caller could not pass on yet.
+    pub fn keep(&mut self, rest: &[u8]) {
+        self.waiting.extend_from_slice(rest);
+    }
+
+    /// The next line in these bytes, see [`LineDecoder::next`].
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
+        self.decoder.next(input)
+    }
+
+    /// When silence will have ended the line that has begun, for a plain connection.
+    #[must_use]
+    pub fn silence_ends_line_at(&self) -> Option<Duration> {
+        if !self.decoder.in_a_line() {
+            return None;
+        }
+        let pending = self.decoder.pending();
+        let whole = whole_characters(pending);
+        let only_a_fragment = whole == 0 && !pending.is_empty();
+        let silence = if self.framed || whole < pending.len() {
+            FRAMED_SILENCE
+        } else {
+            UNFRAMED_SILENCE
+        };
+        (!only_a_fragment).then(|| self.last_byte + silence)
+    }
+
+    /// Ends the line that has begun, because of silence.
+    pub fn end_line(&mut self) -> Vec<u8> {
+        self.decoder.end_line()
+    }
+
+    /// Ends the line that has begun, because no more will come.
+    pub fn finish(&mut self) -> Vec<u8> {
+        self.decoder.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(inbox: &mut Inbox, at_ms: u64, bytes: &[u8]) -> Option<u64> {
+        inbox.heard(Duration::from_millis(at_ms), bytes);
+        let mut input = bytes;
+        while inbox.next(&mut input).is_some() {}
+        inbox
+            .silence_ends_line_at()
+            .map(|at| u64::try_from(at.as_millis()).unwrap())
+    }
+
+    #[test]
+    fn a_peer_that_sends_no_line_feeds_is_understood_after_30_ms() {
+        let mut inbox = Inbox::default();
+        assert_eq!(after(&mut inbox, 100, b"hel"), Some(130));
+        assert_eq!(after(&mut inbox, 110, b"lo"), Some(140));
+        assert_eq!(inbox.end_line(), b"hello");
+        assert_eq!(inbox.silence_ends_line_at(), None);
+    }
+
+    #[test]
+    fn a_peer_that_has_sent_a_whole_line_has_a_second() {
+        let mut inbox = Inbox::default();
+        assert_eq!(after(&mut inbox, 100, b"hello\n"), None);
+        assert_eq!(after(&mut inbox, 200, b"wor"), Some(1200));
+    }
+
+    #[test]
+    fn half_a_character_is_waited_for_and_never_cut() {
+        let mut inbox = Inbox::default();
+        assert_eq!(after(&mut inbox, 100, b"a\xE4\xB8"), Some(1100));
+        assert_eq!(inbox.end_line(), b"a");
+        assert_eq!(
+            inbox.silence_ends_line_at(),
+            None,
+            "a fragment alone would wake the room for nothing"
+        );
+        assert_eq!(after(&mut inbox, 2000, b"\xAD"), Some(2030));
+        assert_eq!(inbox.end_line(), "中".as_bytes());
+    }
+
+    #[test]
+    fn silence_ends_an_endless_line_too() {
+        let mut inbox = Inbox::default();
+        assert_eq!(after(&mut inbox, 100, &[b'x'; 5000]), Some(130));
+        assert_eq!(inbox.end_line(), b"");
+        assert_eq!(after(&mut inbox, 200, b"short"), Some(230));
+        assert_eq!(inbox.end_line(), b"short");
+    }
+}

@@ -1,0 +1,403 @@
+//! What one connection is owed: the transcript from an offset on, and lines for it alone between.
+
+use crate::transcript::Ring;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// The most pieces one write takes; what does not fit waits for the next turn.
+const SLICES_MAX: usize = 16;
+
+/// A connection's place in the transcript and the lines for it alone, spliced in between.
+///
+/// Memory: `own_bytes`, which those who add lines look at first. The transcript costs nothing here.
+/// Invariants: the splices' offsets never fall, and none lies before `cursor`.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The next byte of the ring that is to be sent.
+    cursor: u64,
+    /// Nothing of the ring from here on is owed: the user has left, or not come yet.
+    until: Option<u64>,
+    splices: VecDeque<Splice>,
+    own_bytes: usize,
+}
+
+/// Something for one connection alone, which comes after the ring's byte before `at`.
+#[derive(Debug)]
+struct Splice {
+    at: u64,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// Lines, of which so many bytes are sent. `sent <= bytes.len()`.
+    Lines { bytes: Vec<u8>, sent: usize },
+    /// The list of those who are here, from this slot on: too long to be written out before there is
+    /// somewhere to put it.
+    Listing(usize),
+}
+
+impl Outbox {
+    /// An outbox that is owed nothing of the ring until [`Outbox::follow`].
+    #[must_use]
+    pub fn closed() -> Self {
+        Self {
+            until: Some(0),
+            ..Self::default()
+        }
+    }
+
+    /// From here on the ring is owed, beginning at this offset. Lines said so far come first.
+    pub fn follow(&mut self, from: u64) {
+        self.cursor = from;
+        self.until = None;
+        for splice in &mut self.splices {
+            splice.at = from;
+        }
+    }
+
+    /// The ring is owed up to here and no further; what is not owed already stays so.
+    pub fn stop_at(&mut self, offset: u64) {
+        self.until = Some(self.until.unwrap_or(offset).min(offset).max(self.cursor));
+    }
+
+    /// Where in the ring this connection is; `None` if the ring is not read (any more).
+    #[must_use]
+    pub fn cursor(&self) -> Option<u64> {
+        match self.until {
+            Some(until) if self.cursor >= until => None,
+            _ => Some(self.cursor),
+        }
+    }
+
+    /// Bytes that wait here and are nobody else's.
+    #[must_use]
+    pub fn own_bytes(&self) -> usize {
+        self.own_bytes
+    }
+
+    /// Adds lines that come after what the ring held when its head was at `at`.
+    pub fn say(&mut self, at: u64, lines: Vec<u8>) {
+        let at = at.min(self.until.unwrap_or(u64::MAX)).max(self.cursor);
+        self.own_bytes += lines.len();
+        if let Some(Splice {
+            at: last,
+            body: Body::Lines { bytes, .. },
+        }) = self.splices.back_mut()
+            && *last == at
+        {
+            bytes.extend(lines);
+        } else {
+            self.splices.push_back(Splice {
+                at,
+                body: Body::Lines {
+                    bytes: lines,
+                    sent: 0,
+                },
+            });
+        }
+    }
+
+    /// Adds the list of those who are here, to be written out piece by piece. One at a time: whether
+    /// it was added.
+    pub fn list(&mut self, at: u64) -> bool {
+        let listing = |splice: &Splice| matches!(splice.body, Body::Listing(_));
+        if self.splices.iter().any(listing) {
+            return false;
+        }
+        self.splices.push_back(Splice {
+            at: at.max(self.cursor),
+            body: Body::Listing(0),
+        });
+        true
+    }
+
+    /// The slot from which the list is to go on, if it is next to be sent.
+    #[must_use]
+    pub fn listing_due(&self) -> Option<usize> {
+        match self.splices.front() {
+            Some(Splice {
+                at,
+                body: Body::Listing(next),
+            }) if *at == self.cursor => Some(*next),
+            _ => None,
+        }
+    }
+
+    /// A piece of the list, and the slot from which it goes on, if it does.
+    pub fn continue_listing(&mut self, lines: Vec<u8>, next: Option<usize>) {
+        self.splices.pop_front();
+        if let Some(next) = next {
+            self.splices.push_front(Splice {
+                at: self.cursor,
+                body: Body::Listing(next),
+            });
+        }
+        self.own_bytes += lines.len();
+        self.splices.push_front(Splice {
+            at: self.cursor,
+            body: Body::Lines {
+                bytes: lines,
+                sent: 0,
+            },
+        });
+    }
+
+    /// Whether anything is to be sent.
+    #[must_use]
+    pub fn is_due(&self, head: u64) -> bool {
+        !self.splices.is_empty() || self.cursor < self.end(head)
+    }
+
+    /// What is to be sent next, as much as one write takes.
+    #[must_use]
+    pub fn output<'a>(&'a self, ring: &'a Ring) -> Slices<'a> {
+        let mut slices = Slices::default();
+        if self.cursor().is_some_and(|cursor| cursor < ring.tail()) {
+            // What comes next is no longer held. Whoever is in this state is about to be let go.
+            return slices;
+        }
+        let mut from = self.cursor;
+        let end = self.end(ring.head());
+        for splice in &self.splices {
+            let [first, second] = ring.between(from, splice.at.min(end));
+            from = from.max(splice.at.min(end));
+            let Body::Lines { bytes, sent } = &splice.body else {
+                slices.push(first);
+                slices.push(second);
+                return slices;
+            };
+            let own = bytes.get(*sent..).unwrap_or_default();
+            if !(slices.push(first) && slices.push(second) && slices.push(own)) {
+                return slices;
+            }
+        }
+        let [first, second] = ring.between(from, end);
+        let _ = slices.push(first) && slices.push(second);
+        slices
+    }
+
+    /// So many bytes of [`Outbox::output`] are sent.
+    pub fn sent(&mut self, mut count: usize) {
+        while count > 0 {
+            let Some(Splice { at, body }) = self.splices.front_mut() else {
+                self.cursor += count as u64;
+                return;
+            };
+            let before = usize::try_from(*at - self.cursor).unwrap_or(usize::MAX);
+            let of_ring = before.min(count);
+            self.cursor += of_ring as u64;
+            count -= of_ring;
+            let Body::Lines { bytes, sent } = body else { return };
+            let of_own = (bytes.len() - *sent).min(count);
+            *sent += of_own;
+            count -= of_own;
+            self.own_bytes -= of_own;
+            if *sent < bytes.len() || self.cursor < *at {
+                return;
+            }
+            self.splices.pop_front();
+        }
+        if self.splices.is_empty() {
+            self.splices = VecDeque::new();
+        }
+    }
+
+    /// Gives up the ring: what remains is the rest of the line that is half sent, if one is, and then
+    /// these last lines.
+    pub fn cut_short(&mut self, ring: &Ring, farewell: Vec<u8>) {
+        let mut rest = match self.splices.pop_front() {
+            Some(Splice {
+                at,
+                body: Body::Lines { mut bytes, sent },
+            }) if at == self.cursor && sent > 0 => {
+                bytes.drain(..sent);
+                bytes
+            }
+            _ if self.cursor < ring.tail() => Vec::new(),
+            _ => ring.between(self.cursor, ring.line_end(self.cursor)).concat(),
+        };
+        rest.extend(farewell);
+        *self = Self::closed();
+        self.say(0, rest);
+    }
+
+    /// Nothing will be sent any more.
+    pub fn discard(&mut self) {
+        *self = Self::closed();
+    }
+
+    fn end(&self, head: u64) -> u64 {
+        self.until.unwrap_or(head).min(head)
+    }
+}
+
+/// Pieces that one system call sends together.
+#[derive(Debug)]
+pub struct Slices<'a> {
+    slices: [IoSlice<'a>; SLICES_MAX],
+    count: usize,
+}
+
+impl Default for Slices<'_> {
+    fn default() -> Self {
+        Self {
+            slices: [IoSlice::new(&[]); SLICES_MAX],
+            count: 0,
+        }
+    }
+}
+
+impl<'a> Slices<'a> {
+    /// Adds a piece, unless it is empty; whether there was a place for it.
+    fn push(&mut self, piece: &'a [u8]) -> bool {
+        if piece.is_empty() {
+            return true;
+        }
+        let Some(place) = self.slices.get_mut(self.count) else {
+            return false;
+        };
+        *place = IoSlice::new(piece);
+        self.count += 1;
+        true
+    }
+
+    /// The pieces, for the system call.
+    #[must_use]
+    pub fn as_io(&self) -> &[IoSlice<'a>] {
+        self.slices.get(..self.count).unwrap_or_default()
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fmt::Write;
+
+    /// Sends all that is due, so many bytes at a time.
+    fn drain(outbox: &mut Outbox, ring: &Ring, step: usize) -> String {
+        let mut sent = Vec::new();
+        while outbox.is_due(ring.head()) {
+            if outbox.listing_due().is_some() {
+                outbox.continue_listing(b"LIST\n".to_vec(), None);
+            }
+            let piece: Vec<u8> = outbox
+                .output(ring)
+                .as_io()
+                .iter()
+                .flat_map(|slice| slice.to_vec())
+                .take(step)
+                .collect();
+            assert!(!piece.is_empty(), "due, and nothing to send");
+            outbox.sent(piece.len());
+            sent.extend(piece);
+        }
+        assert_eq!(outbox.own_bytes(), 0);
+        String::from_utf8(sent).unwrap()
+    }
+
+    fn say(outbox: &mut Outbox, ring: &Ring, line: &str) {
+        outbox.say(ring.head(), format!("{line}\n").into_bytes());
+    }
+
+    #[test]
+    fn own_lines_come_where_they_were_said() {
+        for step in 1..40 {
+            let mut ring = Ring::default();
+            let mut outbox = Outbox::default();
+            say(&mut outbox, &ring, "own1");
+            writeln!(ring, "ring1").unwrap();
+            say(&mut outbox, &ring, "own2");
+            say(&mut outbox, &ring, "own3");
+            assert!(outbox.list(ring.head()));
+            assert!(!outbox.list(ring.head()), "a second list while one is on its way");
+            say(&mut outbox, &ring, "own4");
+            writeln!(ring, "ring2").unwrap();
+            assert_eq!(
+                drain(&mut outbox, &ring, step),
+                "own1\nring1\nown2\nown3\nLIST\nown4\nring2\n"
+            );
+        }
+    }
+
+    #[test]
+    fn who_has_not_come_yet_is_owed_own_lines_only() {
+        let mut ring = Ring::default();
+        writeln!(ring, "before").unwrap();
+        let mut outbox = Outbox::closed();
+        say(&mut outbox, &ring, "greeting");
+        outbox.follow(ring.head());
+        writeln!(ring, "after").unwrap();
+        assert_eq!(drain(&mut outbox, &ring, 100), "greeting\nafter\n");
+    }
+
+    #[test]
+    fn who_leaves_gets_what_was_due_and_a_last_word() {
+        let mut ring = Ring::default();
+        let mut outbox = Outbox::default();
+        writeln!(ring, "due").unwrap();
+        outbox.stop_at(ring.head());
+        say(&mut outbox, &ring, "bye");
+        writeln!(ring, "not due").unwrap();
+        assert_eq!(drain(&mut outbox, &ring, 3), "due\nbye\n");
+        assert_eq!(outbox.cursor(), None);
+    }
+
+    #[test]
+    fn a_slow_reader_is_left_in_step() {
+        let text = "half sent\nnever sent\n";
+        for sent in 0..text.len() {
+            let mut ring = Ring::default();
+            let mut outbox = Outbox::default();
+            ring.write_str(text).unwrap();
+            outbox.sent(sent);
+            outbox.cut_short(&ring, b"slow\n".to_vec());
+            let received = text[..sent].to_owned() + &drain(&mut outbox, &ring, 100);
+            let lines: Vec<_> = received.lines().collect();
+            let whole = ["half sent", "never sent"];
+            assert_eq!(
+                lines[..lines.len() - 1],
+                whole[..lines.len() - 1],
+                "after {sent} bytes"
+            );
+            assert_eq!(lines.last(), Some(&"slow"));
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_of_an_own_line_is_left_in_step() {
+        let ring = Ring::default();
+        let mut outbox = Outbox::default();
+        say(&mut outbox, &ring, "answer");
+        outbox.sent(3);
+        outbox.cut_short(&ring, b"slow\n".to_vec());
+        assert_eq!(drain(&mut outbox, &ring, 100), "wer\nslow\n");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_writes_take_everything_comes_once_and_in_order(
+            script in prop::collection::vec((any::<bool>(), 0usize..50), 1..60)) {
+            let mut ring = Ring::default();
+            let mut outbox = Outbox::default();
+            let (mut expected, mut sent) = (String::new(), Vec::new());
+            for (number, (own, takes)) in script.into_iter().enumerate() {
+                let line = format!("{number} {}\n", if own { "own" } else { "ring" });
+                if own { outbox.say(ring.head(), line.clone().into_bytes()) } else { ring.write_str(&line).unwrap() }
+                expected += &line;
+                let piece: Vec<u8> = outbox.output(&ring).as_io().iter().flat_map(|slice| slice.to_vec()).take(takes).collect();
+                outbox.sent(piece.len());
+                sent.extend(piece);
+            }
+            let rest = drain(&mut outbox, &ring, 7);
+            prop_assert_eq!(String::from_utf8(sent).unwrap() + &rest, expected);
+        }
+    }
+}

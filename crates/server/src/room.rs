@@ -1,0 +1,619 @@
+//! The room: who comes, who goes, and what is owed to whom.
+//!
+//! Pure: bytes and the time come in, and what is to be done is asked for. [`crate::talk`] says what
+//! lines mean, [`crate::pressure`] what happens when somebody reads too slowly.
+
+use crate::connection::{Connection, End, Stage};
+use crate::event::{Departure, Event, Refusal};
+use crate::outbox::Slices;
+use crate::pressure::Pressure;
+use crate::rate::Rate;
+use crate::roster::{Member, Roster, Slot};
+use crate::transcript::{Dialect, Transcript};
+use chat_proto::now::Now;
+use chat_proto::opaque::Token;
+use chat_proto::plain::ServerLine;
+use chat_proto::rich::{FromServer, Reason};
+use chat_proto::text::Text;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// For how long what is due is still sent to somebody who has left, or to everybody when the server ends.
+pub const FLUSH: Duration = Duration::from_secs(2);
+
+/// Connections of former users, and of people who were turned away, that may still be being told so.
+/// One more is closed at once.
+pub const LEAVING_MAX: usize = 64;
+
+/// Clients that left without a word, and whose last message number is kept in case they come back.
+const DEPARTED_MAX: usize = 1024;
+
+/// What the operator decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Users at most.
+    pub max_users: usize,
+    /// Users at most from one address; loopback addresses are exempt.
+    pub max_per_address: usize,
+    /// Lines of history that a newcomer is shown.
+    pub history: usize,
+    /// How fast each may send, if there is a limit.
+    pub rate: Option<Rate>,
+    /// After this much silence a rich client is asked whether it is there; after three times as much
+    /// it is not.
+    pub ping_interval: Duration,
+}
+
+/// What the loop is to do with a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Tell the peer that nothing more is sent (shut down the writing half).
+    Shut(Slot),
+    /// Close it. The slot is free from here on.
+    Close(Slot),
+}
+
+/// What the loop is to wait for on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// Something may be read.
+    pub read: bool,
+    /// Something may be written.
+    pub write: bool,
+}
+
+/// The whole state of the server, apart from its sockets.
+pub struct Room {
+    pub(crate) limits: Limits,
+    pub(crate) roster: Roster,
+    pub(crate) transcript: Transcript,
+    pub(crate) pressure: Pressure,
+    /// Where secrets come from.
+    pub(crate) tokens: Box<dyn FnMut() -> Token>,
+    /// Message numbers of clients that may come back, oldest first.
+    pub(crate) departed: VecDeque<(Token, u64)>,
+    pub(crate) events: Vec<Event>,
+    effects: Vec<Effect>,
+    /// Users who were announced and have not left.
+    pub(crate) here: usize,
+    /// Nothing is due before this time; an earlier one may be noted for no reason, a later one never.
+    next_deadline: Option<Duration>,
+    ending: bool,
+}
+
+impl Room {
+    /// An empty room. `tokens` gives unpredictable tokens.
+    #[must_use]
+    pub fn new(limits: Limits, tokens: Box<dyn FnMut() -> Token>) -> Self {
+        Self {
+            limits,
+            roster: Roster::default(),
+            transcript: Transcript::new(limits.history),
+            pressure: Pressure::default(),
+            tokens,
+            departed: VecDeque::new(),
+            events: Vec::new(),
+            effects: Vec::new(),
+            here: 0,
+            next_deadline: None,
+            ending: false,
+        }
+    }
+
+    /// Somebody connected. `None` if the connection is to be closed without a word.
+    pub fn accept(&mut self, now: Now, peer: SocketAddr) -> Option<Slot> {
+        let mut member = Member::new(peer.into(), Connection::new(now.monotonic));
+        if let Some(why) = self.refusal(&member) {
+            return self.turn_away(now, member, why);
+        }
+        let id = member.id;
+        let greeting = format!(
+            "* chat/{} you are {id}; /help says what you can do\n",
+            chat_proto::VERSION
+        );
+        member.connection.outbox.say(0, greeting.into_bytes());
+        let slot = self.roster.add(member);
+        self.note_deadline(slot, now);
+        Some(slot)
+    }
+
+    fn refusal(&self, member: &Member) -> Option<Refusal> {
+        let Limits {
+            max_users,
+            max_per_address,
+            ..
+        } = self.limits;
+        let address = member.id.address().ip();
+        if self.roster.staying() >= max_users {
+            Some(Refusal::Full(max_users))
+        } else if !address.is_loopback() && self.roster.staying_from(address) >= max_per_address {
+            Some(Refusal::Address(max_per_address))
+        } else if self.roster.with_id(member.id).is_some() {
+            Some(Refusal::Twice)
+        } else {
+            None
+        }
+    }
+
+    /// Says why somebody can't come in, if there is a place to say it from.
+    fn turn_away(&mut self, now: Now, mut member: Member, why: Refusal) -> Option<Slot> {
+        self.events.push(Event::Refuse {
+            peer: member.id.address(),
+            why,
+        });
+        if self.leaving() >= LEAVING_MAX {
+            return None;
+        }
+        let line: ServerLine<'_, &str> = match why {
+            Refusal::Address(_) => ServerLine::Notice(Text::new("too many users from your address")),
+            Refusal::Twice => ServerLine::Notice(Text::new("your address and port are here already")),
+            Refusal::Full(_) | Refusal::Descriptors => ServerLine::TooManyUsers,
+        };
+        member.connection.outbox.say(0, format!("{line}\n").into_bytes());
+        member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
+        let slot = self.roster.add(member);
+        self.note_deadline(slot, now);
+        Some(slot)
+    }
+
+    pub(crate) fn leaving(&self) -> usize {
+        self.roster.connections() - self.roster.staying()
+    }
+
+    /// Bytes came.
+    pub fn receive(&mut self, now: Now, slot: Slot, bytes: &[u8]) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if !member.connection.is_staying() {
+            return;
+        }
+        member.connection.inbox.heard(now.monotonic, bytes);
+        member.connection.pinged = None;
+        self.take_lines(now, slot, bytes);
+        self.note_deadline(slot, now);
+    }
+
+    /// Nothing more comes.
+    pub fn end_input(&mut self, now: Now, slot: Slot, end: End) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        member.connection.ended = Some(end);
+        if end != End::Closed {
+            member.connection.outbox.discard();
+        }
+        self.finish_input(now, slot);
+        self.note_deadline(slot, now);
+    }
+
+    /// Nothing more can be sent. What was received is still taken.
+    pub fn end_output(&mut self, slot: Slot) {
+        if let Some(member) = self.roster.get_mut(slot) {
+            member.connection.outbox.discard();
+        }
+    }
+
+    /// Does what is due at this time.
+    pub fn tick(&mut self, now: Now) {
+        if self.next_deadline.is_none_or(|deadline| now.monotonic < deadline) {
+            return;
+        }
+        self.next_deadline = None;
+        for slot in 0..self.roster.end() {
+            self.tick_one(now, slot);
+            self.note_deadline(slot, now);
+        }
+    }
+
+    fn tick_one(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let connection = &mut member.connection;
+        if !connection.is_staying() {
+            return;
+        }
+        if connection.arrives_at().is_some_and(|at| at <= now.monotonic) && !self.pressure.holds() {
+            self.announce(now, slot);
+        }
+        self.take_waiting_lines(now, slot);
+        self.end_silent_line(now, slot);
+        self.finish_input(now, slot);
+        self.check_pulse(now, slot);
+    }
+
+    /// When [`Room::tick`] is to be called next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        [self.next_deadline, self.pressure.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Everything is to be looked at again: what was waited for may have come.
+    pub(crate) fn expire_deadline(&mut self) {
+        self.next_deadline = Some(Duration::ZERO);
+    }
+
+    fn note_deadline(&mut self, slot: Slot, now: Now) {
+        let deadline = self
+            .roster
+            .get(slot)
+            .and_then(|member| self.deadline_of(member, now));
+        if let Some(deadline) = deadline {
+            self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
+        }
+    }
+
+    /// When something is due for this member, as far as time alone decides.
+    fn deadline_of(&self, member: &Member, now: Now) -> Option<Duration> {
+        let connection = &member.connection;
+        if let Stage::Leaving(until) = connection.stage {
+            return Some(until);
+        }
+        if self.pressure.holds() {
+            // The end of the hold sets the deadlines anew.
+            return None;
+        }
+        let rate_allows = self
+            .limits
+            .rate
+            .map_or(Duration::ZERO, |rate| connection.usage.next_at(rate));
+        let rate = (connection.has_input() || rate_allows > now.monotonic).then_some(rate_allows);
+        let line = match member.dialect() {
+            Dialect::Plain => connection
+                .inbox
+                .silence_ends_line_at()
+                .map(|at| at.max(rate_allows)),
+            Dialect::Rich => None,
+        };
+        let pulse = member.rich.as_ref().map(|_| match connection.pinged {
+            Some(pinged) => pinged + 2 * self.limits.ping_interval,
+            None => connection.inbox.last_heard() + self.limits.ping_interval,
+        });
+        [connection.arrives_at(), rate, line, pulse]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes the lines in these bytes, as far as the rate and slow readers let it, and keeps the rest.
+    fn take_lines(&mut self, now: Now, slot: Slot, mut bytes: &[u8]) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let mut inbox = std::mem::take(&mut member.connection.inbox);
+        let mut takes = true;
+        while takes && self.may_take(now, slot) {
+            match inbox.next(&mut bytes) {
+                Some(line) => self.take_line(now, slot, line),
+                None => takes = false,
+            }
+        }
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if member.connection.is_staying() {
+            inbox.keep(bytes);
+        }
+        member.connection.inbox = inbox;
+        self.announce_if_plain(now, slot);
+    }
+
+    /// Takes lines that were read earlier and could not be taken then.
+    fn take_waiting_lines(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if member.connection.inbox.is_waiting() {
+            let waiting = member.connection.inbox.take_waiting();
+            self.take_lines(now, slot, &waiting);
+            self.excuse_silence(now, slot);
+        }
+    }
+
+    /// A client is not silent while it is the room that does not read.
+    fn excuse_silence(&mut self, now: Now, slot: Slot) {
+        if let Some(member) = self.roster.get_mut(slot) {
+            member.connection.inbox.heard(now.monotonic, &[]);
+            member.connection.pinged = None;
+        }
+    }
+
+    /// Whether one more line of this member may be taken now.
+    fn may_take(&self, now: Now, slot: Slot) -> bool {
+        let within = |member: &Member| {
+            member.connection.is_staying() && member.connection.is_within(self.limits.rate, now.monotonic)
+        };
+        !self.pressure.must_wait(&self.transcript) && self.roster.get(slot).is_some_and(within)
+    }
+
+    /// Announces a connection whose first bytes can't be the beginning of HELLO.
+    fn announce_if_plain(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let begun = member.connection.inbox.begun();
+        let may_be_hello = begun.len() < 6 && b"HELLO ".starts_with(begun) || begun.starts_with(b"HELLO ");
+        if matches!(member.connection.stage, Stage::Arriving(_)) && !may_be_hello {
+            self.announce(now, slot);
+        }
+    }
+
+    /// Takes what a plain connection has sent without a line feed, once it has been silent.
+    fn end_silent_line(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let due = member
+            .connection
+            .inbox
+            .silence_ends_line_at()
+            .is_some_and(|at| at <= now.monotonic);
+        let readable = !member.connection.inbox.is_waiting() && member.connection.is_staying();
+        if due && readable && member.rich.is_none() && self.may_take(now, slot) {
+            let line = self
+                .roster
+                .get_mut(slot)
+                .map(|member| member.connection.inbox.end_line());
+            self.take_last_line(now, slot, &line.unwrap_or_default());
+        }
+    }
+
+    /// When all has been taken that came before the end, the user leaves.
+    fn finish_input(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let connection = &member.connection;
+        let Some(end) = connection.ended else { return };
+        if !connection.has_input() || connection.inbox.is_waiting() {
+            return;
+        }
+        if !connection.inbox.begun().is_empty() {
+            if !self.may_take(now, slot) {
+                return;
+            }
+            let line = self
+                .roster
+                .get_mut(slot)
+                .map(|member| member.connection.inbox.finish());
+            self.take_last_line(now, slot, &line.unwrap_or_default());
+        }
+        let why = match end {
+            End::Closed => Departure::Closed,
+            End::Reset => Departure::Reset,
+            End::TimedOut => Departure::TimedOut,
+        };
+        self.leave(now, slot, why, None);
+    }
+
+    /// Asks a rich client that has been silent whether it is there, and gives it up in the end. One
+    /// whose bytes the room itself leaves unread is not silent.
+    fn check_pulse(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let connection = &mut member.connection;
+        if member.rich.is_none() || !connection.is_staying() {
+            return;
+        }
+        let interval = self.limits.ping_interval;
+        match connection.pinged {
+            None if connection.inbox.last_heard() + interval <= now.monotonic => {
+                connection.pinged = Some(now.monotonic);
+                self.tell(slot, &FromServer::Ping(now.unix_ms));
+            }
+            Some(pinged) if pinged + 2 * interval <= now.monotonic => {
+                if connection.takes_input(self.limits.rate, now.monotonic) && !self.pressure.holds() {
+                    let farewell = "nothing was heard from you for too long";
+                    self.leave(now, slot, Departure::Silent, Some((Reason::Silent, farewell)));
+                } else {
+                    self.excuse_silence(now, slot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes a connection a user: from here on it is owed what is said, beginning with its own arrival.
+    pub(crate) fn announce(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        member.connection.stage = Stage::Here;
+        let rich = member.rich.is_some();
+        if !rich {
+            member
+                .connection
+                .outbox
+                .follow(self.transcript.ring(Dialect::Plain).head());
+        }
+        let who: Box<str> = member.label().into();
+        let join = FromServer::Join(now.unix_ms, member.profile());
+        self.transcript
+            .append(Some(&ServerLine::Online(member.label())), &join);
+        self.here += 1;
+        self.events.push(Event::Join {
+            who,
+            rich,
+            users: self.here,
+        });
+    }
+
+    /// Ends a user's stay: nobody is told of somebody who was never announced. What is due is still
+    /// sent, unless there is nobody to read it.
+    pub(crate) fn leave(&mut self, now: Now, slot: Slot, why: Departure, farewell: Option<(Reason, &str)>) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if !member.connection.is_staying() {
+            return;
+        }
+        let was_here = member.connection.stage == Stage::Here;
+        let head = self.transcript.ring(member.dialect()).head();
+        member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
+        member.connection.outbox.stop_at(head);
+        let who: Box<str> = member.label().into();
+        self.remember(slot);
+        if let Some((reason, text)) = farewell {
+            self.say_goodbye(slot, reason, text);
+        }
+        self.roster.unlist(slot);
+        if was_here {
+            let line = ServerLine::Offline(&*who);
+            self.transcript
+                .append(Some(&line), &FromServer::Leave(now.unix_ms, &*who));
+            self.here -= 1;
+            self.events.push(Event::Leave {
+                who,
+                why,
+                users: self.here,
+            });
+        }
+        self.note_deadline(slot, now);
+    }
+
+    /// Keeps the message number of a client that may come back.
+    fn remember(&mut self, slot: Slot) {
+        let Some(rich) = self.roster.get(slot).and_then(|member| member.rich.as_deref()) else {
+            return;
+        };
+        if self.departed.len() == DEPARTED_MAX {
+            self.departed.pop_front();
+        }
+        self.departed.push_back((rich.resume, rich.seq));
+    }
+
+    /// The server ends: everybody is told, and nobody is let in or listened to any more.
+    pub fn shut_down(&mut self, now: Now, signal: &'static str) {
+        const TEXT: &str = "the server is shutting down";
+        self.ending = true;
+        self.events.push(Event::Stop {
+            signal,
+            users: self.here,
+        });
+        let goodbye = FromServer::Goodbye(Reason::Shutdown, Text::new(TEXT));
+        self.transcript
+            .append::<&str>(Some(&ServerLine::Notice(Text::new(TEXT))), &goodbye);
+        for slot in 0..self.roster.end() {
+            let Some(member) = self.roster.get_mut(slot) else {
+                continue;
+            };
+            if member.connection.is_staying() {
+                let head = self.transcript.ring(member.dialect()).head();
+                member.connection.outbox.stop_at(head);
+                member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
+                self.roster.unlist(slot);
+            }
+        }
+        self.expire_deadline();
+    }
+
+    /// Whether the server has ended and nobody is left to be told.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ending && self.roster.connections() == 0
+    }
+
+    /// Whether newcomers are to be let in now.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        !self.ending && !self.pressure.holds()
+    }
+
+    /// What to wait for on a connection: a function of the state, computed anew each turn.
+    #[must_use]
+    pub fn interest(&self, now: Now, slot: Slot) -> Interest {
+        let Some(member) = self.roster.get(slot) else {
+            return Interest {
+                read: false,
+                write: false,
+            };
+        };
+        let connection = &member.connection;
+        let head = self.transcript.ring(member.dialect()).head();
+        let listened_to = !connection.is_staying() || !self.pressure.holds();
+        Interest {
+            read: listened_to && connection.takes_input(self.limits.rate, now.monotonic),
+            write: connection.outbox.is_due(head),
+        }
+    }
+
+    /// What is to be written to a connection now, in one system call.
+    pub fn output(&mut self, slot: Slot) -> Slices<'_> {
+        self.continue_listing(slot);
+        match self.roster.get(slot) {
+            Some(member) => member
+                .connection
+                .outbox
+                .output(self.transcript.ring(member.dialect())),
+            None => Slices::default(),
+        }
+    }
+
+    /// So many bytes of [`Room::output`] were written.
+    pub fn sent(&mut self, slot: Slot, count: usize) {
+        if let Some(member) = self.roster.get_mut(slot) {
+            member.connection.outbox.sent(count);
+        }
+    }
+
+    /// Closes connections of those who have left and been told all that was due, or can't be. To be
+    /// called after the writes of a turn, before [`Room::take_effects`].
+    pub(crate) fn reap(&mut self, now: Now) {
+        if self.leaving() == 0 {
+            return;
+        }
+        let waits_for_fin = self.ending || self.leaving() <= LEAVING_MAX;
+        let Self {
+            roster,
+            transcript,
+            effects,
+            ..
+        } = self;
+        for (slot, member) in roster.iter_mut() {
+            let dialect = member.dialect();
+            let connection = &mut member.connection;
+            let Stage::Leaving(until) = connection.stage else {
+                continue;
+            };
+            let ring = transcript.ring(dialect);
+            let lost = connection
+                .outbox
+                .cursor()
+                .is_some_and(|cursor| cursor < ring.tail());
+            let told = !connection.outbox.is_due(ring.head());
+            if until <= now.monotonic || lost || told && (connection.ended.is_some() || !waits_for_fin) {
+                effects.push(Effect::Close(slot));
+            } else if told && !connection.shut {
+                connection.shut = true;
+                effects.push(Effect::Shut(slot));
+            }
+        }
+        for effect in &self.effects {
+            if let Effect::Close(slot) = *effect {
+                self.roster.remove(slot);
+            }
+        }
+    }
+
+    /// What is to be done with sockets.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// What is to be logged.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// One past the highest slot in use.
+    #[must_use]
+    pub fn slots(&self) -> Slot {
+        self.roster.end()
+    }
+}

@@ -1,0 +1,261 @@
+//! Who is here, and how they are found.
+
+use crate::connection::Connection;
+use crate::transcript::Dialect;
+use chat_proto::id::UserId;
+use chat_proto::nick::{Nick, NickKey};
+use chat_proto::opaque::{PublicKey, Token};
+use chat_proto::rich::Profile;
+use chat_proto::who::Who;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// The number of a connection, from when it is accepted until it is closed.
+pub type Slot = usize;
+
+/// A connection and the user behind it.
+#[derive(Debug)]
+pub struct Member {
+    /// The address the user is seen at.
+    pub id: UserId,
+    nick: Option<Nick>,
+    /// The two above as they are written, so that a message need not format them again.
+    label: Box<str>,
+    /// What only a client that said HELLO has.
+    pub rich: Option<Box<Rich>>,
+    /// The connection.
+    pub connection: Connection,
+}
+
+/// What is known of a client that speaks the rich dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct Rich {
+    /// Where it takes private messages.
+    pub udp: Option<SocketAddr>,
+    /// Its key for private messages.
+    pub key: Option<PublicKey>,
+    /// What proves that a later connection is the same client's.
+    pub resume: Token,
+    /// What it asks the rendezvous with.
+    pub rendezvous: Token,
+    /// The number of the last message that was taken from it.
+    pub seq: u64,
+}
+
+impl Member {
+    /// Somebody of whom only the address is known.
+    #[must_use]
+    pub fn new(id: UserId, connection: Connection) -> Self {
+        Self {
+            id,
+            nick: None,
+            label: id.to_string().into(),
+            rich: None,
+            connection,
+        }
+    }
+
+    /// The user's nick, if there is one.
+    #[must_use]
+    pub fn nick(&self) -> Option<&Nick> {
+        self.nick.as_ref()
+    }
+
+    /// The user as lines name one.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The dialect the connection speaks, as far as is known.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        if self.rich.is_some() {
+            Dialect::Rich
+        } else {
+            Dialect::Plain
+        }
+    }
+
+    /// What others need to know to write to this user privately.
+    #[must_use]
+    pub fn profile(&self) -> Profile<&str> {
+        let rich = self.rich.as_deref();
+        Profile {
+            who: self.label(),
+            udp: rich.and_then(|rich| rich.udp),
+            key: rich.and_then(|rich| rich.key),
+        }
+    }
+}
+
+/// Every connection, and indexes over those that stay.
+///
+/// Invariant: the indexes name just the members that [`Connection::is_staying`].
+#[derive(Debug, Default)]
+pub struct Roster {
+    slots: Vec<Option<Member>>,
+    free: Vec<Slot>,
+    /// Members that stay.
+    staying: usize,
+    by_id: HashMap<UserId, Slot>,
+    by_nick: HashMap<NickKey, Slot>,
+    by_resume: HashMap<Token, Slot>,
+    /// How many stay from each address.
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Roster {
+    /// How many stay.
+    #[must_use]
+    pub fn staying(&self) -> usize {
+        self.staying
+    }
+
+    /// How many connections there are, leaving ones included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// How many stay from this address.
+    #[must_use]
+    pub fn staying_from(&self, address: IpAddr) -> usize {
+        self.by_address.get(&address).copied().unwrap_or_default()
+    }
+
+    /// One past the highest slot in use.
+    #[must_use]
+    pub fn end(&self) -> Slot {
+        self.slots.len()
+    }
+
+    /// The member in a slot.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&Member> {
+        self.slots.get(slot)?.as_ref()
+    }
+
+    /// The member in a slot, to change.
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Member> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// All members with their slots, from this slot on.
+    pub fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &Member)> {
+        let slots = self.slots.get(from..).unwrap_or_default();
+        slots
+            .iter()
+            .enumerate()
+            .filter_map(move |(place, member)| Some((from + place, member.as_ref()?)))
+    }
+
+    /// All members, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Slot, &mut Member)> {
+        self.slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(slot, member)| Some((slot, member.as_mut()?)))
+    }
+
+    /// Takes a member in, and indexes it if it stays.
+    pub fn add(&mut self, member: Member) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        if member.connection.is_staying() {
+            self.staying += 1;
+            self.by_id.insert(member.id, slot);
+            *self.by_address.entry(member.id.address().ip()).or_default() += 1;
+        }
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(member);
+        }
+        slot
+    }
+
+    /// Takes a member that no longer stays out of the indexes. It keeps its slot until
+    /// [`Roster::remove`].
+    pub fn unlist(&mut self, slot: Slot) {
+        let Some(member) = self.slots.get(slot).and_then(Option::as_ref) else {
+            return;
+        };
+        self.staying -= 1;
+        self.by_id.remove(&member.id);
+        if let Some(nick) = &member.nick {
+            self.by_nick.remove(&nick.key());
+        }
+        if let Some(rich) = &member.rich {
+            self.by_resume.remove(&rich.resume);
+        }
+        let address = member.id.address().ip();
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+
+    /// Forgets a connection, which frees its slot.
+    pub fn remove(&mut self, slot: Slot) {
+        if self.slots.get_mut(slot).and_then(Option::take).is_some() {
+            self.free.push(slot);
+        }
+    }
+
+    /// Who has this nick?
+    #[must_use]
+    pub fn holder(&self, nick: &NickKey) -> Option<Slot> {
+        self.by_nick.get(nick).copied()
+    }
+
+    /// Who has this id?
+    #[must_use]
+    pub fn with_id(&self, id: UserId) -> Option<Slot> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Whose connection does this token resume?
+    #[must_use]
+    pub fn resumed_by(&self, token: &Token) -> Option<Slot> {
+        self.by_resume.get(token).copied()
+    }
+
+    /// Whom a person means by an id, a nick, or both.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Slot> {
+        if let Ok(who) = name.parse::<Who>() {
+            let slot = self.with_id(who.id)?;
+            let same = who.nick.is_none_or(|nick| self.holder(&nick.key()) == Some(slot));
+            return same.then_some(slot);
+        }
+        self.holder(&NickKey::of(name))
+    }
+
+    /// Gives a member a nick that nobody else has.
+    pub fn rename(&mut self, slot: Slot, nick: Nick) {
+        let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        if let Some(before) = member.nick.take() {
+            self.by_nick.remove(&before.key());
+        }
+        self.by_nick.insert(nick.key(), slot);
+        let who = Who {
+            nick: Some(nick),
+            id: member.id,
+        };
+        member.label = who.to_string().into();
+        member.nick = who.nick;
+    }
+
+    /// Notes that a member speaks the rich dialect.
+    pub fn enrich(&mut self, slot: Slot, rich: Rich) {
+        if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
+            self.by_resume.insert(rich.resume, slot);
+            member.rich = Some(Box::new(rich));
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! What the lines of users mean: the room's answers to both dialects.
+
+use crate::event::{Departure, Event};
+use crate::room::Room;
+use crate::roster::{Member, Rich, Slot};
+use crate::transcript::Dialect;
+use chat_proto::id::UserId;
+use chat_proto::line::Line;
+use chat_proto::nick::{Nick, NickError};
+use chat_proto::now::Now;
+use chat_proto::opaque::Token;
+use chat_proto::plain::{Request, ServerLine};
+use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Reason, RichError};
+use chat_proto::text::Text;
+use chat_proto::{LINE_MAX, TEXT_MAX};
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+/// Bytes of the list of users that are written out at a time.
+const LISTING_BYTES: usize = 16 * 1024;
+
+/// What a user is told who asks for help.
+const HELP: [&str; 6] = [
+    "type to talk to everybody",
+    "/nick NAME  take a name",
+    "/who  who is here",
+    "/msg WHO TEXT  write to one user, in the clear; WHO is a nick or an ip:port",
+    "/me ACTION  say what you do; //TEXT  say something that begins with a slash",
+    "/quit  leave",
+];
+
+impl Room {
+    /// Takes one line.
+    pub(crate) fn take_line(&mut self, now: Now, slot: Slot, line: Line<'_>) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if let Some(rate) = self.limits.rate {
+            member.connection.usage.count(rate, now.monotonic);
+        }
+        let first = !std::mem::replace(&mut member.connection.has_spoken, true);
+        let rich = member.rich.is_some();
+        let Line::Whole(bytes) = line else {
+            self.announce_arriving(now, slot);
+            let text = format!("a line has at most {LINE_MAX} bytes; yours was not sent");
+            return self.refuse(slot, ErrorCode::TooLong, None, &text);
+        };
+        let line = String::from_utf8_lossy(bytes);
+        if rich {
+            return self.take_rich(now, slot, &line);
+        }
+        if first && let Ok(FromClient::Hello(hello)) = FromClient::parse(&line) {
+            return self.take_hello(now, slot, &hello);
+        }
+        self.announce_arriving(now, slot);
+        self.take_plain(now, slot, &line);
+    }
+
+    /// Takes what was pending when silence or the end of the connection ended the line.
+    pub(crate) fn take_last_line(&mut self, now: Now, slot: Slot, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.take_line(now, slot, Line::Whole(bytes));
+        }
+    }
+
+    fn announce_arriving(&mut self, now: Now, slot: Slot) {
+        if self
+            .roster
+            .get(slot)
+            .is_some_and(|member| member.connection.arrives_at().is_some())
+        {
+            self.announce(now, slot);
+        }
+    }
+
+    fn take_plain(&mut self, now: Now, slot: Slot, line: &str) {
+        match Request::parse(line) {
+            Request::Say(text) => self.say(now, slot, None, &text),
+            Request::Nick(name) => self.rename(now, slot, name),
+            Request::Who => self.list(slot),
+            Request::Msg(name, text) => match self.roster.find(name) {
+                Some(to) => self.whisper(slot, to, None, &text),
+                None => self.refuse_nobody(slot, None, name),
+            },
+            Request::Help => self.notices(slot, &HELP),
+            Request::Quit => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
+            Request::Nothing => {}
+            Request::Incomplete(usage) => {
+                self.refuse(
+                    slot,
+                    ErrorCode::Malformed,
+                    None,
+                    &format!("it is written {usage}"),
+                );
+            }
+            Request::Unknown(name) => {
+                let text = format!("no such command: /{name}; /help says which there are; nothing was sent");
+                self.refuse(slot, ErrorCode::Malformed, None, &text);
+            }
+        }
+    }
+
+    fn take_rich(&mut self, now: Now, slot: Slot, line: &str) {
+        match FromClient::parse(line) {
+            Ok(FromClient::Say(seq, text)) => self.say(now, slot, Some(seq), &text),
+            Ok(FromClient::Nick(name)) => self.rename(now, slot, name),
+            Ok(FromClient::Whisper(id, seq, text)) => match self.roster.with_id(id) {
+                Some(to) => self.whisper(slot, to, Some(seq), &text),
+                None => self.refuse_nobody(slot, Some(seq), &id.to_string()),
+            },
+            Ok(FromClient::Relay(id, bytes)) => self.relay(slot, id, bytes),
+            Ok(FromClient::Punch(id)) => self.punch(slot, id),
+            Ok(FromClient::Ping(number)) => self.tell(slot, &FromServer::Pong(number)),
+            Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
+            // A PONG has done its work by coming; a nonce is confirmed where the rendezvous is.
+            Ok(FromClient::Pong(_) | FromClient::Confirm(_) | FromClient::Hello(_))
+            | Err(RichError::UnknownVerb) => {}
+            Err(RichError::Malformed) => {
+                self.refuse(slot, ErrorCode::Malformed, None, "that line can't be read");
+            }
+        }
+    }
+
+    /// A client says what it is.
+    fn take_hello(&mut self, now: Now, slot: Slot, hello: &Hello<'_>) {
+        let seq = hello.resume.map_or(0, |token| self.resume(now, &token));
+        let (resume, rendezvous) = ((self.tokens)(), (self.tokens)());
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let was_announced = member.connection.arrives_at().is_none();
+        if was_announced {
+            // It came too late to arrive under its name. What it was sent of the plain transcript
+            // ends where a line ends.
+            member
+                .connection
+                .outbox
+                .cut_short(self.transcript.ring(Dialect::Plain), Vec::new());
+        }
+        let ip = member.id.address().ip();
+        let udp = hello
+            .udp_port
+            .filter(|&port| port != 0)
+            .map(|port| SocketAddr::new(ip, port));
+        self.roster.enrich(
+            slot,
+            Rich {
+                udp,
+                key: hello.key,
+                resume,
+                rendezvous,
+                seq,
+            },
+        );
+        let refused = hello.nick.and_then(|name| self.take_nick(slot, name).err());
+        self.welcome(slot, seq, resume, rendezvous);
+        if let Some((code, text)) = refused {
+            self.refuse(slot, code, None, &text);
+        }
+        if was_announced {
+            self.reintroduce(now, slot)
+        } else {
+            self.announce(now, slot)
+        }
+    }
+
+    /// Ends the connection that this token resumes, if it is still here, and gives the number of the
+    /// last message that was taken from it.
+    fn resume(&mut self, now: Now, token: &Token) -> u64 {
+        if let Some(ghost) = self.roster.resumed_by(token) {
+            let farewell = "you are here again over a newer connection";
+            self.leave(
+                now,
+                ghost,
+                Departure::Replaced,
+                Some((Reason::Replaced, farewell)),
+            );
+        }
+        let place = self.departed.iter().position(|(departed, _)| departed == token);
+        place
+            .and_then(|place| self.departed.remove(place))
+            .map_or(0, |(_, seq)| seq)
+    }
+
+    /// The first lines of the rich dialect: who the client is, who is here, what was said before.
+    fn welcome(&mut self, slot: Slot, seq: u64, resume: Token, rendezvous: Token) {
+        let history = self.transcript.history_start();
+        let live = self.transcript.ring(Dialect::Rich).head();
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let welcome = FromServer::Welcome {
+            who: member.label(),
+            resume,
+            rendezvous,
+            seq,
+        };
+        let welcome = format!("{welcome}\n").into_bytes();
+        let outbox = &mut member.connection.outbox;
+        outbox.follow(history);
+        outbox.say(history, welcome);
+        outbox.list(history);
+        outbox.say(history, format!("{}\n", FromServer::<&str>::History).into_bytes());
+        outbox.say(live, format!("{}\n", FromServer::<&str>::Live).into_bytes());
+    }
+
+    /// Says to everybody what has become known of a user who was announced before saying HELLO.
+    fn reintroduce(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let bare = member.id.to_string();
+        let user = FromServer::User(member.profile());
+        self.transcript.append(None, &user);
+        if let Some(nick) = member.nick() {
+            let line = ServerLine::IsNow(bare.as_str(), member.label());
+            self.transcript.append(
+                Some(&line),
+                &FromServer::Nick(now.unix_ms, bare.as_str(), nick.clone()),
+            );
+        }
+    }
+
+    /// A message to everybody.
+    fn say(&mut self, now: Now, slot: Slot, seq: Option<u64>, text: &Text<'_>) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if let (Some(rich), Some(seq)) = (&mut member.rich, seq) {
+            if seq <= rich.seq {
+                return;
+            }
+            rich.seq = seq;
+        }
+        if text.as_str().len() > TEXT_MAX {
+            let text = format!("a message has at most {TEXT_MAX} bytes; yours was not sent");
+            return self.refuse(slot, ErrorCode::TooLong, seq, &text);
+        }
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let who = member.label();
+        let line = ServerLine::From(who, text.borrow());
+        self.transcript
+            .append(Some(&line), &FromServer::Said(now.unix_ms, who, text.borrow()));
+    }
+
+    /// A message to one user, through the server, in the clear.
+    fn whisper(&mut self, slot: Slot, to: Slot, seq: Option<u64>, text: &Text<'_>) {
+        let (Some(from), Some(target)) = (self.roster.get(slot), self.roster.get(to)) else {
+            return;
+        };
+        let name = target.label().to_owned();
+        if text.as_str().len() > TEXT_MAX {
+            let text = format!("a message has at most {TEXT_MAX} bytes; yours was not sent");
+            return self.refuse(slot, ErrorCode::TooLong, seq, &text);
+        }
+        if !target.connection.is_reading() {
+            let text = format!("{name} does not read; your message was not sent");
+            return self.refuse(slot, ErrorCode::Unreachable, seq, &text);
+        }
+        let line = match target.dialect() {
+            Dialect::Plain => ServerLine::PrivateFrom(from.label(), text.borrow()).to_string(),
+            Dialect::Rich => FromServer::Whisper(from.label(), text.borrow()).to_string(),
+        };
+        self.put(to, line);
+        match seq {
+            Some(seq) => self.tell(slot, &FromServer::Whispered(seq)),
+            None => self.notices(slot, &[format!("private to {name}: {text}")]),
+        }
+    }
+
+    /// Passes a sealed datagram from one rich client to another.
+    fn relay(&mut self, slot: Slot, id: UserId, bytes: Cow<'_, [u8]>) {
+        let (Some(from), Some(to)) = (self.roster.get(slot), self.roster.with_id(id)) else {
+            return;
+        };
+        let line = FromServer::Relay(from.label(), bytes).to_string();
+        self.pass_on(to, line);
+    }
+
+    /// Puts a line before another client, unless it speaks no rich dialect or does not read. Nobody is told: those
+    /// who relay count on nothing.
+    fn pass_on(&mut self, to: Slot, line: String) {
+        if self
+            .roster
+            .get(to)
+            .is_some_and(|member| member.rich.is_some() && member.connection.is_reading())
+        {
+            self.put(to, line);
+        }
+    }
+
+    /// A private conversation begins: both sides are told where the other is.
+    fn punch(&mut self, slot: Slot, id: UserId) {
+        let Some(to) = self.roster.with_id(id) else { return };
+        for (slot, other) in [(slot, to), (to, slot)] {
+            let Some(other) = self.roster.get(other) else {
+                return;
+            };
+            let Some(udp) = other.profile().udp else { continue };
+            let line = FromServer::Punch(other.label(), udp).to_string();
+            self.pass_on(slot, line);
+        }
+    }
+
+    /// A user takes another nick.
+    fn rename(&mut self, now: Now, slot: Slot, name: &str) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let before = member.label().to_owned();
+        if let Err((code, text)) = self.take_nick(slot, name) {
+            return self.refuse(slot, code, None, &text);
+        }
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let Some(nick) = member.nick().cloned() else {
+            return;
+        };
+        if member.label() == before {
+            return self.notices(slot, &[format!("you are {before} already")]);
+        }
+        let line = ServerLine::IsNow(&*before, member.label());
+        self.transcript.append(
+            Some(&line),
+            &FromServer::Nick(now.unix_ms, &*before, nick.clone()),
+        );
+        self.events.push(Event::Nick {
+            who: before.into(),
+            nick,
+        });
+    }
+
+    /// Gives a user a nick, if it is one and nobody else has it.
+    fn take_nick(&mut self, slot: Slot, name: &str) -> Result<(), (ErrorCode, String)> {
+        let nick = Nick::parse(name).map_err(|error: NickError| (ErrorCode::BadNick, error.to_string()))?;
+        match self
+            .roster
+            .holder(&nick.key())
+            .and_then(|holder| Some((holder, self.roster.get(holder)?)))
+        {
+            Some((holder, member)) if holder != slot => {
+                let text = format!("the nick {nick} is taken by {}", member.label());
+                Err((ErrorCode::NickTaken, text))
+            }
+            _ => {
+                self.roster.rename(slot, nick);
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins the list of those who are here.
+    fn list(&mut self, slot: Slot) {
+        let here = self.here;
+        let users = if here == 1 { "user is" } else { "users are" };
+        self.notices(
+            slot,
+            &[format!(
+                "{here} {users} here, of at most {}:",
+                self.limits.max_users
+            )],
+        );
+        if let Some(member) = self.roster.get_mut(slot) {
+            let head = self.transcript.ring(member.dialect()).head();
+            member.connection.outbox.list(head);
+        }
+    }
+
+    /// Writes out the next piece of a list of users that is due.
+    pub(crate) fn continue_listing(&mut self, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let Some(from) = member.connection.outbox.listing_due() else {
+            return;
+        };
+        let mut lines = String::new();
+        let mut next = None;
+        for (place, other) in self.roster.iter_from(from) {
+            if lines.len() >= LISTING_BYTES {
+                next = Some(place);
+                break;
+            }
+            if other.connection.is_staying() && other.connection.arrives_at().is_none() {
+                let _ = match member.dialect() {
+                    Dialect::Plain => writeln!(lines, "* {}", other.label()),
+                    Dialect::Rich => writeln!(lines, "{}", FromServer::User(other.profile())),
+                };
+            }
+        }
+        if let Some(member) = self.roster.get_mut(slot) {
+            member
+                .connection
+                .outbox
+                .continue_listing(lines.into_bytes(), next);
+        }
+    }
+
+    /// Something went wrong with what a user asked for.
+    fn refuse(&mut self, slot: Slot, code: ErrorCode, seq: Option<u64>, text: &str) {
+        let line = match self.roster.get(slot).map(Member::dialect) {
+            Some(Dialect::Rich) => FromServer::<&str>::Error(code, seq, Text::new(text)).to_string(),
+            _ => ServerLine::<&str>::Notice(Text::new(text)).to_string(),
+        };
+        self.put(slot, line);
+    }
+
+    fn refuse_nobody(&mut self, slot: Slot, seq: Option<u64>, name: &str) {
+        let text = format!("nobody here is {name}; /who lists who is");
+        self.refuse(slot, ErrorCode::NoSuchUser, seq, &text);
+    }
+
+    /// Tells one user something to read.
+    fn notices<T: Display>(&mut self, slot: Slot, texts: &[T]) {
+        for text in texts {
+            let text = Text::from(text.to_string());
+            let line = match self.roster.get(slot).map(Member::dialect) {
+                Some(Dialect::Rich) => FromServer::<&str>::Notice(text).to_string(),
+                _ => ServerLine::<&str>::Notice(text).to_string(),
+            };
+            self.put(slot, line);
+        }
+    }
+
+    /// The last line to a user, and why it is the last.
+    pub(crate) fn say_goodbye(&mut self, slot: Slot, reason: Reason, text: &str) {
+        let line = goodbye(self.roster.get(slot).map(Member::dialect), reason, text);
+        self.put(slot, line);
+    }
+
+    /// Tells one rich client something.
+    pub(crate) fn tell(&mut self, slot: Slot, line: &FromServer<'_, &str>) {
+        self.put(slot, line.to_string());
+    }
+
+    /// Puts a line before one user, after all that was said so far.
+    fn put(&mut self, slot: Slot, mut line: String) {
+        if let Some(member) = self.roster.get_mut(slot) {
+            line.push('\n');
+            let head = self.transcript.ring(member.dialect()).head();
+            member.connection.outbox.say(head, line.into_bytes());
+        }
+    }
+}
+
+/// The last line to a user, in the user's dialect.
+pub(crate) fn goodbye(dialect: Option<Dialect>, reason: Reason, text: &str) -> String {
+    match dialect {
+        Some(Dialect::Rich) => FromServer::<&str>::Goodbye(reason, Text::new(text)).to_string(),
+        _ => ServerLine::<&str>::Notice(Text::new(text)).to_string(),
+    }
+}

@@ -1,0 +1,256 @@
+//! What was said to everybody: one log in memory that every connection reads from at its own pace.
+
+use chat_proto::plain::ServerLine;
+use chat_proto::rich::FromServer;
+use std::collections::VecDeque;
+use std::fmt::{self, Display, Write};
+
+/// Bytes that each ring holds. At human rates (ten lines of 100 bytes a second) that is a quarter of
+/// an hour; a larger one did not make a flooded room faster.
+pub const CAPACITY: usize = 1 << 20;
+
+/// The largest part of the ring that a newcomer's history may take, so that nobody starts out as the slowest reader.
+const HISTORY_BYTES_MAX: u64 = (CAPACITY / 4) as u64;
+
+/// Which of the two languages a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// For people at `nc`, scripts, and the original programs.
+    Plain,
+    /// For `chat-client`.
+    Rich,
+}
+
+/// An append-only log of bytes that forgets all but its last [`CAPACITY`].
+///
+/// Offsets are absolute: they count from the first byte ever appended and are never reused.
+/// Invariant: `tail() <= head()`, `head() - tail() <= CAPACITY`.
+#[derive(Debug)]
+pub struct Ring {
+    /// The byte at absolute offset `o` is at `o % CAPACITY`.
+    bytes: Box<[u8]>,
+    head: u64,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self {
+            bytes: vec![0; CAPACITY].into(),
+            head: 0,
+        }
+    }
+}
+
+impl Ring {
+    /// The offset at which the next byte will stand.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// The oldest offset that is still held.
+    #[must_use]
+    pub fn tail(&self) -> u64 {
+        self.head.saturating_sub(CAPACITY as u64)
+    }
+
+    /// The bytes from one offset up to another: two slices, because they may run over the ring's end.
+    /// What is not held is not given.
+    #[must_use]
+    pub fn between(&self, from: u64, to: u64) -> [&[u8]; 2] {
+        let to = to.min(self.head);
+        let from = from.max(self.tail()).min(to);
+        let length = usize::try_from(to - from).unwrap_or(CAPACITY);
+        let start = place(from);
+        let (before, after) = self.bytes.split_at(start);
+        match after.get(..length) {
+            Some(all) => [all, &[]],
+            None => [after, before.get(..length - after.len()).unwrap_or_default()],
+        }
+    }
+
+    /// Where the line ends that `offset` stands in, its line feed included; `offset` itself where a
+    /// line begins.
+    #[must_use]
+    pub fn line_end(&self, offset: u64) -> u64 {
+        let begins = offset == 0 || self.between(offset - 1, offset).concat() == b"\n";
+        if begins {
+            return offset;
+        }
+        let slices = self.between(offset, self.head);
+        let rest = slices.iter().flat_map(|slice| slice.iter());
+        rest.zip(offset + 1..)
+            .find(|&(&byte, _)| byte == b'\n')
+            .map_or(self.head, |(_, end)| end)
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let start = place(self.head);
+            let room = self.bytes.get_mut(start..).unwrap_or_default();
+            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
+            if let Some(target) = room.get_mut(..now.len()) {
+                target.copy_from_slice(now);
+            }
+            self.head += now.len() as u64;
+            bytes = later;
+        }
+    }
+}
+
+/// Formatting goes straight into the ring: a line is rendered once, where everybody reads it.
+impl Write for Ring {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.append(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Where in the ring an absolute offset stands.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset % CAPACITY as u64).unwrap_or_default()
+}
+
+/// The two rings, one for each dialect, and where the history of the rich one begins.
+#[derive(Debug)]
+pub struct Transcript {
+    plain: Ring,
+    rich: Ring,
+    /// Where the last lines of the rich ring begin, at most `history` of them.
+    starts: VecDeque<u64>,
+    history: usize,
+}
+
+impl Transcript {
+    /// An empty transcript of which newcomers will see the last `history` lines.
+    #[must_use]
+    pub fn new(history: usize) -> Self {
+        Self {
+            plain: Ring::default(),
+            rich: Ring::default(),
+            starts: VecDeque::new(),
+            history,
+        }
+    }
+
+    /// The ring that connections of this dialect read from.
+    #[must_use]
+    pub fn ring(&self, dialect: Dialect) -> &Ring {
+        match dialect {
+            Dialect::Plain => &self.plain,
+            Dialect::Rich => &self.rich,
+        }
+    }
+
+    /// Appends one thing that happened, as each dialect says it. What a dialect has no word for, it
+    /// does not say.
+    pub fn append<W: Display>(&mut self, plain: Option<&ServerLine<'_, W>>, rich: &FromServer<'_, W>) {
+        if self.history > 0 {
+            if self.starts.len() == self.history {
+                self.starts.pop_front();
+            }
+            self.starts.push_back(self.rich.head);
+        }
+        // Writing into the ring can't fail, so neither can formatting.
+        let _ = writeln!(self.rich, "{rich}");
+        if let Some(plain) = plain {
+            let _ = writeln!(self.plain, "{plain}");
+        }
+    }
+
+    /// Where the history begins that a newcomer is shown.
+    #[must_use]
+    pub fn history_start(&self) -> u64 {
+        let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
+        let first = self.starts.partition_point(|&start| start < oldest);
+        self.starts.get(first).copied().unwrap_or(self.rich.head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_proto::text::Text;
+    use proptest::prelude::*;
+
+    fn read(ring: &Ring, from: u64, to: u64) -> Vec<u8> {
+        ring.between(from, to).concat()
+    }
+
+    fn said(transcript: &mut Transcript, text: &str) {
+        let text = Text::new(text);
+        let rich = FromServer::Said(7, "10.0.0.1:1", text.borrow());
+        transcript.append(Some(&ServerLine::From("10.0.0.1:1", text.borrow())), &rich);
+    }
+
+    #[test]
+    fn each_dialect_reads_its_own_words() {
+        let mut transcript = Transcript::new(10);
+        said(&mut transcript, "hi");
+        let plain = transcript.ring(Dialect::Plain);
+        assert_eq!(read(plain, 0, plain.head()), b"from 10.0.0.1:1: hi\n");
+        let rich = transcript.ring(Dialect::Rich);
+        assert_eq!(read(rich, 0, rich.head()), b"SAID 7 10.0.0.1:1 hi\n");
+    }
+
+    #[test]
+    fn history_is_the_last_lines_and_never_much_of_the_ring() {
+        let mut transcript = Transcript::new(2);
+        assert_eq!(transcript.history_start(), 0);
+        for text in ["one", "two", "three"] {
+            said(&mut transcript, text);
+        }
+        let rich = transcript.ring(Dialect::Rich);
+        let history = read(rich, transcript.history_start(), rich.head());
+        assert_eq!(history, b"SAID 7 10.0.0.1:1 two\nSAID 7 10.0.0.1:1 three\n");
+
+        let mut transcript = Transcript::new(1000);
+        for _ in 0..1000 {
+            said(&mut transcript, &"x".repeat(4000));
+        }
+        let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start();
+        assert!(
+            shown <= HISTORY_BYTES_MAX && shown > HISTORY_BYTES_MAX - 5000,
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn no_history_is_none() {
+        let mut transcript = Transcript::new(0);
+        said(&mut transcript, "hi");
+        assert_eq!(transcript.history_start(), transcript.ring(Dialect::Rich).head());
+    }
+
+    proptest! {
+        #[test]
+        fn a_ring_gives_back_what_it_was_given_and_holds_no_more_than_its_capacity(
+            lines in prop::collection::vec(1usize..200_000, 1..20), from in any::<prop::sample::Index>()) {
+            let mut ring = Ring::default();
+            let mut all = Vec::new();
+            for (number, length) in lines.iter().enumerate() {
+                let line: Vec<u8> = (0..*length).map(|place| u8::try_from((place * 7 + number) % 251).unwrap()).collect();
+                ring.append(&line);
+                all.extend(line);
+            }
+            prop_assert_eq!(ring.head(), all.len() as u64);
+            let tail = usize::try_from(ring.tail()).unwrap();
+            prop_assert!(all.len() - tail <= CAPACITY);
+            let from = tail + from.index(all.len() - tail);
+            prop_assert_eq!(read(&ring, from as u64, ring.head()), &all[from..]);
+            prop_assert!(read(&ring, 0, ring.head()) == all[tail..], "more than is held was given");
+        }
+
+        #[test]
+        fn a_line_ends_after_its_line_feed(lines in prop::collection::vec("[a-z]{0,20}", 1..20), at in any::<prop::sample::Index>()) {
+            let mut ring = Ring::default();
+            for line in &lines {
+                writeln!(ring, "{line}").unwrap();
+            }
+            let text = lines.iter().fold(String::new(), |text, line| text + line + "\n");
+            let at = at.index(text.len());
+            let expected = if at == 0 || text.as_bytes()[at - 1] == b'\n' { at } else { at + text[at..].find('\n').unwrap() + 1 };
+            prop_assert_eq!(ring.line_end(at as u64), expected as u64);
+        }
+    }
+}

@@ -261,8 +261,8 @@ fn a_reader_that_goes_away_is_no_crash() {
     let mut client = Process::start_as_set_up("alice", &server.journal, &mut command);
     drop(command);
     server.log().expect(" join alice@");
-    drop(output);
     let mut talker = server.plain("talker");
+    drop(output);
     talker.line("is anybody reading?");
     let status = client.wait();
     let said = client.stderr.lines().join("\n");

@@ -1,6 +1,6 @@
 //! Every way to leave: each is told once, with the right name.
 
-use crate::harness::{Rich, Server};
+use crate::harness::{End, Rich, Server};
 use nix::sys::signal::Signal;
 
 /// Checks that what a watcher heard has one arrival and one departure of each of these, and no others.
@@ -42,6 +42,11 @@ fn each_way_of_leaving_is_told_once_and_logged_with_its_reason() {
     let mut user = server.plain("quits");
     user.line("/quit");
     user.until_end();
+    assert_eq!(
+        user.end(),
+        Some(End::Closed),
+        "a reset takes what was not read with it"
+    );
     leave(user.id(), "quit");
 
     let mut user = server.rich("quitter");
@@ -70,7 +75,6 @@ fn each_way_of_leaving_is_told_once_and_logged_with_its_reason() {
     user.reset();
     leave(&who, "reset");
 
-    drop(leave);
     heard.extend(watcher.sync("marker"));
     let users: Vec<String> = expected.iter().map(|(who, _)| who.clone()).collect();
     assert_each_came_and_left_once(&heard, &users);
@@ -100,7 +104,7 @@ fn who_half_closes_still_gets_what_was_asked_for() {
     }
     let answers: Vec<_> = heard.iter().filter(|line| line.starts_with("* ")).collect();
     assert!(
-        answers.iter().any(|line| line.contains(&id)),
+        answers.iter().any(|line| line.contains(watcher.id())),
         "no answer to /who: {heard:#?}"
     );
     assert!(
@@ -191,7 +195,19 @@ fn several_who_die_in_the_same_turn_are_each_told_once() {
         1,
         "{heard:#?}"
     );
-    assert_eq!(server.log_at_end(" leave ").len(), users.len() + 1);
+    server.log().expect_count(users.len(), " leave ");
+    server.stop();
+    let leaves = server.log().with(" leave ");
+    for user in &users {
+        assert_eq!(
+            leaves
+                .iter()
+                .filter(|line| line.contains(&format!(" {user} ")))
+                .count(),
+            1,
+            "{leaves:#?}"
+        );
+    }
     assert_eq!(server.log().with(" join ").len(), users.len() + 1);
 }
 
@@ -199,7 +215,8 @@ fn several_who_die_in_the_same_turn_are_each_told_once() {
 fn a_rich_user_who_falls_silent_is_let_go_and_nobody_else_is() {
     let mut server = Server::start(&["--ping-interval", "1"]);
     let mut plain = server.plain("plain");
-    let mut alive = server.rich("alive");
+    // A real client, because it answers by itself.
+    let mut alive = server.client("alive");
     let mut silent = server.rich("silent");
     let farewell = silent.until_end_without_answering();
     assert!(
@@ -211,8 +228,8 @@ fn a_rich_user_who_falls_silent_is_let_go_and_nobody_else_is() {
         "{farewell:?}"
     );
     assert_eq!(plain.expect(" is offline"), format!("{} is offline", silent.who));
-    assert!(alive.expect("LEAVE ").ends_with(&silent.who));
-    alive.sync("I answer");
+    alive.line("I answer");
+    plain.expect(": I answer");
     plain.sync("I need not");
     let leaves = server.log_at_end(" leave ");
     let gone: Vec<_> = leaves

@@ -26,7 +26,6 @@ fn wrong_arguments_are_a_usage_error() {
         &["not an address", "0"],
         &["127.0.0.1", "0", "--max-users", "-1"],
         &["127.0.0.1", "0", "--max-users", "many"],
-        &["127.0.0.1", "0", "--rate", "0"],
         &["127.0.0.1", "0", "--ping-interval", "0"],
     ] {
         let (code, stdout, stderr) = run(arguments);
@@ -62,33 +61,35 @@ fn an_address_that_is_not_ours_is_an_error() {
     assert!(stderr.contains("192.0.2.1"), "{stderr}");
 }
 
-#[test]
-fn too_few_descriptors_for_the_users_is_an_error_at_the_start() {
-    let (code, stderr) = {
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", "ulimit -n 64 && exec \"$0\" 127.0.0.1 0"])
-            .arg(chat_server());
-        let mut process = Process::start("server", &Journal::new(), &mut shell);
-        (process.exit_code(), process.stderr.lines().join("\n"))
-    };
-    assert_eq!(code, 1, "{stderr}");
-    assert!(
-        stderr.contains("64") && stderr.contains("--max-users"),
-        "{stderr:?} does not say what to do"
-    );
+/// The server as it is started where only so many descriptors are allowed.
+fn with_descriptors(descriptors: u32, options: &str) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -n {descriptors} && exec \"$0\" 127.0.0.1 0 {options}");
+    shell.args(["-c", &script]).arg(chat_server());
+    shell
 }
 
 #[test]
-fn as_many_users_as_the_descriptors_allow_can_be_had() {
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "ulimit -n 64 && exec \"$0\" 127.0.0.1 0 --max-users 20"])
-        .arg(chat_server());
-    let server = Server::start_command(&mut shell);
-    let _users: Vec<_> = (0..20).map(|n| server.plain(&format!("user{n}"))).collect();
-    let heard = server.connect("refused").until_end();
-    assert_eq!(heard, ["too many users"]);
+fn too_few_descriptors_are_an_error_at_the_start_that_says_how_many_would_do() {
+    let mut none = Process::start("server", &Journal::new(), &mut with_descriptors(64, ""));
+    assert_eq!(none.exit_code(), 1);
+    let said = none.stderr.lines().join("\n");
+    assert!(said.contains("64") && said.contains("1000 users"), "{said:?}");
+
+    let mut few = Process::start("server", &Journal::new(), &mut with_descriptors(128, ""));
+    assert_eq!(few.exit_code(), 1);
+    let said = few.stderr.lines().join("\n");
+    let advice = said
+        .split("--max-users ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let fit: usize = advice.unwrap().parse().unwrap_or_else(|_| panic!("{said:?}"));
+
+    let server = Server::start_command(&mut with_descriptors(128, &format!("--max-users {fit}")));
+    let _users: Vec<_> = (0..fit).map(|n| server.plain(&format!("user{n}"))).collect();
+    for _ in 0..10 {
+        assert_eq!(server.connect("refused").until_end(), ["too many users"]);
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ struct Member {
     stream: TcpStream,
     /// Bytes after the last whole line.
     rest: Vec<u8>,
+    /// It has heard of its own arrival, or has not heard this line yet.
+    online: Result<(), String>,
     heard: Vec<String>,
 }
 
@@ -34,13 +36,16 @@ impl Crowd {
             let mut stream = TcpStream::connect(server.address).expect("the server takes everybody");
             stream.write_all(b"\n").unwrap();
             stream.set_nonblocking(true).unwrap();
+            let id = stream.local_addr().unwrap();
             crowd.users.push(Member {
                 stream,
                 rest: Vec::new(),
+                online: Err(format!("{id} is online")),
                 heard: Vec::new(),
             });
             crowd.read_for(Duration::ZERO);
         }
+        crowd.read_until("have not heard of their own arrival", |user| user.online.is_ok());
         crowd
     }
 
@@ -54,16 +59,22 @@ impl Crowd {
     /// What each has heard of the messages that are kept, once everybody has heard so many.
     #[track_caller]
     pub fn heard(&mut self, count: usize) -> Vec<&[String]> {
+        self.read_until("have not heard it all", |user| user.heard.len() >= count);
+        self.users.iter().map(|user| user.heard.as_slice()).collect()
+    }
+
+    #[track_caller]
+    fn read_until(&mut self, complaint: &str, is_done: impl Fn(&Member) -> bool) {
         let until = Instant::now() + DEADLINE;
-        while self.users.iter().any(|user| user.heard.len() < count) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let behind = self.users.iter().filter(|user| user.heard.len() < count).count();
-                panic!("{behind} of {} have not heard {count} messages", self.users.len());
+        loop {
+            let behind = self.users.iter().filter(|user| !is_done(user)).count();
+            if behind == 0 {
+                return;
             }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{behind} of {} {complaint}", self.users.len());
             self.wait_and_read(left);
         }
-        self.users.iter().map(|user| user.heard.as_slice()).collect()
     }
 
     /// Reads whatever comes in this time.
@@ -118,6 +129,11 @@ impl Member {
         let rest = self.rest.split_off(end + 1);
         let lines = std::mem::replace(&mut self.rest, rest);
         let lines = std::str::from_utf8(&lines).expect("UTF-8");
+        if let Err(own) = &self.online
+            && lines.lines().any(|line| line == own)
+        {
+            self.online = Ok(());
+        }
         let texts = lines.lines().filter(|line| line.starts_with("from "));
         let texts = texts
             .filter_map(|line| line.split_once(": "))

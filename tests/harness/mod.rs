@@ -23,7 +23,7 @@ pub use process::{Feed, Process};
 pub use programs::{chat_client, chat_server};
 pub use rich::Rich;
 pub use server::Server;
-pub use wire::Wire;
+pub use wire::{End, Wire};
 
 use std::time::Duration;
 

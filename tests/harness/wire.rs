@@ -215,14 +215,18 @@ impl Wire {
     pub fn expect_text(&mut self, text: &str) {
         let until = Instant::now() + DEADLINE;
         loop {
-            let so_far = String::from_utf8_lossy(&self.received).into_owned();
-            if let Some(at) = so_far.find(text) {
-                self.journal.note(&self.name, so_far.clone());
-                self.received = so_far[at + text.len()..].as_bytes().to_vec();
+            let found = self
+                .received
+                .windows(text.len())
+                .position(|bytes| bytes == text.as_bytes());
+            if let Some(at) = found {
+                let heard: Vec<u8> = self.received.drain(..at + text.len()).collect();
+                self.journal.note(&self.name, String::from_utf8_lossy(&heard));
                 return;
             }
             if self.end.is_some() || !self.read_before(until) {
-                self.fail(&format!("{} hears {so_far:?} and no {text:?}", self.name));
+                let heard = String::from_utf8_lossy(&self.received);
+                self.fail(&format!("{} hears {heard:?} and no {text:?}", self.name));
             }
         }
     }

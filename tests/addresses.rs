@@ -7,7 +7,7 @@ fn users_over_ipv6_have_ids_in_brackets() {
     if !has_ipv6() {
         return;
     }
-    let mut server = Server::start_on("::1", &[]);
+    let server = Server::start_on("::1", &[]);
     assert!(server.address.is_ipv6());
     let mut alice = server.plain_named("alice");
     assert!(alice.id().starts_with("[::1]:"));
@@ -19,7 +19,7 @@ fn users_over_ipv6_have_ids_in_brackets() {
     assert!(client.id().starts_with("[::1]:"), "{}", client.id());
     assert_eq!(
         server
-            .log_at_end(" join ")
+            .log_so_far(" join ")
             .iter()
             .filter(|line| line.contains("[::1]:"))
             .count(),
@@ -32,7 +32,7 @@ fn an_ipv4_user_of_a_dual_stack_server_has_an_ipv4_id() {
     if !has_ipv6() {
         return;
     }
-    let mut server = Server::start_on("::", &[]);
+    let server = Server::start_on("::", &[]);
     let port = server.address.port();
     let four = Wire::connect("four", ([127, 0, 0, 1], port).into(), &server.journal);
     let mut four = crate::harness::Plain::join(four);
@@ -40,7 +40,7 @@ fn an_ipv4_user_of_a_dual_stack_server_has_an_ipv4_id() {
     let six = server.plain("six");
     assert!(six.id().starts_with("[::1]:"));
     assert_eq!(four.until(" is online"), [format!("{} is online", six.id())]);
-    assert_eq!(server.log_at_end("ffff").len(), 0);
+    assert_eq!(server.log_so_far("ffff").len(), 0);
 }
 
 #[test]

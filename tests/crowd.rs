@@ -8,7 +8,7 @@ fn five_hundred_users_all_hear_a_message() {
     if !can_open(1200) {
         return;
     }
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut crowd = Crowd::join(&server, 500, "hear");
     crowd.say(250, "hear, hear");
     for heard in crowd.heard(1) {
@@ -16,7 +16,7 @@ fn five_hundred_users_all_hear_a_message() {
     }
     drop(crowd);
     server.log().expect_count(500, " leave ");
-    assert_eq!(server.log_at_end(" join ").len(), 500);
+    assert_eq!(server.log_so_far(" join ").len(), 500);
 }
 
 #[test]

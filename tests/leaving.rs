@@ -29,7 +29,7 @@ fn assert_each_came_and_left_once(heard: &[String], users: &[String]) {
 
 #[test]
 fn each_way_of_leaving_is_told_once_and_logged_with_its_reason() {
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut expected = Vec::new();
     let mut heard = Vec::new();
@@ -78,9 +78,10 @@ fn each_way_of_leaving_is_told_once_and_logged_with_its_reason() {
     heard.extend(watcher.sync("marker"));
     let users: Vec<String> = expected.iter().map(|(who, _)| who.clone()).collect();
     assert_each_came_and_left_once(&heard, &users);
-    server.stop();
+    let log = server.log_so_far(" leave ");
     for (who, reason) in expected {
-        let leaves = server.log().with(&format!(" leave {who} "));
+        let about = format!(" leave {who} ");
+        let leaves: Vec<_> = log.iter().filter(|line| line.contains(&about)).collect();
         assert_eq!(leaves.len(), 1, "{leaves:?}");
         assert!(leaves[0].contains(&format!("reason={reason} ")), "{leaves:?}");
     }
@@ -139,7 +140,7 @@ fn what_is_said_by_nc_with_its_input_at_an_end_is_heard() {
 
 #[test]
 fn a_client_killed_outright_leaves_like_anybody() {
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut client = server.client("doomed");
     client.signal(Signal::SIGKILL);
@@ -148,17 +149,17 @@ fn a_client_killed_outright_leaves_like_anybody() {
     let heard = watcher.until(" is offline");
     assert_each_came_and_left_once(&heard, std::slice::from_ref(&who));
     assert_eq!(watcher.sync("marker"), [""; 0]);
-    assert_eq!(server.log_at_end(&format!(" leave {who} ")).len(), 1);
+    assert_eq!(server.log_so_far(&format!(" leave {who} ")).len(), 1);
 }
 
 #[test]
 fn several_who_die_in_the_same_turn_are_each_told_once() {
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut users: Vec<String> = Vec::new();
     let mut client = server.client("killed");
     users.push(format!("killed@{}", client.id()));
-    let closing: Vec<_> = (0..3).map(|n| server.plain(&format!("closes{n}"))).collect();
+    let mut closing: Vec<_> = (0..3).map(|n| server.plain(&format!("closes{n}"))).collect();
     let resetting: Vec<_> = (0..3).map(|n| server.rich(&format!("resets{n}"))).collect();
     let mut quitting = server.plain("quits");
     let mut talking = server.plain("talks");
@@ -172,11 +173,11 @@ fn several_who_die_in_the_same_turn_are_each_told_once() {
     server.process.signal(Signal::SIGSTOP);
     client.signal(Signal::SIGKILL);
     client.wait();
-    closing.into_iter().for_each(|user| user.close());
+    closing.iter_mut().for_each(|user| user.half_close());
     quitting.line("/quit");
     resetting.into_iter().for_each(|user| user.reset());
     talking.line("last words");
-    talking.close();
+    talking.half_close();
     server.process.signal(Signal::SIGCONT);
 
     let mut heard = Vec::new();
@@ -195,9 +196,8 @@ fn several_who_die_in_the_same_turn_are_each_told_once() {
         1,
         "{heard:#?}"
     );
-    server.log().expect_count(users.len(), " leave ");
-    server.stop();
-    let leaves = server.log().with(" leave ");
+    let leaves = server.log_so_far(" leave ");
+    assert_eq!(leaves.len(), users.len(), "{leaves:#?}");
     for user in &users {
         assert_eq!(
             leaves
@@ -208,12 +208,12 @@ fn several_who_die_in_the_same_turn_are_each_told_once() {
             "{leaves:#?}"
         );
     }
-    assert_eq!(server.log().with(" join ").len(), users.len() + 1);
+    assert_eq!(server.log_so_far(" join ").len(), users.len() + 1);
 }
 
 #[test]
 fn a_rich_user_who_falls_silent_is_let_go_and_nobody_else_is() {
-    let mut server = Server::start(&["--ping-interval", "1"]);
+    let server = Server::start(&["--ping-interval", "1"]);
     let mut plain = server.plain("plain");
     // A real client, because it answers by itself.
     let mut alive = server.client("alive");
@@ -231,7 +231,7 @@ fn a_rich_user_who_falls_silent_is_let_go_and_nobody_else_is() {
     alive.line("I answer");
     plain.expect(": I answer");
     plain.sync("I need not");
-    let leaves = server.log_at_end(" leave ");
+    let leaves = server.log_so_far(" leave ");
     let gone: Vec<_> = leaves
         .iter()
         .filter(|line| line.contains("reason=silent"))

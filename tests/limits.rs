@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn a_full_room_says_so_and_has_a_place_as_soon_as_somebody_leaves() {
-    let mut server = Server::start(&["--max-users", "2"]);
+    let server = Server::start(&["--max-users", "2"]);
     let mut alice = server.plain("alice");
     let bob = server.rich("bob");
 
@@ -32,7 +32,7 @@ fn a_full_room_says_so_and_has_a_place_as_soon_as_somebody_leaves() {
         [format!("{} is online", carol.id())],
         "the refused were told of"
     );
-    let refusals = server.log_at_end(" refuse ");
+    let refusals = server.log_so_far(" refuse ");
     assert_eq!(
         refusals
             .iter()

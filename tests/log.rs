@@ -1,6 +1,7 @@
 //! What the server writes down.
 
 use crate::harness::Server;
+use nix::sys::signal::Signal;
 
 /// Checks the time at the beginning of a line and answers the rest.
 #[track_caller]
@@ -27,7 +28,7 @@ fn the_log_tells_who_came_and_went_and_why() {
     let mut server = Server::start(&["--max-users", "3"]);
     let mut bob = server.plain("bob");
     let id = bob.id().to_owned();
-    let alice = server.rich("alice");
+    let mut alice = server.rich("alice");
     let third = server.plain("third");
     server.connect("fourth").until_end();
     bob.line("/nick bob");
@@ -38,7 +39,11 @@ fn the_log_tells_who_came_and_went_and_why() {
     bob.line("/quit");
     bob.until_end();
     server.log().expect("reason=quit");
-    server.stop();
+    server.process.signal(Signal::SIGTERM);
+    alice.until_end_without_answering();
+    let alice_is = alice.who.clone();
+    drop(alice);
+    assert_eq!(server.process.exit_code(), 0);
 
     let log = server.log().lines();
     let log: Vec<_> = log.iter().map(|line| after_time(line)).collect();
@@ -49,7 +54,7 @@ fn the_log_tells_who_came_and_went_and_why() {
     };
     let order = [
         index(format!("join {id} dialect=plain users=1")),
-        index(format!("join {} dialect=rich users=2", alice.who)),
+        index(format!("join {alice_is} dialect=rich users=2")),
         index(format!("join {third_id} dialect=plain users=3")),
         index(format!("nick {id} now bob")),
         index(format!("leave {third_id} reason=closed users=2")),
@@ -67,7 +72,7 @@ fn the_log_tells_who_came_and_went_and_why() {
 
 #[test]
 fn the_log_holds_nothing_of_what_was_said() {
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut alice = server.rich("alice");
     let mut bob = server.plain_named("bob");
     bob.send(b"said aloud\n/msg alice said privately\n/wrong said wrongly\n\x1b[31m\n");
@@ -75,8 +80,7 @@ fn the_log_holds_nothing_of_what_was_said() {
     bob.sync("said last");
     bob.close();
     alice.expect("LEAVE ");
-    server.stop();
     for word in ["said", "\x1b"] {
-        assert_eq!(server.log().with(word), [""; 0]);
+        assert_eq!(server.log_so_far(word), [""; 0]);
     }
 }

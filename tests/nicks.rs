@@ -121,7 +121,7 @@ fn a_nick_is_free_again_once_its_user_has_left() {
 
 #[test]
 fn a_client_that_comes_back_takes_its_nick_from_its_own_ghost() {
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut ghost = server.rich("alice");
     ghost.say("one");
@@ -162,7 +162,7 @@ fn a_client_that_comes_back_takes_its_nick_from_its_own_ghost() {
         1,
         "{heard:?}"
     );
-    let leaves = server.log_at_end(" leave alice@");
+    let leaves = server.log_so_far(" leave alice@");
     assert!(
         leaves
             .iter()

@@ -8,7 +8,7 @@ fn join(server: &OriginalServer, name: &str, options: &[&str]) -> Client {
 
 #[test]
 fn their_clients_meet_in_our_room() {
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut one = OriginalClient::connect("one", server.address, &server.journal);
     let mut two = OriginalClient::connect("two", server.address, &server.journal);
     let (first, second) = (one.id().to_owned(), two.id().to_owned());
@@ -22,7 +22,7 @@ fn their_clients_meet_in_our_room() {
     assert_eq!(two.receive_private(), (first, "only for you".to_owned()));
     drop(one);
     two.expect(" is offline");
-    assert_eq!(server.log_at_end(" join ").len(), 2);
+    assert_eq!(server.log_so_far(" join ").len(), 2);
 }
 
 #[test]

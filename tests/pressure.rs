@@ -51,7 +51,7 @@ fn expect_flood(user: &mut Plain, from: &str, numbers: std::ops::Range<usize>, f
 
 #[test]
 fn a_reader_who_stops_is_let_go_and_nobody_else_loses_anything() {
-    let mut server = Server::start(&FAST);
+    let server = Server::start(&FAST);
     let mut talker = server.plain("talker");
     let mut reader = server.plain("reader");
     let mut stuck = Plain::join(Wire::connect_narrow("stuck", server.address, &server.journal));
@@ -87,7 +87,7 @@ fn a_reader_who_stops_is_let_go_and_nobody_else_loses_anything() {
         "{:?}",
         heard.last()
     );
-    assert_eq!(server.log_at_end("reason=slow").len(), 2);
+    assert_eq!(server.log_so_far("reason=slow").len(), 2);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn one_who_asks_much_and_reads_nothing_of_the_answers_harms_nobody() {
 
 #[test]
 fn a_storm_of_users_who_vanish_leaves_the_room_as_it_was() {
-    let mut server = Server::start(&FAST);
+    let server = Server::start(&FAST);
     let mut talker = server.plain("talker");
     for round in 0..5 {
         let storm: Vec<_> = (0..20).map(|n| server.plain(&format!("storm{n}"))).collect();
@@ -134,7 +134,7 @@ fn a_storm_of_users_who_vanish_leaves_the_room_as_it_was() {
         talker.sync(&format!("round {round}"));
     }
     server.log().expect_count(100, " leave ");
-    assert_eq!(server.log_at_end(" join ").len(), 101);
+    assert_eq!(server.log_so_far(" join ").len(), 101);
 }
 
 /// Fills a pipe, so that nobody can write to it until somebody reads.
@@ -161,6 +161,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
         watcher.expect(" is offline");
     }
     watcher.sync("all is well");
+    drop(watcher);
     server.stop();
     drop(reader);
 }
@@ -174,5 +175,6 @@ fn a_log_that_is_closed_stops_nothing() {
     server.plain("bob").close();
     alice.expect(" is offline");
     alice.sync("all is well");
+    drop(alice);
     server.stop();
 }

@@ -98,7 +98,7 @@ fn sealed_bytes_are_passed_on_as_they_are_and_to_nobody_else() {
 
 #[test]
 fn tokens_are_told_to_their_owner_alone() {
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut plain = server.plain("plain");
     let mut bob = server.rich("bob");
     let mut alice = server.rich("alice");
@@ -107,5 +107,5 @@ fn tokens_are_told_to_their_owner_alone() {
     for heard in [plain.until("marker"), bob.until("marker")] {
         assert!(!heard.iter().any(|line| line.contains(&secret)), "{heard:?}");
     }
-    assert_eq!(server.log_at_end(&secret), [""; 0]);
+    assert_eq!(server.log_so_far(&secret), [""; 0]);
 }

@@ -4,7 +4,7 @@ use crate::harness::Server;
 
 #[test]
 fn three_people_meet_talk_to_all_and_talk_in_private() {
-    let mut server = Server::start(&[]);
+    let server = Server::start(&[]);
     let mut alice = server.client("alice");
     let mut bob = server.client("bob");
     let mut carol = server.client("carol");
@@ -51,7 +51,7 @@ fn three_people_meet_talk_to_all_and_talk_in_private() {
         assert_eq!(client.exit_code(), 0);
     }
     server.log().expect_count(3, " leave ");
-    let joins = server.log_at_end(" join ");
+    let joins = server.log_so_far(" join ");
     for who in &everybody {
         assert_eq!(
             joins.iter().filter(|line| line.contains(who)).count(),

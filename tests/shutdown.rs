@@ -15,8 +15,6 @@ fn everybody_is_told_that_the_server_goes_down() {
         plain.line("last words");
         plain.expect("last words");
         server.process.signal(signal);
-        assert_eq!(server.process.exit_code(), 0, "after {signal}");
-
         let heard = plain.until_end();
         assert!(
             heard.last().is_some_and(|line| line.starts_with("* ")),
@@ -31,6 +29,8 @@ fn everybody_is_told_that_the_server_goes_down() {
             "{heard:?}"
         );
         unannounced.until_end();
+        drop((plain, rich, unannounced));
+        assert_eq!(server.process.exit_code(), 0, "after {signal}");
         let stop = server.log().with(" stop ");
         assert_eq!(stop.len(), 1, "{stop:?}");
         assert!(stop[0].contains(&format!("signal={signal}")), "{stop:?}");
@@ -45,8 +45,10 @@ fn another_server_can_have_the_port_at_once() {
     for round in 0..3 {
         let mut alice = server.plain("alice");
         alice.sync(&format!("round {round}"));
-        server.stop();
+        server.process.signal(Signal::SIGTERM);
         alice.until_end();
+        drop(alice);
+        assert_eq!(server.process.exit_code(), 0);
         server = Server::start_command(Command::new(chat_server()).args(["127.0.0.77", &port]));
     }
     assert_eq!(server.address.port().to_string(), port);

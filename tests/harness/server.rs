@@ -2,6 +2,7 @@
 
 use super::{Client, Feed, Journal, Plain, Process, Rich, Wire, chat_server};
 use nix::sys::signal::Signal;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
@@ -10,6 +11,8 @@ pub struct Server {
     pub process: Process,
     pub address: SocketAddr,
     pub journal: Journal,
+    /// The ids of those who came only to be logged.
+    fences: RefCell<Vec<String>>,
 }
 
 impl Server {
@@ -57,6 +60,7 @@ impl Server {
             process,
             address,
             journal,
+            fences: RefCell::default(),
         }
     }
 
@@ -65,14 +69,22 @@ impl Server {
         &self.process.stderr
     }
 
-    /// The lines of the log about this, once the server has ended and no more can come.
+    /// The lines of the log about this. It is in order, so what it says of a newcomer comes after all that has
+    /// happened until now.
     #[track_caller]
-    pub fn log_at_end(&mut self, about: &str) -> Vec<String> {
-        self.stop();
-        self.log().with(about)
+    pub fn log_so_far(&self, about: &str) -> Vec<String> {
+        let mut fence = self.connect("fence");
+        // By a blank line, the room knows at once that this is a plain user.
+        fence.send("\n");
+        self.log().expect(fence.id());
+        let mut fences = self.fences.borrow_mut();
+        fences.push(fence.id().to_owned());
+        let mut lines = self.log().with(about);
+        lines.retain(|line| !fences.iter().any(|id| line.contains(id)));
+        lines
     }
 
-    /// Ends the server as a system manager would.
+    /// Ends the server as a system manager would. It waits a moment for those who are still connected.
     #[track_caller]
     pub fn stop(&mut self) {
         self.process.signal(Signal::SIGTERM);

@@ -237,9 +237,17 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Leaves as a program does that ends in order.
-    pub fn close(self) {
-        self.journal.note(&self.name, "- closes");
+    /// Leaves as a program does that ends in order. It reads to the end first: the system resets a connection that is
+    /// closed while something is unread.
+    #[track_caller]
+    pub fn close(mut self) {
+        self.half_close();
+        while self.end.is_none() {
+            self.received.clear();
+            if !self.read_before(Instant::now() + DEADLINE) {
+                self.fail(&format!("{} is not let go", self.name));
+            }
+        }
     }
 
     /// Leaves by a reset, as a machine that has forgotten the connection.

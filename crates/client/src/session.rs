@@ -4,7 +4,9 @@
 //! reads no clock. After every call take what is to go out, with [`Session::take_bytes`],
 //! [`Session::next_datagram`] and [`Session::next_event`], and call [`Session::tick`] at [`Session::deadline`].
 
+mod ask;
 mod direct;
+mod ear;
 mod event;
 mod greeting;
 mod original;
@@ -13,8 +15,8 @@ mod outcome;
 mod rich;
 mod roster;
 
+pub use ear::SAFE_TEXT_MAX;
 pub use event::{Direction, Event, Way};
-pub use original::SAFE_TEXT_MAX;
 pub use outcome::{Failures, Outcome};
 pub use roster::{Roster, Unresolved};
 
@@ -28,8 +30,8 @@ use chat_proto::text::Text;
 use chat_proto::who::Who;
 use chat_proto::{SERVER_LINE_MAX, TEXT_MAX, VERSION};
 use direct::Whisper;
+use ear::Ear;
 use greeting::Greeting;
-use original::{Ear, Heard};
 use outbox::{Message, Outbox};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -43,8 +45,8 @@ const WELCOME_WAIT: Duration = Duration::from_secs(10);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How long the end of the input waits while nothing is acknowledged.
 const PROGRESS_WAIT: Duration = Duration::from_secs(10);
-/// How long the server may take to say goodbye.
-const GOODBYE_WAIT: Duration = Duration::from_secs(1);
+/// How long the server may take to say goodbye, or why a nick can't be had.
+const LAST_WORD_WAIT: Duration = Duration::from_secs(1);
 /// Time between two messages to an original server, which loses messages that arrive together.
 const PACE: Duration = Duration::from_millis(50);
 /// What may be unacknowledged, in bytes, before no more input is taken: a second of 2 Mbit/s.
@@ -93,6 +95,7 @@ pub struct Session {
     whispers: BTreeMap<u64, Whisper>,
     /// `NICK`s that were not answered.
     nicks_asked: usize,
+    /// Why the nick of `HELLO` can't be had.
     nick_refusal: Option<Text<'static>>,
     /// Takes this connection's place after a reconnection.
     resume: Option<Token>,
@@ -110,7 +113,8 @@ pub struct Session {
 enum Stage {
     /// Nothing is known of the server; what it said so far.
     Greeting { heard: Vec<u8>, until: Duration },
-    /// It is one of ours, and was told `HELLO`.
+    /// It is one of ours, and was told `HELLO`. Or it answered without the nick that the user insists
+    /// on, and is yet to say why.
     Hello { until: Duration },
     /// The rich dialect is spoken.
     Rich(Phase),
@@ -258,7 +262,7 @@ impl Session {
         match self.stage {
             Stage::Hello { .. } | Stage::Rich(_) => {
                 self.send_line(&FromClient::Quit.to_string());
-                self.clocks.leaving = Some(now.monotonic + GOODBYE_WAIT);
+                self.clocks.leaving = Some(now.monotonic + LAST_WORD_WAIT);
             }
             Stage::Greeting { .. } | Stage::Original => self.end(Outcome::Left),
         }
@@ -276,6 +280,9 @@ impl Session {
         if self.outcome.is_some() {
             return None;
         }
+        if self.clocks.leaving.is_some() {
+            return self.clocks.leaving;
+        }
         let stage = match &self.stage {
             Stage::Greeting { until, .. } | Stage::Hello { until } => Some(*until),
             Stage::Rich(_) => Some(self.silence_deadline()),
@@ -283,16 +290,10 @@ impl Session {
         };
         let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
         let progress = progress.filter(|_| self.is_ready());
-        [
-            stage,
-            progress,
-            self.ear.deadline(),
-            self.pace_deadline(),
-            self.clocks.leaving,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [stage, progress, self.ear.deadline(), self.pace_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Time went by.
@@ -300,14 +301,17 @@ impl Session {
         if self.outcome.is_some() {
             return;
         }
+        if let Some(until) = self.clocks.leaving {
+            if now.monotonic >= until {
+                self.end(Outcome::Left);
+            }
+            return;
+        }
         let heard = self.ear.quiet(now);
         self.hear(heard, now);
-        if self.clocks.leaving.is_some_and(|until| now.monotonic >= until) {
-            return self.end(Outcome::Left);
-        }
         match &self.stage {
             Stage::Greeting { until, .. } if now.monotonic >= *until => self.become_original(now),
-            Stage::Hello { until } if now.monotonic >= *until => self.end(Outcome::Silent),
+            Stage::Hello { until } if now.monotonic >= *until => self.welcome_is_late(),
             Stage::Rich(_) if now.monotonic >= self.silence_deadline() => self.break_silence(now),
             _ => {}
         }
@@ -365,7 +369,7 @@ impl Session {
         &self.roster
     }
 
-    /// Whether the server is known and told who is here.
+    /// Whether the server is known and has told who is here.
     fn is_ready(&self) -> bool {
         match self.stage {
             Stage::Greeting { .. } | Stage::Hello { .. } => false,
@@ -404,7 +408,20 @@ impl Session {
                 self.read_lines(&rest, now);
             }
             Greeting::Full => self.end(Outcome::Full),
+            Greeting::TurnedAway(reason) => {
+                let line = std::mem::take(heard);
+                self.turned_away(line.get(reason).unwrap_or_default());
+            }
             Greeting::Original => self.become_original(now),
+        }
+    }
+
+    /// The server closes the connection next.
+    fn turned_away(&mut self, reason: &[u8]) {
+        if reason.starts_with(greeting::FULL) {
+            self.end(Outcome::Full);
+        } else {
+            self.goodbye = Some(Text::from_bytes(reason).into_owned());
         }
     }
 
@@ -424,154 +441,6 @@ impl Session {
     }
 }
 
-// Original servers.
-impl Session {
-    fn become_original(&mut self, now: Now) {
-        let Stage::Greeting { heard, .. } = std::mem::replace(&mut self.stage, Stage::Original) else {
-            return;
-        };
-        self.may_yet_greet = heard.is_empty();
-        self.events.push_back(Event::Original);
-        let heard = self.ear.hear(&heard, now);
-        self.hear(heard, now);
-    }
-
-    fn hear(&mut self, heard: Vec<Heard>, now: Now) {
-        for said in heard {
-            self.hear_one(said, now);
-        }
-    }
-
-    fn hear_one(&mut self, said: Heard, now: Now) {
-        let (at, history) = (now.unix_ms, false);
-        match said {
-            Heard::Online(id) => {
-                // A newcomer is the first to be told of itself; behind NAT under an id that it can't know.
-                let who = Who::from(id);
-                let own = *self.me.get_or_insert_with(|| who.clone()) == who;
-                self.roster.insert_bare(id);
-                self.events.push_back(Event::Joined {
-                    at,
-                    who,
-                    history,
-                    own,
-                });
-            }
-            Heard::Offline(id) => {
-                self.roster.remove(id);
-                let who = Who::from(id);
-                self.events.push_back(Event::Left { at, who, history });
-            }
-            Heard::SomeoneLeft => self.events.push_back(Event::SomeoneLeft { at }),
-            Heard::Said(id, text) => {
-                self.roster.insert_bare(id);
-                let own = self.me.as_ref().is_some_and(|me| me.id == id);
-                if own {
-                    self.came_back(&text, now);
-                }
-                let who = Who::from(id);
-                self.events.push_back(Event::Said {
-                    at,
-                    who,
-                    text,
-                    history,
-                    own,
-                });
-            }
-            Heard::Full if self.me.is_none() => self.end(Outcome::Full),
-            Heard::Full => {}
-            Heard::Other(text) => self.events.push_back(Event::Unattributed { at, text }),
-        }
-    }
-
-    /// A message of the client's came back from an original server.
-    fn came_back(&mut self, text: &Text<'_>, now: Now) {
-        let Some(lost) = self.outbox.acknowledge_text(text.as_str(), SAFE_TEXT_MAX + 1) else {
-            return;
-        };
-        self.progress(now);
-        for Message { text, .. } in lost {
-            let reason = Text::new("the server lost it");
-            self.refused(text, reason);
-        }
-    }
-
-    fn pace_deadline(&self) -> Option<Duration> {
-        let waits = self.is_original() && self.outbox.waiting() > 0;
-        waits.then(|| self.clocks.paced.map_or(Duration::ZERO, |last| last + PACE))
-    }
-}
-
-// What the user asks for.
-impl Session {
-    fn say(&mut self, text: &Text<'_>) {
-        if text.as_str().len() > TEXT_MAX {
-            return self.line_too_long();
-        }
-        if self.is_original() && text.as_str().len() > SAFE_TEXT_MAX {
-            let (bytes, safe) = (text.as_str().len(), SAFE_TEXT_MAX);
-            self.warn(format!(
-                "{bytes} bytes: an original server takes {safe}, and may lose or spoil the rest"
-            ));
-        }
-        let text = text.clone().into_owned();
-        let seq = self.next_seq();
-        self.outbox.push(Message { seq, text });
-    }
-
-    fn ask_nick(&mut self, typed: &str) {
-        if self.is_original() {
-            return self.fail_nick("an original server knows no nicks".into());
-        }
-        if !self.is_ready() {
-            return self.fail_nick("not connected yet".into());
-        }
-        match Nick::parse(typed) {
-            Err(error) => self.fail_nick(error.to_string()),
-            Ok(nick) if self.me.as_ref().and_then(|me| me.nick.as_ref()) == Some(&nick) => {}
-            Ok(nick) => {
-                self.nicks_asked += 1;
-                self.send_line(&FromClient::Nick(nick.as_str()).to_string());
-            }
-        }
-    }
-
-    fn fail_nick(&mut self, why: String) {
-        self.failures.nicks += 1;
-        self.error(why);
-    }
-
-    fn unknown(&mut self, name: &str, nearest: Option<&str>) {
-        let name = Text::new(name);
-        let hint = match nearest {
-            Some(nearest) => format!("the nearest is /{nearest}"),
-            None => "/help lists all".into(),
-        };
-        self.fail(format!(
-            "no command /{name}: {hint}; // begins a message with a slash"
-        ));
-    }
-
-    fn fail(&mut self, why: String) {
-        self.failures.requests += 1;
-        self.error(why);
-    }
-
-    fn error(&mut self, why: String) {
-        self.events.push_back(Event::Error(None, Text::from(why)));
-    }
-
-    fn warn(&mut self, what: String) {
-        self.events.push_back(Event::Warning(Text::from(what)));
-    }
-
-    fn refused(&mut self, text: Text<'static>, reason: Text<'_>) {
-        self.failures.requests += 1;
-        let reason = reason.into_owned();
-        self.events.push_back(Event::Refused { text, reason });
-    }
-}
-
 // What follows from all that came in.
 impl Session {
     /// Does what can be done by now. Every input ends here.
@@ -587,7 +456,7 @@ impl Session {
         if under_way == 0 {
             self.leave(now);
         } else if now.monotonic >= since + PROGRESS_WAIT {
-            self.end(Outcome::Unacknowledged(under_way));
+            self.give_up(Outcome::Unacknowledged(under_way));
         }
     }
 
@@ -631,6 +500,25 @@ impl Session {
         self.send_line(&FromClient::Ping(now.unix_ms).to_string());
     }
 
+    fn fail(&mut self, why: String) {
+        self.failures.requests += 1;
+        self.error(why);
+    }
+
+    fn error(&mut self, why: String) {
+        self.events.push_back(Event::Error(None, Text::from(why)));
+    }
+
+    fn warn(&mut self, what: String) {
+        self.events.push_back(Event::Warning(Text::from(what)));
+    }
+
+    fn refused(&mut self, text: Text<'static>, reason: Text<'_>) {
+        self.failures.requests += 1;
+        let reason = reason.into_owned();
+        self.events.push_back(Event::Refused { text, reason });
+    }
+
     fn next_seq(&mut self) -> u64 {
         self.seq += 1;
         self.seq
@@ -638,6 +526,14 @@ impl Session {
 
     fn send_line(&mut self, line: &str) {
         write_line(&mut self.bytes, line);
+    }
+
+    /// Leaves without waiting for the server's goodbye.
+    fn give_up(&mut self, outcome: Outcome) {
+        if !self.is_original() {
+            self.send_line(&FromClient::Quit.to_string());
+        }
+        self.end(outcome);
     }
 
     fn end(&mut self, outcome: Outcome) {

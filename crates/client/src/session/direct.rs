@@ -112,7 +112,7 @@ impl Session {
 
     fn send_whisper(&mut self, seq: u64, peer: &Who, text: &Text<'_>) -> Result<(), String> {
         let line = FromClient::Whisper(peer.id, seq, text.borrow()).to_string();
-        if line.len() >= LINE_MAX {
+        if line.len() >= LINE_MAX || text.as_str().len() > TEXT_MAX {
             return Err("too long".into());
         }
         self.send_line(&line);

@@ -1,6 +1,7 @@
 //! The first line, which says what kind of server this is.
 
 use chat_proto::SERVER_LINE_MAX;
+use std::ops::Range;
 
 /// What the bytes that came so far say of the server.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,11 +12,16 @@ pub(super) enum Greeting {
     Ours(usize),
     /// The room is full.
     Full,
+    /// It is ours, and turns the client away: the reason is between these bytes.
+    TurnedAway(Range<usize>),
     /// It is none of ours.
     Original,
 }
 
-/// How our server's first line begins; the version follows.
+/// How a notice begins, which no original server says.
+const NOTICE: &[u8] = b"* ";
+
+/// How our server's greeting begins; the version follows.
 const OURS: &[u8] = b"* chat/";
 
 /// What a server says whose room is full, ours or an original one.
@@ -27,8 +33,8 @@ pub(super) fn read(heard: &[u8]) -> Greeting {
         let line = heard.get(..end).unwrap_or_default();
         return read_line(line.strip_suffix(b"\r").unwrap_or(line), end + 1);
     }
-    let begun = |whole: &[u8]| whole.starts_with(heard) || heard.starts_with(whole);
-    if heard.len() < SERVER_LINE_MAX && (begun(OURS) || FULL.starts_with(heard)) {
+    let notice = NOTICE.starts_with(heard) || heard.starts_with(NOTICE);
+    if heard.len() < SERVER_LINE_MAX && (notice || FULL.starts_with(heard)) {
         Greeting::More
     } else {
         Greeting::Original
@@ -40,6 +46,8 @@ fn read_line(line: &[u8], length: usize) -> Greeting {
         Greeting::Full
     } else if names_a_version(line) {
         Greeting::Ours(length)
+    } else if line.starts_with(NOTICE) {
+        Greeting::TurnedAway(NOTICE.len()..line.len())
     } else {
         Greeting::Original
     }
@@ -73,20 +81,25 @@ mod tests {
 
     #[test]
     fn an_original_server_is_known_at_the_first_byte_that_can_be_nothing_else() {
-        for heard in [
-            b"1".as_slice(),
-            b"* chit",
-            b"too many m",
-            b"* chat/x \n",
-            b"* chat/0 \n",
-            b"\n",
-        ] {
+        for heard in [b"1".as_slice(), b"*chat/1", b"too many m", b"hello\n", b"\n"] {
             assert_eq!(read(heard), Greeting::Original, "{heard:?}");
         }
         assert_eq!(
             read(&[b"* chat/".as_slice(), &[b'1'; SERVER_LINE_MAX]].concat()),
             Greeting::Original
         );
+    }
+
+    #[test]
+    fn a_notice_that_is_no_greeting_turns_the_client_away() {
+        assert_eq!(
+            read(b"* too many users from your address\n"),
+            Greeting::TurnedAway(2..34)
+        );
+        for heard in [b"* chat/x \n".as_slice(), b"* chat/0 \n"] {
+            assert_eq!(read(heard), Greeting::TurnedAway(2..9), "{heard:?}");
+        }
+        assert_eq!(read(b"* too many users from"), Greeting::More);
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! What our server says, and what the client makes of it.
 
 use super::event::{Event, Way};
+use super::outbox::Message;
 use super::outcome::Outcome;
-use super::{Phase, Session, Stage, outbox::Message};
+use super::{LAST_WORD_WAIT, Phase, Session, Stage};
+use chat_proto::SERVER_LINE_MAX;
 use chat_proto::line::{Line, LineDecoder};
+use chat_proto::nick::Nick;
 use chat_proto::now::Now;
+use chat_proto::opaque::Token;
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Profile, Reason};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
-use chat_proto::{SERVER_LINE_MAX, nick::Nick};
 
 impl Session {
     pub(super) fn read_lines(&mut self, bytes: &[u8], now: Now) {
@@ -35,14 +38,14 @@ impl Session {
         };
         match self.stage {
             Stage::Rich(phase) => self.heard(said, phase, now),
-            _ => self.heard_before_welcome(said),
+            _ => self.heard_before_welcome(said, now),
         }
     }
 
-    fn heard_before_welcome(&mut self, said: FromServer<'_>) {
+    fn heard_before_welcome(&mut self, said: FromServer<'_>, now: Now) {
         match said {
-            FromServer::Welcome { who, resume, seq, .. } => self.welcomed(who, resume, seq),
-            FromServer::Error(code, seq, text) => self.heard_error(code, seq, text),
+            FromServer::Welcome { who, resume, seq, .. } => self.welcomed(who, resume, seq, now),
+            FromServer::Error(code, seq, text) => self.heard_error_before_welcome(code, seq, text),
             FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
             FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
             FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
@@ -53,7 +56,7 @@ impl Session {
     fn heard(&mut self, said: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
         match said {
-            FromServer::User(profile) if phase == Phase::Roster => self.roster.insert(profile),
+            FromServer::User(profile) if !history => self.roster.insert(profile),
             FromServer::History if phase == Phase::Roster => self.roster_is_complete(Phase::History),
             FromServer::Live => self.live(phase),
             FromServer::Said(at, who, text) => self.said(at, who, text, history, now),
@@ -80,18 +83,54 @@ impl Session {
         }
     }
 
-    fn welcomed(&mut self, who: Who, resume: chat_proto::opaque::Token, seq: u64) {
-        self.stage = Stage::Rich(Phase::Roster);
+    fn welcomed(&mut self, who: Who, resume: Token, seq: u64, now: Now) {
+        let lacks_nick = who.nick.is_none() && self.insists_on_nick();
         self.resume = Some(resume);
+        self.me = Some(who.clone());
+        if lacks_nick {
+            return self.lacks_nick(now);
+        }
+        self.stage = Stage::Rich(Phase::Roster);
         self.outbox.acknowledge_through(seq);
-        self.seq = self.seq.max(seq);
         self.roster.clear();
         self.roster.insert(Profile {
-            who: who.clone(),
+            who,
             udp: None,
             key: None,
         });
-        self.me = Some(who);
+    }
+
+    fn insists_on_nick(&self) -> bool {
+        self.config.insist_on_nick && self.config.nick.is_some()
+    }
+
+    /// The server says why in an `ERROR`, which may come before the `WELCOME` or after it.
+    fn lacks_nick(&mut self, now: Now) {
+        match self.nick_refusal.take() {
+            Some(reason) => self.give_up(Outcome::NickRefused(reason)),
+            None => {
+                let until = now.monotonic + LAST_WORD_WAIT;
+                self.stage = Stage::Hello { until };
+            }
+        }
+    }
+
+    fn heard_error_before_welcome(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
+        if !(is_about_nick(code) && self.insists_on_nick()) {
+            self.heard_error(code, seq, text);
+        } else if self.me.is_some() {
+            self.give_up(Outcome::NickRefused(text.into_owned()));
+        } else {
+            self.nick_refusal = Some(text.into_owned());
+        }
+    }
+
+    /// No `WELCOME` came; or one without the nick, and nothing that says why.
+    pub(super) fn welcome_is_late(&mut self) {
+        match self.me {
+            Some(_) => self.give_up(Outcome::NickRefused(Text::new("the server does not say why"))),
+            None => self.end(Outcome::Silent),
+        }
     }
 
     /// The roster is told before the history, which may be left out.
@@ -100,11 +139,6 @@ impl Session {
         let Some(me) = self.me.clone() else {
             return;
         };
-        if self.config.insist_on_nick && self.config.nick.is_some() && me.nick.is_none() {
-            let reason = self.nick_refusal.take();
-            let reason = reason.unwrap_or_else(|| Text::new("the server gives another"));
-            return self.end(Outcome::NickRefused(reason));
-        }
         let users = self.users();
         self.events.push_back(Event::Welcome { me, users });
     }
@@ -190,8 +224,7 @@ impl Session {
                 return;
             }
         }
-        if matches!(code, ErrorCode::BadNick | ErrorCode::NickTaken) {
-            self.nick_refusal = Some(text.clone().into_owned());
+        if is_about_nick(code) {
             self.nicks_asked = self.nicks_asked.saturating_sub(1);
             self.failures.nicks += 1;
         } else {
@@ -210,4 +243,8 @@ impl Session {
     fn is_me(&self, who: &Who) -> bool {
         self.me.as_ref().is_some_and(|me| me.id == who.id)
     }
+}
+
+fn is_about_nick(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::BadNick | ErrorCode::NickTaken)
 }

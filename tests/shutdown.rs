@@ -6,7 +6,7 @@ use std::process::Command;
 
 #[test]
 fn everybody_is_told_that_the_server_goes_down() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut server = Server::start(&[]);
         let mut plain = server.plain("plain");
         let mut rich = server.rich("rich");

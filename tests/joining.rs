@@ -193,3 +193,46 @@ fn who_only_looks_a_little_like_a_rich_client_is_plain() {
         watcher.expect(&format!("from {}: {line}", user.id()));
     }
 }
+
+#[test]
+fn a_hello_that_comes_late_is_still_a_hello() {
+    let server = Server::start(&[]);
+    let mut plain = server.plain("plain");
+    let mut rich = server.rich("rich");
+    let mut wire = server.connect("alice");
+    let id = wire.id().to_owned();
+    wire.expect(&format!("{id} is online"));
+    let mut alice = Rich::hello_to(wire, "HELLO 1 alice - - -");
+    assert_eq!(alice.who, format!("alice@{id}"));
+    alice.sync("here I am");
+
+    let heard = plain.until("here I am");
+    let expected = [
+        format!("{id} is online"),
+        format!("{id} is now alice@{id}"),
+        format!("from alice@{id}: here I am"),
+    ];
+    assert!(heard.ends_with(&expected), "{heard:?}");
+    let heard = rich.until("here I am");
+    let place = |start: &str, end: &str| {
+        let fits = |line: &String| line.starts_with(start) && line.ends_with(end);
+        heard
+            .iter()
+            .position(fits)
+            .unwrap_or_else(|| panic!("no {start} ... {end} in {heard:#?}"))
+    };
+    let order = [
+        place("JOIN ", &format!(" {id} - -")),
+        place("USER ", &format!("alice@{id} - -")),
+        place("NICK ", &format!(" {id} alice")),
+    ];
+    assert!(order.is_sorted(), "{heard:#?}");
+}
+
+#[test]
+fn a_second_hello_changes_nothing() {
+    let server = Server::start(&[]);
+    let mut alice = server.rich("alice");
+    alice.line("HELLO 1 bob - - -");
+    assert_eq!(alice.sync("still alice"), [""; 0]);
+}

@@ -36,25 +36,29 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         Some(other) => other,
         None => panic!("no profile in {}", test.display()),
     };
-    // Cargo marks a target directory with this file; for another platform there is one level more.
-    let target = directory
-        .ancestors()
-        .skip(1)
-        .find(|above| above.join("CACHEDIR.TAG").is_file())
-        .expect("a target directory above the test");
+    let above = directory.parent().expect("target/<profile>");
+    let platform = above
+        .file_name()
+        .and_then(|name| name.to_str())
+        .filter(is_platform);
+    let target = match platform {
+        Some(_) => above.parent().expect("target/<platform>/<profile>"),
+        None => above,
+    };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build
         .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
         .arg("--target-dir")
         .arg(target)
+        .args(platform.map(|platform| format!("--target={platform}")))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    if let Ok(inside) = directory.strip_prefix(target)
-        && let (Some(platform), Some(_)) = (inside.iter().next(), inside.iter().nth(1))
-    {
-        build.arg("--target").arg(platform);
-    }
     let status = build.status().expect("cargo runs");
     assert!(status.success(), "the programs do not build: {status}");
     directory
 });
+
+/// Whether a directory is one that `--target` makes, as in `target/x86_64-unknown-linux-gnu/debug`.
+fn is_platform(name: &&str) -> bool {
+    name.starts_with(std::env::consts::ARCH) && name.matches('-').count() >= 2
+}

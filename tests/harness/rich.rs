@@ -37,6 +37,12 @@ impl Rich {
     #[track_caller]
     pub fn hello(mut wire: Wire, hello: &str) -> Self {
         wire.expect("* chat/1");
+        Self::hello_to(wire, hello)
+    }
+
+    /// The same, once the greeting has been read.
+    #[track_caller]
+    pub fn hello_to(mut wire: Wire, hello: &str) -> Self {
         wire.send(hello);
         Self::hello_said(wire)
     }

@@ -611,6 +611,12 @@ impl Room {
         std::mem::take(&mut self.events)
     }
 
+    /// Everybody there is a connection to.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
     /// One past the highest slot in use.
     #[must_use]
     pub fn slots(&self) -> Slot {

@@ -1,0 +1,178 @@
+//! Readers that are too slow, and everybody else.
+
+use crate::sim::{PeerNo, Reading, Sim, limits, ms};
+use chat_server::event::Departure;
+use std::time::Duration;
+
+/// A flood of so many numbered lines of 4,000 bytes.
+fn flood(from: usize, count: usize) -> String {
+    (from..from + count)
+        .map(|number| format!("{number:0>3999}\n"))
+        .collect()
+}
+
+/// The numbers of the flood's lines that this peer heard. Every line is whole.
+fn heard(sim: &Sim, peer: PeerNo) -> Vec<usize> {
+    let numbers = sim.lines(peer).0.into_iter().filter(|line| line.len() > 3900);
+    numbers
+        .map(|line| {
+            let digits = line.rsplit(' ').next().unwrap();
+            assert_eq!(digits.len(), 3999);
+            digits.parse().unwrap()
+        })
+        .collect()
+}
+
+fn is_slow(departure: Option<Departure>) -> bool {
+    matches!(departure, Some(Departure::Slow(_)))
+}
+
+/// A second, and how closely the room looks at it.
+const PATIENCE: Duration = Duration::from_millis(1050);
+
+#[test]
+fn a_stopped_reader_is_let_go_and_nobody_else_loses_a_line() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1");
+    let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];
+    let stopped = [sim.plain("10.0.0.4:1"), sim.rich("10.0.0.5:1", "slow")];
+    for peer in stopped {
+        sim.peers[peer].reading = Reading::Stopped;
+    }
+    sim.send(talker, &flood(0, 1000));
+    sim.run(ms(900));
+    assert_eq!(sim.departure("10.0.0.4:1"), None, "there is some patience");
+    let before = heard(&sim, talker).len();
+    assert!((200..270).contains(&before), "and the talker waits: {before}");
+    sim.run(ms(2000));
+    for peer in [talker, readers[0], readers[1]] {
+        assert_eq!(heard(&sim, peer), (0..1000).collect::<Vec<_>>());
+    }
+    assert!(sim.longest_hold <= PATIENCE, "{:?}", sim.longest_hold);
+    assert!(is_slow(sim.departure("10.0.0.4:1")) && is_slow(sim.departure("slow@10.0.0.5:1")));
+    for (peer, last) in stopped
+        .into_iter()
+        .zip(["* you read too slowly", "GOODBYE slow you read too slowly"])
+    {
+        sim.peers[peer].reading = Reading::Freely;
+        sim.run(ms(100));
+        let (lines, rest) = sim.lines(peer);
+        assert_eq!(rest, "");
+        assert!(lines.last().unwrap().starts_with(last), "{:?}", lines.last());
+        assert_eq!(
+            heard(&sim, peer),
+            (0..heard(&sim, peer).len()).collect::<Vec<_>>()
+        );
+        assert!(sim.is_closed(peer));
+    }
+}
+
+#[test]
+fn who_is_let_go_and_never_reads_is_closed_in_the_end() {
+    let mut sim = Sim::new(limits());
+    let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 500));
+    sim.run(ms(7000));
+    assert!(sim.is_closed(stopped));
+    assert_eq!(sim.room.roster().connections(), 1);
+}
+
+#[test]
+fn a_trickling_reader_can_not_throttle_the_room_for_ever() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1");
+    let slow = sim.plain("10.0.0.4:1");
+    sim.peers[slow].reading = Reading::Slowly(20_000);
+    sim.send(talker, &flood(0, 1500));
+    sim.run(ms(2500));
+    assert_eq!(heard(&sim, talker).len(), 1500);
+    assert!(is_slow(sim.departure("10.0.0.4:1")));
+    sim.run(ms(5000));
+    let (lines, rest) = sim.lines(slow);
+    assert!(rest.is_empty() && lines.last().unwrap().starts_with("* you read too slowly"));
+}
+
+#[test]
+fn a_reader_that_catches_up_is_forgiven() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    for round in 0..5 {
+        sim.peers[reader].reading = Reading::Stopped;
+        sim.send(talker, &flood(300 * round, 300));
+        sim.run(ms(900));
+        sim.peers[reader].reading = Reading::Freely;
+        sim.run(ms(100));
+        assert_eq!(heard(&sim, reader).len(), 300 * (round + 1));
+    }
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+    assert_eq!(heard(&sim, reader), (0..1500).collect::<Vec<_>>());
+}
+
+#[test]
+fn chat_at_a_human_pace_waits_for_nobody() {
+    let mut sim = Sim::new(limits());
+    let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[stopped].reading = Reading::Stopped;
+    for _ in 0..200 {
+        sim.send(talker, &flood(0, 1));
+        sim.run(ms(100));
+    }
+    assert_eq!(sim.longest_hold, Duration::ZERO);
+    sim.peers[stopped].reading = Reading::Freely;
+    sim.run(ms(0));
+    assert_eq!(heard(&sim, stopped).len(), 200);
+}
+
+#[test]
+fn a_stopped_reader_of_one_dialect_does_not_cost_the_other_a_line() {
+    for (address, nick) in [("10.0.0.4:1", None), ("slow@10.0.0.4:1", Some("slow"))] {
+        let mut sim = Sim::new(limits());
+        let talker = sim.rich("10.0.0.1:1", "talker");
+        let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];
+        let stopped = match nick {
+            Some(nick) => sim.rich("10.0.0.4:1", nick),
+            None => sim.plain("10.0.0.4:1"),
+        };
+        sim.peers[stopped].reading = Reading::Stopped;
+        let flood: String = flood(0, 600)
+            .lines()
+            .zip(1..)
+            .map(|(line, seq)| format!("SAY {seq} {line}\n"))
+            .collect();
+        sim.send(talker, &flood);
+        sim.run(ms(2000));
+        assert!(is_slow(sim.departure(address)));
+        for reader in readers {
+            assert_eq!(heard(&sim, reader), (0..600).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Those who were only waiting to be announced can be held back.
+#[test]
+fn a_thousand_arriving_at_once_overtake_nobody() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[reader].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 240));
+    sim.run(ms(10));
+    assert_eq!(sim.longest_hold, Duration::ZERO);
+    for number in 0..5000 {
+        let peer = sim.connect(&format!("10.1.{}.{}:1", number / 250, number % 250));
+        sim.peers[peer].listens = false;
+    }
+    sim.run(ms(700));
+    sim.peers[reader].reading = Reading::Freely;
+    sim.run(ms(2000));
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+    assert_eq!(heard(&sim, reader).len(), 240);
+    assert_eq!(
+        sim.lines(reader)
+            .0
+            .into_iter()
+            .filter(|line| line.starts_with("10.1."))
+            .count(),
+        5000
+    );
+}

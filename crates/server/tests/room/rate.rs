@@ -1,0 +1,101 @@
+//! Who talks too fast is read more slowly, and loses nothing.
+
+use crate::sim::{Sim, limits, ms};
+use chat_server::rate::Rate;
+use chat_server::room::Limits;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+fn limited() -> Limits {
+    Limits {
+        rate: Some(Rate::new(NonZeroU32::new(50).unwrap(), 200)),
+        ..limits()
+    }
+}
+
+fn numbered(count: usize) -> String {
+    (0..count).map(|number| format!("line {number}\n")).collect()
+}
+
+#[test]
+fn a_thousand_lines_come_at_the_rate_and_in_order() {
+    let mut sim = Sim::new(limited());
+    let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.news(witness);
+    sim.send(flooder, &numbered(1000));
+    sim.run(ms(0));
+    let mut heard = sim.news(witness);
+    assert_eq!(heard.len(), 200, "the burst");
+    let start = sim.now;
+    for second in 1..=16 {
+        sim.run(start + Duration::from_secs(second) - sim.now);
+        heard.extend(sim.news(witness));
+        assert_eq!(heard.len(), 200 + 50 * usize::try_from(second).unwrap());
+        sim.send(witness, "\n/nick\n");
+        sim.run(ms(0));
+        assert_eq!(
+            sim.news(witness),
+            ["* it is written /nick NAME"],
+            "the others are not held up"
+        );
+    }
+    sim.run(ms(10_000));
+    assert_eq!(sim.news(witness), [""; 0]);
+    let expected: Vec<_> = (0..1000)
+        .map(|number| format!("from 10.0.0.1:1001: line {number}"))
+        .collect();
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn what_a_flooder_sent_is_heard_after_it_has_gone() {
+    for ending in [Sim::close, Sim::half_close, Sim::reset] {
+        let mut sim = Sim::new(limited());
+        let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+        sim.news(witness);
+        sim.send(flooder, &(numbered(500) + "unended"));
+        sim.run(ms(10));
+        ending(&mut sim, flooder);
+        sim.run(ms(7000));
+        let heard = sim.news(witness);
+        assert_eq!(heard.len(), 502);
+        assert_eq!(
+            heard[499..],
+            [
+                "from 10.0.0.1:1001: line 499",
+                "from 10.0.0.1:1001: unended",
+                "10.0.0.1:1001 is offline"
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_client_is_not_silent_while_its_own_flood_keeps_the_room_from_reading() {
+    let mut sim = Sim::new(Limits {
+        ping_interval: Duration::from_secs(1),
+        ..limited()
+    });
+    let client = sim.rich("10.0.0.1:1001", "alice");
+    let mut flood = String::new();
+    for seq in 1..=1000 {
+        flood += &format!("SAY {seq} hi\n");
+    }
+    sim.send(client, &flood);
+    for _ in 0..170 {
+        sim.run(ms(100));
+        for line in sim.news(client) {
+            if let Some(number) = line.strip_prefix("PING ") {
+                sim.send(client, &format!("PONG {number}\n"));
+            }
+        }
+    }
+    assert_eq!(sim.departure("alice@10.0.0.1:1001"), None);
+    let said = sim
+        .lines(client)
+        .0
+        .into_iter()
+        .filter(|line| line.starts_with("SAID"))
+        .count();
+    assert_eq!(said, 1000);
+}

@@ -133,6 +133,10 @@ impl Outbox {
                 body: Body::Listing(next),
             });
         }
+        if lines.is_empty() {
+            // They have all left since. Nothing must not wait to be sent, or it would wait for ever.
+            return;
+        }
         self.own_bytes += lines.len();
         self.splices.push_front(Splice {
             at: self.cursor,

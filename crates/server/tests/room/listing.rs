@@ -54,3 +54,43 @@ fn one_list_at_a_time_is_on_its_way() {
     sim.run(ms(100));
     assert_eq!(sim.news(asker).len(), 1002);
 }
+
+#[test]
+fn everybody_leaves_while_the_list_is_on_its_way() {
+    let mut sim = Sim::new(limits());
+    let asker = sim.plain("10.0.0.1:1001");
+    let crowd = crowd(&mut sim, 1500);
+    sim.news(asker);
+    sim.peers[asker].reading = Reading::Stopped;
+    sim.peers[asker].capacity = 100;
+    sim.send(asker, "/who\n");
+    sim.run(ms(0));
+    sim.half_close(asker);
+    sim.run(ms(0));
+    for peer in crowd {
+        sim.close(peer);
+    }
+    sim.run(ms(1000));
+    sim.peers[asker].reading = Reading::Freely;
+    sim.run(ms(100));
+    let news = sim.news(asker);
+    assert!(news.len() > 500 && news.len() < 1400, "{} lines", news.len());
+    assert!(sim.is_closed(asker), "and then it is over");
+}
+
+/// Who asks and leaves in one breath is owed a list on which nobody may be left.
+#[test]
+fn the_last_one_asks_and_leaves() {
+    let mut sim = Sim::new(limits());
+    let asker = sim.plain("10.0.0.1:1001");
+    sim.peers[asker].reading = Reading::Stopped;
+    sim.peers[asker].capacity = 10;
+    sim.send(asker, "/who\n");
+    sim.run(ms(0));
+    sim.half_close(asker);
+    sim.run(ms(10));
+    sim.peers[asker].reading = Reading::Freely;
+    sim.run(ms(10));
+    assert_eq!(sim.news(asker), ["* 1 user is here, of at most 10000:"]);
+    assert!(sim.is_closed(asker));
+}

@@ -44,6 +44,15 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
+    /// A reader begins at this offset, which may be behind all others.
+    pub(crate) fn reader_at(&mut self, dialect: Dialect, offset: u64) {
+        let floor = match dialect {
+            Dialect::Plain => &mut self.plain_floor,
+            Dialect::Rich => &mut self.rich_floor,
+        };
+        *floor = offset.min(*floor);
+    }
+
     /// Whether nobody is listened to at present.
     pub(crate) fn holds(&self) -> bool {
         self.holding.is_some()

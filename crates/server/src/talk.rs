@@ -188,6 +188,7 @@ impl Room {
     fn welcome(&mut self, slot: Slot, seq: u64, resume: Token, rendezvous: Token) {
         let history = self.transcript.history_start();
         let live = self.transcript.ring(Dialect::Rich).head();
+        self.pressure.reader_at(Dialect::Rich, history);
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };

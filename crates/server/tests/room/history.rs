@@ -75,3 +75,26 @@ fn without_history_it_is_now_at_once() {
     let place = lines.iter().position(|line| *line == "HISTORY").unwrap();
     assert_eq!(lines[place + 1], "LIVE");
 }
+
+/// A newcomer begins behind the others. What is said in the very turn of its HELLO must not overtake it.
+#[test]
+fn a_newcomer_is_not_overtaken_in_its_first_turn() {
+    let mut sim = Sim::new(Limits {
+        history: 1000,
+        ..limits()
+    });
+    let client = sim.connect("10.0.0.2:1");
+    let talkers: Vec<_> = (1..=100)
+        .map(|port| sim.connect(&format!("10.0.0.1:{port}")))
+        .collect();
+    sim.send(talkers[0], &format!("{}\n", "x".repeat(4000)).repeat(300));
+    sim.run(ms(0));
+    for &talker in &talkers {
+        sim.send(talker, &format!("{}\n", "y".repeat(4000)).repeat(4));
+    }
+    sim.send(client, "HELLO 1 rick - - -\n");
+    sim.run(ms(10_000));
+    assert_eq!(sim.departure("rick@10.0.0.2:1"), None);
+    let lines = sim.lines(client).0;
+    assert_eq!(lines.iter().filter(|line| line.contains("yyyy")).count(), 400);
+}

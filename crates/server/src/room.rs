@@ -363,7 +363,8 @@ impl Room {
         }
     }
 
-    /// When all has been taken that came before the end, the user leaves.
+    /// When all has been taken that came before the end, the user leaves. What a plain user had not
+    /// ended is a message; a client ends its lines, so what it had not ended is not what it meant to say.
     fn finish_input(&mut self, now: Now, slot: Slot) {
         let Some(member) = self.roster.get(slot) else {
             return;
@@ -373,7 +374,7 @@ impl Room {
         if !connection.has_input() || connection.inbox.is_waiting() {
             return;
         }
-        if !connection.inbox.begun().is_empty() {
+        if !connection.inbox.begun().is_empty() && member.rich.is_none() {
             if !self.may_take(now, slot) {
                 return;
             }

@@ -105,3 +105,29 @@ fn what_is_pending_at_the_end_is_a_message() {
         assert_eq!(sim.news(witness), expected);
     }
 }
+
+/// A client always ends its lines, so one that was broken off is not what its user wrote.
+#[test]
+fn a_line_of_a_client_that_was_broken_off_is_not_taken() {
+    for resets in [false, true] {
+        let mut sim = Sim::new(limits());
+        let witness = sim.plain("10.0.0.2:1001");
+        let client = sim.rich("10.0.0.1:1001", "alice");
+        sim.news(witness);
+        sim.send(client, "SAY 1 whole\nSAY 2 do not pay the");
+        sim.run(ms(2000));
+        if resets {
+            sim.reset(client)
+        } else {
+            sim.close(client)
+        }
+        sim.run(ms(0));
+        assert_eq!(
+            sim.news(witness),
+            [
+                "from alice@10.0.0.1:1001: whole",
+                "alice@10.0.0.1:1001 is offline"
+            ]
+        );
+    }
+}

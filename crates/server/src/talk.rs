@@ -12,6 +12,7 @@ use chat_proto::opaque::Token;
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Reason, RichError};
 use chat_proto::text::Text;
+use chat_proto::who::WHO_MAX;
 use chat_proto::{LINE_MAX, TEXT_MAX};
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -96,6 +97,7 @@ impl Room {
                 );
             }
             Request::Unknown(name) => {
+                let name = excerpt(name);
                 let text = format!("no such command: /{name}; /help says which there are; nothing was sent");
                 self.refuse(slot, ErrorCode::Malformed, None, &text);
             }
@@ -412,7 +414,7 @@ impl Room {
     }
 
     fn refuse_nobody(&mut self, slot: Slot, seq: Option<u64>, name: &str) {
-        let text = format!("nobody here is {name}; /who lists who is");
+        let text = format!("nobody here is {}; /who lists who is", excerpt(name));
         self.refuse(slot, ErrorCode::NoSuchUser, seq, &text);
     }
 
@@ -455,4 +457,14 @@ pub(crate) fn goodbye(dialect: Option<Dialect>, reason: Reason, text: &str) -> S
         Some(Dialect::Rich) => FromServer::<&str>::Goodbye(reason, Text::new(text)).to_string(),
         _ => ServerLine::<&str>::Notice(Text::new(text)).to_string(),
     }
+}
+
+/// The beginning of what somebody typed, to be repeated in an answer: made safe to show, it could be three
+/// times as long as any line may be. Any user's name is shown whole.
+fn excerpt(typed: &str) -> &str {
+    let end = typed
+        .char_indices()
+        .nth(WHO_MAX)
+        .map_or(typed.len(), |(end, _)| end);
+    typed.get(..end).unwrap_or_default()
 }

@@ -96,6 +96,48 @@ fn a_text_is_measured_as_it_is_shown() {
 }
 
 #[test]
+fn no_line_of_the_server_is_longer_than_it_says() {
+    let mut sim = Sim::new(limits());
+    let nick = "ё".repeat(32);
+    let address = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535";
+    let plain = sim.plain(address);
+    let rich = sim.rich("[1111:2222:3333:4444:5555:6666:7777:8889]:65535", &"ж".repeat(32));
+    sim.send(plain, &format!("/nick {nick}\n"));
+    for filler in ["\x01", "\u{FFFD}", "x", "\u{85}"] {
+        let long = filler.repeat(4000 / filler.len());
+        for line in [
+            long.clone(),
+            format!("/{long}"),
+            format!("/nick {long}"),
+            format!("/msg {long} x"),
+            format!("/msg {address} {long}"),
+            format!("/me {long}"),
+        ] {
+            sim.send(plain, &format!("{line}\n"));
+        }
+        for line in [
+            format!("SAY 18446744073709551615 {long}"),
+            format!("WHISPER {address} 18446744073709551615 {long}"),
+            format!("NICK {long}"),
+            long.clone(),
+        ] {
+            sim.send(rich, &format!("{line}\n"));
+        }
+    }
+    sim.send_bytes(plain, &[b"/".as_slice(), &[0xFF; 4000], b"\n"].concat());
+    sim.run(ms(10));
+    for peer in [plain, rich] {
+        for line in sim.lines(peer).0 {
+            assert!(
+                line.len() < chat_proto::SERVER_LINE_MAX,
+                "{} bytes: {line:.60}",
+                line.len()
+            );
+        }
+    }
+}
+
+#[test]
 fn the_plain_dialect_carries_nothing_of_the_rich_one() {
     let mut sim = Sim::new(limits());
     let plain = sim.plain("10.0.0.1:1");

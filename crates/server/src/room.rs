@@ -492,6 +492,7 @@ impl Room {
     /// The server ends: everybody is told, and nobody is let in or listened to any more.
     pub fn shut_down(&mut self, now: Now, signal: &'static str) {
         const TEXT: &str = "the server is shutting down";
+        let until = now.monotonic + FLUSH;
         self.ending = true;
         self.events.push(Event::Stop {
             signal,
@@ -504,12 +505,14 @@ impl Room {
             let Some(member) = self.roster.get_mut(slot) else {
                 continue;
             };
-            if member.connection.is_staying() {
-                let head = self.transcript.ring(member.dialect()).head();
-                member.connection.outbox.stop_at(head);
-                member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
-                self.roster.unlist(slot);
+            if let Stage::Leaving(earlier) = &mut member.connection.stage {
+                *earlier = until.min(*earlier);
+                continue;
             }
+            let head = self.transcript.ring(member.dialect()).head();
+            member.connection.outbox.stop_at(head);
+            member.connection.stage = Stage::Leaving(until);
+            self.roster.unlist(slot);
         }
         self.expire_deadline();
     }

@@ -155,3 +155,18 @@ fn the_server_waits_two_seconds_for_those_who_do_not_read() {
     sim.run(ms(1));
     assert!(sim.room.is_over());
 }
+
+/// Somebody who has just been let go for reading slowly has longer, but not longer than the server.
+#[test]
+fn nobody_keeps_the_server_from_ending() {
+    let mut sim = Sim::new(limits());
+    let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.3:1"));
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &format!("{}\n", "x".repeat(4000)).repeat(400));
+    while sim.departure("10.0.0.3:1").is_none() {
+        sim.run(ms(10));
+    }
+    sim.shut_down();
+    sim.run(ms(2000));
+    assert!(sim.room.is_over());
+}

@@ -489,11 +489,12 @@ impl Room {
         self.departed.push_back((rich.resume, rich.seq));
     }
 
-    /// The server ends: everybody is told, and nobody is let in or listened to any more.
+    /// The server ends: everybody is told, and nobody is let in or listened to any more. Asked for again,
+    /// it ends at once.
     pub fn shut_down(&mut self, now: Now, signal: &'static str) {
         const TEXT: &str = "the server is shutting down";
-        let until = now.monotonic + FLUSH;
-        self.ending = true;
+        let again = std::mem::replace(&mut self.ending, true);
+        let until = now.monotonic + if again { Duration::ZERO } else { FLUSH };
         self.events.push(Event::Stop {
             signal,
             users: self.here,

@@ -170,3 +170,16 @@ fn nobody_keeps_the_server_from_ending() {
     sim.run(ms(2000));
     assert!(sim.room.is_over());
 }
+
+#[test]
+fn a_second_signal_ends_the_waiting() {
+    let mut sim = Sim::new(limits());
+    let stopped = sim.plain("10.0.0.3:1");
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.peers[stopped].capacity = 1;
+    sim.shut_down();
+    sim.run(ms(100));
+    sim.shut_down();
+    sim.run(ms(0));
+    assert!(sim.room.is_over());
+}

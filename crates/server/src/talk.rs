@@ -1,5 +1,6 @@
 //! What the lines of users mean: the room's answers to both dialects.
 
+use crate::connection::Stage;
 use crate::event::{Departure, Event};
 use crate::room::Room;
 use crate::roster::{Member, Rich, Slot};
@@ -81,7 +82,7 @@ impl Room {
             Request::Say(text) => self.say(now, slot, None, &text),
             Request::Nick(name) => self.rename(now, slot, name),
             Request::Who => self.list(slot),
-            Request::Msg(name, text) => match self.roster.find(name) {
+            Request::Msg(name, text) => match self.announced(self.roster.find(name)) {
                 Some(to) => self.whisper(slot, to, None, &text),
                 None => self.refuse_nobody(slot, None, name),
             },
@@ -108,7 +109,7 @@ impl Room {
         match FromClient::parse(line) {
             Ok(FromClient::Say(seq, text)) => self.say(now, slot, Some(seq), &text),
             Ok(FromClient::Nick(name)) => self.rename(now, slot, name),
-            Ok(FromClient::Whisper(id, seq, text)) => match self.roster.with_id(id) {
+            Ok(FromClient::Whisper(id, seq, text)) => match self.announced(self.roster.with_id(id)) {
                 Some(to) => self.whisper(slot, to, Some(seq), &text),
                 None => self.refuse_nobody(slot, Some(seq), &id.to_string()),
             },
@@ -248,6 +249,13 @@ impl Room {
         let line = ServerLine::From(who, text.borrow());
         self.transcript
             .append(Some(&line), &FromServer::Said(now.unix_ms, who, text.borrow()));
+    }
+
+    /// The user in a slot. Who has not been announced is nobody yet: a port scan, or a client that is about
+    /// to say HELLO and could not read a line of the plain dialect.
+    fn announced(&self, slot: Option<Slot>) -> Option<Slot> {
+        let here = |member: &Member| member.connection.stage == Stage::Here;
+        slot.filter(|&slot| self.roster.get(slot).is_some_and(here))
     }
 
     /// A message to one user, through the server, in the clear.

@@ -55,6 +55,24 @@ fn a_whisper_to_nobody_is_answered() {
     );
 }
 
+/// Who has not been announced is nobody yet: a port scan, or a client that is about to say HELLO and could
+/// not read a plain line.
+#[test]
+fn who_has_not_been_announced_can_not_be_whispered_to() {
+    let mut sim = Sim::new(limits());
+    let rich = sim.rich("10.0.0.2:1001", "rick");
+    let arriving = sim.connect("10.0.0.3:1001");
+    sim.run(ms(0));
+    sim.news(arriving);
+    sim.send(rich, "WHISPER 10.0.0.3:1001 7 hush\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(rich),
+        ["ERROR no-such-user 7 nobody here is 10.0.0.3:1001; /who lists who is"]
+    );
+    assert_eq!(sim.news(arriving), [""; 0]);
+}
+
 #[test]
 fn a_target_that_does_not_read_is_bounded_and_the_sender_is_told() {
     let mut sim = Sim::new(limits());

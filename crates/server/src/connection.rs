@@ -49,7 +49,7 @@ pub struct Connection {
     pub outbox: Outbox,
     /// What it has used of the rate.
     pub usage: Usage,
-    /// For how long the room has waited for it, since it last kept up.
+    /// For how long the room has waited, for it or for others, since it last kept up.
     pub held_up: Duration,
     /// Nothing more comes.
     pub ended: Option<End>,

@@ -94,6 +94,22 @@ fn a_trickling_reader_can_not_throttle_the_room_for_ever() {
 }
 
 #[test]
+fn several_slow_readers_cost_one_second_together() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1");
+    for (number, speed) in [1, 5_000, 10_000, 40_000, 50_000].into_iter().enumerate() {
+        let slow = sim.plain(&format!("10.0.0.4:{}", number + 1));
+        sim.peers[slow].reading = Reading::Slowly(speed);
+    }
+    let start = sim.now;
+    sim.send(talker, &flood(0, 1000));
+    while heard(&sim, talker).len() < 1000 {
+        sim.run(ms(50));
+    }
+    assert!(sim.now - start < ms(1500), "{:?}", sim.now - start);
+}
+
+#[test]
 fn a_reader_that_catches_up_is_forgiven() {
     let mut sim = Sim::new(limits());
     let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
@@ -107,6 +123,25 @@ fn a_reader_that_catches_up_is_forgiven() {
     }
     assert_eq!(sim.departure("10.0.0.4:1"), None);
     assert_eq!(heard(&sim, reader), (0..1500).collect::<Vec<_>>());
+}
+
+/// The room waits for whoever needs it, but for no reader longer than a second before it has caught up.
+#[test]
+fn a_reader_that_never_quite_catches_up_uses_up_its_second() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[reader].reading = Reading::Slowly(150_000);
+    sim.send(talker, &flood(0, 3000));
+    let start = sim.now;
+    while sim.departure("10.0.0.4:1").is_none() {
+        sim.run(ms(10));
+        assert!(
+            sim.now - start < ms(1500),
+            "{:?} {:?}",
+            sim.now - start,
+            heard(&sim, talker).len()
+        );
+    }
 }
 
 #[test]

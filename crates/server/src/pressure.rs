@@ -152,8 +152,21 @@ impl Room {
         let held = self.pressure.holds();
         self.pressure.holding = (blocking > 0).then_some(now.monotonic);
         if held && blocking == 0 {
-            self.expire_deadline();
+            self.listen_again(now);
         }
+    }
+
+    /// Nobody was listened to, and so nobody was silent, late or finished: their times begin again.
+    fn listen_again(&mut self, now: Now) {
+        for (_, member) in self.roster.iter_mut() {
+            let connection = &mut member.connection;
+            connection.inbox.heard(now.monotonic, &[]);
+            connection.pinged = None;
+            if let Stage::Arriving(since) = &mut connection.stage {
+                *since = now.monotonic;
+            }
+        }
+        self.expire_deadline();
     }
 
     /// Lets go of a slow reader, and leaves word where it will find it if it reads on.

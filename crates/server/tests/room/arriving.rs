@@ -164,3 +164,31 @@ fn only_the_first_line_can_be_hello() {
     sim.run(ms(0));
     assert_eq!(sim.news(person), ["from 10.0.0.1:1001: HELLO 1 alice - - -"]);
 }
+
+/// A room that waits for a reader reads nobody's HELLO. Nobody arrives nameless for that.
+#[test]
+fn a_hello_that_comes_while_the_room_waits_is_in_time() {
+    let mut sim = Sim::new(limits());
+    let (talker, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.1:1002"));
+    let stopped = sim.plain("10.0.0.1:1003");
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &format!("{}\n", "x".repeat(3999)).repeat(400));
+    while sim.room.accepts() {
+        sim.turn();
+        if sim.peers[witness].received.len() > 1_000_000 && sim.peers.len() == 3 {
+            sim.connect("10.0.0.2:1001");
+            sim.turn();
+        }
+    }
+    let alice = 3;
+    assert!(sim.peers[alice].slot.is_some(), "in before the room waits");
+    sim.send(alice, "HELLO 1 alice - - -\n");
+    sim.run(ms(2000));
+    let arrivals: Vec<_> = sim
+        .lines(witness)
+        .0
+        .into_iter()
+        .filter(|line| line.contains("10.0.0.2:1001"))
+        .collect();
+    assert_eq!(arrivals, ["alice@10.0.0.2:1001 is online"]);
+}

@@ -211,3 +211,46 @@ fn a_thousand_arriving_at_once_overtake_nobody() {
         5000
     );
 }
+
+/// A client is not silent while the room waits for somebody else and reads nobody.
+#[test]
+fn a_room_that_waits_blames_nobody_for_silence() {
+    let mut sim = Sim::new(chat_server::room::Limits {
+        ping_interval: ms(200),
+        ..limits()
+    });
+    let talker = sim.plain("10.0.0.1:1");
+    let client = sim.rich("10.0.0.3:1", "rick");
+    let stopped = sim.plain("10.0.0.4:1");
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 400));
+    for _ in 0..400 {
+        sim.run(ms(10));
+        for line in sim.news(client) {
+            if let Some(number) = line.strip_prefix("PING ") {
+                sim.send(client, &format!("PONG {number}\n"));
+            }
+        }
+    }
+    assert!(is_slow(sim.departure("10.0.0.4:1")));
+    assert_eq!(sim.departure("rick@10.0.0.3:1"), None);
+}
+
+/// What came in two pieces is one message, though the room read the second late.
+#[test]
+fn a_room_that_waits_cuts_no_message_in_two() {
+    let mut sim = Sim::new(limits());
+    let (talker, person) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.3:1"));
+    let stopped = sim.plain("10.0.0.4:1");
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 230));
+    sim.run(ms(0));
+    sim.send(person, "to be ");
+    sim.send(talker, &flood(230, 100));
+    while sim.room.accepts() {
+        sim.turn();
+    }
+    sim.send(person, "or not");
+    sim.run(ms(2000));
+    assert!(sim.lines(talker).0.contains(&"from 10.0.0.3:1: to be or not"));
+}

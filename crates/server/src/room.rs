@@ -5,7 +5,7 @@
 
 use crate::connection::{Connection, End, Stage};
 use crate::event::{Departure, Event, Refusal};
-use crate::outbox::Slices;
+use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
 use crate::roster::{Member, Roster, Slot};
@@ -190,9 +190,7 @@ impl Room {
 
     /// Nothing more can be sent. What was received is still taken.
     pub fn end_output(&mut self, slot: Slot) {
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.outbox.discard();
-        }
+        self.relieve(slot, Outbox::discard);
     }
 
     /// Does what is due at this time.
@@ -262,13 +260,16 @@ impl Room {
             .limits
             .rate
             .map_or(Duration::ZERO, |rate| connection.usage.next_at(rate));
-        let rate = (connection.has_input() || rate_allows > now.monotonic).then_some(rate_allows);
+        // A line whose answer has no place waits for the peer to read, which Room::sent will see.
+        let takes_lines = connection.is_answerable();
+        let rate =
+            (takes_lines && (connection.has_input() || rate_allows > now.monotonic)).then_some(rate_allows);
         let line = match member.dialect() {
-            Dialect::Plain => connection
+            Dialect::Plain if takes_lines => connection
                 .inbox
                 .silence_ends_line_at()
                 .map(|at| at.max(rate_allows)),
-            Dialect::Rich => None,
+            Dialect::Plain | Dialect::Rich => None,
         };
         let pulse = member.rich.as_ref().map(|_| match connection.pinged {
             Some(pinged) => pinged + 2 * self.limits.ping_interval,
@@ -326,7 +327,10 @@ impl Room {
     /// Whether one more line of this member may be taken now.
     fn may_take(&self, now: Now, slot: Slot) -> bool {
         let within = |member: &Member| {
-            member.connection.is_staying() && member.connection.is_within(self.limits.rate, now.monotonic)
+            let connection = &member.connection;
+            connection.is_staying()
+                && connection.is_answerable()
+                && connection.is_within(self.limits.rate, now.monotonic)
         };
         !self.pressure.must_wait(&self.transcript) && self.roster.get(slot).is_some_and(within)
     }
@@ -562,8 +566,18 @@ impl Room {
 
     /// So many bytes of [`Room::output`] were written.
     pub fn sent(&mut self, slot: Slot, count: usize) {
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.outbox.sent(count);
+        self.relieve(slot, |outbox| outbox.sent(count));
+    }
+
+    /// Takes something off an outbox. If that makes room for answers, lines that waited for it are due.
+    fn relieve(&mut self, slot: Slot, take_off: impl FnOnce(&mut Outbox)) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let waited = !member.connection.is_answerable();
+        take_off(&mut member.connection.outbox);
+        if waited && member.connection.is_answerable() {
+            self.expire_deadline();
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who talks too fast is read more slowly, and loses nothing.
 
-use crate::sim::{Sim, limits, ms};
+use crate::sim::{Reading, Sim, limits, ms};
 use chat_server::rate::Rate;
 use chat_server::room::Limits;
 use std::num::NonZeroU32;
@@ -98,4 +98,51 @@ fn a_client_is_not_silent_while_its_own_flood_keeps_the_room_from_reading() {
         .filter(|line| line.starts_with("SAID"))
         .count();
     assert_eq!(said, 1000);
+}
+
+/// `/help` is six bytes, and its answer is forty times as long.
+#[test]
+fn a_flood_of_questions_takes_no_more_memory_than_is_said() {
+    for limits in [limits(), limited()] {
+        let mut sim = Sim::new(limits);
+        let flooder = sim.plain("10.0.0.1:1001");
+        sim.peers[flooder].reading = Reading::Stopped;
+        sim.send(flooder, &"/help\n".repeat(3000));
+        sim.run(ms(120_000));
+        assert!(
+            sim.own_bytes(flooder) < 64 * 1024 + 300,
+            "{}",
+            sim.own_bytes(flooder)
+        );
+        let turns = sim.turns;
+        sim.run(ms(120_000));
+        assert_eq!(sim.turns, turns, "nothing is done while it does not read");
+        sim.send(flooder, "and then\n");
+        sim.half_close(flooder);
+        sim.peers[flooder].reading = Reading::Freely;
+        sim.run(ms(60_000));
+        let (lines, _) = sim.lines(flooder);
+        assert_eq!(
+            lines.iter().filter(|line| **line == "* /quit  leave").count(),
+            3000
+        );
+        assert_eq!(*lines.last().unwrap(), "from 10.0.0.1:1001: and then");
+    }
+}
+
+/// Its answers can't be sent any more, and so there is room for more of them.
+#[test]
+fn the_lines_of_one_who_is_gone_do_not_wait_for_it_to_read() {
+    let mut sim = Sim::new(limits());
+    let (person, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.peers[person].reading = Reading::Stopped;
+    sim.send(person, &("/help\n".repeat(2000) + "and then\n"));
+    sim.run(ms(100));
+    sim.news(witness);
+    sim.close(person);
+    sim.run(ms(100));
+    assert_eq!(
+        sim.news(witness),
+        ["from 10.0.0.1:1001: and then", "10.0.0.1:1001 is offline"]
+    );
 }

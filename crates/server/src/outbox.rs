@@ -15,6 +15,8 @@ const SLICES_MAX: usize = 16;
 pub struct Outbox {
     /// The next byte of the ring that is to be sent.
     cursor: u64,
+    /// A line of the ring is half sent. The ring may have lost it by the time that matters.
+    in_a_line: bool,
     /// Nothing of the ring from here on is owed: the user has left, or not come yet.
     until: Option<u64>,
     splices: VecDeque<Splice>,
@@ -182,7 +184,12 @@ impl Outbox {
     }
 
     /// So many bytes of [`Outbox::output`] are sent.
-    pub fn sent(&mut self, mut count: usize) {
+    pub fn sent(&mut self, count: usize, ring: &Ring) {
+        self.advance(count);
+        self.in_a_line = !ring.begins_line(self.cursor);
+    }
+
+    fn advance(&mut self, mut count: usize) {
         while count > 0 {
             let Some(Splice { at, body }) = self.splices.front_mut() else {
                 self.cursor += count as u64;
@@ -208,7 +215,8 @@ impl Outbox {
     }
 
     /// Gives up the ring: what remains is the rest of the line that is half sent, if one is, and then
-    /// these last lines.
+    /// these last lines. If the rest is no longer held, nothing remains: what came after it would be read as part
+    /// of that line.
     pub fn cut_short(&mut self, ring: &Ring, farewell: Vec<u8>) {
         let mut rest = match self.splices.pop_front() {
             Some(Splice {
@@ -218,7 +226,8 @@ impl Outbox {
                 bytes.drain(..sent);
                 bytes
             }
-            _ if self.cursor < ring.tail() => Vec::new(),
+            _ if !self.in_a_line => Vec::new(),
+            _ if self.cursor < ring.tail() => return self.discard(),
             _ => ring.between(self.cursor, ring.line_end(self.cursor)).concat(),
         };
         rest.extend(farewell);
@@ -300,7 +309,7 @@ mod tests {
                 .take(step)
                 .collect();
             assert!(!piece.is_empty(), "due, and nothing to send");
-            outbox.sent(piece.len());
+            outbox.sent(piece.len(), ring);
             sent.extend(piece);
         }
         assert_eq!(outbox.own_bytes(), 0);
@@ -361,7 +370,7 @@ mod tests {
             let mut ring = Ring::default();
             let mut outbox = Outbox::default();
             ring.write_str(text).unwrap();
-            outbox.sent(sent);
+            outbox.sent(sent, &ring);
             outbox.cut_short(&ring, b"slow\n".to_vec());
             let received = text[..sent].to_owned() + &drain(&mut outbox, &ring, 100);
             let lines: Vec<_> = received.lines().collect();
@@ -380,7 +389,7 @@ mod tests {
         let ring = Ring::default();
         let mut outbox = Outbox::default();
         say(&mut outbox, &ring, "answer");
-        outbox.sent(3);
+        outbox.sent(3, &ring);
         outbox.cut_short(&ring, b"slow\n".to_vec());
         assert_eq!(drain(&mut outbox, &ring, 100), "wer\nslow\n");
     }
@@ -397,7 +406,7 @@ mod tests {
                 if own { outbox.say(ring.head(), line.clone().into_bytes()) } else { ring.write_str(&line).unwrap() }
                 expected += &line;
                 let piece: Vec<u8> = outbox.output(&ring).as_io().iter().flat_map(|slice| slice.to_vec()).take(takes).collect();
-                outbox.sent(piece.len());
+                outbox.sent(piece.len(), &ring);
                 sent.extend(piece);
             }
             let rest = drain(&mut outbox, &ring, 7);

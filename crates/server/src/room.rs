@@ -9,7 +9,7 @@ use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
 use crate::roster::{Member, Roster, Slot};
-use crate::transcript::{Dialect, Transcript};
+use crate::transcript::{Dialect, Ring, Transcript};
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
@@ -190,7 +190,7 @@ impl Room {
 
     /// Nothing more can be sent. What was received is still taken.
     pub fn end_output(&mut self, slot: Slot) {
-        self.relieve(slot, Outbox::discard);
+        self.relieve(slot, |outbox, _| outbox.discard());
     }
 
     /// Does what is due at this time.
@@ -566,16 +566,17 @@ impl Room {
 
     /// So many bytes of [`Room::output`] were written.
     pub fn sent(&mut self, slot: Slot, count: usize) {
-        self.relieve(slot, |outbox| outbox.sent(count));
+        self.relieve(slot, |outbox, ring| outbox.sent(count, ring));
     }
 
     /// Takes something off an outbox. If that makes room for answers, lines that waited for it are due.
-    fn relieve(&mut self, slot: Slot, take_off: impl FnOnce(&mut Outbox)) {
+    fn relieve(&mut self, slot: Slot, take_off: impl FnOnce(&mut Outbox, &Ring)) {
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
         let waited = !member.connection.is_answerable();
-        take_off(&mut member.connection.outbox);
+        let ring = self.transcript.ring(member.dialect());
+        take_off(&mut member.connection.outbox, ring);
         if waited && member.connection.is_answerable() {
             self.expire_deadline();
         }

@@ -184,6 +184,70 @@ fn a_stopped_reader_of_one_dialect_does_not_cost_the_other_a_line() {
     }
 }
 
+/// What can't be held back may overrun the reserve. Who is overtaken then is let go in step; the
+/// others, who read, miss nothing.
+#[test]
+fn a_thousand_leaving_at_once_damage_nothing() {
+    for offset in 0..3 {
+        let mut sim = Sim::new(limits());
+        let talker = sim.plain("10.0.0.1:1");
+        let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];
+        let crowd: Vec<_> = (0..1000)
+            .map(|number| {
+                let peer = sim.connect(&format!("10.1.{}.{}:1", number / 250, number % 250));
+                sim.send(peer, &format!("HELLO 1 {}{number} - - -\n", "𐐀".repeat(28)));
+                peer
+            })
+            .collect();
+        sim.run(ms(0));
+        for &peer in &crowd {
+            sim.peers[peer].listens = false;
+        }
+        let stopped = [sim.plain("10.0.0.4:1"), sim.rich("10.0.0.5:1", "slow")];
+        for peer in stopped {
+            sim.peers[peer].reading = Reading::Stopped;
+            sim.peers[peer].capacity = 5000 + 1000 * offset;
+        }
+        // As near as the room goes without waiting.
+        sim.send(talker, &flood(0, 238));
+        sim.run(ms(10));
+        assert_eq!(sim.longest_hold, Duration::ZERO);
+        for &peer in &crowd {
+            sim.close(peer);
+        }
+        sim.run(ms(0));
+        for reader in readers {
+            let left = sim
+                .lines(reader)
+                .0
+                .into_iter()
+                .filter(|line| line.contains("𐐀𐐀"))
+                .filter(|line| line.ends_with(" is offline") || line.starts_with("LEAVE "));
+            assert_eq!(left.count(), 1000);
+            assert_eq!(heard(&sim, reader), (0..238).collect::<Vec<_>>());
+        }
+        for (peer, name) in stopped.into_iter().zip(["10.0.0.4:1", "slow@10.0.0.5:1"]) {
+            assert!(is_slow(sim.departure(name)), "{name} was overtaken");
+            sim.peers[peer].reading = Reading::Freely;
+            sim.run(ms(100));
+            assert!(sim.is_closed(peer));
+            // Every line that ended is whole, and none has run into another.
+            for line in sim.lines(peer).0 {
+                assert!(
+                    line.len() < 300 || line.len() > 4000,
+                    "{} bytes: {line:.80}",
+                    line.len()
+                );
+                assert!(line.len() < 300 || line.ends_with(|digit: char| digit.is_ascii_digit()));
+            }
+            assert_eq!(
+                heard(&sim, peer),
+                (0..heard(&sim, peer).len()).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
 /// Those who were only waiting to be announced can be held back.
 #[test]
 fn a_thousand_arriving_at_once_overtake_nobody() {

@@ -213,7 +213,8 @@ impl Room {
         if !connection.is_staying() {
             return;
         }
-        if connection.arrives_at().is_some_and(|at| at <= now.monotonic) && !self.pressure.holds() {
+        let arrives = connection.arrives_at().is_some_and(|at| at <= now.monotonic);
+        if arrives && !self.pressure.must_wait(&self.transcript) {
             self.announce(now, slot);
         }
         self.take_waiting_lines(now, slot);

@@ -254,7 +254,8 @@ fn a_thousand_arriving_at_once_overtake_nobody() {
     let mut sim = Sim::new(limits());
     let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     sim.peers[reader].reading = Reading::Stopped;
-    sim.send(talker, &flood(0, 240));
+    sim.peers[reader].capacity = 5000;
+    sim.send(talker, &flood(0, 242));
     sim.run(ms(10));
     assert_eq!(sim.longest_hold, Duration::ZERO);
     for number in 0..5000 {
@@ -265,7 +266,7 @@ fn a_thousand_arriving_at_once_overtake_nobody() {
     sim.peers[reader].reading = Reading::Freely;
     sim.run(ms(2000));
     assert_eq!(sim.departure("10.0.0.4:1"), None);
-    assert_eq!(heard(&sim, reader).len(), 240);
+    assert_eq!(heard(&sim, reader).len(), 242);
     assert_eq!(
         sim.lines(reader)
             .0

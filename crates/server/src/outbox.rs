@@ -78,13 +78,14 @@ impl Outbox {
         self.own_bytes
     }
 
-    /// Adds lines that come after what the ring held when its head was at `at`.
+    /// Adds lines that come after what the ring held when its head was at `at`. Those of which something is sent
+    /// are not added to: their storage is let go of only when all of them are.
     pub fn say(&mut self, at: u64, lines: Vec<u8>) {
         let at = at.min(self.until.unwrap_or(u64::MAX)).max(self.cursor);
         self.own_bytes += lines.len();
         if let Some(Splice {
             at: last,
-            body: Body::Lines { bytes, .. },
+            body: Body::Lines { bytes, sent: 0 },
         }) = self.splices.back_mut()
             && *last == at
         {
@@ -338,6 +339,23 @@ mod tests {
                 "own1\nring1\nown2\nown3\nLIST\nown4\nring2\n"
             );
         }
+    }
+
+    #[test]
+    fn what_is_sent_is_forgotten_though_something_always_waits() {
+        let ring = Ring::default();
+        let mut outbox = Outbox::default();
+        say(&mut outbox, &ring, "0123456");
+        for _ in 0..1000 {
+            say(&mut outbox, &ring, "0123456");
+            outbox.sent(8, &ring);
+        }
+        assert_eq!(outbox.own_bytes(), 8);
+        let stored = outbox.splices.iter().map(|splice| match &splice.body {
+            Body::Lines { bytes, .. } => bytes.capacity(),
+            Body::Listing(_) => 0,
+        });
+        assert!(stored.sum::<usize>() < 100);
     }
 
     #[test]

@@ -166,8 +166,7 @@ impl<F: FrontEnd> Client<F> {
         }
         if ready.contains(&Source::Tcp) {
             self.link.read(&mut self.session, now);
-        }
-        if ready.contains(&Source::Udp) {
+        } else if ready.contains(&Source::Udp) {
             self.link.read_datagrams(&mut self.session, now);
         }
         Ok(())

@@ -8,6 +8,7 @@ pub mod connect;
 pub mod exit;
 pub mod link;
 pub mod plain;
+pub mod screen;
 pub mod session;
 pub mod signals;
 pub mod sink;

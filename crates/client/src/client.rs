@@ -1,4 +1,5 @@
-//! The loop: one `poll(2)` over the server, the datagrams, the signals, and whatever the front end reads and writes.
+//! The loop: one `poll(2)` over the server, the datagrams, the signals, and whatever the front end
+//! reads and writes.
 
 use crate::args::Args;
 use crate::connect::Connection;
@@ -14,10 +15,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant, SystemTime};
 
+/// How long a reader who pauses may hold up the program after a signal, in milliseconds.
+const LAST_OUTPUT_MS: u16 = 1000;
+
 /// How the user sees the session and speaks to it.
 pub trait FrontEnd {
-    /// What to poll for input, if anything is to be read. `taken` says whether the session takes messages now:
-    /// while it does not, what only feeds it is best left unread.
+    /// What to poll for input, if anything is to be read. `taken` says whether the session takes
+    /// messages now: while it does not, what only feeds it is best left unread.
     fn input(&self, taken: bool) -> Option<BorrowedFd<'_>>;
 
     /// Reads what is there and passes it to the session.
@@ -35,7 +39,8 @@ pub trait FrontEnd {
     /// If the output is closed or fails; the program ends then.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// What to poll for output, and for what; where nothing waits, with no flags, to learn that it was closed.
+    /// What to poll for output, and for what; where nothing waits, with no flags, to learn that it
+    /// was closed.
     fn outputs(&self) -> Vec<PollFd<'_>>;
 
     /// Whether more may be shown. While not, the server is not read.
@@ -134,7 +139,8 @@ impl<F: FrontEnd> Client<F> {
         if ready.contains(&Source::Signals) {
             self.take_signal(now)?;
         }
-        // Before the server: what it says may tell what became of a message, which must have been shown as sent.
+        // Before the server: what it says may tell what became of a message, which must have been
+        // shown as sent.
         if ready.contains(&Source::Input) {
             let read = self.front_end.read(&mut self.session, now);
             read.context("can't read the input")?;
@@ -159,7 +165,8 @@ impl<F: FrontEnd> Client<F> {
         Ok(())
     }
 
-    /// Waits until there is something to do, or it is time for something. What to wait for is found out anew each turn.
+    /// Waits until there is something to do, or it is time for something. What to wait for is found
+    /// out anew each turn.
     fn wait(&self) -> Result<Vec<Source>> {
         let mut sources = vec![Source::Signals];
         let mut descriptors = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
@@ -205,12 +212,18 @@ impl<F: FrontEnd> Client<F> {
         PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
     }
 
-    /// Puts out what is left, unless a signal ends the wait for a reader who pauses.
+    /// Puts out what is left. A reader may pause as long as it likes, but not after a signal, nor
+    /// through one.
     fn finish(mut self) -> Result<Exit> {
+        let patience = match self.signal {
+            Some(_) => PollTimeout::from(LAST_OUTPUT_MS),
+            None => PollTimeout::NONE,
+        };
         while !self.front_end.is_flushed() && self.signals.take()?.is_none() {
             let mut descriptors = self.front_end.outputs();
             descriptors.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
-            match poll(&mut descriptors, PollTimeout::NONE) {
+            match poll(&mut descriptors, patience) {
+                Ok(0) => break,
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error).context("can't poll"),
             }
@@ -238,7 +251,8 @@ impl<F: FrontEnd> Client<F> {
     }
 }
 
-/// Whether there is something to do. Of an output only errors are: what goes is written without being asked for.
+/// Whether there is something to do. Of an output only errors are: what goes is written without
+/// being asked for.
 fn is_ready(source: Source, descriptor: &PollFd<'_>) -> bool {
     let happened = descriptor.revents().unwrap_or(PollFlags::empty());
     match source {

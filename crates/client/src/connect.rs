@@ -13,8 +13,8 @@ use std::time::Duration;
 /// How often a pair of ports is tried for. Nearly every first try succeeds, so 16 failures are no accident.
 const PAIR_TRIES: usize = 16;
 
-/// When the system begins to check a silent connection, and how often: an original server, to which nothing is
-/// said unasked, would otherwise never be missed.
+/// When the system begins to check a silent connection, and how often: an original server, to which
+/// nothing is said unasked, would otherwise never be missed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// A connection to a server.
@@ -85,8 +85,8 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// An IPv4 address written as IPv6 is reached over IPv4. Unlike the canonical form of an id, this keeps the scope, which a
-/// link-local address needs.
+/// An IPv4 address written as IPv6 is reached over IPv4. Unlike the canonical form of an id, this
+/// keeps the scope, which a link-local address needs.
 fn unmapped(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
@@ -130,8 +130,8 @@ fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<Connection> 
     }
 }
 
-/// A UDP socket on a port of the system's choice, for the family of `address`. Never with `SO_REUSEADDR`, under which
-/// another process could take the port over.
+/// A UDP socket on a port of the system's choice, for the family of `address`. Never with
+/// `SO_REUSEADDR`, under which another process could take the port over.
 fn bind_udp(address: SocketAddr) -> io::Result<Socket> {
     let udp = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     bind(&udp, address, 0)?;

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 
-/// What may wait to be written to the server, in bytes, before the program stops reading what would add to it.
+/// What may wait to be written to the server, in bytes, before the program stops reading what would
+/// add to it.
 const UNSENT_MAX: usize = 256 * 1024;
 /// Datagrams that may wait, likewise.
 const DATAGRAMS_MAX: usize = 64;
@@ -160,8 +161,8 @@ fn is_later(error: &io::Error) -> bool {
     )
 }
 
-/// Gives a link-local address the scope of the server's: an id has none, because it means something on one host
-/// only, and whoever is in the room by such an address is on the link of the server.
+/// Gives a link-local address the scope of the server's: an id has none, because it means something
+/// on one host only, and whoever is in the room by such an address is on the link of the server.
 fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
     match (to, server) {
         (SocketAddr::V6(mut to), SocketAddr::V6(server)) if is_link_local(to.ip()) => {

@@ -1,8 +1,9 @@
 //! What the client knows, and what it does about it.
 //!
-//! Pure: bytes, requests and the time come in; bytes, datagrams and events go out. It owns no socket and
-//! reads no clock. After every call take what is to go out, with [`Session::take_bytes`],
-//! [`Session::next_datagram`] and [`Session::next_event`], and call [`Session::tick`] at [`Session::deadline`].
+//! Pure: bytes, requests and the time come in; bytes, datagrams and events go out. It owns no
+//! socket and reads no clock. After every call take what is to go out, with
+//! [`Session::take_bytes`], [`Session::next_datagram`] and [`Session::next_event`], and call
+//! [`Session::tick`] at [`Session::deadline`].
 
 mod ask;
 mod direct;

@@ -35,7 +35,8 @@ impl Printer {
         }
     }
 
-    /// Adds an event's lines, if it has any, to `out` if they belong to the conversation, else to `diagnostics`.
+    /// Adds an event's lines, if it has any, to `out` if they belong to the conversation, else to
+    /// `diagnostics`.
     pub(super) fn print(&self, event: &Event, out: &mut Vec<u8>, diagnostics: &mut Vec<u8>) {
         if let Some((line, at, history)) = conversation(event) {
             if self.conversation && (self.history || !history) {
@@ -106,7 +107,8 @@ impl Printer {
     }
 }
 
-/// The line of an event that belongs to the conversation, when that was, and whether the client was not there yet.
+/// The line of an event that belongs to the conversation, when that was, and whether the client was
+/// not there yet.
 fn conversation(event: &Event) -> Option<(String, u64, bool)> {
     let line = |line: ServerLine<'_, &Who>, at: u64, history: bool| Some((line.to_string(), at, history));
     match event {

@@ -155,7 +155,8 @@ impl Session {
         }
     }
 
-    /// Who writes from there. An original server does not tell everybody's id, so there it is whoever the rule says.
+    /// Who writes from there. An original server does not tell everybody's id, so there it is
+    /// whoever the rule says.
     fn writer_behind(&self, source: SocketAddr) -> Option<Who> {
         match self.stage {
             Stage::Original => {

@@ -75,8 +75,8 @@ impl Ear {
         self.drain(self.pending.len(), true)
     }
 
-    /// Takes utterances off the front of the first `limit` bytes. The last one of them may go on, unless all is
-    /// said.
+    /// Takes utterances off the front of the first `limit` bytes. The last one of them may go on,
+    /// unless all is said.
     fn drain(&mut self, limit: usize, all_is_said: bool) -> Vec<Heard> {
         let mut heard = Vec::new();
         let mut done = 0;
@@ -173,7 +173,8 @@ fn id_at(bytes: &[u8]) -> Option<(UserId, usize)> {
     Some((id, run.len()))
 }
 
-/// How far a text goes before another utterance is glued to it. After a space it would not be glued but quoted.
+/// How far a text goes before another utterance is glued to it. After a space it would not be glued
+/// but quoted.
 fn text_length(text: &[u8]) -> usize {
     let mut place = 1;
     while let Some(rest) = text.get(place..).filter(|rest| !rest.is_empty()) {
@@ -187,7 +188,8 @@ fn text_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// Original programs write texts from buffers of fixed size, and what is left of those may come along as zeros.
+/// Original programs write texts from buffers of fixed size, and what is left of those may come
+/// along as zeros.
 fn shown(text: &[u8]) -> Text<'static> {
     let end = text
         .iter()

@@ -50,8 +50,9 @@ impl Outbox {
         self.account(message)
     }
 
-    /// A message that was sent came back with this text, from a server that loses some and spoils long ones: the
-    /// answer is those it must have lost. `None`: it is none of those that were sent.
+    /// A message that was sent came back with this text, from a server that loses some and spoils
+    /// long ones: the answer is those it must have lost. `None`: it is none of those that were
+    /// sent.
     pub(super) fn acknowledge_text(&mut self, text: &str, spoiled_from: usize) -> Option<Vec<Message>> {
         let same = |message: &Message| message.text.as_str().trim() == text.trim();
         let spoiled = |message: &Message| message.text.as_str().len() >= spoiled_from;

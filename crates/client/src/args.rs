@@ -44,6 +44,10 @@ pub struct Args {
     #[arg(long)]
     pub send_only: bool,
 
+    /// How many lines the full screen can scroll back
+    #[arg(long, value_name = "LINES", default_value_t = 10_000, value_parser = parse_lines)]
+    pub scrollback: usize,
+
     /// How long each of the server's addresses may take to answer
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
     pub connect_timeout: Duration,
@@ -59,6 +63,13 @@ fn parse_host(text: &str) -> Result<String, &'static str> {
         Err("expected a name or an address")
     } else {
         Ok(bare.to_owned())
+    }
+}
+
+fn parse_lines(text: &str) -> Result<usize, &'static str> {
+    match text.parse() {
+        Ok(lines @ 1..=1_000_000) => Ok(lines),
+        _ => Err("expected 1 to 1000000 lines"),
     }
 }
 
@@ -113,6 +124,8 @@ mod tests {
             &["--connect-timeout", "-1"],
             &["--connect-timeout", "inf"],
             &["--recv-only", "--send-only"],
+            &["--scrollback", "0"],
+            &["--scrollback", "1000001"],
         ] {
             assert_eq!(parse(args).unwrap_err().exit_code(), 2, "{args:?}");
         }

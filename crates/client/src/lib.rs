@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod args;
+pub mod backoff;
 pub mod client;
 pub mod command;
 pub mod connect;
@@ -12,3 +13,4 @@ pub mod screen;
 pub mod session;
 pub mod signals;
 pub mod sink;
+pub mod wire;

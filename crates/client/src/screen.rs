@@ -6,8 +6,10 @@
 mod clock;
 mod complete;
 mod decoder;
+mod draw;
 mod entry;
 mod find;
+mod guard;
 mod history;
 mod input;
 mod key;
@@ -20,14 +22,13 @@ mod scrollback;
 mod show;
 mod status;
 mod style;
+mod terminal;
 mod theme;
 mod typed;
 mod view;
 mod wrap;
 
-use status::Link;
-use style::Row;
-use view::Frame;
+pub use terminal::{FullScreen, is_wanted};
 
 use crate::command::Bell;
 use crate::session::Session;
@@ -45,6 +46,7 @@ use paste::Paste;
 use people::People;
 use scroll::Scroll;
 use scrollback::Scrollback;
+use status::Link;
 use std::collections::HashMap;
 use std::time::Duration;
 

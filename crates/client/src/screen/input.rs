@@ -127,12 +127,12 @@ impl Input {
 // Moving.
 impl Input {
     /// To the beginning.
-    pub(super) fn to_start(&mut self) {
+    pub(super) fn home(&mut self) {
         self.go_to(0);
     }
 
     /// To the end.
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.go_to(self.text.len());
     }
 

@@ -52,12 +52,6 @@ impl Paste {
         Pasted::Lines(Self { lines, to })
     }
 
-    /// The lines.
-    #[must_use]
-    pub(super) fn lines(&self) -> &[String] {
-        &self.lines
-    }
-
     /// What to submit for each line.
     pub(super) fn submissions(&self) -> impl Iterator<Item = String> + '_ {
         self.lines.iter().map(|line| self.submission(line))
@@ -195,7 +189,7 @@ mod tests {
             Paste::read(&"x\n".repeat(501), "", ""),
             Pasted::Refused(_)
         ));
-        assert_eq!(lines(&"x\n".repeat(500), "", "").lines().len(), 500);
+        assert_eq!(lines(&"x\n".repeat(500), "", "").lines.len(), 500);
     }
 
     #[test]

@@ -80,12 +80,12 @@ impl Scroll {
     }
 
     /// Follows the end again.
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn follow(&mut self) {
         self.place = None;
     }
 
     /// To the first entry.
-    pub(super) fn to_begin(&mut self, lines: &Scrollback, height: &Height<'_>) {
+    pub(super) fn top(&mut self, lines: &Scrollback, height: &Height<'_>) {
         self.show(lines.begin(), lines, height);
     }
 
@@ -132,7 +132,7 @@ impl Scroll {
             left -= below;
             serial += 1;
             if serial >= lines.end() {
-                return self.to_end();
+                return self.follow();
             }
             below = (height.entry)(serial);
         }
@@ -207,7 +207,7 @@ mod tests {
         let (lines, mut scroll) = (lines(), Scroll::default());
         scroll.up(1000, &lines, &HEIGHT);
         assert_eq!(place(&scroll), Some((1, 0)));
-        scroll.to_begin(&lines, &HEIGHT);
+        scroll.top(&lines, &HEIGHT);
         assert_eq!(place(&scroll), Some((1, 0)));
         scroll.show(8, &lines, &HEIGHT);
         assert_eq!(place(&scroll), Some((8, 0)));
@@ -253,7 +253,7 @@ mod tests {
         );
         scroll.up(1, &lines, &HEIGHT);
         scroll.down(1, &lines, &HEIGHT);
-        scroll.to_end();
+        scroll.follow();
         assert_eq!(scroll.unseen(&lines), 0);
     }
 

@@ -11,7 +11,8 @@ mod scrolling;
 mod typing;
 
 use super::decoder::{Decoder, Input};
-use super::style::{Role, Span};
+use super::style::{Role, Row, Span};
+use super::view::Frame;
 use super::*;
 use crate::session::Config;
 use unicode_width::UnicodeWidthStr;

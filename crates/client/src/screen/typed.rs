@@ -77,8 +77,8 @@ impl Screen {
     fn edit(&mut self, deed: Deed) {
         let input = &mut self.input;
         match deed {
-            Deed::LineStart => input.to_start(),
-            Deed::LineEnd => input.to_end(),
+            Deed::LineStart => input.home(),
+            Deed::LineEnd => input.end(),
             Deed::Left => input.left(),
             Deed::Right => input.right(),
             Deed::WordLeft => input.word_left(),

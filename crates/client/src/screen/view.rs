@@ -293,8 +293,8 @@ impl Screen {
         match deed {
             ScrollDeed::PageUp => scroll.up(page.saturating_sub(1).max(1), &self.lines, &height),
             ScrollDeed::PageDown => scroll.down(page.saturating_sub(1).max(1), &self.lines, &height),
-            ScrollDeed::Begin => scroll.to_begin(&self.lines, &height),
-            ScrollDeed::End => scroll.to_end(),
+            ScrollDeed::Begin => scroll.top(&self.lines, &height),
+            ScrollDeed::End => scroll.follow(),
             ScrollDeed::Show(serial) => scroll.show(serial, &self.lines, &height),
         }
         self.scroll = scroll;

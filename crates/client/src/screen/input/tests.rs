@@ -34,12 +34,12 @@ fn the_cursor_moves_by_characters_as_people_see_them() {
         "a|👨\u{200D}👩\u{200D}👧e\u{301}"
     );
     assert_eq!(
-        becomes(family, &[Input::to_start, Input::left]),
+        becomes(family, &[Input::home, Input::left]),
         "|a👨\u{200D}👩\u{200D}👧e\u{301}"
     );
     assert_eq!(becomes("|李雷", &[Input::right]), "李|雷");
     assert_eq!(becomes("李|", &[Input::right]), "李|");
-    assert_eq!(becomes("a|b", &[Input::to_end]), "ab|");
+    assert_eq!(becomes("a|b", &[Input::end]), "ab|");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_is_cut_in_one_go_comes_back_in_one_go() {
             &[
                 Input::cut_word_back,
                 Input::cut_word_back,
-                Input::to_start,
+                Input::home,
                 Input::yank
             ]
         ),
@@ -175,8 +175,8 @@ fn a_long_line_grows_over_rows_and_the_cursor_keeps_its_place() {
 type Deed = fn(&mut Input);
 
 const DEEDS: &[Deed] = &[
-    Input::to_start,
-    Input::to_end,
+    Input::home,
+    Input::end,
     Input::left,
     Input::right,
     Input::word_left,

@@ -11,6 +11,7 @@ pub mod nick;
 pub mod now;
 pub mod opaque;
 pub mod plain;
+pub mod rendezvous;
 pub mod rich;
 pub mod text;
 pub mod who;

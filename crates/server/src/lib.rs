@@ -13,6 +13,7 @@ pub mod log;
 pub mod outbox;
 mod pressure;
 pub mod rate;
+pub mod rendezvous;
 pub mod room;
 pub mod roster;
 pub mod server;

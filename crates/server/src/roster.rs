@@ -1,6 +1,7 @@
 //! Who is here, and how they are found.
 
 use crate::connection::Connection;
+use crate::rendezvous::Progress;
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
@@ -38,6 +39,8 @@ pub struct Rich {
     pub resume: Token,
     /// What it asks the rendezvous with.
     pub rendezvous: Token,
+    /// How far the rendezvous has got.
+    pub rendezvous_progress: Progress,
     /// The number of the last message that was taken from it.
     pub seq: u64,
 }
@@ -101,6 +104,7 @@ pub struct Roster {
     by_id: HashMap<UserId, Slot>,
     by_nick: HashMap<NickKey, Slot>,
     by_resume: HashMap<Token, Slot>,
+    by_rendezvous: HashMap<Token, Slot>,
     /// How many stay from each address.
     by_address: HashMap<IpAddr, usize>,
 }
@@ -188,6 +192,7 @@ impl Roster {
         }
         if let Some(rich) = &member.rich {
             self.by_resume.remove(&rich.resume);
+            self.by_rendezvous.remove(&rich.rendezvous);
         }
         let address = member.id.address().ip();
         if let Some(count) = self.by_address.get_mut(&address) {
@@ -223,6 +228,12 @@ impl Roster {
         self.by_resume.get(token).copied()
     }
 
+    /// Whose is this token for the rendezvous?
+    #[must_use]
+    pub fn asked_by(&self, token: &Token) -> Option<Slot> {
+        self.by_rendezvous.get(token).copied()
+    }
+
     /// Whom a person means by an id, a nick, or both.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Slot> {
@@ -255,6 +266,7 @@ impl Roster {
     pub fn enrich(&mut self, slot: Slot, rich: Rich) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
             self.by_resume.insert(rich.resume, slot);
+            self.by_rendezvous.insert(rich.rendezvous, slot);
             member.rich = Some(Box::new(rich));
         }
     }

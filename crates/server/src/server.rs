@@ -10,6 +10,7 @@ use crate::descriptors::{Spare, provide_for};
 use crate::event::{Event, Refusal};
 use crate::listener::{listen, local_address};
 use crate::log::Log;
+use crate::rendezvous::Desk;
 use crate::room::{Effect, Room};
 use crate::roster::Slot;
 use anyhow::Context;
@@ -37,6 +38,9 @@ const ACCEPTS_MAX: usize = 256;
 /// door stays shut for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
+/// Ports that are tried for one that is free for TCP and UDP.
+const PORT_TRIES: u32 = 16;
+
 /// The signals that end the server. A terminal that goes away ends it too, unless it runs under nohup.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
@@ -44,6 +48,8 @@ const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 pub struct Server {
     room: Room,
     listener: Socket,
+    /// The rendezvous, unless its port was taken.
+    desk: Option<Desk>,
     /// By slot.
     sockets: Vec<Option<Socket>>,
     signals: SignalFd,
@@ -68,9 +74,9 @@ impl Server {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let signals = SignalFd::with_flags(&signals, flags).context("can't wait for signals")?;
         token().context("the system has no randomness")?;
-        let listener = listen(SocketAddr::new(args.address, args.port))?;
-        let address = local_address(&listener)?;
         let mut log = Log::default();
+        let (listener, desk) = open_doors(SocketAddr::new(args.address, args.port), &mut log)?;
+        let address = local_address(&listener)?;
         log.line(format_args!("listen {address} max-users={}", limits.max_users));
         // Whoever does not read this does not want it.
         let _ = writeln!(io::stdout(), "listening on {address}").and_then(|()| io::stdout().flush());
@@ -80,6 +86,7 @@ impl Server {
                 Box::new(|| token().expect("the system had randomness when the server began")),
             ),
             listener,
+            desk,
             sockets: Vec::new(),
             signals,
             log,
@@ -104,6 +111,9 @@ impl Server {
             self.room.tick(now);
             if ready.newcomers {
                 self.accept(now);
+            }
+            if let Some(desk) = self.desk.as_ref().filter(|_| ready.datagrams) {
+                desk.serve(now, &mut self.room);
             }
             for &(slot, events) in &ready.connections {
                 self.serve(now, slot, events);
@@ -145,11 +155,10 @@ impl Server {
                 slots.push(slot);
             }
         }
-        let connections = fds.len();
         let door = self.room.accepts() && self.shut_until.is_none();
-        if door {
-            fds.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
-        }
+        let listener = door.then(|| self.listener.as_fd());
+        let others = [listener, self.desk.as_ref().map(AsFd::as_fd)];
+        let places = others.map(|fd| fd.map(|fd| push(&mut fds, PollFd::new(fd, PollFlags::POLLIN))));
         fds.extend(self.log.wants().map(|fd| PollFd::new(fd, PollFlags::POLLOUT)));
         let deadline = [self.room.deadline(), self.shut_until]
             .into_iter()
@@ -160,9 +169,16 @@ impl Server {
             Err(error) => return Err(error).context("poll failed"),
         }
         let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::POLLERR);
+        let is_ready = |place: Option<usize>| {
+            place
+                .and_then(|place| fds.get(place))
+                .is_some_and(|fd| !events(fd).is_empty())
+        };
+        let [newcomers, datagrams] = places.map(is_ready);
         let mut ready = Ready {
-            signal: fds.first().is_some_and(|fd| !events(fd).is_empty()),
-            newcomers: door && fds.get(connections).is_some_and(|fd| !events(fd).is_empty()),
+            signal: is_ready(Some(0)),
+            newcomers,
+            datagrams,
             ..Ready::default()
         };
         for (fd, &slot) in fds.iter().skip(1).zip(&slots) {
@@ -290,11 +306,30 @@ impl Server {
     }
 }
 
+/// Opens the listener and, on the same port number, the rendezvous. Where any port will do, one is
+/// looked for that is free for both; else the room works without a rendezvous too.
+fn open_doors(address: SocketAddr, log: &mut Log) -> anyhow::Result<(Socket, Option<Desk>)> {
+    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let listener = listen(address)?;
+        match Desk::open(local_address(&listener)?) {
+            Ok(desk) => return Ok((listener, Some(desk))),
+            Err(_) if tries > 0 => {}
+            Err(error) => {
+                log.line(format_args!("no rendezvous: the UDP port can't be had: {error}"));
+                return Ok((listener, None));
+            }
+        }
+    }
+}
+
 /// What a turn begins with.
 #[derive(Default)]
 struct Ready {
     signal: bool,
     newcomers: bool,
+    datagrams: bool,
     /// Connections with what happened on them.
     connections: Vec<(Slot, PollFlags)>,
     /// Connections that were to be written to and take nothing, in the order of their slots.
@@ -309,6 +344,12 @@ impl Ready {
             self.full.push(slot);
         }
     }
+}
+
+/// Adds one more, and says where it stands.
+fn push<'fd>(fds: &mut Vec<PollFd<'fd>>, fd: PollFd<'fd>) -> usize {
+    fds.push(fd);
+    fds.len() - 1
 }
 
 /// For how long to wait, in whole milliseconds and never too short, or the loop would turn for nothing

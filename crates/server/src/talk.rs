@@ -1,6 +1,7 @@
 //! What the lines of users mean: the room's answers to both dialects.
 
 use crate::event::{Departure, Event};
+use crate::rendezvous::Progress;
 use crate::room::Room;
 use crate::roster::{Member, Rich, Slot};
 use crate::transcript::Dialect;
@@ -114,9 +115,9 @@ impl Room {
             Ok(FromClient::Punch(id)) => self.punch(slot, id),
             Ok(FromClient::Ping(number)) => self.tell(slot, &FromServer::Pong(number)),
             Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
-            // A PONG has done its work by coming; a nonce is confirmed where the rendezvous is.
-            Ok(FromClient::Pong(_) | FromClient::Confirm(_) | FromClient::Hello(_))
-            | Err(RichError::UnknownVerb) => {}
+            Ok(FromClient::Confirm(nonce)) => self.confirm(now, slot, nonce),
+            // A PONG has done its work by coming.
+            Ok(FromClient::Pong(_) | FromClient::Hello(_)) | Err(RichError::UnknownVerb) => {}
             Err(RichError::Malformed) => {
                 self.refuse(slot, ErrorCode::Malformed, None, "that line can't be read");
             }
@@ -151,6 +152,7 @@ impl Room {
                 key: hello.key,
                 resume,
                 rendezvous,
+                rendezvous_progress: Progress::default(),
                 seq,
             },
         );

@@ -1,0 +1,247 @@
+//! The small UDP exchange by which a client learns its outside address.
+//!
+//! A client behind a router can't know from which address its datagrams come out. It sends a request to the
+//! server's UDP port (the same number as the TCP port); the server answers to the address it saw, with a
+//! nonce of its own. Only who is at that address can read the nonce, and only over its TCP connection can
+//! a client bring it back (`CONFIRM`): then, and not before, is the address published. A request with a forged
+//! source makes the server send its nonce to somebody who never asked, and nothing comes of it.
+//!
+//! Nobody is told anything without a valid token, and a reply is shorter than its request, so the exchange is of no use
+//! for amplification.
+
+use crate::id::canonical;
+use crate::opaque::{Opaque, Token};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// The first byte of every datagram of ours. It stands in no valid UTF-8, so a datagram of the original
+/// programs, which is nothing but text, never begins with it.
+pub const MARK: u8 = 0xC1;
+
+/// The second byte of a sealed datagram between two clients.
+pub const SEALED: u8 = 1;
+
+/// The second byte of a rendezvous request.
+pub const REQUEST: u8 = 2;
+
+/// The second byte of a rendezvous reply.
+pub const REPLY: u8 = 3;
+
+/// Bytes in a request: mark, kind, token, nonce, and 30 zeros, so that no reply is longer.
+pub const REQUEST_LEN: usize = 64;
+
+/// Bytes in a reply: mark, kind, two nonces, and an address of 16 + 2 bytes.
+pub const REPLY_LEN: usize = 2 + 16 + 16 + 18;
+
+const _: () = assert!(REPLY_LEN <= REQUEST_LEN);
+
+/// A number used once.
+pub type Nonce = Opaque<16>;
+
+/// What a client asks the server over UDP.
+///
+/// ```text
+/// 0       0xC1
+/// 1       2
+/// 2..18   the rendezvous token of WELCOME
+/// 18..34  the client's nonce
+/// 34..64  zeros
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Who asks: the token that this client got over TCP.
+    pub token: Token,
+    /// Fresh for each request, so that a reply can be told from a forged or late one.
+    pub nonce: Nonce,
+}
+
+/// What the server answers, to the address the request came from.
+///
+/// ```text
+/// 0       0xC1
+/// 1       3
+/// 2..18   the client's nonce, as it came
+/// 18..34  the server's nonce, to be brought back by CONFIRM
+/// 34..50  the address the server saw: IPv6, or IPv4 mapped into it
+/// 50..52  the port the server saw, big-endian
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The nonce of the request.
+    pub echo: Nonce,
+    /// What the client says in `CONFIRM`. The server makes it, at random, for this reply alone.
+    pub nonce: Nonce,
+    /// Where the request came from.
+    pub observed: SocketAddr,
+}
+
+/// The server's whole part: the reply to send back to `source`, if the datagram deserves one.
+///
+/// `is_valid` says whether somebody connected holds that token; `nonce` is fresh from the system's source
+/// of randomness, and to be remembered beside `source` until the client confirms it.
+#[must_use]
+pub fn answer(
+    datagram: &[u8],
+    source: SocketAddr,
+    nonce: Nonce,
+    is_valid: impl FnOnce(&Token) -> bool,
+) -> Option<[u8; REPLY_LEN]> {
+    let request = Request::parse(datagram)?;
+    is_valid(&request.token).then(|| {
+        Reply {
+            echo: request.nonce,
+            nonce,
+            observed: source,
+        }
+        .to_bytes()
+    })
+}
+
+impl Request {
+    /// Reads a datagram; `None` if it is no request of exactly the right length.
+    #[must_use]
+    pub fn parse(datagram: &[u8]) -> Option<Self> {
+        let datagram: &[u8; REQUEST_LEN] = datagram.try_into().ok()?;
+        let rest = datagram.strip_prefix(&[MARK, REQUEST])?;
+        let (token, rest) = rest.split_first_chunk()?;
+        let (nonce, _) = rest.split_first_chunk()?;
+        Some(Self {
+            token: Opaque(*token),
+            nonce: Opaque(*nonce),
+        })
+    }
+
+    /// The datagram.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; REQUEST_LEN] {
+        concat(&[&[MARK, REQUEST], &self.token.0, &self.nonce.0])
+    }
+}
+
+impl Reply {
+    /// Reads a datagram; `None` if it is no reply of exactly the right length.
+    #[must_use]
+    pub fn parse(datagram: &[u8]) -> Option<Self> {
+        let datagram: &[u8; REPLY_LEN] = datagram.try_into().ok()?;
+        let rest = datagram.strip_prefix(&[MARK, REPLY])?;
+        let (echo, rest) = rest.split_first_chunk()?;
+        let (nonce, rest) = rest.split_first_chunk()?;
+        Some(Self {
+            echo: Opaque(*echo),
+            nonce: Opaque(*nonce),
+            observed: decode_address(rest.try_into().ok()?),
+        })
+    }
+
+    /// The datagram.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; REPLY_LEN] {
+        let address = encode_address(self.observed);
+        concat(&[&[MARK, REPLY], &self.echo.0, &self.nonce.0, &address])
+    }
+}
+
+/// Bytes in an address: IPv6, or IPv4 mapped into it, and the port.
+pub const ADDRESS_LEN: usize = 18;
+
+/// An address as datagrams carry it.
+#[must_use]
+pub fn encode_address(address: SocketAddr) -> [u8; ADDRESS_LEN] {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    concat(&[&ip.octets(), &address.port().to_be_bytes()])
+}
+
+/// The address, in its canonical form.
+#[must_use]
+pub fn decode_address(bytes: &[u8; ADDRESS_LEN]) -> SocketAddr {
+    let [ip @ .., high, low] = *bytes;
+    let ip = IpAddr::V6(Ipv6Addr::from(ip));
+    canonical(SocketAddr::new(ip, u16::from_be_bytes([high, low])))
+}
+
+/// The parts one after the other, and zeros.
+fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let all = parts.iter().copied().flatten();
+    bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const REQUEST_OF_ALICE: Request = Request {
+        token: Opaque([7; 16]),
+        nonce: Opaque([1; 16]),
+    };
+
+    fn source() -> SocketAddr {
+        "192.0.2.7:40001".parse().unwrap()
+    }
+
+    #[test]
+    fn a_valid_token_is_answered_with_both_nonces_and_the_address_seen() {
+        let reply = answer(&REQUEST_OF_ALICE.to_bytes(), source(), Opaque([2; 16]), |token| {
+            *token == Opaque([7; 16])
+        });
+        let reply = Reply::parse(&reply.unwrap()).unwrap();
+        assert_eq!(reply.echo, Opaque([1; 16]));
+        assert_eq!(reply.nonce, Opaque([2; 16]));
+        assert_eq!(reply.observed, source());
+    }
+
+    #[test]
+    fn without_a_valid_token_nobody_is_answered() {
+        let reply = answer(&REQUEST_OF_ALICE.to_bytes(), source(), Opaque([2; 16]), |_| false);
+        assert_eq!(reply, None);
+    }
+
+    #[test]
+    fn what_is_not_exactly_a_request_is_not_even_looked_up() {
+        let request = REQUEST_OF_ALICE.to_bytes();
+        let mut long = request.to_vec();
+        long.push(0);
+        let mut other = request;
+        other[1] = SEALED;
+        for bytes in [&request[..63], &long, &other, b"hello", b""] {
+            let reply = answer(bytes, source(), Opaque([2; 16]), |_| unreachable!());
+            assert_eq!(reply, None);
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_reply_are_these() {
+        let reply = Reply {
+            echo: Opaque([1; 16]),
+            nonce: Opaque([2; 16]),
+            observed: source(),
+        };
+        let mut expected = vec![0xC1, 3];
+        expected.extend([1; 16]);
+        expected.extend([2; 16]);
+        expected.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, 7, 0x9C, 0x41]);
+        assert_eq!(reply.to_bytes().to_vec(), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn requests_and_replies_read_back(token in any::<[u8; 16]>(), nonce in any::<[u8; 16]>(),
+                                          ip in any::<IpAddr>(), port in any::<u16>()) {
+            let request = Request { token: Opaque(token), nonce: Opaque(nonce) };
+            prop_assert_eq!(Request::parse(&request.to_bytes()), Some(request));
+            let observed = canonical(SocketAddr::new(ip, port));
+            let reply = Reply { echo: Opaque(nonce), nonce: Opaque(token), observed };
+            prop_assert_eq!(Reply::parse(&reply.to_bytes()), Some(reply));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Request::parse(&bytes);
+            let _ = Reply::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The UDP side of the server: clients learn here which address the rest of the world sees them at.
+//!
+//! The room's part is pure; the socket is [`Desk`]. Nothing here ever carries a message.
+
+use crate::rate::{Rate, Usage};
+use crate::room::Room;
+use crate::roster::Slot;
+use chat_proto::id::canonical;
+use chat_proto::now::Now;
+use chat_proto::opaque::Token;
+use chat_proto::rendezvous::{REPLY_LEN, REQUEST_LEN, Request, answer};
+use chat_proto::rich::FromServer;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroU32;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// Requests a second that one token is answered; a client needs one in 20 seconds, and a few when its
+/// address changes.
+const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
+
+/// Requests that one token is answered at once.
+const REQUESTS_AT_ONCE: u32 = 8;
+
+/// Datagrams taken in one turn, so that a flood of them leaves time for those who talk.
+const DATAGRAMS_MAX: usize = 64;
+
+/// How far one client has got with learning its address.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Requests answered, against the rate.
+    usage: Usage,
+    /// The last nonce that was sent out, and to where.
+    offered: Option<(Token, SocketAddr)>,
+}
+
+impl Room {
+    /// What to send back to the source of a datagram: nothing, unless it has the token of somebody
+    /// who is here and does not ask too often.
+    pub fn rendezvous(&mut self, now: Now, source: SocketAddr, datagram: &[u8]) -> Option<[u8; REPLY_LEN]> {
+        let slot = self.roster.asked_by(&Request::parse(datagram)?.token)?;
+        let rate = Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
+        let progress = &mut self.roster.get_mut(slot)?.rich.as_mut()?.rendezvous_progress;
+        if progress.usage.next_at(rate) > now.monotonic {
+            return None;
+        }
+        progress.usage.count(rate, now.monotonic);
+        let source = canonical(source);
+        let nonce = (self.tokens)();
+        progress.offered = Some((nonce, source));
+        answer(datagram, source, nonce, |_| true)
+    }
+
+    /// A client brings a nonce back: it is reached where that was sent. If that is news, everybody
+    /// is told.
+    pub(crate) fn confirm(&mut self, now: Now, slot: Slot, nonce: Token) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let Some(rich) = member.rich.as_mut() else { return };
+        let Some((_, address)) = rich
+            .rendezvous_progress
+            .offered
+            .take_if(|(offered, _)| *offered == nonce)
+        else {
+            return;
+        };
+        if rich.udp.replace(address) != Some(address) {
+            self.transcript
+                .append(None, &FromServer::Address(now.unix_ms, member.label(), address));
+        }
+    }
+}
+
+/// The UDP socket, on the same port number as the TCP listener.
+#[derive(Debug)]
+pub struct Desk(UdpSocket);
+
+impl Desk {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If somebody else has that port. The room works without: clients behind routers then talk
+    /// privately through the server.
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::from(address))?;
+        Ok(Self(socket.into()))
+    }
+
+    /// Answers those who wait.
+    pub fn serve(&self, now: Now, room: &mut Room) {
+        // One byte more than a request has, so that a longer datagram is not taken for one.
+        let mut buffer = [0; REQUEST_LEN + 1];
+        for _ in 0..DATAGRAMS_MAX {
+            match self.0.recv_from(&mut buffer) {
+                Ok((count, source)) => {
+                    let datagram = buffer.get(..count).unwrap_or_default();
+                    if let Some(reply) = room.rendezvous(now, source, datagram) {
+                        // A reply that is lost is asked for again.
+                        let _ = self.0.send_to(&reply, source);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The network says that an earlier reply did not arrive (ICMP).
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl AsFd for Desk {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -238,6 +238,8 @@ impl Screen {
 
     /// Time went by, or the session did something.
     fn tick(&mut self, session: &Session, now: Now) {
+        // Today needs no announcement.
+        self.day = self.day.or_else(|| self.clock.date(now.unix_ms));
         let before = self.waiting;
         let count = session.unacknowledged().count();
         self.waiting.tick(count, self.link == Link::Here, now);

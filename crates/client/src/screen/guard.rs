@@ -29,6 +29,21 @@ impl Command for BracketedPaste {
     }
 }
 
+/// Where there is nothing to scroll, many terminals turn the mouse wheel into arrow keys, which here would put older lines
+/// in the place of what is being typed. As it was is asked for last, because terminals that can't remember it
+/// have it on.
+struct WheelAsArrows(bool);
+
+impl Command for WheelAsArrows {
+    fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
+        f.write_str(if self.0 {
+            "\x1b[?1007h\x1b[?1007r"
+        } else {
+            "\x1b[?1007s\x1b[?1007l"
+        })
+    }
+}
+
 /// Holds the terminal: raw, on its alternate screen. Dropping it brings the terminal back, and so does a panic, before
 /// it is reported.
 #[derive(Debug)]
@@ -85,6 +100,7 @@ fn take() -> io::Result<()> {
         stdout,
         EnterAlternateScreen,
         BracketedPaste(true),
+        WheelAsArrows(false),
         DisableLineWrap
     )?;
     stdout.flush()
@@ -105,6 +121,7 @@ fn restore() {
             stdout,
             ResetColor,
             EnableLineWrap,
+            WheelAsArrows(true),
             BracketedPaste(false),
             Show,
             LeaveAlternateScreen

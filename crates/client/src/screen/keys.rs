@@ -150,7 +150,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(
         &["Tab"],
         Deed::Complete,
-        "complete a nick or a command; again for the next",
+        "complete a nick or a command; again: the next",
     ),
     bind(&["Shift-Tab"], Deed::CompleteBack, "complete with the one before"),
     bind(&["PgUp", "Shift-PgUp"], Deed::PageUp, "scroll up a page"),
@@ -184,7 +184,7 @@ pub(super) fn deed(key: Key) -> Option<Deed> {
 pub fn help() -> impl Iterator<Item = String> {
     BINDINGS
         .iter()
-        .map(|binding| format!("{:<28} {}", binding.keys.join(", "), binding.about))
+        .map(|binding| format!("{:<30} {}", binding.keys.join(", "), binding.about))
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ impl Screen {
             Local::Verify(typed) => return self.with_user(typed, session, Self::verify),
             Local::Search(text) => return self.search(*text),
             Local::Clear => self.scroll.clear(&self.lines),
+            Local::Keys => self.help_keys(),
         }
         true
     }

@@ -96,9 +96,7 @@ impl Screen {
     fn live(&mut self) {
         self.known.clear();
         if self.own_ids.len() == 1 {
-            self.note(
-                "type to talk to all; /msg NICK TEXT is for one alone; /help lists everything; /quit leaves",
-            );
+            self.note("type to talk to all; /msg NICK TEXT is for one alone; /help lists more");
         }
     }
 
@@ -106,7 +104,7 @@ impl Screen {
         self.link = Link::Here;
         self.note(format!(
             "this is an original server: no nicks, no history, and texts over {SAFE_TEXT_MAX} bytes of UTF-8 are at \
-             risk; /msg IP:PORT TEXT is for one alone; /help lists everything; /quit leaves"
+             risk; /msg IP:PORT TEXT is for one alone; /help lists more"
         ));
     }
 
@@ -144,7 +142,7 @@ impl Screen {
         }
         let day = self.clock.date(at);
         if day.is_some() && day != self.day {
-            if let Some(date) = day.filter(|_| self.day.is_some() || history) {
+            if let Some(date) = day {
                 self.note(clock::day(date));
             }
             self.day = day;
@@ -153,10 +151,11 @@ impl Screen {
     }
 
     fn help(&mut self) {
-        self.note("commands:");
-        command::help(true).for_each(|line| self.note(format!("  {line}")));
-        self.note("keys:");
-        keys::help().for_each(|line| self.note(format!("  {line}")));
+        command::help(true).for_each(|line| self.note(line));
+    }
+
+    pub(super) fn help_keys(&mut self) {
+        keys::help().for_each(|line| self.note(line));
     }
 
     fn users(&mut self, users: &[Who]) {

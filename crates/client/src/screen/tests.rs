@@ -41,13 +41,15 @@ impl Sim {
             reconnect: true,
         };
         let size = Size { columns, rows };
-        Self {
+        let mut sim = Self {
             screen: Screen::new("10.0.0.9:9000".into(), 1000, TimeZone::UTC, size),
             session: Session::new(config, Now::default()),
             decoder: Decoder::default(),
             ms: 0,
             effects: Vec::new(),
-        }
+        };
+        sim.wait(0);
+        sim
     }
 
     /// In a room with bob and carol, before an empty screen.

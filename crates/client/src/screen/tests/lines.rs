@@ -39,7 +39,7 @@ fn the_first_minute() {
          |22:13 + carol@10.0.0.4:7000 joined
          |22:13 - carol@10.0.0.4:7000 left
          |-- type to talk to all; /msg NICK TEXT is for one alone; /help lists
-         |      everything; /quit leaves
+         |      more
          | alice | 3 here | 10.0.0.9:9000 | /help
          |> █",
     );
@@ -208,7 +208,7 @@ fn a_private_message_changes_in_its_place() {
 #[test]
 fn a_datagram_is_unconfirmed_from_the_beginning() {
     let mut sim = Sim::in_a_room(76, 4);
-    sim.hear("JOIN 1 10.0.0.4:8000 10.0.0.4:8001 -\n");
+    sim.hear("JOIN 1700000000000 10.0.0.4:8000 10.0.0.4:8001 -\n");
     sim.keys("/msg 10.0.0.4:8000 hello\r");
     assert_eq!(
         sim.last_message(),
@@ -238,7 +238,7 @@ fn an_original_server_is_explained() {
         "{messages:?}"
     );
     assert_eq!(
-        messages[4..],
+        messages[3..],
         [
             "-- you are 10.0.0.1:5000",
             "22:13 + 10.0.0.2:6000 joined",

@@ -59,8 +59,10 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
 #[test]
 fn history_that_is_on_the_screen_is_not_shown_again() {
     let mut sim = Sim::in_a_room(64, 9);
-    sim.hear("SAID 1000 bob@10.0.0.2:6000 one\nSAID 1000 bob@10.0.0.2:6000 one\n");
-    sim.hear(&format!("JOIN 1001 dave@10.0.0.4:1 - -\nSAID 1002 {ME} mine\n"));
+    sim.hear("SAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\n");
+    sim.hear(&format!(
+        "JOIN 1700000000001 dave@10.0.0.4:1 - -\nSAID 1700000000002 {ME} mine\n"
+    ));
     sim.lose_connection();
     sim.keys("/clear\r");
     reconnect(&mut sim);
@@ -69,18 +71,18 @@ fn history_that_is_on_the_screen_is_not_shown_again() {
         "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY\n"
     ));
     sim.hear(
-        "SAID 1000 bob@10.0.0.2:6000 one\nSAID 1000 bob@10.0.0.2:6000 one\nSAID 1000 bob@10.0.0.2:6000 one\n",
+        "SAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\n",
     );
     sim.hear(&format!(
-        "JOIN 1001 dave@10.0.0.4:1 - -\nSAID 1002 {ME} mine\nSAID 1003 {ME} lost echo\nLIVE\n"
+        "JOIN 1700000000001 dave@10.0.0.4:1 - -\nSAID 1700000000002 {ME} mine\nSAID 1700000000003 {ME} lost echo\nLIVE\n"
     ));
     // The third is new, and so is what the server took of this client without its learning of it.
     assert_eq!(
         sim.messages(),
         [
             "-- back: you are alice@10.0.0.1:5555; nobody else is here",
-            "00:00 bob: one",
-            "00:00 alice: lost echo"
+            "22:13 bob: one",
+            "22:13 alice: lost echo"
         ]
     );
     assert!(sim.drawn_as(Role::Own).contains(&"alice".to_owned()));

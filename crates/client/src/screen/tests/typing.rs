@@ -114,7 +114,7 @@ fn a_search_in_the_lines_typed_before() {
 #[test]
 fn tab_completes_who_spoke_last_first() {
     let mut sim = Sim::in_a_room(60, 8);
-    sim.hear("JOIN 1 carl@10.0.0.5:1 - -\n");
+    sim.hear("JOIN 1700000000000 carl@10.0.0.5:1 - -\n");
     sim.keys("c\t");
     assert_eq!(sim.line(), "carl: ");
     sim.keys("\x15");

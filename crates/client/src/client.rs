@@ -5,6 +5,7 @@ use crate::args::Args;
 use crate::connect::Connection;
 use crate::exit::Exit;
 use crate::link::Link;
+use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Event, Failures, Session};
 use crate::signals::Signals;
 use crate::wire::{Change, Wire};
@@ -79,18 +80,36 @@ pub trait FrontEnd {
 /// # Errors
 /// If the connection is gone already.
 pub fn config(args: &Args, connection: &Connection, reconnect: bool) -> io::Result<Config> {
-    let udp = connection.udp.as_ref().map(|udp| udp.local_addr()).transpose()?;
     Ok(Config {
         nick: args.nick.clone(),
         insist_on_nick: args.nick.is_some(),
-        local: connection.tcp.local_addr()?,
-        udp_port: udp.map(|address| address.port()),
+        ends: connection.ends()?,
         reconnect,
+        to: args.to.clone(),
     })
 }
 
+/// The delivery of private messages, by the command line, with a key pair for this run.
+///
+/// # Errors
+/// If the system has no randomness.
+pub fn private(args: &Args) -> Result<Private> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("the system has no randomness")?;
+    let options = Options {
+        direct_only: args.direct_only,
+        no_plain: args.no_plain_private,
+        primer_ttl: args.primer_ttl,
+    };
+    let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
+    Ok(Private::new(
+        KeyPair::from_random(secret),
+        options,
+        Box::new(random),
+    ))
+}
+
 /// A session, the sockets it runs over, and the front end that shows it.
-#[derive(Debug)]
 pub struct Client<F> {
     clock: Clock,
     session: Session,
@@ -114,16 +133,15 @@ enum Source {
 }
 
 impl<F: FrontEnd> Client<F> {
-    /// A client over a connection that was just made. Should that be lost, each try to make it again takes at most
-    /// as long as `patience`.
+    /// A client over a connection that was just made.
     ///
     /// # Errors
-    /// If the connection is gone already, or the system refuses to give up its signals.
-    pub fn new(connection: Connection, patience: Duration, config: Config, front_end: F) -> Result<Self> {
+    /// If the system refuses to give up its signals.
+    pub fn new(wire: Wire, config: Config, private: Private, front_end: F) -> Result<Self> {
         let clock = Clock::new();
         Ok(Self {
-            session: Session::new(config, clock.now()),
-            wire: Wire::new(connection, patience).context("the connection was closed at once")?,
+            session: Session::new(config, private, clock.now()),
+            wire,
             signals: Signals::new(front_end.is_a_person()).context("can't take over the signals")?,
             signal: None,
             front_end,
@@ -164,11 +182,12 @@ impl<F: FrontEnd> Client<F> {
 
     /// Carries out what the session wants done.
     fn carry_out(&mut self) -> io::Result<()> {
+        let now = self.clock.now();
         if let Some(link) = self.wire.link_mut() {
-            link.send(&mut self.session);
+            link.send(&mut self.session, now);
         }
         self.show_events();
-        self.front_end.flush(&self.session, self.clock.now())
+        self.front_end.flush(&self.session, now)
     }
 
     fn show_events(&mut self) {
@@ -304,7 +323,7 @@ impl<F: FrontEnd> Client<F> {
     fn exit_without_output(&mut self) -> Exit {
         self.session.leave(self.clock.now());
         if let Some(link) = self.wire.link_mut() {
-            link.send(&mut self.session);
+            link.send(&mut self.session, self.clock.now());
         }
         self.signal.map_or(Exit::Error, Exit::of_signal)
     }

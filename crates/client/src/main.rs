@@ -7,6 +7,7 @@ use chat_client::connect::{Connection, connect};
 use chat_client::exit::Exit;
 use chat_client::plain::Plain;
 use chat_client::screen::{self, FullScreen};
+use chat_client::wire::Wire;
 use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -39,5 +40,6 @@ fn run(args: &Args) -> Result<Exit> {
 
 fn run_with(args: &Args, connection: Connection, front_end: impl FrontEnd) -> Result<Exit> {
     let config = client::config(args, &connection, front_end.is_a_person())?;
-    Client::new(connection, args.connect_timeout, config, front_end)?.run()
+    let wire = Wire::new(connection, args.connect_timeout).context("the connection was closed at once")?;
+    Client::new(wire, config, client::private(args)?, front_end)?.run()
 }

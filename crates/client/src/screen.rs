@@ -16,6 +16,7 @@ mod key;
 pub mod keys;
 mod local;
 mod paste;
+mod peer;
 mod people;
 mod scroll;
 mod scrollback;
@@ -43,6 +44,7 @@ use input::Input;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use paste::Paste;
+use peer::Peer;
 use people::People;
 use scroll::Scroll;
 use scrollback::Scrollback;
@@ -86,7 +88,7 @@ struct Screen {
     room: String,
     link: Link,
     me: Option<Who>,
-    /// Every id that was this client's, over reconnections.
+    /// Every id that was this client's, over reconnections: it is in what the server tells of the past.
     own_ids: Vec<UserId>,
 
     lines: Scrollback,
@@ -103,7 +105,7 @@ struct Screen {
     completion: Option<Completion>,
     mode: Mode,
     /// Who gets what is typed, instead of everybody.
-    query: Option<Who>,
+    query: Option<Peer>,
 
     people: People,
     /// Joins and leaves are folded.
@@ -247,6 +249,10 @@ impl Screen {
         let left = self.link.seconds_left(now);
         self.stale |= left != self.countdown;
         self.countdown = left;
+    }
+
+    fn is_me(&self, who: &Who) -> bool {
+        self.me.as_ref().is_some_and(|me| me.id == who.id)
     }
 
     fn push(&mut self, entry: Entry) {

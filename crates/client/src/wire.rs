@@ -145,9 +145,8 @@ impl Wire {
 }
 
 fn connected(connection: Connection, session: &mut Session, now: Now) -> io::Result<Link> {
-    let local = connection.tcp.local_addr()?;
-    let udp = connection.udp.as_ref().map(|udp| udp.local_addr()).transpose()?;
+    let ends = connection.ends()?;
     let link = Link::new(connection)?;
-    session.connected(local, udp.map(|address| address.port()), now);
+    session.connected(ends, now);
     Ok(link)
 }

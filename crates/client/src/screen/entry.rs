@@ -42,6 +42,8 @@ pub(super) enum What {
         way: Way,
         /// What became of it.
         fate: Fate,
+        /// One or more messages before it are missing.
+        after_gap: bool,
     },
     /// Someone came.
     Came(Who),
@@ -81,8 +83,8 @@ pub(super) enum Fate {
     Received,
     /// It is on its way, under this number.
     Sending(u64),
-    /// It was sent, and nothing will tell what became of it.
-    Sent,
+    /// It was sent, and nothing will tell whether it arrived; only, perhaps, that it did not. Its number.
+    Sent(u64),
     /// It arrived.
     Delivered,
     /// It did not; why.
@@ -239,7 +241,13 @@ impl What {
                 text,
                 way,
                 fate,
-            } => write_private(line, &name(peer), text.as_str(), *way, fate),
+                after_gap,
+            } => {
+                write_private(line, &name(peer), text.as_str(), *way, fate);
+                if *after_gap {
+                    line.push(Span::new(Role::Error, " (messages before this one are missing)"));
+                }
+            }
             Self::Came(who) => add(Role::Faint, format!("+ {who} joined")),
             Self::Went(who) => add(Role::Faint, format!("- {who} left")),
             Self::SomeoneWent => add(Role::Faint, "- somebody left".into()),
@@ -287,12 +295,21 @@ fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, way: Way, fate: &
         _ => format!("[you -> {peer}] "),
     };
     line.push(Span::new(Role::Private, direction + text));
-    let (role, state) = match fate {
-        Fate::Received | Fate::Sent => (Role::Faint, format!(" ({way})")),
-        Fate::Sending(_) => (Role::Faint, format!(" (sending, {way})")),
-        Fate::Delivered => (Role::Faint, format!(" (delivered, {way})")),
-        Fate::Failed(reason) => (Role::Error, format!(" (not delivered: {reason})")),
+    let way = way.to_string();
+    let marks = match fate {
+        Fate::Received => [way, String::new()],
+        Fate::Sending(_) => ["sending".into(), way],
+        Fate::Sent(_) => [way, "unconfirmed".into()],
+        Fate::Delivered => ["delivered".into(), way],
+        Fate::Failed(reason) => [format!("not delivered: {reason}"), String::new()],
     };
+    let role = if matches!(fate, Fate::Failed(_)) {
+        Role::Error
+    } else {
+        Role::Faint
+    };
+    let marks: Vec<String> = marks.into_iter().filter(|mark| !mark.is_empty()).collect();
+    let state = format!(" ({})", marks.join(", "));
     line.push(Span::new(role, state));
 }
 

@@ -3,6 +3,7 @@
 use super::Screen;
 use super::entry::{Entry, name};
 use super::find::find;
+use super::peer::Peer;
 use super::typed::leave;
 use super::view::ScrollDeed;
 use crate::command::{Bell, Command, Local};
@@ -31,7 +32,8 @@ impl Screen {
                 self.error("not sent: too much is waiting to be sent already");
                 return false;
             }
-            Command::Say(text) => self.say(&text, session, now),
+            Command::Say(text) if !self.say(&text, session, now) => return false,
+            Command::Say(_) => {}
             Command::Local(local) => return self.carry_out(&local, session, now),
             Command::Quit => leave(session, now),
             command => session.request(&command, now),
@@ -40,11 +42,23 @@ impl Screen {
     }
 
     /// To everybody, or to the one whom the prompt names: never to everybody what was meant for one.
-    fn say(&mut self, text: &Text<'_>, session: &mut Session, now: Now) {
-        match &self.query {
-            Some(peer) => send_private(peer.id, text, session, now),
-            None => session.request(&Command::Say(text.borrow()), now),
+    fn say(&mut self, text: &Text<'_>, session: &mut Session, now: Now) -> bool {
+        let Some(peer) = &self.query else {
+            session.request(&Command::Say(text.borrow()), now);
+            return true;
+        };
+        let Some(who) = peer.find(session.roster()).map(|profile| profile.who.clone()) else {
+            let name = peer.name();
+            self.error(format!(
+                "not sent: {name} is not here any more; /q ends your private conversation"
+            ));
+            return false;
+        };
+        send_private(who.id, text, session, now);
+        if who != peer.who {
+            self.query = Some(Peer::new(who, session.roster()));
         }
+        true
     }
 
     fn carry_out(&mut self, local: &Local<'_>, session: &mut Session, now: Now) -> bool {
@@ -59,7 +73,7 @@ impl Screen {
             Local::Unignore(typed) => return self.unignore(typed),
             Local::Quiet => self.toggle_quiet(),
             Local::Bell(when) => self.set_bell(*when),
-            Local::Verify(typed) => return self.with_user(typed, session, Self::verify),
+            Local::Verify(_) => return request(&Command::Local(local.clone()), session, now),
             Local::Search(text) => return self.search(*text),
             Local::Clear => self.scroll.clear(&self.lines),
             Local::Keys => self.help_keys(),
@@ -68,21 +82,30 @@ impl Screen {
     }
 
     fn reply(&mut self, text: &Text<'_>, session: &mut Session, now: Now) -> bool {
-        let Some(writer) = self.people.writer().map(|writer| writer.id) else {
+        let Some(writer) = self.people.writer().cloned() else {
             self.error("nobody has written to you privately yet");
             return false;
         };
+        // The id may be somebody else's by now.
+        if session
+            .roster()
+            .get(writer.id)
+            .is_none_or(|profile| profile.who != writer)
+        {
+            self.error(format!("not sent: {writer} is not here any more"));
+            return false;
+        }
         let before = session.failures();
-        send_private(writer, text, session, now);
+        send_private(writer.id, text, session, now);
         session.failures() == before
     }
 
     fn query(&mut self, typed: Option<&str>, session: &Session) -> bool {
         match (typed, self.query.take()) {
             (Some(typed), before) => {
-                let found = self.with_user(typed, session, |screen, _, who| {
+                let found = self.with_user(typed, session, |screen, session, who| {
                     screen.note(format!("what you type goes to {who} alone, until /q"));
-                    screen.query = Some(who);
+                    screen.query = Some(Peer::new(who, session.roster()));
                 });
                 if !found {
                     self.query = before;
@@ -122,16 +145,12 @@ impl Screen {
         let Some(profile) = session.roster().get(who.id) else {
             return;
         };
-        let private = match (&profile.key, profile.udp) {
-            (Some(_), _) => "private messages are sealed",
-            (None, Some(_)) => "private messages go there directly, unencrypted",
-            (None, None) => "private messages are unencrypted",
-        };
-        let own = if self.own_ids.contains(&who.id) {
-            ", that is you"
+        let private = if profile.key.is_some() {
+            "private messages are sealed"
         } else {
-            ""
+            "private messages are unencrypted"
         };
+        let own = if self.is_me(&who) { ", that is you" } else { "" };
         let ignored = if self.people.is_ignored(&who) {
             "; ignored"
         } else {
@@ -142,7 +161,7 @@ impl Screen {
     }
 
     fn ignore(&mut self, who: Who) {
-        if self.own_ids.contains(&who.id) {
+        if self.is_me(&who) {
             return self.error("that is you");
         }
         self.note(format!(
@@ -191,12 +210,6 @@ impl Screen {
         });
     }
 
-    fn verify(&mut self, _: &Session, who: Who) {
-        self.note(format!(
-            "messages to {who} are not sealed: there is nothing to compare"
-        ));
-    }
-
     /// Scrolls to where it was said last, before where it was found before.
     fn search(&mut self, text: Option<&str>) -> bool {
         let (needle, before) = match (text, self.search.take()) {
@@ -221,6 +234,13 @@ impl Screen {
         }
         found.is_some()
     }
+}
+
+/// Asks the session for something; `false` if it can't be had.
+fn request(command: &Command<'_>, session: &mut Session, now: Now) -> bool {
+    let before = session.failures();
+    session.request(command, now);
+    session.failures() == before
 }
 
 fn send_private(to: UserId, text: &Text<'_>, session: &mut Session, now: Now) {

@@ -34,6 +34,13 @@ impl People {
         }
     }
 
+    /// A user took another nick.
+    pub(super) fn renamed(&mut self, after: &Who) {
+        if let Some(writer) = self.writer.as_mut().filter(|writer| writer.id == after.id) {
+            writer.clone_from(after);
+        }
+    }
+
     /// Who last wrote privately.
     #[must_use]
     pub(super) fn writer(&self) -> Option<&Who> {

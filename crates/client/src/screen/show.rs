@@ -27,17 +27,21 @@ impl Screen {
                 history,
                 own,
             } => self.said(*at, who, text, *history, *own),
-            Event::Private {
-                at,
-                direction,
+            Event::Private { .. } => self.private(event),
+            Event::Delivered {
+                seq,
                 peer,
-                text,
                 way,
-            } => self.private(*at, *direction, peer, text, *way),
-            Event::Delivered { seq, .. } => {
-                self.settle(*seq, Fate::Delivered);
+                after,
+                ..
+            } => {
+                self.path = Some((peer.clone(), way.to_string()));
+                let fate = after.map_or(Fate::Sent(*seq), |_| Fate::Delivered);
+                self.settle(*seq, fate, Some(*way));
             }
-            Event::NotDelivered { seq, peer, reason } => self.not_delivered(*seq, peer, reason),
+            Event::NotDelivered {
+                seq, peer, reason, ..
+            } => self.not_delivered(*seq, peer, reason),
             Event::Joined { .. } | Event::Left { .. } | Event::SomeoneLeft { .. } => self.came_or_went(event),
             Event::Renamed {
                 at,
@@ -55,6 +59,7 @@ impl Screen {
             Event::Unattributed { at, text } => self.happened(*at, What::Unattributed(text.clone()), false),
             Event::Refused { text, reason } => self.error(format!("not sent: {reason}: {text}")),
             Event::Users(users) => self.users(users),
+            Event::Code { who, code } => self.code(who, code),
             Event::Help => self.help(),
             Event::Notice(text) => self.push(Entry {
                 at: None,
@@ -150,6 +155,13 @@ impl Screen {
         self.push(entry);
     }
 
+    fn code(&mut self, who: &Who, code: &str) {
+        self.note(format!(
+            "{code} is what {who} should see too, after /verify of you: compare it aloud"
+        ));
+        self.note("if it is the same, nobody stands between the two of you");
+    }
+
     fn help(&mut self) {
         command::help(true).for_each(|line| self.note(line));
     }
@@ -169,16 +181,17 @@ impl Screen {
     }
 
     fn renamed(&mut self, before: &Who, after: &Who) {
-        if self.query.as_ref().is_some_and(|query| query.id == before.id) {
-            self.query = Some(after.clone());
+        if let Some(query) = self.query.as_mut().filter(|query| query.who.id == before.id) {
+            query.who = after.clone();
         }
+        self.people.renamed(after);
     }
 }
 
 // Messages.
 impl Screen {
     fn said(&mut self, at: u64, who: &Who, text: &Text<'static>, history: bool, own: bool) {
-        let own = own || self.own_ids.contains(&who.id);
+        let own = own || history && self.own_ids.contains(&who.id);
         if !own && self.people.is_ignored(who) {
             return;
         }
@@ -203,48 +216,62 @@ impl Screen {
         nick.is_some_and(|nick| names(text.as_str(), nick.as_str()))
     }
 
-    fn private(&mut self, at: u64, direction: Direction, peer: &Who, text: &Text<'static>, way: Way) {
+    fn private(&mut self, event: &Event) {
+        let Event::Private {
+            at,
+            direction,
+            peer,
+            text,
+            way,
+            after_gap,
+        } = event
+        else {
+            return;
+        };
         let fate = match direction {
             Direction::Received if self.people.is_ignored(peer) => return,
             Direction::Received => Fate::Received,
-            Direction::Sent(_) if way == Way::Datagram => Fate::Sent,
-            Direction::Sent(seq) => Fate::Sending(seq),
+            Direction::Sent(seq) => Fate::Sending(*seq),
         };
         let received = fate == Fate::Received;
         self.people.corresponded(peer, received);
-        self.path = Some((peer.clone(), way.to_string()));
         if received {
+            self.path = Some((peer.clone(), way.to_string()));
             self.ring(false, true);
         }
-        let (peer, text) = (peer.clone(), text.clone());
-        self.happened(
-            at,
-            What::Private {
-                peer,
-                text,
-                way,
-                fate,
-            },
-            false,
-        );
+        let what = What::Private {
+            peer: peer.clone(),
+            text: text.clone(),
+            way: *way,
+            fate,
+            after_gap: *after_gap,
+        };
+        self.happened(*at, what, false);
     }
 
     /// Changes the line of a private message in its place. `false`: it is there no more.
-    fn settle(&mut self, number: u64, outcome: Fate) -> bool {
-        let is_it = |entry: &Entry| matches!(&entry.what, What::Private { fate: Fate::Sending(seq), .. } if *seq == number);
+    fn settle(&mut self, number: u64, outcome: Fate, how: Option<Way>) -> bool {
+        let is_it = |entry: &Entry| match &entry.what {
+            What::Private {
+                fate: Fate::Sending(seq) | Fate::Sent(seq),
+                ..
+            } => *seq == number,
+            _ => false,
+        };
         let Some(serial) = self.lines.latest(is_it) else {
             return false;
         };
         self.lines.change(serial, |entry| {
-            if let What::Private { fate, .. } = &mut entry.what {
+            if let What::Private { fate, way, .. } = &mut entry.what {
                 *fate = outcome;
+                *way = how.unwrap_or(*way);
             }
         });
         true
     }
 
     fn not_delivered(&mut self, number: u64, peer: &Who, reason: &Text<'static>) {
-        if !self.settle(number, Fate::Failed(reason.clone())) {
+        if !self.settle(number, Fate::Failed(reason.clone()), None) {
             self.error(format!("not delivered to {}: {reason}", name(peer)));
         }
     }
@@ -327,7 +354,7 @@ impl Screen {
         let What::Went(who) = what else {
             return;
         };
-        if !history && self.query.as_ref().is_some_and(|query| query.id == who.id) {
+        if !history && self.query.as_ref().is_some_and(|query| query.who.id == who.id) {
             self.error(format!("{} left; /q ends your private conversation", name(who)));
         }
     }

@@ -14,7 +14,8 @@ use super::decoder::{Decoder, Input};
 use super::style::{Role, Row, Span};
 use super::view::Frame;
 use super::*;
-use crate::session::Config;
+use crate::private::{KeyPair, Options, Private};
+use crate::session::{Config, Ends};
 use unicode_width::UnicodeWidthStr;
 
 const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -36,14 +37,16 @@ impl Sim {
         let config = Config {
             nick: None,
             insist_on_nick: false,
-            local: "10.0.0.1:5000".parse().unwrap(),
-            udp_port: Some(5001),
+            ends: ends(5000),
+            to: None,
             reconnect: true,
         };
+        let random = Box::new(|bytes: &mut [u8]| bytes.fill(7));
+        let private = Private::new(keys(1), Options::default(), random);
         let size = Size { columns, rows };
         let mut sim = Self {
             screen: Screen::new("10.0.0.9:9000".into(), 1000, TimeZone::UTC, size),
-            session: Session::new(config, Now::default()),
+            session: Session::new(config, private, Now::default()),
             decoder: Decoder::default(),
             ms: 0,
             effects: Vec::new(),
@@ -133,6 +136,16 @@ impl Sim {
         String::from_utf8(self.session.take_bytes()).unwrap()
     }
 
+    /// What went to other users directly since the last call: where, and the text.
+    fn datagrams(&mut self) -> Vec<String> {
+        let datagrams = std::iter::from_fn(|| self.session.next_datagram());
+        // The server's rendezvous is no user.
+        datagrams
+            .filter(|datagram| datagram.to.port() != 9000)
+            .map(|datagram| format!("{} {}", datagram.to, String::from_utf8_lossy(&datagram.bytes)))
+            .collect()
+    }
+
     fn frame(&mut self) -> Frame {
         let now = self.now();
         let frame = self.screen.frame(&self.session, now);
@@ -198,6 +211,21 @@ impl Sim {
             .filter(|span| span.role == role)
             .map(|span| span.as_str().to_owned())
             .collect()
+    }
+}
+
+/// The keys of a user of this number; alice is the first.
+fn keys(number: u8) -> KeyPair {
+    KeyPair::from_random([number; 32])
+}
+
+/// The sockets of a connection from this port.
+fn ends(port: u16) -> Ends {
+    Ends {
+        local: ([10, 0, 0, 1], port).into(),
+        server: "10.0.0.9:9000".parse().unwrap(),
+        udp_port: Some(port + 1),
+        addresses: Vec::new(),
     }
 }
 

@@ -145,7 +145,7 @@ impl Screen {
             .roster()
             .users()
             .map(|profile| &profile.who)
-            .filter(|who| !self.own_ids.contains(&who.id))
+            .filter(|who| !self.is_me(who))
             .map(|who| (self.people.rank(who.id), name(who), who.id))
             .collect();
         users.sort();

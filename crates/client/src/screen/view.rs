@@ -212,10 +212,7 @@ impl Screen {
     fn prompt(&self, columns: usize) -> String {
         match &self.query {
             None => "> ".into(),
-            Some(query) => format!(
-                "[{}] ",
-                clip(&super::entry::name(query), columns.saturating_sub(3))
-            ),
+            Some(query) => format!("[{}] ", clip(&query.name(), columns.saturating_sub(3))),
         }
     }
 

@@ -5,10 +5,9 @@
 
 use super::ear::Ear;
 use super::outcome::Outcome;
-use super::{Event, LineDecoder, Message, SERVER_LINE_MAX, Session, Stage};
+use super::{Ends, Event, LineDecoder, Message, SERVER_LINE_MAX, Session, Stage};
 use chat_proto::now::Now;
 use chat_proto::text::Text;
-use std::net::SocketAddr;
 
 impl Session {
     /// Whether the connection was lost and another one shall be made, see [`Session::connected`].
@@ -17,11 +16,9 @@ impl Session {
         matches!(self.stage, Stage::Lost) && self.outcome.is_none()
     }
 
-    /// Another connection was made in place of the lost one. `local` is its own address, `udp_port` the port of
-    /// its UDP socket.
-    pub fn connected(&mut self, local: SocketAddr, udp_port: Option<u16>, now: Now) {
-        self.config.local = local;
-        self.config.udp_port = udp_port;
+    /// Another connection was made in place of the lost one.
+    pub fn connected(&mut self, ends: Ends, now: Now) {
+        self.config.ends = ends;
         // The nick may be another by now, and one that can't be had any more is no reason to leave.
         let nick = self.me.take().and_then(|me| me.nick);
         self.config.nick = nick.or_else(|| self.config.nick.take());
@@ -53,7 +50,6 @@ impl Session {
         if was_original {
             self.give_up_sent();
         }
-        self.give_up_whispers();
         self.events.push_back(Event::Lost(outcome));
     }
 
@@ -67,18 +63,6 @@ impl Session {
         }
     }
 
-    /// Nor does any server say it of whispers.
-    fn give_up_whispers(&mut self) {
-        for (seq, whisper) in std::mem::take(&mut self.whispers) {
-            self.failures.privates += 1;
-            self.events.push_back(Event::NotDelivered {
-                seq,
-                peer: whisper.peer,
-                reason: Text::new("the connection was lost, and it may not have arrived"),
-            });
-        }
-    }
-
     /// The client's messages to everybody that the server has not confirmed, the first first.
     pub fn unacknowledged(&self) -> impl Iterator<Item = &Text<'static>> {
         self.outbox.texts()
@@ -87,6 +71,6 @@ impl Session {
     /// Whether there is room for more messages that wait to be sent.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.outbox.bytes() < super::UNACKNOWLEDGED_MAX
+        self.outbox.bytes() < super::UNACKNOWLEDGED_MAX && self.waiting_privates.is_empty()
     }
 }

@@ -27,10 +27,8 @@ fn a_reply_goes_to_who_wrote_last() {
     assert_eq!(sim.last_message(), "!! nobody has written to you privately yet");
     assert_eq!(sim.line(), "/r hi");
     sim.hear("WHISPER bob@10.0.0.2:6000 psst\nWHISPER carol@10.0.0.3:7000 psst\n");
-    sim.keys("\r");
-    assert_eq!(sim.sent(), "WHISPER 10.0.0.3:7000 1 hi\n");
-    sim.keys("/reply ho\r");
-    assert_eq!(sim.sent(), "WHISPER 10.0.0.3:7000 2 ho\n");
+    sim.keys("\r/reply ho\r");
+    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 hi", "10.0.0.3:7001 ho"]);
 }
 
 #[test]
@@ -39,9 +37,14 @@ fn a_query_says_in_the_prompt_to_whom_lines_go() {
     sim.keys("/query bob\r");
     sim.keys("hello//\r/me waves\r//x\r");
     assert_eq!(
-        sim.sent(),
-        "WHISPER 10.0.0.2:6000 1 hello//\nWHISPER 10.0.0.2:6000 2 /me waves\nWHISPER 10.0.0.2:6000 3 /x\n"
+        sim.datagrams(),
+        [
+            "10.0.0.2:6001 hello//",
+            "10.0.0.2:6001 /me waves",
+            "10.0.0.2:6001 /x"
+        ]
     );
+    assert_eq!(sim.sent(), "");
     sim.keys("/clear\ryes");
     sim.shows(
         "|
@@ -52,9 +55,9 @@ fn a_query_says_in_the_prompt_to_whom_lines_go() {
     sim.keys("\x15/q carol\r/q nobody\r");
     assert_eq!(sim.last_message(), "!! nobody: nobody here has that name");
     sim.keys("\x15for carol\r");
-    assert_eq!(sim.sent(), "WHISPER 10.0.0.3:7000 4 for carol\n");
+    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 for carol"]);
     sim.keys("/q\rto all\r");
-    assert_eq!(sim.sent(), "SAY 5 to all\n");
+    assert_eq!(sim.sent(), "SAY 1 to all\n");
     sim.keys("/q\r");
     assert_eq!(sim.sent(), "");
 }
@@ -68,14 +71,49 @@ fn who_left_a_query_gets_nothing_and_nor_does_anybody_else() {
     ));
     sim.keys("/clear\ra secret\r");
     assert_eq!(sim.sent(), "");
+    assert_eq!(sim.datagrams(), [""; 0]);
     assert_eq!(sim.line(), "a secret");
     sim.shows(
         "|
-         |
-         |!! not sent to 10.0.0.2:6000: nobody here has that id
+         |!! not sent: bert is not here any more; /q ends your private
+         |      conversation
          | to bert alone | alice | 2 here | 10.0.0.9:9000
          |[bert] a secret█",
     );
+}
+
+#[test]
+fn who_has_the_id_or_the_nick_of_a_query_is_not_therefore_meant() {
+    let newcomers = ["zoe@10.0.0.2:6000 - -", "bob@10.0.0.2:6001 - -"];
+    for newcomer in newcomers {
+        let mut sim = Sim::in_a_room(70, 8);
+        sim.keys("/query bob\r");
+        sim.hear("WHISPER bob@10.0.0.2:6000 hi\n");
+        sim.hear(&format!(
+            "LEAVE {TIME} bob@10.0.0.2:6000\nJOIN {TIME} {newcomer}\n"
+        ));
+        sim.keys("a secret\r");
+        sim.keys("\x15/reply a secret\r");
+        assert_eq!(sim.sent(), "", "{newcomer}");
+        assert_eq!(sim.datagrams(), [""; 0], "{newcomer}");
+    }
+}
+
+#[test]
+fn who_comes_back_with_the_same_key_is_still_meant() {
+    let (key, other) = (keys(2).public(), keys(3).public());
+    let mut sim = Sim::in_a_room(70, 6);
+    sim.hear(&format!("JOIN {TIME} dave@10.0.0.4:1 - {key}\n"));
+    sim.keys("/query dave\r");
+    sim.hear(&format!(
+        "LEAVE {TIME} dave@10.0.0.4:1\nJOIN {TIME} dave@10.0.0.4:1 - {other}\n"
+    ));
+    sim.keys("a secret\r");
+    assert_eq!(sim.line(), "a secret");
+    sim.hear(&format!("JOIN {TIME} david@10.0.0.5:2 - {key}\n"));
+    sim.keys("\r");
+    assert_eq!(sim.last_message(), "22:13 [you -> david] a secret (sending)");
+    assert_eq!(sim.drawn()[5], "[david] █");
 }
 
 #[test]
@@ -83,10 +121,26 @@ fn whois_says_what_is_known() {
     let mut sim = Sim::in_a_room(80, 5);
     sim.hear("JOIN 1700000000000 dave@10.0.0.4:8000 10.0.0.4:8001 -\n");
     sim.keys("/whois dave\r");
-    let known = "-- dave@10.0.0.4:8000: private messages go there directly, unencrypted (UDP";
-    assert_eq!(sim.messages()[1..], [known, "      10.0.0.4:8001)"]);
+    let known = "-- dave@10.0.0.4:8000: private messages are unencrypted (UDP 10.0.0.4:8001)";
+    assert_eq!(sim.last_message(), known);
     sim.keys("/whois zoe\r");
     assert_eq!(sim.last_message(), "!! zoe: nobody here has that name");
+}
+
+#[test]
+fn verify_shows_a_code_to_compare() {
+    let mut sim = Sim::in_a_room(80, 9);
+    let key = keys(2).public();
+    sim.hear(&format!("JOIN {TIME} dave@10.0.0.4:8000 - {key}\n"));
+    sim.keys("/verify dave\r");
+    let code = sim.session.verify_code("10.0.0.4:8000".parse().unwrap()).unwrap();
+    assert!(sim.messages().join(" ").contains(&code));
+    sim.keys("/verify bob\r");
+    assert_eq!(
+        sim.last_message(),
+        "!! nothing to compare with bob: that user has no key"
+    );
+    assert_eq!(sim.line(), "/verify bob");
 }
 
 #[test]

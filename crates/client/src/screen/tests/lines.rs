@@ -1,6 +1,9 @@
 //! What is said, on screens of many sizes.
 
 use super::*;
+use crate::private::Path;
+use crate::session::{Direction, Event, Way};
+use chat_proto::text::Text;
 
 #[test]
 fn the_first_minute() {
@@ -181,46 +184,77 @@ fn a_user_keeps_a_colour_and_own_messages_are_marked() {
 #[test]
 fn a_private_message_changes_in_its_place() {
     let mut sim = Sim::in_a_room(76, 8);
-    sim.keys("/msg bob psst\r");
-    assert_eq!(sim.sent(), "WHISPER 10.0.0.2:6000 1 psst\n");
-    sim.keys("/m carol hi\r");
-    sim.hear("ERROR no-such-user 2 carol is gone\n");
+    let path = |path| Way { path, sealed: true };
+    let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
+    for (seq, text) in [(1, "psst"), (2, "hi")] {
+        sim.screen.show(&Event::Private {
+            at: TIME,
+            direction: Direction::Sent(seq),
+            peer: bob.clone(),
+            text: Text::new(text),
+            way: path(None),
+            after_gap: false,
+        });
+    }
     sim.say("bob@10.0.0.2:6000", "in between");
-    sim.hear("WHISPER bob@10.0.0.2:6000 and you?\n");
+    sim.screen.show(&Event::Private {
+        at: TIME,
+        direction: Direction::Received,
+        peer: bob.clone(),
+        text: Text::new("and you?"),
+        way: path(Some(Path::Relayed)),
+        after_gap: true,
+    });
     sim.shows(
         "|
-         |
-         |22:13 [you -> bob] psst (sending, via the server, unencrypted)
-         |22:13 [you -> carol] hi (not delivered: carol is gone)
+         |22:13 [you -> bob] psst (sending)
+         |22:13 [you -> bob] hi (sending)
          |22:14 bob: in between
-         |22:14 [bob -> you] and you? (via the server, unencrypted)
-         | alice | 3 here | 10.0.0.9:9000 | bob: via the server, unencrypted | /help
+         |22:13 [bob -> you] and you? (via the server) (messages before this one are
+         |      missing)
+         | alice | 3 here | 10.0.0.9:9000 | bob: via the server | /help
          |> █",
     );
-    sim.hear("WHISPERED 1\n");
-    assert_eq!(
-        sim.messages()[0],
-        "22:13 [you -> bob] psst (delivered, via the server, unencrypted)"
+    sim.screen.show(&Event::Delivered {
+        seq: 1,
+        peer: bob.clone(),
+        text: Text::new("psst"),
+        way: path(Some(Path::Direct)),
+        after: Some(Duration::from_millis(3)),
+    });
+    sim.screen.show(&Event::NotDelivered {
+        seq: 2,
+        peer: bob,
+        text: Text::new("hi"),
+        reason: Text::new("the user left"),
+    });
+    sim.shows(
+        "|
+         |22:13 [you -> bob] psst (delivered, direct)
+         |22:13 [you -> bob] hi (not delivered: the user left)
+         |22:14 bob: in between
+         |22:13 [bob -> you] and you? (via the server) (messages before this one are
+         |      missing)
+         | alice | 3 here | 10.0.0.9:9000 | bob: direct | /help
+         |> █",
     );
-    assert_eq!(sim.drawn_as(Role::Private).len(), 3);
 }
 
 #[test]
-fn a_datagram_is_unconfirmed_from_the_beginning() {
+fn a_message_in_the_clear_says_so_and_that_nobody_confirms_it() {
     let mut sim = Sim::in_a_room(76, 4);
-    sim.hear("JOIN 1700000000000 10.0.0.4:8000 10.0.0.4:8001 -\n");
-    sim.keys("/msg 10.0.0.4:8000 hello\r");
+    sim.keys("/msg bob hello\r");
     assert_eq!(
         sim.last_message(),
-        "22:13 [you -> 10.0.0.4:8000] hello (direct, unencrypted, unconfirmed)"
+        "22:13 [you -> bob] hello (direct, unencrypted, unconfirmed)"
     );
     let now = sim.now();
     sim.session
-        .datagram("10.0.0.4:8001".parse().unwrap(), b"hello you", now);
+        .datagram("10.0.0.2:6001".parse().unwrap(), b"hello you", now);
     sim.pass_on();
     assert_eq!(
         sim.last_message(),
-        "22:13 [10.0.0.4:8000 -> you] hello you (direct, unencrypted, unconfirmed)"
+        "22:13 [bob -> you] hello you (direct, unencrypted)"
     );
 }
 

@@ -62,17 +62,12 @@ fn in_a_private_conversation_all_lines_are_private() {
     sim.keys("/q bob\r");
     sim.paste("one\ntwo");
     sim.keys("y");
-    assert_eq!(
-        sim.sent(),
-        "WHISPER 10.0.0.2:6000 1 one\nWHISPER 10.0.0.2:6000 2 two\n"
-    );
+    assert_eq!(sim.datagrams(), ["10.0.0.2:6001 one", "10.0.0.2:6001 two"]);
     sim.keys("/msg carol ");
     sim.paste("three\nfour");
     sim.keys("y");
-    assert_eq!(
-        sim.sent(),
-        "WHISPER 10.0.0.3:7000 3 three\nWHISPER 10.0.0.3:7000 4 four\n"
-    );
+    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 three", "10.0.0.3:7001 four"]);
+    assert_eq!(sim.sent(), "");
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn tab_completes_who_spoke_last_first() {
     sim.keys("\x15/mes\t");
     assert_eq!(sim.effects, [Effect::Ring]);
     sim.keys("\x15/ms\tb\thello\r");
-    assert_eq!(sim.sent(), "WHISPER 10.0.0.2:6000 1 hello\n");
+    assert_eq!(sim.datagrams(), ["10.0.0.2:6001 hello"]);
 }
 
 #[test]

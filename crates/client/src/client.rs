@@ -210,8 +210,7 @@ impl<F: FrontEnd> Client<F> {
         if let Some(link) = self.wire.link_mut() {
             if ready.contains(&Source::Tcp) {
                 link.read(&mut self.session, now);
-            }
-            if ready.contains(&Source::Udp) {
+            } else if ready.contains(&Source::Udp) {
                 link.read_datagrams(&mut self.session, now);
             }
         }

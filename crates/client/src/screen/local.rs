@@ -8,7 +8,6 @@ use super::typed::leave;
 use super::view::ScrollDeed;
 use crate::command::{Bell, Command, Local};
 use crate::session::Session;
-use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -54,7 +53,7 @@ impl Screen {
             ));
             return false;
         };
-        send_private(who.id, text, session, now);
+        send_private(&who, text, session, now);
         if who != peer.who {
             self.query = Some(Peer::new(who, session.roster()));
         }
@@ -96,7 +95,7 @@ impl Screen {
             return false;
         }
         let before = session.failures();
-        send_private(writer.id, text, session, now);
+        send_private(&writer, text, session, now);
         session.failures() == before
     }
 
@@ -243,6 +242,6 @@ fn request(command: &Command<'_>, session: &mut Session, now: Now) -> bool {
     session.failures() == before
 }
 
-fn send_private(to: UserId, text: &Text<'_>, session: &mut Session, now: Now) {
+fn send_private(to: &Who, text: &Text<'_>, session: &mut Session, now: Now) {
     session.request(&Command::Msg(&to.to_string(), text.borrow()), now);
 }

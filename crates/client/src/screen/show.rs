@@ -156,10 +156,8 @@ impl Screen {
     }
 
     fn code(&mut self, who: &Who, code: &str) {
-        self.note(format!(
-            "{code} is what {who} should see too, after /verify of you: compare it aloud"
-        ));
-        self.note("if it is the same, nobody stands between the two of you");
+        self.note(format!("compare aloud with {who}: {code}"));
+        self.note("if /verify shows the same there, nobody stands between the two of you");
     }
 
     fn help(&mut self) {

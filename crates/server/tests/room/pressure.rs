@@ -267,6 +267,8 @@ fn the_reserve_is_left_to_those_who_leave() {
     sim.run(ms(0));
     sim.peers[reader].reading = Reading::Stopped;
     sim.peers[reader].capacity = 1;
+    sim.send(talkers[0], &flood(0, 10));
+    sim.run(ms(0));
     for &talker in &talkers {
         sim.send(talker, &flood(0, 4));
         sim.peers[talker].listens = false;
@@ -280,13 +282,56 @@ fn the_reserve_is_left_to_those_who_leave() {
     sim.peers[reader].reading = Reading::Freely;
     sim.peers[reader].capacity = 64 * 1024;
     sim.run(ms(100));
-    assert_eq!(heard(&sim, reader).len(), 400);
+    assert_eq!(heard(&sim, reader).len(), 410);
     let left = sim
         .lines(reader)
         .0
         .into_iter()
         .filter(|line| line.ends_with(" is offline"));
     assert_eq!(left.count(), crowd.len());
+}
+
+/// While the room waits it does not even notice who leaves, so that the reserve is still there for those who left
+/// before.
+#[test]
+fn nobody_leaves_while_the_room_waits() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    let crowd: Vec<_> = (0..4000)
+        .map(|number| sim.connect(&format!("10.0.2.2:{}", 1000 + number)))
+        .collect();
+    sim.run(ms(250));
+    for &peer in &crowd {
+        sim.peers[peer].listens = false;
+    }
+    sim.peers[reader].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 300));
+    sim.run(ms(100));
+    assert!(!sim.room.accepts());
+    for peer in crowd {
+        sim.close(peer);
+    }
+    sim.run(ms(800));
+    assert_eq!(
+        sim.lines(talker)
+            .0
+            .into_iter()
+            .filter(|line| line.ends_with(" is offline"))
+            .count(),
+        0
+    );
+    sim.peers[reader].reading = Reading::Freely;
+    sim.run(ms(100));
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+    assert_eq!(heard(&sim, reader).len(), 300);
+    assert_eq!(
+        sim.lines(reader)
+            .0
+            .into_iter()
+            .filter(|line| line.ends_with(" is offline"))
+            .count(),
+        4000
+    );
 }
 
 /// Those who were only waiting to be announced can be held back.

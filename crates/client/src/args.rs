@@ -44,6 +44,24 @@ pub struct Args {
     #[arg(long)]
     pub send_only: bool,
 
+    /// Send every line to this user alone: a nick, an id (ip:port), or nick@id. Implies --no-commands;
+    /// status 0 only when all of it was confirmed
+    #[arg(long, value_name = "WHO", conflicts_with = "recv_only")]
+    pub to: Option<String>,
+
+    /// Never send private messages through the server: directly, or not at all
+    #[arg(long)]
+    pub direct_only: bool,
+
+    /// Neither send nor take private messages in the clear
+    #[arg(long)]
+    pub no_plain_private: bool,
+
+    /// Hops that the first datagram to a peer behind a router makes: past the own router, and not as
+    /// far as the peer's
+    #[arg(long, value_name = "HOPS", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    pub primer_ttl: u8,
+
     /// How long each of the server's addresses may take to answer
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
     pub connect_timeout: Duration,

@@ -5,6 +5,7 @@ use crate::args::Args;
 use crate::connect::Connection;
 use crate::exit::Exit;
 use crate::link::Link;
+use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Event, Session};
 use crate::signals::Signals;
 use anyhow::{Context, Result};
@@ -55,17 +56,36 @@ pub trait FrontEnd {
 /// # Errors
 /// If the connection is gone already.
 pub fn config(args: &Args, connection: &Connection) -> io::Result<Config> {
-    let udp = connection.udp.as_ref().map(|udp| udp.local_addr()).transpose()?;
     Ok(Config {
         nick: args.nick.clone(),
         insist_on_nick: args.nick.is_some(),
-        local: connection.tcp.local_addr()?,
-        udp_port: udp.map(|address| address.port()),
+        ends: connection.ends()?,
+        reconnect: false,
+        to: args.to.clone(),
     })
 }
 
+/// The delivery of private messages, by the command line, with a key pair for this run.
+///
+/// # Errors
+/// If the system has no randomness.
+pub fn private(args: &Args) -> Result<Private> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("the system has no randomness")?;
+    let options = Options {
+        direct_only: args.direct_only,
+        no_plain: args.no_plain_private,
+        primer_ttl: args.primer_ttl,
+    };
+    let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
+    Ok(Private::new(
+        KeyPair::from_random(secret),
+        options,
+        Box::new(random),
+    ))
+}
+
 /// A session, the sockets it runs over, and the front end that shows it.
-#[derive(Debug)]
 pub struct Client<F> {
     clock: Clock,
     session: Session,
@@ -91,10 +111,10 @@ impl<F: FrontEnd> Client<F> {
     ///
     /// # Errors
     /// If the connection is gone already, or the system refuses to give up its signals.
-    pub fn new(connection: Connection, config: Config, front_end: F) -> Result<Self> {
+    pub fn new(connection: Connection, config: Config, private: Private, front_end: F) -> Result<Self> {
         let clock = Clock::new();
         Ok(Self {
-            session: Session::new(config, clock.now()),
+            session: Session::new(config, private, clock.now()),
             link: Link::new(connection).context("the connection was closed at once")?,
             signals: Signals::new().context("can't take over the signals")?,
             signal: None,
@@ -126,7 +146,7 @@ impl<F: FrontEnd> Client<F> {
 
     /// Carries out what the session wants done.
     fn carry_out(&mut self) -> io::Result<()> {
-        self.link.send(&mut self.session);
+        self.link.send(&mut self.session, self.clock.now());
         while let Some(event) = self.session.next_event() {
             self.front_end.show(&event);
         }
@@ -236,7 +256,7 @@ impl<F: FrontEnd> Client<F> {
     /// Nobody reads any more what this program is there to print.
     fn exit_without_output(&mut self) -> Exit {
         self.session.leave(self.clock.now());
-        self.link.send(&mut self.session);
+        self.link.send(&mut self.session, self.clock.now());
         self.signal.map_or(Exit::Error, Exit::Signal)
     }
 

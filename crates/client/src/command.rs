@@ -19,6 +19,8 @@ pub enum Command<'a> {
     Help,
     /// `/quit`: leave.
     Quit,
+    /// Something that the full screen does by itself, and line mode does not.
+    Local(Local<'a>),
     /// A blank line, which asks for nothing.
     Nothing,
     /// A command that lacks something; how it is written.
@@ -27,18 +29,194 @@ pub enum Command<'a> {
     Unknown(&'a str, Option<&'static str>),
 }
 
-/// What `/help` shows, one line each.
-pub const HELP: &[&str] = &[
-    "/msg WHO TEXT  (/m)      a private message; WHO is a nick, an id (ip:port), or nick@id",
-    "/who           (/names)  who is here",
-    "/nick NAME               take a nick",
-    "/me ACTION               say what you do",
-    "/quit          (/exit)   leave",
-    "//TEXT                   a message that begins with a slash",
+/// What the full screen does by itself. Names are as typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local<'a> {
+    /// `/reply TEXT`: a private message to who last wrote one.
+    Reply(Text<'a>),
+    /// `/query WHO`: what is typed goes to this user, until `/query` alone.
+    Query(Option<&'a str>),
+    /// `/whois WHO`: what is known of a user.
+    Whois(&'a str),
+    /// `/ignore WHO`: show nothing of a user; alone: who is ignored?
+    Ignore(Option<&'a str>),
+    /// `/unignore WHO`: show a user again.
+    Unignore(&'a str),
+    /// `/quiet`: fold joins and leaves, or don't.
+    Quiet,
+    /// `/bell WHEN`: when to ring; alone: when does it?
+    Bell(Option<Bell>),
+    /// `/verify WHO`: a code that two users compare.
+    Verify(&'a str),
+    /// `/search TEXT`: where was that said? Alone: and before that?
+    Search(Option<&'a str>),
+    /// `/clear`: an empty screen.
+    Clear,
+}
+
+/// When the terminal rings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bell {
+    /// Never.
+    Off,
+    /// When the user is named, or written to privately.
+    #[default]
+    Mention,
+    /// When the user is written to privately.
+    Private,
+    /// At every message.
+    All,
+}
+
+impl Bell {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Mention => "mention",
+            Self::Private => "private",
+            Self::All => "all",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Off, Self::Mention, Self::Private, Self::All]
+            .into_iter()
+            .find(|bell| bell.word() == word)
+    }
+}
+
+/// A command by its names, and how it is written.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name, without the slash.
+    pub name: &'static str,
+    /// Its other name, if it has one.
+    pub alias: Option<&'static str>,
+    /// How it is written; what may be left out stands in brackets.
+    pub usage: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// Whether it is there on the full screen only.
+    pub screen_only: bool,
+}
+
+const fn everywhere(
+    name: &'static str,
+    alias: Option<&'static str>,
+    usage: &'static str,
+    about: &'static str,
+) -> Entry {
+    let screen_only = false;
+    Entry {
+        name,
+        alias,
+        usage,
+        about,
+        screen_only,
+    }
+}
+
+const fn on_screen(
+    name: &'static str,
+    alias: Option<&'static str>,
+    usage: &'static str,
+    about: &'static str,
+) -> Entry {
+    let screen_only = true;
+    Entry {
+        name,
+        alias,
+        usage,
+        about,
+        screen_only,
+    }
+}
+
+const BELL_USAGE: &str = "/bell [off|mention|private|all]";
+
+/// Every command: the one table that the program, its completion, `/help` and the README are made from.
+pub const COMMANDS: &[Entry] = &[
+    everywhere(
+        "msg",
+        Some("m"),
+        MSG_USAGE,
+        "a private message; WHO is a nick, an id (ip:port), or nick@id",
+    ),
+    everywhere(
+        "reply",
+        Some("r"),
+        "/reply TEXT",
+        "a private message to who last wrote you one",
+    ),
+    everywhere(
+        "query",
+        Some("q"),
+        "/query [WHO]",
+        "what you type goes to WHO alone, until /query alone",
+    ),
+    everywhere("who", Some("names"), "/who", "who is here"),
+    on_screen("whois", None, "/whois WHO", "what is known of somebody"),
+    everywhere("nick", None, NICK_USAGE, "take a nick"),
+    everywhere("me", None, ME_USAGE, "say what you do"),
+    on_screen(
+        "ignore",
+        None,
+        "/ignore [WHO]",
+        "show nothing of somebody; alone: who is ignored",
+    ),
+    on_screen("unignore", None, "/unignore WHO", "show somebody again"),
+    on_screen(
+        "quiet",
+        None,
+        "/quiet",
+        "fold joins and leaves into one line, or don't",
+    ),
+    on_screen(
+        "bell",
+        None,
+        BELL_USAGE,
+        "when to ring: mention is for private messages too",
+    ),
+    everywhere(
+        "verify",
+        None,
+        "/verify WHO",
+        "a code to compare aloud with WHO: is nobody between you?",
+    ),
+    on_screen(
+        "search",
+        None,
+        "/search [TEXT]",
+        "scroll to where TEXT was said; alone: to where before that",
+    ),
+    on_screen(
+        "clear",
+        None,
+        "/clear",
+        "an empty screen; PgUp shows what was there",
+    ),
+    everywhere("help", None, "/help", "this"),
+    everywhere("quit", Some("exit"), "/quit", "leave"),
 ];
 
-/// Every name a command goes by.
-const NAMES: [&str; 9] = ["msg", "m", "who", "names", "nick", "me", "help", "quit", "exit"];
+/// What `/help` says of the commands, one line each.
+pub fn help(full_screen: bool) -> impl Iterator<Item = String> {
+    let table = COMMANDS
+        .iter()
+        .filter(move |entry| full_screen || !entry.screen_only);
+    let width = if full_screen { 32 } else { 14 };
+    let lines = table.map(move |entry| {
+        let alias = entry.alias.map_or(String::new(), |alias| format!("(/{alias})"));
+        format!("{:<width$} {alias:<9} {}", entry.usage, entry.about)
+    });
+    let literal = format!(
+        "{:<width$} {:<9} a message that begins with a slash",
+        "//TEXT", ""
+    );
+    lines.chain([literal])
+}
 
 /// A typing error is at most this many letters away from what was meant.
 const TYPING_ERRORS: usize = 2;
@@ -54,21 +232,51 @@ impl<'a> Command<'a> {
             return Self::Say(Text::new(command));
         }
         let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
-        let rest = rest.trim();
-        match name {
-            "msg" | "m" => match rest.split_once(char::is_whitespace) {
-                Some((who, text)) => Self::Msg(who, Text::new(text.trim_start())),
-                None => Self::Incomplete(MSG_USAGE),
-            },
-            "who" | "names" => Self::Who,
-            "nick" if rest.is_empty() => Self::Incomplete(NICK_USAGE),
+        let Some(entry) = entry(name) else {
+            return Self::Unknown(name, nearest(name));
+        };
+        let command = match Some(rest.trim()).filter(|rest| !rest.is_empty()) {
+            Some(rest) => Self::with(entry, rest, line),
+            None => Self::alone(entry),
+        };
+        command.unwrap_or(Self::Incomplete(entry.usage))
+    }
+
+    /// A command with something after it.
+    fn with(entry: &Entry, rest: &'a str, line: &'a str) -> Option<Self> {
+        Some(match entry.name {
+            "msg" => {
+                let (who, text) = rest.split_once(char::is_whitespace)?;
+                Self::Msg(who, Text::new(text.trim_start()))
+            }
             "nick" => Self::Nick(rest),
-            "me" if rest.is_empty() => Self::Incomplete(ME_USAGE),
             "me" => Self::Say(Text::new(line)),
+            "reply" => Self::Local(Local::Reply(Text::new(rest))),
+            "query" => Self::Local(Local::Query(Some(rest))),
+            "whois" => Self::Local(Local::Whois(rest)),
+            "ignore" => Self::Local(Local::Ignore(Some(rest))),
+            "unignore" => Self::Local(Local::Unignore(rest)),
+            "bell" => Self::Local(Local::Bell(Some(Bell::parse(rest)?))),
+            "verify" => Self::Local(Local::Verify(rest)),
+            "search" => Self::Local(Local::Search(Some(rest))),
+            _ => return Self::alone(entry),
+        })
+    }
+
+    /// A command with nothing after it, where that means something.
+    fn alone(entry: &Entry) -> Option<Self> {
+        Some(match entry.name {
+            "who" => Self::Who,
             "help" => Self::Help,
-            "quit" | "exit" => Self::Quit,
-            _ => Self::Unknown(name, nearest(name)),
-        }
+            "quit" => Self::Quit,
+            "query" => Self::Local(Local::Query(None)),
+            "ignore" => Self::Local(Local::Ignore(None)),
+            "quiet" => Self::Local(Local::Quiet),
+            "bell" => Self::Local(Local::Bell(None)),
+            "search" => Self::Local(Local::Search(None)),
+            "clear" => Self::Local(Local::Clear),
+            _ => return None,
+        })
     }
 
     /// Reads a line as text and nothing else, whatever it begins with.
@@ -83,6 +291,12 @@ impl<'a> Command<'a> {
     }
 }
 
+fn entry(name: &str) -> Option<&'static Entry> {
+    COMMANDS
+        .iter()
+        .find(|entry| entry.name == name || entry.alias == Some(name))
+}
+
 /// The command that was probably meant.
 fn nearest(typed: &str) -> Option<&'static str> {
     let typed = typed.to_lowercase();
@@ -90,9 +304,14 @@ fn nearest(typed: &str) -> Option<&'static str> {
     if typed.is_empty() || typed.len() > 16 {
         return None;
     }
-    let begun = NAMES.into_iter().filter(|name| name.starts_with(&typed));
-    let near = NAMES
-        .into_iter()
+    let names = || {
+        COMMANDS
+            .iter()
+            .flat_map(|entry| [Some(entry.name), entry.alias])
+            .flatten()
+    };
+    let begun = names().filter(|name| name.starts_with(&typed));
+    let near = names()
         .filter(|name| name.len() > 1)
         .map(|name| (distance(&typed, name), name))
         .filter(|&(distance, name)| distance <= TYPING_ERRORS && distance < name.len())
@@ -124,6 +343,7 @@ mod tests {
 
     #[test]
     fn lines_are_what_they_look_like() {
+        use super::Local::*;
         use Command::*;
         let cases = [
             ("hello", Say(Text::new("hello"))),
@@ -142,6 +362,24 @@ mod tests {
             ("/help", Help),
             ("/quit", Quit),
             ("/exit now", Quit),
+            ("/r hi there", Local(Reply(Text::new("hi there")))),
+            ("/reply ", Incomplete("/reply TEXT")),
+            ("/q bob", Local(Query(Some("bob")))),
+            ("/query", Local(Query(None))),
+            ("/whois bob", Local(Whois("bob"))),
+            ("/whois", Incomplete("/whois WHO")),
+            ("/ignore bob", Local(Ignore(Some("bob")))),
+            ("/ignore", Local(Ignore(None))),
+            ("/unignore bob", Local(Unignore("bob"))),
+            ("/unignore", Incomplete("/unignore WHO")),
+            ("/quiet", Local(Quiet)),
+            ("/bell", Local(Bell(None))),
+            ("/bell off", Local(Bell(Some(super::Bell::Off)))),
+            ("/bell loud", Incomplete(BELL_USAGE)),
+            ("/verify bob", Local(Verify("bob"))),
+            ("/search a b", Local(Search(Some("a b")))),
+            ("/search", Local(Search(None))),
+            ("/clear", Local(Clear)),
             ("", Nothing),
             (" \t ", Nothing),
         ];

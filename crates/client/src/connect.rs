@@ -4,6 +4,9 @@
 //! UDP port from the system first and connects from the TCP port before it; the other way round the UDP
 //! port is much more often taken.
 
+use crate::errors;
+use crate::interfaces::addresses;
+use crate::session::Ends;
 use anyhow::{Context, Result, bail};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
@@ -26,6 +29,28 @@ pub struct Connection {
     pub udp: Option<UdpSocket>,
     /// How the two ports relate.
     pub ports: Ports,
+}
+
+impl Connection {
+    /// Its addresses.
+    ///
+    /// # Errors
+    /// If the connection is gone already.
+    pub fn ends(&self) -> io::Result<Ends> {
+        let local = self.tcp.local_addr()?;
+        let udp_port = self
+            .udp
+            .as_ref()
+            .map(UdpSocket::local_addr)
+            .transpose()?
+            .map(|address| address.port());
+        Ok(Ends {
+            local,
+            server: self.tcp.peer_addr()?,
+            udp_port,
+            addresses: udp_port.map_or(Vec::new(), |port| addresses(port, local.ip())),
+        })
+    }
 }
 
 /// How the UDP port relates to the TCP port.
@@ -176,9 +201,14 @@ fn ready(tcp: Socket, udp: Option<Socket>, ports: Ports) -> io::Result<Connectio
     if let Some(udp) = &udp {
         udp.set_nonblocking(true)?;
     }
+    let udp = udp.map(UdpSocket::from);
+    if let Some(udp) = &udp {
+        // Without this news of closed ports, messages in the clear are less sure, as they always were.
+        let _ = errors::keep(udp);
+    }
     Ok(Connection {
         tcp: tcp.into(),
-        udp: udp.map(UdpSocket::from),
+        udp,
         ports,
     })
 }

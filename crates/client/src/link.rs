@@ -1,9 +1,11 @@
 //! The sockets of a running session.
 
 use crate::connect::Connection;
+use crate::errors;
 use crate::session::{Session, Transmit};
 use chat_proto::now::Now;
 use nix::poll::PollFlags;
+use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -83,7 +85,7 @@ impl Link {
     }
 
     /// Takes what the session wants sent, and sends what goes.
-    pub fn send(&mut self, session: &mut Session) {
+    pub fn send(&mut self, session: &mut Session, now: Now) {
         let bytes = session.take_bytes();
         if !self.broken {
             self.unsent.extend_from_slice(&bytes);
@@ -92,7 +94,7 @@ impl Link {
             self.datagrams.push_back(transmit);
         }
         self.write();
-        self.send_datagrams(session);
+        self.send_datagrams(session, now);
     }
 
     fn write(&mut self) {
@@ -111,16 +113,16 @@ impl Link {
         self.unsent.drain(..written);
     }
 
-    fn send_datagrams(&mut self, session: &mut Session) {
-        while let Some(Transmit { to, bytes }) = self.datagrams.front() {
+    fn send_datagrams(&mut self, session: &mut Session, now: Now) {
+        while let Some(Transmit { to, ttl, bytes }) = self.datagrams.front() {
             let to = *to;
             let sent = match &self.udp {
-                Some(udp) => udp.send_to(bytes, scoped(to, self.server)),
+                Some(udp) => send_datagram(udp, bytes, scoped(to, self.server), *ttl),
                 None => Err(io::ErrorKind::Unsupported.into()),
             };
             match sent {
                 Err(error) if is_later(&error) => return,
-                Err(error) => session.datagram_failed(to, &error.to_string()),
+                Err(_) => session.datagram_failed(to, now),
                 Ok(_) => {}
             }
             self.datagrams.pop_front();
@@ -147,10 +149,45 @@ impl Link {
                 Ok((length, source)) => {
                     session.datagram(source, self.buffer.get(..length).unwrap_or_default(), now);
                 }
-                // Errors here are about datagrams that were sent, and say nothing that is sure.
-                Err(_) => return,
+                // An error here is about a datagram that was sent: the queue of errors says which.
+                Err(_) => break,
             }
         }
+        for to in errors::take(udp) {
+            session.datagram_failed(to, now);
+        }
+    }
+}
+
+/// Sends a datagram with a hop limit of its own, if it is to have one.
+///
+/// Linux marks it "don't fragment" by itself: that is so for every UDP datagram that is no larger than the path is
+/// known to carry (ip(7), `IP_PMTUDISC_WANT`), and these are small.
+fn send_datagram(udp: &UdpSocket, bytes: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<usize> {
+    let Some(ttl) = ttl else {
+        return udp.send_to(bytes, to);
+    };
+    let socket = SockRef::from(udp);
+    let usual = hop_limit(&socket, to)?;
+    set_hop_limit(&socket, to, ttl.into())?;
+    let sent = udp.send_to(bytes, to);
+    set_hop_limit(&socket, to, usual)?;
+    sent
+}
+
+fn hop_limit(socket: &SockRef<'_>, to: SocketAddr) -> io::Result<u32> {
+    if to.is_ipv4() {
+        socket.ttl_v4()
+    } else {
+        socket.unicast_hops_v6()
+    }
+}
+
+fn set_hop_limit(socket: &SockRef<'_>, to: SocketAddr, hops: u32) -> io::Result<()> {
+    if to.is_ipv4() {
+        socket.set_ttl_v4(hops)
+    } else {
+        socket.set_unicast_hops_v6(hops)
     }
 }
 

@@ -28,5 +28,5 @@ fn run(args: &Args) -> Result<Exit> {
         front_end.warn(warning);
     }
     let config = client::config(args, &connection)?;
-    Client::new(connection, config, front_end)?.run()
+    Client::new(connection, config, client::private(args)?, front_end)?.run()
 }

@@ -52,7 +52,7 @@ impl Plain {
         Ok(Self {
             input,
             decoder: LineDecoder::new(LINE_MAX),
-            commands: !args.no_commands,
+            commands: !args.no_commands && args.to.is_none(),
             printer: Printer::new(!args.send_only, args.history, stdin.is_terminal()),
             stdout: Sink::new(io::stdout().as_fd())?,
             stderr: Sink::new(io::stderr().as_fd())?,

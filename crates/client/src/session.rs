@@ -6,13 +6,14 @@
 //! [`Session::tick`] at [`Session::deadline`].
 
 mod ask;
-mod direct;
 mod ear;
 mod event;
 mod greeting;
+mod lost;
 mod original;
 mod outbox;
 mod outcome;
+mod private;
 mod rich;
 mod roster;
 
@@ -21,7 +22,9 @@ pub use event::{Direction, Event, Way};
 pub use outcome::{Failures, Outcome};
 pub use roster::{Roster, Unresolved};
 
-use crate::command::Command;
+use crate::command::{Command, Local};
+use crate::private::Private;
+use chat_proto::id::UserId;
 use chat_proto::line::LineDecoder;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -30,10 +33,10 @@ use chat_proto::rich::{FromClient, Hello};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use chat_proto::{SERVER_LINE_MAX, TEXT_MAX, VERSION};
-use direct::Whisper;
 use ear::Ear;
 use greeting::Greeting;
 use outbox::{Message, Outbox};
+use private::{Pending, Waiting};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,7 +56,7 @@ const PACE: Duration = Duration::from_millis(50);
 /// What may be unacknowledged, in bytes, before no more input is taken: a second of 2 Mbit/s.
 const UNACKNOWLEDGED_MAX: usize = 256 * 1024;
 /// Private messages that may be unacknowledged before no more input is taken.
-const WHISPERS_MAX: usize = 1024;
+const PRIVATES_MAX: usize = 1024;
 
 /// What a session starts from.
 #[derive(Clone, Debug)]
@@ -62,10 +65,25 @@ pub struct Config {
     pub nick: Option<Nick>,
     /// Whether the session ends if that nick can't be had.
     pub insist_on_nick: bool,
+    /// The sockets.
+    pub ends: Ends,
+    /// The user to whom alone everything goes that is said, as typed.
+    pub to: Option<String>,
+    /// Whether a connection that is lost is to be made again.
+    pub reconnect: bool,
+}
+
+/// The addresses of a connection, and of the UDP socket beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
     /// The TCP connection's own address, by which an original server knows the client.
     pub local: SocketAddr,
+    /// The server's, which is also that of its rendezvous.
+    pub server: SocketAddr,
     /// The port of the UDP socket, if there is one. Its addresses are of the same family as `local`.
     pub udp_port: Option<u16>,
+    /// The UDP socket's addresses in the host's own networks, for peers behind the same router.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// A datagram to send.
@@ -73,12 +91,13 @@ pub struct Config {
 pub struct Transmit {
     /// Where to.
     pub to: SocketAddr,
+    /// The hop limit, if it is not to be the system's.
+    pub ttl: Option<u8>,
     /// What.
     pub bytes: Vec<u8>,
 }
 
 /// One connection to one server, from the first byte to the end.
-#[derive(Debug)]
 pub struct Session {
     config: Config,
     stage: Stage,
@@ -89,11 +108,24 @@ pub struct Session {
     /// The server counts as an original one only because it said nothing, and was told nothing yet.
     may_yet_greet: bool,
     me: Option<Who>,
+    /// The client has been in the room.
+    joined: bool,
     roster: Roster,
     /// The number of the last message of this run, to everybody or to one.
     seq: u64,
     outbox: Outbox,
-    whispers: BTreeMap<u64, Whisper>,
+    /// The delivery of private messages.
+    private: Private,
+    /// Private messages whose fate is not known, by number.
+    privates: BTreeMap<u64, Pending>,
+    /// It was told of a connection, and of no loss of it.
+    private_has_server: bool,
+    /// Private messages that found no room at once, in order; no input is taken while there are any.
+    waiting_privates: VecDeque<Waiting>,
+    /// Who last wrote privately.
+    last_writer: Option<UserId>,
+    /// The user to whom alone goes what is typed.
+    query: Option<UserId>,
     /// `NICK`s that were not answered.
     nicks_asked: usize,
     /// Why the nick of `HELLO` can't be had.
@@ -121,6 +153,8 @@ enum Stage {
     Rich(Phase),
     /// It is an original server.
     Original,
+    /// The connection is gone, and another is to be made.
+    Lost,
 }
 
 /// What the server is telling in the rich dialect. They come in this order.
@@ -152,7 +186,7 @@ struct Clocks {
 impl Session {
     /// A session over a connection that was just made.
     #[must_use]
-    pub fn new(config: Config, now: Now) -> Self {
+    pub fn new(config: Config, private: Private, now: Now) -> Self {
         Self {
             config,
             stage: Stage::Greeting {
@@ -163,10 +197,16 @@ impl Session {
             ear: Ear::default(),
             may_yet_greet: false,
             me: None,
+            joined: false,
             roster: Roster::default(),
             seq: 0,
             outbox: Outbox::default(),
-            whispers: BTreeMap::new(),
+            private,
+            privates: BTreeMap::new(),
+            private_has_server: false,
+            waiting_privates: VecDeque::new(),
+            last_writer: None,
+            query: None,
             nicks_asked: 0,
             nick_refusal: None,
             resume: None,
@@ -201,6 +241,7 @@ impl Session {
                 let heard = self.ear.hear(bytes, now);
                 self.hear(heard, now);
             }
+            Stage::Lost => return,
         }
         self.settle(now);
     }
@@ -223,12 +264,13 @@ impl Session {
             let reason = self.goodbye.take();
             self.end(Outcome::Closed(reason));
         }
+        self.settle(now);
     }
 
     /// The user typed this.
     pub fn request(&mut self, command: &Command<'_>, now: Now) {
         match command {
-            Command::Say(text) => self.say(text),
+            Command::Say(text) => self.say_where_it_goes(text, now),
             Command::Msg(who, text) => self.send_private(who, text, now),
             Command::Who => {
                 let users = self.users();
@@ -237,6 +279,10 @@ impl Session {
             Command::Nick(nick) => self.ask_nick(nick),
             Command::Help => self.events.push_back(Event::Help),
             Command::Quit => self.end_input(now),
+            Command::Local(Local::Reply(text)) => self.reply(text, now),
+            Command::Local(Local::Query(who)) => self.set_query(*who),
+            Command::Local(Local::Verify(who)) => self.verify(who),
+            Command::Local(_) => self.fail("that works on the full screen only".into()),
             Command::Nothing => {}
             Command::Incomplete(usage) => self.fail(format!("it is written {usage}")),
             Command::Unknown(name, nearest) => self.unknown(name, *nearest),
@@ -265,14 +311,12 @@ impl Session {
                 self.send_line(&FromClient::Quit.to_string());
                 self.clocks.leaving = Some(now.monotonic + LAST_WORD_WAIT);
             }
-            Stage::Greeting { .. } | Stage::Original => self.end(Outcome::Left),
+            Stage::Lost if self.outbox.len() > 0 => {
+                let unsent = self.outbox.len();
+                self.end(Outcome::Unacknowledged(unsent));
+            }
+            Stage::Greeting { .. } | Stage::Original | Stage::Lost => self.end(Outcome::Left),
         }
-    }
-
-    /// A datagram could not be sent.
-    pub fn datagram_failed(&mut self, to: SocketAddr, reason: &str) {
-        self.failures.privates += 1;
-        self.error(format!("no datagram goes to {to}: {reason}"));
     }
 
     /// When to call [`Session::tick`], at the latest, by the monotonic clock.
@@ -287,14 +331,20 @@ impl Session {
         let stage = match &self.stage {
             Stage::Greeting { until, .. } | Stage::Hello { until } => Some(*until),
             Stage::Rich(_) => Some(self.silence_deadline()),
-            Stage::Original => None,
+            Stage::Original | Stage::Lost => None,
         };
         let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
-        let progress = progress.filter(|_| self.is_ready());
-        [stage, progress, self.ear.deadline(), self.pace_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let progress = progress.filter(|_| self.is_ready() && self.owed() > 0);
+        [
+            stage,
+            progress,
+            self.ear.deadline(),
+            self.pace_deadline(),
+            self.private_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Time went by.
@@ -310,6 +360,7 @@ impl Session {
         }
         let heard = self.ear.quiet(now);
         self.hear(heard, now);
+        self.private.timeout(now);
         match &self.stage {
             Stage::Greeting { until, .. } if now.monotonic >= *until => self.become_original(now),
             Stage::Hello { until } if now.monotonic >= *until => self.welcome_is_late(),
@@ -324,7 +375,11 @@ impl Session {
     pub fn takes_input(&self) -> bool {
         let room = match self.stage {
             Stage::Original => self.outbox.waiting() == 0,
-            _ => self.outbox.bytes() < UNACKNOWLEDGED_MAX && self.whispers.len() < WHISPERS_MAX,
+            _ => {
+                self.waiting_privates.is_empty()
+                    && self.outbox.bytes() < UNACKNOWLEDGED_MAX
+                    && self.privates.len() < PRIVATES_MAX
+            }
         };
         let open = self.outcome.is_none() && self.clocks.leaving.is_none() && self.clocks.ending.is_none();
         room && open && self.is_ready()
@@ -373,7 +428,7 @@ impl Session {
     /// Whether the server is known and has told who is here.
     fn is_ready(&self) -> bool {
         match self.stage {
-            Stage::Greeting { .. } | Stage::Hello { .. } => false,
+            Stage::Greeting { .. } | Stage::Hello { .. } | Stage::Lost => false,
             Stage::Rich(phase) => phase > Phase::Roster,
             Stage::Original => true,
         }
@@ -434,8 +489,8 @@ impl Session {
         let hello = FromClient::Hello(Hello {
             version: VERSION,
             nick: nick.as_ref().map(Nick::as_str),
-            udp_port: self.config.udp_port,
-            key: None,
+            udp_port: self.config.ends.udp_port,
+            key: Some(self.private.public_key()),
             resume: self.resume,
         });
         self.send_line(&hello.to_string());
@@ -449,16 +504,26 @@ impl Session {
         if self.outcome.is_some() || self.clocks.leaving.is_some() {
             return;
         }
+        self.note_loss(now);
         self.send_messages(now);
+        self.send_waiting(now);
+        self.drain_private(now);
+        self.forget_unconfirmed(now);
         let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
             return;
         };
-        let under_way = self.outbox.len() + self.whispers.len() + self.nicks_asked;
-        if under_way == 0 {
+        // What becomes of a private message is told in the end; what the server owes an answer to may not be.
+        let owed = self.owed();
+        if owed == 0 && self.privates.is_empty() && self.waiting_privates.is_empty() {
             self.leave(now);
-        } else if now.monotonic >= since + PROGRESS_WAIT {
-            self.give_up(Outcome::Unacknowledged(under_way));
+        } else if owed > 0 && now.monotonic >= since + PROGRESS_WAIT {
+            self.give_up(Outcome::Unacknowledged(owed));
         }
+    }
+
+    /// Answers that the server owes.
+    fn owed(&self) -> usize {
+        self.outbox.len() + self.nicks_asked
     }
 
     fn send_messages(&mut self, now: Now) {
@@ -538,7 +603,9 @@ impl Session {
     }
 
     fn end(&mut self, outcome: Outcome) {
-        if self.outcome.is_none() {
+        if self.survives(&outcome) {
+            self.lose(outcome);
+        } else if self.outcome.is_none() {
             self.events.push_back(Event::Ended(outcome.clone()));
             self.outcome = Some(outcome);
         }

@@ -53,15 +53,36 @@ impl Printer {
             Event::Welcome { me, users } => self.print_welcome(me, users, to),
             Event::Original => print_original(to),
             Event::Users(users) => print_users(users, to),
-            Event::Help => command::HELP.iter().for_each(|line| note(to, line)),
+            Event::Help => command::help(false).for_each(|line| note(to, line)),
             Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
             Event::Refused { text, reason } => note(to, format_args!("not sent: {reason}: {text}")),
-            Event::Private { peer, text, way, .. } => {
-                note(to, format_args!("private to {peer} ({way}): {text}"));
+            Event::Private { peer, text, .. } => note(to, format_args!("private to {peer}: {text}")),
+            Event::Delivered {
+                peer,
+                text,
+                way,
+                after: Some(after),
+                ..
+            } => {
+                note(
+                    to,
+                    format_args!("delivered to {peer} ({way}, {} ms): {text}", after.as_millis()),
+                );
             }
-            Event::Delivered { peer, .. } => note(to, format_args!("delivered to {peer}")),
-            Event::NotDelivered { peer, reason, .. } => {
-                note(to, format_args!("not delivered to {peer}: {reason}"));
+            Event::Delivered {
+                peer,
+                text,
+                way,
+                after: None,
+                ..
+            } => {
+                note(to, format_args!("sent to {peer} ({way}, unconfirmed): {text}"));
+            }
+            Event::Code { who, code } => print_code(who, code, to),
+            Event::NotDelivered {
+                peer, text, reason, ..
+            } => {
+                note(to, format_args!("not delivered to {peer}: {reason}: {text}"));
             }
             Event::Ended(Outcome::Left) => {}
             Event::Ended(outcome) => note(to, outcome),
@@ -140,6 +161,15 @@ fn conversation(event: &Event) -> Option<(String, u64, bool)> {
         Event::Unattributed { at, text } => Some((format!("? {text}"), *at, false)),
         _ => None,
     }
+}
+
+/// What `/verify` is for is said with it, because few know.
+fn print_code(who: &Who, code: &str, to: &mut Vec<u8>) {
+    note(to, format_args!("you and {who} share the code {code}"));
+    note(
+        to,
+        "compare it aloud, or in person: if it differs, somebody is between you",
+    );
 }
 
 fn print_original(to: &mut Vec<u8>) {

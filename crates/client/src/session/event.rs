@@ -1,10 +1,12 @@
 //! What a front end is told.
 
 use super::outcome::Outcome;
+use crate::private::Path;
 use chat_proto::rich::ErrorCode;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::fmt;
+use std::time::Duration;
 
 /// Something for a front end to show. Every text in it is safe to show.
 ///
@@ -86,13 +88,21 @@ pub enum Event {
         text: Text<'static>,
         /// How it travels.
         way: Way,
+        /// One or more messages of that user's before it are missing; the user was told so.
+        after_gap: bool,
     },
-    /// A private message of the client's was delivered, or passed on by the server that was to deliver it.
+    /// A private message of the client's was delivered, or, where nobody confirms that, sent.
     Delivered {
         /// The number from its [`Direction::Sent`].
         seq: u64,
         /// The other side.
         peer: Who,
+        /// What.
+        text: Text<'static>,
+        /// How it went.
+        way: Way,
+        /// How long it took to send and be confirmed; `None` if nobody confirms it.
+        after: Option<Duration>,
     },
     /// A private message of the client's was not delivered.
     NotDelivered {
@@ -100,6 +110,8 @@ pub enum Event {
         seq: u64,
         /// The other side.
         peer: Who,
+        /// What.
+        text: Text<'static>,
         /// Why.
         reason: Text<'static>,
     },
@@ -112,7 +124,14 @@ pub enum Event {
     },
     /// The answer to `/who`: everybody who is here, ordered by id.
     Users(Vec<Who>),
-    /// The answer to `/help`: show [`crate::command::HELP`].
+    /// The answer to `/verify`: what the two users compare.
+    Code {
+        /// The other user.
+        who: Who,
+        /// What both should see.
+        code: String,
+    },
+    /// The answer to `/help`: show [`crate::command::help`].
     Help,
     /// The server says this to the user.
     Notice(Text<'static>),
@@ -128,6 +147,9 @@ pub enum Event {
         /// What.
         text: Text<'static>,
     },
+    /// The connection is lost, why, and another is to be made. What the client is to be told of the room comes
+    /// again then, from [`Event::Welcome`] on.
+    Lost(Outcome),
     /// The session is over; nothing comes after this.
     Ended(Outcome),
 }
@@ -143,18 +165,26 @@ pub enum Direction {
 
 /// How a private message travels. Shown as the marks that tell the user what that is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// In one datagram, in the clear, as the original does it: no answer will say that it arrived.
-    Datagram,
-    /// Through the server, in the clear.
-    Server,
+pub struct Way {
+    /// By which path, once that is known.
+    pub path: Option<Path>,
+    /// Nobody else could read it, and nobody else wrote it.
+    pub sealed: bool,
 }
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Datagram => "direct, unencrypted, unconfirmed",
-            Self::Server => "via the server, unencrypted",
-        })
+        let path = match self.path {
+            Some(Path::Direct) => "direct",
+            Some(Path::Relayed) => "via the server",
+            None => "",
+        };
+        let clear = if self.sealed { "" } else { "unencrypted" };
+        let comma = if path.is_empty() || clear.is_empty() {
+            ""
+        } else {
+            ", "
+        };
+        write!(f, "{path}{comma}{clear}")
     }
 }

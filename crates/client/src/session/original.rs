@@ -5,6 +5,7 @@ use super::event::Event;
 use super::outbox::Message;
 use super::outcome::Outcome;
 use super::{PACE, Session, Stage};
+use crate::private::Connection;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::text::Text;
@@ -17,9 +18,25 @@ impl Session {
             return;
         };
         self.may_yet_greet = heard.is_empty();
+        self.roster.clear();
+        self.outbox.resend();
+        self.begin_private_originally(now);
         self.events.push_back(Event::Original);
         let heard = self.ear.hear(&heard, now);
         self.hear(heard, now);
+    }
+
+    /// On an original server nobody has a key, and nothing is passed on.
+    fn begin_private_originally(&mut self, now: Now) {
+        let connection = Connection {
+            own: self.me.as_ref().map(|me| me.id),
+            local: self.config.ends.local,
+            addresses: Vec::new(),
+            is_rich: false,
+        };
+        self.private_has_server = true;
+        self.private.connected(now, connection);
+        self.private.roster_complete(now);
     }
 
     pub(super) fn hear(&mut self, heard: Vec<Heard>, now: Now) {
@@ -74,8 +91,9 @@ impl Session {
 
     /// A newcomer is told of itself first; behind NAT under an id that it can't know beforehand.
     fn is_own_arrival(&mut self, who: &Who) -> bool {
-        if self.me.is_none() || who.id == UserId::from(self.config.local) {
+        if self.me.is_none() || who.id == UserId::from(self.config.ends.local) {
             self.me = Some(who.clone());
+            self.joined = true;
         }
         self.me.as_ref() == Some(who)
     }

@@ -85,6 +85,17 @@ impl Outbox {
         message
     }
 
+    /// What was sent and has not come back is sent again, before what waits.
+    pub(super) fn resend(&mut self) {
+        self.sent.append(&mut self.waiting);
+        std::mem::swap(&mut self.sent, &mut self.waiting);
+    }
+
+    /// The texts of all messages that are not acknowledged.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &Text<'static>> {
+        self.sent.iter().chain(&self.waiting).map(|message| &message.text)
+    }
+
     /// Messages that wait to be sent.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()

@@ -1,9 +1,10 @@
 //! What our server says, and what the client makes of it.
 
-use super::event::{Event, Way};
+use super::event::Event;
 use super::outbox::Message;
 use super::outcome::Outcome;
 use super::{LAST_WORD_WAIT, Phase, Session, Stage};
+use crate::private::{Connection, MessageId};
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::nick::Nick;
@@ -17,14 +18,16 @@ impl Session {
     pub(super) fn read_lines(&mut self, bytes: &[u8], now: Now) {
         let mut input = bytes;
         let mut decoder = std::mem::replace(&mut self.decoder, LineDecoder::new(SERVER_LINE_MAX));
-        while self.outcome.is_none() {
+        while self.outcome.is_none() && !self.is_lost() {
             match decoder.next(&mut input) {
                 Some(Line::Whole(line)) => self.read_line(line, now),
                 Some(Line::TooLong) => self.warn("the server sent a line that is too long to read".into()),
                 None => break,
             }
         }
-        self.decoder = decoder;
+        if !self.is_lost() {
+            self.decoder = decoder;
+        }
     }
 
     fn read_line(&mut self, line: &[u8], now: Now) {
@@ -44,7 +47,15 @@ impl Session {
 
     fn heard_before_welcome(&mut self, said: FromServer<'_>, now: Now) {
         match said {
-            FromServer::Welcome { who, resume, seq, .. } => self.welcomed(who, resume, seq, now),
+            FromServer::Welcome {
+                who,
+                resume,
+                rendezvous,
+                seq,
+            } => {
+                self.welcomed(who, resume, seq, now);
+                self.begin_private(rendezvous, now);
+            }
             FromServer::Error(code, seq, text) => self.heard_error_before_welcome(code, seq, text),
             FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
             FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
@@ -56,21 +67,21 @@ impl Session {
     fn heard(&mut self, said: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
         match said {
-            FromServer::User(profile) if !history => self.roster.insert(profile),
-            FromServer::History if phase == Phase::Roster => self.roster_is_complete(Phase::History),
-            FromServer::Live => self.live(phase),
+            FromServer::User(profile) if !history => self.here(profile, now),
+            FromServer::History if phase == Phase::Roster => self.roster_is_complete(Phase::History, now),
+            FromServer::Live => self.live(phase, now),
             FromServer::Said(at, who, text) => self.said(at, who, text, history, now),
-            FromServer::Join(at, profile) => self.joined(at, profile, history),
-            FromServer::Leave(at, who) => self.left(at, who, history),
+            FromServer::Join(at, profile) => self.joined(at, profile, history, now),
+            FromServer::Leave(at, who) => self.left(at, who, history, now),
             FromServer::Nick(at, before, nick) => self.renamed(at, before, nick, history, now),
-            FromServer::Address(_, who, udp) if !history => self.roster.readdress(who.id, udp),
-            FromServer::Whisper(who, text) => {
-                self.received_private(who, text.into_owned(), Way::Server, now);
+            FromServer::Address(_, who, udp) if !history => {
+                self.roster.readdress(who.id, udp);
+                self.private.peer_address(now, who.id, udp);
             }
-            FromServer::Whispered(seq) => {
-                self.whisper_answered(seq, None);
-                self.progress(now);
-            }
+            FromServer::Whisper(who, text) => self.private.whisper(now, &who, &text),
+            FromServer::Whispered(seq) => self.private.whisper_answered(MessageId(seq), true),
+            FromServer::Relay(who, bytes) => self.private.relayed(now, &who, &bytes),
+            FromServer::Punch(who, udp) => self.private.punch(now, &who, udp),
             FromServer::Error(code, seq, text) => {
                 self.heard_error(code, seq, text);
                 self.progress(now);
@@ -78,7 +89,6 @@ impl Session {
             FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
             FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
             FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
-            // RELAY and PUNCH are for sealed messages, for which this client announces no key.
             _ => {}
         }
     }
@@ -91,13 +101,36 @@ impl Session {
             return self.lacks_nick(now);
         }
         self.stage = Stage::Rich(Phase::Roster);
+        self.joined = true;
         self.outbox.acknowledge_through(seq);
+        self.outbox.resend();
         self.roster.clear();
         self.roster.insert(Profile {
             who,
             udp: None,
             key: None,
         });
+    }
+
+    fn begin_private(&mut self, rendezvous: Token, now: Now) {
+        let ends = self.config.ends.clone();
+        let connection = Connection {
+            own: self.me.as_ref().map(|me| me.id),
+            local: ends.local,
+            addresses: ends.addresses,
+            is_rich: true,
+        };
+        self.private_has_server = true;
+        self.private.connected(now, connection);
+        if ends.udp_port.is_some() {
+            self.private.rendezvous(now, ends.server, rendezvous);
+        }
+    }
+
+    /// Somebody is here.
+    fn here(&mut self, profile: Profile, now: Now) {
+        self.private.peer_here(now, &profile);
+        self.roster.insert(profile);
     }
 
     fn insists_on_nick(&self) -> bool {
@@ -134,8 +167,9 @@ impl Session {
     }
 
     /// The roster is told before the history, which may be left out.
-    fn roster_is_complete(&mut self, phase: Phase) {
+    fn roster_is_complete(&mut self, phase: Phase, now: Now) {
         self.stage = Stage::Rich(phase);
+        self.private.roster_complete(now);
         let Some(me) = self.me.clone() else {
             return;
         };
@@ -143,9 +177,9 @@ impl Session {
         self.events.push_back(Event::Welcome { me, users });
     }
 
-    fn live(&mut self, phase: Phase) {
+    fn live(&mut self, phase: Phase, now: Now) {
         if phase == Phase::Roster {
-            self.roster_is_complete(Phase::Live);
+            self.roster_is_complete(Phase::Live, now);
         }
         if phase < Phase::Live && self.outcome.is_none() {
             self.stage = Stage::Rich(Phase::Live);
@@ -170,12 +204,12 @@ impl Session {
         });
     }
 
-    fn joined(&mut self, at: u64, profile: Profile, history: bool) {
+    fn joined(&mut self, at: u64, profile: Profile, history: bool, now: Now) {
         let who = profile.who.clone();
         let own = !history && self.is_me(&who);
         // History tells of the past, and the roster was told as of now.
         if !history {
-            self.roster.insert(profile);
+            self.here(profile, now);
         }
         self.events.push_back(Event::Joined {
             at,
@@ -185,8 +219,10 @@ impl Session {
         });
     }
 
-    fn left(&mut self, at: u64, who: Who, history: bool) {
+    fn left(&mut self, at: u64, who: Who, history: bool, now: Now) {
         if !history {
+            self.private.peer_left(now, who.id);
+            self.drain_private(now);
             self.roster.remove(who.id);
         }
         self.events.push_back(Event::Left { at, who, history });
@@ -220,8 +256,8 @@ impl Session {
             if let Some(Message { text: ours, .. }) = self.outbox.refuse(seq) {
                 return self.refused(ours, text);
             }
-            if self.whisper_answered(seq, Some(text.borrow())) {
-                return;
+            if self.privates.contains_key(&seq) {
+                return self.private.whisper_answered(MessageId(seq), false);
             }
         }
         if is_about_nick(code) {

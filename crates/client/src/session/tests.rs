@@ -1,8 +1,11 @@
 //! Sessions in simulated time, against servers that are written out line by line.
 
 use super::*;
-use chat_proto::opaque::Opaque;
+use crate::private::{KeyPair, Options};
+use chat_proto::opaque::{Opaque, PublicKey};
 use std::fmt::Write;
+
+mod private_messages;
 
 /// A session, and the clock it is told.
 struct Sim {
@@ -17,14 +20,50 @@ fn config() -> Config {
     Config {
         nick: Some(Nick::parse("alice").unwrap()),
         insist_on_nick: false,
-        local: "10.0.0.1:5000".parse().unwrap(),
-        udp_port: Some(5001),
+        ends: ends(5000),
+        to: None,
+        reconnect: false,
     }
+}
+
+/// Connected from this port, with the UDP port after it.
+fn ends(port: u16) -> Ends {
+    Ends {
+        local: format!("10.0.0.1:{port}").parse().unwrap(),
+        server: "10.0.0.254:9000".parse().unwrap(),
+        udp_port: Some(port + 1),
+        addresses: Vec::new(),
+    }
+}
+
+/// The delivery of somebody whose key is made from this number.
+fn private(secret: u8, options: Options) -> Private {
+    let mut next = secret;
+    let random = move |bytes: &mut [u8]| {
+        bytes.fill_with(|| {
+            next = next.wrapping_mul(5).wrapping_add(1);
+            next
+        });
+    };
+    Private::new(KeyPair::from_random([secret; 32]), options, Box::new(random))
+}
+
+fn own_key() -> PublicKey {
+    private(1, Options::default()).public_key()
+}
+
+/// What the client says to a server of ours.
+fn hello() -> String {
+    format!("HELLO 1 alice 5001 {} -\n", own_key())
 }
 
 impl Sim {
     fn new(config: Config) -> Self {
-        let session = Session::new(config, Now::default());
+        Self::with(config, private(1, Options::default()))
+    }
+
+    fn with(config: Config, private: Private) -> Self {
+        let session = Session::new(config, private, Now::default());
         Self { session, ms: 0 }
     }
 
@@ -69,17 +108,20 @@ impl Sim {
     fn wait(&mut self, ms: u64) {
         let until = self.ms + ms;
         while let Some(deadline) = self.session.deadline() {
-            let deadline = u64::try_from(deadline.as_millis()).unwrap();
+            // As the loop waits: whole milliseconds, and never too short.
+            let deadline = u64::try_from(deadline.as_nanos().div_ceil(1_000_000)).unwrap();
             if deadline > until {
                 break;
             }
             assert!(self.ms <= deadline || self.ms < until, "a timer that never stops");
             self.ms = self.ms.max(deadline);
             self.session.tick(self.now());
-            assert_ne!(
-                self.session.deadline(),
-                Some(self.now().monotonic),
-                "a timer that does not stop"
+            let next = self.session.deadline();
+            assert!(
+                next.is_none_or(|next| next > self.now().monotonic),
+                "a timer that does not stop: {next:?} at {} private {:?}",
+                self.ms,
+                self.session.private_deadline()
             );
         }
         self.ms = until;
@@ -129,7 +171,7 @@ fn nothing_is_said_before_the_greeting_is_whole() {
         assert_eq!(sim.sent(), "");
     }
     sim.hear("\n");
-    assert_eq!(sim.sent(), "HELLO 1 alice 5001 - -\n");
+    assert_eq!(sim.sent(), hello());
 }
 
 #[test]
@@ -221,7 +263,7 @@ fn a_server_that_is_silent_is_an_original_one_until_it_greets_after_all() {
     assert_eq!(sim.shown(), [Event::Original]);
     assert_eq!(sim.sent(), "");
     sim.hear("* chat/1 sorry, busy\n");
-    assert_eq!(sim.sent(), "HELLO 1 alice 5001 - -\n");
+    assert_eq!(sim.sent(), hello());
 }
 
 #[test]
@@ -353,7 +395,7 @@ fn the_end_of_the_input_waits_ten_seconds_from_the_last_progress() {
     sim.wait(9_999);
     assert_eq!(sim.outcome(), None);
     sim.wait(1);
-    assert_eq!(sim.outcome(), Some(&Outcome::Unacknowledged(2)));
+    assert_eq!(sim.outcome(), Some(&Outcome::Unacknowledged(1)));
     assert!(sim.sent().ends_with("QUIT\n"));
 }
 
@@ -497,86 +539,6 @@ fn the_roster_follows_what_the_server_says() {
 }
 
 #[test]
-fn a_private_message_goes_in_one_datagram_to_who_takes_them() {
-    let mut sim = Sim::in_a_room();
-    sim.type_line("/msg BOB  hi there");
-    let datagram = Transmit {
-        to: "10.0.0.2:6001".parse().unwrap(),
-        bytes: b"hi there".to_vec(),
-    };
-    assert_eq!(sim.session.next_datagram(), Some(datagram));
-    assert_eq!(sim.sent(), "");
-    let private = Event::Private {
-        at: 1_000_000,
-        direction: Direction::Sent(1),
-        peer: "bob@10.0.0.2:6000".parse().unwrap(),
-        text: text("hi there"),
-        way: Way::Datagram,
-    };
-    assert_eq!(sim.shown(), [private]);
-    sim.session.end_input(sim.now());
-    assert_eq!(sim.sent(), "QUIT\n", "no answer will come, so none is waited for");
-}
-
-#[test]
-fn a_private_message_goes_through_the_server_to_who_takes_no_datagrams() {
-    let mut sim = Sim::in_a_room();
-    sim.type_line("hello");
-    sim.type_line("/m 10.0.0.3:7000 one");
-    sim.type_line("/m carol@10.0.0.3:7000 two");
-    sim.session.end_input(sim.now());
-    assert_eq!(
-        sim.sent(),
-        "SAY 1 hello\nWHISPER 10.0.0.3:7000 2 one\nWHISPER 10.0.0.3:7000 3 two\n"
-    );
-    assert_eq!(sim.session.next_datagram(), None);
-    sim.shown();
-    let peer: Who = "carol@10.0.0.3:7000".parse().unwrap();
-    sim.hear(&format!(
-        "SAID 1 {ME} hello\nWHISPERED 2\nERROR unreachable 3 does not read\n"
-    ));
-    let (seq, reason) = (3, text("does not read"));
-    let events = [
-        said(ME, "hello", 1, true),
-        Event::Delivered {
-            seq: 2,
-            peer: peer.clone(),
-        },
-        Event::NotDelivered { seq, peer, reason },
-    ];
-    assert_eq!(sim.shown(), events);
-    assert_eq!(sim.session.failures().privates, 1);
-    assert_eq!(sim.sent(), "QUIT\n");
-}
-
-#[test]
-fn a_private_message_takes_the_way_that_is_there() {
-    // No socket; of the other family; too long for a datagram.
-    let mut sim = Sim::in_a_room();
-    sim.session.config.udp_port = None;
-    sim.type_line("/m bob hi");
-    assert_eq!(sim.sent(), "WHISPER 10.0.0.2:6000 1 hi\n");
-    let mut sim = Sim::in_a_room();
-    sim.hear("JOIN 1 dave@[fe80::4]:1 [fe80::4]:2 -\n");
-    sim.type_line("/m dave hi");
-    assert_eq!(sim.sent(), "WHISPER [fe80::4]:1 1 hi\n");
-    sim.type_line(&format!("/m bob {}", "x".repeat(1201)));
-    assert!(sim.sent().starts_with("WHISPER 10.0.0.2:6000 2 xxx"));
-    sim.type_line(&format!("/m bob {}", "x".repeat(TEXT_MAX + 1)));
-    // With an id as long as this one, a text that others may be sent makes too long a line.
-    let long_id = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535";
-    sim.hear(&format!("JOIN 1 {long_id} - -\n"));
-    sim.type_line(&format!("/m {long_id} {}", "x".repeat(TEXT_MAX)));
-    assert_eq!(sim.sent(), "");
-    let expected = [
-        "not sent to bob: too long".to_owned(),
-        format!("not sent to {long_id}: too long"),
-    ];
-    assert_eq!(sim.errors(), expected);
-    assert_eq!(sim.session.failures().privates, 2);
-}
-
-#[test]
 fn who_is_meant_must_be_clear() {
     let mut sim = Sim::in_a_room();
     sim.hear("JOIN 1 Carol@10.0.0.9:1 - -\n");
@@ -598,64 +560,6 @@ fn who_is_meant_must_be_clear() {
     assert_eq!(sim.errors(), expected);
     assert_eq!(sim.sent(), "");
     assert_eq!(sim.session.failures().privates, 4);
-}
-
-#[test]
-fn a_datagram_is_shown_only_from_where_a_user_sends() {
-    let mut sim = Sim::in_a_room();
-    sim.datagram("10.0.0.2:6001", b"hi\xFF\r\n");
-    sim.datagram("10.0.0.3:7001", b"from an original client");
-    let received = |peer: &str, what: &str| Event::Private {
-        at: 1_000_000,
-        direction: Direction::Received,
-        peer: peer.parse().unwrap(),
-        text: text(what),
-        way: Way::Datagram,
-    };
-    let expected = [
-        received("bob@10.0.0.2:6000", "hi\u{FFFD}"),
-        received("carol@10.0.0.3:7000", "from an original client"),
-    ];
-    assert_eq!(sim.shown(), expected);
-
-    sim.hear(&format!(
-        "JOIN 1 dave@10.0.0.4:1 10.0.0.4:2 {}\n",
-        Opaque([7; 32])
-    ));
-    sim.shown();
-    sim.datagram("10.0.0.4:2", b"in the clear from who has a key");
-    sim.datagram("10.0.0.2:6002", b"another port");
-    sim.datagram("10.0.0.9:6001", b"another address");
-    sim.datagram("10.0.0.2:6001", b"\xC1\x01sealed");
-    sim.datagram("10.0.0.2:6001", b"");
-    sim.datagram("10.0.0.2:6001", b" \n");
-    sim.datagram("10.0.0.2:6001", &[b'x'; TEXT_MAX + 1]);
-    assert_eq!(sim.shown(), []);
-}
-
-#[test]
-fn on_an_original_server_datagrams_go_and_come_by_the_port_rule() {
-    let mut sim = Sim::in_an_original_room();
-    sim.type_line("/msg 10.0.0.7:40 hi");
-    let datagram = sim.session.next_datagram().unwrap();
-    assert_eq!(datagram.to, "10.0.0.7:41".parse().unwrap());
-    sim.shown();
-    sim.datagram("10.0.0.7:41", b"hello");
-    let events = sim.shown();
-    let [Event::Private { peer, .. }] = &events[..] else {
-        panic!("{events:?}");
-    };
-    assert_eq!(peer.to_string(), "10.0.0.7:40");
-    assert_eq!(sim.sent(), "");
-}
-
-#[test]
-fn nothing_is_shown_of_datagrams_before_it_is_known_who_is_here() {
-    let mut sim = Sim::new(config());
-    sim.datagram("10.0.0.2:6001", b"hi");
-    sim.hear("* chat/1 hi\n");
-    sim.datagram("10.0.0.2:6001", b"hi");
-    assert_eq!(sim.shown(), []);
 }
 
 #[test]
@@ -751,4 +655,114 @@ fn random_bytes_are_survived_by_every_dialect() {
             sim.shown();
         }
     }
+}
+
+fn in_a_room_that_may_be_lost() -> Sim {
+    let mut sim = Sim::new(Config {
+        reconnect: true,
+        ..config()
+    });
+    sim.hear("* chat/1 welcome\n");
+    sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n"));
+    sim.sent();
+    sim.shown();
+    sim
+}
+
+fn reconnect(sim: &mut Sim) {
+    let now = sim.now();
+    sim.session.connected(ends(5555), now);
+}
+
+#[test]
+fn a_lost_connection_loses_no_message_and_sends_none_twice() {
+    let mut sim = in_a_room_that_may_be_lost();
+    for line in ["one", "two", "three"] {
+        sim.type_line(line);
+    }
+    assert_eq!(sim.sent(), "SAY 1 one\nSAY 2 two\nSAY 3 three\n");
+    sim.hear(&format!("SAID 1 {ME} one\n"));
+    sim.session.closed(sim.now());
+    assert!(sim.session.is_lost() && sim.session.outcome().is_none());
+    sim.type_line("four");
+    sim.type_line("/nick carol");
+    let waiting: Vec<String> = sim.session.unacknowledged().map(Text::to_string).collect();
+    assert_eq!(waiting, ["two", "three", "four"]);
+    assert_eq!(sim.sent(), "");
+
+    reconnect(&mut sim);
+    sim.hear("* chat/1 welcome\n");
+    let (key, token) = (own_key(), TOKEN);
+    assert_eq!(sim.sent(), format!("HELLO 1 alice 5556 {key} {token}\n"));
+    // The server took the second message, and only its echo was lost.
+    sim.hear(&format!(
+        "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 2\nHISTORY\nLIVE\n"
+    ));
+    assert_eq!(sim.sent(), "SAY 3 three\nSAY 4 four\n");
+    sim.hear("SAID 1 alice@10.0.0.1:5555 three\nSAID 1 alice@10.0.0.1:5555 four\n");
+    assert_eq!(sim.session.unacknowledged().count(), 0);
+}
+
+#[test]
+fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
+    let mut sim = Sim::new(Config {
+        reconnect: true,
+        insist_on_nick: true,
+        ..config()
+    });
+    sim.hear("* chat/1 welcome\n");
+    sim.hear(&format!(
+        "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\nNICK 1 {ME} zoe\n"
+    ));
+    sim.session.closed(sim.now());
+    reconnect(&mut sim);
+    sim.sent();
+    sim.hear("* chat/1 welcome\n");
+    assert_eq!(sim.sent(), format!("HELLO 1 zoe 5556 {} {TOKEN}\n", own_key()));
+    sim.hear(&format!(
+        "ERROR nick-taken - taken\nWELCOME 10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n"
+    ));
+    assert_eq!(sim.session.outcome(), None);
+}
+
+#[test]
+fn a_connection_that_never_was_is_not_made_again() {
+    for reconnect in [true, false] {
+        let mut sim = Sim::new(Config {
+            reconnect,
+            ..config()
+        });
+        sim.session.closed(sim.now());
+        assert_eq!(sim.session.outcome(), Some(&Outcome::Closed(None)));
+    }
+    let mut sim = Sim::in_a_room();
+    sim.session.closed(sim.now());
+    assert_eq!(sim.session.outcome(), Some(&Outcome::Closed(None)));
+}
+
+#[test]
+fn who_leaves_while_messages_wait_is_told_so() {
+    let mut sim = in_a_room_that_may_be_lost();
+    sim.session.closed(sim.now());
+    sim.type_line("hello");
+    sim.session.leave(sim.now());
+    assert_eq!(sim.session.outcome(), Some(&Outcome::Unacknowledged(1)));
+}
+
+#[test]
+fn what_an_original_server_was_sent_before_it_was_lost_is_not_sent_again() {
+    let mut sim = Sim::new(Config {
+        reconnect: true,
+        ..config()
+    });
+    sim.hear("10.0.0.1:5000 is online");
+    sim.type_line("one");
+    sim.wait(1);
+    sim.type_line("two");
+    assert_eq!(sim.sent(), "one");
+    sim.session.closed(sim.now());
+    reconnect(&mut sim);
+    sim.hear("10.0.0.1:5555 is online");
+    sim.wait(200);
+    assert_eq!(sim.sent(), "two");
 }

@@ -15,6 +15,7 @@ mod pressure;
 mod private;
 mod rate;
 mod resume;
+mod schedule;
 mod silence;
 mod sim;
 mod text;

@@ -68,6 +68,10 @@ pub(crate) struct Peer {
     pub(crate) closed_at: Option<Duration>,
     /// It never got further than the door.
     pub(crate) turned_away: bool,
+    /// It answers PING.
+    pub(crate) answers: bool,
+    /// Up to where it has looked for one.
+    answered: usize,
     /// It closes when it sees the server close.
     pub(crate) polite: bool,
     /// Where [`Sim::news`] goes on.
@@ -93,9 +97,16 @@ impl Peer {
             shut: false,
             closed_at: None,
             turned_away: false,
+            answers: false,
+            answered: 0,
             polite: true,
             mark: 0,
         }
+    }
+
+    /// Bytes that are on their way to it.
+    pub(crate) fn unread(&self) -> usize {
+        self.down.len()
     }
 
     fn is_readable(&self) -> bool {
@@ -104,6 +115,21 @@ impl Peer {
 
     fn is_writable(&self) -> bool {
         self.gone || self.down.len() < self.capacity
+    }
+
+    /// Answers the PINGs among the lines that have come.
+    fn answer(&mut self) {
+        let news = &self.received[self.answered..];
+        let whole = news
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1);
+        for line in std::str::from_utf8(&news[..whole]).unwrap().lines() {
+            if let Some(number) = line.strip_prefix("PING ") {
+                self.up.extend(format!("PONG {number}\n").bytes());
+            }
+        }
+        self.answered += whole;
     }
 
     /// The peer takes what it would in this time.
@@ -130,7 +156,11 @@ impl Peer {
         if self.listens {
             self.received.extend_from_slice(&self.down[..count]);
         }
+        let line_ends = self.answers && self.down[..count].contains(&b'\n');
         self.down.drain(..count);
+        if line_ends {
+            self.answer();
+        }
         let done = self.shut || self.closed_at.is_some();
         if done && self.polite && self.down.is_empty() && self.reading != Reading::Stopped {
             self.up_end.get_or_insert(End::Closed);
@@ -492,6 +522,27 @@ impl Sim {
 
     pub(crate) fn is_closed(&self, peer: PeerNo) -> bool {
         self.peers[peer].closed_at.is_some()
+    }
+
+    /// Whether all that it has sent has been read.
+    pub(crate) fn is_heard(&self, peer: PeerNo) -> bool {
+        self.peers[peer].up.is_empty()
+    }
+
+    /// Whether everything that was sent, either way, has come and been taken.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let now = self.clock();
+        let here = self
+            .seats
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, peer)| Some((slot, (*peer)?)));
+        here.map(|(slot, peer)| (slot, &self.peers[peer]))
+            .all(|(slot, peer)| {
+                let inbox = &self.room.roster().get(slot).unwrap().connection.inbox;
+                let waiting = inbox.is_waiting() || !inbox.begun().is_empty();
+                !waiting && peer.up.is_empty() && peer.down.is_empty() && !self.room.interest(now, slot).write
+            })
     }
 
     /// What a member is owed of its own lines.

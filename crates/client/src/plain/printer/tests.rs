@@ -1,5 +1,7 @@
 use super::*;
+use crate::private::Path;
 use crate::session::Way;
+use std::time::Duration;
 
 fn printer() -> Printer {
     Printer {
@@ -42,15 +44,21 @@ fn said(history: bool) -> Event {
     }
 }
 
-fn private(direction: Direction, way: Way) -> Event {
+fn private(direction: Direction) -> Event {
     Event::Private {
         at: 0,
         direction,
         peer: alice(),
         text: text("psst"),
-        way,
+        way: WAY,
+        after_gap: false,
     }
 }
+
+const WAY: Way = Way {
+    path: Some(Path::Relayed),
+    sealed: true,
+};
 
 #[test]
 fn the_conversation_is_on_the_standard_output() {
@@ -87,7 +95,7 @@ fn the_conversation_is_on_the_standard_output() {
             "alice@10.0.0.5:50312 is now bob@10.0.0.5:50312\n",
         ),
         (
-            private(Direction::Received, Way::Server),
+            private(Direction::Received),
             "private from alice@10.0.0.5:50312: psst\n",
         ),
         (
@@ -109,23 +117,40 @@ fn all_else_is_on_the_standard_error() {
     let reason = text("gone");
     let cases = [
         (
-            private(Direction::Sent(1), Way::Datagram),
-            "* private to alice@10.0.0.5:50312 (direct, unencrypted, unconfirmed): psst\n",
-        ),
-        (
-            private(Direction::Sent(1), Way::Server),
-            "* private to alice@10.0.0.5:50312 (via the server, unencrypted): psst\n",
+            private(Direction::Sent(1)),
+            "* private to alice@10.0.0.5:50312: psst\n",
         ),
         (
             Event::Delivered {
                 seq: 1,
                 peer: alice(),
+                text: text("psst"),
+                way: WAY,
+                after: Some(Duration::from_millis(7)),
             },
-            "* delivered to alice@10.0.0.5:50312\n",
+            "* delivered to alice@10.0.0.5:50312 (via the server, 7 ms): psst\n",
         ),
         (
-            Event::NotDelivered { seq: 1, peer, reason },
-            "* not delivered to alice@10.0.0.5:50312: gone\n",
+            Event::Delivered {
+                seq: 1,
+                peer: alice(),
+                text: text("psst"),
+                way: Way {
+                    path: Some(Path::Direct),
+                    sealed: false,
+                },
+                after: None,
+            },
+            "* sent to alice@10.0.0.5:50312 (direct, unencrypted, unconfirmed): psst\n",
+        ),
+        (
+            Event::NotDelivered {
+                seq: 1,
+                peer,
+                text: text("psst"),
+                reason,
+            },
+            "* not delivered to alice@10.0.0.5:50312: gone: psst\n",
         ),
         (
             Event::Refused {
@@ -184,7 +209,7 @@ fn who_only_sends_prints_no_conversation() {
     };
     assert_eq!(print(&printer, &said(false)), Default::default());
     assert_eq!(print(&printer, &said(true)), Default::default());
-    let (_, diagnostics) = print(&printer, &private(Direction::Sent(1), Way::Server));
+    let (_, diagnostics) = print(&printer, &private(Direction::Sent(1)));
     assert!(!diagnostics.is_empty());
 }
 

@@ -1,0 +1,78 @@
+//! What the network says of datagrams that did not arrive.
+
+use chat_proto::id::canonical;
+use nix::cmsg_space;
+use nix::libc::sock_extended_err;
+use nix::sys::socket::sockopt::{Ipv4RecvErr, Ipv6RecvErr};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt};
+use std::io::IoSliceMut;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+
+/// Errors taken at once; more wait for the next turn.
+const ERRORS_MAX: usize = 32;
+
+/// Asks the system to keep such news. Without it a port that nobody listens at looks like a message
+/// that went well.
+///
+/// # Errors
+/// If the system does not do that; then no news comes, and nothing else changes.
+pub fn keep(udp: &UdpSocket) -> nix::Result<()> {
+    if udp.local_addr().is_ok_and(|address| address.is_ipv6()) {
+        setsockopt(udp, Ipv6RecvErr, &true)
+    } else {
+        setsockopt(udp, Ipv4RecvErr, &true)
+    }
+}
+
+/// Where datagrams went that nobody took (ip(7), `IP_RECVERR`).
+#[must_use]
+pub fn take(udp: &UdpSocket) -> Vec<SocketAddr> {
+    std::iter::from_fn(|| take_one(udp))
+        .take(ERRORS_MAX)
+        .flatten()
+        .collect()
+}
+
+/// The next error; the inner value is the address, if the error says one.
+fn take_one(udp: &UdpSocket) -> Option<Option<SocketAddr>> {
+    let mut buffer = [0; 1];
+    let mut slices = [IoSliceMut::new(&mut buffer)];
+    let mut space = cmsg_space!(sock_extended_err, SockaddrStorage);
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut slices, Some(&mut space), flags).ok()?;
+    Some(message.address.as_ref().and_then(address))
+}
+
+fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = storage
+        .as_sockaddr_in()
+        .map(|to| SocketAddr::new(IpAddr::V4(to.ip()), to.port()));
+    let v6 = storage
+        .as_sockaddr_in6()
+        .map(|to| SocketAddr::new(IpAddr::V6(to.ip()), to.port()));
+    v4.or(v6).map(canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_datagram_to_a_port_that_nobody_has_is_heard_of() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let gone = UdpSocket::bind(host).unwrap().local_addr().unwrap();
+            let udp = UdpSocket::bind(host).unwrap();
+            udp.set_nonblocking(true).unwrap();
+            keep(&udp).unwrap();
+            assert_eq!(take(&udp), []);
+            udp.send_to(b"anybody?", gone).unwrap();
+            let mut fds = [PollFd::new(udp.as_fd(), PollFlags::empty())];
+            assert_eq!(poll(&mut fds, PollTimeout::from(5000_u16)), Ok(1), "no news came");
+            assert_eq!(take(&udp), [gone]);
+            assert_eq!(take(&udp), []);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The sealed datagram: what stands on the wire, and what it takes to open it.
+//!
+//! ```text
+//! 0       0xC1
+//! 1       1
+//! 2..10   key id: BLAKE2s("kid" || public key of the sender || of the receiver), the first 8 bytes
+//! 10..34  nonce: 24 random bytes, fresh for each datagram, retransmissions too
+//! 34..    XChaCha20-Poly1305 of a packet, and its tag of 16 bytes; bytes 0..34 are associated data
+//! ```
+//!
+//! The key is that of the direction, `BLAKE2s("chat-dm-1\0" || X25519 || public key of the sender || of the receiver)`.
+//! Nonces are random and not counted: 24 bytes are enough that two never meet
+//! (draft-irtf-cfrg-xchacha-03, section 2), and a client that starts again need not remember any.
+
+use super::keys::{Key, KeyId};
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
+use chat_proto::rendezvous::{MARK, SEALED};
+
+/// Bytes in a datagram at most. With "don't fragment" set this passes every path of IPv6's least MTU,
+/// 1,280, less 40 for IPv6, 8 for UDP, and 32 to spare for a tunnel.
+pub(super) const DATAGRAM_MAX: usize = 1200;
+
+/// Bytes before the sealed part: mark, kind, key id, nonce.
+const HEADER_LEN: usize = 2 + 8 + NONCE_LEN;
+
+const NONCE_LEN: usize = 24;
+
+const TAG_LEN: usize = 16;
+
+/// Bytes in a packet at most.
+pub(super) const PACKET_MAX: usize = DATAGRAM_MAX - HEADER_LEN - TAG_LEN;
+
+/// Bytes in the datagram that carries a packet of `packet` bytes.
+pub(super) const fn sealed_len(packet: usize) -> usize {
+    HEADER_LEN + packet + TAG_LEN
+}
+
+/// Seals a packet. `nonce` is fresh randomness.
+pub(super) fn seal(key: &Key, id: KeyId, nonce: [u8; NONCE_LEN], packet: &[u8]) -> Vec<u8> {
+    let mut datagram = Vec::with_capacity(sealed_len(packet.len()));
+    datagram.extend_from_slice(&[MARK, SEALED]);
+    datagram.extend_from_slice(&id);
+    datagram.extend_from_slice(&nonce);
+    datagram.extend_from_slice(packet);
+    let (header, body) = datagram.split_at_mut(HEADER_LEN);
+    let cipher = XChaCha20Poly1305::new(key);
+    match cipher.encrypt_inout_detached(&XNonce::from(nonce), header, body.into()) {
+        Ok(tag) => datagram.extend_from_slice(&tag),
+        // Only a packet of over 256 GiB can't be sealed; whatever went wrong, nothing is sent in the clear.
+        Err(_) => datagram.clear(),
+    }
+    datagram
+}
+
+/// The key id of a datagram, if it has the form of a sealed one.
+pub(super) fn key_id_of(datagram: &[u8]) -> Option<KeyId> {
+    if datagram.len() > DATAGRAM_MAX || datagram.len() < HEADER_LEN + TAG_LEN {
+        return None;
+    }
+    let rest = datagram.strip_prefix(&[MARK, SEALED])?;
+    rest.first_chunk().copied()
+}
+
+/// Opens a datagram: the packet, if it was sealed under `key` and nothing in it was changed.
+pub(super) fn open(key: &Key, datagram: &[u8]) -> Option<Vec<u8>> {
+    let (header, sealed) = datagram.split_at_checked(HEADER_LEN)?;
+    let (body, tag) = sealed.split_last_chunk::<TAG_LEN>()?;
+    let nonce: &[u8; NONCE_LEN] = header.last_chunk()?;
+    let mut packet = body.to_vec();
+    XChaCha20Poly1305::new(key)
+        .decrypt_inout_detached(
+            &XNonce::from(*nonce),
+            header,
+            packet.as_mut_slice().into(),
+            &Tag::from(*tag),
+        )
+        .ok()?;
+    Some(packet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::KeyPair;
+    use super::*;
+    use data_encoding::HEXLOWER as HEX;
+    use proptest::prelude::*;
+
+    /// draft-irtf-cfrg-xchacha-03, appendix A.3.1.
+    #[test]
+    fn the_cipher_is_the_one_of_the_draft() {
+        let key: [u8; 32] = std::array::from_fn(|i| 0x80 + u8::try_from(i).unwrap());
+        let nonce: [u8; 24] = std::array::from_fn(|i| 0x40 + u8::try_from(i).unwrap());
+        let aad = [
+            0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7,
+        ];
+        let mut text =
+            *b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
+              sunscreen would be it.";
+        let tag = XChaCha20Poly1305::new(&Key::from(key))
+            .encrypt_inout_detached(&XNonce::from(nonce), &aad, text.as_mut_slice().into())
+            .unwrap();
+        let expected = "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda\
+                        7e39ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b23835\
+                        65d3fff921f9664c97637da9768812f615c68b13b52e";
+        assert_eq!(HEX.encode(&text), expected);
+        assert_eq!(HEX.encode(&tag), "c0875924c1c7987947deafd8780acf49");
+    }
+
+    /// Changes only together with the version of the protocol.
+    #[test]
+    fn the_bytes_of_a_whole_datagram_are_these() {
+        let (alice, bob) = (KeyPair::from_random([1; 32]), KeyPair::from_random([2; 32]));
+        let here = alice.agree(&bob.public()).unwrap();
+        let datagram = seal(&here.outgoing, here.outgoing_id, [3; 24], b"the packet");
+        assert_eq!(HEX.encode(&datagram), PINNED);
+        let there = bob.agree(&alice.public()).unwrap();
+        assert_eq!(open(&there.incoming, &datagram).unwrap(), b"the packet");
+    }
+
+    const PINNED: &str = "c101c58d413f07033af803030303030303030303030303030303030303030303030334b47d60b85d\
+                          f7f62a44fe9a654a6fdf8abf25323f1ba6a7ce96";
+
+    #[test]
+    fn a_datagram_opens_under_no_key_but_that_of_its_direction() {
+        let (alice, bob, eve) = (
+            KeyPair::from_random([1; 32]),
+            KeyPair::from_random([2; 32]),
+            KeyPair::from_random([3; 32]),
+        );
+        let here = alice.agree(&bob.public()).unwrap();
+        let datagram = seal(&here.outgoing, here.outgoing_id, [3; 24], b"hi");
+        assert_eq!(open(&here.incoming, &datagram), None, "reflected to its sender");
+        let others = eve.agree(&bob.public()).unwrap();
+        assert_eq!(open(&others.outgoing, &datagram), None);
+        assert_eq!(open(&others.incoming, &datagram), None);
+    }
+
+    #[test]
+    fn the_longest_packet_makes_the_longest_datagram() {
+        let datagram = seal(&Key::from([1; 32]), [2; 8], [3; 24], &[0; PACKET_MAX]);
+        assert_eq!(datagram.len(), DATAGRAM_MAX);
+        assert_eq!(key_id_of(&datagram), Some([2; 8]));
+        assert_eq!(sealed_len(PACKET_MAX), DATAGRAM_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_bit_anywhere_closes_it(bit in any::<prop::sample::Index>(), packet in prop::collection::vec(any::<u8>(), 0..80)) {
+            let key = Key::from([7; 32]);
+            let datagram = seal(&key, [2; 8], [3; 24], &packet);
+            prop_assert_eq!(open(&key, &datagram), Some(packet));
+            let mut changed = datagram.clone();
+            let bit = bit.index(datagram.len() * 8);
+            changed[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(open(&key, &changed), None);
+        }
+
+        #[test]
+        fn a_cut_or_grown_datagram_does_not_open(cut in 0usize..60, more in 1usize..9) {
+            let key = Key::from([7; 32]);
+            let mut datagram = seal(&key, [2; 8], [3; 24], b"0123456789");
+            prop_assert_eq!(open(&key, &datagram[..cut.min(datagram.len() - 1)]), None);
+            datagram.resize(datagram.len() + more, 0);
+            prop_assert_eq!(open(&key, &datagram), None);
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! Exactly once, in order, or the sender is told.
+
+use super::*;
+
+#[test]
+fn a_message_is_shown_and_its_sender_is_told_how_it_went() {
+    let mut pair = Pair::new();
+    let message = pair.say(ALICE, "hello");
+    pair.settle();
+    let received = Received {
+        from: id(ALICE),
+        text: Text::new("hello"),
+        path: Path::Direct,
+        sealed: true,
+        after_gap: false,
+    };
+    assert_eq!(pair.events(BOB), [Event::Received(received)]);
+    let state = State::Delivered {
+        path: Path::Direct,
+        after: Duration::ZERO,
+    };
+    assert_eq!(pair.events(ALICE), [Event::State(message, state)]);
+}
+
+#[test]
+fn what_comes_twice_is_acknowledged_twice_and_shown_once() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "hello");
+    let datagram = pair.take_datagrams(ALICE).remove(0);
+    for _ in 0..3 {
+        pair.arrive(BOB, &datagram);
+        assert_eq!(pair.take_datagrams(BOB).len(), 1);
+    }
+    assert_eq!(pair.shown(BOB), ["hello"]);
+}
+
+#[test]
+fn a_lost_message_is_sent_again_and_a_lost_ack_is_asked_for_again() {
+    let mut pair = Pair::new();
+    let message = pair.say(ALICE, "hello");
+    pair.take(ALICE);
+    pair.pass(ms(390));
+    assert!(pair.take(ALICE).is_empty(), "too soon");
+    pair.pass(ms(200));
+    let again = pair.take_datagrams(ALICE);
+    assert_eq!(again.len(), 1);
+    pair.arrive(BOB, &again[0]);
+    pair.take(BOB);
+    assert_eq!(pair.shown(BOB), ["hello"]);
+    pair.live(ms(2000));
+    assert!(pair.shown(BOB).is_empty());
+    assert!(matches!(pair.states(ALICE)[..], [(id, State::Delivered { .. })] if id == message));
+}
+
+#[test]
+fn every_transmission_has_a_nonce_of_its_own() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "hello");
+    pair.pass(ms(29_000));
+    let sent = pair.take(ALICE).into_iter().filter_map(|sent| match sent {
+        Sent::Datagram(_, _, bytes) | Sent::Relay(bytes) => Some(bytes[10..34].to_vec()),
+        Sent::Punch | Sent::Other(_) => None,
+    });
+    let mut nonces: Vec<Vec<u8>> = sent.collect();
+    let count = nonces.len();
+    nonces.sort();
+    nonces.dedup();
+    assert!(
+        count > 10 && nonces.len() == count,
+        "{} different of {count}",
+        nonces.len()
+    );
+}
+
+#[test]
+fn nothing_is_retransmitted_for_ever_and_the_sender_is_told_after_30_seconds() {
+    let mut pair = Pair::new();
+    let message = pair.say(ALICE, "hello");
+    pair.pass(ms(29_999));
+    pair.take(ALICE);
+    assert!(pair.states(ALICE).is_empty());
+    pair.pass(ms(1));
+    pair.take(ALICE);
+    assert_eq!(
+        pair.states(ALICE),
+        [(message, State::NotDelivered(Why::NoAnswer))]
+    );
+    assert_eq!(pair.clients[ALICE].footprint(), 0);
+    pair.pass(ms(20_000));
+    let sent = pair.take(ALICE);
+    assert!(
+        sent.iter().all(|sent| matches!(sent, Sent::Punch)
+            || matches!(sent, Sent::Datagram(_, _, bytes) if bytes.len() == 83)),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn messages_that_overtake_each_other_are_shown_in_order() {
+    let mut pair = Pair::new();
+    let mut datagrams = Vec::new();
+    for text in ["one", "two", "three"] {
+        pair.say(ALICE, text);
+        datagrams.extend(pair.take_datagrams(ALICE));
+    }
+    for datagram in datagrams.iter().rev() {
+        pair.arrive(BOB, datagram);
+        pair.take(BOB);
+    }
+    assert_eq!(pair.shown(BOB), ["one", "two", "three"]);
+    assert_eq!(pair.clients[BOB].footprint(), 0);
+}
+
+#[test]
+fn what_a_gap_held_back_is_shown_after_two_seconds_and_what_is_missing_never() {
+    let mut pair = Pair::new();
+    let missing = pair.say(ALICE, "one");
+    let late = pair.take_datagrams(ALICE).remove(0);
+    let second = pair.say(ALICE, "two");
+    let datagram = pair.take_datagrams(ALICE).remove(0);
+    pair.arrive(BOB, &datagram);
+    let ack = pair.take_datagrams(BOB).remove(0);
+    pair.arrive(ALICE, &ack);
+    pair.take(ALICE);
+    assert!(pair.states(ALICE).is_empty(), "it has come and is not shown yet");
+    pair.pass(ms(1999));
+    pair.take(BOB);
+    assert!(pair.shown(BOB).is_empty());
+    pair.pass(ms(1));
+    pair.take(ALICE);
+    pair.take(BOB);
+    assert!(matches!(
+        &pair.events[BOB][..],
+        [Event::Received(Received { after_gap: true, .. })]
+    ));
+    assert_eq!(pair.shown(BOB), ["two"]);
+    pair.arrive(BOB, &late);
+    assert!(pair.take_datagrams(BOB).len() == 1 && pair.shown(BOB).is_empty());
+    pair.live(ms(4000));
+    let states = pair.states(ALICE);
+    assert!(
+        states.contains(&(missing, State::NotDelivered(Why::Overtaken))),
+        "{states:?}"
+    );
+    assert!(
+        states
+            .iter()
+            .any(|(id, state)| *id == second && matches!(state, State::Delivered { .. }))
+    );
+    assert!(pair.shown(BOB).is_empty());
+}
+
+#[test]
+fn a_long_text_travels_in_several_datagrams_and_arrives_whole() {
+    let mut pair = Pair::new();
+    let text = "äöü€".repeat(TEXT_MAX / 9);
+    pair.say(ALICE, &text);
+    let sizes: Vec<usize> = pair.take_datagrams(ALICE).iter().map(Vec::len).collect();
+    assert!(
+        sizes.len() == 4 && sizes.iter().all(|size| *size <= 1200),
+        "{sizes:?}"
+    );
+    pair.live(ms(3000));
+    assert_eq!(pair.shown(BOB), [text]);
+    assert_eq!(pair.states(ALICE).len(), 1);
+}
+
+#[test]
+fn a_text_of_which_a_piece_is_missing_is_not_shown_at_all() {
+    let mut pair = Pair::new();
+    let long = pair.say(ALICE, &"x".repeat(3000));
+    let pieces = pair.take_datagrams(ALICE);
+    pair.arrive(BOB, &pieces[0]);
+    pair.arrive(BOB, &pieces[2]);
+    pair.take(BOB);
+    pair.pass(ms(2100));
+    assert!(!pair.take(BOB).is_empty() && pair.shown(BOB).is_empty());
+    pair.arrive(BOB, &pieces[1]);
+    pair.live(ms(3000));
+    assert!(pair.shown(BOB).is_empty());
+    assert_eq!(pair.states(ALICE), [(long, State::NotDelivered(Why::Overtaken))]);
+}
+
+#[test]
+fn at_most_four_are_on_their_way_and_one_after_a_timeout() {
+    let mut pair = Pair::new();
+    for n in 0..8 {
+        pair.say(ALICE, &format!("{n} {}", "x".repeat(1000)));
+        pair.pass(ms(1));
+    }
+    assert_eq!(pair.take_datagrams(ALICE).len(), 4);
+    pair.pass(ms(700));
+    let again = pair.take_datagrams(ALICE);
+    assert_eq!(again.len(), 1, "the first of them");
+    pair.arrive(BOB, &again[0]);
+    for ack in pair.take_datagrams(BOB) {
+        pair.arrive(ALICE, &ack);
+    }
+    assert_eq!(
+        pair.take_datagrams(ALICE).len(),
+        2,
+        "each ack makes room for one more"
+    );
+}
+
+#[test]
+fn short_messages_that_wait_share_a_datagram() {
+    let mut pair = Pair::new();
+    for n in 0..200 {
+        pair.say(ALICE, &format!("message {n}"));
+    }
+    assert_eq!(pair.take_datagrams(ALICE).len(), 4, "the first four went at once");
+    pair.pass(ms(600));
+    let first = pair.take_datagrams(ALICE).remove(0);
+    pair.arrive(BOB, &first);
+    for ack in pair.take_datagrams(BOB) {
+        pair.arrive(ALICE, &ack);
+    }
+    pair.settle();
+    pair.live(ms(100));
+    let shown = pair.shown(BOB);
+    assert_eq!(
+        shown,
+        (0..200).map(|n| format!("message {n}")).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn whoever_has_much_to_say_waits() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    let mut taken = 0;
+    while pair.clients[ALICE].can_send(now, id(BOB)) {
+        pair.say(ALICE, &"x".repeat(TEXT_MAX));
+        taken += 1;
+    }
+    let refused = pair.clients[ALICE].send(now, id(BOB), &Text::new("more"));
+    assert_eq!(refused, Err(Refusal::Busy));
+    assert!((64..80).contains(&taken), "{taken} messages");
+    assert!(pair.clients[ALICE].footprint() < 300_000);
+    pair.live(ms(3000));
+    assert!(pair.clients[ALICE].can_send(now, id(BOB)));
+    assert_eq!(pair.shown(BOB).len(), taken);
+}
+
+#[test]
+fn a_stream_goes_as_fast_as_the_acks_come() {
+    let mut pair = Pair::new();
+    let (mut sent, mut rounds) = (0, 0);
+    while sent < 20_000 {
+        let now = pair.now();
+        while pair.clients[ALICE].can_send(now, id(BOB)) {
+            pair.say(
+                ALICE,
+                &format!("line {sent} of a file that goes to somebody, as long as lines are"),
+            );
+            sent += 1;
+        }
+        pair.settle();
+        pair.pass(ms(1));
+        rounds += 1;
+    }
+    pair.live(ms(100));
+    assert_eq!(pair.shown(BOB).len(), sent);
+    assert!(rounds < 100, "{rounds} rounds of a millisecond");
+}
+
+#[test]
+fn a_peer_that_says_it_has_what_was_never_sent_is_not_believed() {
+    let mut outgoing = outgoing::Outgoing::default();
+    outgoing.push(ms(0), MessageId(1), b"hi");
+    let ways = outgoing::Ways {
+        direct: true,
+        relay_after: None,
+    };
+    outgoing.transmit(ms(0), ways, || 0).unwrap();
+    let ack = outgoing::Ack {
+        cumulative: 2,
+        selective: 0,
+        passed: 2,
+        of: Some(1),
+        path: Path::Direct,
+    };
+    assert!(outgoing.acknowledge(ms(1), ack).0.is_empty());
+    assert!(!outgoing.is_idle());
+}
+
+/// Karn's rule: the answer to a segment that was sent twice says nothing about the round trip.
+#[test]
+fn the_round_trip_of_what_was_sent_twice_is_not_measured() {
+    let mut outgoing = outgoing::Outgoing::default();
+    let ways = outgoing::Ways {
+        direct: true,
+        relay_after: None,
+    };
+    let ack = |number| outgoing::Ack {
+        cumulative: number + 1,
+        selective: 0,
+        passed: number + 1,
+        of: Some(number),
+        path: Path::Direct,
+    };
+    let wait = |outgoing: &mut outgoing::Outgoing, now| {
+        outgoing.push(ms(now), MessageId(now), b"hi");
+        outgoing.transmit(ms(now), ways, || 127).unwrap();
+        outgoing.deadline(ways).unwrap() - ms(now)
+    };
+    assert!(wait(&mut outgoing, 0) > ms(490));
+    assert!(
+        outgoing
+            .transmit(ms(600), ways, || 127)
+            .unwrap()
+            .timed_out
+            .is_some()
+    );
+    outgoing.acknowledge(ms(601), ack(0));
+    assert!(wait(&mut outgoing, 1000) > ms(900), "still doubled");
+    outgoing.acknowledge(ms(1001), ack(1));
+    assert!(wait(&mut outgoing, 2000) < ms(300), "now it was measured");
+    assert!(outgoing.direct_patience() == ms(750));
+}
+
+#[test]
+fn nothing_is_held_back_without_end() {
+    let mut incoming = incoming::Incoming::default();
+    let mut parts = Vec::new();
+    packet::Part {
+        begins: true,
+        ends: true,
+        text: &[b'x'; 1000],
+    }
+    .write(&mut parts);
+    let mut take = |number| {
+        incoming
+            .segment(ms(0), number, 0, parts.clone(), Path::Direct, true)
+            .0
+    };
+    for number in 1..=64 {
+        assert_eq!(take(number), incoming::Verdict::New);
+    }
+    assert_eq!(take(65), incoming::Verdict::Dropped, "no room, so no ack");
+    assert_eq!(take(5000), incoming::Verdict::Dropped, "outside the window");
+    assert!(incoming.held_bytes() <= 64 * 1200);
+}
+
+#[test]
+fn segments_that_were_given_up_are_not_waited_for() {
+    let mut incoming = incoming::Incoming::default();
+    let mut parts = Vec::new();
+    packet::Part {
+        begins: true,
+        ends: true,
+        text: b"x",
+    }
+    .write(&mut parts);
+    let (verdict, shown) = incoming.segment(ms(0), 9, 9, parts.clone(), Path::Direct, true);
+    assert_eq!(verdict, incoming::Verdict::New);
+    assert!(shown[0].after_gap, "some are missing");
+    let (verdict, shown) = incoming.segment(ms(0), 10, 11, parts.clone(), Path::Direct, true);
+    assert_eq!(
+        (verdict, shown.len()),
+        (incoming::Verdict::Dropped, 0),
+        "it gives up itself"
+    );
+    // A peer that was away for long goes on far beyond the window.
+    let (verdict, shown) = incoming.segment(ms(0), 1_000_000, 1_000_000, parts, Path::Direct, true);
+    assert_eq!((verdict, shown.len()), (incoming::Verdict::New, 1));
+    assert_eq!(incoming.acks(), (1_000_001, 0));
+}

@@ -1,0 +1,250 @@
+//! Two clients, whose every datagram and line a test holds in its hand.
+
+mod delivery;
+mod hostile;
+mod paths;
+mod plain;
+mod users;
+
+use super::*;
+use chat_proto::opaque::Opaque;
+use chat_proto::rich::{FromClient, Profile};
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+
+/// Alice and Bob on one network, and the time.
+struct Pair {
+    clients: [Private; 2],
+    now: Duration,
+    /// Events that were not looked at yet.
+    events: [Vec<Event>; 2],
+}
+
+/// What a client wants to send.
+#[derive(Clone, Debug, PartialEq)]
+enum Sent {
+    Datagram(SocketAddr, Option<u8>, Vec<u8>),
+    Relay(Vec<u8>),
+    Punch,
+    Other(FromClient<'static>),
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn id(who: usize) -> UserId {
+    UserId::from(SocketAddr::from(([10, 0, 0, [5, 6][who]], 50_000)))
+}
+
+fn udp(who: usize) -> SocketAddr {
+    id(who).private_address().unwrap()
+}
+
+/// A source of bytes that look random enough for tests.
+fn random_bytes(seed: u8) -> Random {
+    let mut count = u64::from(seed) << 32;
+    Box::new(move |bytes| {
+        for byte in bytes {
+            count = count
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            *byte = count.to_be_bytes()[0];
+        }
+    })
+}
+
+fn client(seed: u8, options: Options) -> Private {
+    Private::new(KeyPair::from_random([seed; 32]), options, random_bytes(seed))
+}
+
+fn connection(who: usize) -> Connection {
+    Connection {
+        own: Some(id(who)),
+        local: id(who).address(),
+        addresses: Vec::new(),
+        is_rich: true,
+    }
+}
+
+fn profile(who: usize, client: &Private) -> Profile {
+    Profile {
+        who: id(who).into(),
+        udp: Some(udp(who)),
+        key: Some(client.public_key()),
+    }
+}
+
+impl Pair {
+    /// Two clients that are connected and know each other.
+    fn new() -> Self {
+        Self::with_options(Options::default())
+    }
+
+    fn with_options(options: Options) -> Self {
+        let clients = [client(1, options), client(2, options)];
+        let mut pair = Self {
+            clients,
+            now: ms(1000),
+            events: [Vec::new(), Vec::new()],
+        };
+        let now = pair.now();
+        for who in [ALICE, BOB] {
+            pair.clients[who].connected(now, connection(who));
+            let other = profile(1 - who, &pair.clients[1 - who]);
+            pair.clients[who].peer_here(now, &other);
+            pair.clients[who].roster_complete(now);
+            assert!(pair.take(who).is_empty());
+        }
+        pair
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic: self.now,
+            unix_ms: 0,
+        }
+    }
+
+    fn say(&mut self, from: usize, text: &str) -> MessageId {
+        let now = self.now();
+        self.clients[from]
+            .send(now, id(1 - from), &Text::new(text))
+            .unwrap()
+    }
+
+    /// What a client wants sent; its events are put aside.
+    fn take(&mut self, who: usize) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        while let Some(output) = self.clients[who].poll_output() {
+            match output {
+                Output::Datagram { to, ttl, bytes } => sent.push(Sent::Datagram(to, ttl, bytes)),
+                Output::Line(FromClient::Relay(to, bytes)) => {
+                    assert_eq!(to, id(1 - who));
+                    sent.push(Sent::Relay(bytes.into_owned()));
+                }
+                Output::Line(FromClient::Punch(_)) => sent.push(Sent::Punch),
+                Output::Line(line) => sent.push(Sent::Other(line)),
+                Output::Event(event) => self.events[who].push(event),
+            }
+        }
+        sent
+    }
+
+    /// The datagrams among them.
+    fn take_datagrams(&mut self, who: usize) -> Vec<Vec<u8>> {
+        let sent = self.take(who).into_iter();
+        sent.filter_map(|sent| match sent {
+            Sent::Datagram(_, _, bytes) => Some(bytes),
+            _ => None,
+        })
+        .collect()
+    }
+
+    fn take_relayed(&mut self, who: usize) -> Vec<Vec<u8>> {
+        let sent = self.take(who).into_iter();
+        sent.filter_map(|sent| match sent {
+            Sent::Relay(bytes) => Some(bytes),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// A datagram of the other's arrives at `who`.
+    fn arrive(&mut self, who: usize, bytes: &[u8]) {
+        self.arrive_from(who, udp(1 - who), bytes);
+    }
+
+    fn arrive_from(&mut self, who: usize, from: SocketAddr, bytes: &[u8]) {
+        let now = self.now();
+        self.clients[who].datagram(now, from, bytes);
+    }
+
+    fn arrive_relayed(&mut self, who: usize, bytes: &[u8]) {
+        let now = self.now();
+        self.clients[who].relayed(now, &id(1 - who).into(), bytes);
+    }
+
+    /// Time passes; timers run as they become due.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let next = self.clients.iter().filter_map(Private::deadline).min();
+            let Some(next) = next.filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            let now = self.now();
+            for client in &mut self.clients {
+                client.timeout(now);
+            }
+        }
+        self.now = end;
+    }
+
+    /// Datagrams and relayed bytes go to and fro, at once and without loss, until all is quiet.
+    fn settle(&mut self) {
+        for _ in 0..100 {
+            let mut quiet = true;
+            for who in [ALICE, BOB] {
+                for sent in self.take(who) {
+                    match sent {
+                        Sent::Datagram(to, None, bytes) if to == udp(1 - who) => self.arrive(1 - who, &bytes),
+                        Sent::Relay(bytes) => self.arrive_relayed(1 - who, &bytes),
+                        _ => continue,
+                    }
+                    quiet = false;
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+        panic!("two clients never stop talking");
+    }
+
+    /// Time passes and everything arrives, step by step.
+    fn live(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.settle();
+            self.pass(ms(10));
+        }
+        self.settle();
+    }
+
+    fn events(&mut self, who: usize) -> Vec<Event> {
+        let sent = self.take(who);
+        assert!(sent.is_empty(), "{sent:?}");
+        std::mem::take(&mut self.events[who])
+    }
+
+    /// The texts that a client has shown since the last look.
+    fn shown(&mut self, who: usize) -> Vec<String> {
+        let events = std::mem::take(&mut self.events[who]);
+        let (shown, rest) = events
+            .into_iter()
+            .partition(|event| matches!(event, Event::Received(_)));
+        self.events[who] = rest;
+        let texts = shown.into_iter().filter_map(|event| match event {
+            Event::Received(received) => Some(received.text.as_str().to_owned()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    /// What became of messages since the last look.
+    fn states(&mut self, who: usize) -> Vec<(MessageId, State)> {
+        let events = std::mem::take(&mut self.events[who]);
+        let (states, rest) = events
+            .into_iter()
+            .partition(|event| matches!(event, Event::State(..)));
+        self.events[who] = rest;
+        let states = states.into_iter().filter_map(|event: Event| match event {
+            Event::State(id, state) => Some((id, state)),
+            _ => None,
+        });
+        states.collect()
+    }
+}

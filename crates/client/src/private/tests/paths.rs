@@ -1,0 +1,392 @@
+//! Which way a message goes, and how that is found out.
+
+use super::*;
+
+/// Bytes in a ping, pong and an ack.
+const PING: usize = 83;
+
+fn pings(sent: &[Sent]) -> Vec<SocketAddr> {
+    let pings = sent.iter().filter_map(|sent| match sent {
+        Sent::Datagram(to, None, bytes) if bytes.len() == PING => Some(*to),
+        _ => None,
+    });
+    pings.collect()
+}
+
+fn is_relayed(sent: &[Sent]) -> bool {
+    sent.iter().any(|sent| matches!(sent, Sent::Relay(_)))
+}
+
+fn elsewhere() -> SocketAddr {
+    "10.0.0.77:7777".parse().unwrap()
+}
+
+impl Pair {
+    /// Both have an answer from the other.
+    fn proven() -> Self {
+        let mut pair = Self::new();
+        for who in [ALICE, BOB] {
+            pair.say(who, "hello");
+            pair.settle();
+        }
+        pair.events = [Vec::new(), Vec::new()];
+        pair
+    }
+
+    /// Relayed bytes arrive, datagrams don't.
+    fn live_without_udp(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            for who in [ALICE, BOB] {
+                for bytes in self.take_relayed(who) {
+                    self.arrive_relayed(1 - who, &bytes);
+                }
+            }
+            self.pass(ms(5));
+        }
+    }
+}
+
+#[test]
+fn an_unproven_path_is_given_400_ms_before_a_copy_goes_through_the_relay() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "hello");
+    let sent = pair.take(ALICE);
+    assert!(
+        matches!(&sent[..], [Sent::Datagram(to, None, _), Sent::Punch] if *to == udp(BOB)),
+        "{sent:?}"
+    );
+    pair.pass(ms(399));
+    assert!(!is_relayed(&pair.take(ALICE)));
+    pair.pass(ms(1));
+    let relayed = pair.take_relayed(ALICE);
+    assert_eq!(relayed.len(), 1);
+    pair.arrive_relayed(BOB, &relayed[0]);
+    pair.settle();
+    assert_eq!(pair.shown(BOB), ["hello"]);
+    let states = pair.states(ALICE);
+    assert!(
+        matches!(
+            states[..],
+            [(
+                _,
+                State::Delivered {
+                    path: Path::Relayed,
+                    ..
+                }
+            )]
+        ),
+        "{states:?}"
+    );
+}
+
+#[test]
+fn a_proven_path_is_given_three_timeouts() {
+    let mut pair = Pair::proven();
+    pair.say(ALICE, "hello");
+    let sent = pair.take(ALICE);
+    assert!(matches!(&sent[..], [Sent::Datagram(..)]), "no punching: {sent:?}");
+    pair.pass(ms(749));
+    assert!(!is_relayed(&pair.take(ALICE)));
+    pair.pass(ms(1));
+    assert!(is_relayed(&pair.take(ALICE)));
+}
+
+#[test]
+fn an_answer_from_30_seconds_ago_proves_nothing() {
+    let mut pair = Pair::proven();
+    pair.pass(ms(30_001));
+    pair.take(ALICE);
+    pair.say(ALICE, "hello");
+    pair.pass(ms(400));
+    assert!(is_relayed(&pair.take(ALICE)));
+}
+
+#[test]
+fn a_dead_path_is_not_waited_for_and_is_asked_again_each_minute() {
+    let mut pair = Pair::new();
+    for n in 0..6 {
+        pair.say(ALICE, &format!("{n}"));
+        pair.live_without_udp(ms(2500));
+    }
+    pair.say(ALICE, "at once");
+    let sent = pair.take(ALICE);
+    assert!(is_relayed(&sent) && pings(&sent).is_empty(), "{sent:?}");
+    for sent in sent {
+        if let Sent::Relay(bytes) = sent {
+            pair.arrive_relayed(BOB, &bytes);
+        }
+    }
+    pair.live_without_udp(ms(100));
+    assert_eq!(pair.shown(BOB).last().unwrap(), "at once");
+    let mut asked = 0;
+    for _ in 0..60 {
+        pair.pass(ms(1000));
+        asked += pings(&pair.take(ALICE)).len();
+    }
+    assert_eq!(asked, 3);
+    // The path works again; the next time it is asked, that is found out.
+    pair.live(ms(61_000));
+    pair.say(ALICE, "directly");
+    pair.live(ms(100));
+    let states = pair.states(ALICE);
+    assert!(matches!(
+        states.last(),
+        Some((
+            _,
+            State::Delivered {
+                path: Path::Direct,
+                ..
+            }
+        ))
+    ));
+}
+
+#[test]
+fn a_closed_port_is_not_waited_for_unless_it_answers_after_all() {
+    let mut pair = Pair::proven();
+    let now = pair.now();
+    pair.clients[ALICE].port_unreachable(now, udp(BOB));
+    assert_eq!(pings(&pair.take(ALICE)), [udp(BOB)]);
+    pair.say(ALICE, "hello");
+    assert!(is_relayed(&pair.take(ALICE)));
+    // Anybody can say that a port is closed. A pong says otherwise.
+    let mut pair = Pair::proven();
+    let now = pair.now();
+    pair.clients[ALICE].port_unreachable(now, udp(BOB));
+    pair.settle();
+    pair.say(ALICE, "hello");
+    let sent = pair.take(ALICE);
+    assert!(matches!(&sent[..], [Sent::Datagram(..)]), "{sent:?}");
+}
+
+#[test]
+fn direct_only_never_uses_the_relay() {
+    let mut pair = Pair::with_options(Options {
+        direct_only: true,
+        ..Options::default()
+    });
+    let message = pair.say(ALICE, "hello");
+    pair.pass(ms(31_000));
+    let sent = pair.take(ALICE);
+    assert!(!is_relayed(&sent) && !pings(&sent).is_empty());
+    assert_eq!(
+        pair.states(ALICE),
+        [(message, State::NotDelivered(Why::NoAnswer))]
+    );
+    // Nor does it take from it.
+    let mut other = Pair::new();
+    other.say(ALICE, "hello");
+    other.take(ALICE);
+    other.pass(ms(400));
+    let relayed = other.take_relayed(ALICE);
+    other.clients[BOB].options.direct_only = true;
+    other.arrive_relayed(BOB, &relayed[0]);
+    assert_eq!(other.events(BOB), []);
+}
+
+#[test]
+fn a_peer_that_moved_is_found_by_what_it_sends() {
+    let mut pair = Pair::proven();
+    pair.pass(ms(1000));
+    pair.say(ALICE, "from elsewhere");
+    let datagram = pair.take_datagrams(ALICE).remove(0);
+    pair.arrive_from(BOB, elsewhere(), &datagram);
+    let sent = pair.take(BOB);
+    assert_eq!(
+        pings(&sent),
+        [udp(ALICE), elsewhere()],
+        "is it there, or still where it was?"
+    );
+    pair.say(BOB, "not yet");
+    assert!(
+        pair.take(BOB)
+            .iter()
+            .all(|sent| !matches!(sent, Sent::Datagram(to, ..) if *to == elsewhere()))
+    );
+    let ping = sent.iter().find_map(|sent| match sent {
+        Sent::Datagram(to, _, bytes) if *to == elsewhere() && bytes.len() == PING => Some(bytes.clone()),
+        _ => None,
+    });
+    pair.arrive(ALICE, &ping.unwrap());
+    let pong = pair.take_datagrams(ALICE).pop().unwrap();
+    pair.arrive_from(BOB, elsewhere(), &pong);
+    let sent = pair.take(BOB);
+    assert!(
+        matches!(&sent[..], [Sent::Datagram(to, ..)] if *to == elsewhere()),
+        "what waits, at once: {sent:?}"
+    );
+}
+
+#[test]
+fn a_peer_that_is_still_heard_where_it_was_did_not_move() {
+    let mut pair = Pair::proven();
+    pair.pass(ms(1000));
+    pair.say(ALICE, "copied by somebody quick");
+    let datagram = pair.take_datagrams(ALICE).remove(0);
+    pair.arrive_from(BOB, elsewhere(), &datagram);
+    pair.arrive(BOB, &datagram);
+    // Both addresses answer: somebody passes on what comes to the new one.
+    for sent in pair.take(BOB) {
+        if let Sent::Datagram(to, _, bytes) = sent {
+            pair.arrive(ALICE, &bytes);
+            for answer in pair.take_datagrams(ALICE) {
+                pair.arrive_from(BOB, to, &answer);
+            }
+        }
+    }
+    pair.take(BOB);
+    pair.say(BOB, "where Alice is");
+    let sent = pair.take(BOB);
+    assert!(
+        matches!(&sent[..], [Sent::Datagram(to, ..)] if *to == udp(ALICE)),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn a_path_is_kept_open_for_ten_minutes_after_a_message() {
+    let mut pair = Pair::proven();
+    let mut kept = Vec::new();
+    for second in 0..1200 {
+        pair.pass(ms(1000));
+        for who in [ALICE, BOB] {
+            for sent in pair.take(who) {
+                if let Sent::Datagram(_, _, bytes) = sent {
+                    kept.push(second);
+                    pair.arrive(1 - who, &bytes);
+                }
+            }
+        }
+        pair.settle();
+    }
+    assert!((18..=21).contains(&kept[0]), "{kept:?}");
+    assert!(kept.windows(2).all(|pair| pair[1] - pair[0] <= 21));
+    assert!((570..=601).contains(kept.last().unwrap()), "{kept:?}");
+}
+
+#[test]
+fn a_new_announced_address_is_used() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    pair.clients[ALICE].peer_address(now, id(BOB), elsewhere());
+    pair.say(ALICE, "hello");
+    assert!(matches!(&pair.take(ALICE)[0], Sent::Datagram(to, ..) if *to == elsewhere()));
+}
+
+#[test]
+fn behind_a_router_a_primer_and_pings_go_first_and_the_message_when_one_is_answered() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    let mut behind = connection(ALICE);
+    behind.local = "192.168.1.5:50000".parse().unwrap();
+    behind.addresses = vec!["192.168.1.5:50001".parse().unwrap()];
+    pair.clients[ALICE].connected(now, behind);
+    let bob = profile(BOB, &pair.clients[BOB]);
+    pair.clients[ALICE].peer_here(now, &bob);
+    pair.take(ALICE);
+    pair.say(ALICE, "hello");
+    let sent = pair.take(ALICE);
+    assert!(
+        matches!(&sent[..], [Sent::Punch, Sent::Datagram(to, Some(2), _)] if *to == udp(BOB)),
+        "{sent:?}"
+    );
+    pair.pass(ms(199));
+    assert!(pair.take(ALICE).is_empty());
+    pair.pass(ms(1));
+    let ping = pair.take_datagrams(ALICE).remove(0);
+    assert_eq!(ping.len(), PING);
+    pair.arrive(BOB, &ping);
+    let pong = pair.take_datagrams(BOB).remove(0);
+    pair.arrive(ALICE, &pong);
+    pair.settle();
+    assert_eq!(pair.shown(BOB), ["hello"]);
+    let states = pair.states(ALICE);
+    assert!(matches!(
+        states[..],
+        [(
+            _,
+            State::Delivered {
+                path: Path::Direct,
+                ..
+            }
+        )]
+    ));
+}
+
+#[test]
+fn the_server_says_when_to_punch_and_only_peers_that_are_here_are() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    let nobody: UserId = "10.0.0.9:9".parse().unwrap();
+    pair.clients[BOB].punch(now, &nobody.into(), elsewhere());
+    assert!(pair.take(BOB).is_empty());
+    for _ in 0..3 {
+        pair.clients[BOB].punch(now, &id(ALICE).into(), udp(ALICE));
+    }
+    let sent = pair.take(BOB);
+    assert!(
+        matches!(&sent[..], [Sent::Datagram(to, Some(2), _)] if *to == udp(ALICE)),
+        "once: {sent:?}"
+    );
+    pair.pass(ms(5000));
+    assert_eq!(pings(&pair.take(BOB)).len(), 8);
+    pair.pass(ms(600_000));
+    assert!(pair.take(BOB).is_empty(), "nobody talks");
+}
+
+#[test]
+fn two_behind_one_router_tell_each_other_their_local_addresses_and_nobody_else() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    let outside = |port| UserId::from(SocketAddr::from(([198, 51, 100, 1], port)));
+    let inside: [SocketAddr; 2] = [
+        "192.168.1.5:50001".parse().unwrap(),
+        "192.168.1.6:50001".parse().unwrap(),
+    ];
+    for who in [ALICE, BOB] {
+        let behind = Connection {
+            own: Some(outside(1000 + u16::try_from(who).unwrap())),
+            local: SocketAddr::new(inside[who].ip(), 50_000),
+            addresses: vec![inside[who]],
+            is_rich: true,
+        };
+        pair.clients[who].connected(now, behind);
+    }
+    let mut relayed = Vec::new();
+    for who in [ALICE, BOB] {
+        let port = 1000 + u16::try_from(1 - who).unwrap();
+        let mut other = profile(1 - who, &pair.clients[1 - who]);
+        (other.who, other.udp) = (
+            outside(port).into(),
+            Some(SocketAddr::from(([198, 51, 100, 1], 2000))),
+        );
+        pair.clients[who].peer_here(now, &other);
+        pair.clients[who].roster_complete(now);
+        pair.clients[who].punch(now, &other.who, SocketAddr::from(([198, 51, 100, 1], 2000)));
+        while let Some(output) = pair.clients[who].poll_output() {
+            if let Output::Line(FromClient::Relay(_, bytes)) = output {
+                relayed.push((1 - who, bytes));
+            }
+        }
+    }
+    for (who, bytes) in relayed {
+        pair.arrive_relayed(who, &bytes);
+        let sent = pair.take(who);
+        assert_eq!(pings(&sent), [inside[1 - who]]);
+    }
+    // A peer that is not behind the same router is told nothing.
+    let mut pair = Pair::new();
+    pair.clients[ALICE].connected(
+        now,
+        Connection {
+            local: inside[0],
+            addresses: inside.to_vec(),
+            ..connection(ALICE)
+        },
+    );
+    let bob = profile(BOB, &pair.clients[BOB]);
+    pair.clients[ALICE].peer_here(now, &bob);
+    pair.clients[ALICE].punch(now, &id(BOB).into(), udp(BOB));
+    assert!(!is_relayed(&pair.take(ALICE)));
+}

@@ -1,0 +1,231 @@
+//! Messages to and from users without a key.
+
+use super::*;
+
+const NC: usize = BOB;
+
+/// Alice, and somebody with `nc`.
+fn alice(options: Options) -> Pair {
+    let mut pair = Pair::with_options(options);
+    let now = pair.now();
+    pair.clients[ALICE].peer_left(now, id(NC));
+    let nc = Profile {
+        who: id(NC).into(),
+        udp: None,
+        key: None,
+    };
+    pair.clients[ALICE].peer_here(now, &nc);
+    pair
+}
+
+fn plain(text: &str, path: Path) -> Event {
+    Event::Received(Received {
+        from: id(NC),
+        text: Text::new(text).into_owned(),
+        path,
+        sealed: false,
+        after_gap: false,
+    })
+}
+
+#[test]
+fn a_text_goes_bare_to_the_port_after_and_nobody_confirms_it() {
+    let mut pair = alice(Options::default());
+    let message = pair.say(ALICE, "hello");
+    assert_eq!(
+        pair.take(ALICE),
+        [Sent::Datagram(udp(NC), None, b"hello".to_vec())]
+    );
+    assert_eq!(
+        pair.events(ALICE),
+        [Event::State(message, State::SentPlain { path: Path::Direct })]
+    );
+    assert_eq!(pair.clients[ALICE].deadline(), None);
+}
+
+#[test]
+fn where_no_port_is_open_the_server_passes_it_on() {
+    let mut pair = alice(Options::default());
+    let message = pair.say(ALICE, "hello");
+    pair.take(ALICE);
+    pair.events(ALICE);
+    let now = pair.now();
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    let whisper =
+        |message: MessageId, text| Sent::Other(FromClient::Whisper(id(NC), message.0, Text::new(text)));
+    assert_eq!(pair.take(ALICE), [whisper(message, "hello")]);
+    pair.clients[ALICE].whisper_answered(message, true);
+    assert_eq!(
+        pair.events(ALICE),
+        [Event::State(message, State::SentPlain { path: Path::Relayed })]
+    );
+    // The next one takes that way at once; after a minute the port is tried again.
+    let next = pair.say(ALICE, "and now?");
+    assert_eq!(pair.take(ALICE), [whisper(next, "and now?")]);
+    pair.clients[ALICE].whisper_answered(next, false);
+    assert_eq!(
+        pair.events(ALICE),
+        [Event::State(next, State::NotDelivered(Why::Unreachable))]
+    );
+    pair.pass(ms(60_000));
+    pair.say(ALICE, "later");
+    assert!(matches!(pair.take(ALICE)[..], [Sent::Datagram(..)]));
+}
+
+#[test]
+fn a_forged_closed_port_makes_no_message_go_twice() {
+    let mut pair = alice(Options::default());
+    pair.say(ALICE, "hello");
+    pair.take(ALICE);
+    pair.pass(ms(500));
+    let now = pair.now();
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    assert!(pair.take(ALICE).is_empty());
+}
+
+#[test]
+fn a_whisper_that_nobody_answers_for_is_not_delivered() {
+    let mut pair = alice(Options::default());
+    let message = pair.say(ALICE, "hello");
+    let now = pair.now();
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.take(ALICE);
+    pair.clients[ALICE].connection_lost(now);
+    pair.take(ALICE);
+    let states = pair.states(ALICE);
+    assert_eq!(
+        states.last(),
+        Some(&(message, State::NotDelivered(Why::NoAnswer)))
+    );
+}
+
+#[test]
+fn a_long_text_goes_in_pieces_that_cut_no_character() {
+    let mut pair = alice(Options::default());
+    let text = "ä€".repeat(700);
+    pair.say(ALICE, &text);
+    let pieces = pair.take_datagrams(ALICE);
+    assert_eq!(pieces.len(), 3);
+    assert!(
+        pieces
+            .iter()
+            .all(|piece| piece.len() <= 1200 && std::str::from_utf8(piece).is_ok())
+    );
+    assert_eq!(pieces.concat(), text.as_bytes());
+}
+
+#[test]
+fn bare_text_is_taken_from_exactly_the_port_after_an_id_without_a_key() {
+    let mut pair = alice(Options::default());
+    pair.arrive_from(ALICE, udp(NC), b"hi \xFF\r\n");
+    assert_eq!(pair.events(ALICE), [plain("hi \u{FFFD}", Path::Direct)]);
+    let other_port = SocketAddr::new(udp(NC).ip(), udp(NC).port() + 1);
+    for from in [
+        other_port,
+        id(NC).address(),
+        udp(ALICE),
+        "10.9.9.9:50001".parse().unwrap(),
+    ] {
+        pair.arrive_from(ALICE, from, b"forged");
+        assert_eq!(pair.events(ALICE), [], "{from}");
+    }
+    pair.arrive_from(ALICE, udp(NC), b" \n");
+    assert_eq!(pair.events(ALICE), [], "nothing to see");
+}
+
+#[test]
+fn bare_text_in_the_name_of_one_who_has_a_key_comes_to_nothing() {
+    let mut pair = Pair::new();
+    pair.arrive_from(ALICE, udp(BOB), b"I am Bob");
+    assert_eq!(pair.events(ALICE), []);
+}
+
+#[test]
+fn who_wants_no_plain_messages_sends_and_gets_none() {
+    let mut pair = alice(Options {
+        no_plain: true,
+        ..Options::default()
+    });
+    let now = pair.now();
+    let refused = pair.clients[ALICE].send(now, id(NC), &Text::new("hi"));
+    assert_eq!(refused, Err(Refusal::PlainRefused));
+    pair.arrive_from(ALICE, udp(NC), b"hi");
+    pair.clients[ALICE].whisper(now, &id(NC).into(), &Text::new("hi"));
+    assert_eq!(pair.events(ALICE), []);
+}
+
+#[test]
+fn direct_only_does_not_whisper() {
+    let mut pair = alice(Options {
+        direct_only: true,
+        ..Options::default()
+    });
+    let message = pair.say(ALICE, "hello");
+    let now = pair.now();
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.take_datagrams(ALICE);
+    let states = pair.states(ALICE);
+    assert_eq!(
+        states.last(),
+        Some(&(message, State::NotDelivered(Why::Unreachable)))
+    );
+}
+
+#[test]
+fn what_the_server_passed_on_is_shown_as_that() {
+    let mut pair = alice(Options::default());
+    let now = pair.now();
+    pair.clients[ALICE].whisper(now, &id(NC).into(), &Text::new("hi"));
+    assert_eq!(pair.events(ALICE), [plain("hi", Path::Relayed)]);
+}
+
+#[test]
+fn on_an_original_server_anybody_may_be_written_to_and_heard() {
+    let mut alice = client(1, Options::default());
+    let now = Now::default();
+    let original = Connection {
+        own: None,
+        is_rich: false,
+        ..connection(ALICE)
+    };
+    alice.connected(now, original);
+    alice.roster_complete(now);
+    let message = alice.send(now, id(NC), &Text::new("hello")).unwrap();
+    let bytes = b"hello".to_vec();
+    assert_eq!(
+        alice.poll_output(),
+        Some(Output::Datagram {
+            to: udp(NC),
+            ttl: None,
+            bytes
+        })
+    );
+    alice.datagram(now, udp(NC), b"hi");
+    alice.port_unreachable(now, udp(NC));
+    let outputs: Vec<Output> = std::iter::from_fn(|| alice.poll_output()).collect();
+    let expected = [
+        Event::State(message, State::SentPlain { path: Path::Direct }),
+        plain("hi", Path::Direct),
+        Event::State(message, State::NotDelivered(Why::Unreachable)),
+    ];
+    assert_eq!(outputs, expected.map(Output::Event));
+}
+
+#[test]
+fn no_more_is_sent_than_could_still_go_another_way() {
+    let mut pair = alice(Options::default());
+    for _ in 0..64 {
+        pair.say(ALICE, "hello");
+    }
+    let now = pair.now();
+    assert!(!pair.clients[ALICE].can_send(now, id(NC)));
+    let refused = pair.clients[ALICE].send(now, id(NC), &Text::new("hi"));
+    assert_eq!(refused, Err(Refusal::Busy));
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    let whispers = pair
+        .take(ALICE)
+        .into_iter()
+        .filter(|sent| matches!(sent, Sent::Other(_)));
+    assert_eq!(whispers.count(), 64, "none is lost");
+    pair.pass(ms(500));
+}

@@ -1,0 +1,329 @@
+//! Private messages: what connects their delivery to the rest of the session.
+
+use super::event::{Direction, Event, Way};
+use super::{Session, Stage, Transmit};
+use crate::private::{Event as Told, MessageId, Output, Received, Refusal, State, Warning};
+use chat_proto::id::UserId;
+use chat_proto::now::Now;
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// After a message in the clear went out, its way may still turn out to be closed (ICMP), and then it
+/// goes another. Who leaves waits for that.
+const UNCONFIRMED_WAIT: Duration = Duration::from_millis(500);
+
+/// A private message whose fate is not known.
+#[derive(Debug)]
+pub(super) struct Pending {
+    peer: Who,
+    text: Text<'static>,
+    /// Nobody will confirm it: it counts as gone well from then on.
+    until: Option<Duration>,
+}
+
+/// A private message that found no room at once.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    to: UserId,
+    text: Text<'static>,
+}
+
+impl Session {
+    /// `/msg`: sends a private message to the user that was typed.
+    pub(super) fn send_private(&mut self, typed: &str, text: &Text<'_>, now: Now) {
+        if text.is_blank() {
+            return;
+        }
+        match self.resolve(typed) {
+            Ok(to) => self.send_to(to, text, now),
+            Err(reason) => self.not_sent(Text::new(typed), &reason),
+        }
+    }
+
+    /// A line that is no command: to everybody, unless the user chose somebody.
+    pub(super) fn say_where_it_goes(&mut self, text: &Text<'_>, now: Now) {
+        if let Some(to) = self.config.to.clone() {
+            self.send_private(&to, text, now);
+        } else if let Some(to) = self.query {
+            self.send_to(to, text, now);
+        } else {
+            self.say(text);
+        }
+    }
+
+    /// `/reply`: to who wrote last.
+    pub(super) fn reply(&mut self, text: &Text<'_>, now: Now) {
+        match self.last_writer {
+            Some(to) => self.send_to(to, text, now),
+            None => self.fail("nobody has written to you privately".into()),
+        }
+    }
+
+    /// `/query`: from now on what is typed goes to this user alone, or again to everybody.
+    pub(super) fn set_query(&mut self, typed: Option<&str>) {
+        let Some(typed) = typed else {
+            if let Some(before) = self.query.take() {
+                let before = self.who(before);
+                self.warn(format!(
+                    "what you type goes to everybody again, not to {before} alone"
+                ));
+            }
+            return;
+        };
+        match self.resolve(typed) {
+            Ok(to) => {
+                self.query = Some(to);
+                let to = self.who(to);
+                self.warn(format!("what you type goes to {to} alone, until /query"));
+            }
+            Err(reason) => self.fail(format!("no query with {}: {reason}", Text::new(typed))),
+        }
+    }
+
+    /// `/verify`: the code to compare.
+    pub(super) fn verify(&mut self, typed: &str) {
+        let code = self.resolve(typed).and_then(|id| {
+            let code = self.private.verify_code(id).ok_or("that user has no key")?;
+            Ok((self.who(id), code))
+        });
+        match code {
+            Ok((who, code)) => self.events.push_back(Event::Code { who, code }),
+            Err(reason) => self.fail(format!("nothing to compare with {}: {reason}", Text::new(typed))),
+        }
+    }
+
+    /// The code that this client and a user compare aloud; none without a key of theirs.
+    #[must_use]
+    pub fn verify_code(&self, with: UserId) -> Option<String> {
+        self.private.verify_code(with)
+    }
+
+    /// Sends a message to one user, as soon as there is room for it.
+    pub(super) fn send_to(&mut self, to: UserId, text: &Text<'_>, now: Now) {
+        if self.waiting_privates.is_empty() {
+            match self.private.send(now, to, text) {
+                Ok(id) => return self.private_is_sent(to, id, text, now),
+                Err(Refusal::Busy) => {}
+                Err(refusal) => {
+                    let to = Text::from(self.who(to).to_string());
+                    return self.not_sent(to, &refusal.to_string());
+                }
+            }
+        }
+        let text = text.clone().into_owned();
+        self.waiting_privates.push_back(Waiting { to, text });
+    }
+
+    /// Sends what had to wait, as far as there is room now.
+    pub(super) fn send_waiting(&mut self, now: Now) {
+        while let Some(Waiting { to, .. }) = self.waiting_privates.front() {
+            if !self.private.can_send(now, *to) {
+                return;
+            }
+            let Some(Waiting { to, text }) = self.waiting_privates.pop_front() else {
+                return;
+            };
+            let rest = std::mem::take(&mut self.waiting_privates);
+            self.send_to(to, &text, now);
+            self.waiting_privates.extend(rest);
+        }
+    }
+
+    fn private_is_sent(&mut self, to: UserId, id: MessageId, text: &Text<'_>, now: Now) {
+        let peer = self.who(to);
+        let pending = Pending {
+            peer: peer.clone(),
+            text: text.clone().into_owned(),
+            until: None,
+        };
+        self.privates.insert(id.0, pending);
+        self.events.push_back(Event::Private {
+            at: now.unix_ms,
+            direction: Direction::Sent(id.0),
+            peer,
+            text: text.clone().into_owned(),
+            way: Way {
+                path: None,
+                sealed: self.private.verify_code(to).is_some(),
+            },
+            after_gap: false,
+        });
+    }
+
+    fn not_sent(&mut self, to: Text<'_>, reason: &str) {
+        self.failures.privates += 1;
+        self.error(format!("not sent to {to}: {reason}"));
+    }
+
+    /// Who is meant. Original servers do not tell who was here before, so there any id may be written to.
+    fn resolve(&self, typed: &str) -> Result<UserId, String> {
+        use super::roster::Unresolved;
+        if !self.is_ready() {
+            return Err("not connected yet".into());
+        }
+        match self.roster.resolve(typed) {
+            Err(Unresolved::NotHere(id)) if self.is_original() => Ok(id),
+            resolved => resolved
+                .map(|profile| profile.who.id)
+                .map_err(|unresolved| unresolved.to_string()),
+        }
+    }
+
+    /// A user as one is shown, here or not.
+    fn who(&self, id: UserId) -> Who {
+        self.roster
+            .get(id)
+            .map_or(Who::from(id), |profile| profile.who.clone())
+    }
+
+    /// A datagram came from this address.
+    pub fn datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) {
+        if matches!(self.stage, Stage::Rich(_) | Stage::Original | Stage::Lost) {
+            self.private.datagram(now, source, bytes);
+            self.settle(now);
+        }
+    }
+
+    /// A datagram did not arrive: the system could not send it, or was told that nobody takes it there.
+    pub fn datagram_failed(&mut self, to: SocketAddr, now: Now) {
+        self.private.port_unreachable(now, to);
+        self.settle(now);
+    }
+
+    /// Tells the delivery that the connection is gone, if it does not know yet.
+    pub(super) fn note_loss(&mut self, now: Now) {
+        if self.is_lost() && std::mem::take(&mut self.private_has_server) {
+            self.private.connection_lost(now);
+        }
+    }
+
+    /// Carries out what the delivery of private messages wants done.
+    pub(super) fn drain_private(&mut self, now: Now) {
+        while let Some(output) = self.private.poll_output() {
+            match output {
+                Output::Datagram { to, ttl, bytes } if self.sends_to(to) => {
+                    self.datagrams.push_back(Transmit { to, ttl, bytes });
+                }
+                Output::Datagram { to, .. } => self.private.port_unreachable(now, to),
+                Output::Line(line) if matches!(self.stage, Stage::Rich(_)) => {
+                    self.send_line(&line.to_string())
+                }
+                // Meant for a connection that is gone.
+                Output::Line(_) => {}
+                Output::Event(Told::Received(received)) => self.received(received, now),
+                Output::Event(Told::State(id, state)) => self.state_changed(id, state, now),
+                Output::Event(Told::Warning(warning)) => self.warn_of(warning),
+            }
+        }
+    }
+
+    /// Whether this client's UDP socket, if it has one, can send there.
+    fn sends_to(&self, to: SocketAddr) -> bool {
+        self.config.ends.udp_port.is_some() && to.is_ipv4() == self.config.ends.local.is_ipv4()
+    }
+
+    fn received(&mut self, received: Received, now: Now) {
+        let Received {
+            from,
+            text,
+            path,
+            sealed,
+            after_gap,
+        } = received;
+        self.last_writer = Some(from);
+        self.events.push_back(Event::Private {
+            at: now.unix_ms,
+            direction: Direction::Received,
+            peer: self.who(from),
+            text,
+            way: Way {
+                path: Some(path),
+                sealed,
+            },
+            after_gap,
+        });
+    }
+
+    fn state_changed(&mut self, id: MessageId, state: State, now: Now) {
+        let Some(pending) = self.privates.get_mut(&id.0) else {
+            return;
+        };
+        let (peer, text, seq) = (pending.peer.clone(), pending.text.clone(), id.0);
+        let event = match state {
+            State::Delivered { path, after } => {
+                self.privates.remove(&seq);
+                let way = Way {
+                    path: Some(path),
+                    sealed: true,
+                };
+                Event::Delivered {
+                    seq,
+                    peer,
+                    text,
+                    way,
+                    after: Some(after),
+                }
+            }
+            State::SentPlain { path } => {
+                pending.until = Some(now.monotonic + UNCONFIRMED_WAIT);
+                let way = Way {
+                    path: Some(path),
+                    sealed: false,
+                };
+                Event::Delivered {
+                    seq,
+                    peer,
+                    text,
+                    way,
+                    after: None,
+                }
+            }
+            State::NotDelivered(why) => {
+                self.privates.remove(&seq);
+                self.failures.privates += 1;
+                Event::NotDelivered {
+                    seq,
+                    peer,
+                    text,
+                    reason: Text::from(why.to_string()),
+                }
+            }
+        };
+        self.events.push_back(event);
+        self.progress(now);
+    }
+
+    /// Forgets messages that nobody will confirm and that nothing was heard against.
+    pub(super) fn forget_unconfirmed(&mut self, now: Now) {
+        self.privates
+            .retain(|_, pending| pending.until.is_none_or(|until| now.monotonic < until));
+    }
+
+    /// When there is something to do about private messages.
+    pub(super) fn private_deadline(&self) -> Option<Duration> {
+        let forget = self.privates.values().filter_map(|pending| pending.until).min();
+        [forget, self.private.deadline()].into_iter().flatten().min()
+    }
+
+    fn warn_of(&mut self, warning: Warning) {
+        self.warn(match warning {
+            Warning::KeyChanged(id) => format!(
+                "the key of {} changed while connected: no private message goes to it or is taken from it",
+                self.who(id)
+            ),
+            Warning::UnusableKey(id) => {
+                format!(
+                    "{} announced a key that keeps nothing secret: nothing is sent to it",
+                    self.who(id)
+                )
+            }
+            Warning::KeyTaken(id, holder) => format!(
+                "{} announced the key of {}: nothing is sent to the former",
+                self.who(id),
+                self.who(holder)
+            ),
+        });
+    }
+}

@@ -1,0 +1,379 @@
+//! Private messages through whole sessions.
+
+use super::*;
+use crate::private::Path;
+
+const BOB: &str = "bob@10.0.0.2:6000";
+
+fn key_of(secret: u8) -> String {
+    private(secret, Options::default()).public_key().to_string()
+}
+
+/// Alice in a room with bob, who has a key, and carol, who is at `nc`.
+fn alice() -> Sim {
+    let mut sim = Sim::new(config());
+    sim.hear(&format!(
+        "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\n",
+        key_of(1)
+    ));
+    sim.hear(&format!(
+        "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 - -\nHISTORY\nLIVE\n",
+        key_of(2)
+    ));
+    sim.quiet();
+    sim
+}
+
+/// Bob in the same room.
+fn bob() -> Sim {
+    let ends = Ends {
+        local: "10.0.0.2:6000".parse().unwrap(),
+        udp_port: Some(6001),
+        ..ends(1)
+    };
+    let mut sim = Sim::with(Config { ends, ..config() }, private(2, Options::default()));
+    sim.hear(&format!(
+        "* chat/1 hi\nWELCOME {BOB} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\nLIVE\n",
+        key_of(1)
+    ));
+    sim.quiet();
+    sim
+}
+
+impl Sim {
+    /// Forgets all that was sent and shown so far.
+    fn quiet(&mut self) {
+        self.sent();
+        self.shown();
+        while self.session.next_datagram().is_some() {}
+    }
+
+    fn datagrams_to(&mut self, to: &str) -> Vec<Vec<u8>> {
+        let to: SocketAddr = to.parse().unwrap();
+        let all = std::iter::from_fn(|| self.session.next_datagram());
+        all.filter(|transmit| transmit.to == to)
+            .map(|transmit| transmit.bytes)
+            .collect()
+    }
+}
+
+/// Carries datagrams between the two until nothing is under way.
+fn carry(alice: &mut Sim, bob: &mut Sim) {
+    for _ in 0..10 {
+        for bytes in alice.datagrams_to("10.0.0.2:6001") {
+            bob.datagram("10.0.0.1:5001", &bytes);
+        }
+        for bytes in bob.datagrams_to("10.0.0.1:5001") {
+            alice.datagram("10.0.0.2:6001", &bytes);
+        }
+    }
+}
+
+fn texts(events: &[Event]) -> Vec<String> {
+    let private = |event: &Event| match event {
+        Event::Private {
+            direction: Direction::Received,
+            text,
+            way,
+            ..
+        } => Some(format!("{text} ({way})")),
+        _ => None,
+    };
+    events.iter().filter_map(private).collect()
+}
+
+#[test]
+fn a_message_between_two_with_keys_is_sealed_direct_and_confirmed() {
+    let (mut alice, mut bob) = (alice(), bob());
+    alice.type_line("/msg BOB  hi there");
+    carry(&mut alice, &mut bob);
+    assert_eq!(texts(&bob.shown()), ["hi there (direct)"]);
+    let shown = alice.shown();
+    let [
+        Event::Private {
+            direction: Direction::Sent(first),
+            ..
+        },
+        Event::Delivered { seq, way, after, .. },
+    ] = &shown[..]
+    else {
+        panic!("{shown:?}");
+    };
+    assert_eq!(first, seq);
+    assert_eq!(
+        *way,
+        Way {
+            path: Some(Path::Direct),
+            sealed: true
+        }
+    );
+    assert!(after.is_some());
+    bob.type_line("/reply and you");
+    carry(&mut alice, &mut bob);
+    assert_eq!(texts(&alice.shown()), ["and you (direct)"]);
+}
+
+#[test]
+fn nothing_that_is_sealed_shows_its_text_to_the_server_or_the_network() {
+    let mut alice = alice();
+    alice.type_line("/msg bob attack at dawn");
+    alice.wait(5000);
+    let lines = alice.sent();
+    assert!(lines.contains("RELAY 10.0.0.2:6000 "), "{lines}");
+    assert!(!lines.contains("dawn"));
+    for bytes in alice.datagrams_to("10.0.0.2:6001") {
+        assert!(!bytes.windows(4).any(|window| window == b"dawn"));
+    }
+}
+
+#[test]
+fn who_leaves_waits_for_the_fate_of_private_messages() {
+    let mut sim = alice();
+    sim.type_line("/msg bob hi");
+    sim.session.end_input(sim.now());
+    sim.wait(15_000);
+    assert_eq!(sim.outcome(), None, "its fate is not known");
+    sim.wait(25_000);
+    assert_eq!(sim.session.failures().privates, 1);
+    let shown = sim.shown();
+    assert!(
+        shown
+            .iter()
+            .any(|event| matches!(event, Event::NotDelivered { .. })),
+        "{shown:?}"
+    );
+    assert!(sim.sent().ends_with("QUIT\n"));
+}
+
+#[test]
+fn who_leaves_the_room_takes_waiting_messages_along() {
+    let mut sim = alice();
+    sim.type_line("/msg bob hi");
+    sim.hear(&format!("LEAVE 1 {BOB}\n"));
+    let shown = sim.shown();
+    let told = shown.iter().find_map(|event| match event {
+        Event::NotDelivered { peer, reason, .. } => Some(format!("{peer}: {reason}")),
+        _ => None,
+    });
+    assert_eq!(told.as_deref(), Some("bob@10.0.0.2:6000: the user left"));
+}
+
+#[test]
+fn who_has_no_key_is_written_to_in_the_clear_and_marked_so() {
+    let mut sim = alice();
+    sim.type_line("/msg carol hi");
+    assert_eq!(sim.datagrams_to("10.0.0.3:7001"), [b"hi".to_vec()]);
+    let shown = sim.shown();
+    let [_, Event::Delivered { way, after: None, .. }] = &shown[..] else {
+        panic!("{shown:?}")
+    };
+    assert_eq!(way.to_string(), "direct, unencrypted");
+    sim.session.end_input(sim.now());
+    assert_eq!(sim.sent(), "", "news of a closed port may yet come");
+    sim.wait(600);
+    assert_eq!(sim.sent(), "QUIT\n");
+}
+
+#[test]
+fn what_no_port_takes_goes_through_the_server() {
+    let mut sim = alice();
+    sim.type_line("/msg carol hi");
+    sim.quiet();
+    sim.session
+        .datagram_failed("10.0.0.3:7001".parse().unwrap(), sim.now());
+    let line = sim.sent();
+    let seq: u64 = line
+        .strip_prefix("WHISPER 10.0.0.3:7000 ")
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    sim.hear(&format!("WHISPERED {seq}\n"));
+    let shown = sim.shown();
+    let [Event::Delivered { way, after: None, .. }] = &shown[..] else {
+        panic!("{shown:?}")
+    };
+    assert_eq!(way.to_string(), "via the server, unencrypted");
+    sim.type_line("/msg carol again");
+    let line = sim.sent();
+    let seq: u64 = line
+        .strip_prefix("WHISPER 10.0.0.3:7000 ")
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    sim.hear(&format!("ERROR unreachable {seq} does not read\n"));
+    assert!(
+        sim.shown()
+            .iter()
+            .any(|event| matches!(event, Event::NotDelivered { .. }))
+    );
+}
+
+#[test]
+fn without_a_udp_socket_the_server_carries_it() {
+    let mut sim = Sim::new(Config {
+        ends: Ends {
+            udp_port: None,
+            ..ends(5000)
+        },
+        ..config()
+    });
+    sim.hear(&format!("* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
+    sim.hear(&format!(
+        "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 - -\nLIVE\n",
+        key_of(2)
+    ));
+    sim.quiet();
+    sim.type_line("/msg carol hi");
+    assert!(sim.sent().starts_with("WHISPER 10.0.0.3:7000 "));
+    sim.type_line("/msg bob hi");
+    sim.wait(1000);
+    assert!(sim.sent().contains("RELAY 10.0.0.2:6000 "));
+    assert_eq!(sim.session.next_datagram(), None);
+}
+
+#[test]
+fn a_text_in_the_clear_is_shown_only_from_who_has_no_key_and_from_the_right_port() {
+    let mut sim = alice();
+    sim.datagram("10.0.0.3:7001", b"from nc\xFF\r\n");
+    assert_eq!(texts(&sim.shown()), ["from nc\u{FFFD} (direct, unencrypted)"]);
+    for (source, bytes) in [
+        ("10.0.0.2:6001", &b"from who has a key"[..]),
+        ("10.0.0.3:7002", b"another port"),
+        ("10.0.0.9:7001", b"another address"),
+        ("10.0.0.3:7001", b"\xC1\x01sealed"),
+        ("10.0.0.3:7001", b""),
+        ("10.0.0.3:7001", b" \n"),
+    ] {
+        sim.datagram(source, bytes);
+    }
+    assert_eq!(sim.shown(), []);
+    assert_eq!(sim.session.next_datagram(), None, "nothing is answered");
+}
+
+#[test]
+fn who_takes_nothing_in_the_clear_neither_sends_nor_shows_it() {
+    let options = Options {
+        no_plain: true,
+        ..Options::default()
+    };
+    let mut sim = Sim::with(config(), private(1, options));
+    sim.hear(&format!(
+        "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER carol@10.0.0.3:7000 - -\nLIVE\n"
+    ));
+    sim.quiet();
+    sim.datagram("10.0.0.3:7001", b"hi");
+    sim.hear("WHISPER carol@10.0.0.3:7000 hi\n");
+    assert_eq!(sim.shown(), []);
+    sim.type_line("/msg carol hi");
+    assert_eq!(
+        sim.errors(),
+        ["not sent to carol@10.0.0.3:7000: that user takes unencrypted messages only"]
+    );
+    assert_eq!(sim.session.failures().privates, 1);
+}
+
+#[test]
+fn on_an_original_server_datagrams_go_and_come_by_the_port_rule() {
+    let mut sim = Sim::in_an_original_room();
+    sim.type_line("/msg 10.0.0.7:40 hi");
+    assert_eq!(sim.datagrams_to("10.0.0.7:41"), [b"hi".to_vec()]);
+    sim.shown();
+    sim.datagram("10.0.0.7:41", b"hello");
+    assert_eq!(texts(&sim.shown()), ["hello (direct, unencrypted)"]);
+    assert_eq!(sim.sent(), "");
+}
+
+#[test]
+fn nothing_is_shown_of_datagrams_before_it_is_known_who_is_here() {
+    let mut sim = Sim::new(config());
+    sim.datagram("10.0.0.2:6001", b"hi");
+    sim.hear("* chat/1 hi\n");
+    sim.datagram("10.0.0.2:6001", b"hi");
+    assert_eq!(sim.shown(), []);
+}
+
+#[test]
+fn a_query_keeps_what_is_typed_from_everybody() {
+    let mut sim = alice();
+    sim.type_line("/query bob");
+    sim.type_line("for bob");
+    assert!(!sim.sent().contains("SAY"));
+    assert_eq!(sim.datagrams_to("10.0.0.2:6001").len(), 1);
+    sim.type_line("/query");
+    sim.type_line("for all");
+    assert!(sim.sent().contains("SAY 1 for all\n"));
+}
+
+#[test]
+fn a_query_with_who_has_left_says_nothing_in_public() {
+    let mut sim = alice();
+    sim.type_line("/query bob");
+    sim.hear(&format!("LEAVE 1 {BOB}\n"));
+    sim.quiet();
+    sim.type_line("secret");
+    assert_eq!(sim.sent(), "");
+    assert_eq!(
+        sim.errors(),
+        ["not sent to 10.0.0.2:6000: nobody with that id is here"]
+    );
+}
+
+#[test]
+fn all_goes_to_one_user_if_the_command_line_says_so() {
+    let mut sim = alice();
+    sim.session.config.to = Some("bob".into());
+    sim.session.request(&Command::text("/etc/passwd"), sim.now());
+    assert_eq!(sim.datagrams_to("10.0.0.2:6001").len(), 1);
+    assert_eq!(sim.sent().matches("SAY").count(), 0);
+}
+
+#[test]
+fn both_see_the_same_code() {
+    let (mut alice, mut bob) = (alice(), bob());
+    alice.type_line("/verify bob");
+    bob.type_line("/verify alice");
+    let code = |sim: &mut Sim| {
+        sim.shown().into_iter().find_map(|event| match event {
+            Event::Code { code, .. } => Some(code),
+            _ => None,
+        })
+    };
+    let ours = code(&mut alice);
+    assert!(ours.is_some());
+    assert_eq!(ours, code(&mut bob));
+    alice.type_line("/verify carol");
+    assert_eq!(
+        alice.errors(),
+        ["nothing to compare with carol: that user has no key"]
+    );
+}
+
+#[test]
+fn more_messages_than_find_room_wait_and_none_is_lost() {
+    let (mut alice, mut bob) = (alice(), bob());
+    for number in 0..600 {
+        alice.type_line(&format!("/msg bob {number}"));
+    }
+    assert!(!alice.session.takes_input(), "no input is taken while some wait");
+    let mut heard = Vec::new();
+    for _ in 0..2000 {
+        carry(&mut alice, &mut bob);
+        heard.extend(texts(&bob.shown()));
+        if heard.len() >= 600 {
+            break;
+        }
+        alice.shown();
+        alice.wait(5);
+        bob.wait(5);
+    }
+    let expected: Vec<String> = (0..600).map(|number| format!("{number} (direct)")).collect();
+    assert_eq!(heard, expected);
+    assert!(alice.session.takes_input());
+    assert_eq!(alice.session.failures().privates, 0);
+}

@@ -1,0 +1,162 @@
+//! What the clients need of a server: the roster, the relay, punching, the rendezvous. A model, for which the real one
+//! may stand in.
+
+use chat_proto::id::UserId;
+use chat_proto::opaque::{Opaque, PublicKey};
+use chat_proto::rendezvous::{Nonce, answer};
+use chat_proto::rich::{FromClient, FromServer, Profile};
+use chat_proto::who::Who;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// A connection; never used again.
+pub(crate) type Conn = u64;
+
+#[derive(Default)]
+pub(crate) struct Server {
+    users: BTreeMap<Conn, User>,
+    /// What is to be said, and to whom.
+    pub(crate) said: Vec<(Conn, String)>,
+}
+
+struct User {
+    profile: Profile,
+    token: Opaque<16>,
+    nonce: Option<(Nonce, SocketAddr)>,
+}
+
+impl Server {
+    /// Somebody said HELLO, or is plain and has no key.
+    pub(crate) fn join(&mut self, conn: Conn, id: UserId, udp: Option<SocketAddr>, key: Option<PublicKey>) {
+        let profile = Profile {
+            who: id.into(),
+            udp,
+            key,
+        };
+        if key.is_some() {
+            self.welcome(conn, id);
+        }
+        self.say_to_all(&FromServer::Join(0, profile.clone()));
+        let token = token_of(conn);
+        self.users.insert(
+            conn,
+            User {
+                profile,
+                token,
+                nonce: None,
+            },
+        );
+    }
+
+    fn welcome(&mut self, conn: Conn, id: UserId) {
+        let welcome: FromServer<'_, Who> = FromServer::Welcome {
+            who: id.into(),
+            resume: token_of(conn),
+            rendezvous: token_of(conn),
+            seq: 0,
+        };
+        self.said.push((conn, welcome.to_string()));
+        for user in self.users.values() {
+            let line = FromServer::User(user.profile.clone());
+            self.said.push((conn, line.to_string()));
+        }
+        let live: FromServer<'_, Who> = FromServer::Live;
+        self.said.push((conn, live.to_string()));
+    }
+
+    /// A connection ended.
+    pub(crate) fn leave(&mut self, conn: Conn) {
+        if let Some(user) = self.users.remove(&conn) {
+            self.say_to_all(&FromServer::Leave(0, user.profile.who));
+        }
+    }
+
+    pub(crate) fn leave_id(&mut self, id: UserId) {
+        if let Some((conn, _)) = self.find(id) {
+            self.leave(conn);
+        }
+    }
+
+    /// The connections of those who have this key: what a client that comes back takes over.
+    pub(crate) fn with_key(&self, key: PublicKey) -> Vec<Conn> {
+        let users = self
+            .users
+            .iter()
+            .filter(|(_, user)| user.profile.key == Some(key));
+        users.map(|(conn, _)| *conn).collect()
+    }
+
+    pub(crate) fn line(&mut self, conn: Conn, line: &str) {
+        let Some(user) = self.users.get(&conn) else {
+            return;
+        };
+        let who = user.profile.who.clone();
+        match FromClient::parse(line).unwrap() {
+            FromClient::Relay(to, bytes) => {
+                if let Some((to, _)) = self.find(to) {
+                    self.say(to, &FromServer::Relay(who, bytes));
+                }
+            }
+            FromClient::Punch(to) => {
+                let own = user.profile.udp;
+                if let Some((to, user)) = self.find(to)
+                    && let (Some(own), Some(theirs)) = (own, user.profile.udp)
+                {
+                    let them = user.profile.who.clone();
+                    self.say(conn, &FromServer::Punch(them, theirs));
+                    self.say(to, &FromServer::Punch(who, own));
+                }
+            }
+            FromClient::Confirm(nonce) => self.confirm(conn, nonce),
+            FromClient::Whisper(to, seq, text) => {
+                if let Some((to, _)) = self.find(to) {
+                    self.say(to, &FromServer::Whisper(who, text));
+                    self.say(conn, &FromServer::Whispered(seq));
+                }
+            }
+            other => panic!("{other:?} is not a line about private messages"),
+        }
+    }
+
+    /// The reply to a datagram.
+    pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], nonce: Nonce) -> Option<Vec<u8>> {
+        let mut asker = None;
+        let reply = answer(bytes, from, nonce, |token| {
+            asker = self.users.values_mut().find(|user| user.token == *token);
+            asker.is_some()
+        })?;
+        asker?.nonce = Some((nonce, from));
+        Some(reply.to_vec())
+    }
+
+    fn confirm(&mut self, conn: Conn, nonce: Nonce) {
+        let user = self.users.get_mut(&conn).unwrap();
+        if let Some((expected, address)) = user.nonce.take()
+            && expected == nonce
+            && user.profile.udp != Some(address)
+        {
+            user.profile.udp = Some(address);
+            let line = FromServer::Address(0, user.profile.who.clone(), address);
+            self.say_to_all(&line);
+        }
+    }
+
+    fn find(&self, id: UserId) -> Option<(Conn, &User)> {
+        let found = self.users.iter().find(|(_, user)| user.profile.who.id == id);
+        found.map(|(conn, user)| (*conn, user))
+    }
+
+    fn say(&mut self, to: Conn, line: &FromServer<'_>) {
+        self.said.push((to, line.to_string()));
+    }
+
+    fn say_to_all(&mut self, line: &FromServer<'_>) {
+        let line = line.to_string();
+        self.said
+            .extend(self.users.keys().map(|conn| (*conn, line.clone())));
+    }
+}
+
+fn token_of(conn: Conn) -> Opaque<16> {
+    Opaque((u128::from(conn) + 1).to_be_bytes())
+}

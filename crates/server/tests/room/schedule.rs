@@ -1,0 +1,929 @@
+//! Random schedules: whatever people, networks and time do, each promise holds, at every step and in the end.
+//!
+//! Two witnesses, one for each dialect, are there from the beginning and read everything. What anybody
+//! else was sent is compared with what they saw.
+
+use crate::sim::{PeerNo, Reading, Sim, ms};
+use chat_proto::id::UserId;
+use chat_proto::nick::{Nick, NickKey};
+use chat_proto::opaque::Token;
+use chat_proto::plain::ServerLine;
+use chat_proto::rich::FromServer;
+use chat_proto::who::Who;
+use chat_server::connection::End;
+use chat_server::event::{Departure, Event};
+use chat_server::rate::Rate;
+use chat_server::room::Limits;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Seeds that every run of the tests tries. `CHAT_SEEDS=200000` tries more, `CHAT_SEED=7` that one.
+const SEEDS: u64 = 2000;
+
+/// The witnesses, and when everybody else is gone they are too.
+const PLAIN: PeerNo = 0;
+const RICH: PeerNo = 1;
+
+const NICKS: [&str; 6] = ["ann", "bob", "Ann", "李雷", "O'Brien", "zoë"];
+
+#[test]
+fn every_schedule_keeps_every_promise() {
+    let number = |name| std::env::var(name).ok().map(|text: String| text.parse().unwrap());
+    let seeds = match number("CHAT_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("CHAT_SEEDS").unwrap_or(SEEDS),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let seen = Mutex::new(HashSet::new());
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (mine, seen) = (seeds.clone().skip(thread).step_by(threads), &seen);
+            scope.spawn(move || {
+                for seed in mine {
+                    let sights = schedule(seed).sights();
+                    seen.lock().unwrap().extend(sights);
+                }
+            });
+        }
+    });
+    if seeds.end - seeds.start >= SEEDS {
+        let seen = seen.into_inner().unwrap();
+        assert_eq!(seen, HashSet::from(SIGHTS), "the schedules have become too tame");
+    }
+}
+
+/// What is to happen in one schedule or another.
+const SIGHTS: [&str; 11] = [
+    "address", "closed", "full", "held", "jumped", "quit", "replaced", "reset", "silent", "slow", "timeout",
+];
+
+#[test]
+fn the_same_seed_is_the_same_schedule() {
+    for seed in 0..20 {
+        assert_eq!(schedule(seed).trace(), schedule(seed).trace());
+    }
+}
+
+/// Says how to see a failure again.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self(seed) = self;
+            eprintln!(
+                "to see it again: CHAT_SEED={seed} cargo test -p chat-server --test room every_schedule"
+            );
+        }
+    }
+}
+
+/// Plays the schedule of a seed to its end.
+fn schedule(seed: u64) -> Play {
+    let _replay = Replay(seed);
+    let mut play = Play::new(seed);
+    let steps = play.dice.below(80) + 10;
+    for _ in 0..steps {
+        play.act();
+        play.pass_time();
+    }
+    play.come_to_rest();
+    if play.dice.one_in(3) {
+        play.shut_down();
+    } else {
+        play.everybody_leaves();
+    }
+    play.check();
+    play.the_room_is_empty();
+    play
+}
+
+/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.roll() % limit
+    }
+
+    fn index(&mut self, limit: usize) -> usize {
+        usize::try_from(self.below(limit as u64)).unwrap()
+    }
+
+    fn one_in(&mut self, limit: u64) -> bool {
+        self.below(limit) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.index(from.len())]
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Ends lines.
+    Plain,
+    /// Ends none.
+    Unframed,
+    /// Says HELLO at once.
+    Rich,
+    /// Says HELLO when it has been announced.
+    Late,
+}
+
+/// Something a peer said to everybody, and where in what it sent.
+struct Utterance {
+    place: Range<usize>,
+    text: String,
+}
+
+/// One who plays a part.
+struct Actor {
+    kind: Kind,
+    said_hello: bool,
+    /// Bytes sent.
+    sent: usize,
+    utterances: Vec<Utterance>,
+    /// The rest of a line that was begun.
+    rest: Option<String>,
+    /// It has said that it leaves, at this place.
+    quit_at: Option<usize>,
+    /// The connection was ended by its side.
+    ended: bool,
+    /// It has always read whatever came.
+    reads: bool,
+    /// The number of its next message, and the last one, to be sent once more by who resumes it.
+    seq: u64,
+    last: Option<(u64, String)>,
+    /// It began by repeating this, which may have been taken before.
+    repeated: Option<String>,
+    /// It was resumed by another.
+    resumed: bool,
+}
+
+struct Play {
+    sim: Sim,
+    dice: Dice,
+    limits: Limits,
+    actors: Vec<Actor>,
+    /// For texts and nicks that nobody has used.
+    count: u64,
+    /// Messages fill the ring.
+    heavy: bool,
+    /// The server was stopped for a while, so that it may take an answer that has come for silence.
+    jumped: bool,
+    shut: bool,
+    nicks: HashSet<String>,
+}
+
+impl Play {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let heavy = dice.one_in(32);
+        let rates = [(5, 1), (50, 200), (100, 10)];
+        let limits = Limits {
+            max_users: if dice.one_in(4) { 5 } else { 1000 },
+            max_per_address: if dice.one_in(4) { 4 } else { 1000 },
+            history: dice.pick(&[0, 1, 5, 100]),
+            rate: (!heavy && dice.one_in(2)).then(|| {
+                let (rate, burst) = dice.pick(&rates);
+                Rate::new(NonZeroU32::new(rate).unwrap(), burst)
+            }),
+            ping_interval: Duration::from_secs(dice.pick(&[1, 15, 100])),
+        };
+        let mut play = Self {
+            sim: Sim::new(limits),
+            dice,
+            limits,
+            actors: Vec::new(),
+            count: 0,
+            heavy,
+            jumped: false,
+            shut: false,
+            nicks: HashSet::new(),
+        };
+        play.enter(Kind::Plain, "10.9.0.1:1");
+        play.sim.run(ms(250));
+        play.enter(Kind::Rich, "10.9.0.2:1");
+        play.sim.peers[RICH].answers = true;
+        play.sim.run(ms(0));
+        play
+    }
+
+    fn enter(&mut self, kind: Kind, address: &str) -> PeerNo {
+        let peer = self.sim.connect(address);
+        self.actors.push(Actor {
+            kind,
+            said_hello: false,
+            sent: 0,
+            utterances: Vec::new(),
+            rest: None,
+            quit_at: None,
+            ended: false,
+            reads: true,
+            seq: 1,
+            last: None,
+            repeated: None,
+            resumed: false,
+        });
+        if kind == Kind::Rich {
+            self.hello(peer, None);
+        }
+        peer
+    }
+
+    fn hello(&mut self, peer: PeerNo, token: Option<&str>) {
+        let nick = if self.dice.one_in(4) {
+            "-".to_owned()
+        } else {
+            self.nick()
+        };
+        self.send(peer, &format!("HELLO 1 {nick} 5000 - {}\n", token.unwrap_or("-")));
+        self.actors[peer].said_hello = true;
+        self.sim.peers[peer].answers = !self.dice.one_in(8);
+    }
+
+    fn nick(&mut self) -> String {
+        self.count += 1;
+        let nick = if self.dice.one_in(2) {
+            self.dice.pick(&NICKS).to_owned()
+        } else {
+            format!("n{}", self.count)
+        };
+        self.nicks.insert(nick.clone());
+        nick
+    }
+
+    fn send(&mut self, peer: PeerNo, text: &str) {
+        self.actors[peer].sent += text.len();
+        self.sim.send(peer, text);
+    }
+
+    // What happens.
+
+    fn act(&mut self) {
+        if self.actors.len() < 4 || self.dice.one_in(5) {
+            return self.somebody_comes();
+        }
+        let peer = 2 + self.dice.index(self.actors.len() - 2);
+        match self.dice.below(12) {
+            0..5 => self.speak(peer),
+            5 | 6 => self.ask(peer),
+            7 if self.heavy => self.flood(peer),
+            7 => self.chatter(peer),
+            8 | 9 => self.change_socket(peer),
+            _ => self.end(peer),
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let long = self.limits.ping_interval + ms(1);
+        let time = match self.dice.below(12) {
+            0..5 => ms(0),
+            5 => ms(1),
+            6 => ms(29),
+            7 => ms(30),
+            8 => ms(self.dice.below(300)),
+            9 => ms(self.dice.below(2000)),
+            10 => ms(250),
+            _ if self.dice.one_in(4) => long,
+            _ => ms(1000),
+        };
+        if self.dice.one_in(40) {
+            self.jumped = true;
+            let until = self.sim.now + Duration::from_secs(self.dice.below(100));
+            self.sim.advance(until);
+        }
+        self.sim.run(time);
+    }
+
+    fn somebody_comes(&mut self) {
+        self.count += 1;
+        let address = if self.dice.one_in(3) {
+            format!("[fe80::{}]:{}", self.dice.below(3), 1000 + self.count)
+        } else {
+            format!("10.0.0.{}:{}", self.dice.below(3), 1000 + self.count)
+        };
+        let ghost = 2 + self.dice.index(self.actors.len());
+        if self.dice.one_in(4) && self.actors.get(ghost).is_some_and(|ghost| !ghost.resumed) {
+            return self.resume(ghost, &address);
+        }
+        let kind = self.dice.pick(&[
+            Kind::Plain,
+            Kind::Plain,
+            Kind::Unframed,
+            Kind::Rich,
+            Kind::Rich,
+            Kind::Late,
+        ]);
+        let peer = self.enter(kind, &address);
+        if self.dice.one_in(8) {
+            // A port scan.
+            self.sim.run(ms(10));
+            self.end(peer);
+        }
+    }
+
+    fn resume(&mut self, ghost: PeerNo, address: &str) {
+        let lines = self.sim.lines(ghost).0;
+        let Some(welcome) = lines.iter().find(|line| line.starts_with("WELCOME ")) else {
+            return;
+        };
+        let token = welcome.split(' ').nth(2).unwrap().to_owned();
+        let peer = self.enter(Kind::Late, address);
+        self.hello(peer, Some(&token));
+        self.actors[ghost].resumed = true;
+        self.actors[peer].seq = self.actors[ghost].seq;
+        if let Some((seq, text)) = self.actors[ghost].last.clone() {
+            self.say(peer, seq, &text);
+            self.actors[peer].repeated = Some(text);
+        }
+    }
+
+    fn say(&mut self, peer: PeerNo, seq: u64, text: &str) {
+        let start = self.actors[peer].sent;
+        self.send(peer, &format!("SAY {seq} {text}\n"));
+        let place = start..self.actors[peer].sent;
+        let text = text.to_owned();
+        self.actors[peer].utterances.push(Utterance { place, text });
+    }
+
+    /// A text that nobody has said yet.
+    fn text(&mut self, peer: PeerNo, length: usize) -> String {
+        self.count += 1;
+        format!("m{peer}.{}.{:.<length$}", self.count, "")
+    }
+
+    fn can_speak(&self, peer: PeerNo) -> bool {
+        let actor = &self.actors[peer];
+        !actor.ended && actor.quit_at.is_none() && (actor.kind != Kind::Late || actor.said_hello)
+    }
+
+    fn speak(&mut self, peer: PeerNo) {
+        if self.actors[peer].kind == Kind::Late && !self.actors[peer].said_hello && !self.actors[peer].ended {
+            self.sim.run(ms(250));
+            return self.hello(peer, None);
+        }
+        if self.can_speak(peer) {
+            let length = self.dice.index(40);
+            self.message(peer, length);
+        }
+    }
+
+    fn message(&mut self, peer: PeerNo, length: usize) {
+        if let Some(rest) = self.actors[peer].rest.take() {
+            self.send(peer, &rest);
+        }
+        let text = self.text(peer, length);
+        let actor = &mut self.actors[peer];
+        if actor.said_hello {
+            let seq = actor.seq;
+            actor.seq += 1;
+            actor.last = Some((seq, text.clone()));
+            self.say(peer, seq, &text);
+            if self.dice.one_in(6) {
+                let again = self.dice.below(seq) + 1;
+                self.send(peer, &format!("SAY {again} taken before\n"));
+            }
+            return;
+        }
+        let place = actor.sent..actor.sent + text.len();
+        let line = text.clone() + if actor.kind == Kind::Unframed { "" } else { "\n" };
+        actor.utterances.push(Utterance { place, text });
+        if line.ends_with('\n') && self.dice.one_in(4) {
+            let cut = self.dice.index(line.len() - 1) + 1;
+            self.send(peer, &line[..cut]);
+            self.actors[peer].rest = Some(line[cut..].to_owned());
+        } else {
+            self.send(peer, &line);
+        }
+    }
+
+    /// Many short lines at once.
+    fn chatter(&mut self, peer: PeerNo) {
+        if self.can_speak(peer) && self.actors[peer].kind != Kind::Unframed {
+            for _ in 0..self.dice.below(60) {
+                self.message(peer, 0);
+            }
+        }
+    }
+
+    /// Enough to fill the ring.
+    fn flood(&mut self, peer: PeerNo) {
+        if self.can_speak(peer) && self.actors[peer].kind != Kind::Unframed {
+            for _ in 0..self.dice.below(350) {
+                self.message(peer, 3900);
+            }
+        }
+    }
+
+    /// A line to which there is an answer, or none.
+    fn ask(&mut self, peer: PeerNo) {
+        if !self.can_speak(peer) || self.actors[peer].kind == Kind::Unframed {
+            return;
+        }
+        if let Some(rest) = self.actors[peer].rest.take() {
+            self.send(peer, &rest);
+        }
+        let to = self.dice.index(self.actors.len());
+        let to = UserId::from(self.sim.peers[to].address);
+        let nick = self.nick();
+        let line = if self.actors[peer].said_hello {
+            match self.dice.below(9) {
+                0 => format!("NICK {nick}"),
+                1 => format!("WHISPER {to} 1 hush"),
+                2 => format!("RELAY {to} AAAA"),
+                3 => format!("PUNCH {to}"),
+                4 => "PING 7".into(),
+                5 => "SAY x".into(),
+                6 => "SPARKLE".into(),
+                7 if self.sim.is_heard(peer) => "x".repeat(5000),
+                _ => String::new(),
+            }
+        } else {
+            match self.dice.below(9) {
+                0 | 1 => format!("/nick {nick}"),
+                2 => format!("/msg {to} hush"),
+                3 => "/who".into(),
+                4 => "/help\n/nick".into(),
+                5 => "/quti".into(),
+                6 => "/help\n".repeat(self.dice.index(60)),
+                7 if self.sim.is_heard(peer) => "x".repeat(5000),
+                _ => String::new(),
+            }
+        };
+        self.send(peer, &(line + "\n"));
+    }
+
+    fn change_socket(&mut self, peer: PeerNo) {
+        let choices = [10, 100, 5000, 64 * 1024];
+        match self.dice.below(6) {
+            0 => self.sim.peers[peer].write_max = self.dice.pick(&choices),
+            1 => {
+                let least = self.sim.peers[peer].unread().max(1);
+                self.sim.peers[peer].capacity = self.dice.pick(&choices).max(least);
+            }
+            2 => self.sim.peers[peer].reading = Reading::Freely,
+            3 => {
+                let speed = self.dice.pick(&[100, 10_000, 1_000_000]);
+                self.sim.peers[peer].reading = Reading::Slowly(speed);
+                self.actors[peer].reads = false;
+            }
+            _ => {
+                self.sim.peers[peer].reading = Reading::Stopped;
+                self.actors[peer].reads = false;
+            }
+        }
+    }
+
+    fn end(&mut self, peer: PeerNo) {
+        let way = self.dice.below(6);
+        self.end_by(peer, way);
+    }
+
+    fn end_by(&mut self, peer: PeerNo, way: u64) {
+        let (sent, actor) = (self.actors[peer].sent, &mut self.actors[peer]);
+        if actor.ended {
+            return;
+        }
+        let can_quit = actor.rest.is_none() && actor.kind != Kind::Unframed && actor.quit_at.is_none();
+        if way == 0 && can_quit && (actor.kind != Kind::Late || actor.said_hello) {
+            actor.quit_at = Some(sent);
+            let line = if actor.said_hello { "QUIT\n" } else { "/quit\n" };
+            return self.send(peer, line);
+        }
+        actor.ended = true;
+        actor.reads &= way == 1;
+        match way {
+            1 => self.sim.half_close(peer),
+            2 => self.sim.close(peer),
+            3 => self.sim.end(peer, End::TimedOut),
+            _ => self.sim.reset(peer),
+        }
+    }
+
+    // How it ends.
+
+    /// Everybody reads, and all that was sent is taken.
+    fn come_to_rest(&mut self) {
+        for peer in &mut self.sim.peers {
+            peer.reading = Reading::Freely;
+        }
+        self.wait_until(Sim::is_at_rest);
+    }
+
+    fn wait_until(&mut self, come: fn(&Sim) -> bool) {
+        self.sim.run(ms(2000));
+        for _ in 0..400 {
+            if come(&self.sim) {
+                return;
+            }
+            self.sim.run(ms(1000));
+        }
+        panic!("something is still going on");
+    }
+
+    fn everybody_leaves(&mut self) {
+        for peer in 2..self.actors.len() {
+            let way = self.dice.pick(&[1, 2, 4]);
+            self.end_by(peer, way);
+            if self.actors[peer].quit_at.is_some() {
+                self.sim.half_close(peer);
+            }
+        }
+        self.wait_until(|sim| sim.room.roster().connections() == 2);
+    }
+
+    fn shut_down(&mut self) {
+        self.shut = true;
+        self.sim.shut_down();
+        self.sim.run(Duration::from_secs(2));
+        assert!(self.sim.room.is_over());
+    }
+
+    fn the_room_is_empty(&mut self) {
+        let play = self;
+        for witness in [PLAIN, RICH] {
+            play.sim.close(witness);
+        }
+        play.sim.run(Duration::from_secs(10));
+        let roster = play.sim.room.roster();
+        assert_eq!((roster.connections(), roster.staying()), (0, 0));
+        for (number, peer) in play.sim.peers.iter().enumerate() {
+            let id = UserId::from(peer.address);
+            assert_eq!(
+                (roster.with_id(id), roster.staying_from(id.address().ip())),
+                (None, 0)
+            );
+            for line in play.sim.lines(number).0 {
+                if let Some(token) = line
+                    .strip_prefix("WELCOME ")
+                    .and_then(|rest| rest.split(' ').nth(1))
+                {
+                    assert_eq!(roster.resumed_by(&token.parse::<Token>().unwrap()), None);
+                }
+            }
+        }
+        for nick in &play.nicks {
+            assert_eq!(roster.holder(&NickKey::of(nick)), None, "{nick}");
+        }
+        let turns = play.sim.turns;
+        play.sim.run(Duration::from_secs(100_000));
+        assert!(play.sim.turns <= turns + 1, "nothing is due in an empty room");
+    }
+
+    /// What was to be seen, by the words of the log.
+    fn sights(&self) -> Vec<&'static str> {
+        let log: String = self
+            .sim
+            .events
+            .iter()
+            .map(|event| format!("{event} \n"))
+            .collect();
+        let flags = [
+            ("held", !self.sim.longest_hold.is_zero()),
+            ("jumped", self.jumped),
+        ];
+        let logged = SIGHTS
+            .into_iter()
+            .filter(|sight| log.contains(&format!("reason={sight} ")));
+        logged
+            .chain(
+                flags
+                    .into_iter()
+                    .filter_map(|(sight, seen)| seen.then_some(sight)),
+            )
+            .collect()
+    }
+
+    /// What happened and what everybody received, in short.
+    fn trace(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for peer in &self.sim.peers {
+            peer.received.hash(&mut hasher);
+        }
+        format!("{:?}", self.sim.events).hash(&mut hasher);
+        (self.sim.now, self.sim.turns).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    // What must be true then.
+
+    fn check(&self) {
+        assert!(
+            self.sim.longest_hold <= ms(1050) || self.jumped,
+            "{:?}",
+            self.sim.longest_hold
+        );
+        let plain = broadcasts(&self.sim.lines(PLAIN).0);
+        let rich = broadcasts(&self.sim.lines(RICH).0);
+        let story = self.follow(plain.iter().map(|line| plain_deed(line)).collect());
+        let told_rich = rich.iter().map(|line| rich_deed(line)).collect::<Vec<_>>();
+        let come = told_rich
+            .iter()
+            .position(|deed| *deed == Deed::Comes(who_came(&rich, "10.9.0.2:1")))
+            .unwrap();
+        let same = story
+            .deeds
+            .iter()
+            .position(|deed| *deed == told_rich[come])
+            .unwrap();
+        assert_eq!(
+            story.deeds[same..],
+            told_rich[come..],
+            "the dialects tell the same story"
+        );
+        for peer in 2..self.actors.len() {
+            self.check_stream(peer, &plain, &rich);
+            self.check_said(peer, &story);
+            self.check_departure(peer);
+        }
+    }
+
+    /// Follows the story: nobody speaks or leaves who is not there, under no name but the last one.
+    fn follow(&self, deeds: Vec<Deed>) -> Story {
+        let mut here: HashMap<UserId, Who> = HashMap::new();
+        let mut story = Story::default();
+        // Those whose messages silence does not cut.
+        let clients = self
+            .actors
+            .iter()
+            .zip(&self.sim.peers)
+            .filter(|(actor, _)| actor.said_hello);
+        let clients: HashSet<_> = clients.map(|(_, peer)| UserId::from(peer.address)).collect();
+        for deed in &deeds {
+            match deed {
+                Deed::Comes(who) => {
+                    assert_eq!(here.insert(who.id, who.clone()), None);
+                    assert!(story.announced.insert(who.id), "{who} came twice");
+                }
+                Deed::Leaves(who) => assert_eq!(here.remove(&who.id).as_ref(), Some(who)),
+                Deed::Says(who, text) => {
+                    assert_eq!(here.get(&who.id), Some(who));
+                    story.said.entry(who.id).or_default().push_str(text);
+                    let again = !story.texts.insert(text.clone());
+                    assert!(!again || !clients.contains(&who.id), "{text} was said twice");
+                }
+                Deed::IsNow(who, nick) => {
+                    let after = Who {
+                        nick: Some(nick.clone()),
+                        id: who.id,
+                    };
+                    assert_eq!(here.insert(who.id, after).as_ref(), Some(who));
+                }
+            }
+        }
+        if !self.shut {
+            let witnesses = [PLAIN, RICH].map(|peer| UserId::from(self.sim.peers[peer].address));
+            here.retain(|id, _| !witnesses.contains(id));
+            assert_eq!(here, HashMap::new(), "they have all left, and were said to");
+        }
+        let joins = self
+            .sim
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Join { .. }))
+            .count();
+        assert_eq!(joins, story.announced.len());
+        story.deeds = deeds;
+        story
+    }
+
+    fn departure(&self, peer: PeerNo) -> Option<Departure> {
+        let id = UserId::from(self.sim.peers[peer].address);
+        self.sim.events.iter().find_map(|event| match event {
+            Event::Leave { who, why, .. } if who.parse::<Who>().unwrap().id == id => Some(*why),
+            _ => None,
+        })
+    }
+
+    /// All of what a peer received is whole, and what was said to everybody is what the witnesses heard:
+    /// from its own arrival on, without a gap.
+    fn check_stream(&self, peer: PeerNo, plain: &[&str], rich: &[&str]) {
+        let (lines, rest) = self.sim.lines(peer);
+        let reads = self.actors[peer].reads;
+        assert!(
+            rest.is_empty() || !reads || self.actors[peer].ended,
+            "peer {peer} was left with {rest:?}"
+        );
+        let welcome = lines
+            .iter()
+            .position(|line| line.starts_with("WELCOME "))
+            .unwrap_or(lines.len());
+        let (before, after) = lines.split_at(welcome);
+        // What was said to everybody is compared with what the witnesses heard, which is all read.
+        for line in before.iter().filter(|line| is_own(line)) {
+            assert!(ServerLine::parse(line).is_some(), "peer {peer} was sent {line:?}");
+        }
+        for line in after.iter().filter(|line| is_own(line)) {
+            assert!(FromServer::parse(line).is_ok(), "peer {peer} was sent {line:?}");
+        }
+        let id = UserId::from(self.sim.peers[peer].address).to_string();
+        let (before, after) = (broadcasts(before), broadcasts(after));
+        if let Some(first) = before.first() {
+            assert!(
+                first.ends_with(&format!("{id} is online")),
+                "peer {peer} began with {first:?}"
+            );
+        }
+        let is_last = !self.shut && reads && self.departure(peer).is_some();
+        for (heard, all) in [(&before[..], plain), (&after[..], rich)] {
+            let Some(first) = heard.first() else { continue };
+            let starts = (0..all.len()).filter(|&start| all[start] == *first);
+            let fits = |&start: &usize| all[start..].starts_with(heard);
+            let start = starts.clone().find(fits);
+            let Some(start) = start else {
+                let start = starts
+                    .clone()
+                    .next()
+                    .expect("the first line is one that was said");
+                let wrong = heard.iter().zip(&all[start..]).find(|(one, other)| one != other);
+                panic!("peer {peer} lost step: {wrong:.150?}");
+            };
+            let ends_plain = std::ptr::eq(all, plain) && !after.is_empty();
+            if is_last && !ends_plain {
+                let next = all.get(start + heard.len()).unwrap_or(&"");
+                let leaves =
+                    next.contains(&id) && (next.ends_with(" is offline") || next.starts_with("LEAVE "));
+                assert!(leaves, "peer {peer} missed {next:.150?}");
+            }
+        }
+        if let Some(history) = after_verb(&lines, "HISTORY") {
+            let live = lines.iter().position(|line| *line == "LIVE");
+            let shown = live.map_or(0, |live| live - history - 1);
+            assert!(shown <= self.limits.history, "{shown} lines of history");
+        }
+    }
+
+    /// All that a peer is known to have said was heard, in order, once.
+    fn check_said(&self, peer: PeerNo, story: &Story) {
+        let actor = &self.actors[peer];
+        let id = UserId::from(self.sim.peers[peer].address);
+        let said = story.said.get(&id).map_or("", String::as_str);
+        // The answers to PING are none of the script.
+        let delivered = self.sim.peers[peer]
+            .delivered
+            .split_inclusive(|&byte| byte == b'\n');
+        let delivered: usize = delivered
+            .filter(|line| !line.starts_with(b"PONG "))
+            .map(<[u8]>::len)
+            .sum();
+        let delivered = actor.quit_at.unwrap_or(delivered).min(delivered);
+        let mut expected = String::new();
+        for Utterance { place, text } in &actor.utterances {
+            let whole = place.end <= delivered;
+            let repeats = actor.repeated.as_ref() == Some(text);
+            let by_ghost = repeats && !said.starts_with(text.as_str());
+            if !actor.said_hello {
+                expected += &text[..text.len().min(delivered.saturating_sub(place.start))];
+            } else if whole && !by_ghost {
+                expected += text;
+            }
+            let taken = story.announced.contains(&id) && self.takes_all(peer);
+            let lost = repeats && whole && taken && !story.texts.contains(text);
+            assert!(!lost, "peer {peer} repeated {text}, and neither was heard");
+        }
+        assert!(
+            expected.starts_with(said),
+            "peer {peer} said {expected:.300}, and was heard to say {said:.300}"
+        );
+        if story.announced.contains(&id) && self.takes_all(peer) {
+            let left = self.departure(peer);
+            let lost = &expected[said.len()..];
+            assert_eq!(
+                lost, "",
+                "peer {peer}, {:?}, {left:?}, was not heard to the end",
+                actor.kind
+            );
+        }
+        if !expected.is_empty() && !story.announced.contains(&id) {
+            let refused = ["too many users", "* too many users from your address"];
+            let told = self
+                .sim
+                .lines(peer)
+                .0
+                .first()
+                .is_none_or(|line| refused.contains(line));
+            assert!(told, "peer {peer} spoke and was never announced");
+        }
+    }
+
+    /// Whether nothing cut short what this peer had to say.
+    fn takes_all(&self, peer: PeerNo) -> bool {
+        let cut = |why| matches!(why, Departure::Slow(_) | Departure::Silent | Departure::Replaced);
+        !self.departure(peer).is_some_and(cut)
+    }
+
+    fn check_departure(&self, peer: PeerNo) {
+        let actor = &self.actors[peer];
+        let Some(why) = self.departure(peer) else { return };
+        let answers = self.sim.peers[peer].answers || !actor.said_hello;
+        match why {
+            Departure::Slow(_) => assert!(!actor.reads, "peer {peer} kept up and was let go as slow"),
+            Departure::Silent => assert!(
+                !answers || !actor.reads || self.jumped,
+                "peer {peer} was not silent"
+            ),
+            Departure::Replaced => assert!(actor.resumed),
+            Departure::Quit => assert!(actor.quit_at.is_some()),
+            Departure::Closed | Departure::Reset | Departure::TimedOut => {
+                assert!(
+                    actor.ended || actor.quit_at.is_some(),
+                    "peer {peer} was taken to have ended"
+                );
+            }
+        }
+    }
+}
+
+/// What the witnesses saw, in whichever dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Deed {
+    Comes(Who),
+    Leaves(Who),
+    Says(Who, String),
+    IsNow(Who, Nick),
+}
+
+#[derive(Default)]
+struct Story {
+    deeds: Vec<Deed>,
+    announced: HashSet<UserId>,
+    /// All that each said, run together: silence may have cut it elsewhere than the speaker did.
+    said: HashMap<UserId, String>,
+    texts: HashSet<String>,
+}
+
+fn plain_deed(line: &str) -> Deed {
+    match ServerLine::parse(line) {
+        Some(ServerLine::Online(who)) => Deed::Comes(who),
+        Some(ServerLine::Offline(who)) => Deed::Leaves(who),
+        Some(ServerLine::From(who, text)) => Deed::Says(who, text.as_str().into()),
+        Some(ServerLine::IsNow(who, after)) => {
+            assert_eq!(who.id, after.id);
+            Deed::IsNow(who, after.nick.unwrap())
+        }
+        _ => panic!("{line:?} was said to everybody"),
+    }
+}
+
+fn rich_deed(line: &str) -> Deed {
+    match FromServer::parse(line) {
+        Ok(FromServer::Join(_, profile)) => Deed::Comes(profile.who),
+        Ok(FromServer::Leave(_, who)) => Deed::Leaves(who),
+        Ok(FromServer::Said(_, who, text)) => Deed::Says(who, text.as_str().into()),
+        Ok(FromServer::Nick(_, who, nick)) => Deed::IsNow(who, nick),
+        _ => panic!("{line:?} was said to everybody"),
+    }
+}
+
+/// As whom this address came, by the rich story.
+fn who_came(rich: &[&str], address: &str) -> Who {
+    let comes = |line: &&str| match rich_deed(line) {
+        Deed::Comes(who) => (who.id.to_string() == address).then_some(who),
+        _ => None,
+    };
+    rich.iter().find_map(comes).unwrap()
+}
+
+fn after_verb(lines: &[&str], verb: &str) -> Option<usize> {
+    lines.iter().position(|line| *line == verb)
+}
+
+/// The lines that are not for one connection alone.
+fn broadcasts<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    lines.iter().copied().filter(|line| !is_own(line)).collect()
+}
+
+fn is_own(line: &str) -> bool {
+    const VERBS: [&str; 15] = [
+        "*",
+        "WELCOME",
+        "USER",
+        "HISTORY",
+        "LIVE",
+        "WHISPER",
+        "WHISPERED",
+        "RELAY",
+        "PUNCH",
+        "NOTICE",
+        "ERROR",
+        "PING",
+        "PONG",
+        "GOODBYE",
+        "private",
+    ];
+    VERBS.contains(&line.split(' ').next().unwrap_or_default()) || line == "too many users"
+}

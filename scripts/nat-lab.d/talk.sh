@@ -1,0 +1,217 @@
+# shellcheck shell=bash
+# Two people who write to each other by the real programs, and whether each message arrived exactly once and in order.
+#
+# Message 7 of Alice is the text `a007`, with something after it where long ones are wanted.
+
+SERVER_PORT=9000
+# A message that is not confirmed within 30 s is reported; a little more for that report.
+PATIENCE=33
+# How long a late duplicate is waited for.
+QUIET=2
+
+# What is put after the number of each message.
+padding=
+# Numbers of the last messages sent, the same for both.
+sent=0
+declare -A pid=() input=()
+
+# stamp FILE: each line with the time at which it came.
+stamp() {
+    local line
+    while IFS= read -r line; do
+        printf '%s %s\n' "$EPOCHREALTIME" "$line"
+    done >"$1"
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds.
+wait_for() {
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < until)) || return 1
+        sleep 0.1
+    done
+}
+
+logged() { grep -q -- "$2" "$logs/$1" 2>/dev/null; }
+
+start_server() {
+    local listen=0.0.0.0
+    [[ $server == *:* ]] && listen=::
+    at srv "$bin/chat-server" "$listen" "$SERVER_PORT" >"$logs/srv.out" 2>"$logs/srv.err" </dev/null &
+    pid[srv]=$!
+    wait_for 5 logged srv.out "listening on" || fail "the server does not start: $(tail -n 1 "$logs/srv.err")"
+}
+
+# start_client ROLE NICK
+start_client() {
+    local fifo=$logs/$1.in fd
+    mkfifo "$fifo"
+    # Both ends, so that opening does not wait for the client, and the client's input ends when it is told to.
+    exec {fd}<>"$fifo"
+    input[$1]=$fd
+    at "$1" "$bin/chat-client" --nick "$2" "$server" "$SERVER_PORT" \
+        <"$fifo" {fd}<&- > >(stamp "$logs/$1.out") 2> >(stamp "$logs/$1.err") &
+    pid[$1]=$!
+    wait_for 10 logged "$1.err" "you are $2@" || fail "$2 does not get in: $(tail -n 1 "$logs/$1.err")"
+}
+
+start_talk() {
+    start_server
+    start_client a alice
+    start_client b bob
+    wait_for 5 logged a.out "bob@.* is online" || fail "alice does not see bob"
+    # Nobody writes within a second of coming; by then the clients have learned their addresses.
+    sleep 1
+}
+
+# say ROLE TO NUMBER
+say() {
+    local token
+    printf -v token '%s%03d' "$1" "$3"
+    printf '%s %s\n' "$EPOCHREALTIME" "$token" >>"$logs/$1.sent"
+    printf '/msg %s %s%s\n' "$2" "$token" "$padding" >&"${input[$1]}"
+}
+
+# exchange COUNT: so many messages from each side, three a second.
+exchange() {
+    local last=$((sent + $1))
+    while ((sent < last)); do
+        sent=$((sent + 1))
+        say a bob "$sent"
+        say b alice "$sent"
+        sleep 0.3
+    done
+}
+
+# The numbers that a role's messages have, as far as they were sent.
+numbers() { seq -f "$1%03g" 1 "$sent"; }
+
+# received FILE LETTER: what came, in order: lines of the time and the number.
+received() {
+    sed -n "s/^\([0-9.]*\) private .*: \($2[0-9]\{3\}\)\( x*\)\{0,1\}\$/\1 \2/p" "$logs/$1"
+}
+
+# receipts FILE LETTER: what became of each message, by what its sender was told: lines of the number and one of direct,
+# relayed, unconfirmed, failed. The last receipt of a message counts. One that names no message is for the first that
+# waits for one. (All that is known here of how receipts look is known by this function.)
+receipts() {
+    awk -v letter="$2" '
+        function outcome(line) {
+            if (line ~ /not (delivered|sent)/) return "failed"
+            if (line ~ /^private to .*unconfirmed/) return "unconfirmed"
+            if (line !~ /(^|[^a-z])delivered/) return ""
+            return line ~ /via the server/ ? "relayed" : line ~ /direct/ ? "direct" : "unconfirmed"
+        }
+        function settle(token, what) {
+            if (!(token in told)) order[++count] = token
+            told[token] = what
+        }
+        {
+            sub(/^[0-9.]+ \* /, "")
+            what = outcome($0)
+            if (what == "") next
+            if (match($0, "(^|[^a-z0-9])" letter "[0-9][0-9][0-9]($|[^0-9])"))
+                settle(letter substr(substr($0, RSTART), index(substr($0, RSTART), letter) + 1, 3), what)
+            else
+                settle(sprintf("%s%03d", letter, ++unnamed), what)
+        }
+        END { for (i = 1; i <= count; i++) print order[i], told[order[i]] }
+    ' "$logs/$1"
+}
+
+# all_settled: each message has arrived and its sender knows, or knows that it has not.
+all_settled() {
+    local side
+    for side in a:b b:a; do
+        [[ $(received "${side#*:}.out" "${side%:*}" | wc -l) -ge $sent ]] || return 1
+        [[ $(receipts "${side%:*}.err" "${side%:*}" | wc -l) -ge $sent ]] || return 1
+    done
+}
+
+# Waits for what is still to come, and ends the programs.
+end_talk() {
+    wait_for "$PATIENCE" all_settled || true
+    sleep "$QUIET"
+    local role fd
+    for role in a b; do
+        # What the client sent before is settled, so this only takes the time of a goodbye.
+        fd=${input[$role]}
+        exec {fd}>&-
+    done
+    expect_end a 0
+    expect_end b 0
+    kill "${pid[srv]}"
+    # By the signal.
+    expect_end srv 143
+}
+
+# expect_end ROLE STATUS
+expect_end() {
+    local status=0
+    wait_for 5 has_ended "${pid[$1]}" || {
+        problem "$1 does not end"
+        return
+    }
+    wait "${pid[$1]}" || status=$?
+    ((status == $2)) || problem "$1 ended with status $status"
+}
+
+has_ended() { ! kill -0 "$1" 2>/dev/null; }
+
+# judge_side FROM TO: adds to what is wrong, and to the sums for the table.
+judge_side() {
+    local from=$1 to=$2 got all once
+    got=$(received "$to.out" "$from" | cut -d ' ' -f 2)
+    all=$(grep -c . <<<"$got" || true)
+    once=$(sort -u <<<"$got" | grep -c . || true)
+    lost=$((lost + sent - once))
+    doubled=$((doubled + all - once))
+    arrived=$((arrived + once))
+    # By the first time that each came.
+    sort -c <<<"$(awk '!seen[$0]++' <<<"$got")" 2>/dev/null || disordered=yes
+    receipts "$from.err" "$from" >"$logs/$from.receipts"
+}
+
+told() { cat "$logs/a.receipts" "$logs/b.receipts" | grep -c " $1\$" || true; }
+
+# The longest that a message took, in seconds.
+slowest() {
+    local side
+    for side in a:b b:a; do
+        received "${side#*:}.out" "${side%:*}" | awk '
+            NR == FNR { sent[$2] = $1; next }
+            $2 in sent && !($2 in came) { came[$2] = $1; print $1 - sent[$2] }
+        ' "$logs/${side%:*}.sent" -
+    done | sort -n | tail -n 1 | awk '{ printf "%.1f", $1 }'
+}
+
+# expect_paths direct FIRST LAST | relayed | any: how messages must have gone, those with these numbers, or all.
+expect_paths() {
+    local wrong=0
+    case $1 in
+        direct)
+            wrong=$(awk -v first="$2" -v last="$3" '
+                { number = substr($1, 2) + 0 }
+                $2 != "direct" && number >= first && number <= last
+            ' "$logs"/[ab].receipts | wc -l)
+            ;;
+        relayed) wrong=$(awk '$2 != "relayed"' "$logs"/[ab].receipts | wc -l) ;;
+    esac
+    ((wrong == 0)) || problem "$wrong not $1"
+}
+
+# judge PATHS...: adds what is wrong to the problems, and makes the row of the table. PATHS as for expect_paths.
+judge() {
+    local arrived=0 lost=0 doubled=0 disordered=no expected="$1${2:+ $2-$3}"
+    judge_side a b
+    judge_side b a
+    ((lost == 0)) || problem "$lost lost"
+    ((doubled == 0)) || problem "$doubled came twice"
+    [[ $disordered == no ]] || problem "out of order"
+    (($(cat "$logs"/[ab].receipts | wc -l) == 2 * sent)) || problem "not every message has a receipt"
+    (($(told failed) == 0)) || problem "$(told failed) reported as not delivered"
+    expect_paths "$@"
+    talked="$((2 * sent)) | $arrived | $lost | $doubled | $disordered"
+    talked+=" | $(told direct) | $(told relayed) | $(told unconfirmed) | $expected | $(slowest)"
+}

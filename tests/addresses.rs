@@ -1,0 +1,64 @@
+//! IPv6, and both at once.
+
+use crate::harness::{Client, Journal, Server, Wire, has_ipv6};
+
+#[test]
+fn users_over_ipv6_have_ids_in_brackets() {
+    if !has_ipv6() {
+        return;
+    }
+    let server = Server::start_on("::1", &[]);
+    assert!(server.address.is_ipv6());
+    let mut alice = server.plain_named("alice");
+    assert!(alice.id().starts_with("[::1]:"));
+    let rich = server.rich("rich");
+    assert_eq!(rich.who, format!("rich@{}", rich.id()));
+    alice.line("/msg rich hello");
+    alice.expect("* ");
+    let client = server.client("client");
+    assert!(client.id().starts_with("[::1]:"), "{}", client.id());
+    assert_eq!(
+        server
+            .log_so_far(" join ")
+            .iter()
+            .filter(|line| line.contains("[::1]:"))
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn an_ipv4_user_of_a_dual_stack_server_has_an_ipv4_id() {
+    if !has_ipv6() {
+        return;
+    }
+    let server = Server::start_on("::", &[]);
+    let port = server.address.port();
+    let four = Wire::connect("four", ([127, 0, 0, 1], port).into(), &server.journal);
+    let mut four = crate::harness::Plain::join(four);
+    assert!(four.id().starts_with("127.0.0.1:"));
+    let six = server.plain("six");
+    assert!(six.id().starts_with("[::1]:"));
+    assert_eq!(four.until(" is online"), [format!("{} is online", six.id())]);
+    assert_eq!(server.log_so_far("ffff").len(), 0);
+}
+
+#[test]
+fn a_server_says_where_it_listens() {
+    let server = Server::start(&[]);
+    assert_eq!(
+        server.process.stdout.lines(),
+        [format!("listening on {}", server.address)]
+    );
+    assert_ne!(server.address.port(), 0);
+}
+
+#[test]
+fn a_client_finds_the_server_by_its_host_name() {
+    let server = Server::start(&[]);
+    let journal = Journal::new();
+    let mut command = std::process::Command::new(crate::harness::chat_client());
+    command.args(["localhost", &server.address.port().to_string(), "--nick", "alice"]);
+    let mut client = Client::start_command("alice", &mut command, &journal);
+    client.wait_until_online("alice");
+}

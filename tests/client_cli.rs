@@ -1,0 +1,308 @@
+//! The client in line mode: for pipes, scripts, and those who read with their ears.
+
+use crate::harness::{Client, Journal, Process, Server, chat_client};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+#[test]
+fn a_message_from_a_pipe_is_delivered_and_the_client_is_done() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut client = server.start_client("pipe", &["--nick", "pipe"]);
+    client.write("one\ntwo\nand the last without a line feed");
+    client.end_input();
+    assert_eq!(client.exit_code(), 0);
+    let heard = watcher.until(" is offline");
+    let texts: Vec<_> = heard
+        .iter()
+        .filter_map(|line| line.strip_prefix("from pipe@"))
+        .collect();
+    let texts: Vec<_> = texts
+        .iter()
+        .map(|line| line.split_once(": ").unwrap().1)
+        .collect();
+    assert_eq!(texts, ["one", "two", "and the last without a line feed"]);
+    let shown = client.shows().with("from pipe@");
+    assert_eq!(shown.len(), 3, "its own messages are shown: {shown:?}");
+}
+
+#[test]
+fn many_lines_from_a_pipe_are_all_delivered() {
+    let server = Server::start(&["--rate", "500", "--burst", "50"]);
+    let mut watcher = server.plain("watcher");
+    let mut client = server.start_client("pipe", &["--nick", "pipe"]);
+    client.write((0..500).map(|n| format!("line {n}\n")).collect::<String>());
+    client.end_input();
+    assert_eq!(client.exit_code(), 0);
+    let heard = watcher.until(" is offline");
+    let numbers = heard.iter().filter(|line| line.starts_with("from pipe@"));
+    let numbers = numbers.map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap());
+    assert!(numbers.eq(0..500));
+}
+
+#[test]
+fn a_line_shown_is_a_line_flushed() {
+    let server = Server::start(&[]);
+    let client = server.client("reader");
+    let mut talker = server.plain("talker");
+    for n in 0..5 {
+        talker.line(&format!("line {n}"));
+        client
+            .shows()
+            .expect_line(&format!("from {}: line {n}", talker.id()));
+    }
+    talker.close();
+    client.shows().expect(" is offline");
+}
+
+#[test]
+fn wrong_arguments_are_a_usage_error() {
+    for arguments in [
+        &["--no-such-option"][..],
+        &["localhost", "port"],
+        &["localhost", "0", "more"],
+    ] {
+        let mut command = Command::new(chat_client());
+        let mut client = Process::start("client", &Journal::new(), command.args(arguments));
+        assert_eq!(client.exit_code(), 2, "{arguments:?}");
+        assert_eq!(client.stdout.lines(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_nick_that_is_none_is_told_before_anything_is_sent() {
+    let server = Server::start(&[]);
+    let mut client = server.start_client("client", &["--nick", "a b"]);
+    let code = client.exit_code();
+    assert!(code == 2 || code == 4, "{code}");
+    assert_ne!(client.complains().lines(), [""; 0]);
+}
+
+#[test]
+fn help_names_the_options_and_the_exit_statuses() {
+    let mut command = Command::new(chat_client());
+    let mut client = Process::start("client", &Journal::new(), command.arg("--help"));
+    assert_eq!(client.exit_code(), 0);
+    let help = client.stdout.lines().join("\n");
+    for option in [
+        "--nick",
+        "--plain",
+        "--no-commands",
+        "--recv-only",
+        "--send-only",
+        "--history",
+    ] {
+        assert!(help.contains(option), "no {option} in {help}");
+    }
+    assert!(help.to_lowercase().contains("exit status"), "{help}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut client = Client::start("client", free, &[], &Journal::new());
+    client.line("hello");
+    client.end_input();
+    assert_eq!(client.exit_code(), 1);
+    let said = client.complains().lines().join("\n");
+    assert!(
+        said.contains(&free.port().to_string()),
+        "{said:?} does not say where"
+    );
+    assert_eq!(client.shows().lines(), [""; 0]);
+}
+
+#[test]
+fn a_nick_that_is_taken_is_an_exit_status() {
+    let server = Server::start(&[]);
+    let holder = server.rich("alice");
+    let mut client = server.start_client("other", &["--nick", "Alice"]);
+    client.end_input();
+    assert_eq!(client.exit_code(), 4);
+    let said = client.complains().lines().join("\n");
+    assert!(said.contains(&holder.who), "{said:?} does not name the holder");
+}
+
+#[test]
+fn a_private_message_that_is_not_delivered_is_an_exit_status() {
+    let server = Server::start(&[]);
+    let mut client = server.client("alice");
+    client.line("/msg nobody are you there?");
+    client.end_input();
+    assert_eq!(client.exit_code(), 5);
+    assert_ne!(client.complains().lines(), [""; 0]);
+}
+
+#[test]
+fn a_private_message_that_is_delivered_is_none() {
+    let server = Server::start(&[]);
+    let bob = server.client("bob");
+    let mut alice = server.client("alice");
+    alice.line("/msg bob are you there?");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+    bob.shows()
+        .expect_line(&format!("private from alice@{}: are you there?", alice.id()));
+    assert_eq!(bob.shows().with("are you there?").len(), 1);
+}
+
+#[test]
+fn private_messages_keep_their_order_and_come_once() {
+    let server = Server::start(&[]);
+    let bob = server.client("bob");
+    let mut alice = server.client("alice");
+    for n in 0..20 {
+        alice.line(&format!("/msg bob number {n}"));
+    }
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+    bob.shows().expect_count(20, "private from alice@");
+    let shown = bob.shows().with("private from alice@");
+    let expected: Vec<_> = (0..20)
+        .map(|n| format!("private from alice@{}: number {n}", alice.id()))
+        .collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_wrong_command_is_a_complaint_and_is_not_said() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut client = server.client("alice");
+    client.line("/quti");
+    client.complains().expect("/quti");
+    client.line("//quit is a message");
+    client.line("marker");
+    let heard = watcher.until("marker");
+    let said: Vec<_> = heard.iter().filter(|line| line.starts_with("from ")).collect();
+    assert_eq!(said.len(), 2, "{heard:?}");
+    assert!(said[0].ends_with(": /quit is a message"), "{heard:?}");
+}
+
+#[test]
+fn quit_ends_it() {
+    let server = Server::start(&[]);
+    let mut client = server.client("alice");
+    client.line("/quit");
+    assert_eq!(client.exit_code(), 0);
+    server.log().expect_all(&[" leave alice@", "reason=quit"]);
+}
+
+#[test]
+fn commands_can_be_plain_text() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut client = server.start_client("pipe", &["--nick", "pipe", "--no-commands"]);
+    client.write("/quit\n//etc\n/msg watcher hello\n");
+    client.end_input();
+    assert_eq!(client.exit_code(), 0);
+    let heard = watcher.until(" is offline");
+    for text in ["/quit", "//etc", "/msg watcher hello"] {
+        assert!(
+            heard.iter().any(|line| line.ends_with(&format!(": {text}"))),
+            "no {text} in {heard:?}"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_only_receives_stays_when_its_input_ends() {
+    let server = Server::start(&[]);
+    let mut client = server.start_client("ears", &["--nick", "ears", "--recv-only"]);
+    client.wait_until_online("ears");
+    client.write("not said\n");
+    client.end_input();
+    let mut talker = server.plain("talker");
+    let heard = talker.sync("still there?");
+    assert!(!heard.iter().any(|line| line.contains("not said")), "{heard:?}");
+    client.shows().expect("still there?");
+    drop(client);
+    talker.expect(" is offline");
+    assert_eq!(server.log_so_far(" leave ears@").len(), 1);
+}
+
+#[test]
+fn a_client_that_only_sends_shows_nothing() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut client = server.start_client("mouth", &["--nick", "mouth", "--send-only"]);
+    client.line("hello");
+    watcher.expect(": hello");
+    watcher.sync("and to you");
+    client.end_input();
+    assert_eq!(client.exit_code(), 0);
+    assert_eq!(client.shows().lines(), [""; 0]);
+}
+
+#[test]
+fn the_past_is_shown_only_to_one_who_asks() {
+    let server = Server::start(&[]);
+    let mut talker = server.plain("talker");
+    talker.sync("long ago");
+    let mut asking = server.start_client("asking", &["--nick", "asking", "--history"]);
+    asking.wait_until_online("asking");
+    asking.shows().expect("long ago");
+    let mut other = server.start_client("other", &["--nick", "other"]);
+    other.wait_until_online("other");
+    talker.line("just now");
+    other.shows().expect("just now");
+    assert_eq!(other.shows().with("long ago"), [""; 0]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_crash() {
+    let server = Server::start(&[]);
+    let (output, into) = std::io::pipe().unwrap();
+    let mut command = Command::new(chat_client());
+    command
+        .args(["127.0.0.1", &server.address.port().to_string(), "--nick", "alice"])
+        .stdin(Stdio::piped())
+        .stdout(into)
+        .stderr(Stdio::piped());
+    let mut client = Process::start_as_set_up("alice", &server.journal, &mut command);
+    drop(command);
+    server.log().expect(" join alice@");
+    let mut talker = server.plain("talker");
+    drop(output);
+    talker.line("is anybody reading?");
+    let status = client.wait();
+    let said = client.stderr.lines().join("\n");
+    assert!(!said.contains("panicked"), "{status}: {said}");
+    talker.expect(" is offline");
+}
+
+#[test]
+fn a_server_that_ends_is_told_of() {
+    let mut server = Server::start(&[]);
+    let client = server.client("alice");
+    server.stop();
+    client
+        .complains()
+        .wait(|lines, _| (!lines.is_empty()).then_some(()))
+        .unwrap();
+    assert_eq!(client.complains().with("panicked"), [""; 0]);
+}
+
+#[test]
+fn new_nicks_are_shown() {
+    let server = Server::start(&[]);
+    let mut alice = server.client("alice");
+    let bob = server.client("bob");
+    alice.line("/nick alicia");
+    let id = alice.id().to_owned();
+    for client in [&alice, &bob] {
+        client
+            .shows()
+            .expect_line(&format!("alice@{id} is now alicia@{id}"));
+    }
+}
+
+#[test]
+fn hostile_text_is_shown_safely() {
+    let server = Server::start(&[]);
+    let client = server.client("alice");
+    let mut rude = server.plain("rude");
+    rude.send(b"\x1b]0;owned\x07\xFF\r\n");
+    let shown = client.shows().expect("owned");
+    assert_eq!(shown, format!("from {}: ␛]0;owned␇\u{FFFD}", rude.id()));
+}

@@ -1,0 +1,80 @@
+//! The client under test, in line mode.
+
+use super::{Feed, Journal, Process, chat_client};
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::process::Command;
+
+/// A running `chat-client` whose standard streams are pipes.
+pub struct Client {
+    process: Process,
+    id: Option<String>,
+}
+
+impl Client {
+    pub fn start(name: &str, server: SocketAddr, options: &[&str], journal: &Journal) -> Self {
+        let mut command = Command::new(chat_client());
+        command
+            .args([server.ip().to_string(), server.port().to_string()])
+            .args(options);
+        Self::start_command(name, &mut command, journal)
+    }
+
+    pub fn start_command(name: &str, command: &mut Command, journal: &Journal) -> Self {
+        Self {
+            process: Process::start(name, journal, command),
+            id: None,
+        }
+    }
+
+    /// Waits until the client has heard of its own arrival, under this nick.
+    #[track_caller]
+    pub fn wait_until_online(&mut self, nick: &str) {
+        let start = format!("{nick}@");
+        let id = self.process.stdout.wait(|lines, _| {
+            let said = |line: &String| {
+                let who = line.strip_suffix(" is online")?;
+                who.strip_prefix(&start).map(str::to_owned)
+            };
+            lines.iter().find_map(said)
+        });
+        if id.is_none() {
+            self.process.stdout.expect(&format!("{start}... is online"));
+        }
+        self.id = id;
+    }
+
+    /// The user's id, once it is known to be online.
+    pub fn id(&self) -> &str {
+        self.id.as_deref().expect("the client was not waited for")
+    }
+
+    /// What the client shows.
+    pub fn shows(&self) -> &Feed {
+        &self.process.stdout
+    }
+
+    /// What the client complains of.
+    pub fn complains(&self) -> &Feed {
+        &self.process.stderr
+    }
+
+    /// Types a line.
+    pub fn line(&mut self, text: &str) {
+        self.process.write(format!("{text}\n"));
+    }
+}
+
+impl Deref for Client {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

@@ -1,0 +1,51 @@
+//! Starts the real programs, talks to them, and waits for what they say.
+//!
+//! Nothing here sleeps to let something happen: every wait is for an event, with a deadline that only a
+//! failure reaches. That something does *not* come is shown by what comes after it.
+
+mod client;
+mod crowd;
+mod journal;
+mod original;
+mod plain;
+mod process;
+mod programs;
+mod rich;
+mod server;
+mod wire;
+
+pub use client::Client;
+pub use crowd::Crowd;
+pub use journal::Journal;
+pub use original::{OriginalClient, OriginalServer};
+pub use plain::Plain;
+pub use process::{Feed, Process};
+pub use programs::{chat_client, chat_server};
+pub use rich::Rich;
+pub use server::Server;
+pub use wire::{End, Wire};
+
+use std::time::Duration;
+
+/// How long anything may take. Only a failing test waits that long, so it is generous to slow machines.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Whether this machine has an IPv6 loopback; containers often have none.
+pub fn has_ipv6() -> bool {
+    let bound = std::net::TcpListener::bind("[::1]:0");
+    if bound.is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+    }
+    bound.is_ok()
+}
+
+/// Raises the number of descriptors this process, and those it starts, may have; whether it is enough.
+pub fn can_open(descriptors: u64) -> bool {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+    if hard < descriptors {
+        eprintln!("skipped: this machine allows only {hard} descriptors");
+    }
+    hard >= descriptors
+}

@@ -1,0 +1,259 @@
+//! A program that runs beside the test, and the lines it writes.
+
+use super::{DEADLINE, Journal};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A child process whose output is read as it comes. Killed and reaped when it is dropped.
+pub struct Process {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    pub stdout: Feed,
+    pub stderr: Feed,
+    /// Says nothing, and ends when the process does.
+    exited: Feed,
+    journal: Journal,
+}
+
+impl Process {
+    /// Starts a program with its three standard streams in our hands.
+    pub fn start(name: &str, journal: &Journal, command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_as_set_up(name, journal, command.stdin(Stdio::piped()))
+    }
+
+    /// Starts a program; only those streams that are pipes are in our hands.
+    pub fn start_as_set_up(name: &str, journal: &Journal, command: &mut Command) -> Self {
+        journal.note(name, format!("$ {command:?}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (stdout, stderr, exited) = (
+            Feed::new(name, "|", journal),
+            Feed::new(name, "!", journal),
+            Feed::new(name, "$", journal),
+        );
+        match child.stdout.take() {
+            Some(pipe) => stdout.fill_from(pipe),
+            None => stdout.end(),
+        }
+        match child.stderr.take() {
+            Some(pipe) => stderr.fill_from(pipe),
+            None => stderr.end(),
+        }
+        let (pid, ended) = (pid_of(&child), exited.clone());
+        thread::spawn(move || {
+            // The process stays a zombie until `child.wait()`, so its id is nobody else's until then.
+            while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+                == Err(nix::errno::Errno::EINTR)
+            {}
+            ended.end();
+        });
+        Self {
+            name: name.to_owned(),
+            stdin: child.stdin.take(),
+            child,
+            stdout,
+            stderr,
+            exited,
+            journal: journal.clone(),
+        }
+    }
+
+    /// Writes to the standard input, as far as the process still reads it.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        self.journal
+            .note(&self.name, format!("< {}", bytes.escape_ascii()));
+        let stdin = self.stdin.as_mut().expect("the standard input is still open");
+        if let Err(error) = stdin.write_all(bytes) {
+            self.journal.note(&self.name, format!("< {error}"));
+        }
+    }
+
+    /// Ends the standard input.
+    pub fn end_input(&mut self) {
+        self.journal.note(&self.name, "< end");
+        self.stdin = None;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.journal.note(&self.name, format!("$ {signal}"));
+        kill(pid_of(&self.child), signal).unwrap_or_else(|error| panic!("{signal}: {error}"));
+    }
+
+    /// Waits for the process to end, and for the last of what it wrote.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let ended = self.exited.wait(|_, ended| ended.then_some(()));
+        if ended.is_none() {
+            self.journal.fail(&format!("{} does not end", self.name));
+        }
+        let status = self.child.wait().unwrap();
+        self.journal.note(&self.name, format!("$ {status}"));
+        self.stdout.expect_end();
+        self.stderr.expect_end();
+        status
+    }
+
+    /// Waits for the process to end by itself, and answers its exit status.
+    #[track_caller]
+    pub fn exit_code(&mut self) -> i32 {
+        let status = self.wait();
+        status.code().unwrap_or_else(|| {
+            self.journal
+                .fail(&format!("{} was killed by {:?}", self.name, status.signal()))
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Nothing can be done about an error here, and the only one is that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().unwrap())
+}
+
+/// The lines that come from somewhere, gathered in the background.
+#[derive(Clone)]
+pub struct Feed {
+    name: String,
+    journal: Journal,
+    state: Arc<(Mutex<State>, Condvar)>,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Feed {
+    pub fn new(actor: &str, mark: &str, journal: &Journal) -> Self {
+        Self {
+            name: format!("{actor} {mark}"),
+            journal: journal.clone(),
+            state: Arc::default(),
+        }
+    }
+
+    pub fn push(&self, line: impl Into<String>) {
+        let line = line.into();
+        self.journal.note(&self.name, line.clone());
+        let (state, changed) = &*self.state;
+        state.lock().unwrap().lines.push(line);
+        changed.notify_all();
+    }
+
+    pub fn end(&self) {
+        let (state, changed) = &*self.state;
+        state.lock().unwrap().ended = true;
+        changed.notify_all();
+    }
+
+    /// Gathers lines until their source ends.
+    pub fn fill_from(&self, source: impl Read + Send + 'static) {
+        let feed = self.clone();
+        thread::spawn(move || {
+            let mut source = BufReader::new(source);
+            let mut line = Vec::new();
+            while source.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                let text = String::from_utf8_lossy(&line);
+                feed.push(text.strip_suffix('\n').unwrap_or(&text));
+                line.clear();
+            }
+            feed.end();
+        });
+    }
+
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.state.0.lock().unwrap().lines.clone()
+    }
+
+    /// All lines so far that contain this.
+    pub fn with(&self, text: &str) -> Vec<String> {
+        let mut lines = self.lines();
+        lines.retain(|line| line.contains(text));
+        lines
+    }
+
+    /// Waits until this finds something in the lines so far; it is told, too, whether more may come.
+    pub fn wait<T>(&self, mut find: impl FnMut(&[String], bool) -> Option<T>) -> Option<T> {
+        self.wait_for(DEADLINE, &mut find)
+    }
+
+    fn wait_for<T>(&self, limit: Duration, find: &mut dyn FnMut(&[String], bool) -> Option<T>) -> Option<T> {
+        let until = Instant::now() + limit;
+        let (state, changed) = &*self.state;
+        let mut state = state.lock().unwrap();
+        loop {
+            if let Some(found) = find(&state.lines, state.ended) {
+                return Some(found);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if state.ended || left.is_zero() {
+                return None;
+            }
+            state = changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    /// Waits for a line that contains all of these.
+    #[track_caller]
+    pub fn expect_all(&self, texts: &[&str]) -> String {
+        let fits = |line: &&String| texts.iter().all(|text| line.contains(text));
+        self.wait(|lines, _| lines.iter().find(fits).cloned())
+            .unwrap_or_else(|| self.journal.fail(&format!("no {texts:?} from {}", self.name)))
+    }
+
+    /// Waits for a line that contains this, the first such line if there are more.
+    #[track_caller]
+    pub fn expect(&self, text: &str) -> String {
+        self.expect_all(&[text])
+    }
+
+    /// Waits for this very line.
+    #[track_caller]
+    pub fn expect_line(&self, line: &str) {
+        self.wait(|lines, _| lines.iter().any(|l| l == line).then_some(()))
+            .unwrap_or_else(|| self.journal.fail(&format!("no line {line:?} from {}", self.name)));
+    }
+
+    /// Waits until so many lines contain this.
+    #[track_caller]
+    pub fn expect_count(&self, count: usize, text: &str) {
+        let mut found = 0;
+        self.wait(|lines, _| {
+            found = lines.iter().filter(|line| line.contains(text)).count();
+            (found >= count).then_some(())
+        })
+        .unwrap_or_else(|| {
+            self.journal.fail(&format!(
+                "{found} and not {count} times {text:?} from {}",
+                self.name
+            ))
+        });
+        assert_eq!(self.with(text).len(), count, "times {text:?} from {}", self.name);
+    }
+
+    /// Waits for the end.
+    #[track_caller]
+    pub fn expect_end(&self) {
+        self.wait(|_, ended| ended.then_some(()))
+            .unwrap_or_else(|| self.journal.fail(&format!("no end of {}", self.name)));
+    }
+}

@@ -1,0 +1,134 @@
+//! The server under test.
+
+use super::{Client, Feed, Journal, Plain, Process, Rich, Wire, chat_server};
+use nix::sys::signal::Signal;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+/// A running `chat-server` on a port of its own.
+pub struct Server {
+    pub process: Process,
+    pub address: SocketAddr,
+    pub journal: Journal,
+    /// The ids of those who came only to be logged.
+    fences: RefCell<Vec<String>>,
+}
+
+impl Server {
+    /// Starts a server on the IPv4 loopback with these options.
+    #[track_caller]
+    pub fn start(options: &[&str]) -> Self {
+        Self::start_on("127.0.0.1", options)
+    }
+
+    #[track_caller]
+    pub fn start_on(address: &str, options: &[&str]) -> Self {
+        let mut command = Command::new(chat_server());
+        command.args([address, "0"]).args(options);
+        Self::start_command(&mut command)
+    }
+
+    #[track_caller]
+    pub fn start_command(command: &mut Command) -> Self {
+        let journal = Journal::new();
+        let process = Process::start("server", &journal, command);
+        Self::listening(process, journal)
+    }
+
+    /// Starts a server whose log goes where the caller says.
+    #[track_caller]
+    pub fn start_logging_to(log: Stdio, options: &[&str]) -> Self {
+        let journal = Journal::new();
+        let mut command = Command::new(chat_server());
+        command.args(["127.0.0.1", "0"]).args(options);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let process = Process::start_as_set_up("server", &journal, &mut command);
+        Self::listening(process, journal)
+    }
+
+    #[track_caller]
+    fn listening(process: Process, journal: Journal) -> Self {
+        let line = process.stdout.expect("listening on ");
+        let address = line
+            .strip_prefix("listening on ")
+            .and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            journal.fail(&format!("no address in {line:?}"))
+        };
+        Self {
+            process,
+            address,
+            journal,
+            fences: RefCell::default(),
+        }
+    }
+
+    /// The server's log.
+    pub fn log(&self) -> &Feed {
+        &self.process.stderr
+    }
+
+    /// The lines of the log about this. It is in order, so what it says of a newcomer comes after all that has
+    /// happened until now.
+    #[track_caller]
+    pub fn log_so_far(&self, about: &str) -> Vec<String> {
+        let mut fence = self.connect("fence");
+        // By a blank line, the room knows at once that this is a plain user.
+        fence.send("\n");
+        self.log().expect(fence.id());
+        let mut fences = self.fences.borrow_mut();
+        fences.push(fence.id().to_owned());
+        let mut lines = self.log().with(about);
+        lines.retain(|line| !fences.iter().any(|id| line.contains(id)));
+        lines
+    }
+
+    /// Ends the server as a system manager would. It waits a moment for those who are still connected.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.process.signal(Signal::SIGTERM);
+        assert_eq!(self.process.exit_code(), 0, "{}", self.journal);
+    }
+
+    /// A connection that has said nothing yet.
+    #[track_caller]
+    pub fn connect(&self, name: &str) -> Wire {
+        Wire::connect(name, self.address, &self.journal)
+    }
+
+    /// A plain user who is in the room.
+    #[track_caller]
+    pub fn plain(&self, name: &str) -> Plain {
+        Plain::join(self.connect(name))
+    }
+
+    /// A plain user who is in the room and has taken the name as a nick.
+    #[track_caller]
+    pub fn plain_named(&self, name: &str) -> Plain {
+        let mut user = self.plain(name);
+        user.line(&format!("/nick {name}"));
+        let renamed = format!(" is now {name}@{}", user.id());
+        user.expect(&renamed);
+        user
+    }
+
+    /// A user of the rich dialect who is in the room under this nick.
+    #[track_caller]
+    pub fn rich(&self, nick: &str) -> Rich {
+        Rich::join(self.connect(nick), nick)
+    }
+
+    /// A `chat-client` that is in the room under this nick.
+    #[track_caller]
+    pub fn client(&self, nick: &str) -> Client {
+        let mut client = Client::start(nick, self.address, &["--nick", nick], &self.journal);
+        client.wait_until_online(nick);
+        client
+    }
+
+    /// A `chat-client` with these options, wherever it has got to.
+    pub fn start_client(&self, name: &str, options: &[&str]) -> Client {
+        Client::start(name, self.address, options, &self.journal)
+    }
+}

@@ -1,0 +1,276 @@
+//! A bare TCP connection: bytes out as they are given, lines in as they are asked for.
+
+use super::{DEADLINE, Journal};
+use chat_proto::id::UserId;
+use socket2::{Domain, SockRef, Socket, Type};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Nothing is read until somebody waits for it, so whoever does not wait is a slow reader.
+pub struct Wire {
+    pub name: String,
+    pub journal: Journal,
+    stream: TcpStream,
+    received: Vec<u8>,
+    end: Option<End>,
+    id: String,
+    /// How long a send may wait for the other side to take it.
+    patience: Duration,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Closed,
+    Reset,
+}
+
+impl Wire {
+    #[track_caller]
+    pub fn connect(name: &str, server: SocketAddr, journal: &Journal) -> Self {
+        let stream = TcpStream::connect(reachable(server))
+            .unwrap_or_else(|error| journal.fail(&format!("{name} can't connect: {error}")));
+        Self::over(name, stream, journal)
+    }
+
+    /// Connects with a small receive buffer, so that little fits between the server and the reader.
+    #[track_caller]
+    pub fn connect_narrow(name: &str, server: SocketAddr, journal: &Journal) -> Self {
+        let server = reachable(server);
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket
+            .connect(&server.into())
+            .unwrap_or_else(|error| journal.fail(&format!("{name} can't connect: {error}")));
+        Self::over(name, socket.into(), journal)
+    }
+
+    pub fn over(name: &str, stream: TcpStream, journal: &Journal) -> Self {
+        stream.set_nodelay(true).unwrap();
+        let id = UserId::from(stream.local_addr().unwrap()).to_string();
+        journal.note(name, format!("- connects as {id}"));
+        Self {
+            name: name.to_owned(),
+            journal: journal.clone(),
+            stream,
+            received: Vec::new(),
+            end: None,
+            id,
+            patience: DEADLINE,
+        }
+    }
+
+    /// The id by which the server knows this connection.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sends exactly these bytes.
+    #[track_caller]
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        if let Err(error) = self.try_send(bytes.as_ref()) {
+            self.fail(&format!("{} can't send: {error}", self.name));
+        }
+    }
+
+    /// From here on a send that the other side does not take soon fails.
+    pub fn lose_patience(&mut self) {
+        self.patience = Duration::from_millis(500);
+    }
+
+    /// Sends these bytes, if the other side still takes them.
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.journal
+            .note(&self.name, format!("> {}", bytes.escape_ascii()));
+        self.stream.set_write_timeout(Some(self.patience))?;
+        self.stream.write_all(bytes)
+    }
+
+    /// Sends a line.
+    #[track_caller]
+    pub fn line(&mut self, text: &str) {
+        self.send(format!("{text}\n"));
+    }
+
+    /// Waits for the next line, which must be UTF-8; `None` once the connection has ended.
+    #[track_caller]
+    pub fn next_line(&mut self) -> Option<String> {
+        self.next_line_within(DEADLINE)
+            .unwrap_or_else(|| self.fail(&format!("{} hears nothing more", self.name)))
+    }
+
+    /// The next line, or the end, or nothing in the time there was.
+    #[track_caller]
+    pub fn next_line_within(&mut self, limit: Duration) -> Option<Option<String>> {
+        let until = Instant::now() + limit;
+        loop {
+            if let Some(end) = self.received.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                return Some(Some(self.utf8(&line[..end])));
+            }
+            if self.end.is_some() {
+                if !self.received.is_empty() {
+                    let rest = String::from_utf8_lossy(&self.received).into_owned();
+                    self.fail(&format!("{}: the last line has no end: {rest:?}", self.name));
+                }
+                return Some(None);
+            }
+            if !self.read_before(until) {
+                return None;
+            }
+        }
+    }
+
+    /// Reads what has come; `false` if nothing came in time.
+    fn read_before(&mut self, until: Instant) -> bool {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        self.stream.set_read_timeout(Some(left)).unwrap();
+        let mut buffer = [0; 65536];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => self.ended(End::Closed),
+            Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return false;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => self.ended(End::Reset),
+        }
+        true
+    }
+
+    fn ended(&mut self, end: End) {
+        self.journal.note(&self.name, format!("- {end:?}"));
+        self.end = Some(end);
+    }
+
+    #[track_caller]
+    fn utf8(&self, line: &[u8]) -> String {
+        match std::str::from_utf8(line) {
+            Ok(line) => {
+                self.journal.note(&self.name, line);
+                line.to_owned()
+            }
+            Err(_) => self.fail(&format!(
+                "{} hears what is not UTF-8: {}",
+                self.name,
+                line.escape_ascii()
+            )),
+        }
+    }
+
+    /// Reads lines up to one that contains this, and answers it.
+    #[track_caller]
+    pub fn expect(&mut self, text: &str) -> String {
+        self.until(text).pop().unwrap_or_default()
+    }
+
+    /// Reads lines up to and with one that contains this, and answers them all.
+    #[track_caller]
+    pub fn until(&mut self, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.next_line_within(left) {
+                Some(Some(line)) => lines.push(line),
+                Some(None) => self.fail(&format!("{} hears the end and not {text:?}", self.name)),
+                None => self.fail(&format!("{} does not hear {text:?}", self.name)),
+            }
+            if lines.last().is_some_and(|line| line.contains(text)) {
+                return lines;
+            }
+        }
+    }
+
+    /// The next line is this one.
+    #[track_caller]
+    pub fn expect_next(&mut self, line: &str) {
+        let heard = self.next_line();
+        if heard.as_deref() != Some(line) {
+            self.fail(&format!("{} hears {heard:?} and not {line:?}", self.name));
+        }
+    }
+
+    /// Reads to the end of the connection and answers the lines before it.
+    #[track_caller]
+    pub fn until_end(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(line) = self.next_line() {
+            lines.push(line);
+        }
+        lines
+    }
+
+    /// How the connection ended, if it has.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Waits for text that no line feed ends, as the original server sends it.
+    #[track_caller]
+    pub fn expect_text(&mut self, text: &str) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let found = self
+                .received
+                .windows(text.len())
+                .position(|bytes| bytes == text.as_bytes());
+            if let Some(at) = found {
+                let heard: Vec<u8> = self.received.drain(..at + text.len()).collect();
+                self.journal.note(&self.name, String::from_utf8_lossy(&heard));
+                return;
+            }
+            if self.end.is_some() || !self.read_before(until) {
+                let heard = String::from_utf8_lossy(&self.received);
+                self.fail(&format!("{} hears {heard:?} and no {text:?}", self.name));
+            }
+        }
+    }
+
+    /// Says that no more will be sent, and goes on listening.
+    pub fn half_close(&mut self) {
+        self.journal.note(&self.name, "- half closes");
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Leaves as a program does that ends in order. It reads to the end first: the system resets a connection that is
+    /// closed while something is unread.
+    #[track_caller]
+    pub fn close(mut self) {
+        self.half_close();
+        while self.end.is_none() {
+            self.received.clear();
+            if !self.read_before(Instant::now() + DEADLINE) {
+                self.fail(&format!("{} is not let go", self.name));
+            }
+        }
+    }
+
+    /// Leaves by a reset, as a machine that has forgotten the connection.
+    pub fn reset(self) {
+        self.journal.note(&self.name, "- resets");
+        SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    }
+
+    #[track_caller]
+    pub fn fail(&self, reason: &str) -> ! {
+        self.journal.fail(reason)
+    }
+}
+
+/// Where a server is reached that listens everywhere.
+fn reachable(mut server: SocketAddr) -> SocketAddr {
+    if server.ip().is_unspecified() {
+        server.set_ip(match server {
+            SocketAddr::V4(_) => [127, 0, 0, 1].into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    server
+}

@@ -1,0 +1,109 @@
+//! What newcomers learn of the past.
+
+use crate::harness::{Rich, Server};
+use chat_proto::rich::FromServer;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis()
+        .try_into()
+        .unwrap()
+}
+
+/// Joins and answers the times and texts of the messages that were said before.
+#[track_caller]
+fn past(server: &Server, name: &str) -> Vec<(u64, String)> {
+    let user = Rich::hello(server.connect(name), &format!("HELLO 1 {name} - - -"));
+    let said = |line: &String| match FromServer::parse(line) {
+        Ok(FromServer::Said(at, _, text)) => Some((at, text.to_string())),
+        _ => None,
+    };
+    user.past.iter().filter_map(said).collect()
+}
+
+#[test]
+fn a_rich_newcomer_hears_the_last_lines_with_their_times() {
+    let before = unix_ms();
+    let server = Server::start(&[]);
+    let mut talker = server.plain("talker");
+    for n in 0..150 {
+        talker.line(&format!("line {n}"));
+    }
+    talker.expect("line 149");
+    let heard = past(&server, "late");
+    let texts: Vec<_> = heard.iter().map(|(_, text)| text.clone()).collect();
+    let expected: Vec<_> = (50..150).map(|n| format!("line {n}")).collect();
+    assert_eq!(texts, expected);
+    assert!(heard.is_sorted_by_key(|(at, _)| *at), "{heard:?}");
+    assert!(
+        heard.iter().all(|(at, _)| (before..=unix_ms()).contains(at)),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn the_past_begins_where_the_option_says() {
+    for (option, kept) in [("3", 3), ("0", 0)] {
+        let server = Server::start(&["--history", option]);
+        let mut talker = server.plain("talker");
+        talker.send("one\ntwo\nthree\nfour\nfive\n");
+        talker.expect("five");
+        let texts: Vec<_> = past(&server, "late").into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["one", "two", "three", "four", "five"][5 - kept..]);
+    }
+}
+
+#[test]
+fn a_plain_newcomer_hears_nothing_of_the_past() {
+    let server = Server::start(&[]);
+    let mut talker = server.plain("talker");
+    talker.line("before");
+    talker.expect("before");
+    let mut late = server.connect("late");
+    late.send("\n");
+    late.expect("* chat/1 ");
+    late.expect_next(&format!("{} is online", late.id().to_owned()));
+    talker.line("after");
+    late.expect_next(&format!("from {}: after", talker.id()));
+}
+
+#[test]
+fn nothing_is_missing_or_double_between_the_past_and_the_present() {
+    let server = Server::start(&["--rate", "100000", "--burst", "100000", "--history", "5000"]);
+    let mut talker = server.plain("talker");
+    let flood: String = (0..2000).map(|n| format!("line {n}\n")).collect();
+    talker.send(&flood[..flood.len() / 2]);
+    let mut late = Rich::hello(server.connect("late"), "HELLO 1 late - - -");
+    talker.send(&flood[flood.len() / 2..]);
+    let live = late.until("line 1999");
+    let said: Vec<_> = late
+        .past
+        .iter()
+        .chain(&live)
+        .filter(|line| line.starts_with("SAID "))
+        .collect();
+    let number = |line: &&String| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap();
+    let numbers: Vec<_> = said.iter().map(number).collect();
+    assert!(numbers.iter().copied().eq(0..2000), "{numbers:?}");
+}
+
+#[test]
+fn what_was_private_is_no_part_of_the_past() {
+    let server = Server::start(&[]);
+    let mut alice = server.plain_named("alice");
+    let mut bob = server.plain_named("bob");
+    alice.line("/msg bob secret");
+    bob.expect("secret");
+    alice.line("aloud");
+    alice.expect("aloud");
+    let late = server.rich("late");
+    assert!(late.past.iter().any(|line| line.contains("aloud")));
+    assert!(
+        !late.past.iter().any(|line| line.contains("secret")),
+        "{:?}",
+        late.past
+    );
+}

@@ -1,0 +1,238 @@
+//! Coming into the room.
+
+use crate::harness::{Rich, Server};
+use chat_proto::plain::ServerLine;
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_greeting_is_the_first_line_and_names_the_version() {
+    let server = Server::start(&[]);
+    let greeting = server.connect("x").next_line().unwrap();
+    assert!(greeting.starts_with("* chat/1 "), "{greeting:?}");
+}
+
+#[test]
+fn who_says_nothing_is_online_after_a_moment() {
+    let server = Server::start(&[]);
+    let mut alice = server.plain("alice");
+    let asked = Instant::now();
+    let mut silent = server.connect("silent");
+    let online = format!("{} is online", silent.id());
+    silent.expect("* chat/1 ");
+    silent.expect_next(&online);
+    assert!(
+        asked.elapsed() >= Duration::from_millis(240),
+        "a rich client needs time to say HELLO"
+    );
+    assert_eq!(alice.until(" is online"), [online]);
+}
+
+#[test]
+fn who_speaks_is_online_at_once_and_says_it_after_that() {
+    let server = Server::start(&[]);
+    let mut alice = server.plain("alice");
+    let mut quick = server.connect("quick");
+    quick.line("hello");
+    let id = quick.id().to_owned();
+    quick.expect("* chat/1 ");
+    quick.expect_next(&format!("{id} is online"));
+    quick.expect_next(&format!("from {id}: hello"));
+    assert_eq!(
+        alice.until("hello"),
+        [format!("{id} is online"), format!("from {id}: hello")]
+    );
+}
+
+#[test]
+fn who_is_gone_at_once_was_never_there() {
+    let server = Server::start(&[]);
+    let mut alice = server.plain("alice");
+    let mut probed = 0;
+    // A machine that stands still between the two makes a user of the probe, and proves nothing.
+    while probed < 5 {
+        let start = Instant::now();
+        let probe = server.connect("probe");
+        if probed % 2 == 0 {
+            probe.close();
+        } else {
+            probe.reset();
+        }
+        if start.elapsed() < Duration::from_millis(100) {
+            probed += 1;
+        } else {
+            alice.until(" is offline");
+        }
+    }
+    let bob = server.plain("bob");
+    assert_eq!(alice.until(" is online"), [format!("{} is online", bob.id())]);
+}
+
+#[test]
+fn a_rich_client_is_told_who_is_here_what_was_said_and_then_of_itself() {
+    let server = Server::start(&[]);
+    let mut bob = server.plain_named("bob");
+    bob.sync("is anybody here?");
+    let mut alice = Rich::hello(server.connect("alice"), "HELLO 1 alice - - -");
+    let id = alice.id().to_owned();
+    assert_eq!(alice.who, format!("alice@{id}"));
+    assert_eq!(alice.taken, 0);
+    // The list is of the moment it is sent, when she may be on it herself.
+    let bob_is = format!("USER bob@{} - -", bob.id());
+    assert_eq!(
+        alice.roster.iter().filter(|line| **line == bob_is).count(),
+        1,
+        "{:?}",
+        alice.roster
+    );
+    let said = format!(" bob@{} is anybody here?", bob.id());
+    assert!(
+        alice
+            .past
+            .iter()
+            .any(|line| line.starts_with("SAID ") && line.ends_with(&said))
+    );
+    let joined = alice.next_line().unwrap();
+    assert!(joined.starts_with("JOIN "), "{joined:?}");
+    assert!(joined.ends_with(&format!(" alice@{id} - -")), "{joined:?}");
+    assert_eq!(bob.until(" is online"), [format!("alice@{id} is online")]);
+}
+
+#[test]
+fn a_hello_in_pieces_is_a_hello() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut wire = server.connect("alice");
+    wire.expect("* chat/1 ");
+    for byte in b"HELLO 1 alice - - -\r" {
+        wire.send([*byte]);
+    }
+    let mut alice = Rich::hello_said(wire);
+    alice.expect("JOIN ");
+    assert_eq!(watcher.until("alice").len(), 1);
+}
+
+#[test]
+fn rich_users_and_plain_users_hear_each_other_each_in_their_dialect() {
+    let server = Server::start(&[]);
+    let mut bob = server.plain_named("bob");
+    let mut alice = server.rich("alice");
+    alice.say("hello bob");
+    alice.expect("hello bob");
+    bob.line("hello alice");
+    let heard = bob.sync("marker");
+    assert!(
+        heard.contains(&format!("from {}: hello bob", alice.who)),
+        "{heard:?}"
+    );
+    for line in &heard {
+        assert!(ServerLine::parse(line).is_some(), "a plain user hears {line:?}");
+    }
+    let heard = alice.until("marker");
+    let from_bob = format!(" bob@{} hello alice", bob.id());
+    let said = heard.iter().find(|line| line.ends_with(&from_bob)).unwrap();
+    assert!(said.starts_with("SAID "), "{said:?}");
+}
+
+#[test]
+fn the_key_and_the_udp_port_are_announced_to_rich_users_only() {
+    const KEY: &str = "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk";
+    let server = Server::start(&[]);
+    let mut early = server.rich("early");
+    let mut plain = server.plain("plain");
+    let alice = Rich::hello(server.connect("alice"), &format!("HELLO 1 alice 40101 {KEY} -"));
+    let late = server.rich("late");
+    let profile = format!("{} 127.0.0.1:40101 {KEY}", alice.who);
+    let joined = early.expect(&alice.who);
+    assert!(
+        joined.starts_with("JOIN ") && joined.ends_with(&profile),
+        "{joined:?}"
+    );
+    assert!(
+        late.roster.contains(&format!("USER {profile}")),
+        "{:?}",
+        late.roster
+    );
+    assert_eq!(plain.expect("alice"), format!("{} is online", alice.who));
+}
+
+#[test]
+fn lines_that_a_later_version_might_say_are_passed_over() {
+    let server = Server::start(&[]);
+    let mut alice = Rich::hello(server.connect("alice"), "HELLO 2 alice - - - and more fields");
+    alice.line("SPARKLE 1 2 3");
+    alice.line("");
+    alice.line("PING 7 and more fields");
+    alice
+        .until("PONG 7")
+        .iter()
+        .for_each(|line| assert!(!line.starts_with("ERROR"), "{line:?}"));
+}
+
+#[test]
+fn a_line_that_cannot_be_read_costs_an_error_and_no_more() {
+    let server = Server::start(&[]);
+    let mut alice = server.rich("alice");
+    for line in ["SAY", "SAY hello", "WHISPER nobody 1 hello", "PING x"] {
+        alice.line(line);
+        let error = alice.expect("ERROR ");
+        assert!(error.starts_with("ERROR malformed "), "{error:?} for {line:?}");
+    }
+    alice.sync("still here");
+}
+
+#[test]
+fn who_only_looks_a_little_like_a_rich_client_is_plain() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    for (number, line) in ["HELLO everyone", "hello 1 x - - -", "HELLOOO", "HELLO"]
+        .into_iter()
+        .enumerate()
+    {
+        let mut user = server.connect(&format!("greeter{number}"));
+        user.line(line);
+        watcher.expect(&format!("from {}: {line}", user.id()));
+    }
+}
+
+#[test]
+fn a_hello_that_comes_late_is_still_a_hello() {
+    let server = Server::start(&[]);
+    let mut plain = server.plain("plain");
+    let mut rich = server.rich("rich");
+    let mut wire = server.connect("alice");
+    let id = wire.id().to_owned();
+    wire.expect(&format!("{id} is online"));
+    let mut alice = Rich::hello_to(wire, "HELLO 1 alice - - -");
+    assert_eq!(alice.who, format!("alice@{id}"));
+    alice.sync("here I am");
+
+    let heard = plain.until("here I am");
+    let expected = [
+        format!("{id} is online"),
+        format!("{id} is now alice@{id}"),
+        format!("from alice@{id}: here I am"),
+    ];
+    assert!(heard.ends_with(&expected), "{heard:?}");
+    let heard = rich.until("here I am");
+    let place = |start: &str, end: &str| {
+        let fits = |line: &String| line.starts_with(start) && line.ends_with(end);
+        heard
+            .iter()
+            .position(fits)
+            .unwrap_or_else(|| panic!("no {start} ... {end} in {heard:#?}"))
+    };
+    let order = [
+        place("JOIN ", &format!(" {id} - -")),
+        place("USER ", &format!("alice@{id} - -")),
+        place("NICK ", &format!(" {id} alice")),
+    ];
+    assert!(order.is_sorted(), "{heard:#?}");
+}
+
+#[test]
+fn a_second_hello_changes_nothing() {
+    let server = Server::start(&[]);
+    let mut alice = server.rich("alice");
+    alice.line("HELLO 1 bob - - -");
+    assert_eq!(alice.sync("still alice"), [""; 0]);
+}

@@ -1,0 +1,174 @@
+//! How many may come, how much they may say, and what they are told.
+
+use crate::harness::{DEADLINE, End, Rich, Server};
+use chat_proto::{LINE_MAX, TEXT_MAX};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_full_room_says_so_and_has_a_place_as_soon_as_somebody_leaves() {
+    let server = Server::start(&["--max-users", "2"]);
+    let mut alice = server.plain("alice");
+    let bob = server.rich("bob");
+
+    let mut refused = server.connect("refused");
+    let heard = refused.until_end();
+    assert_eq!(
+        heard.last().map(String::as_str),
+        Some("too many users"),
+        "{heard:?}"
+    );
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert_eq!(refused.end(), Some(End::Closed));
+    let mut client = server.start_client("refused2", &[]);
+    assert_eq!(client.exit_code(), 3);
+
+    let gone = format!("{} is offline", bob.who);
+    bob.close();
+    alice.expect(&gone);
+    let carol = server.plain("carol");
+    let heard = alice.sync("marker");
+    assert_eq!(
+        heard,
+        [format!("{} is online", carol.id())],
+        "the refused were told of"
+    );
+    let refusals = server.log_so_far(" refuse ");
+    assert_eq!(
+        refusals
+            .iter()
+            .filter(|line| line.contains("reason=full"))
+            .count(),
+        2,
+        "{refusals:?}"
+    );
+}
+
+#[test]
+fn one_who_was_never_announced_takes_a_place_and_gives_it_back() {
+    let server = Server::start(&["--max-users", "1"]);
+    for _ in 0..5 {
+        // Whether the server finds the one who has gone first is its own affair; that the place is free soon is not.
+        let until = Instant::now() + DEADLINE;
+        let mut user = server.connect("probe");
+        while user.next_line().unwrap() == "too many users" {
+            assert!(Instant::now() < until, "{}", server.journal);
+            user = server.connect("probe");
+        }
+        user.reset();
+    }
+}
+
+#[test]
+fn users_of_the_loopback_are_not_counted_by_address() {
+    let server = Server::start(&["--max-per-address", "1"]);
+    let _users: Vec<_> = (0..5).map(|n| server.plain(&format!("user{n}"))).collect();
+}
+
+#[test]
+fn the_longest_text_passes_and_a_longer_one_is_answered() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut user = server.plain("user");
+    let longest = "x".repeat(TEXT_MAX);
+    user.line(&longest);
+    user.expect(&longest);
+    user.line(&format!("{longest}x"));
+    let answer = user.next_line().unwrap();
+    assert!(answer.starts_with("* "), "{answer:?}");
+    // What is shown for these bytes is longer than the bytes.
+    user.send([vec![0xFF; TEXT_MAX / 2], b"\n".to_vec()].concat());
+    let answer = user.next_line().unwrap();
+    assert!(answer.starts_with("* "), "{answer:?}");
+    assert_eq!(user.sync("in step"), [""; 0]);
+    let heard = watcher.until("in step");
+    assert_eq!(heard.len(), 3, "{heard:?}");
+}
+
+#[test]
+fn a_line_too_long_is_answered_once_and_the_next_is_whole() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut user = server.plain("user");
+    for length in [LINE_MAX, LINE_MAX + 1, 3 * LINE_MAX, 100_000] {
+        user.line(&"x".repeat(length));
+        let answers = user.sync(&format!("after {length}"));
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        assert!(answers[0].starts_with("* "), "{answers:?}");
+    }
+    let heard = watcher.until("after 100000");
+    assert_eq!(heard.len(), 5, "{heard:?}");
+}
+
+#[test]
+fn a_rich_text_too_long_is_an_error_that_names_it() {
+    let server = Server::start(&[]);
+    let mut alice = server.rich("alice");
+    alice.line(&format!("SAY 1 {}", "x".repeat(TEXT_MAX + 1)));
+    let error = alice.expect("ERROR ");
+    assert!(error.starts_with("ERROR too-long 1 "), "{error:?}");
+    alice.line(&format!("SAY 2 {}", "x".repeat(TEXT_MAX)));
+    alice.expect(&"x".repeat(TEXT_MAX));
+    alice.line(&"x".repeat(2 * LINE_MAX));
+    let error = alice.expect("ERROR ");
+    assert!(error.starts_with("ERROR too-long - "), "{error:?}");
+    alice.line("SAY 3 in step");
+    assert_eq!(alice.until("in step").len(), 1);
+}
+
+#[test]
+fn a_flood_is_slowed_down_and_nothing_of_it_is_lost() {
+    let server = Server::start(&["--rate", "400", "--burst", "200"]);
+    let mut flooder = server.plain("flooder");
+    let mut other = server.plain("other");
+    let flood: String = (0..1000).map(|n| format!("flood {n}\n")).collect();
+    let start = Instant::now();
+    flooder.send(&flood);
+    other.expect("flood 0");
+    other.line("may I?");
+
+    let heard = other.until("flood 999");
+    // 200 at once, and the other 800 at 400 a second; the clock that counts is the server's.
+    assert!(
+        start.elapsed() >= Duration::from_millis(1900),
+        "the rate is not kept: {:?}",
+        start.elapsed()
+    );
+    assert!(
+        heard.iter().any(|line| line.ends_with(": may I?")),
+        "the other user does not get through"
+    );
+    let flood: Vec<_> = heard.iter().filter(|line| line.contains(": flood ")).collect();
+    assert_eq!(flood.len(), 999);
+    let number = |line: &&String| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap();
+    assert!(flood.iter().map(number).eq(1..1000), "out of order");
+    flooder.expect("flood 999");
+}
+
+#[test]
+fn commands_are_slowed_down_too() {
+    let server = Server::start(&["--rate", "400", "--burst", "10"]);
+    let mut flooder = server.rich("flooder");
+    let start = Instant::now();
+    let pings: String = (0..400).map(|n| format!("NICK -{n}\n")).collect();
+    flooder.send(pings);
+    flooder.sync("done");
+    assert!(
+        start.elapsed() >= Duration::from_millis(900),
+        "the rate is not kept: {:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn one_who_floods_and_leaves_is_heard_to_the_end() {
+    let server = Server::start(&["--rate", "400", "--burst", "100"]);
+    let mut watcher = server.plain("watcher");
+    let mut user = Rich::join(server.connect("user"), "user");
+    let flood: String = (1..=300).map(|n| format!("SAY {n} flood {n}\n")).collect();
+    user.send(flood);
+    let who = user.who.clone();
+    user.half_close();
+    let heard = watcher.until(" is offline");
+    assert_eq!(heard.iter().filter(|line| line.contains(": flood ")).count(), 300);
+    assert!(heard.ends_with(&[format!("from {who}: flood 300"), format!("{who} is offline")]));
+}

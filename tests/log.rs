@@ -1,0 +1,86 @@
+//! What the server writes down.
+
+use crate::harness::Server;
+use nix::sys::signal::Signal;
+
+/// Checks the time at the beginning of a line and answers the rest.
+#[track_caller]
+fn after_time(line: &str) -> &str {
+    let (time, rest) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?}"));
+    let pattern = "dddd-dd-ddTdd:dd:dd";
+    let fits = |(pattern, c): (char, char)| {
+        if pattern == 'd' {
+            c.is_ascii_digit()
+        } else {
+            c == pattern
+        }
+    };
+    assert!(
+        time.len() > pattern.len() && pattern.chars().zip(time.chars()).all(fits),
+        "{line:?}"
+    );
+    assert!(time.ends_with('Z'), "{line:?} is not in UTC");
+    rest
+}
+
+#[test]
+fn the_log_tells_who_came_and_went_and_why() {
+    let mut server = Server::start(&["--max-users", "3"]);
+    let mut bob = server.plain("bob");
+    let id = bob.id().to_owned();
+    let mut alice = server.rich("alice");
+    let third = server.plain("third");
+    server.connect("fourth").until_end();
+    bob.line("/nick bob");
+    bob.expect("is now");
+    let third_id = third.id().to_owned();
+    third.close();
+    bob.expect(" is offline");
+    bob.line("/quit");
+    bob.until_end();
+    server.log().expect("reason=quit");
+    server.process.signal(Signal::SIGTERM);
+    alice.until_end_without_answering();
+    let alice_is = alice.who.clone();
+    drop(alice);
+    assert_eq!(server.process.exit_code(), 0);
+
+    let log = server.log().lines();
+    let log: Vec<_> = log.iter().map(|line| after_time(line)).collect();
+    let index = |line: String| {
+        let found: Vec<_> = (0..log.len()).filter(|&n| log[n] == line).collect();
+        assert_eq!(found.len(), 1, "{line:?} in {log:#?}");
+        found[0]
+    };
+    let order = [
+        index(format!("join {id} dialect=plain users=1")),
+        index(format!("join {alice_is} dialect=rich users=2")),
+        index(format!("join {third_id} dialect=plain users=3")),
+        index(format!("nick {id} now bob")),
+        index(format!("leave {third_id} reason=closed users=2")),
+        index(format!("leave bob@{id} reason=quit users=1")),
+        index("stop signal=SIGTERM users=1".to_owned()),
+    ];
+    assert!(order.is_sorted(), "{log:#?}");
+    let refusals: Vec<_> = log
+        .iter()
+        .filter(|line| line.starts_with("refuse 127.0.0.1"))
+        .collect();
+    assert_eq!(refusals.len(), 1, "{log:#?}");
+    assert!(refusals[0].contains("reason=full"), "{refusals:?}");
+}
+
+#[test]
+fn the_log_holds_nothing_of_what_was_said() {
+    let server = Server::start(&[]);
+    let mut alice = server.rich("alice");
+    let mut bob = server.plain_named("bob");
+    bob.send(b"said aloud\n/msg alice said privately\n/wrong said wrongly\n\x1b[31m\n");
+    alice.expect("privately");
+    bob.sync("said last");
+    bob.close();
+    alice.expect("LEAVE ");
+    for word in ["said", "\x1b"] {
+        assert_eq!(server.log_so_far(word), [""; 0]);
+    }
+}

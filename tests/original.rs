@@ -1,0 +1,175 @@
+//! Together with the programs of the lab: our server with their client, our client with their server.
+
+use crate::harness::{Client, OriginalClient, OriginalServer, Server};
+
+fn join(server: &OriginalServer, name: &str, options: &[&str]) -> Client {
+    Client::start(name, server.address, options, &server.journal)
+}
+
+#[test]
+fn their_clients_meet_in_our_room() {
+    let server = Server::start(&[]);
+    let mut one = OriginalClient::connect("one", server.address, &server.journal);
+    let mut two = OriginalClient::connect("two", server.address, &server.journal);
+    let (first, second) = (one.id().to_owned(), two.id().to_owned());
+    one.expect(&format!("{second} is online"));
+    one.send("hello from one");
+    two.expect(&format!("from {first}: hello from one"));
+    one.expect(&format!("from {first}: hello from one"));
+    two.send("hello from two");
+    one.expect(&format!("from {second}: hello from two"));
+    one.send_private(&second, "only for you");
+    assert_eq!(two.receive_private(), (first, "only for you".to_owned()));
+    drop(one);
+    two.expect(" is offline");
+    assert_eq!(server.log_so_far(" join ").len(), 2);
+}
+
+#[test]
+fn their_client_and_ours_talk_in_our_room() {
+    let server = Server::start(&[]);
+    let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
+    theirs.expect(" is online");
+    let mut ours = server.client("ours");
+    let (their_id, our_id) = (theirs.id().to_owned(), ours.id().to_owned());
+    theirs.expect(&format!("ours@{our_id} is online"));
+    theirs.send("hello from the lab");
+    ours.shows()
+        .expect_line(&format!("from {their_id}: hello from the lab"));
+    ours.line("welcome");
+    theirs.expect(&format!("from ours@{our_id}: welcome"));
+}
+
+#[test]
+fn private_messages_cross_between_their_client_and_ours() {
+    let server = Server::start(&[]);
+    let theirs = {
+        let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
+        theirs.expect(" is online");
+        theirs
+    };
+    let mut ours = server.client("ours");
+    let (their_id, our_id) = (theirs.id().to_owned(), ours.id().to_owned());
+    ours.line(&format!("/msg {their_id} from ours to theirs"));
+    assert_eq!(
+        theirs.receive_private(),
+        (our_id.clone(), "from ours to theirs".to_owned())
+    );
+    theirs.send_private(&our_id, "from theirs to ours");
+    let shown = ours.shows().expect("from theirs to ours");
+    assert!(
+        shown.starts_with(&format!("private from {their_id}")),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn our_client_talks_in_their_room() {
+    let server = OriginalServer::start();
+    let mut other = server.connect("other");
+    other.expect_text(" is online");
+    let mut ours = join(&server, "ours", &["--nick", "ours"]);
+    let shown = ours.shows().expect(" is online");
+    let our_id = shown.strip_suffix(" is online").unwrap().to_owned();
+    other.expect_text(&format!("{our_id} is online"));
+
+    other.send("hello from the lab");
+    ours.shows()
+        .expect_line(&format!("from {}: hello from the lab", other.id()));
+    ours.line("welcome");
+    other.expect_text(&format!("from {our_id}: welcome"));
+    ours.shows().expect_line(&format!("from {our_id}: welcome"));
+
+    let third = server.connect("third");
+    ours.shows().expect_line(&format!("{} is online", third.id()));
+    third.close();
+    ours.shows().expect("a user left");
+
+    ours.end_input();
+    assert_eq!(ours.exit_code(), 0);
+    let ours_said = server.heard.with(&our_id);
+    assert_eq!(
+        ours_said,
+        [format!("{our_id}: welcome")],
+        "everything that is sent is said aloud there"
+    );
+}
+
+#[test]
+fn lines_typed_together_reach_their_room_one_by_one() {
+    let server = OriginalServer::start();
+    let mut ours = join(&server, "ours", &[]);
+    ours.shows().expect(" is online");
+    ours.write("one\ntwo\nthree\n");
+    ours.end_input();
+    assert_eq!(ours.exit_code(), 0);
+    let heard = server.heard.lines();
+    let texts: Vec<_> = heard
+        .iter()
+        .map(|line| line.split_once(": ").unwrap().1.trim_end())
+        .collect();
+    assert_eq!(texts, ["one", "two", "three"]);
+}
+
+#[test]
+fn a_line_too_long_for_their_room_is_not_sent_in_silence() {
+    let server = OriginalServer::start();
+    let mut ours = join(&server, "ours", &[]);
+    ours.shows().expect(" is online");
+    ours.line(&"x".repeat(60));
+    ours.complains()
+        .wait(|lines, _| (!lines.is_empty()).then_some(()))
+        .unwrap();
+    ours.line("short");
+    server.heard.expect("short");
+}
+
+#[test]
+fn private_messages_cross_in_their_room() {
+    let server = OriginalServer::start();
+    let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
+    theirs.expect_text(" is online");
+    let mut ours = join(&server, "ours", &[]);
+    let our_id = ours
+        .shows()
+        .expect(" is online")
+        .strip_suffix(" is online")
+        .unwrap()
+        .to_owned();
+    theirs.expect_text(&our_id);
+    theirs.send("here I am");
+    ours.shows().expect("here I am");
+    ours.line(&format!("/msg {} psst", theirs.id()));
+    assert_eq!(theirs.receive_private(), (our_id.clone(), "psst".to_owned()));
+    theirs.send_private(&our_id, "what is it?");
+    let shown = ours.shows().expect("what is it?");
+    assert!(
+        shown.starts_with(&format!("private from {}", theirs.id())),
+        "{shown:?}"
+    );
+    assert_eq!(server.heard.with("psst"), [""; 0], "it was said aloud");
+}
+
+#[test]
+fn their_room_being_full_is_an_exit_status() {
+    let server = OriginalServer::start();
+    let mut users: Vec<_> = (0..5).map(|n| server.connect(&format!("user{n}"))).collect();
+    for user in &mut users {
+        user.expect_text(" is online");
+    }
+    let mut ours = join(&server, "ours", &[]);
+    assert_eq!(ours.exit_code(), 3);
+}
+
+#[test]
+fn bytes_of_their_room_that_are_no_text_are_shown_safely() {
+    let server = OriginalServer::start();
+    let mut other = server.connect("other");
+    other.expect_text(" is online");
+    let ours = join(&server, "ours", &[]);
+    ours.shows().expect(" is online");
+    other.send(b"\xFF\x1b[2J done");
+    let shown = ours.shows().expect("done");
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+    assert!(shown.contains("\u{FFFD}␛[2J done"), "{shown:?}");
+}

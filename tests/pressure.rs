@@ -1,0 +1,203 @@
+//! Readers who do not read, peers who vanish, a log that nobody reads.
+
+use crate::harness::{Plain, Server, Wire};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use std::io::{PipeWriter, Write};
+use std::os::fd::AsFd;
+use std::process::Stdio;
+
+/// Far more lines than fill what the server keeps for anybody and the network holds on the way.
+const FLOOD_MAX: usize = 50_000;
+const FLOOD_LINE: usize = 2_000;
+const FAST: [&str; 4] = ["--rate", "1000000", "--burst", "1000000"];
+
+/// One user says a lot until somebody is let go, and all these hear every piece of it before the next is said.
+#[track_caller]
+fn flood_until_gone(server: &Server, talker: &mut Plain, others: &mut [&mut Plain], gone: &str) {
+    let filler = "x".repeat(FLOOD_LINE);
+    let about = format!(" leave {gone} ");
+    let mut said = 0;
+    while server.log().with(&about).is_empty() {
+        let burst = said..said + 100;
+        talker.send(
+            burst
+                .clone()
+                .map(|n| format!("{n} {filler}\n"))
+                .collect::<String>(),
+        );
+        let id = talker.id().to_owned();
+        expect_flood(talker, &id, burst.clone(), &filler);
+        for other in others.iter_mut() {
+            expect_flood(other, &id, burst.clone(), &filler);
+        }
+        said = burst.end;
+        assert!(said < FLOOD_MAX, "{gone} reads nothing and is not let go");
+    }
+    let line = server.log().expect(&about);
+    assert!(
+        line.contains("reason=slow") && line.contains(" behind="),
+        "{line:?}"
+    );
+}
+
+/// Checks that what one heard who was let go is the beginning of the flood, in whole lines.
+#[track_caller]
+fn assert_beginning_of_flood(numbers: &[usize]) {
+    assert!(numbers.iter().copied().eq(0..numbers.len()), "{numbers:?}");
+    assert!(!numbers.is_empty());
+}
+
+/// Exactly these messages come, among lines that are none.
+#[track_caller]
+fn expect_flood(user: &mut Plain, from: &str, numbers: std::ops::Range<usize>, filler: &str) {
+    for number in numbers {
+        let line = loop {
+            let line = user
+                .next_line()
+                .unwrap_or_else(|| user.fail("a good reader was let go"));
+            if line.starts_with("from ") {
+                break line;
+            }
+        };
+        assert!(
+            line == format!("from {from}: {number} {filler}"),
+            "not number {number}: {line:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_who_stops_is_let_go_and_nobody_else_loses_anything() {
+    let server = Server::start(&FAST);
+    let mut talker = server.plain("talker");
+    let mut reader = server.plain("reader");
+    let mut stuck = Plain::join(Wire::connect_narrow("stuck", server.address, &server.journal));
+    let stuck_id = stuck.id().to_owned();
+    flood_until_gone(&server, &mut talker, &mut [&mut reader], &stuck_id);
+
+    // One who reads on soon finds whole lines, in order, and why it was let go.
+    let heard = stuck.until_end();
+    let number = |line: &String| line.strip_prefix("from ")?.split(' ').nth(1)?.parse().ok();
+    assert_beginning_of_flood(&heard.iter().filter_map(number).collect::<Vec<_>>());
+    let farewell = heard.last().unwrap();
+    assert!(
+        farewell.starts_with("* ") && farewell.contains("slow"),
+        "{farewell:?}"
+    );
+
+    talker.line("who is left?");
+    talker.expect("who is left?");
+    let heard = reader.until("who is left?");
+    assert!(
+        !heard[..heard.len() - 1]
+            .iter()
+            .any(|line| line.starts_with("from ")),
+        "{heard:?}"
+    );
+    assert_eq!(server.log_so_far("reason=slow").len(), 1);
+}
+
+#[test]
+fn a_rich_reader_who_stops_is_told_why_it_was_let_go() {
+    let server = Server::start(&FAST);
+    let mut talker = server.plain("talker");
+    let mut stuck = server.rich("stuck");
+    let who = stuck.who.clone();
+    flood_until_gone(&server, &mut talker, &mut [], &who);
+    let heard = stuck.until_end_without_answering();
+    let number = |line: &String| line.strip_prefix("SAID ")?.split(' ').nth(2)?.parse().ok();
+    assert_beginning_of_flood(&heard.iter().filter_map(number).collect::<Vec<_>>());
+    let farewell = heard.last().unwrap();
+    assert!(farewell.starts_with("GOODBYE slow "), "{farewell:?}");
+    talker.sync("all is well");
+}
+
+#[test]
+fn a_client_that_is_stopped_holds_up_nobody() {
+    let server = Server::start(&FAST);
+    let client = server.client("stopped");
+    client.signal(Signal::SIGSTOP);
+    let mut talker = server.plain("talker");
+    let mut reader = server.plain("reader");
+    let who = format!("stopped@{}", client.id());
+    flood_until_gone(&server, &mut talker, &mut [&mut reader], &who);
+    client.signal(Signal::SIGCONT);
+}
+
+#[test]
+fn one_who_asks_much_and_reads_nothing_of_the_answers_harms_nobody() {
+    let server = Server::start(&FAST);
+    let mut alice = server.plain("alice");
+    let mut asker = Plain::join(Wire::connect_narrow("asker", server.address, &server.journal));
+    let questions = "/help\n/who\n/nick -\n".repeat(1000);
+    // The server may stop reading from one who does not read, or let go of such a user; both are fine.
+    asker.lose_patience();
+    while asker.try_send(questions.as_bytes()).is_ok() && server.log().with("reason=slow").is_empty() {}
+    alice.sync("all is well");
+    let mut bob = server.plain("bob");
+    bob.sync("quite so");
+}
+
+#[test]
+fn a_storm_of_users_who_vanish_leaves_the_room_as_it_was() {
+    let server = Server::start(&FAST);
+    let mut talker = server.plain("talker");
+    for round in 0..5 {
+        let storm: Vec<_> = (0..20).map(|n| server.plain(&format!("storm{n}"))).collect();
+        talker.send("x\n".repeat(500));
+        for (number, user) in storm.into_iter().enumerate() {
+            if number % 2 == 0 {
+                user.reset();
+            } else {
+                user.close();
+            }
+            talker.send("y\n".repeat(20));
+        }
+        talker.sync(&format!("round {round}"));
+    }
+    server.log().expect_count(100, " leave ");
+    assert_eq!(server.log_so_far(" join ").len(), 101);
+}
+
+/// Fills a pipe, so that nobody can write to it until somebody reads.
+fn fill(pipe: &mut PipeWriter) {
+    let is_writable = |pipe: &PipeWriter| {
+        let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut polled, PollTimeout::ZERO).unwrap() > 0
+    };
+    // A pipe is called writable while as much as this can be written without waiting (POSIX, PIPE_BUF).
+    while is_writable(pipe) {
+        pipe.write_all(&[b'.'; 4096]).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    fill(&mut writer);
+    let mut server = Server::start_logging_to(Stdio::from(writer), &[]);
+    let mut watcher = server.plain("watcher");
+    for _ in 0..50 {
+        let user = server.plain("user");
+        user.close();
+        watcher.expect(" is offline");
+    }
+    watcher.sync("all is well");
+    drop(watcher);
+    server.stop();
+    drop(reader);
+}
+
+#[test]
+fn a_log_that_is_closed_stops_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut server = Server::start_logging_to(Stdio::from(writer), &[]);
+    drop(reader);
+    let mut alice = server.plain("alice");
+    server.plain("bob").close();
+    alice.expect(" is offline");
+    alice.sync("all is well");
+    drop(alice);
+    server.stop();
+}

@@ -1,0 +1,111 @@
+//! Private messages that the server carries.
+
+use crate::harness::{Rich, Server};
+
+#[test]
+fn a_plain_user_writes_to_another_by_nick_or_by_id() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let alice = server.plain_named("alice");
+    let mut bob = server.plain_named("bob");
+    let mut alice = alice;
+    for target in [
+        "bob",
+        "BOB",
+        bob.id().to_owned().as_str(),
+        &format!("bob@{}", bob.id()),
+    ] {
+        alice.line(&format!("/msg {target} a secret for {target}"));
+        let answer = alice.expect("* ");
+        assert!(!answer.contains("nobody"), "{answer:?}");
+        bob.expect(&format!(
+            "private from alice@{}: a secret for {target}",
+            alice.id()
+        ));
+    }
+    let heard = watcher.sync("marker");
+    assert!(!heard.iter().any(|line| line.contains("secret")), "{heard:?}");
+    let heard = alice.until("marker");
+    assert!(!heard.iter().any(|line| line.starts_with("private")), "{heard:?}");
+}
+
+#[test]
+fn a_private_message_to_nobody_is_answered() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut alice = server.plain("alice");
+    for target in ["bob", "10.0.0.5:50312", "x y"] {
+        alice.line(&format!("/msg {target} secret"));
+        let answer = alice.next_line().unwrap();
+        assert!(answer.starts_with("* "), "{answer:?}");
+    }
+    alice.line("marker");
+    let heard = watcher.until("marker");
+    assert!(!heard.iter().any(|line| line.contains("secret")), "{heard:?}");
+}
+
+#[test]
+fn whispers_cross_between_the_dialects() {
+    let server = Server::start(&[]);
+    let mut alice = server.rich("alice");
+    let mut carol = server.rich("carol");
+    let mut bob = server.plain_named("bob");
+    let bob_is = format!("bob@{}", bob.id());
+
+    alice.line(&format!("WHISPER {} 1 from rich to plain", bob.id()));
+    alice.expect("WHISPERED 1");
+    bob.expect(&format!("private from {}: from rich to plain", alice.who));
+
+    bob.line("/msg alice from plain to rich");
+    let heard = alice.expect("WHISPER ");
+    assert_eq!(heard, format!("WHISPER {bob_is} from plain to rich"));
+
+    alice.line(&format!("WHISPER {} 2 from rich to rich", carol.id()));
+    alice.expect("WHISPERED 2");
+    assert_eq!(
+        carol.expect("WHISPER "),
+        format!("WHISPER {} from rich to rich", alice.who)
+    );
+
+    alice.line("WHISPER 10.0.0.5:50312 3 to nobody");
+    let error = alice.expect("ERROR ");
+    assert!(error.starts_with("ERROR no-such-user 3 "), "{error:?}");
+    let heard = carol.sync("marker");
+    assert!(!heard.iter().any(|line| line.contains("plain")), "{heard:?}");
+}
+
+#[test]
+fn sealed_bytes_are_passed_on_as_they_are_and_to_nobody_else() {
+    const KEY: &str = "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk";
+    let server = Server::start(&[]);
+    let hello = |nick: &str| Rich::hello(server.connect(nick), &format!("HELLO 1 {nick} 40101 {KEY} -"));
+    let (mut alice, mut bob, mut carol) = (hello("alice"), hello("bob"), hello("carol"));
+    let mut plain = server.plain("plain");
+    // 1,200 bytes are 1,600 characters.
+    let sealed = "wQEA".repeat(400);
+    alice.line(&format!("RELAY {} {sealed}", bob.id()));
+    assert_eq!(bob.expect("RELAY "), format!("RELAY {} {sealed}", alice.who));
+    alice.line(&format!("RELAY {} {sealed}", plain.id()));
+    alice.line(&format!("RELAY 10.0.0.5:50312 {sealed}"));
+    for heard in [
+        alice.sync("marker1"),
+        carol.sync("marker2"),
+        plain.sync("marker3"),
+    ] {
+        assert!(!heard.iter().any(|line| line.contains("wQEA")), "{heard:?}");
+    }
+}
+
+#[test]
+fn tokens_are_told_to_their_owner_alone() {
+    let server = Server::start(&[]);
+    let mut plain = server.plain("plain");
+    let mut bob = server.rich("bob");
+    let mut alice = server.rich("alice");
+    alice.sync("marker");
+    let secret = alice.resume.clone();
+    for heard in [plain.until("marker"), bob.until("marker")] {
+        assert!(!heard.iter().any(|line| line.contains(&secret)), "{heard:?}");
+    }
+    assert_eq!(server.log_so_far(&secret), [""; 0]);
+}

@@ -1,0 +1,115 @@
+//! How the server is started, and what it says when it can't be.
+
+use crate::harness::{Journal, Process, Server, chat_server};
+use nix::sys::signal::Signal;
+use std::process::Command;
+
+#[track_caller]
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(chat_server());
+    let mut process = Process::start("server", &Journal::new(), command.args(arguments));
+    let code = process.exit_code();
+    (
+        code,
+        process.stdout.lines().join("\n"),
+        process.stderr.lines().join("\n"),
+    )
+}
+
+#[test]
+fn wrong_arguments_are_a_usage_error() {
+    for arguments in [
+        &["--no-such-option"][..],
+        &["127.0.0.1", "port"],
+        &["127.0.0.1", "65536"],
+        &["127.0.0.1", "0", "more"],
+        &["not an address", "0"],
+        &["127.0.0.1", "0", "--max-users", "-1"],
+        &["127.0.0.1", "0", "--max-users", "many"],
+        &["127.0.0.1", "0", "--ping-interval", "0"],
+    ] {
+        let (code, stdout, stderr) = run(arguments);
+        assert_eq!(code, 2, "{arguments:?}: {stderr}");
+        assert!(!stderr.is_empty() && stdout.is_empty(), "{arguments:?}: {stdout}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_the_standard_output() {
+    let (code, help, _) = run(&["--help"]);
+    assert_eq!(code, 0);
+    for option in [
+        "--max-users",
+        "--max-per-address",
+        "--history",
+        "--rate",
+        "--burst",
+        "--ping-interval",
+    ] {
+        assert!(help.contains(option), "no {option} in {help}");
+    }
+    let (code, version, _) = run(&["--version"]);
+    assert_eq!(code, 0);
+    assert!(version.starts_with("chat-server "), "{version}");
+}
+
+#[test]
+fn an_address_that_is_not_ours_is_an_error() {
+    // Addresses for documentation (RFC 5737), which no machine has.
+    let (code, _, stderr) = run(&["192.0.2.1", "0"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("192.0.2.1"), "{stderr}");
+}
+
+/// The server as it is started where only so many descriptors are allowed.
+fn with_descriptors(descriptors: u32, options: &str) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -n {descriptors} && exec \"$0\" 127.0.0.1 0 {options}");
+    shell.args(["-c", &script]).arg(chat_server());
+    shell
+}
+
+#[test]
+fn too_few_descriptors_are_an_error_at_the_start_that_says_how_many_would_do() {
+    let mut none = Process::start("server", &Journal::new(), &mut with_descriptors(64, ""));
+    assert_eq!(none.exit_code(), 1);
+    let said = none.stderr.lines().join("\n");
+    assert!(said.contains("64") && said.contains("1000 users"), "{said:?}");
+
+    let mut few = Process::start("server", &Journal::new(), &mut with_descriptors(128, ""));
+    assert_eq!(few.exit_code(), 1);
+    let said = few.stderr.lines().join("\n");
+    let advice = said
+        .split("--max-users ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let fit: usize = advice.unwrap().parse().unwrap_or_else(|_| panic!("{said:?}"));
+
+    let server = Server::start_command(&mut with_descriptors(128, &format!("--max-users {fit}")));
+    let _users: Vec<_> = (0..fit).map(|n| server.plain(&format!("user{n}"))).collect();
+    for _ in 0..10 {
+        assert_eq!(server.connect("refused").until_end(), ["too many users"]);
+    }
+}
+
+#[test]
+fn a_low_soft_limit_of_descriptors_is_raised() {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -S -n 32 && exec \"$0\" 127.0.0.1 0 --max-users 100"])
+        .arg(chat_server());
+    let server = Server::start_command(&mut shell);
+    let _users: Vec<_> = (0..60).map(|n| server.plain(&format!("user{n}"))).collect();
+}
+
+#[test]
+fn the_terminal_that_hangs_up_or_a_closed_output_does_not_crash_it() {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "exec \"$0\" 127.0.0.1 0 </dev/null"])
+        .arg(chat_server());
+    let mut server = Server::start_command(&mut shell);
+    server.process.signal(Signal::SIGPIPE);
+    server.plain("alice").sync("hello");
+    server.stop();
+}

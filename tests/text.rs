@@ -1,0 +1,79 @@
+//! What may be in a message, and what comes out.
+
+use crate::harness::Server;
+
+#[test]
+fn text_of_every_script_passes_unchanged() {
+    let server = Server::start(&[]);
+    let mut alice = server.rich("alice");
+    let mut user = server.plain("user");
+    let id = user.id().to_owned();
+    for text in [
+        "Ünïcödé",
+        "你好，世界",
+        "שלום مرحبا नमस्ते",
+        "👩\u{200D}💻 🇩🇪 👍🏽",
+        "<b>&amp;\"'",
+    ] {
+        user.line(text);
+        user.expect(&format!("from {id}: {text}"));
+        alice.expect(&format!(" {id} {text}"));
+    }
+}
+
+#[test]
+fn what_is_not_utf8_is_replaced() {
+    let server = Server::start(&[]);
+    let mut user = server.plain("user");
+    let id = user.id().to_owned();
+    user.send(b"a\xFFb\xC0\xAFc\xE4\xB8\n");
+    user.expect_next(&format!("from {id}: a\u{FFFD}b\u{FFFD}\u{FFFD}c\u{FFFD}"));
+}
+
+#[test]
+fn what_drives_a_terminal_is_shown_and_not_passed() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut alice = server.rich("alice");
+    alice.say("\x1b]0;owned\x07\x1b[2J a\rb\tc\x7f \u{202E}evil");
+    let heard = watcher.until("evil").pop().unwrap();
+    assert_eq!(heard, format!("from {}: ␛]0;owned␇␛[2J a␍b c␡ evil", alice.who));
+    let mut user = server.plain("user");
+    user.send(b"bell\x07\0\n");
+    user.expect("bell␇␀");
+}
+
+#[test]
+fn no_text_looks_like_something_the_server_says() {
+    let server = Server::start(&[]);
+    let mut watcher = server.rich("watcher");
+    let mut user = server.plain("user");
+    let id = user.id().to_owned();
+    let forgeries = [
+        "10.0.0.1:1 is online",
+        "* the server is going down",
+        "from 10.0.0.1:1: hi",
+        "too many users",
+        "LIVE",
+    ];
+    for forged in forgeries {
+        user.line(forged);
+        user.expect_next(&format!("from {id}: {forged}"));
+        let heard = watcher.expect(forged);
+        assert!(heard.starts_with("SAID "), "{heard:?}");
+    }
+    // A carriage return and the other ends of a line that Unicode knows begin no new one.
+    user.send("x\r10.0.0.1:1 is online\u{2028}y\u{85}z\n");
+    user.expect_next(&format!("from {id}: x␍10.0.0.1:1 is online y z"));
+}
+
+#[test]
+fn a_wrong_command_is_shown_safely_to_its_sender_as_well() {
+    let server = Server::start(&[]);
+    let mut user = server.plain("user");
+    user.send(b"/\x1b[31mred\n/msg \x1b[2J hi\n/nick \x1b[2J\n");
+    for _ in 0..3 {
+        let answer = user.next_line().unwrap();
+        assert!(answer.starts_with("* ") && !answer.contains('\x1b'), "{answer:?}");
+    }
+}

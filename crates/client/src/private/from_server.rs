@@ -28,7 +28,8 @@ impl Private {
         self.flush_all(now.monotonic);
     }
 
-    /// The server was asked nothing before: this is the token for its rendezvous, and where it listens for datagrams.
+    /// Where the server of this connection listens for datagrams, and the token with which it is asked for this
+    /// client's outside address.
     pub fn rendezvous(&mut self, now: Now, server: SocketAddr, token: Token) {
         self.rendezvous = Some(Rendezvous::new(now.monotonic, canonical(server), token));
         self.ask_rendezvous(now.monotonic);

@@ -10,9 +10,9 @@
 //! A conversation belongs to the peer's public key; the id is a label, and only who the roster says has a key now is
 //! written to or heard under it. What does not open is dropped without an answer or a trace.
 //!
-//! Layers, from the wire inwards: [`seal`] (datagrams), [`packet`] (what is in them), [`outgoing`] and [`incoming`]
-//! (the two halves of a conversation; [`segment`] is what they exchange), [`path`] and [`probe`] (where the peer is), [`peer`] (one conversation), and
-//! here all of them. [`raw`] is for peers without a key.
+//! Layers, from the wire inwards: `seal` (datagrams), `packet` (what is in them), `outgoing` and `incoming`
+//! (the two halves of a conversation; `segment` is what they exchange), `path` and `probe` (where the peer is), `peer` (one conversation), and
+//! here all of them. `raw` is for peers without a key.
 
 mod event;
 mod from_server;
@@ -292,7 +292,6 @@ impl Private {
 
     fn receive_sealed(&mut self, now: Duration, source: Source, bytes: &[u8]) -> Option<()> {
         let key = *self.key_ids.get(&seal::key_id_of(bytes)?)?;
-        self.roster.holder(&key)?;
         let keys = self.session_keys(&key)?;
         let packet = Packet::parse(&seal::open(&keys.incoming, bytes)?)?;
         self.ensure_peer(&key, now).ok()?;

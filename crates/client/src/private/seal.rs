@@ -12,9 +12,9 @@
 //! Nonces are random and not counted: 24 bytes are enough that two never meet
 //! (draft-irtf-cfrg-xchacha-03, section 2), and a client that starts again need not remember any.
 
-use super::keys::{Key, KeyId};
+use super::keys::{Cipher, KeyId};
 use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
+use chacha20poly1305::{Tag, XNonce};
 use chat_proto::rendezvous::{MARK, SEALED};
 
 /// Bytes in a datagram at most. With "don't fragment" set this passes every path of IPv6's least MTU,
@@ -37,14 +37,13 @@ pub(super) const fn sealed_len(packet: usize) -> usize {
 }
 
 /// Seals a packet. `nonce` is fresh randomness.
-pub(super) fn seal(key: &Key, id: KeyId, nonce: [u8; NONCE_LEN], packet: &[u8]) -> Vec<u8> {
+pub(super) fn seal(cipher: &Cipher, id: KeyId, nonce: [u8; NONCE_LEN], packet: &[u8]) -> Vec<u8> {
     let mut datagram = Vec::with_capacity(sealed_len(packet.len()));
     datagram.extend_from_slice(&[MARK, SEALED]);
     datagram.extend_from_slice(&id);
     datagram.extend_from_slice(&nonce);
     datagram.extend_from_slice(packet);
     let (header, body) = datagram.split_at_mut(HEADER_LEN);
-    let cipher = XChaCha20Poly1305::new(key);
     match cipher.encrypt_inout_detached(&XNonce::from(nonce), header, body.into()) {
         Ok(tag) => datagram.extend_from_slice(&tag),
         // Only a packet of over 256 GiB can't be sealed; whatever went wrong, nothing is sent in the clear.
@@ -62,13 +61,13 @@ pub(super) fn key_id_of(datagram: &[u8]) -> Option<KeyId> {
     rest.first_chunk().copied()
 }
 
-/// Opens a datagram: the packet, if it was sealed under `key` and nothing in it was changed.
-pub(super) fn open(key: &Key, datagram: &[u8]) -> Option<Vec<u8>> {
+/// Opens a datagram: the packet, if it was sealed under the same key and nothing in it was changed.
+pub(super) fn open(cipher: &Cipher, datagram: &[u8]) -> Option<Vec<u8>> {
     let (header, sealed) = datagram.split_at_checked(HEADER_LEN)?;
     let (body, tag) = sealed.split_last_chunk::<TAG_LEN>()?;
     let nonce: &[u8; NONCE_LEN] = header.last_chunk()?;
     let mut packet = body.to_vec();
-    XChaCha20Poly1305::new(key)
+    cipher
         .decrypt_inout_detached(
             &XNonce::from(*nonce),
             header,
@@ -83,6 +82,7 @@ pub(super) fn open(key: &Key, datagram: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::super::keys::KeyPair;
     use super::*;
+    use chacha20poly1305::{Key, KeyInit};
     use data_encoding::HEXLOWER as HEX;
     use proptest::prelude::*;
 
@@ -97,7 +97,7 @@ mod tests {
         let mut text =
             *b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
               sunscreen would be it.";
-        let tag = XChaCha20Poly1305::new(&Key::from(key))
+        let tag = Cipher::new(&Key::from(key))
             .encrypt_inout_detached(&XNonce::from(nonce), &aad, text.as_mut_slice().into())
             .unwrap();
         let expected = "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda\
@@ -138,7 +138,12 @@ mod tests {
 
     #[test]
     fn the_longest_packet_makes_the_longest_datagram() {
-        let datagram = seal(&Key::from([1; 32]), [2; 8], [3; 24], &[0; PACKET_MAX]);
+        let datagram = seal(
+            &Cipher::new(&Key::from([1; 32])),
+            [2; 8],
+            [3; 24],
+            &[0; PACKET_MAX],
+        );
         assert_eq!(datagram.len(), DATAGRAM_MAX);
         assert_eq!(key_id_of(&datagram), Some([2; 8]));
         assert_eq!(sealed_len(PACKET_MAX), DATAGRAM_MAX);
@@ -147,7 +152,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_changed_bit_anywhere_closes_it(bit in any::<prop::sample::Index>(), packet in prop::collection::vec(any::<u8>(), 0..80)) {
-            let key = Key::from([7; 32]);
+            let key = Cipher::new(&Key::from([7; 32]));
             let datagram = seal(&key, [2; 8], [3; 24], &packet);
             prop_assert_eq!(open(&key, &datagram), Some(packet));
             let mut changed = datagram.clone();
@@ -158,7 +163,7 @@ mod tests {
 
         #[test]
         fn a_cut_or_grown_datagram_does_not_open(cut in 0usize..60, more in 1usize..9) {
-            let key = Key::from([7; 32]);
+            let key = Cipher::new(&Key::from([7; 32]));
             let mut datagram = seal(&key, [2; 8], [3; 24], b"0123456789");
             prop_assert_eq!(open(&key, &datagram[..cut.min(datagram.len() - 1)]), None);
             datagram.resize(datagram.len() + more, 0);

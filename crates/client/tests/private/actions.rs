@@ -2,6 +2,8 @@
 
 use crate::simulation::{Simulation, What, victim};
 use chat_proto::id::UserId;
+use chat_proto::opaque::Opaque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// After this nothing new is done.
@@ -21,6 +23,7 @@ impl Simulation {
             82..86 => self.network.forget(self.clients[seat].udp),
             86..88 => self.move_socket(seat),
             88..90 => self.forge_unreachable(seat),
+            90..92 => self.lie(seat),
             _ => self.attack(),
         }
         let pause = [100, 1500][self.rng.below(2)];
@@ -149,6 +152,28 @@ impl Simulation {
     fn move_socket(&mut self, seat: usize) {
         let port = 20_000 + u16::try_from(self.rng.below(9000)).unwrap();
         self.clients[seat].udp.set_port(port);
+    }
+
+    /// The server, or somebody on the way to it, says that a user has another key, or that another has that user's.
+    fn lie(&mut self, seat: usize) {
+        let client = &self.clients[seat];
+        let known: Vec<_> = client
+            .view
+            .iter()
+            .filter_map(|(id, key)| Some((*id, (*key)?)))
+            .collect();
+        let (Some(conn), Some(&(id, key))) = (client.conn, self.rng.pick(&known)) else {
+            return;
+        };
+        if self.rng.chance(500) {
+            let mut other = [0; 32];
+            self.rng.fill(&mut other);
+            self.server.claim(conn, id, Opaque(other));
+        } else {
+            let nobody = UserId::from(SocketAddr::from(([10, 0, 0, 250], 4000)));
+            self.server.claim(conn, nobody, key);
+        }
+        self.deliver_what_the_server_said();
     }
 
     fn forge_unreachable(&mut self, seat: usize) {

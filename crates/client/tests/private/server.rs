@@ -86,6 +86,16 @@ impl Server {
         users.map(|(conn, _)| *conn).collect()
     }
 
+    /// Says to one client that a user has a key, whether or not it is so.
+    pub(crate) fn claim(&mut self, to: Conn, id: UserId, key: PublicKey) {
+        let profile = Profile {
+            who: id.into(),
+            udp: None,
+            key: Some(key),
+        };
+        self.say(to, &FromServer::Join(0, profile));
+    }
+
     pub(crate) fn line(&mut self, conn: Conn, line: &str) {
         let Some(user) = self.users.get(&conn) else {
             return;

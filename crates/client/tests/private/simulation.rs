@@ -46,6 +46,8 @@ pub(crate) struct Client {
     last_line: (Duration, Duration),
     /// Whose key is whose, as far as this client was told.
     pub(crate) view: BTreeMap<UserId, Option<PublicKey>>,
+    /// Users whose key changed while they were in view: nothing goes to them or comes from them.
+    pub(crate) refused: BTreeSet<UserId>,
     /// Who was in view before the connection was lost, and was not named since.
     stale: BTreeSet<UserId>,
 }
@@ -138,6 +140,7 @@ impl Simulation {
                 conn: None,
                 last_line: (Duration::ZERO, Duration::ZERO),
                 view: BTreeMap::new(),
+                refused: BTreeSet::new(),
                 stale: BTreeSet::new(),
             };
             self.clients.push(client);
@@ -414,6 +417,7 @@ impl Simulation {
         match FromServer::parse(line).unwrap() {
             FromServer::Welcome { who, rendezvous, .. } => {
                 client.stale = client.view.keys().copied().collect();
+                client.refused.clear();
                 let connection = Connection {
                     own: Some(who.id),
                     local: client.tcp,
@@ -427,8 +431,7 @@ impl Simulation {
                 client.private.peer_here(now, &profile);
                 self.drain(seat);
                 let client = &mut self.clients[seat];
-                client.stale.remove(&profile.who.id);
-                client.view.insert(profile.who.id, profile.key);
+                client.named(profile.who.id, profile.key);
             }
             FromServer::Live => {
                 // What was held back for those who left while nobody was told is still shown under their names.
@@ -442,7 +445,9 @@ impl Simulation {
             FromServer::Leave(_, who) => {
                 client.private.peer_left(now, who.id);
                 self.drain(seat);
-                self.clients[seat].view.remove(&who.id);
+                let client = &mut self.clients[seat];
+                client.view.remove(&who.id);
+                client.refused.remove(&who.id);
             }
             FromServer::Address(_, who, udp) => client.private.peer_address(now, who.id, udp),
             FromServer::Relay(who, bytes) => client.private.relayed(now, &who, &bytes),
@@ -467,6 +472,10 @@ impl Simulation {
         let text = text.trim_end().to_owned();
         let from = client.private.public_key();
         let sent = client.private.send(now, to, &chat_proto::text::Text::new(&text));
+        assert!(
+            sent.is_err() || !client.refused.contains(&to),
+            "{text:?} goes to a key that changed"
+        );
         if let (Some(Some(key)), Ok(id)) = (client.view.get(&to), sent) {
             self.ledger.sent(self.now, id, from, *key, text);
         }
@@ -475,5 +484,16 @@ impl Simulation {
 
     pub(crate) fn canonical_udp(&self, seat: usize) -> SocketAddr {
         canonical(self.clients[seat].udp)
+    }
+}
+
+impl Client {
+    /// The server says that a user is here.
+    fn named(&mut self, id: UserId, key: Option<PublicKey>) {
+        let before = self.view.insert(id, key).flatten();
+        let was_stale = self.stale.remove(&id);
+        if !was_stale && before.is_some() && before != key {
+            self.refused.insert(id);
+        }
     }
 }

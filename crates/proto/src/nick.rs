@@ -1,10 +1,11 @@
 //! The name a user takes.
 
+use crate::text::is_invisible;
 use std::fmt;
 use std::net::Ipv4Addr;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The widest nick, in terminal columns.
 pub const NICK_COLUMNS_MAX: usize = 32;
@@ -87,11 +88,14 @@ impl fmt::Display for Nick {
     }
 }
 
-/// The comparison form: upper case first, then lower, because only so do letters with several lower
-/// forms (the two sigmas, the sharp s) meet.
+/// The comparison form: by way of the upper case, because only so do letters with several lower forms (the two sigmas,
+/// the sharp s) meet; and to that from the lower case, because a letter may have two upper ones (the sharp s again). All
+/// that in parts: the Greek iota below a vowel is a mark in lower case and a letter in upper, and changes places with
+/// the other marks otherwise (The Unicode Standard, section 3.13, on caseless matching).
 fn key_of(text: &str) -> String {
     let folded: String = text
-        .nfkc()
+        .nfkd()
+        .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .nfkc()
@@ -102,6 +106,9 @@ fn key_of(text: &str) -> String {
 fn check_characters(nick: &str) -> Result<(), NickError> {
     let mut marks = 0;
     for (place, character) in nick.char_indices() {
+        if is_invisible(character) {
+            return Err(NickError::Character(character));
+        }
         if is_combining_mark(character) {
             marks += 1;
             if place == 0 || marks > MARKS_MAX {
@@ -111,7 +118,7 @@ fn check_characters(nick: &str) -> Result<(), NickError> {
         }
         marks = 0;
         let inner = place > 0 && matches!(character, '-' | '.' | '\'');
-        if !(inner || character == '_' || is_visible_alphanumeric(character)) {
+        if !(inner || character == '_' || is_seen(character)) {
             return Err(NickError::Character(character));
         }
     }
@@ -122,9 +129,10 @@ fn check_characters(nick: &str) -> Result<(), NickError> {
     }
 }
 
-/// The Hangul fillers are letters by their category and blank on the screen.
-fn is_visible_alphanumeric(character: char) -> bool {
-    character.is_alphanumeric() && !matches!(character, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
+/// A letter or digit that takes a column of its own. The vowels of Korean that stand alone take none, and a terminal
+/// may show nothing of them; in a syllable they are part of one character.
+fn is_seen(character: char) -> bool {
+    character.is_alphanumeric() && character.width() != Some(0)
 }
 
 /// Why a text is no nick.
@@ -178,9 +186,12 @@ mod tests {
             "محمد",
             "สมชาย",
             "Nguyễn",
+            "이순신",
+            "\u{110B}\u{1175}몽룡",
             "3com",
         ] {
-            assert_eq!(Nick::parse(name).unwrap().as_str(), name);
+            let composed: String = name.nfc().collect();
+            assert_eq!(Nick::parse(name).unwrap().as_str(), composed);
         }
     }
 
@@ -198,6 +209,10 @@ mod tests {
             ("a\u{202E}b", Character('\u{202E}')),
             ("\u{301}a", Character('\u{301}')),
             ("\u{3164}", Character('\u{3164}')),
+            ("ad\u{34F}min", Character('\u{34F}')),
+            ("ad\u{FE0F}min", Character('\u{FE0F}')),
+            ("admin\u{E0100}", Character('\u{E0100}')),
+            ("admin\u{1161}", Character('\u{1161}')),
             ("a\u{1B}[31m", Character('\u{1B}')),
             ("😀", Character('😀')),
             ("10.0.0.5", LooksLikeAnId),
@@ -224,6 +239,8 @@ mod tests {
             ("Alice", "aLICE"),
             ("ΣΊΣΥΦΟΣ", "σίσυφος"),
             ("straße", "STRASSE"),
+            ("STRAẞE", "straße"),
+            ("\u{389}\u{301}\u{345}", "\u{3AE}\u{301}\u{345}"),
             ("ａｌｉｃｅ", "alice"),
             ("é", "e\u{301}"),
         ] {

@@ -109,11 +109,12 @@ struct Before {
 impl Before {
     fn push(&mut self, cleaned: &mut String, character: char) {
         cleaned.push(character);
-        self.marks = if is_combining_mark(character) {
-            self.marks + 1
-        } else {
-            0
-        };
+        if is_combining_mark(character) {
+            self.marks += 1;
+        } else if !is_joiner(character) {
+            // A joiner is nothing that marks could stand on: those after it join those before.
+            self.marks = 0;
+        }
         self.last = Some(character);
     }
 
@@ -160,7 +161,7 @@ fn picture(control: char) -> char {
 
 /// Characters that show nothing and change how others show: Unicode's `Default_Ignorable_Code_Point`
 /// (DerivedCoreProperties.txt, version 16), and the invisible format controls outside it.
-fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
@@ -230,6 +231,9 @@ mod tests {
     fn a_tower_of_marks_is_cut_down() {
         let tower = format!("z{}", "\u{335}".repeat(100));
         assert_eq!(cleaned(&tower), format!("z{}", "\u{335}".repeat(MARKS_MAX)));
+        let joined = format!("z{}", "\u{335}\u{335}\u{335}\u{200D}".repeat(100));
+        let marks = cleaned(&joined).chars().filter(|&c| c == '\u{335}').count();
+        assert_eq!(marks, MARKS_MAX);
     }
 
     #[test]

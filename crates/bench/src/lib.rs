@@ -14,6 +14,7 @@ pub mod message;
 pub mod process;
 pub mod reader;
 pub mod record;
+pub mod reference;
 pub mod report;
 pub mod scenario;
 pub mod tally;

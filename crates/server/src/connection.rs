@@ -9,7 +9,8 @@ use std::time::Duration;
 /// `chat-client` has said HELLO, and a port scan is gone, so that nobody hears of it.
 const ARRIVAL: Duration = Duration::from_millis(250);
 
-/// What a connection may have waiting for it alone before its own lines are left unread.
+/// What a connection may have waiting for it alone before its own lines are left where they are: many a
+/// question is shorter than its answer.
 const OWN_BYTES_PAUSE: usize = 64 * 1024;
 
 /// What others may put before a connection that does not read. It takes a full relay window
@@ -49,7 +50,7 @@ pub struct Connection {
     pub outbox: Outbox,
     /// What it has used of the rate.
     pub usage: Usage,
-    /// For how long the room has waited for it, since it last kept up.
+    /// For how long the room has waited, for it or for others, since it last kept up.
     pub held_up: Duration,
     /// Nothing more comes.
     pub ended: Option<End>,
@@ -113,11 +114,17 @@ impl Connection {
         if self.is_staying() {
             self.ended.is_none()
                 && !self.inbox.is_waiting()
-                && self.outbox.own_bytes() < OWN_BYTES_PAUSE
+                && self.is_answerable()
                 && self.is_within(rate, now)
         } else {
             self.ended.is_none()
         }
+    }
+
+    /// Whether there is room for the answer to one more line.
+    #[must_use]
+    pub fn is_answerable(&self) -> bool {
+        self.outbox.own_bytes() < OWN_BYTES_PAUSE
     }
 
     /// Whether others may put something before it.

@@ -15,6 +15,8 @@ const SLICES_MAX: usize = 16;
 pub struct Outbox {
     /// The next byte of the ring that is to be sent.
     cursor: u64,
+    /// A line of the ring is half sent. The ring may have lost it by the time that matters.
+    in_a_line: bool,
     /// Nothing of the ring from here on is owed: the user has left, or not come yet.
     until: Option<u64>,
     splices: VecDeque<Splice>,
@@ -76,13 +78,14 @@ impl Outbox {
         self.own_bytes
     }
 
-    /// Adds lines that come after what the ring held when its head was at `at`.
+    /// Adds lines that come after what the ring held when its head was at `at`. Those of which something is sent
+    /// are not added to: their storage is let go of only when all of them are.
     pub fn say(&mut self, at: u64, lines: Vec<u8>) {
         let at = at.min(self.until.unwrap_or(u64::MAX)).max(self.cursor);
         self.own_bytes += lines.len();
         if let Some(Splice {
             at: last,
-            body: Body::Lines { bytes, .. },
+            body: Body::Lines { bytes, sent: 0 },
         }) = self.splices.back_mut()
             && *last == at
         {
@@ -133,6 +136,10 @@ impl Outbox {
                 body: Body::Listing(next),
             });
         }
+        if lines.is_empty() {
+            // They have all left since. Nothing must not wait to be sent, or it would wait for ever.
+            return;
+        }
         self.own_bytes += lines.len();
         self.splices.push_front(Splice {
             at: self.cursor,
@@ -178,7 +185,12 @@ impl Outbox {
     }
 
     /// So many bytes of [`Outbox::output`] are sent.
-    pub fn sent(&mut self, mut count: usize) {
+    pub fn sent(&mut self, count: usize, ring: &Ring) {
+        self.advance(count);
+        self.in_a_line = !ring.begins_line(self.cursor);
+    }
+
+    fn advance(&mut self, mut count: usize) {
         while count > 0 {
             let Some(Splice { at, body }) = self.splices.front_mut() else {
                 self.cursor += count as u64;
@@ -204,7 +216,8 @@ impl Outbox {
     }
 
     /// Gives up the ring: what remains is the rest of the line that is half sent, if one is, and then
-    /// these last lines.
+    /// these last lines. If the rest is no longer held, nothing remains: what came after it would be read as part
+    /// of that line.
     pub fn cut_short(&mut self, ring: &Ring, farewell: Vec<u8>) {
         let mut rest = match self.splices.pop_front() {
             Some(Splice {
@@ -214,7 +227,8 @@ impl Outbox {
                 bytes.drain(..sent);
                 bytes
             }
-            _ if self.cursor < ring.tail() => Vec::new(),
+            _ if !self.in_a_line => Vec::new(),
+            _ if self.cursor < ring.tail() => return self.discard(),
             _ => ring.between(self.cursor, ring.line_end(self.cursor)).concat(),
         };
         rest.extend(farewell);
@@ -296,7 +310,7 @@ mod tests {
                 .take(step)
                 .collect();
             assert!(!piece.is_empty(), "due, and nothing to send");
-            outbox.sent(piece.len());
+            outbox.sent(piece.len(), ring);
             sent.extend(piece);
         }
         assert_eq!(outbox.own_bytes(), 0);
@@ -325,6 +339,23 @@ mod tests {
                 "own1\nring1\nown2\nown3\nLIST\nown4\nring2\n"
             );
         }
+    }
+
+    #[test]
+    fn what_is_sent_is_forgotten_though_something_always_waits() {
+        let ring = Ring::default();
+        let mut outbox = Outbox::default();
+        say(&mut outbox, &ring, "0123456");
+        for _ in 0..1000 {
+            say(&mut outbox, &ring, "0123456");
+            outbox.sent(8, &ring);
+        }
+        assert_eq!(outbox.own_bytes(), 8);
+        let stored = outbox.splices.iter().map(|splice| match &splice.body {
+            Body::Lines { bytes, .. } => bytes.capacity(),
+            Body::Listing(_) => 0,
+        });
+        assert!(stored.sum::<usize>() < 100);
     }
 
     #[test]
@@ -357,7 +388,7 @@ mod tests {
             let mut ring = Ring::default();
             let mut outbox = Outbox::default();
             ring.write_str(text).unwrap();
-            outbox.sent(sent);
+            outbox.sent(sent, &ring);
             outbox.cut_short(&ring, b"slow\n".to_vec());
             let received = text[..sent].to_owned() + &drain(&mut outbox, &ring, 100);
             let lines: Vec<_> = received.lines().collect();
@@ -376,7 +407,7 @@ mod tests {
         let ring = Ring::default();
         let mut outbox = Outbox::default();
         say(&mut outbox, &ring, "answer");
-        outbox.sent(3);
+        outbox.sent(3, &ring);
         outbox.cut_short(&ring, b"slow\n".to_vec());
         assert_eq!(drain(&mut outbox, &ring, 100), "wer\nslow\n");
     }
@@ -393,7 +424,7 @@ mod tests {
                 if own { outbox.say(ring.head(), line.clone().into_bytes()) } else { ring.write_str(&line).unwrap() }
                 expected += &line;
                 let piece: Vec<u8> = outbox.output(&ring).as_io().iter().flat_map(|slice| slice.to_vec()).take(takes).collect();
-                outbox.sent(piece.len());
+                outbox.sent(piece.len(), &ring);
                 sent.extend(piece);
             }
             let rest = drain(&mut outbox, &ring, 7);

@@ -1,8 +1,8 @@
 //! What happens when somebody reads too slowly.
 //!
 //! The transcript is a ring. Before it would overwrite what a reader has not got, the room waits:
-//! nobody is listened to until that reader has read on. A reader is waited for for a second in all until it has
-//! caught up, and then let go; nobody else is missing a line.
+//! nobody is listened to until that reader has read on. The wait is everybody's who is far behind: who still
+//! needs one after a second in all, without having caught up in between, is let go; nobody else is missing a line.
 
 use crate::connection::Stage;
 use crate::event::Departure;
@@ -16,7 +16,8 @@ use chat_proto::now::Now;
 use chat_proto::rich::Reason;
 use std::time::Duration;
 
-/// For how long the room waits for one reader.
+/// For how long the room waits while a reader does not catch up, whoever it waits for: or each of many could
+/// claim as long for itself, one after the other.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A reader that is no further behind than this has caught up.
@@ -44,6 +45,15 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
+    /// A reader begins at this offset, which may be behind all others.
+    pub(crate) fn reader_at(&mut self, dialect: Dialect, offset: u64) {
+        let floor = match dialect {
+            Dialect::Plain => &mut self.plain_floor,
+            Dialect::Rich => &mut self.rich_floor,
+        };
+        *floor = offset.min(*floor);
+    }
+
     /// Whether nobody is listened to at present.
     pub(crate) fn holds(&self) -> bool {
         self.holding.is_some()
@@ -115,14 +125,17 @@ impl Room {
             };
             *floor = cursor.min(*floor);
             let ring = self.transcript.ring(dialect);
+            let behind = ring.head() - cursor;
+            if behind <= CAUGHT_UP {
+                member.connection.held_up = Duration::ZERO;
+                continue;
+            }
+            member.connection.held_up += waited;
             if blocks(ring, cursor) {
                 blocking += 1;
-                member.connection.held_up += waited;
                 if member.connection.held_up >= PATIENCE {
-                    impatient.push((slot, ring.head() - cursor));
+                    impatient.push((slot, behind));
                 }
-            } else if ring.head() - cursor <= CAUGHT_UP {
-                member.connection.held_up = Duration::ZERO;
             }
         }
         self.pressure.plain_floor = plain_floor;
@@ -139,8 +152,21 @@ impl Room {
         let held = self.pressure.holds();
         self.pressure.holding = (blocking > 0).then_some(now.monotonic);
         if held && blocking == 0 {
-            self.expire_deadline();
+            self.listen_again(now);
         }
+    }
+
+    /// Nobody was listened to, and so nobody was silent, late or finished: their times begin again.
+    fn listen_again(&mut self, now: Now) {
+        for (_, member) in self.roster.iter_mut() {
+            let connection = &mut member.connection;
+            connection.inbox.heard(now.monotonic, &[]);
+            connection.pinged = None;
+            if let Stage::Arriving(since) = &mut connection.stage {
+                *since = now.monotonic;
+            }
+        }
+        self.expire_deadline();
     }
 
     /// Lets go of a slow reader, and leaves word where it will find it if it reads on.

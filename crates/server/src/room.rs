@@ -5,11 +5,11 @@
 
 use crate::connection::{Connection, End, Stage};
 use crate::event::{Departure, Event, Refusal};
-use crate::outbox::Slices;
+use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
 use crate::roster::{Member, Roster, Slot};
-use crate::transcript::{Dialect, Transcript};
+use crate::transcript::{Dialect, Ring, Transcript};
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
@@ -190,9 +190,7 @@ impl Room {
 
     /// Nothing more can be sent. What was received is still taken.
     pub fn end_output(&mut self, slot: Slot) {
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.outbox.discard();
-        }
+        self.relieve(slot, |outbox, _| outbox.discard());
     }
 
     /// Does what is due at this time.
@@ -215,7 +213,8 @@ impl Room {
         if !connection.is_staying() {
             return;
         }
-        if connection.arrives_at().is_some_and(|at| at <= now.monotonic) && !self.pressure.holds() {
+        let arrives = connection.arrives_at().is_some_and(|at| at <= now.monotonic);
+        if arrives && !self.pressure.must_wait(&self.transcript) {
             self.announce(now, slot);
         }
         self.take_waiting_lines(now, slot);
@@ -262,13 +261,16 @@ impl Room {
             .limits
             .rate
             .map_or(Duration::ZERO, |rate| connection.usage.next_at(rate));
-        let rate = (connection.has_input() || rate_allows > now.monotonic).then_some(rate_allows);
+        // A line whose answer has no place waits for the peer to read, which Room::sent will see.
+        let takes_lines = connection.is_answerable();
+        let rate =
+            (takes_lines && (connection.has_input() || rate_allows > now.monotonic)).then_some(rate_allows);
         let line = match member.dialect() {
-            Dialect::Plain => connection
+            Dialect::Plain if takes_lines => connection
                 .inbox
                 .silence_ends_line_at()
                 .map(|at| at.max(rate_allows)),
-            Dialect::Rich => None,
+            Dialect::Plain | Dialect::Rich => None,
         };
         let pulse = member.rich.as_ref().map(|_| match connection.pinged {
             Some(pinged) => pinged + 2 * self.limits.ping_interval,
@@ -326,7 +328,10 @@ impl Room {
     /// Whether one more line of this member may be taken now.
     fn may_take(&self, now: Now, slot: Slot) -> bool {
         let within = |member: &Member| {
-            member.connection.is_staying() && member.connection.is_within(self.limits.rate, now.monotonic)
+            let connection = &member.connection;
+            connection.is_staying()
+                && connection.is_answerable()
+                && connection.is_within(self.limits.rate, now.monotonic)
         };
         !self.pressure.must_wait(&self.transcript) && self.roster.get(slot).is_some_and(within)
     }
@@ -363,7 +368,8 @@ impl Room {
         }
     }
 
-    /// When all has been taken that came before the end, the user leaves.
+    /// When all has been taken that came before the end, the user leaves. What a plain user had not
+    /// ended is a message; a client ends its lines, so what it had not ended is not what it meant to say.
     fn finish_input(&mut self, now: Now, slot: Slot) {
         let Some(member) = self.roster.get(slot) else {
             return;
@@ -373,7 +379,7 @@ impl Room {
         if !connection.has_input() || connection.inbox.is_waiting() {
             return;
         }
-        if !connection.inbox.begun().is_empty() {
+        if !connection.inbox.begun().is_empty() && member.rich.is_none() {
             if !self.may_take(now, slot) {
                 return;
             }
@@ -488,10 +494,12 @@ impl Room {
         self.departed.push_back((rich.resume, rich.seq));
     }
 
-    /// The server ends: everybody is told, and nobody is let in or listened to any more.
+    /// The server ends: everybody is told, and nobody is let in or listened to any more. Asked for again,
+    /// it ends at once.
     pub fn shut_down(&mut self, now: Now, signal: &'static str) {
         const TEXT: &str = "the server is shutting down";
-        self.ending = true;
+        let again = std::mem::replace(&mut self.ending, true);
+        let until = now.monotonic + if again { Duration::ZERO } else { FLUSH };
         self.events.push(Event::Stop {
             signal,
             users: self.here,
@@ -503,12 +511,14 @@ impl Room {
             let Some(member) = self.roster.get_mut(slot) else {
                 continue;
             };
-            if member.connection.is_staying() {
-                let head = self.transcript.ring(member.dialect()).head();
-                member.connection.outbox.stop_at(head);
-                member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
-                self.roster.unlist(slot);
+            if let Stage::Leaving(earlier) = &mut member.connection.stage {
+                *earlier = until.min(*earlier);
+                continue;
             }
+            let head = self.transcript.ring(member.dialect()).head();
+            member.connection.outbox.stop_at(head);
+            member.connection.stage = Stage::Leaving(until);
+            self.roster.unlist(slot);
         }
         self.expire_deadline();
     }
@@ -557,8 +567,19 @@ impl Room {
 
     /// So many bytes of [`Room::output`] were written.
     pub fn sent(&mut self, slot: Slot, count: usize) {
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.outbox.sent(count);
+        self.relieve(slot, |outbox, ring| outbox.sent(count, ring));
+    }
+
+    /// Takes something off an outbox. If that makes room for answers, lines that waited for it are due.
+    fn relieve(&mut self, slot: Slot, take_off: impl FnOnce(&mut Outbox, &Ring)) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let waited = !member.connection.is_answerable();
+        let ring = self.transcript.ring(member.dialect());
+        take_off(&mut member.connection.outbox, ring);
+        if waited && member.connection.is_answerable() {
+            self.expire_deadline();
         }
     }
 
@@ -609,6 +630,12 @@ impl Room {
     /// What is to be logged.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// Everybody there is a connection to.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// One past the highest slot in use.

@@ -1,5 +1,6 @@
 //! What the lines of users mean: the room's answers to both dialects.
 
+use crate::connection::Stage;
 use crate::event::{Departure, Event};
 use crate::rendezvous::Progress;
 use crate::room::Room;
@@ -13,6 +14,7 @@ use chat_proto::opaque::Token;
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Reason, RichError};
 use chat_proto::text::Text;
+use chat_proto::who::WHO_MAX;
 use chat_proto::{LINE_MAX, TEXT_MAX};
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -81,7 +83,7 @@ impl Room {
             Request::Say(text) => self.say(now, slot, None, &text),
             Request::Nick(name) => self.rename(now, slot, name),
             Request::Who => self.list(slot),
-            Request::Msg(name, text) => match self.roster.find(name) {
+            Request::Msg(name, text) => match self.announced(self.roster.find(name)) {
                 Some(to) => self.whisper(slot, to, None, &text),
                 None => self.refuse_nobody(slot, None, name),
             },
@@ -97,6 +99,7 @@ impl Room {
                 );
             }
             Request::Unknown(name) => {
+                let name = excerpt(name);
                 let text = format!("no such command: /{name}; /help says which there are; nothing was sent");
                 self.refuse(slot, ErrorCode::Malformed, None, &text);
             }
@@ -107,7 +110,7 @@ impl Room {
         match FromClient::parse(line) {
             Ok(FromClient::Say(seq, text)) => self.say(now, slot, Some(seq), &text),
             Ok(FromClient::Nick(name)) => self.rename(now, slot, name),
-            Ok(FromClient::Whisper(id, seq, text)) => match self.roster.with_id(id) {
+            Ok(FromClient::Whisper(id, seq, text)) => match self.announced(self.roster.with_id(id)) {
                 Some(to) => self.whisper(slot, to, Some(seq), &text),
                 None => self.refuse_nobody(slot, Some(seq), &id.to_string()),
             },
@@ -190,6 +193,7 @@ impl Room {
     fn welcome(&mut self, slot: Slot, seq: u64, resume: Token, rendezvous: Token) {
         let history = self.transcript.history_start();
         let live = self.transcript.ring(Dialect::Rich).head();
+        self.pressure.reader_at(Dialect::Rich, history);
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
@@ -247,6 +251,13 @@ impl Room {
         let line = ServerLine::From(who, text.borrow());
         self.transcript
             .append(Some(&line), &FromServer::Said(now.unix_ms, who, text.borrow()));
+    }
+
+    /// The user in a slot. Who has not been announced is nobody yet: a port scan, or a client that is about
+    /// to say HELLO and could not read a line of the plain dialect.
+    fn announced(&self, slot: Option<Slot>) -> Option<Slot> {
+        let here = |member: &Member| member.connection.stage == Stage::Here;
+        slot.filter(|&slot| self.roster.get(slot).is_some_and(here))
     }
 
     /// A message to one user, through the server, in the clear.
@@ -413,7 +424,7 @@ impl Room {
     }
 
     fn refuse_nobody(&mut self, slot: Slot, seq: Option<u64>, name: &str) {
-        let text = format!("nobody here is {name}; /who lists who is");
+        let text = format!("nobody here is {}; /who lists who is", excerpt(name));
         self.refuse(slot, ErrorCode::NoSuchUser, seq, &text);
     }
 
@@ -456,4 +467,14 @@ pub(crate) fn goodbye(dialect: Option<Dialect>, reason: Reason, text: &str) -> S
         Some(Dialect::Rich) => FromServer::<&str>::Goodbye(reason, Text::new(text)).to_string(),
         _ => ServerLine::<&str>::Notice(Text::new(text)).to_string(),
     }
+}
+
+/// The beginning of what somebody typed, to be repeated in an answer: made safe to show, it could be three
+/// times as long as any line may be. Any user's name is shown whole.
+fn excerpt(typed: &str) -> &str {
+    let end = typed
+        .char_indices()
+        .nth(WHO_MAX)
+        .map_or(typed.len(), |(end, _)| end);
+    typed.get(..end).unwrap_or_default()
 }

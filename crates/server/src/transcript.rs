@@ -69,12 +69,17 @@ impl Ring {
         }
     }
 
+    /// Whether a line begins at this offset.
+    #[must_use]
+    pub fn begins_line(&self, offset: u64) -> bool {
+        offset == 0 || matches!(self.between(offset - 1, offset), [b"\n", _])
+    }
+
     /// Where the line ends that `offset` stands in, its line feed included; `offset` itself where a
     /// line begins.
     #[must_use]
     pub fn line_end(&self, offset: u64) -> u64 {
-        let begins = offset == 0 || self.between(offset - 1, offset).concat() == b"\n";
-        if begins {
+        if self.begins_line(offset) {
             return offset;
         }
         let slices = self.between(offset, self.head);

@@ -1,0 +1,194 @@
+//! When, and as whom, a connection is announced.
+
+use crate::sim::{Reading, Sim, limits, ms};
+
+#[test]
+fn a_hello_in_time_is_announced_once_and_under_the_nick() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let alice = sim.connect("10.0.0.2:1001");
+    sim.run(ms(249));
+    assert_eq!(sim.news(witness), [""; 0]);
+    sim.send(alice, "HELLO 1 alice - - -\n");
+    sim.run(ms(1000));
+    assert_eq!(sim.news(witness), ["alice@10.0.0.2:1001 is online"]);
+}
+
+#[test]
+fn a_silent_connection_is_announced_after_250_ms() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let silent = sim.connect("10.0.0.2:1001");
+    sim.run(ms(249));
+    assert_eq!(sim.news(witness), [""; 0]);
+    sim.run(ms(1));
+    assert_eq!(sim.news(witness), ["10.0.0.2:1001 is online"]);
+    assert_eq!(
+        sim.news(silent),
+        [
+            "* chat/1 you are 10.0.0.2:1001; /help says what you can do",
+            "10.0.0.2:1001 is online"
+        ]
+    );
+}
+
+#[test]
+fn who_is_gone_before_that_is_never_announced() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let scans = ["10.0.0.2:1", "10.0.0.2:2"].map(|address| sim.connect(address));
+    sim.run(ms(100));
+    sim.close(scans[0]);
+    sim.reset(scans[1]);
+    sim.run(ms(10_000));
+    assert_eq!(sim.news(witness), [""; 0]);
+    assert!(sim.is_closed(scans[0]) && sim.is_closed(scans[1]));
+}
+
+#[test]
+fn plain_bytes_announce_at_once() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    for (number, first) in ["h", "HELLO!", "HELLo", "\u{7}", "Hello"].iter().enumerate() {
+        let peer = sim.connect(&format!("10.0.0.2:{}", number + 1));
+        sim.send(peer, first);
+        sim.run(ms(0));
+        let announced = format!("10.0.0.2:{} is online", number + 1);
+        assert_eq!(sim.news(witness), [announced], "{first:?}");
+        sim.run(ms(1000));
+        sim.news(witness);
+    }
+    for (number, first) in ["H", "HE", "HELLO", "HELLO ", "HELLO 1 al"].iter().enumerate() {
+        let peer = sim.connect(&format!("10.0.0.3:{}", number + 1));
+        sim.send(peer, first);
+        sim.run(ms(0));
+        assert_eq!(sim.news(witness), [""; 0], "{first:?}");
+        sim.run(ms(1000));
+        sim.news(witness);
+    }
+}
+
+#[test]
+fn a_hello_in_pieces_is_one() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let alice = sim.connect("10.0.0.2:1001");
+    for piece in ["H", "ELLO", " 1 ali", "ce - - -", "\nSAY 1 hi\n"] {
+        sim.send(alice, piece);
+        sim.run(ms(20));
+    }
+    assert_eq!(
+        sim.news(witness),
+        ["alice@10.0.0.2:1001 is online", "from alice@10.0.0.2:1001: hi"]
+    );
+}
+
+#[test]
+fn a_person_who_says_hello_is_heard() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let person = sim.connect("10.0.0.2:1001");
+    sim.send(person, "HELLO everyone\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(witness),
+        ["10.0.0.2:1001 is online", "from 10.0.0.2:1001: HELLO everyone"]
+    );
+    let other = sim.connect("10.0.0.3:1001");
+    sim.send(other, "HELLO");
+    sim.run(ms(30));
+    assert_eq!(
+        sim.news(witness),
+        ["10.0.0.3:1001 is online", "from 10.0.0.3:1001: HELLO"]
+    );
+}
+
+#[test]
+fn a_late_hello_makes_a_named_user_of_an_announced_one() {
+    let mut sim = Sim::new(limits());
+    let (plain, rich) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.1:1002", "rick"));
+    sim.news(plain);
+    let alice = sim.connect("10.0.0.2:1001");
+    sim.run(ms(300));
+    assert_eq!(sim.news(plain), ["10.0.0.2:1001 is online"]);
+    sim.news(rich);
+    sim.send(alice, "HELLO 1 alice 7 - -\nSAY 1 hi\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(plain),
+        [
+            "10.0.0.2:1001 is now alice@10.0.0.2:1001",
+            "from alice@10.0.0.2:1001: hi"
+        ]
+    );
+    assert_eq!(
+        sim.news(rich),
+        [
+            "USER alice@10.0.0.2:1001 10.0.0.2:7 -",
+            "NICK 1700001000550 10.0.0.2:1001 alice",
+            "SAID 1700001000550 alice@10.0.0.2:1001 hi"
+        ]
+    );
+    let heard = sim.news(alice);
+    assert_eq!(heard[1], "10.0.0.2:1001 is online");
+    assert!(heard[2].starts_with("WELCOME alice@10.0.0.2:1001 "), "{heard:?}");
+    let live = heard.iter().position(|line| line == "LIVE").unwrap();
+    assert_eq!(heard.last().unwrap(), "SAID 1700001000550 alice@10.0.0.2:1001 hi");
+    assert_eq!(heard.len() - live, 4, "USER, NICK and SAID after LIVE: {heard:?}");
+}
+
+#[test]
+fn a_late_hello_ends_the_plain_stream_where_a_line_ends() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1001");
+    let alice = sim.plain("10.0.0.2:1001");
+    sim.peers[alice].write_max = 10;
+    sim.peers[alice].capacity = 10;
+    sim.peers[alice].reading = Reading::Stopped;
+    sim.send(talker, "one two three four\nfive six seven eight\n");
+    sim.run(ms(100));
+    sim.send(alice, "HELLO 1 alice - - -\n");
+    sim.run(ms(100));
+    sim.peers[alice].reading = Reading::Freely;
+    sim.run(ms(100));
+    let heard = sim.news(alice);
+    assert_eq!(heard[0], "from 10.0.0.1:1001: one two three four");
+    assert!(heard[1].starts_with("WELCOME "), "{heard:?}");
+}
+
+#[test]
+fn only_the_first_line_can_be_hello() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    sim.send(person, "\nHELLO 1 alice - - -\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(person), ["from 10.0.0.1:1001: HELLO 1 alice - - -"]);
+}
+
+/// A room that waits for a reader reads nobody's HELLO. Nobody arrives nameless for that.
+#[test]
+fn a_hello_that_comes_while_the_room_waits_is_in_time() {
+    let mut sim = Sim::new(limits());
+    let (talker, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.1:1002"));
+    let stopped = sim.plain("10.0.0.1:1003");
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &format!("{}\n", "x".repeat(3999)).repeat(400));
+    while sim.room.accepts() {
+        sim.turn();
+        if sim.peers[witness].received.len() > 1_000_000 && sim.peers.len() == 3 {
+            sim.connect("10.0.0.2:1001");
+            sim.turn();
+        }
+    }
+    let alice = 3;
+    assert!(sim.peers[alice].slot.is_some(), "in before the room waits");
+    sim.send(alice, "HELLO 1 alice - - -\n");
+    sim.run(ms(2000));
+    let arrivals: Vec<_> = sim
+        .lines(witness)
+        .0
+        .into_iter()
+        .filter(|line| line.contains("10.0.0.2:1001"))
+        .collect();
+    assert_eq!(arrivals, ["alice@10.0.0.2:1001 is online"]);
+}

@@ -1,0 +1,100 @@
+//! What a newcomer is shown of what was said before.
+
+use crate::sim::{Sim, limits, ms};
+use chat_server::room::Limits;
+
+#[test]
+fn a_client_sees_the_last_lines_and_where_now_begins() {
+    let mut sim = Sim::new(Limits {
+        history: 3,
+        ..limits()
+    });
+    let talker = sim.plain("10.0.0.1:1");
+    sim.send(talker, "one\ntwo\nthree\nfour\n");
+    sim.run(ms(0));
+    let client = sim.connect("10.0.0.2:1");
+    sim.send(client, "HELLO 1 rick - - -\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(client),
+        [
+            "* chat/1 you are 10.0.0.2:1; /help says what you can do",
+            "WELCOME rick@10.0.0.2:1 AAAAAAAAAAAAAAAAAAAAAQ AAAAAAAAAAAAAAAAAAAAAg 0",
+            "USER 10.0.0.1:1 - -",
+            "USER rick@10.0.0.2:1 - -",
+            "HISTORY",
+            "SAID 1700001000250 10.0.0.1:1 two",
+            "SAID 1700001000250 10.0.0.1:1 three",
+            "SAID 1700001000250 10.0.0.1:1 four",
+            "LIVE",
+            "JOIN 1700001000250 rick@10.0.0.2:1 - -",
+        ]
+    );
+}
+
+#[test]
+fn nobody_at_nc_is_shown_any() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1");
+    sim.send(talker, "one\ntwo\n");
+    sim.run(ms(0));
+    let person = sim.plain("10.0.0.2:1");
+    assert_eq!(sim.lines(person).0[1..], ["10.0.0.2:1 is online"]);
+}
+
+#[test]
+fn history_is_never_more_than_a_quarter_of_the_ring() {
+    let mut sim = Sim::new(Limits {
+        history: 1000,
+        ..limits()
+    });
+    let talker = sim.plain("10.0.0.1:1");
+    sim.send(talker, &format!("{}\n", "x".repeat(4000)).repeat(600));
+    sim.run(ms(0));
+    let client = sim.rich("10.0.0.2:1", "rick");
+    let lines = sim.lines(client).0;
+    let history = lines
+        .iter()
+        .skip_while(|line| **line != "HISTORY")
+        .take_while(|line| **line != "LIVE");
+    let bytes: usize = history.map(|line| line.len() + 1).sum();
+    assert!(bytes > 250_000 && bytes <= (1 << 18) + 8, "{bytes}");
+}
+
+#[test]
+fn without_history_it_is_now_at_once() {
+    let mut sim = Sim::new(Limits {
+        history: 0,
+        ..limits()
+    });
+    let talker = sim.plain("10.0.0.1:1");
+    sim.send(talker, "one\n");
+    sim.run(ms(0));
+    let client = sim.rich("10.0.0.2:1", "rick");
+    let lines = sim.lines(client).0;
+    let place = lines.iter().position(|line| *line == "HISTORY").unwrap();
+    assert_eq!(lines[place + 1], "LIVE");
+}
+
+/// A newcomer begins behind the others. What is said in the very turn of its HELLO must not overtake it.
+#[test]
+fn a_newcomer_is_not_overtaken_in_its_first_turn() {
+    let mut sim = Sim::new(Limits {
+        history: 1000,
+        ..limits()
+    });
+    let client = sim.connect("10.0.0.2:1");
+    let talkers: Vec<_> = (1..=100)
+        .map(|port| sim.connect(&format!("10.0.0.1:{port}")))
+        .collect();
+    sim.send(talkers[0], &format!("{}\n", "x".repeat(4000)).repeat(300));
+    sim.run(ms(0));
+    for &talker in &talkers {
+        sim.send(talker, &format!("{}\n", "y".repeat(4000)).repeat(4));
+    }
+    sim.send(client, "HELLO 1 rick - - -\n");
+    sim.run(ms(10_000));
+    assert_eq!(sim.departure("rick@10.0.0.2:1"), None);
+    let lines = sim.lines(client).0;
+    assert_eq!(lines.iter().filter(|line| line.contains("yyyy")).count(), 400);
+}

@@ -1,0 +1,99 @@
+//! How many may come.
+
+use crate::sim::{Reading, Sim, limits, ms};
+use chat_server::event::{Event, Refusal};
+use chat_server::room::{LEAVING_MAX, Limits};
+
+#[test]
+fn one_too_many_is_told_so_and_a_place_is_free_at_once() {
+    let mut sim = Sim::new(Limits {
+        max_users: 2,
+        ..limits()
+    });
+    let (alice, _bob) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.2:1"));
+    let third = sim.connect("10.0.0.3:1");
+    sim.run(ms(0));
+    assert_eq!(sim.news(third), ["too many users"]);
+    assert!(sim.is_closed(third));
+    let full = Event::Refuse {
+        peer: "10.0.0.3:1".parse().unwrap(),
+        why: Refusal::Full(2),
+    };
+    assert!(sim.events.contains(&full));
+
+    // A place is free when its user has left, though the connection may linger.
+    sim.peers[alice].polite = false;
+    sim.send(alice, "/quit\n");
+    sim.run(ms(0));
+    assert!(!sim.is_closed(alice));
+    let fourth = sim.connect("10.0.0.4:1");
+    sim.run(ms(0));
+    assert!(sim.news(fourth)[0].starts_with("* chat/1 you are"));
+}
+
+#[test]
+fn those_who_have_not_been_announced_count() {
+    let mut sim = Sim::new(Limits {
+        max_users: 1,
+        ..limits()
+    });
+    sim.connect("10.0.0.1:1");
+    let second = sim.connect("10.0.0.2:1");
+    sim.run(ms(0));
+    assert_eq!(sim.news(second), ["too many users"]);
+}
+
+#[test]
+fn one_address_may_not_take_every_place_but_this_machine_may() {
+    let mut sim = Sim::new(Limits {
+        max_per_address: 2,
+        ..limits()
+    });
+    for port in 1..=5 {
+        sim.connect(&format!("127.0.0.1:{port}"));
+        sim.connect(&format!("[::1]:{port}"));
+        sim.connect(&format!("127.8.8.8:{port}"));
+    }
+    sim.run(ms(0));
+    assert_eq!(sim.room.roster().staying(), 15);
+    let [first, _, third] =
+        ["10.0.0.1:1", "[::ffff:10.0.0.1]:2", "10.0.0.1:3"].map(|address| sim.connect(address));
+    sim.run(ms(0));
+    assert_eq!(sim.news(third), ["* too many users from your address"]);
+    sim.reset(first);
+    sim.run(ms(0));
+    let again = sim.connect("10.0.0.1:4");
+    sim.run(ms(0));
+    assert!(sim.news(again)[0].starts_with("* chat/1 you are"));
+}
+
+#[test]
+fn nobody_is_here_twice() {
+    let mut sim = Sim::new(limits());
+    sim.plain("10.0.0.1:1");
+    let second = sim.connect("[::ffff:10.0.0.1]:1");
+    sim.run(ms(0));
+    assert_eq!(sim.news(second), ["* your address and port are here already"]);
+}
+
+#[test]
+fn few_linger_of_those_who_are_turned_away() {
+    let mut sim = Sim::new(Limits {
+        max_users: 1,
+        ..limits()
+    });
+    sim.plain("10.0.0.1:1");
+    let crowd: Vec<_> = (1..=200)
+        .map(|port| sim.connect(&format!("10.0.0.2:{port}")))
+        .collect();
+    for &peer in &crowd {
+        sim.peers[peer].polite = false;
+        sim.peers[peer].reading = Reading::Stopped;
+    }
+    sim.run(ms(0));
+    let lingering = crowd.iter().filter(|&&peer| !sim.is_closed(peer)).count();
+    assert_eq!(lingering, LEAVING_MAX);
+    sim.run(ms(2000));
+    assert!(crowd.iter().all(|&peer| sim.is_closed(peer)), "for two seconds");
+    assert_eq!(sim.room.roster().connections(), 1);
+}

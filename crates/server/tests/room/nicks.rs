@@ -1,0 +1,84 @@
+//! Names, and who may have them.
+
+use crate::sim::{Sim, limits, ms};
+
+#[test]
+fn a_nick_is_taken_announced_and_given_up() {
+    let mut sim = Sim::new(limits());
+    let (alice, bob) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.news(alice);
+    sim.send(alice, "/nick Alice\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(bob), ["10.0.0.1:1001 is now Alice@10.0.0.1:1001"]);
+    sim.send(bob, "/nick ａlice\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(bob),
+        ["* the nick ａlice is taken by Alice@10.0.0.1:1001"]
+    );
+    sim.send(alice, "/nick alice\n/nick alice\n/nick al\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(alice)[1..],
+        [
+            "Alice@10.0.0.1:1001 is now alice@10.0.0.1:1001",
+            "* you are alice@10.0.0.1:1001 already",
+            "alice@10.0.0.1:1001 is now al@10.0.0.1:1001",
+        ]
+    );
+    sim.news(bob);
+    sim.send(bob, "/nick al\n/nick Alice\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(bob),
+        [
+            "* the nick al is taken by al@10.0.0.1:1001",
+            "10.0.0.2:1001 is now Alice@10.0.0.2:1001"
+        ]
+    );
+    sim.send(alice, "/quit\n");
+    sim.run(ms(0));
+    sim.news(bob);
+    sim.send(bob, "/nick al\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(bob), ["Alice@10.0.0.2:1001 is now al@10.0.0.2:1001"]);
+}
+
+#[test]
+fn a_nick_that_cannot_be_is_refused_with_its_cause() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    sim.send(person, "/nick a b\n/nick server\n/nick\n/nick 10.0.0.5\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(person),
+        [
+            "* a nick has no spaces",
+            "* that nick is reserved",
+            "* it is written /nick NAME",
+            "* a nick needs a letter and must not look like an address",
+        ]
+    );
+}
+
+#[test]
+fn a_hello_with_a_nick_that_cannot_be_had_costs_an_error_only() {
+    let mut sim = Sim::new(limits());
+    sim.rich("10.0.0.1:1001", "alice");
+    let second = sim.rich("10.0.0.2:1001", "ALICE");
+    let lines = sim.lines(second).0;
+    assert!(lines.contains(&"ERROR nick-taken - the nick ALICE is taken by alice@10.0.0.1:1001"));
+    assert!(
+        lines.contains(&"JOIN 1700001000000 10.0.0.2:1001 10.0.0.2:5000 -"),
+        "{lines:?}"
+    );
+    sim.send(second, "NICK -\nNICK bob\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(second),
+        [
+            "ERROR bad-nick - a nick can't have - there",
+            "NICK 1700001000000 10.0.0.2:1001 bob"
+        ]
+    );
+}

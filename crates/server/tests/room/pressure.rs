@@ -1,0 +1,321 @@
+//! Readers that are too slow, and everybody else.
+
+use crate::sim::{PeerNo, Reading, Sim, limits, ms};
+use chat_server::event::Departure;
+use std::time::Duration;
+
+/// A flood of so many numbered lines of 4,000 bytes.
+fn flood(from: usize, count: usize) -> String {
+    (from..from + count)
+        .map(|number| format!("{number:0>3999}\n"))
+        .collect()
+}
+
+/// The numbers of the flood's lines that this peer heard. Every line is whole.
+fn heard(sim: &Sim, peer: PeerNo) -> Vec<usize> {
+    let numbers = sim.lines(peer).0.into_iter().filter(|line| line.len() > 3900);
+    numbers
+        .map(|line| {
+            let digits = line.rsplit(' ').next().unwrap();
+            assert_eq!(digits.len(), 3999);
+            digits.parse().unwrap()
+        })
+        .collect()
+}
+
+fn is_slow(departure: Option<Departure>) -> bool {
+    matches!(departure, Some(Departure::Slow(_)))
+}
+
+/// For so long nobody is listened to, at most.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_stopped_reader_is_let_go_and_nobody_else_loses_a_line() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1");
+    let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];
+    let stopped = [sim.plain("10.0.0.4:1"), sim.rich("10.0.0.5:1", "slow")];
+    for peer in stopped {
+        sim.peers[peer].reading = Reading::Stopped;
+    }
+    sim.send(talker, &flood(0, 1000));
+    sim.run(ms(900));
+    assert_eq!(sim.departure("10.0.0.4:1"), None, "there is some patience");
+    let before = heard(&sim, talker).len();
+    assert!((200..270).contains(&before), "and the talker waits: {before}");
+    sim.run(ms(2000));
+    for peer in [talker, readers[0], readers[1]] {
+        assert_eq!(heard(&sim, peer), (0..1000).collect::<Vec<_>>());
+    }
+    assert!(sim.longest_hold <= PATIENCE, "{:?}", sim.longest_hold);
+    assert!(is_slow(sim.departure("10.0.0.4:1")) && is_slow(sim.departure("slow@10.0.0.5:1")));
+    for (peer, last) in stopped
+        .into_iter()
+        .zip(["* you read too slowly", "GOODBYE slow you read too slowly"])
+    {
+        sim.peers[peer].reading = Reading::Freely;
+        sim.run(ms(100));
+        let (lines, rest) = sim.lines(peer);
+        assert_eq!(rest, "");
+        assert!(lines.last().unwrap().starts_with(last), "{:?}", lines.last());
+        assert_eq!(
+            heard(&sim, peer),
+            (0..heard(&sim, peer).len()).collect::<Vec<_>>()
+        );
+        assert!(sim.is_closed(peer));
+    }
+}
+
+#[test]
+fn who_is_let_go_and_never_reads_is_closed_in_the_end() {
+    let mut sim = Sim::new(limits());
+    let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 500));
+    sim.run(ms(7000));
+    assert!(sim.is_closed(stopped));
+    assert_eq!(sim.room.roster().connections(), 1);
+}
+
+#[test]
+fn a_trickling_reader_can_not_throttle_the_room_for_ever() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1");
+    let slow = sim.plain("10.0.0.4:1");
+    sim.peers[slow].reading = Reading::Slowly(20_000);
+    sim.send(talker, &flood(0, 1500));
+    sim.run(ms(2500));
+    assert_eq!(heard(&sim, talker).len(), 1500);
+    assert!(is_slow(sim.departure("10.0.0.4:1")));
+    sim.run(ms(5000));
+    let (lines, rest) = sim.lines(slow);
+    assert!(rest.is_empty() && lines.last().unwrap().starts_with("* you read too slowly"));
+}
+
+#[test]
+fn several_slow_readers_cost_one_second_together() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1");
+    for (number, speed) in [1, 5_000, 10_000, 40_000, 50_000].into_iter().enumerate() {
+        let slow = sim.plain(&format!("10.0.0.4:{}", number + 1));
+        sim.peers[slow].reading = Reading::Slowly(speed);
+    }
+    let start = sim.now;
+    sim.send(talker, &flood(0, 1000));
+    while heard(&sim, talker).len() < 1000 {
+        sim.run(ms(50));
+    }
+    assert!(sim.now - start < ms(1500), "{:?}", sim.now - start);
+}
+
+#[test]
+fn a_reader_that_catches_up_is_forgiven() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    for round in 0..5 {
+        sim.peers[reader].reading = Reading::Stopped;
+        sim.send(talker, &flood(300 * round, 300));
+        sim.run(ms(900));
+        sim.peers[reader].reading = Reading::Freely;
+        sim.run(ms(100));
+        assert_eq!(heard(&sim, reader).len(), 300 * (round + 1));
+    }
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+    assert_eq!(heard(&sim, reader), (0..1500).collect::<Vec<_>>());
+}
+
+/// The room waits for whoever needs it, but for no reader longer than a second before it has caught up.
+#[test]
+fn a_reader_that_never_quite_catches_up_uses_up_its_second() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[reader].reading = Reading::Slowly(150_000);
+    sim.send(talker, &flood(0, 3000));
+    let start = sim.now;
+    while sim.departure("10.0.0.4:1").is_none() {
+        sim.run(ms(10));
+        assert!(
+            sim.now - start < ms(1500),
+            "{:?} {:?}",
+            sim.now - start,
+            heard(&sim, talker).len()
+        );
+    }
+}
+
+#[test]
+fn chat_at_a_human_pace_waits_for_nobody() {
+    let mut sim = Sim::new(limits());
+    let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[stopped].reading = Reading::Stopped;
+    for _ in 0..200 {
+        sim.send(talker, &flood(0, 1));
+        sim.run(ms(100));
+    }
+    assert_eq!(sim.longest_hold, Duration::ZERO);
+    sim.peers[stopped].reading = Reading::Freely;
+    sim.run(ms(0));
+    assert_eq!(heard(&sim, stopped).len(), 200);
+}
+
+#[test]
+fn a_stopped_reader_of_one_dialect_does_not_cost_the_other_a_line() {
+    for (address, nick) in [("10.0.0.4:1", None), ("slow@10.0.0.4:1", Some("slow"))] {
+        let mut sim = Sim::new(limits());
+        let talker = sim.rich("10.0.0.1:1", "talker");
+        let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];
+        let stopped = match nick {
+            Some(nick) => sim.rich("10.0.0.4:1", nick),
+            None => sim.plain("10.0.0.4:1"),
+        };
+        sim.peers[stopped].reading = Reading::Stopped;
+        let flood: String = flood(0, 600)
+            .lines()
+            .zip(1..)
+            .map(|(line, seq)| format!("SAY {seq} {line}\n"))
+            .collect();
+        sim.send(talker, &flood);
+        sim.run(ms(2000));
+        assert!(is_slow(sim.departure(address)));
+        for reader in readers {
+            assert_eq!(heard(&sim, reader), (0..600).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// What can't be held back may overrun the reserve. Who is overtaken then is let go in step; the
+/// others, who read, miss nothing.
+#[test]
+fn a_thousand_leaving_at_once_damage_nothing() {
+    for offset in 0..3 {
+        let mut sim = Sim::new(limits());
+        let talker = sim.plain("10.0.0.1:1");
+        let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];
+        let crowd: Vec<_> = (0..1000)
+            .map(|number| {
+                let peer = sim.connect(&format!("10.1.{}.{}:1", number / 250, number % 250));
+                sim.send(peer, &format!("HELLO 1 {}{number} - - -\n", "𐐀".repeat(28)));
+                peer
+            })
+            .collect();
+        sim.run(ms(0));
+        for &peer in &crowd {
+            sim.peers[peer].listens = false;
+        }
+        let stopped = [sim.plain("10.0.0.4:1"), sim.rich("10.0.0.5:1", "slow")];
+        for peer in stopped {
+            sim.peers[peer].reading = Reading::Stopped;
+            sim.peers[peer].capacity = 5000 + 1000 * offset;
+        }
+        // As near as the room goes without waiting.
+        sim.send(talker, &flood(0, 238));
+        sim.run(ms(10));
+        assert_eq!(sim.longest_hold, Duration::ZERO);
+        for &peer in &crowd {
+            sim.close(peer);
+        }
+        sim.run(ms(0));
+        for reader in readers {
+            let left = sim
+                .lines(reader)
+                .0
+                .into_iter()
+                .filter(|line| line.contains("𐐀𐐀"))
+                .filter(|line| line.ends_with(" is offline") || line.starts_with("LEAVE "));
+            assert_eq!(left.count(), 1000);
+            assert_eq!(heard(&sim, reader), (0..238).collect::<Vec<_>>());
+        }
+        for (peer, name) in stopped.into_iter().zip(["10.0.0.4:1", "slow@10.0.0.5:1"]) {
+            assert!(is_slow(sim.departure(name)), "{name} was overtaken");
+            sim.peers[peer].reading = Reading::Freely;
+            sim.run(ms(100));
+            assert!(sim.is_closed(peer));
+            // Every line that ended is whole, and none has run into another.
+            for line in sim.lines(peer).0 {
+                assert!(
+                    line.len() < 300 || line.len() > 4000,
+                    "{} bytes: {line:.80}",
+                    line.len()
+                );
+                assert!(line.len() < 300 || line.ends_with(|digit: char| digit.is_ascii_digit()));
+            }
+            assert_eq!(
+                heard(&sim, peer),
+                (0..heard(&sim, peer).len()).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+/// Those who were only waiting to be announced can be held back.
+#[test]
+fn a_thousand_arriving_at_once_overtake_nobody() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[reader].reading = Reading::Stopped;
+    sim.peers[reader].capacity = 5000;
+    sim.send(talker, &flood(0, 242));
+    sim.run(ms(10));
+    assert_eq!(sim.longest_hold, Duration::ZERO);
+    for number in 0..5000 {
+        let peer = sim.connect(&format!("10.1.{}.{}:1", number / 250, number % 250));
+        sim.peers[peer].listens = false;
+    }
+    sim.run(ms(700));
+    sim.peers[reader].reading = Reading::Freely;
+    sim.run(ms(2000));
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+    assert_eq!(heard(&sim, reader).len(), 242);
+    assert_eq!(
+        sim.lines(reader)
+            .0
+            .into_iter()
+            .filter(|line| line.starts_with("10.1."))
+            .count(),
+        5000
+    );
+}
+
+/// A client is not silent while the room waits for somebody else and reads nobody.
+#[test]
+fn a_room_that_waits_blames_nobody_for_silence() {
+    let mut sim = Sim::new(chat_server::room::Limits {
+        ping_interval: ms(200),
+        ..limits()
+    });
+    let talker = sim.plain("10.0.0.1:1");
+    let client = sim.rich("10.0.0.3:1", "rick");
+    let stopped = sim.plain("10.0.0.4:1");
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 400));
+    for _ in 0..400 {
+        sim.run(ms(10));
+        for line in sim.news(client) {
+            if let Some(number) = line.strip_prefix("PING ") {
+                sim.send(client, &format!("PONG {number}\n"));
+            }
+        }
+    }
+    assert!(is_slow(sim.departure("10.0.0.4:1")));
+    assert_eq!(sim.departure("rick@10.0.0.3:1"), None);
+}
+
+/// What came in two pieces is one message, though the room read the second late.
+#[test]
+fn a_room_that_waits_cuts_no_message_in_two() {
+    let mut sim = Sim::new(limits());
+    let (talker, person) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.3:1"));
+    let stopped = sim.plain("10.0.0.4:1");
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 230));
+    sim.run(ms(0));
+    sim.send(person, "to be ");
+    sim.send(talker, &flood(230, 100));
+    while sim.room.accepts() {
+        sim.turn();
+    }
+    sim.send(person, "or not");
+    sim.run(ms(2000));
+    assert!(sim.lines(talker).0.contains(&"from 10.0.0.3:1: to be or not"));
+}

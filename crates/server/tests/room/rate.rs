@@ -1,0 +1,148 @@
+//! Who talks too fast is read more slowly, and loses nothing.
+
+use crate::sim::{Reading, Sim, limits, ms};
+use chat_server::rate::Rate;
+use chat_server::room::Limits;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+fn limited() -> Limits {
+    Limits {
+        rate: Some(Rate::new(NonZeroU32::new(50).unwrap(), 200)),
+        ..limits()
+    }
+}
+
+fn numbered(count: usize) -> String {
+    (0..count).map(|number| format!("line {number}\n")).collect()
+}
+
+#[test]
+fn a_thousand_lines_come_at_the_rate_and_in_order() {
+    let mut sim = Sim::new(limited());
+    let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.news(witness);
+    sim.send(flooder, &numbered(1000));
+    sim.run(ms(0));
+    let mut heard = sim.news(witness);
+    assert_eq!(heard.len(), 200, "the burst");
+    let start = sim.now;
+    for second in 1..=16 {
+        sim.run(start + Duration::from_secs(second) - sim.now);
+        heard.extend(sim.news(witness));
+        assert_eq!(heard.len(), 200 + 50 * usize::try_from(second).unwrap());
+        sim.send(witness, "\n/nick\n");
+        sim.run(ms(0));
+        assert_eq!(
+            sim.news(witness),
+            ["* it is written /nick NAME"],
+            "the others are not held up"
+        );
+    }
+    sim.run(ms(10_000));
+    assert_eq!(sim.news(witness), [""; 0]);
+    let expected: Vec<_> = (0..1000)
+        .map(|number| format!("from 10.0.0.1:1001: line {number}"))
+        .collect();
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn what_a_flooder_sent_is_heard_after_it_has_gone() {
+    for ending in [Sim::close, Sim::half_close, Sim::reset] {
+        let mut sim = Sim::new(limited());
+        let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+        sim.news(witness);
+        sim.send(flooder, &(numbered(500) + "unended"));
+        sim.run(ms(10));
+        ending(&mut sim, flooder);
+        sim.run(ms(7000));
+        let heard = sim.news(witness);
+        assert_eq!(heard.len(), 502);
+        assert_eq!(
+            heard[499..],
+            [
+                "from 10.0.0.1:1001: line 499",
+                "from 10.0.0.1:1001: unended",
+                "10.0.0.1:1001 is offline"
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_client_is_not_silent_while_its_own_flood_keeps_the_room_from_reading() {
+    let mut sim = Sim::new(Limits {
+        ping_interval: Duration::from_secs(1),
+        ..limited()
+    });
+    let client = sim.rich("10.0.0.1:1001", "alice");
+    let mut flood = String::new();
+    for seq in 1..=1000 {
+        flood += &format!("SAY {seq} hi\n");
+    }
+    sim.send(client, &flood);
+    for _ in 0..170 {
+        sim.run(ms(100));
+        for line in sim.news(client) {
+            if let Some(number) = line.strip_prefix("PING ") {
+                sim.send(client, &format!("PONG {number}\n"));
+            }
+        }
+    }
+    assert_eq!(sim.departure("alice@10.0.0.1:1001"), None);
+    let said = sim
+        .lines(client)
+        .0
+        .into_iter()
+        .filter(|line| line.starts_with("SAID"))
+        .count();
+    assert_eq!(said, 1000);
+}
+
+/// `/help` is six bytes, and its answer is forty times as long.
+#[test]
+fn a_flood_of_questions_takes_no_more_memory_than_is_said() {
+    for limits in [limits(), limited()] {
+        let mut sim = Sim::new(limits);
+        let flooder = sim.plain("10.0.0.1:1001");
+        sim.peers[flooder].reading = Reading::Stopped;
+        sim.send(flooder, &"/help\n".repeat(3000));
+        sim.run(ms(120_000));
+        assert!(
+            sim.own_bytes(flooder) < 64 * 1024 + 300,
+            "{}",
+            sim.own_bytes(flooder)
+        );
+        let turns = sim.turns;
+        sim.run(ms(120_000));
+        assert_eq!(sim.turns, turns, "nothing is done while it does not read");
+        sim.send(flooder, "and then\n");
+        sim.half_close(flooder);
+        sim.peers[flooder].reading = Reading::Freely;
+        sim.run(ms(60_000));
+        let (lines, _) = sim.lines(flooder);
+        assert_eq!(
+            lines.iter().filter(|line| **line == "* /quit  leave").count(),
+            3000
+        );
+        assert_eq!(*lines.last().unwrap(), "from 10.0.0.1:1001: and then");
+    }
+}
+
+/// Its answers can't be sent any more, and so there is room for more of them.
+#[test]
+fn the_lines_of_one_who_is_gone_do_not_wait_for_it_to_read() {
+    let mut sim = Sim::new(limits());
+    let (person, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.peers[person].reading = Reading::Stopped;
+    sim.send(person, &("/help\n".repeat(2000) + "and then\n"));
+    sim.run(ms(100));
+    sim.news(witness);
+    sim.close(person);
+    sim.run(ms(100));
+    assert_eq!(
+        sim.news(witness),
+        ["from 10.0.0.1:1001: and then", "10.0.0.1:1001 is offline"]
+    );
+}

@@ -1,0 +1,516 @@
+//! A simulated network around a [`Room`], turned as the server's loop turns it.
+//!
+//! Time passes only when nothing else can happen, and then up to the room's own deadline. Each turn ends
+//! with a look at what must always hold; what does not hold panics.
+
+use chat_proto::now::Now;
+use chat_proto::opaque::Opaque;
+use chat_server::connection::End;
+use chat_server::event::{Departure, Event};
+use chat_server::room::{Effect, Limits, Room};
+use chat_server::roster::Slot;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What the server reads from one connection in one turn, and how many it lets in.
+const READ_MAX: usize = 16 * 1024;
+const ACCEPTS_MAX: usize = 256;
+
+/// What may wait for one connection alone: 256 KiB that others may add to, and one line more.
+const OWN_BYTES_MAX: usize = 256 * 1024 + chat_proto::SERVER_LINE_MAX;
+
+/// How often a trickling reader takes something.
+const TRICKLE: Duration = Duration::from_millis(10);
+
+/// The wall clock at the start of every simulation.
+pub(crate) const EPOCH_MS: u64 = 1_700_000_000_000;
+
+pub(crate) type PeerNo = usize;
+
+/// How a peer takes what it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// All, at once.
+    Freely,
+    /// So many bytes a second.
+    Slowly(u64),
+    /// Nothing.
+    Stopped,
+}
+
+/// The far end of a connection, and both kernels' buffers.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) slot: Option<Slot>,
+    /// Sent by the peer, not read by the server.
+    up: Vec<u8>,
+    up_end: Option<End>,
+    /// All that the room was given to read.
+    pub(crate) delivered: Vec<u8>,
+    /// Written by the server, not read by the peer.
+    down: Vec<u8>,
+    /// `down.len() <= capacity`
+    pub(crate) capacity: usize,
+    /// The server's writes are cut to this.
+    pub(crate) write_max: usize,
+    pub(crate) reading: Reading,
+    /// Nanobytes that a slow reader may still take.
+    owed: u128,
+    pub(crate) received: Vec<u8>,
+    /// What it receives is kept.
+    pub(crate) listens: bool,
+    /// Writing to it fails.
+    pub(crate) gone: bool,
+    /// The server has said that no more comes.
+    pub(crate) shut: bool,
+    pub(crate) closed_at: Option<Duration>,
+    /// It never got further than the door.
+    pub(crate) turned_away: bool,
+    /// It closes when it sees the server close.
+    pub(crate) polite: bool,
+    /// Where [`Sim::news`] goes on.
+    mark: usize,
+}
+
+impl Peer {
+    fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            slot: None,
+            up: Vec::new(),
+            up_end: None,
+            delivered: Vec::new(),
+            down: Vec::new(),
+            capacity: 64 * 1024,
+            write_max: usize::MAX,
+            reading: Reading::Freely,
+            owed: 0,
+            received: Vec::new(),
+            listens: true,
+            gone: false,
+            shut: false,
+            closed_at: None,
+            turned_away: false,
+            polite: true,
+            mark: 0,
+        }
+    }
+
+    fn is_readable(&self) -> bool {
+        !self.up.is_empty() || self.up_end.is_some()
+    }
+
+    fn is_writable(&self) -> bool {
+        self.gone || self.down.len() < self.capacity
+    }
+
+    /// The peer takes what it would in this time.
+    fn drain(&mut self, passed: Duration) {
+        if self.gone {
+            self.down.clear();
+        }
+        let count = match self.reading {
+            Reading::Freely => self.down.len(),
+            Reading::Stopped => 0,
+            Reading::Slowly(speed) => {
+                let owed = self.owed + u128::from(speed) * passed.as_nanos();
+                let count = usize::try_from(owed / 1_000_000_000)
+                    .unwrap()
+                    .min(self.down.len());
+                self.owed = if self.down.len() == count {
+                    0
+                } else {
+                    owed % 1_000_000_000
+                };
+                count
+            }
+        };
+        if self.listens {
+            self.received.extend_from_slice(&self.down[..count]);
+        }
+        self.down.drain(..count);
+        let done = self.shut || self.closed_at.is_some();
+        if done && self.polite && self.down.is_empty() && self.reading != Reading::Stopped {
+            self.up_end.get_or_insert(End::Closed);
+        }
+    }
+}
+
+/// A room and everybody who is connected to it.
+pub(crate) struct Sim {
+    pub(crate) room: Room,
+    pub(crate) now: Duration,
+    pub(crate) peers: Vec<Peer>,
+    /// Which peer has which slot.
+    seats: Vec<Option<PeerNo>>,
+    /// Who knocks and was not let in yet.
+    door: VecDeque<PeerNo>,
+    pub(crate) events: Vec<Event>,
+    /// Turns in which there was something to do and nothing was done, one after another.
+    idle: usize,
+    pub(crate) turns: usize,
+    held_since: Option<Duration>,
+    /// The longest time for which nobody was listened to.
+    pub(crate) longest_hold: Duration,
+    ended: bool,
+}
+
+/// What most tests need: no limit that gets in the way.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        max_users: 10_000,
+        max_per_address: 10_000,
+        history: 10,
+        rate: None,
+        ping_interval: Duration::from_secs(3600),
+    }
+}
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+impl Sim {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let mut count = 0u128;
+        let tokens = Box::new(move || {
+            count += 1;
+            Opaque(count.to_be_bytes())
+        });
+        Self {
+            room: Room::new(limits, tokens),
+            now: Duration::from_secs(1000),
+            peers: Vec::new(),
+            seats: Vec::new(),
+            door: VecDeque::new(),
+            events: Vec::new(),
+            idle: 0,
+            turns: 0,
+            held_since: None,
+            longest_hold: Duration::ZERO,
+            ended: false,
+        }
+    }
+
+    /// The time, as the room is told it.
+    pub(crate) fn clock(&self) -> Now {
+        Now {
+            monotonic: self.now,
+            unix_ms: EPOCH_MS + u64::try_from(self.now.as_millis()).unwrap(),
+        }
+    }
+
+    // What peers do.
+
+    /// Somebody knocks.
+    pub(crate) fn connect(&mut self, address: &str) -> PeerNo {
+        self.connect_from(address.parse().unwrap())
+    }
+
+    pub(crate) fn connect_from(&mut self, address: SocketAddr) -> PeerNo {
+        self.peers.push(Peer::new(address));
+        self.door.push_back(self.peers.len() - 1);
+        self.peers.len() - 1
+    }
+
+    /// A person at `nc`: connected, announced, and caught up with.
+    pub(crate) fn plain(&mut self, address: &str) -> PeerNo {
+        let peer = self.connect(address);
+        self.run(ms(250));
+        self.news(peer);
+        peer
+    }
+
+    /// A `chat-client` that has said HELLO and been answered.
+    pub(crate) fn rich(&mut self, address: &str, nick: &str) -> PeerNo {
+        let peer = self.connect(address);
+        self.run(ms(0));
+        self.send(peer, &format!("HELLO 1 {nick} 5000 - -\n"));
+        self.run(ms(0));
+        self.news(peer);
+        peer
+    }
+
+    pub(crate) fn send(&mut self, peer: PeerNo, text: &str) {
+        self.send_bytes(peer, text.as_bytes());
+    }
+
+    pub(crate) fn send_bytes(&mut self, peer: PeerNo, bytes: &[u8]) {
+        self.peers[peer].up.extend_from_slice(bytes);
+    }
+
+    /// Nothing more comes from it; it goes on reading.
+    pub(crate) fn half_close(&mut self, peer: PeerNo) {
+        self.peers[peer].up_end.get_or_insert(End::Closed);
+    }
+
+    /// It closes; what it had sent can still be read.
+    pub(crate) fn close(&mut self, peer: PeerNo) {
+        self.half_close(peer);
+        self.peers[peer].gone = true;
+    }
+
+    /// It breaks the connection off; what it had sent and nobody had read is lost.
+    pub(crate) fn reset(&mut self, peer: PeerNo) {
+        self.end(peer, End::Reset);
+    }
+
+    pub(crate) fn end(&mut self, peer: PeerNo, end: End) {
+        let peer = &mut self.peers[peer];
+        peer.up.clear();
+        peer.up_end = Some(end);
+        peer.gone = true;
+    }
+
+    // What the server does.
+
+    /// Lets time pass and everything happen that happens in it, and all that follows from it at its end.
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.advance(self.now);
+        loop {
+            if self.is_ready() || self.room.deadline().is_some_and(|at| at <= self.now) {
+                self.turn();
+                continue;
+            }
+            if self.now == end {
+                return;
+            }
+            let trickle = self.is_trickling().then(|| self.now + TRICKLE);
+            let next = [Some(end), self.room.deadline(), trickle];
+            self.advance(next.into_iter().flatten().min().unwrap());
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let now = self.clock();
+        let served = self.seats.iter().enumerate().any(|(slot, peer)| {
+            peer.is_some_and(|peer| {
+                let (interest, peer) = (self.room.interest(now, slot), &self.peers[peer]);
+                interest.read && peer.is_readable() || interest.write && peer.is_writable()
+            })
+        });
+        served || !self.door.is_empty() && self.room.accepts()
+    }
+
+    fn is_trickling(&self) -> bool {
+        let slowly = |peer: &Peer| matches!(peer.reading, Reading::Slowly(_)) && !peer.down.is_empty();
+        self.peers.iter().any(slowly)
+    }
+
+    /// Lets time pass in which the server does nothing.
+    pub(crate) fn advance(&mut self, to: Duration) {
+        let passed = to - self.now;
+        self.now = to;
+        if !passed.is_zero() {
+            self.idle = 0;
+        }
+        for peer in &mut self.peers {
+            peer.drain(passed);
+        }
+    }
+
+    /// One turn of the server's loop.
+    pub(crate) fn turn(&mut self) {
+        let now = self.clock();
+        let events = self.events.len();
+        self.room.tick(now);
+        let mut acted = self.accept(now);
+        for slot in 0..self.seats.len() {
+            acted |= self.serve(now, slot);
+        }
+        self.room.settle(now);
+        for slot in 0..self.room.slots() {
+            acted |= self.write(now, slot);
+        }
+        self.room.review(now);
+        acted |= self.carry_out();
+        self.events.extend(self.room.take_events());
+        acted |= self.events.len() != events;
+        self.turns += 1;
+        self.idle = if acted { 0 } else { self.idle + 1 };
+        assert!(self.idle < 4, "the loop turns, and nothing happens");
+        self.look();
+        for peer in &mut self.peers {
+            peer.drain(Duration::ZERO);
+        }
+    }
+
+    fn accept(&mut self, now: Now) -> bool {
+        let mut accepted = false;
+        for _ in 0..ACCEPTS_MAX {
+            if !self.room.accepts() {
+                return accepted;
+            }
+            let Some(number) = self.door.pop_front() else {
+                return accepted;
+            };
+            accepted = true;
+            let peer = &mut self.peers[number];
+            let Some(slot) = self.room.accept(now, peer.address) else {
+                peer.turned_away = true;
+                peer.closed_at = Some(self.now);
+                continue;
+            };
+            peer.slot = Some(slot);
+            if self.seats.len() <= slot {
+                self.seats.resize(slot + 1, None);
+            }
+            assert_eq!(self.seats[slot], None, "two connections in one slot");
+            self.seats[slot] = Some(number);
+        }
+        accepted
+    }
+
+    fn serve(&mut self, now: Now, slot: Slot) -> bool {
+        let Some(number) = self.seats[slot] else {
+            return false;
+        };
+        let peer = &mut self.peers[number];
+        if !self.room.interest(now, slot).read || !peer.is_readable() {
+            return false;
+        }
+        if peer.up.is_empty() || matches!(peer.up_end, Some(End::Reset | End::TimedOut)) {
+            self.room.end_input(now, slot, peer.up_end.unwrap());
+            return true;
+        }
+        let bytes: Vec<u8> = peer.up.drain(..peer.up.len().min(READ_MAX)).collect();
+        peer.delivered.extend_from_slice(&bytes);
+        self.room.receive(now, slot, &bytes);
+        true
+    }
+
+    fn write(&mut self, now: Now, slot: Slot) -> bool {
+        let Some(Some(number)) = self.seats.get(slot) else {
+            return false;
+        };
+        let number = *number;
+        let peer = &mut self.peers[number];
+        if !self.room.interest(now, slot).write {
+            return false;
+        }
+        if self.room.output(slot).is_empty() {
+            // A list of users may turn out to be empty when it is asked for; anything else that is due can be
+            // written.
+            let interest = self.room.interest(now, slot);
+            let leaving = !self.room.roster().get(slot).unwrap().connection.is_staying();
+            assert!(
+                !interest.write || leaving,
+                "peer {number} is to be written to, and there is nothing to write"
+            );
+            return false;
+        }
+        let output = self.room.output(slot);
+        if peer.gone {
+            self.room.end_output(slot);
+            return true;
+        }
+        let space = (peer.capacity - peer.down.len()).min(peer.write_max);
+        let mut count = 0;
+        for slice in output.as_io() {
+            let taken = slice.len().min(space - count);
+            peer.down.extend_from_slice(&slice[..taken]);
+            count += taken;
+        }
+        if count > 0 {
+            self.room.sent(slot, count);
+        }
+        count > 0
+    }
+
+    fn carry_out(&mut self) -> bool {
+        let effects = self.room.take_effects();
+        for effect in &effects {
+            match *effect {
+                Effect::Shut(slot) => {
+                    let peer = &mut self.peers[self.seats[slot].unwrap()];
+                    assert!(!peer.shut, "shut twice");
+                    peer.shut = true;
+                }
+                Effect::Close(slot) => {
+                    let peer = &mut self.peers[self.seats[slot].take().unwrap()];
+                    peer.slot = None;
+                    peer.closed_at = Some(self.now);
+                }
+            }
+        }
+        !effects.is_empty()
+    }
+
+    /// What must hold at the end of every turn.
+    fn look(&mut self) {
+        let now = self.clock();
+        for slot in 0..self.seats.len() {
+            let Some(number) = self.seats[slot] else { continue };
+            let interest = self.room.interest(now, slot);
+            let connection = &self.room.roster().get(slot).unwrap().connection;
+            let own = connection.outbox.own_bytes();
+            assert!(own <= OWN_BYTES_MAX, "{own} bytes wait for peer {number} alone");
+            let staying = connection.is_staying();
+            assert!(
+                !(interest.read && staying && connection.inbox.is_waiting()),
+                "more is read from peer {number} while something waits"
+            );
+            // Asking for what is due changes nothing where nothing is.
+            let forgotten = !interest.write && !self.room.output(slot).is_empty();
+            assert!(!forgotten, "peer {number} is owed something and forgotten");
+        }
+        if self.room.accepts() || self.ended {
+            self.held_since = None;
+        } else {
+            let since = *self.held_since.get_or_insert(self.now);
+            self.longest_hold = self.longest_hold.max(self.now - since);
+        }
+    }
+
+    pub(crate) fn shut_down(&mut self) {
+        self.ended = true;
+        let now = self.clock();
+        self.room.shut_down(now, "SIGTERM");
+    }
+
+    // What tests ask.
+
+    /// The lines that came to a peer since this was last asked. All of them are whole.
+    pub(crate) fn news(&mut self, peer: PeerNo) -> Vec<String> {
+        let peer = &mut self.peers[peer];
+        let news = std::str::from_utf8(&peer.received[peer.mark..]).unwrap();
+        let whole = news.rfind('\n').map_or(0, |end| end + 1);
+        let lines = news[..whole].lines().map(str::to_owned).collect();
+        peer.mark += whole;
+        lines
+    }
+
+    /// All the lines that ever came to a peer, and what came after the last of them.
+    pub(crate) fn lines(&self, peer: PeerNo) -> (Vec<&str>, &str) {
+        let all = std::str::from_utf8(&self.peers[peer].received).unwrap();
+        let whole = all.rfind('\n').map_or(0, |end| end + 1);
+        (all[..whole].lines().collect(), &all[whole..])
+    }
+
+    pub(crate) fn is_closed(&self, peer: PeerNo) -> bool {
+        self.peers[peer].closed_at.is_some()
+    }
+
+    /// What a member is owed of its own lines.
+    pub(crate) fn own_bytes(&self, peer: PeerNo) -> usize {
+        let slot = self.peers[peer].slot.unwrap();
+        self.room
+            .roster()
+            .get(slot)
+            .unwrap()
+            .connection
+            .outbox
+            .own_bytes()
+    }
+
+    /// Why this user left, if it did.
+    pub(crate) fn departure(&self, name: &str) -> Option<Departure> {
+        self.events.iter().find_map(|event| match event {
+            Event::Leave { who, why, .. } if **who == *name => Some(*why),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! What people write can neither forge nor break what others read.
+
+use crate::sim::{Sim, limits, ms};
+use chat_proto::plain::ServerLine;
+use chat_proto::rich::FromServer;
+use chat_proto::{LINE_MAX, TEXT_MAX};
+
+#[test]
+fn no_text_forges_a_line() {
+    let mut sim = Sim::new(limits());
+    let (talker, plain) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.2:1"));
+    let rich = sim.rich("10.0.0.3:1", "rick");
+    let texts = [
+        "10.0.0.2:1 is offline",
+        "* the server is shutting down",
+        "from 10.0.0.2:1: I owe you",
+        "a\rfrom 10.0.0.2:1: I owe you",
+        "a\u{2028}from 10.0.0.2:1: I owe you\u{85}x",
+        "\x1b[2J\x1b]0;mine\x07",
+        "\u{202E}txet\u{202C}",
+        "GOODBYE shutdown x",
+        ": ",
+    ];
+    for text in texts {
+        sim.news(plain);
+        sim.news(rich);
+        sim.send(talker, &format!("{text}\n"));
+        sim.run(ms(0));
+        let (plain, rich) = (sim.news(plain), sim.news(rich));
+        assert!(
+            matches!(plain[..], [ref line] if matches!(ServerLine::parse(line), Some(ServerLine::From(..))))
+        );
+        assert!(
+            matches!(rich[..], [ref line] if matches!(FromServer::parse(line), Ok(FromServer::Said(..))))
+        );
+        assert!(!plain[0].contains(char::is_control) && !rich[0].contains(char::is_control));
+        assert!(plain[0].starts_with("from 10.0.0.1:1: "));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_replaced() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.1:1");
+    sim.send_bytes(talker, b"caf\xE9 \xF0\x9F\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(talker), ["from 10.0.0.1:1: caf\u{FFFD} \u{FFFD}"]);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_refused_and_the_next_is_heard() {
+    let mut sim = Sim::new(limits());
+    let (plain, rich) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
+    sim.news(plain);
+    sim.send(plain, &format!("{}\nnext\n", "x".repeat(LINE_MAX)));
+    sim.send(rich, &format!("SAY 1 {}\nSAY 1 next\n", "x".repeat(LINE_MAX)));
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(plain),
+        [
+            "* a line has at most 4096 bytes; yours was not sent",
+            "from 10.0.0.1:1: next",
+            "from rick@10.0.0.2:1: next"
+        ]
+    );
+    assert_eq!(
+        sim.news(rich),
+        [
+            "SAID 1700001000250 10.0.0.1:1 next",
+            "ERROR too-long - a line has at most 4096 bytes; yours was not sent",
+            "SAID 1700001000250 rick@10.0.0.2:1 next"
+        ]
+    );
+}
+
+#[test]
+fn a_text_is_measured_as_it_is_shown() {
+    let mut sim = Sim::new(limits());
+    let (plain, rich) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
+    sim.news(plain);
+    let fits = "\x01".repeat(TEXT_MAX / 3);
+    sim.send(plain, &format!("{fits}\n{fits}\x01\n/msg rick {fits}\x01\n"));
+    sim.run(ms(0));
+    let refused = format!("* a message has at most {TEXT_MAX} bytes; yours was not sent");
+    let shown = format!("from 10.0.0.1:1: {}", "␁".repeat(TEXT_MAX / 3));
+    assert_eq!(sim.news(plain), [shown, refused.clone(), refused]);
+    sim.news(rich);
+    sim.send(
+        rich,
+        &format!("SAY 5 {fits}\x01\nWHISPER 10.0.0.1:1 6 {fits}\x01\n"),
+    );
+    sim.run(ms(0));
+    let refused =
+        |seq| format!("ERROR too-long {seq} a message has at most {TEXT_MAX} bytes; yours was not sent");
+    assert_eq!(sim.news(rich), [refused(5), refused(6)]);
+}
+
+#[test]
+fn no_line_of_the_server_is_longer_than_it_says() {
+    let mut sim = Sim::new(limits());
+    let nick = "ё".repeat(32);
+    let address = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535";
+    let plain = sim.plain(address);
+    let rich = sim.rich("[1111:2222:3333:4444:5555:6666:7777:8889]:65535", &"ж".repeat(32));
+    sim.send(plain, &format!("/nick {nick}\n"));
+    for filler in ["\x01", "\u{FFFD}", "x", "\u{85}"] {
+        let long = filler.repeat(4000 / filler.len());
+        for line in [
+            long.clone(),
+            format!("/{long}"),
+            format!("/nick {long}"),
+            format!("/msg {long} x"),
+            format!("/msg {address} {long}"),
+            format!("/me {long}"),
+        ] {
+            sim.send(plain, &format!("{line}\n"));
+        }
+        for line in [
+            format!("SAY 18446744073709551615 {long}"),
+            format!("WHISPER {address} 18446744073709551615 {long}"),
+            format!("NICK {long}"),
+            long.clone(),
+        ] {
+            sim.send(rich, &format!("{line}\n"));
+        }
+    }
+    sim.send_bytes(plain, &[b"/".as_slice(), &[0xFF; 4000], b"\n"].concat());
+    sim.run(ms(10));
+    for peer in [plain, rich] {
+        for line in sim.lines(peer).0 {
+            assert!(
+                line.len() < chat_proto::SERVER_LINE_MAX,
+                "{} bytes: {line:.60}",
+                line.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_plain_dialect_carries_nothing_of_the_rich_one() {
+    let mut sim = Sim::new(limits());
+    let plain = sim.plain("10.0.0.1:1");
+    let rich = sim.rich("10.0.0.2:1", "rick");
+    sim.send(rich, "SAY 1 hi\nNICK rock\nWHISPER 10.0.0.1:1 2 psst\nRELAY 10.0.0.1:1 AAAA\nPUNCH 10.0.0.1:1\nSPARKLE\nQUIT\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(plain),
+        [
+            "rick@10.0.0.2:1 is online",
+            "from rick@10.0.0.2:1: hi",
+            "rick@10.0.0.2:1 is now rock@10.0.0.2:1",
+            "private from rock@10.0.0.2:1: psst",
+            "rock@10.0.0.2:1 is offline",
+        ]
+    );
+}
+
+#[test]
+fn a_mistyped_command_is_not_said_aloud() {
+    let mut sim = Sim::new(limits());
+    let (typist, witness) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.2:1"));
+    sim.news(typist);
+    sim.send(typist, "/nikc secret\n//nick\n\n  \n/me waves\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(typist),
+        [
+            "* no such command: /nikc; /help says which there are; nothing was sent",
+            "from 10.0.0.1:1: /nick",
+            "from 10.0.0.1:1: /me waves",
+        ]
+    );
+    sim.news(witness);
+}

@@ -1,0 +1,133 @@
+//! Programs that send no line feeds, as the original ones do.
+
+use crate::sim::{Sim, limits, ms};
+
+fn said(texts: &[&str]) -> Vec<String> {
+    texts
+        .iter()
+        .map(|text| format!("from 10.0.0.1:1001: {text}"))
+        .collect()
+}
+
+#[test]
+fn a_message_without_a_line_feed_is_one_after_30_ms() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    sim.send(person, "hello");
+    sim.run(ms(29));
+    assert_eq!(sim.news(person), said(&[]));
+    sim.run(ms(1));
+    assert_eq!(sim.news(person), said(&["hello"]));
+    sim.send(person, "again");
+    sim.run(ms(30));
+    assert_eq!(sim.news(person), said(&["again"]));
+}
+
+#[test]
+fn the_pieces_of_one_message_are_one_message() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    for piece in ["a", "long", "message"] {
+        sim.send(person, piece);
+        sim.run(ms(29));
+    }
+    sim.run(ms(1));
+    assert_eq!(sim.news(person), said(&["alongmessage"]));
+}
+
+#[test]
+fn half_a_character_has_a_second_and_is_never_cut() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    let text = "中文".as_bytes();
+    sim.send_bytes(person, &text[..4]);
+    sim.run(ms(900));
+    assert_eq!(sim.news(person), said(&[]));
+    sim.send_bytes(person, &text[4..]);
+    sim.run(ms(30));
+    assert_eq!(sim.news(person), said(&["中文"]));
+
+    sim.send_bytes(person, &text[..4]);
+    sim.run(ms(1000));
+    assert_eq!(sim.news(person), said(&["中"]));
+    let turns = sim.turns;
+    sim.run(ms(60_000));
+    assert_eq!(sim.turns, turns, "half a character alone wakes nobody");
+    sim.send_bytes(person, &text[4..]);
+    sim.run(ms(30));
+    assert_eq!(sim.news(person), said(&["文"]));
+}
+
+#[test]
+fn after_a_whole_line_only_a_second_ends_one() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    sim.send(person, "one\ntwo\n");
+    sim.run(ms(0));
+    sim.send(person, "thr");
+    sim.run(ms(999));
+    assert_eq!(sim.news(person), said(&["one", "two"]));
+    sim.send(person, "ee\nfo");
+    sim.run(ms(999));
+    assert_eq!(sim.news(person), said(&["three"]));
+    sim.run(ms(1));
+    assert_eq!(sim.news(person), said(&["fo"]));
+}
+
+#[test]
+fn a_paste_that_does_not_end_in_a_line_feed_changes_nothing() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    sim.send(person, "one\ntwo");
+    sim.run(ms(30));
+    assert_eq!(sim.news(person), said(&["one", "two"]));
+}
+
+#[test]
+fn what_is_pending_at_the_end_is_a_message() {
+    for (resets, framed) in [(false, ""), (false, "first\n"), (true, "")] {
+        let mut sim = Sim::new(limits());
+        let witness = sim.plain("10.0.0.2:1001");
+        let person = sim.plain("10.0.0.1:1001");
+        sim.send(person, framed);
+        sim.run(ms(0));
+        sim.news(witness);
+        sim.send(person, "last words");
+        sim.run(ms(1));
+        if resets {
+            sim.reset(person)
+        } else {
+            sim.half_close(person)
+        }
+        sim.run(ms(0));
+        let mut expected = said(&["last words"]);
+        expected.push("10.0.0.1:1001 is offline".into());
+        assert_eq!(sim.news(witness), expected);
+    }
+}
+
+/// A client always ends its lines, so one that was broken off is not what its user wrote.
+#[test]
+fn a_line_of_a_client_that_was_broken_off_is_not_taken() {
+    for resets in [false, true] {
+        let mut sim = Sim::new(limits());
+        let witness = sim.plain("10.0.0.2:1001");
+        let client = sim.rich("10.0.0.1:1001", "alice");
+        sim.news(witness);
+        sim.send(client, "SAY 1 whole\nSAY 2 do not pay the");
+        sim.run(ms(2000));
+        if resets {
+            sim.reset(client)
+        } else {
+            sim.close(client)
+        }
+        sim.run(ms(0));
+        assert_eq!(
+            sim.news(witness),
+            [
+                "from alice@10.0.0.1:1001: whole",
+                "alice@10.0.0.1:1001 is offline"
+            ]
+        );
+    }
+}

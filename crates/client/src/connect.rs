@@ -1,0 +1,252 @@
+//! Finding the server, and the port pair.
+//!
+//! The original's rule: private messages go to the UDP port after the TCP port. So the client takes a
+//! UDP port from the system first and connects from the TCP port before it; the other way round the UDP
+//! port is much more often taken.
+
+use anyhow::{Context, Result, bail};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::time::Duration;
+
+/// How often a pair of ports is tried for. Nearly every first try succeeds, so 16 failures are no accident.
+const PAIR_TRIES: usize = 16;
+
+/// When the system begins to check a silent connection, and how often: an original server, to which
+/// nothing is said unasked, would otherwise never be missed.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Connection {
+    /// To the server. Non-blocking.
+    pub tcp: TcpStream,
+    /// For private messages. Non-blocking.
+    pub udp: Option<UdpSocket>,
+    /// How the two ports relate.
+    pub ports: Ports,
+}
+
+/// How the UDP port relates to the TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// It is the one after it.
+    Paired,
+    /// It is any port: only those who are told which can write to it.
+    Apart,
+    /// There is none.
+    NoUdp,
+}
+
+impl Ports {
+    /// What the user loses, in a line.
+    #[must_use]
+    pub fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::Paired => None,
+            Self::Apart => Some(
+                "no pair of neighbouring ports is free: private messages work with chat servers, but users \
+                 of the original programs can't reach you",
+            ),
+            Self::NoUdp => Some("no UDP port can be had: private messages go through the server only"),
+        }
+    }
+}
+
+/// Connects to the first of the host's addresses that answers, each within `timeout`.
+///
+/// # Errors
+/// One line for the user that says what is wrong with the name, or with each of its addresses.
+pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Connection> {
+    let mut failures = Vec::new();
+    for address in resolve(host, port)? {
+        match connect_to(address, timeout) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => failures.push(explain(address, &error, timeout)),
+        }
+    }
+    bail!("{}", failures.join("; "))
+}
+
+fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+    let found = (host, port)
+        .to_socket_addrs()
+        .with_context(|| format!("unknown host {host}"))?;
+    let mut addresses = Vec::new();
+    for address in found.map(unmapped) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        bail!("unknown host {host}: it has no address");
+    }
+    Ok(addresses)
+}
+
+/// An IPv4 address written as IPv6 is reached over IPv4. Unlike the canonical form of an id, this
+/// keeps the scope, which a link-local address needs.
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+        IpAddr::V6(_) => address,
+    }
+}
+
+fn explain(address: SocketAddr, error: &io::Error, timeout: Duration) -> String {
+    use io::ErrorKind::{ConnectionRefused, TimedOut};
+    match error.kind() {
+        ConnectionRefused => {
+            let anywhere = unspecified(address);
+            let port = address.port();
+            format!("nobody listens at {address}: start a server there with `chat-server {anywhere} {port}`")
+        }
+        TimedOut => format!("no answer from {address} within {} s", timeout.as_secs_f64()),
+        _ => format!("can't reach {address}: {error}"),
+    }
+}
+
+fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<Connection> {
+    for _ in 0..PAIR_TRIES {
+        let Ok(udp) = bind_udp(address) else {
+            break;
+        };
+        let Some(tcp) = bind_tcp_before(&udp, address) else {
+            continue;
+        };
+        match tcp.connect_timeout(&SockAddr::from(address), timeout) {
+            // The very same connection existed a moment ago, and the system still remembers it.
+            Err(error) if is_taken(&error) => {}
+            Err(error) => return Err(error),
+            Ok(()) => return ready(tcp, Some(udp), Ports::Paired),
+        }
+    }
+    let tcp = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    tcp.connect_timeout(&SockAddr::from(address), timeout)?;
+    match bind_udp(address) {
+        Ok(udp) => ready(tcp, Some(udp), Ports::Apart),
+        Err(_) => ready(tcp, None, Ports::NoUdp),
+    }
+}
+
+/// A UDP socket on a port of the system's choice, for the family of `address`. Never with
+/// `SO_REUSEADDR`, under which another process could take the port over.
+fn bind_udp(address: SocketAddr) -> io::Result<Socket> {
+    let udp = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    bind(&udp, address, 0)?;
+    Ok(udp)
+}
+
+/// A TCP socket on the port before that of `udp`, if it is free.
+fn bind_tcp_before(udp: &Socket, address: SocketAddr) -> Option<Socket> {
+    let port = udp.local_addr().ok()?.as_socket()?.port();
+    let tcp = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).ok()?;
+    bind(&tcp, address, port.checked_sub(1).filter(|&port| port != 0)?).ok()?;
+    Some(tcp)
+}
+
+fn bind(socket: &Socket, address: SocketAddr, port: u16) -> io::Result<()> {
+    if address.is_ipv6() {
+        // The same port of IPv4 may be somebody else's.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&SockAddr::from(SocketAddr::new(unspecified(address), port)))
+}
+
+fn unspecified(address: SocketAddr) -> IpAddr {
+    match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
+    )
+}
+
+fn ready(tcp: Socket, udp: Option<Socket>, ports: Ports) -> io::Result<Connection> {
+    // A line shall go out at once, not when the last one was acknowledged.
+    tcp.set_tcp_nodelay(true)?;
+    tcp.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    tcp.set_nonblocking(true)?;
+    if let Some(udp) = &udp {
+        udp.set_nonblocking(true)?;
+    }
+    Ok(Connection {
+        tcp: tcp.into(),
+        udp: udp.map(UdpSocket::from),
+        ports,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    fn assert_paired(listener: &TcpListener, host: &str) {
+        let port = listener.local_addr().unwrap().port();
+        let connection = connect(host, port, TIMEOUT).unwrap();
+        let (_, seen) = listener.accept().unwrap();
+        assert_eq!(connection.ports, Ports::Paired);
+        assert_eq!(seen, connection.tcp.local_addr().unwrap());
+        let udp = connection.udp.unwrap().local_addr().unwrap();
+        assert_eq!(udp.port(), seen.port() + 1);
+        assert_eq!(udp.is_ipv4(), seen.is_ipv4());
+    }
+
+    #[test]
+    fn the_udp_port_is_the_one_after_the_tcp_port() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for host in ["127.0.0.1", "localhost", "::ffff:127.0.0.1"] {
+            assert_paired(&listener, host);
+        }
+    }
+
+    #[test]
+    fn the_port_pair_is_had_over_ipv6_too() {
+        // There are machines without IPv6.
+        if let Ok(listener) = TcpListener::bind("[::1]:0") {
+            assert_paired(&listener, "::1");
+        }
+    }
+
+    #[test]
+    fn a_udp_port_is_not_shared() {
+        let address = "127.0.0.1:9".parse().unwrap();
+        let udp = bind_udp(address).unwrap();
+        let port = udp.local_addr().unwrap().as_socket().unwrap().port();
+        assert!(UdpSocket::bind(("0.0.0.0", port)).is_err());
+    }
+
+    #[test]
+    fn a_port_before_it_that_is_taken_is_not_had() {
+        let address = "127.0.0.1:9".parse().unwrap();
+        let udp = bind_udp(address).unwrap();
+        let first = bind_tcp_before(&udp, address);
+        if first.is_some() {
+            assert!(bind_tcp_before(&udp, address).is_none());
+        }
+    }
+
+    #[test]
+    fn each_error_says_in_a_line_what_to_do() {
+        let port = {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let error = connect("127.0.0.1", port, TIMEOUT).unwrap_err();
+        let expected = format!(
+            "nobody listens at 127.0.0.1:{port}: start a server there with `chat-server 0.0.0.0 {port}`"
+        );
+        assert_eq!(format!("{error:#}"), expected);
+        let error = connect("no.such.host.invalid", 9000, TIMEOUT).unwrap_err();
+        assert!(error.to_string().starts_with("unknown host no.such.host.invalid"));
+    }
+}

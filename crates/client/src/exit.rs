@@ -1,0 +1,67 @@
+//! The exit status, which tells scripts how it went.
+
+use crate::session::{Failures, Outcome};
+use std::process::ExitCode;
+
+/// What `--help` says of the exit status.
+pub const HELP: &str = "\
+Exit status:
+  0    all that was sent was delivered
+  1    an error: no connection, the server went away, a line was not sent or not acknowledged
+  2    the command line is wrong
+  3    the room is full
+  4    the nick can't be had
+  5    a private message was not delivered
+  129, 130, 143  ended by SIGHUP, SIGINT or SIGTERM, after leaving the room";
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All that was sent was delivered.
+    Delivered,
+    /// Anything that has no status of its own.
+    Error,
+    /// The room is full.
+    Full,
+    /// The nick can't be had.
+    Nick,
+    /// A private message was not delivered.
+    Private,
+    /// A signal ended the program; its number.
+    Signal(u8),
+}
+
+impl Exit {
+    /// What a session amounts to. What ended it counts first, then the gravest of what went wrong on the way.
+    #[must_use]
+    pub fn of(outcome: &Outcome, failures: Failures) -> Self {
+        match outcome {
+            Outcome::Full => Self::Full,
+            Outcome::NickRefused(_) => Self::Nick,
+            Outcome::Unacknowledged(_) | Outcome::Closed(_) | Outcome::Silent => Self::Error,
+            Outcome::Left if failures.requests > 0 => Self::Error,
+            Outcome::Left if failures.privates > 0 => Self::Private,
+            Outcome::Left if failures.nicks > 0 => Self::Nick,
+            Outcome::Left => Self::Delivered,
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Delivered => 0,
+            Self::Error => 1,
+            Self::Full => 3,
+            Self::Nick => 4,
+            Self::Private => 5,
+            Self::Signal(number) => 128_u8.saturating_add(number),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.status())
+    }
+}

@@ -1,0 +1,178 @@
+//! The sockets of a running session.
+
+use crate::connect::Connection;
+use crate::session::{Session, Transmit};
+use chat_proto::now::Now;
+use nix::poll::PollFlags;
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+
+/// What may wait to be written to the server, in bytes, before the program stops reading what would
+/// add to it.
+const UNSENT_MAX: usize = 256 * 1024;
+/// Datagrams that may wait, likewise.
+const DATAGRAMS_MAX: usize = 64;
+/// Read from the server at once, in bytes: more saves nothing, and would make what is typed wait.
+const READ_MAX: usize = 64 * 1024;
+
+/// Carries bytes and datagrams between the network and a [`Session`], as much as goes without waiting.
+#[derive(Debug)]
+pub struct Link {
+    tcp: TcpStream,
+    /// The server's address, whose scope a link-local address of a peer needs too.
+    server: SocketAddr,
+    udp: Option<UdpSocket>,
+    unsent: Vec<u8>,
+    datagrams: VecDeque<Transmit>,
+    /// Nothing more can be written; what the server said before may still be read.
+    broken: bool,
+    buffer: Box<[u8]>,
+}
+
+impl Link {
+    /// A link over a connection.
+    ///
+    /// # Errors
+    /// If the connection is gone already.
+    pub fn new(connection: Connection) -> io::Result<Self> {
+        Ok(Self {
+            server: connection.tcp.peer_addr()?,
+            tcp: connection.tcp,
+            udp: connection.udp,
+            unsent: Vec::new(),
+            datagrams: VecDeque::new(),
+            broken: false,
+            buffer: vec![0; READ_MAX].into(),
+        })
+    }
+
+    /// The TCP socket.
+    #[must_use]
+    pub fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// The UDP socket.
+    #[must_use]
+    pub fn udp(&self) -> Option<&UdpSocket> {
+        self.udp.as_ref()
+    }
+
+    /// What to poll the TCP socket for. A server that sends and does not read is not read either.
+    #[must_use]
+    pub fn tcp_interest(&self) -> PollFlags {
+        let mut interest = PollFlags::empty();
+        interest.set(PollFlags::POLLOUT, !self.unsent.is_empty());
+        interest.set(PollFlags::POLLIN, self.unsent.len() < UNSENT_MAX);
+        interest
+    }
+
+    /// What to poll the UDP socket for.
+    #[must_use]
+    pub fn udp_interest(&self) -> PollFlags {
+        let mut interest = PollFlags::POLLIN;
+        interest.set(PollFlags::POLLOUT, !self.datagrams.is_empty());
+        interest
+    }
+
+    /// Whether more may be given to send.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.unsent.len() < UNSENT_MAX && self.datagrams.len() < DATAGRAMS_MAX
+    }
+
+    /// Takes what the session wants sent, and sends what goes.
+    pub fn send(&mut self, session: &mut Session) {
+        let bytes = session.take_bytes();
+        if !self.broken {
+            self.unsent.extend_from_slice(&bytes);
+        }
+        while let Some(transmit) = session.next_datagram() {
+            self.datagrams.push_back(transmit);
+        }
+        self.write();
+        self.send_datagrams(session);
+    }
+
+    fn write(&mut self) {
+        let mut written = 0;
+        while let Some(rest) = self.unsent.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.tcp.write(rest) {
+                Ok(length) => written += length,
+                Err(error) if is_later(&error) => break,
+                Err(_) => {
+                    // Why it broke the server may have said before; reading tells.
+                    self.broken = true;
+                    written = self.unsent.len();
+                }
+            }
+        }
+        self.unsent.drain(..written);
+    }
+
+    fn send_datagrams(&mut self, session: &mut Session) {
+        while let Some(Transmit { to, bytes }) = self.datagrams.front() {
+            let to = *to;
+            let sent = match &self.udp {
+                Some(udp) => udp.send_to(bytes, scoped(to, self.server)),
+                None => Err(io::ErrorKind::Unsupported.into()),
+            };
+            match sent {
+                Err(error) if is_later(&error) => return,
+                Err(error) => session.datagram_failed(to, &error.to_string()),
+                Ok(_) => {}
+            }
+            self.datagrams.pop_front();
+        }
+    }
+
+    /// Reads from the server, once.
+    pub fn read(&mut self, session: &mut Session, now: Now) {
+        match self.tcp.read(&mut self.buffer) {
+            Ok(0) => session.closed(now),
+            Ok(length) => session.receive(self.buffer.get(..length).unwrap_or_default(), now),
+            Err(error) if is_later(&error) => {}
+            Err(_) => session.closed(now),
+        }
+    }
+
+    /// Reads the datagrams that are there, a few dozen at most.
+    pub fn read_datagrams(&mut self, session: &mut Session, now: Now) {
+        let Some(udp) = &self.udp else {
+            return;
+        };
+        for _ in 0..DATAGRAMS_MAX {
+            match udp.recv_from(&mut self.buffer) {
+                Ok((length, source)) => {
+                    session.datagram(source, self.buffer.get(..length).unwrap_or_default(), now);
+                }
+                // Errors here are about datagrams that were sent, and say nothing that is sure.
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn is_later(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+/// Gives a link-local address the scope of the server's: an id has none, because it means something
+/// on one host only, and whoever is in the room by such an address is on the link of the server.
+fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
+    match (to, server) {
+        (SocketAddr::V6(mut to), SocketAddr::V6(server)) if is_link_local(to.ip()) => {
+            to.set_scope_id(server.scope_id());
+            to.into()
+        }
+        _ => to,
+    }
+}
+
+fn is_link_local(ip: &Ipv6Addr) -> bool {
+    ip.is_unicast_link_local()
+}

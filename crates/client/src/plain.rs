@@ -1,0 +1,150 @@
+//! Line mode: one message a line, for pipes, scripts and screen readers.
+
+mod printer;
+
+use crate::args::Args;
+use crate::client::FrontEnd;
+use crate::command::Command;
+use crate::session::{Event, Session};
+use crate::sink::Sink;
+use chat_proto::TEXT_MAX;
+use chat_proto::line::{Line, LineDecoder};
+use chat_proto::now::Now;
+use chat_proto::who::WHO_MAX;
+use nix::poll::{PollFd, PollFlags};
+use printer::Printer;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// The longest line of input, in bytes: a text and a command before it. Longer texts the session refuses.
+const LINE_MAX: usize = TEXT_MAX + WHO_MAX + 64;
+/// Read from the input at once, in bytes.
+const READ_MAX: usize = 16 * 1024;
+
+/// Reads lines from the standard input; prints messages to the standard output, and all else, what
+/// commands answer too, to the standard error.
+#[derive(Debug)]
+pub struct Plain {
+    /// Until it ends.
+    input: Option<File>,
+    decoder: LineDecoder,
+    commands: bool,
+    printer: Printer,
+    stdout: Sink,
+    stderr: Sink,
+    /// Nobody reads the diagnostics, so there are none.
+    mute: bool,
+}
+
+impl Plain {
+    /// The line mode for these arguments, over the standard streams.
+    ///
+    /// # Errors
+    /// If the system has no more descriptors.
+    pub fn new(args: &Args) -> io::Result<Self> {
+        let stdin = io::stdin();
+        let input = if args.recv_only {
+            None
+        } else {
+            Some(File::from(stdin.as_fd().try_clone_to_owned()?))
+        };
+        Ok(Self {
+            input,
+            decoder: LineDecoder::new(LINE_MAX),
+            commands: !args.no_commands,
+            printer: Printer::new(!args.send_only, args.history, stdin.is_terminal()),
+            stdout: Sink::new(io::stdout().as_fd())?,
+            stderr: Sink::new(io::stderr().as_fd())?,
+            mute: false,
+        })
+    }
+
+    /// Shows a warning that is no event.
+    pub fn warn(&mut self, text: &str) {
+        self.show(&Event::Warning(chat_proto::text::Text::new(text).into_owned()));
+    }
+
+    fn read_lines(&mut self, mut bytes: &[u8], session: &mut Session, now: Now) {
+        while let Some(line) = self.decoder.next(&mut bytes) {
+            match line {
+                Line::Whole(line) => ask(line, self.commands, session, now),
+                Line::TooLong => session.line_too_long(),
+            }
+        }
+    }
+
+    /// A last line may have no line feed.
+    fn end(&mut self, session: &mut Session, now: Now) {
+        self.input = None;
+        let rest = self.decoder.finish();
+        ask(&rest, self.commands, session, now);
+        session.end_input(now);
+    }
+}
+
+fn ask(line: &[u8], commands: bool, session: &mut Session, now: Now) {
+    let line = String::from_utf8_lossy(line);
+    let command = if commands {
+        Command::parse(&line)
+    } else {
+        Command::text(&line)
+    };
+    session.request(&command, now);
+}
+
+impl FrontEnd for Plain {
+    fn input(&self, taken: bool) -> Option<BorrowedFd<'_>> {
+        self.input.as_ref().filter(|_| taken).map(File::as_fd)
+    }
+
+    fn read(&mut self, session: &mut Session, now: Now) -> io::Result<()> {
+        let Some(input) = &mut self.input else {
+            return Ok(());
+        };
+        let mut buffer = [0; READ_MAX];
+        match input.read(&mut buffer) {
+            Ok(0) => self.end(session, now),
+            Ok(length) => self.read_lines(buffer.get(..length).unwrap_or_default(), session, now),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
+            // A terminal that hung up.
+            Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => self.end(session, now),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, event: &Event) {
+        self.printer
+            .print(event, self.stdout.pending(), self.stderr.pending());
+    }
+
+    /// The diagnostics first: they say who one is before the first message.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.mute || self.stderr.flush().is_err() {
+            self.mute = true;
+            self.stderr.pending().clear();
+        }
+        self.stdout.flush()
+    }
+
+    fn outputs(&self) -> Vec<PollFd<'_>> {
+        let mut outputs = vec![PollFd::new(self.stdout.as_fd(), self.stdout.interest())];
+        if !self.stderr.is_empty() {
+            outputs.push(PollFd::new(self.stderr.as_fd(), PollFlags::POLLOUT));
+        }
+        outputs
+    }
+
+    fn has_room(&self) -> bool {
+        self.stdout.has_room() && self.stderr.has_room()
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.stdout.is_empty() && self.stderr.is_empty()
+    }
+}

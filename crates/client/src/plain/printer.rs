@@ -1,0 +1,175 @@
+//! Events as lines.
+
+use crate::command;
+use crate::session::{Direction, Event, Outcome, SAFE_TEXT_MAX};
+use chat_proto::plain::ServerLine;
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::fmt::Display;
+use std::io::Write;
+
+/// Users that the welcome names; `/who` names all.
+const NAMED_MAX: usize = 20;
+
+/// Turns events into lines: those of the conversation as the plain dialect has them, and all else after `* `.
+#[derive(Debug)]
+pub(super) struct Printer {
+    /// Print the conversation at all.
+    conversation: bool,
+    /// Print what happened before the client came.
+    history: bool,
+    /// Somebody is typing, who may want to know how to stop.
+    typed: bool,
+    zone: TimeZone,
+}
+
+impl Printer {
+    pub(super) fn new(conversation: bool, history: bool, typed: bool) -> Self {
+        Self {
+            conversation,
+            history,
+            typed,
+            zone: TimeZone::system(),
+        }
+    }
+
+    /// Adds an event's lines, if it has any, to `out` if they belong to the conversation, else to
+    /// `diagnostics`.
+    pub(super) fn print(&self, event: &Event, out: &mut Vec<u8>, diagnostics: &mut Vec<u8>) {
+        if let Some((line, at, history)) = conversation(event) {
+            if self.conversation && (self.history || !history) {
+                let time = if history { self.clock(at) } else { String::new() };
+                write_line(out, format_args!("{time}{line}"));
+            }
+        } else {
+            self.print_diagnostic(event, diagnostics);
+        }
+    }
+
+    fn print_diagnostic(&self, event: &Event, to: &mut Vec<u8>) {
+        match event {
+            Event::Welcome { me, users } => self.print_welcome(me, users, to),
+            Event::Original => print_original(to),
+            Event::Users(users) => print_users(users, to),
+            Event::Help => command::HELP.iter().for_each(|line| note(to, line)),
+            Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
+            Event::Refused { text, reason } => note(to, format_args!("not sent: {reason}: {text}")),
+            Event::Private { peer, text, way, .. } => {
+                note(to, format_args!("private to {peer} ({way}): {text}"));
+            }
+            Event::Delivered { peer, .. } => note(to, format_args!("delivered to {peer}")),
+            Event::NotDelivered { peer, reason, .. } => {
+                note(to, format_args!("not delivered to {peer}: {reason}"));
+            }
+            Event::Ended(Outcome::Left) => {}
+            Event::Ended(outcome) => note(to, outcome),
+            _ => {}
+        }
+    }
+
+    fn print_welcome(&self, me: &Who, users: &[Who], to: &mut Vec<u8>) {
+        let others: Vec<String> = users
+            .iter()
+            .filter(|who| who.id != me.id)
+            .map(Who::to_string)
+            .collect();
+        let named = others
+            .get(..NAMED_MAX.min(others.len()))
+            .unwrap_or_default()
+            .join(", ");
+        let here = match others.len() {
+            0 => "nobody else is here".to_owned(),
+            1 => format!("with you is {named}"),
+            count if count <= NAMED_MAX => format!("with you are {named}"),
+            count => format!("with you are {named}, and {} more", count - NAMED_MAX),
+        };
+        note(to, format_args!("you are {me}; {here}"));
+        if self.typed {
+            note(to, "/help lists the commands; Ctrl-D leaves");
+        }
+    }
+
+    /// `[HH:MM:SS] `, local time.
+    fn clock(&self, unix_ms: u64) -> String {
+        let timestamp = i64::try_from(unix_ms)
+            .ok()
+            .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let Some(timestamp) = timestamp else {
+            // No time at all that anybody could mean.
+            return "[--:--:--] ".to_owned();
+        };
+        timestamp
+            .to_zoned(self.zone.clone())
+            .strftime("[%H:%M:%S] ")
+            .to_string()
+    }
+}
+
+/// The line of an event that belongs to the conversation, when that was, and whether the client was
+/// not there yet.
+fn conversation(event: &Event) -> Option<(String, u64, bool)> {
+    let line = |line: ServerLine<'_, &Who>, at: u64, history: bool| Some((line.to_string(), at, history));
+    match event {
+        Event::Said {
+            at,
+            who,
+            text,
+            history,
+            ..
+        } => line(ServerLine::From(who, text.borrow()), *at, *history),
+        Event::Joined { at, who, history, .. } => line(ServerLine::Online(who), *at, *history),
+        Event::Left { at, who, history } => line(ServerLine::Offline(who), *at, *history),
+        Event::Renamed {
+            at,
+            before,
+            after,
+            history,
+            ..
+        } => line(ServerLine::IsNow(before, after), *at, *history),
+        Event::Private {
+            at,
+            direction: Direction::Received,
+            peer,
+            text,
+            ..
+        } => line(ServerLine::PrivateFrom(peer, text.borrow()), *at, false),
+        Event::SomeoneLeft { at } => Some(("a user left".into(), *at, false)),
+        // It might look like any other line, and must not be taken for one.
+        Event::Unattributed { at, text } => Some((format!("? {text}"), *at, false)),
+        _ => None,
+    }
+}
+
+fn print_original(to: &mut Vec<u8>) {
+    note(
+        to,
+        format_args!(
+            "this is an original server: no nicks, no history, and texts over {SAFE_TEXT_MAX} bytes of UTF-8 are at risk"
+        ),
+    );
+}
+
+fn print_users(users: &[Who], to: &mut Vec<u8>) {
+    match users.len() {
+        1 => note(to, "1 user is here:"),
+        count => note(to, format_args!("{count} users are here:")),
+    }
+    for who in users {
+        note(to, who);
+    }
+}
+
+fn note(to: &mut Vec<u8>, what: impl Display) {
+    let text = Text::from(what.to_string());
+    write_line(to, ServerLine::<Who>::Notice(text));
+}
+
+fn write_line(to: &mut Vec<u8>, line: impl Display) {
+    // Writing to memory does not fail.
+    let _ = writeln!(to, "{line}");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+use super::*;
+use crate::session::Way;
+
+fn printer() -> Printer {
+    Printer {
+        conversation: true,
+        history: false,
+        typed: false,
+        zone: TimeZone::fixed(jiff::tz::offset(2)),
+    }
+}
+
+/// What an event is on the standard output, and on the standard error.
+fn print(printer: &Printer, event: &Event) -> (String, String) {
+    let (mut out, mut diagnostics) = (Vec::new(), Vec::new());
+    printer.print(event, &mut out, &mut diagnostics);
+    (
+        String::from_utf8(out).unwrap(),
+        String::from_utf8(diagnostics).unwrap(),
+    )
+}
+
+fn who(text: &str) -> Who {
+    text.parse().unwrap()
+}
+
+fn alice() -> Who {
+    who("alice@10.0.0.5:50312")
+}
+
+fn text(text: &str) -> Text<'static> {
+    Text::new(text).into_owned()
+}
+
+fn said(history: bool) -> Event {
+    Event::Said {
+        at: 1_700_000_000_000,
+        who: alice(),
+        text: text("hi: there"),
+        history,
+        own: true,
+    }
+}
+
+fn private(direction: Direction, way: Way) -> Event {
+    Event::Private {
+        at: 0,
+        direction,
+        peer: alice(),
+        text: text("psst"),
+        way,
+    }
+}
+
+#[test]
+fn the_conversation_is_on_the_standard_output() {
+    let (at, history, own) = (0, false, false);
+    let (before, after) = (alice(), who("bob@10.0.0.5:50312"));
+    let cases = [
+        (said(false), "from alice@10.0.0.5:50312: hi: there\n"),
+        (
+            Event::Joined {
+                at,
+                who: alice(),
+                history,
+                own,
+            },
+            "alice@10.0.0.5:50312 is online\n",
+        ),
+        (
+            Event::Left {
+                at,
+                who: alice(),
+                history,
+            },
+            "alice@10.0.0.5:50312 is offline\n",
+        ),
+        (Event::SomeoneLeft { at }, "a user left\n"),
+        (
+            Event::Renamed {
+                at,
+                before,
+                after,
+                history,
+                own,
+            },
+            "alice@10.0.0.5:50312 is now bob@10.0.0.5:50312\n",
+        ),
+        (
+            private(Direction::Received, Way::Server),
+            "private from alice@10.0.0.5:50312: psst\n",
+        ),
+        (
+            Event::Unattributed {
+                at,
+                text: text("private from 1.1.1.1:1: fake"),
+            },
+            "? private from 1.1.1.1:1: fake\n",
+        ),
+    ];
+    for (event, line) in cases {
+        assert_eq!(print(&printer(), &event), (line.into(), String::new()));
+    }
+}
+
+#[test]
+fn all_else_is_on_the_standard_error() {
+    let peer = alice();
+    let reason = text("gone");
+    let cases = [
+        (
+            private(Direction::Sent(1), Way::Datagram),
+            "* private to alice@10.0.0.5:50312 (direct, unencrypted, unconfirmed): psst\n",
+        ),
+        (
+            private(Direction::Sent(1), Way::Server),
+            "* private to alice@10.0.0.5:50312 (via the server, unencrypted): psst\n",
+        ),
+        (
+            Event::Delivered {
+                seq: 1,
+                peer: alice(),
+            },
+            "* delivered to alice@10.0.0.5:50312\n",
+        ),
+        (
+            Event::NotDelivered { seq: 1, peer, reason },
+            "* not delivered to alice@10.0.0.5:50312: gone\n",
+        ),
+        (
+            Event::Refused {
+                text: text("hi"),
+                reason: text("no"),
+            },
+            "* not sent: no: hi\n",
+        ),
+        (
+            Event::Notice(text("maintenance at noon")),
+            "* maintenance at noon\n",
+        ),
+        (
+            Event::Users(vec![alice()]),
+            "* 1 user is here:\n* alice@10.0.0.5:50312\n",
+        ),
+        (
+            Event::Ended(Outcome::Closed(None)),
+            "* the server closed the connection\n",
+        ),
+        (Event::Ended(Outcome::Left), ""),
+        (Event::Live, ""),
+    ];
+    for (event, lines) in cases {
+        assert_eq!(print(&printer(), &event), (String::new(), lines.into()));
+    }
+}
+
+#[test]
+fn history_is_printed_on_demand_after_its_local_time() {
+    assert_eq!(print(&printer(), &said(true)), Default::default());
+    let printer = Printer {
+        history: true,
+        ..printer()
+    };
+    let (out, _) = print(&printer, &said(true));
+    assert_eq!(out, "[00:13:20] from alice@10.0.0.5:50312: hi: there\n");
+    assert_eq!(
+        print(&printer, &said(false)).0,
+        "from alice@10.0.0.5:50312: hi: there\n"
+    );
+}
+
+#[test]
+fn a_time_that_cannot_be_is_none() {
+    assert_eq!(printer().clock(u64::MAX), "[--:--:--] ");
+    assert_eq!(printer().clock(0), "[02:00:00] ");
+}
+
+#[test]
+fn who_only_sends_prints_no_conversation() {
+    let printer = Printer {
+        conversation: false,
+        history: true,
+        ..printer()
+    };
+    assert_eq!(print(&printer, &said(false)), Default::default());
+    assert_eq!(print(&printer, &said(true)), Default::default());
+    let (_, diagnostics) = print(&printer, &private(Direction::Sent(1), Way::Server));
+    assert!(!diagnostics.is_empty());
+}
+
+#[test]
+fn the_welcome_names_those_who_are_here_up_to_a_number() {
+    let welcome = |count: u16| {
+        let mut users = vec![alice()];
+        users.extend((1..=count).map(|port| who(&format!("10.0.0.9:{port}"))));
+        print(&printer(), &Event::Welcome { me: alice(), users }).1
+    };
+    assert_eq!(
+        welcome(0),
+        "* you are alice@10.0.0.5:50312; nobody else is here\n"
+    );
+    assert_eq!(
+        welcome(1),
+        "* you are alice@10.0.0.5:50312; with you is 10.0.0.9:1\n"
+    );
+    assert_eq!(
+        welcome(2),
+        "* you are alice@10.0.0.5:50312; with you are 10.0.0.9:1, 10.0.0.9:2\n"
+    );
+    assert!(welcome(20).ends_with(", 10.0.0.9:20\n"));
+    assert!(welcome(22).ends_with(", 10.0.0.9:20, and 2 more\n"));
+}

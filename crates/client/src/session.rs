@@ -1,0 +1,554 @@
+//! What the client knows, and what it does about it.
+//!
+//! Pure: bytes, requests and the time come in; bytes, datagrams and events go out. It owns no
+//! socket and reads no clock. After every call take what is to go out, with
+//! [`Session::take_bytes`], [`Session::next_datagram`] and [`Session::next_event`], and call
+//! [`Session::tick`] at [`Session::deadline`].
+
+mod ask;
+mod direct;
+mod ear;
+mod event;
+mod greeting;
+mod original;
+mod outbox;
+mod outcome;
+mod rich;
+mod roster;
+
+pub use ear::SAFE_TEXT_MAX;
+pub use event::{Direction, Event, Way};
+pub use outcome::{Failures, Outcome};
+pub use roster::{Roster, Unresolved};
+
+use crate::command::Command;
+use chat_proto::line::LineDecoder;
+use chat_proto::nick::Nick;
+use chat_proto::now::Now;
+use chat_proto::opaque::Token;
+use chat_proto::rich::{FromClient, Hello};
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+use chat_proto::{SERVER_LINE_MAX, TEXT_MAX, VERSION};
+use direct::Whisper;
+use ear::Ear;
+use greeting::Greeting;
+use outbox::{Message, Outbox};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long a server may take to greet. One that is silent for longer is an original one, with nobody there.
+const GREETING_WAIT: Duration = Duration::from_secs(2);
+/// How long our server may take to answer `HELLO`.
+const WELCOME_WAIT: Duration = Duration::from_secs(10);
+/// Silence after which the server is asked whether it is there, and that again until it counts as gone.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long the end of the input waits while nothing is acknowledged.
+const PROGRESS_WAIT: Duration = Duration::from_secs(10);
+/// How long the server may take to say goodbye, or why a nick can't be had.
+const LAST_WORD_WAIT: Duration = Duration::from_secs(1);
+/// Time between two messages to an original server, which loses messages that arrive together.
+const PACE: Duration = Duration::from_millis(50);
+/// What may be unacknowledged, in bytes, before no more input is taken: a second of 2 Mbit/s.
+const UNACKNOWLEDGED_MAX: usize = 256 * 1024;
+/// Private messages that may be unacknowledged before no more input is taken.
+const WHISPERS_MAX: usize = 1024;
+
+/// What a session starts from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The nick to ask for.
+    pub nick: Option<Nick>,
+    /// Whether the session ends if that nick can't be had.
+    pub insist_on_nick: bool,
+    /// The TCP connection's own address, by which an original server knows the client.
+    pub local: SocketAddr,
+    /// The port of the UDP socket, if there is one. Its addresses are of the same family as `local`.
+    pub udp_port: Option<u16>,
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub to: SocketAddr,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+/// One connection to one server, from the first byte to the end.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    stage: Stage,
+    /// For the rich dialect.
+    decoder: LineDecoder,
+    /// For an original server.
+    ear: Ear,
+    /// The server counts as an original one only because it said nothing, and was told nothing yet.
+    may_yet_greet: bool,
+    me: Option<Who>,
+    roster: Roster,
+    /// The number of the last message of this run, to everybody or to one.
+    seq: u64,
+    outbox: Outbox,
+    whispers: BTreeMap<u64, Whisper>,
+    /// `NICK`s that were not answered.
+    nicks_asked: usize,
+    /// Why the nick of `HELLO` can't be had.
+    nick_refusal: Option<Text<'static>>,
+    /// Takes this connection's place after a reconnection.
+    resume: Option<Token>,
+    failures: Failures,
+    clocks: Clocks,
+    goodbye: Option<Text<'static>>,
+    outcome: Option<Outcome>,
+    bytes: Vec<u8>,
+    datagrams: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+}
+
+/// How far the two sides have come to know each other.
+#[derive(Debug)]
+enum Stage {
+    /// Nothing is known of the server; what it said so far.
+    Greeting { heard: Vec<u8>, until: Duration },
+    /// It is one of ours, and was told `HELLO`. Or it answered without the nick that the user insists
+    /// on, and is yet to say why.
+    Hello { until: Duration },
+    /// The rich dialect is spoken.
+    Rich(Phase),
+    /// It is an original server.
+    Original,
+}
+
+/// What the server is telling in the rich dialect. They come in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Who is here.
+    Roster,
+    /// What happened before.
+    History,
+    /// What happens.
+    Live,
+}
+
+/// Readings of the monotonic clock that timers are counted from.
+#[derive(Debug, Default)]
+struct Clocks {
+    /// When the server last said anything.
+    heard: Duration,
+    /// When it was asked whether it is there; `None` since it said something.
+    pinged: Option<Duration>,
+    /// When the last message went to an original server.
+    paced: Option<Duration>,
+    /// When something was last acknowledged since the input ended.
+    ending: Option<Duration>,
+    /// When the session is over at the latest, since the user leaves.
+    leaving: Option<Duration>,
+}
+
+impl Session {
+    /// A session over a connection that was just made.
+    #[must_use]
+    pub fn new(config: Config, now: Now) -> Self {
+        Self {
+            config,
+            stage: Stage::Greeting {
+                heard: Vec::new(),
+                until: now.monotonic + GREETING_WAIT,
+            },
+            decoder: LineDecoder::new(SERVER_LINE_MAX),
+            ear: Ear::default(),
+            may_yet_greet: false,
+            me: None,
+            roster: Roster::default(),
+            seq: 0,
+            outbox: Outbox::default(),
+            whispers: BTreeMap::new(),
+            nicks_asked: 0,
+            nick_refusal: None,
+            resume: None,
+            failures: Failures::default(),
+            clocks: Clocks {
+                heard: now.monotonic,
+                ..Clocks::default()
+            },
+            goodbye: None,
+            outcome: None,
+            bytes: Vec::new(),
+            datagrams: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Bytes came from the server, cut anywhere.
+    pub fn receive(&mut self, bytes: &[u8], now: Now) {
+        self.clocks.heard = now.monotonic;
+        self.clocks.pinged = None;
+        if std::mem::take(&mut self.may_yet_greet) && greeting::read(bytes) != Greeting::Original {
+            self.await_greeting(now);
+        }
+        match &mut self.stage {
+            Stage::Greeting { heard, until } => {
+                heard.extend_from_slice(bytes);
+                *until = now.monotonic + GREETING_WAIT;
+                self.read_greeting(now);
+            }
+            Stage::Hello { .. } | Stage::Rich(_) => self.read_lines(bytes, now),
+            Stage::Original => {
+                let heard = self.ear.hear(bytes, now);
+                self.hear(heard, now);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The server closed the connection, or it broke.
+    pub fn closed(&mut self, now: Now) {
+        if let Stage::Greeting { heard, .. } = &self.stage {
+            if heard == greeting::FULL {
+                return self.end(Outcome::Full);
+            }
+            if !heard.is_empty() {
+                self.become_original(now);
+            }
+        }
+        let rest = self.ear.finish();
+        self.hear(rest, now);
+        if self.clocks.leaving.is_some() {
+            self.end(Outcome::Left);
+        } else {
+            let reason = self.goodbye.take();
+            self.end(Outcome::Closed(reason));
+        }
+    }
+
+    /// The user typed this.
+    pub fn request(&mut self, command: &Command<'_>, now: Now) {
+        match command {
+            Command::Say(text) => self.say(text),
+            Command::Msg(who, text) => self.send_private(who, text, now),
+            Command::Who => {
+                let users = self.users();
+                self.events.push_back(Event::Users(users));
+            }
+            Command::Nick(nick) => self.ask_nick(nick),
+            Command::Help => self.events.push_back(Event::Help),
+            Command::Quit => self.end_input(now),
+            Command::Nothing => {}
+            Command::Incomplete(usage) => self.fail(format!("it is written {usage}")),
+            Command::Unknown(name, nearest) => self.unknown(name, *nearest),
+        }
+        self.settle(now);
+    }
+
+    /// The user typed a line of more bytes than a message can have.
+    pub fn line_too_long(&mut self) {
+        self.fail(format!("not sent: too long, a message takes {TEXT_MAX} bytes"));
+    }
+
+    /// The user will type nothing more: leave when all that is under way was acknowledged.
+    pub fn end_input(&mut self, now: Now) {
+        self.clocks.ending.get_or_insert(now.monotonic);
+        self.settle(now);
+    }
+
+    /// The user leaves, whatever is under way.
+    pub fn leave(&mut self, now: Now) {
+        if self.outcome.is_some() || self.clocks.leaving.is_some() {
+            return;
+        }
+        match self.stage {
+            Stage::Hello { .. } | Stage::Rich(_) => {
+                self.send_line(&FromClient::Quit.to_string());
+                self.clocks.leaving = Some(now.monotonic + LAST_WORD_WAIT);
+            }
+            Stage::Greeting { .. } | Stage::Original => self.end(Outcome::Left),
+        }
+    }
+
+    /// A datagram could not be sent.
+    pub fn datagram_failed(&mut self, to: SocketAddr, reason: &str) {
+        self.failures.privates += 1;
+        self.error(format!("no datagram goes to {to}: {reason}"));
+    }
+
+    /// When to call [`Session::tick`], at the latest, by the monotonic clock.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        if self.outcome.is_some() {
+            return None;
+        }
+        if self.clocks.leaving.is_some() {
+            return self.clocks.leaving;
+        }
+        let stage = match &self.stage {
+            Stage::Greeting { until, .. } | Stage::Hello { until } => Some(*until),
+            Stage::Rich(_) => Some(self.silence_deadline()),
+            Stage::Original => None,
+        };
+        let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
+        let progress = progress.filter(|_| self.is_ready());
+        [stage, progress, self.ear.deadline(), self.pace_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Time went by.
+    pub fn tick(&mut self, now: Now) {
+        if self.outcome.is_some() {
+            return;
+        }
+        if let Some(until) = self.clocks.leaving {
+            if now.monotonic >= until {
+                self.end(Outcome::Left);
+            }
+            return;
+        }
+        let heard = self.ear.quiet(now);
+        self.hear(heard, now);
+        match &self.stage {
+            Stage::Greeting { until, .. } if now.monotonic >= *until => self.become_original(now),
+            Stage::Hello { until } if now.monotonic >= *until => self.welcome_is_late(),
+            Stage::Rich(_) if now.monotonic >= self.silence_deadline() => self.break_silence(now),
+            _ => {}
+        }
+        self.settle(now);
+    }
+
+    /// Whether more input is taken now. While it is not, leave what is typed where it is.
+    #[must_use]
+    pub fn takes_input(&self) -> bool {
+        let room = match self.stage {
+            Stage::Original => self.outbox.waiting() == 0,
+            _ => self.outbox.bytes() < UNACKNOWLEDGED_MAX && self.whispers.len() < WHISPERS_MAX,
+        };
+        let open = self.outcome.is_none() && self.clocks.leaving.is_none() && self.clocks.ending.is_none();
+        room && open && self.is_ready()
+    }
+
+    /// The bytes that are to go to the server, and forgets them.
+    #[must_use]
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// The next datagram to send.
+    pub fn next_datagram(&mut self) -> Option<Transmit> {
+        self.datagrams.pop_front()
+    }
+
+    /// The next thing to show.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// How the session ended, if it did.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// What went wrong so far.
+    #[must_use]
+    pub fn failures(&self) -> Failures {
+        self.failures
+    }
+
+    /// The client itself, as everybody sees it, once it knows.
+    #[must_use]
+    pub fn me(&self) -> Option<&Who> {
+        self.me.as_ref()
+    }
+
+    /// Who is here.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Whether the server is known and has told who is here.
+    fn is_ready(&self) -> bool {
+        match self.stage {
+            Stage::Greeting { .. } | Stage::Hello { .. } => false,
+            Stage::Rich(phase) => phase > Phase::Roster,
+            Stage::Original => true,
+        }
+    }
+
+    fn is_original(&self) -> bool {
+        matches!(self.stage, Stage::Original)
+    }
+
+    fn users(&self) -> Vec<Who> {
+        self.roster.users().map(|profile| profile.who.clone()).collect()
+    }
+}
+
+// The first moments of a connection.
+impl Session {
+    fn await_greeting(&mut self, now: Now) {
+        self.stage = Stage::Greeting {
+            heard: Vec::new(),
+            until: now.monotonic + GREETING_WAIT,
+        };
+    }
+
+    fn read_greeting(&mut self, now: Now) {
+        let Stage::Greeting { heard, .. } = &mut self.stage else {
+            return;
+        };
+        match greeting::read(heard) {
+            Greeting::More => {}
+            Greeting::Ours(length) => {
+                let rest = heard.split_off(length);
+                self.say_hello(now);
+                self.read_lines(&rest, now);
+            }
+            Greeting::Full => self.end(Outcome::Full),
+            Greeting::TurnedAway(reason) => {
+                let line = std::mem::take(heard);
+                self.turned_away(line.get(reason).unwrap_or_default());
+            }
+            Greeting::Original => self.become_original(now),
+        }
+    }
+
+    /// The server closes the connection next.
+    fn turned_away(&mut self, reason: &[u8]) {
+        if reason.starts_with(greeting::FULL) {
+            self.end(Outcome::Full);
+        } else {
+            self.goodbye = Some(Text::from_bytes(reason).into_owned());
+        }
+    }
+
+    fn say_hello(&mut self, now: Now) {
+        self.stage = Stage::Hello {
+            until: now.monotonic + WELCOME_WAIT,
+        };
+        let nick = self.config.nick.clone();
+        let hello = FromClient::Hello(Hello {
+            version: VERSION,
+            nick: nick.as_ref().map(Nick::as_str),
+            udp_port: self.config.udp_port,
+            key: None,
+            resume: self.resume,
+        });
+        self.send_line(&hello.to_string());
+    }
+}
+
+// What follows from all that came in.
+impl Session {
+    /// Does what can be done by now. Every input ends here.
+    fn settle(&mut self, now: Now) {
+        if self.outcome.is_some() || self.clocks.leaving.is_some() {
+            return;
+        }
+        self.send_messages(now);
+        let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
+            return;
+        };
+        let under_way = self.outbox.len() + self.whispers.len() + self.nicks_asked;
+        if under_way == 0 {
+            self.leave(now);
+        } else if now.monotonic >= since + PROGRESS_WAIT {
+            self.give_up(Outcome::Unacknowledged(under_way));
+        }
+    }
+
+    fn send_messages(&mut self, now: Now) {
+        match self.stage {
+            Stage::Rich(phase) if phase > Phase::Roster => {
+                while let Some(Message { seq, text }) = self.outbox.send_next() {
+                    let line = FromClient::Say(*seq, text.borrow());
+                    write_line(&mut self.bytes, &line.to_string());
+                }
+            }
+            Stage::Original if self.pace_deadline().is_some_and(|due| now.monotonic >= due) => {
+                // Without a line feed: one read of that server's is one message.
+                if let Some(Message { text, .. }) = self.outbox.send_next() {
+                    self.bytes.extend_from_slice(text.as_str().as_bytes());
+                    self.clocks.paced = Some(now.monotonic);
+                    self.may_yet_greet = false;
+                    self.progress(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something that the end of the input waits for came to pass.
+    fn progress(&mut self, now: Now) {
+        if let Some(since) = &mut self.clocks.ending {
+            *since = now.monotonic;
+        }
+    }
+
+    fn silence_deadline(&self) -> Duration {
+        self.clocks.pinged.unwrap_or(self.clocks.heard) + SILENCE_MAX
+    }
+
+    fn break_silence(&mut self, now: Now) {
+        if self.clocks.pinged.is_some() {
+            return self.end(Outcome::Silent);
+        }
+        self.clocks.pinged = Some(now.monotonic);
+        self.send_line(&FromClient::Ping(now.unix_ms).to_string());
+    }
+
+    fn fail(&mut self, why: String) {
+        self.failures.requests += 1;
+        self.error(why);
+    }
+
+    fn error(&mut self, why: String) {
+        self.events.push_back(Event::Error(None, Text::from(why)));
+    }
+
+    fn warn(&mut self, what: String) {
+        self.events.push_back(Event::Warning(Text::from(what)));
+    }
+
+    fn refused(&mut self, text: Text<'static>, reason: Text<'_>) {
+        self.failures.requests += 1;
+        let reason = reason.into_owned();
+        self.events.push_back(Event::Refused { text, reason });
+    }
+
+    fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    fn send_line(&mut self, line: &str) {
+        write_line(&mut self.bytes, line);
+    }
+
+    /// Leaves without waiting for the server's goodbye.
+    fn give_up(&mut self, outcome: Outcome) {
+        if !self.is_original() {
+            self.send_line(&FromClient::Quit.to_string());
+        }
+        self.end(outcome);
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if self.outcome.is_none() {
+            self.events.push_back(Event::Ended(outcome.clone()));
+            self.outcome = Some(outcome);
+        }
+    }
+}
+
+fn write_line(bytes: &mut Vec<u8>, line: &str) {
+    bytes.extend_from_slice(line.as_bytes());
+    bytes.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! What a front end is told.
+
+use super::outcome::Outcome;
+use chat_proto::rich::ErrorCode;
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+use std::fmt;
+
+/// Something for a front end to show. Every text in it is safe to show.
+///
+/// `at` is in milliseconds since the Unix epoch: by the server's clock where the server tells it, else
+/// by ours. `history` marks what happened before the client came. `own` marks what this client did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The client is in the room.
+    Welcome {
+        /// The client itself, as everybody sees it.
+        me: Who,
+        /// Everybody who is here, the client too, ordered by id.
+        users: Vec<Who>,
+    },
+    /// The server is an original one, which knows no nicks and takes short texts only.
+    Original,
+    /// History ends here: what follows happens now.
+    Live,
+    /// A message to everybody.
+    Said {
+        /// When.
+        at: u64,
+        /// Whose.
+        who: Who,
+        /// What.
+        text: Text<'static>,
+        /// Before the client came?
+        history: bool,
+        /// The client's own, come back?
+        own: bool,
+    },
+    /// Someone came.
+    Joined {
+        /// When.
+        at: u64,
+        /// Who.
+        who: Who,
+        /// Before the client came?
+        history: bool,
+        /// The client itself?
+        own: bool,
+    },
+    /// Someone left.
+    Left {
+        /// When.
+        at: u64,
+        /// Who.
+        who: Who,
+        /// Before the client came?
+        history: bool,
+    },
+    /// Someone left, and the server, an original one, does not say who.
+    SomeoneLeft {
+        /// When.
+        at: u64,
+    },
+    /// Someone took another nick.
+    Renamed {
+        /// When.
+        at: u64,
+        /// The user as before.
+        before: Who,
+        /// The user from now on.
+        after: Who,
+        /// Before the client came?
+        history: bool,
+        /// The client itself?
+        own: bool,
+    },
+    /// A private message came, or is on its way.
+    Private {
+        /// When.
+        at: u64,
+        /// Which of the two.
+        direction: Direction,
+        /// The other side.
+        peer: Who,
+        /// What.
+        text: Text<'static>,
+        /// How it travels.
+        way: Way,
+    },
+    /// A private message of the client's was delivered, or passed on by the server that was to deliver it.
+    Delivered {
+        /// The number from its [`Direction::Sent`].
+        seq: u64,
+        /// The other side.
+        peer: Who,
+    },
+    /// A private message of the client's was not delivered.
+    NotDelivered {
+        /// The number from its [`Direction::Sent`].
+        seq: u64,
+        /// The other side.
+        peer: Who,
+        /// Why.
+        reason: Text<'static>,
+    },
+    /// A message to everybody was refused.
+    Refused {
+        /// The message.
+        text: Text<'static>,
+        /// Why.
+        reason: Text<'static>,
+    },
+    /// The answer to `/who`: everybody who is here, ordered by id.
+    Users(Vec<Who>),
+    /// The answer to `/help`: show [`crate::command::HELP`].
+    Help,
+    /// The server says this to the user.
+    Notice(Text<'static>),
+    /// What was asked for can't be done. The code is there if it was the server that said so.
+    Error(Option<ErrorCode>, Text<'static>),
+    /// Nothing failed, but the user should know this.
+    Warning(Text<'static>),
+    /// A line of an original server that is none of those it is known to say; part of a message of
+    /// several lines, perhaps. Whose it is can't be known.
+    Unattributed {
+        /// When.
+        at: u64,
+        /// What.
+        text: Text<'static>,
+    },
+    /// The session is over; nothing comes after this.
+    Ended(Outcome),
+}
+
+/// Whether a private message comes or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To this client.
+    Received,
+    /// From this client, under this number, by which its fate is told.
+    Sent(u64),
+}
+
+/// How a private message travels. Shown as the marks that tell the user what that is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In one datagram, in the clear, as the original does it: no answer will say that it arrived.
+    Datagram,
+    /// Through the server, in the clear.
+    Server,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Datagram => "direct, unencrypted, unconfirmed",
+            Self::Server => "via the server, unencrypted",
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! The first line, which says what kind of server this is.
+
+use chat_proto::SERVER_LINE_MAX;
+use std::ops::Range;
+
+/// What the bytes that came so far say of the server.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Greeting {
+    /// Not enough yet.
+    More,
+    /// It is ours, and its greeting ends after this many bytes.
+    Ours(usize),
+    /// The room is full.
+    Full,
+    /// It is ours, and turns the client away: the reason is between these bytes.
+    TurnedAway(Range<usize>),
+    /// It is none of ours.
+    Original,
+}
+
+/// How a notice begins, which no original server says.
+const NOTICE: &[u8] = b"* ";
+
+/// How our server's greeting begins; the version follows.
+const OURS: &[u8] = b"* chat/";
+
+/// What a server says whose room is full, ours or an original one.
+pub(super) const FULL: &[u8] = b"too many users";
+
+/// Reads all that came since the connection was made.
+pub(super) fn read(heard: &[u8]) -> Greeting {
+    if let Some(end) = heard.iter().position(|&byte| byte == b'\n') {
+        let line = heard.get(..end).unwrap_or_default();
+        return read_line(line.strip_suffix(b"\r").unwrap_or(line), end + 1);
+    }
+    let notice = NOTICE.starts_with(heard) || heard.starts_with(NOTICE);
+    if heard.len() < SERVER_LINE_MAX && (notice || FULL.starts_with(heard)) {
+        Greeting::More
+    } else {
+        Greeting::Original
+    }
+}
+
+fn read_line(line: &[u8], length: usize) -> Greeting {
+    if line == FULL {
+        Greeting::Full
+    } else if names_a_version(line) {
+        Greeting::Ours(length)
+    } else if line.starts_with(NOTICE) {
+        Greeting::TurnedAway(NOTICE.len()..line.len())
+    } else {
+        Greeting::Original
+    }
+}
+
+/// Any version will do: the lower of the two is spoken.
+fn names_a_version(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(OURS) else {
+        return false;
+    };
+    let version = rest.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let version = std::str::from_utf8(version)
+        .ok()
+        .and_then(|text| text.parse::<u32>().ok());
+    version.is_some_and(|version| version >= 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_greeting_is_known_at_its_end_and_not_before() {
+        let greeting = b"* chat/1 welcome\nWELCOME";
+        for end in 0..17 {
+            assert_eq!(read(&greeting[..end]), Greeting::More, "{end} bytes");
+        }
+        assert_eq!(read(greeting), Greeting::Ours(17));
+        assert_eq!(read(b"* chat/12\r\n"), Greeting::Ours(11));
+    }
+
+    #[test]
+    fn an_original_server_is_known_at_the_first_byte_that_can_be_nothing_else() {
+        for heard in [b"1".as_slice(), b"*chat/1", b"too many m", b"hello\n", b"\n"] {
+            assert_eq!(read(heard), Greeting::Original, "{heard:?}");
+        }
+        assert_eq!(
+            read(&[b"* chat/".as_slice(), &[b'1'; SERVER_LINE_MAX]].concat()),
+            Greeting::Original
+        );
+    }
+
+    #[test]
+    fn a_notice_that_is_no_greeting_turns_the_client_away() {
+        assert_eq!(
+            read(b"* too many users from your address\n"),
+            Greeting::TurnedAway(2..34)
+        );
+        for heard in [b"* chat/x \n".as_slice(), b"* chat/0 \n"] {
+            assert_eq!(read(heard), Greeting::TurnedAway(2..9), "{heard:?}");
+        }
+        assert_eq!(read(b"* too many users from"), Greeting::More);
+    }
+
+    #[test]
+    fn a_full_room_says_so_in_its_first_line() {
+        assert_eq!(read(b"too many users\n"), Greeting::Full);
+        assert_eq!(read(b"too many users"), Greeting::More);
+    }
+}

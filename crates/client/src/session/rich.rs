@@ -1,0 +1,250 @@
+//! What our server says, and what the client makes of it.
+
+use super::event::{Event, Way};
+use super::outbox::Message;
+use super::outcome::Outcome;
+use super::{LAST_WORD_WAIT, Phase, Session, Stage};
+use chat_proto::SERVER_LINE_MAX;
+use chat_proto::line::{Line, LineDecoder};
+use chat_proto::nick::Nick;
+use chat_proto::now::Now;
+use chat_proto::opaque::Token;
+use chat_proto::rich::{ErrorCode, FromClient, FromServer, Profile, Reason};
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+
+impl Session {
+    pub(super) fn read_lines(&mut self, bytes: &[u8], now: Now) {
+        let mut input = bytes;
+        let mut decoder = std::mem::replace(&mut self.decoder, LineDecoder::new(SERVER_LINE_MAX));
+        while self.outcome.is_none() {
+            match decoder.next(&mut input) {
+                Some(Line::Whole(line)) => self.read_line(line, now),
+                Some(Line::TooLong) => self.warn("the server sent a line that is too long to read".into()),
+                None => break,
+            }
+        }
+        self.decoder = decoder;
+    }
+
+    fn read_line(&mut self, line: &[u8], now: Now) {
+        let line = String::from_utf8_lossy(line);
+        let Ok(said) = FromServer::parse(&line) else {
+            // A later version's, or said to a plain user before the server had read HELLO.
+            if matches!(self.stage, Stage::Hello { .. }) && line == "too many users" {
+                self.end(Outcome::Full);
+            }
+            return;
+        };
+        match self.stage {
+            Stage::Rich(phase) => self.heard(said, phase, now),
+            _ => self.heard_before_welcome(said, now),
+        }
+    }
+
+    fn heard_before_welcome(&mut self, said: FromServer<'_>, now: Now) {
+        match said {
+            FromServer::Welcome { who, resume, seq, .. } => self.welcomed(who, resume, seq, now),
+            FromServer::Error(code, seq, text) => self.heard_error_before_welcome(code, seq, text),
+            FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
+            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
+            FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
+            _ => {}
+        }
+    }
+
+    fn heard(&mut self, said: FromServer<'_>, phase: Phase, now: Now) {
+        let history = phase == Phase::History;
+        match said {
+            FromServer::User(profile) if !history => self.roster.insert(profile),
+            FromServer::History if phase == Phase::Roster => self.roster_is_complete(Phase::History),
+            FromServer::Live => self.live(phase),
+            FromServer::Said(at, who, text) => self.said(at, who, text, history, now),
+            FromServer::Join(at, profile) => self.joined(at, profile, history),
+            FromServer::Leave(at, who) => self.left(at, who, history),
+            FromServer::Nick(at, before, nick) => self.renamed(at, before, nick, history, now),
+            FromServer::Address(_, who, udp) if !history => self.roster.readdress(who.id, udp),
+            FromServer::Whisper(who, text) => {
+                self.received_private(who, text.into_owned(), Way::Server, now);
+            }
+            FromServer::Whispered(seq) => {
+                self.whisper_answered(seq, None);
+                self.progress(now);
+            }
+            FromServer::Error(code, seq, text) => {
+                self.heard_error(code, seq, text);
+                self.progress(now);
+            }
+            FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
+            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
+            FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
+            // RELAY and PUNCH are for sealed messages, for which this client announces no key.
+            _ => {}
+        }
+    }
+
+    fn welcomed(&mut self, who: Who, resume: Token, seq: u64, now: Now) {
+        let lacks_nick = who.nick.is_none() && self.insists_on_nick();
+        self.resume = Some(resume);
+        self.me = Some(who.clone());
+        if lacks_nick {
+            return self.lacks_nick(now);
+        }
+        self.stage = Stage::Rich(Phase::Roster);
+        self.outbox.acknowledge_through(seq);
+        self.roster.clear();
+        self.roster.insert(Profile {
+            who,
+            udp: None,
+            key: None,
+        });
+    }
+
+    fn insists_on_nick(&self) -> bool {
+        self.config.insist_on_nick && self.config.nick.is_some()
+    }
+
+    /// The server says why in an `ERROR`, which may come before the `WELCOME` or after it.
+    fn lacks_nick(&mut self, now: Now) {
+        match self.nick_refusal.take() {
+            Some(reason) => self.give_up(Outcome::NickRefused(reason)),
+            None => {
+                let until = now.monotonic + LAST_WORD_WAIT;
+                self.stage = Stage::Hello { until };
+            }
+        }
+    }
+
+    fn heard_error_before_welcome(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
+        if !(is_about_nick(code) && self.insists_on_nick()) {
+            self.heard_error(code, seq, text);
+        } else if self.me.is_some() {
+            self.give_up(Outcome::NickRefused(text.into_owned()));
+        } else {
+            self.nick_refusal = Some(text.into_owned());
+        }
+    }
+
+    /// No `WELCOME` came; or one without the nick, and nothing that says why.
+    pub(super) fn welcome_is_late(&mut self) {
+        match self.me {
+            Some(_) => self.give_up(Outcome::NickRefused(Text::new("the server does not say why"))),
+            None => self.end(Outcome::Silent),
+        }
+    }
+
+    /// The roster is told before the history, which may be left out.
+    fn roster_is_complete(&mut self, phase: Phase) {
+        self.stage = Stage::Rich(phase);
+        let Some(me) = self.me.clone() else {
+            return;
+        };
+        let users = self.users();
+        self.events.push_back(Event::Welcome { me, users });
+    }
+
+    fn live(&mut self, phase: Phase) {
+        if phase == Phase::Roster {
+            self.roster_is_complete(Phase::Live);
+        }
+        if phase < Phase::Live && self.outcome.is_none() {
+            self.stage = Stage::Rich(Phase::Live);
+            self.events.push_back(Event::Live);
+        }
+    }
+
+    fn said(&mut self, at: u64, who: Who, text: Text<'_>, history: bool, now: Now) {
+        let own = !history && self.is_me(&who);
+        if own {
+            // Messages come back in the order in which they were sent.
+            self.outbox.acknowledge();
+            self.progress(now);
+        }
+        let text = text.into_owned();
+        self.events.push_back(Event::Said {
+            at,
+            who,
+            text,
+            history,
+            own,
+        });
+    }
+
+    fn joined(&mut self, at: u64, profile: Profile, history: bool) {
+        let who = profile.who.clone();
+        let own = !history && self.is_me(&who);
+        // History tells of the past, and the roster was told as of now.
+        if !history {
+            self.roster.insert(profile);
+        }
+        self.events.push_back(Event::Joined {
+            at,
+            who,
+            history,
+            own,
+        });
+    }
+
+    fn left(&mut self, at: u64, who: Who, history: bool) {
+        if !history {
+            self.roster.remove(who.id);
+        }
+        self.events.push_back(Event::Left { at, who, history });
+    }
+
+    fn renamed(&mut self, at: u64, before: Who, nick: Nick, history: bool, now: Now) {
+        let own = !history && self.is_me(&before);
+        let after = Who {
+            nick: Some(nick.clone()),
+            id: before.id,
+        };
+        if !history {
+            self.roster.rename(before.id, nick);
+        }
+        if own {
+            self.me = Some(after.clone());
+            self.nicks_asked = self.nicks_asked.saturating_sub(1);
+            self.progress(now);
+        }
+        self.events.push_back(Event::Renamed {
+            at,
+            before,
+            after,
+            history,
+            own,
+        });
+    }
+
+    fn heard_error(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
+        if let Some(seq) = seq {
+            if let Some(Message { text: ours, .. }) = self.outbox.refuse(seq) {
+                return self.refused(ours, text);
+            }
+            if self.whisper_answered(seq, Some(text.borrow())) {
+                return;
+            }
+        }
+        if is_about_nick(code) {
+            self.nicks_asked = self.nicks_asked.saturating_sub(1);
+            self.failures.nicks += 1;
+        } else {
+            self.failures.requests += 1;
+        }
+        self.events.push_back(Event::Error(Some(code), text.into_owned()));
+    }
+
+    fn heard_goodbye(&mut self, reason: Reason, text: Text<'_>) {
+        if self.clocks.leaving.is_some() || reason == Reason::Quit {
+            return self.end(Outcome::Left);
+        }
+        self.goodbye = Some(text.into_owned());
+    }
+
+    fn is_me(&self, who: &Who) -> bool {
+        self.me.as_ref().is_some_and(|me| me.id == who.id)
+    }
+}
+
+fn is_about_nick(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::BadNick | ErrorCode::NickTaken)
+}

@@ -1,0 +1,754 @@
+//! Sessions in simulated time, against servers that are written out line by line.
+
+use super::*;
+use chat_proto::opaque::Opaque;
+use std::fmt::Write;
+
+/// A session, and the clock it is told.
+struct Sim {
+    session: Session,
+    ms: u64,
+}
+
+const ME: &str = "alice@10.0.0.1:5000";
+const TOKEN: Token = Opaque([0; 16]);
+
+fn config() -> Config {
+    Config {
+        nick: Some(Nick::parse("alice").unwrap()),
+        insist_on_nick: false,
+        local: "10.0.0.1:5000".parse().unwrap(),
+        udp_port: Some(5001),
+    }
+}
+
+impl Sim {
+    fn new(config: Config) -> Self {
+        let session = Session::new(config, Now::default());
+        Self { session, ms: 0 }
+    }
+
+    /// A session in a room of ours with bob, who takes datagrams, and carol, who does not.
+    fn in_a_room() -> Self {
+        let mut sim = Self::new(config());
+        sim.hear("* chat/1 welcome\n");
+        sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n"));
+        sim.hear("USER bob@10.0.0.2:6000 10.0.0.2:6001 -\nUSER carol@10.0.0.3:7000 - -\nHISTORY\nLIVE\n");
+        sim.sent();
+        sim.shown();
+        sim
+    }
+
+    fn in_an_original_room() -> Self {
+        let mut sim = Self::new(config());
+        sim.hear("10.0.0.1:5000 is online");
+        sim.shown();
+        sim
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic: Duration::from_millis(self.ms),
+            unix_ms: 1_000_000 + self.ms,
+        }
+    }
+
+    fn hear(&mut self, bytes: &str) {
+        self.session.receive(bytes.as_bytes(), self.now());
+    }
+
+    fn type_line(&mut self, line: &str) {
+        self.session.request(&Command::parse(line), self.now());
+    }
+
+    fn datagram(&mut self, source: &str, bytes: &[u8]) {
+        self.session.datagram(source.parse().unwrap(), bytes, self.now());
+    }
+
+    /// Lets this much time go by, with every timer in it.
+    fn wait(&mut self, ms: u64) {
+        let until = self.ms + ms;
+        while let Some(deadline) = self.session.deadline() {
+            let deadline = u64::try_from(deadline.as_millis()).unwrap();
+            if deadline > until {
+                break;
+            }
+            assert!(self.ms <= deadline || self.ms < until, "a timer that never stops");
+            self.ms = self.ms.max(deadline);
+            self.session.tick(self.now());
+            assert_ne!(
+                self.session.deadline(),
+                Some(self.now().monotonic),
+                "a timer that does not stop"
+            );
+        }
+        self.ms = until;
+        self.session.tick(self.now());
+    }
+
+    fn sent(&mut self) -> String {
+        String::from_utf8(self.session.take_bytes()).unwrap()
+    }
+
+    fn shown(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.session.next_event()).collect()
+    }
+
+    fn errors(&mut self) -> Vec<String> {
+        let texts = self.shown().into_iter().filter_map(|event| match event {
+            Event::Error(_, text) | Event::Warning(text) => Some(text.to_string()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    fn outcome(&self) -> Option<&Outcome> {
+        self.session.outcome()
+    }
+}
+
+fn text(text: &str) -> Text<'static> {
+    Text::new(text).into_owned()
+}
+
+fn said(who: &str, what: &str, at: u64, own: bool) -> Event {
+    Event::Said {
+        at,
+        who: who.parse().unwrap(),
+        text: text(what),
+        history: false,
+        own,
+    }
+}
+
+#[test]
+fn nothing_is_said_before_the_greeting_is_whole() {
+    let mut sim = Sim::new(config());
+    for byte in "* chat/1 welcome".chars() {
+        sim.hear(&byte.to_string());
+        assert_eq!(sim.sent(), "");
+    }
+    sim.hear("\n");
+    assert_eq!(sim.sent(), "HELLO 1 alice 5001 - -\n");
+}
+
+#[test]
+fn all_that_comes_at_once_with_the_greeting_is_understood() {
+    let mut sim = Sim::new(config());
+    let mut stream = "* chat/1 welcome\n".to_owned();
+    // The server took the client for a plain one for a moment.
+    stream.push_str("10.0.0.1:5000 is online\nfrom 10.0.0.2:6000: WELCOME\n* LIVE\n");
+    let _ = write!(
+        stream,
+        "WELCOME {ME} {TOKEN} {TOKEN} 0\nUSER bob@10.0.0.2:6000 - -\n"
+    );
+    stream.push_str("HISTORY\nSAID 5 bob@10.0.0.2:6000 before\nLEAVE 6 bob@10.0.0.2:6000\nLIVE\n");
+    sim.hear(&stream);
+    let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
+    let me: Who = ME.parse().unwrap();
+    let expected = vec![
+        Event::Welcome {
+            me: me.clone(),
+            users: vec![me, bob.clone()],
+        },
+        Event::Said {
+            at: 5,
+            who: bob.clone(),
+            text: text("before"),
+            history: true,
+            own: false,
+        },
+        Event::Left {
+            at: 6,
+            who: bob.clone(),
+            history: true,
+        },
+        Event::Live,
+    ];
+    assert_eq!(sim.shown(), expected);
+    assert!(
+        sim.session.roster().get(bob.id).is_some(),
+        "history changed the roster"
+    );
+}
+
+#[test]
+fn every_cut_of_a_stream_says_the_same() {
+    let stream = format!(
+        "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\nSAID 7 {ME} \u{4e2d}\r\nPING 3\nLEAVE 8 {ME}\n"
+    );
+    let all = |cut: usize| {
+        let mut sim = Sim::new(config());
+        sim.session.receive(&stream.as_bytes()[..cut], Now::default());
+        sim.session.receive(&stream.as_bytes()[cut..], Now::default());
+        (sim.shown(), sim.sent())
+    };
+    for cut in 1..stream.len() {
+        assert_eq!(all(cut), all(0), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_full_room_is_one_of_ours_or_an_original_one() {
+    for greeting in ["too many users\n", "* too many users from your address\n"] {
+        let mut sim = Sim::new(config());
+        sim.hear(greeting);
+        assert_eq!(sim.outcome(), Some(&Outcome::Full), "{greeting}");
+        assert_eq!(sim.sent(), "");
+    }
+    let mut sim = Sim::new(config());
+    sim.hear("too many");
+    sim.hear(" users");
+    sim.session.closed(sim.now());
+    assert_eq!(sim.outcome(), Some(&Outcome::Full));
+}
+
+#[test]
+fn who_is_turned_away_is_told_why() {
+    let mut sim = Sim::new(config());
+    sim.hear("* your address and port are here already\n");
+    sim.session.closed(sim.now());
+    let reason = text("your address and port are here already");
+    assert_eq!(sim.outcome(), Some(&Outcome::Closed(Some(reason))));
+}
+
+#[test]
+fn a_server_that_is_silent_is_an_original_one_until_it_greets_after_all() {
+    let mut sim = Sim::new(config());
+    sim.wait(1999);
+    assert_eq!(sim.shown(), []);
+    sim.wait(1);
+    assert_eq!(sim.shown(), [Event::Original]);
+    assert_eq!(sim.sent(), "");
+    sim.hear("* chat/1 sorry, busy\n");
+    assert_eq!(sim.sent(), "HELLO 1 alice 5001 - -\n");
+}
+
+#[test]
+fn an_original_server_is_never_told_anything_unasked() {
+    let mut sim = Sim::new(config());
+    sim.hear("10.0.0.1:5000 is online10.0.0.2:6000 is online");
+    let joined = |who: &str, own| Event::Joined {
+        at: 1_000_000,
+        who: who.parse().unwrap(),
+        history: false,
+        own,
+    };
+    assert_eq!(
+        sim.shown(),
+        [
+            Event::Original,
+            joined("10.0.0.1:5000", true),
+            joined("10.0.0.2:6000", false)
+        ]
+    );
+    sim.wait(3_600_000);
+    sim.type_line("/who");
+    sim.type_line("/nick bob");
+    sim.type_line("/help");
+    sim.session.leave(sim.now());
+    assert_eq!(sim.sent(), "");
+    assert_eq!(sim.outcome(), Some(&Outcome::Left));
+}
+
+#[test]
+fn an_original_server_is_sent_one_message_at_a_time_without_a_line_feed() {
+    let mut sim = Sim::in_an_original_room();
+    sim.type_line("one");
+    sim.type_line("two");
+    assert_eq!(sim.sent(), "one");
+    assert!(!sim.session.takes_input());
+    sim.wait(49);
+    assert_eq!(sim.sent(), "");
+    sim.wait(1);
+    assert_eq!(sim.sent(), "two");
+    assert!(sim.session.takes_input());
+}
+
+#[test]
+fn over_41_bytes_an_original_server_is_sent_the_message_and_the_user_a_warning() {
+    let mut sim = Sim::in_an_original_room();
+    sim.type_line(&"x".repeat(41));
+    sim.wait(50);
+    assert_eq!(sim.errors(), [""; 0]);
+    sim.type_line(&format!("{}é", "x".repeat(40)));
+    sim.wait(50);
+    assert_eq!(sim.sent().len(), 41 + 42);
+    assert_eq!(
+        sim.errors(),
+        ["42 bytes: an original server takes 41, and may lose or spoil the rest"]
+    );
+    assert_eq!(sim.session.failures(), Failures::default());
+}
+
+#[test]
+fn what_an_original_server_lost_is_reported_when_a_later_message_comes_back() {
+    let mut sim = Sim::in_an_original_room();
+    sim.type_line("one");
+    sim.wait(50);
+    sim.type_line("two");
+    sim.session.end_input(sim.now());
+    sim.hear("from 10.0.0.1:5000: two");
+    sim.wait(30);
+    let refused = Event::Refused {
+        text: text("one"),
+        reason: text("the server lost it"),
+    };
+    assert!(sim.shown().contains(&refused));
+    assert_eq!(sim.outcome(), Some(&Outcome::Left));
+    assert_eq!(sim.session.failures().requests, 1);
+}
+
+#[test]
+fn a_message_is_acknowledged_by_its_echo_and_then_the_user_leaves() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("one");
+    sim.type_line("//two");
+    sim.session.end_input(sim.now());
+    assert_eq!(sim.sent(), "SAY 1 one\nSAY 2 /two\n");
+    sim.hear(&format!("SAID 9 bob@10.0.0.2:6000 one\nSAID 10 {ME} one\n"));
+    assert_eq!(sim.sent(), "");
+    assert_eq!(
+        sim.shown(),
+        [
+            said("bob@10.0.0.2:6000", "one", 9, false),
+            said(ME, "one", 10, true)
+        ]
+    );
+    sim.hear(&format!("SAID 11 {ME} /two\n"));
+    assert_eq!(sim.sent(), "QUIT\n");
+    assert_eq!(sim.outcome(), None);
+    sim.hear("GOODBYE quit goodbye\n");
+    assert_eq!(sim.outcome(), Some(&Outcome::Left));
+    assert_eq!(sim.session.failures(), Failures::default());
+}
+
+#[test]
+fn a_refused_message_is_reported_and_not_waited_for() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("one");
+    sim.type_line("two");
+    sim.hear("ERROR too-long 1 that is too long\n");
+    let refused = Event::Refused {
+        text: text("one"),
+        reason: text("that is too long"),
+    };
+    assert_eq!(sim.shown(), [refused]);
+    sim.session.end_input(sim.now());
+    sim.sent();
+    sim.hear(&format!("SAID 11 {ME} two\n"));
+    assert_eq!(sim.sent(), "QUIT\n");
+    assert_eq!(sim.session.failures().requests, 1);
+}
+
+#[test]
+fn the_end_of_the_input_waits_ten_seconds_from_the_last_progress() {
+    let mut sim = Sim::in_a_room();
+    for line in ["one", "two", "/msg carol hi"] {
+        sim.type_line(line);
+    }
+    sim.session.end_input(sim.now());
+    sim.wait(9_000);
+    sim.hear(&format!("SAID 11 {ME} one\n"));
+    sim.wait(9_999);
+    assert_eq!(sim.outcome(), None);
+    sim.wait(1);
+    assert_eq!(sim.outcome(), Some(&Outcome::Unacknowledged(2)));
+    assert!(sim.sent().ends_with("QUIT\n"));
+}
+
+#[test]
+fn a_server_that_does_not_say_goodbye_is_waited_for_a_second() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("/quit");
+    assert_eq!(sim.sent(), "QUIT\n");
+    sim.wait(999);
+    assert_eq!(sim.outcome(), None);
+    sim.wait(1);
+    assert_eq!(sim.outcome(), Some(&Outcome::Left));
+}
+
+#[test]
+fn a_server_that_goes_says_why_if_it_can() {
+    let mut sim = Sim::in_a_room();
+    sim.hear("GOODBYE shutdown back at noon\n");
+    sim.session.closed(sim.now());
+    assert_eq!(sim.outcome(), Some(&Outcome::Closed(Some(text("back at noon")))));
+    let mut sim = Sim::in_a_room();
+    sim.session.closed(sim.now());
+    assert_eq!(sim.outcome(), Some(&Outcome::Closed(None)));
+    assert!(matches!(sim.shown()[..], [Event::Ended(Outcome::Closed(None))]));
+}
+
+#[test]
+fn input_is_taken_as_fast_as_it_is_acknowledged() {
+    let mut sim = Sim::new(config());
+    assert!(!sim.session.takes_input());
+    sim = Sim::in_a_room();
+    let line = "x".repeat(4000);
+    let mut lines = 0;
+    while sim.session.takes_input() {
+        sim.type_line(&line);
+        lines += 1;
+    }
+    assert!(sim.sent().len() < UNACKNOWLEDGED_MAX + 8192);
+    for _ in 0..lines / 2 {
+        sim.hear(&format!("SAID 11 {ME} {line}\n"));
+    }
+    assert!(sim.session.takes_input());
+}
+
+#[test]
+fn a_text_over_the_limit_is_not_sent_and_the_next_one_is() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line(&"x".repeat(TEXT_MAX));
+    sim.type_line(&"x".repeat(TEXT_MAX + 1));
+    sim.type_line("next");
+    let sent = sim.sent();
+    assert_eq!(sent.lines().count(), 2);
+    assert!(sent.ends_with("\nSAY 2 next\n"));
+    assert!(sent.lines().all(|line| line.len() < chat_proto::LINE_MAX));
+    assert_eq!(sim.session.failures().requests, 1);
+}
+
+#[test]
+fn a_ping_is_answered_and_a_silent_server_is_asked_and_then_gone() {
+    let mut sim = Sim::in_a_room();
+    sim.hear("PING 77\n");
+    assert_eq!(sim.sent(), "PONG 77\n");
+    sim.wait(30_000);
+    assert!(sim.sent().starts_with("PING "));
+    sim.hear("PONG 1\n");
+    sim.wait(59_999);
+    assert!(sim.sent().starts_with("PING "));
+    assert_eq!(sim.outcome(), None);
+    sim.wait(1);
+    assert_eq!(sim.outcome(), Some(&Outcome::Silent));
+}
+
+#[test]
+fn a_server_that_greets_and_does_not_answer_is_given_up() {
+    let mut sim = Sim::new(config());
+    sim.hear("* chat/1 hi\n");
+    sim.wait(10_000);
+    assert_eq!(sim.outcome(), Some(&Outcome::Silent));
+}
+
+#[test]
+fn a_nick_that_is_insisted_on_is_had_or_the_user_leaves_and_knows_why() {
+    let config = Config {
+        insist_on_nick: true,
+        ..config()
+    };
+    let welcome = format!("WELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n");
+    let error = "ERROR nick-taken - bob has it\n";
+    for answer in [format!("{welcome}{error}"), format!("{error}{welcome}")] {
+        let mut sim = Sim::new(config.clone());
+        sim.hear("* chat/1 hi\n");
+        sim.hear(&answer);
+        assert_eq!(sim.outcome(), Some(&Outcome::NickRefused(text("bob has it"))));
+        assert!(sim.sent().ends_with("QUIT\n"));
+    }
+    let mut sim = Sim::new(config);
+    sim.hear(&format!("* chat/1 hi\n{welcome}"));
+    assert!(!sim.session.takes_input());
+    sim.wait(1000);
+    assert!(matches!(sim.outcome(), Some(Outcome::NickRefused(_))));
+}
+
+#[test]
+fn a_nick_that_is_not_insisted_on_costs_an_error() {
+    let mut sim = Sim::new(config());
+    sim.hear(&format!("* chat/1 hi\nWELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\n"));
+    sim.hear("HISTORY\nLIVE\nERROR nick-taken - bob has it\n");
+    assert_eq!(sim.errors(), ["bob has it"]);
+    assert!(sim.session.takes_input());
+    assert_eq!(sim.session.failures().nicks, 1);
+}
+
+#[test]
+fn a_new_nick_is_the_users_when_the_server_says_so() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("/nick alice");
+    sim.type_line("/nick a b");
+    assert_eq!(sim.sent(), "");
+    assert_eq!(sim.errors(), ["a nick has no spaces"]);
+    sim.type_line("/nick Zoë");
+    sim.session.end_input(sim.now());
+    assert_eq!(sim.sent(), "NICK Zoë\n");
+    sim.hear(&format!("NICK 12 {ME} Zoë\n"));
+    assert_eq!(sim.session.me().unwrap().to_string(), "Zoë@10.0.0.1:5000");
+    assert!(matches!(sim.shown()[..], [Event::Renamed { own: true, .. }]));
+    assert_eq!(sim.sent(), "QUIT\n");
+}
+
+#[test]
+fn the_roster_follows_what_the_server_says() {
+    let mut sim = Sim::in_a_room();
+    sim.hear("JOIN 1 dave@10.0.0.4:1 10.0.0.4:9 -\nLEAVE 2 bob@10.0.0.2:6000\n");
+    sim.hear("NICK 3 carol@10.0.0.3:7000 Eve\nADDRESS 4 Eve@10.0.0.3:7000 9.9.9.9:9\n");
+    sim.shown();
+    sim.type_line("/who");
+    let users = ["alice@10.0.0.1:5000", "Eve@10.0.0.3:7000", "dave@10.0.0.4:1"];
+    let users = users.map(|who| who.parse().unwrap()).to_vec();
+    assert_eq!(sim.shown(), [Event::Users(users)]);
+    let eve = sim.session.roster().resolve("eve").unwrap();
+    assert_eq!(eve.udp, Some("9.9.9.9:9".parse().unwrap()));
+}
+
+#[test]
+fn a_private_message_goes_in_one_datagram_to_who_takes_them() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("/msg BOB  hi there");
+    let datagram = Transmit {
+        to: "10.0.0.2:6001".parse().unwrap(),
+        bytes: b"hi there".to_vec(),
+    };
+    assert_eq!(sim.session.next_datagram(), Some(datagram));
+    assert_eq!(sim.sent(), "");
+    let private = Event::Private {
+        at: 1_000_000,
+        direction: Direction::Sent(1),
+        peer: "bob@10.0.0.2:6000".parse().unwrap(),
+        text: text("hi there"),
+        way: Way::Datagram,
+    };
+    assert_eq!(sim.shown(), [private]);
+    sim.session.end_input(sim.now());
+    assert_eq!(sim.sent(), "QUIT\n", "no answer will come, so none is waited for");
+}
+
+#[test]
+fn a_private_message_goes_through_the_server_to_who_takes_no_datagrams() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("hello");
+    sim.type_line("/m 10.0.0.3:7000 one");
+    sim.type_line("/m carol@10.0.0.3:7000 two");
+    sim.session.end_input(sim.now());
+    assert_eq!(
+        sim.sent(),
+        "SAY 1 hello\nWHISPER 10.0.0.3:7000 2 one\nWHISPER 10.0.0.3:7000 3 two\n"
+    );
+    assert_eq!(sim.session.next_datagram(), None);
+    sim.shown();
+    let peer: Who = "carol@10.0.0.3:7000".parse().unwrap();
+    sim.hear(&format!(
+        "SAID 1 {ME} hello\nWHISPERED 2\nERROR unreachable 3 does not read\n"
+    ));
+    let (seq, reason) = (3, text("does not read"));
+    let events = [
+        said(ME, "hello", 1, true),
+        Event::Delivered {
+            seq: 2,
+            peer: peer.clone(),
+        },
+        Event::NotDelivered { seq, peer, reason },
+    ];
+    assert_eq!(sim.shown(), events);
+    assert_eq!(sim.session.failures().privates, 1);
+    assert_eq!(sim.sent(), "QUIT\n");
+}
+
+#[test]
+fn a_private_message_takes_the_way_that_is_there() {
+    // No socket; of the other family; too long for a datagram.
+    let mut sim = Sim::in_a_room();
+    sim.session.config.udp_port = None;
+    sim.type_line("/m bob hi");
+    assert_eq!(sim.sent(), "WHISPER 10.0.0.2:6000 1 hi\n");
+    let mut sim = Sim::in_a_room();
+    sim.hear("JOIN 1 dave@[fe80::4]:1 [fe80::4]:2 -\n");
+    sim.type_line("/m dave hi");
+    assert_eq!(sim.sent(), "WHISPER [fe80::4]:1 1 hi\n");
+    sim.type_line(&format!("/m bob {}", "x".repeat(1201)));
+    assert!(sim.sent().starts_with("WHISPER 10.0.0.2:6000 2 xxx"));
+    sim.type_line(&format!("/m bob {}", "x".repeat(TEXT_MAX + 1)));
+    // With an id as long as this one, a text that others may be sent makes too long a line.
+    let long_id = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535";
+    sim.hear(&format!("JOIN 1 {long_id} - -\n"));
+    sim.type_line(&format!("/m {long_id} {}", "x".repeat(TEXT_MAX)));
+    assert_eq!(sim.sent(), "");
+    let expected = [
+        "not sent to bob: too long".to_owned(),
+        format!("not sent to {long_id}: too long"),
+    ];
+    assert_eq!(sim.errors(), expected);
+    assert_eq!(sim.session.failures().privates, 2);
+}
+
+#[test]
+fn who_is_meant_must_be_clear() {
+    let mut sim = Sim::in_a_room();
+    sim.hear("JOIN 1 Carol@10.0.0.9:1 - -\n");
+    sim.shown();
+    for line in [
+        "/m nobody hi",
+        "/m 10.9.9.9:9 hi",
+        "/m bob@10.0.0.3:7000 hi",
+        "/m carol hi",
+    ] {
+        sim.type_line(line);
+    }
+    let expected = [
+        "not sent to nobody: nobody here has that name",
+        "not sent to 10.9.9.9:9: nobody here has that id",
+        "not sent to bob@10.0.0.3:7000: that id is carol@10.0.0.3:7000 now",
+        "not sent to carol: that may be carol@10.0.0.3:7000 or Carol@10.0.0.9:1: write which",
+    ];
+    assert_eq!(sim.errors(), expected);
+    assert_eq!(sim.sent(), "");
+    assert_eq!(sim.session.failures().privates, 4);
+}
+
+#[test]
+fn a_datagram_is_shown_only_from_where_a_user_sends() {
+    let mut sim = Sim::in_a_room();
+    sim.datagram("10.0.0.2:6001", b"hi\xFF\r\n");
+    sim.datagram("10.0.0.3:7001", b"from an original client");
+    let received = |peer: &str, what: &str| Event::Private {
+        at: 1_000_000,
+        direction: Direction::Received,
+        peer: peer.parse().unwrap(),
+        text: text(what),
+        way: Way::Datagram,
+    };
+    let expected = [
+        received("bob@10.0.0.2:6000", "hi\u{FFFD}"),
+        received("carol@10.0.0.3:7000", "from an original client"),
+    ];
+    assert_eq!(sim.shown(), expected);
+
+    sim.hear(&format!(
+        "JOIN 1 dave@10.0.0.4:1 10.0.0.4:2 {}\n",
+        Opaque([7; 32])
+    ));
+    sim.shown();
+    sim.datagram("10.0.0.4:2", b"in the clear from who has a key");
+    sim.datagram("10.0.0.2:6002", b"another port");
+    sim.datagram("10.0.0.9:6001", b"another address");
+    sim.datagram("10.0.0.2:6001", b"\xC1\x01sealed");
+    sim.datagram("10.0.0.2:6001", b"");
+    sim.datagram("10.0.0.2:6001", b" \n");
+    sim.datagram("10.0.0.2:6001", &[b'x'; TEXT_MAX + 1]);
+    assert_eq!(sim.shown(), []);
+}
+
+#[test]
+fn on_an_original_server_datagrams_go_and_come_by_the_port_rule() {
+    let mut sim = Sim::in_an_original_room();
+    sim.type_line("/msg 10.0.0.7:40 hi");
+    let datagram = sim.session.next_datagram().unwrap();
+    assert_eq!(datagram.to, "10.0.0.7:41".parse().unwrap());
+    sim.shown();
+    sim.datagram("10.0.0.7:41", b"hello");
+    let events = sim.shown();
+    let [Event::Private { peer, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(peer.to_string(), "10.0.0.7:40");
+    assert_eq!(sim.sent(), "");
+}
+
+#[test]
+fn nothing_is_shown_of_datagrams_before_it_is_known_who_is_here() {
+    let mut sim = Sim::new(config());
+    sim.datagram("10.0.0.2:6001", b"hi");
+    sim.hear("* chat/1 hi\n");
+    sim.datagram("10.0.0.2:6001", b"hi");
+    assert_eq!(sim.shown(), []);
+}
+
+#[test]
+fn a_typing_error_is_not_said_aloud() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("/quti");
+    sim.type_line("/msg bob");
+    sim.type_line("/etc/passwd");
+    assert_eq!(sim.sent(), "");
+    let expected = [
+        "no command /quti: the nearest is /quit; // begins a message with a slash",
+        "it is written /msg WHO TEXT",
+        "no command /etc/passwd: /help lists all; // begins a message with a slash",
+    ];
+    assert_eq!(sim.errors(), expected);
+    assert_eq!(sim.session.failures().requests, 3);
+}
+
+#[test]
+fn a_hostile_server_is_survived() {
+    let mut sim = Sim::in_a_room();
+    let max = u64::MAX;
+    for line in [
+        "",
+        " ",
+        "SAID",
+        "SAID x y z",
+        "HISTORY",
+        "LIVE",
+        "WHISPERED 999",
+        "ERROR too-long 999 what",
+        "ERROR nick-taken - none asked",
+        "NICK 1 9.9.9.9:9 ghost",
+        "LEAVE 1 9.9.9.9:9",
+        "ADDRESS 1 9.9.9.9:9 1.1.1.1:1",
+        "GOODBYE haunted \u{1b}[2J",
+        "UNKNOWN verb of a later version",
+        "RELAY 9.9.9.9:9 !!!",
+        "PUNCH bob@10.0.0.2:6000 1.1.1.1:1",
+    ] {
+        sim.hear(&format!("{line}\n"));
+    }
+    sim.hear(&format!(
+        "SAID {max} {ME} not mine\nWELCOME {ME} {TOKEN} {TOKEN} {max}\n"
+    ));
+    sim.session.receive(b"\xFF\xFE\0\n", sim.now());
+    sim.type_line("still here");
+    assert_eq!(sim.sent(), "SAY 1 still here\n");
+    assert_eq!(sim.outcome(), None);
+    for event in sim.shown() {
+        assert!(!format!("{event:?}").contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn an_endless_line_takes_no_memory() {
+    let mut sim = Sim::in_a_room();
+    for _ in 0..1000 {
+        sim.session.receive(&[b'x'; 4096], sim.now());
+    }
+    assert!(sim.session.decoder.pending().len() <= SERVER_LINE_MAX);
+    assert_eq!(sim.errors(), ["the server sent a line that is too long to read"]);
+    sim.hear("\nPING 1\n");
+    assert_eq!(sim.sent(), "PONG 1\n");
+}
+
+#[test]
+fn random_bytes_are_survived_by_every_dialect() {
+    // A linear congruential generator (Knuth's MMIX constants): the same bytes each time.
+    let mut state = 1_u64;
+    let mut byte = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let [.., random] = (state >> 20).to_be_bytes();
+        if random < 60 {
+            b"\n :.@/01from is online"[usize::from(random) % 22]
+        } else {
+            random
+        }
+    };
+    for sim in [
+        Sim::new as fn(Config) -> Sim,
+        |_| Sim::in_a_room(),
+        |_| Sim::in_an_original_room(),
+    ] {
+        let mut sim = sim(config());
+        for _ in 0..2000 {
+            let bytes: Vec<u8> = (0..50).map(|_| byte()).collect();
+            sim.session.receive(&bytes, sim.now());
+            sim.datagram("10.0.0.2:6001", &bytes);
+            sim.wait(17);
+            sim.shown();
+        }
+    }
+}

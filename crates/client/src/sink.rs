@@ -1,0 +1,154 @@
+//! An output that never makes the program wait.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What a pipe takes at once when it is ready at all, by POSIX: `PIPE_BUF` on Linux.
+const CHUNK: usize = 4096;
+
+/// What may wait to be written, in bytes, before the program must stop adding to it: some thousand
+/// lines, for a reader that pauses.
+const PENDING_MAX: usize = 256 * 1024;
+
+/// Text on its way to the standard output or the standard error.
+///
+/// Those may be shared with other programs, so they are not made non-blocking; instead they are written to
+/// only when ready, and then no more than surely goes.
+#[derive(Debug)]
+pub struct Sink {
+    file: File,
+    /// A file takes everything at once, and is always ready.
+    is_file: bool,
+    pending: Vec<u8>,
+}
+
+impl Sink {
+    /// A sink for this descriptor, of which it takes a copy.
+    ///
+    /// # Errors
+    /// If the system has no more descriptors.
+    pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self::from(descriptor.try_clone_to_owned()?))
+    }
+
+    /// Where to add what shall be written.
+    pub fn pending(&mut self) -> &mut Vec<u8> {
+        &mut self.pending
+    }
+
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Whether more may be added.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.pending.len() < PENDING_MAX
+    }
+
+    /// What to poll for.
+    #[must_use]
+    pub fn interest(&self) -> PollFlags {
+        if self.is_empty() {
+            PollFlags::empty()
+        } else {
+            PollFlags::POLLOUT
+        }
+    }
+
+    /// Writes what goes without waiting.
+    ///
+    /// # Errors
+    /// If the output is closed or fails; what was pending is lost then.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let mut written = 0;
+        let result = loop {
+            let rest = self.pending.get(written..).unwrap_or_default();
+            if rest.is_empty() || !self.is_ready() {
+                break Ok(());
+            }
+            let chunk = if self.is_file {
+                rest.len()
+            } else {
+                rest.len().min(CHUNK)
+            };
+            match self.file.write(rest.get(..chunk).unwrap_or(rest)) {
+                Ok(length) => written += length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if result.is_err() {
+            self.pending.clear();
+        } else {
+            self.pending.drain(..written);
+        }
+        result
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut descriptors = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+        // An error shows itself by writing.
+        self.is_file || poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+}
+
+impl From<OwnedFd> for Sink {
+    fn from(descriptor: OwnedFd) -> Self {
+        let file = File::from(descriptor);
+        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        Self {
+            file,
+            is_file,
+            pending: Vec::new(),
+        }
+    }
+}
+
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn a_full_pipe_keeps_the_rest_and_nothing_is_lost() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut sink = Sink::from(OwnedFd::from(writer));
+        let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        sink.pending().extend_from_slice(&text);
+        let mut reader = File::from(OwnedFd::from(reader));
+        let mut got = Vec::new();
+        sink.flush().unwrap();
+        assert!(!sink.is_empty() && !sink.has_room());
+        while !sink.is_empty() {
+            let mut buffer = [0; 10_000];
+            let length = reader.read(&mut buffer).unwrap();
+            got.extend_from_slice(&buffer[..length]);
+            sink.flush().unwrap();
+        }
+        drop(sink);
+        reader.read_to_end(&mut got).unwrap();
+        assert!(got == text);
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_an_error() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut sink = Sink::from(OwnedFd::from(writer));
+        sink.flush().unwrap();
+        sink.pending().extend_from_slice(b"x");
+        assert_eq!(sink.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}

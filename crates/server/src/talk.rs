@@ -15,7 +15,7 @@ use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Reason, RichError};
 use chat_proto::text::Text;
 use chat_proto::who::WHO_MAX;
-use chat_proto::{LINE_MAX, TEXT_MAX};
+use chat_proto::{LINE_MAX, SERVER_LINE_MAX, TEXT_MAX};
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::fmt::Write;
@@ -393,7 +393,7 @@ impl Room {
         let Some(from) = member.connection.outbox.listing_due() else {
             return;
         };
-        let mut lines = String::new();
+        let mut lines = String::with_capacity(LISTING_BYTES + SERVER_LINE_MAX);
         let mut next = None;
         for (place, other) in self.roster.iter_from(from) {
             if lines.len() >= LISTING_BYTES {

@@ -86,37 +86,51 @@ impl Crowd {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Lets so many users connect, and waits until all have heard of all.
+    /// Lets so many users connect, as fast as the server lets them, and waits until all have heard of all. Only so
+    /// many of them are on their way in at once.
     ///
     /// # Errors
     /// If that has not happened in this time.
-    pub fn gather(&mut self, users: usize, server: SocketAddr, patience: Duration) -> anyhow::Result<()> {
+    pub fn gather(
+        &mut self,
+        users: usize,
+        at_once: usize,
+        server: SocketAddr,
+        patience: Duration,
+    ) -> anyhow::Result<()> {
         let until = Instant::now() + patience;
-        for user in 0..users {
-            let mut newcomer = User::connect(server).with_context(|| format!("user {user} can't connect"))?;
-            self.audit.dialect.begin(user, newcomer.out());
-            let fd = newcomer.fd().context("a new connection has ended")?;
-            self.epoll
-                .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, user as u64))?;
-            self.users.push(newcomer);
-            self.send(user)?;
-            if user % CONNECTS == 0 {
-                self.turn(Duration::ZERO)?;
+        while self.users.len() < users {
+            for _ in 0..at_once.min(users - self.users.len()) {
+                self.connect(server)?;
+                if self.users.len().is_multiple_of(CONNECTS) {
+                    self.turn(Duration::ZERO)?;
+                }
+            }
+            let here = self.users.len() as u64;
+            // Everybody hears of everybody who comes later, and of themselves.
+            let due = here * (here + 1) / 2;
+            while self.joins < due && !self.is_settled() {
+                self.turn(Duration::from_millis(50))?;
+                ensure!(
+                    Instant::now() < until,
+                    "after {patience:?} {} of {due} joins were heard, and {} connections closed",
+                    self.joins,
+                    self.closed()
+                );
             }
         }
-        let users = users as u64;
-        // Everybody hears of everybody who comes later, and of themselves.
-        let due = users * (users + 1) / 2;
-        while self.joins < due && !self.is_settled() {
-            self.turn(Duration::from_millis(50))?;
-            ensure!(
-                Instant::now() < until,
-                "after {patience:?} {} of {due} joins were heard, and {} connections closed",
-                self.joins,
-                self.closed()
-            );
-        }
         Ok(())
+    }
+
+    fn connect(&mut self, server: SocketAddr) -> anyhow::Result<()> {
+        let place = self.users.len();
+        let mut user = User::connect(server).with_context(|| format!("user {place} can't connect"))?;
+        self.audit.dialect.begin(place, user.out());
+        let fd = user.fd().context("a new connection has ended")?;
+        self.epoll
+            .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, place as u64))?;
+        self.users.push(user);
+        self.send(place)
     }
 
     /// Whether everybody is here and nothing happens any more. Who is late to say what it is comes in another way,

@@ -81,6 +81,7 @@ impl Audit {
         };
         let before = tally.heard;
         tally.hear(message);
+        tally.damaged += u64::from(matches!(meaning, Line::Unnamed(_)) && message.is_some());
         self.read += tally.heard - before;
         if let Some(message) = message
             && self.timed.contains(&message.sender)
@@ -92,7 +93,7 @@ impl Audit {
     /// The message in a line that should hold one, undamaged if it is one.
     fn message(&mut self, now: u64, meaning: Line<'_>) -> Option<Option<Message>> {
         match meaning {
-            Line::Said(text) => Some(Message::read(text, self.length)),
+            Line::Said(text) | Line::Unnamed(text) => Some(Message::read(text, self.length)),
             Line::Strange => Some(None),
             Line::Left => {
                 self.first_left.get_or_insert(now);

@@ -22,6 +22,8 @@ pub enum Dialect {
 pub enum Line<'a> {
     /// A message, with the text as it came.
     Said(&'a [u8]),
+    /// A message of which nobody can tell who sent it.
+    Unnamed(&'a [u8]),
     /// Somebody is new.
     Joined,
     /// Somebody is here no more.
@@ -140,7 +142,11 @@ fn rich(line: &[u8]) -> Option<Line<'_>> {
 }
 
 fn ncat(line: &[u8]) -> Option<Line<'_>> {
-    let (who, text) = word(line.strip_prefix(b"<")?);
+    let Some(line) = line.strip_prefix(b"<") else {
+        // What comes in one piece gets one name, however many lines it is.
+        return Some(Line::Unnamed(line));
+    };
+    let (who, text) = word(line);
     if who != b"announce>" {
         return who.ends_with(b">").then_some(Line::Said(text));
     }
@@ -208,7 +214,7 @@ mod tests {
             (Dialect::Rich, "PING 17", Line::Ping(b"17")),
             (Dialect::Rich, "ERROR malformed - no", Line::Strange),
             (Dialect::Ncat, "<user4> hi you", Line::Said(b"hi you")),
-            (Dialect::Ncat, "hi you", Line::Strange),
+            (Dialect::Ncat, "hi you", Line::Unnamed(b"hi you")),
             (
                 Dialect::Ncat,
                 "<announce> 127.0.0.1 is connected as <user5>.",

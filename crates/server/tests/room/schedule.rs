@@ -169,7 +169,7 @@ struct Actor {
     last: Option<(u64, String)>,
     /// It began by repeating this, which may have been taken before.
     repeated: Option<String>,
-    /// It was resumed by another.
+    /// It was resumed by another, and so has no more to say.
     resumed: bool,
 }
 
@@ -368,7 +368,10 @@ impl Play {
 
     fn can_speak(&self, peer: PeerNo) -> bool {
         let actor = &self.actors[peer];
-        !actor.ended && actor.quit_at.is_none() && (actor.kind != Kind::Late || actor.said_hello)
+        !actor.ended
+            && !actor.resumed
+            && actor.quit_at.is_none()
+            && (actor.kind != Kind::Late || actor.said_hello)
     }
 
     fn speak(&mut self, peer: PeerNo) {

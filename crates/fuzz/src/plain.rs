@@ -1,0 +1,60 @@
+//! The plain dialect: what is read is what is written, and no text is taken for another line.
+
+use crate::safe::assert_safe;
+use chat_proto::plain::{Request, ServerLine};
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+
+/// Lines, as a server would say them and as a client would.
+pub(crate) fn target(input: &[u8]) {
+    for line in input.split(|&byte| byte == b'\n') {
+        let line = String::from_utf8_lossy(line);
+        from_server(&line);
+        request(&line);
+        forge(&line);
+    }
+}
+
+fn from_server(line: &str) {
+    let Some(said) = ServerLine::parse(line) else {
+        return;
+    };
+    let written = said.to_string();
+    assert_safe(&written);
+    assert_eq!(ServerLine::parse(&written), Some(said));
+}
+
+fn request(line: &str) {
+    match Request::parse(line) {
+        Request::Say(text) => {
+            assert!(
+                !text.is_blank() || line.starts_with('/'),
+                "silence was said aloud"
+            );
+            assert_safe(text.as_str());
+        }
+        Request::Msg(who, text) => {
+            assert!(!who.is_empty() && !who.contains(' '));
+            assert_safe(text.as_str());
+        }
+        Request::Nick(name) | Request::Unknown(name) => assert!(line.contains(name)),
+        Request::Incomplete(usage) => assert!(usage.starts_with('/') && line.starts_with('/')),
+        Request::Who | Request::Help | Request::Quit => assert!(line.starts_with('/')),
+        Request::Nothing => assert!(Text::new(line).is_blank()),
+    }
+}
+
+/// Whatever is said, a reader sees who said it and nothing else.
+fn forge(text: &str) {
+    let alice: Who = "alice@10.0.0.5:50312".parse().expect("a user");
+    let text = Text::new(text);
+    for said in [
+        ServerLine::From(alice.clone(), text.borrow()),
+        ServerLine::PrivateFrom(alice, text.borrow()),
+        ServerLine::Notice(text.borrow()),
+    ] {
+        let line = said.to_string();
+        assert_safe(&line);
+        assert_eq!(ServerLine::parse(&line), Some(said));
+    }
+}

@@ -1,0 +1,60 @@
+//! The rendezvous: only what is exactly a request is answered, and never with more than was asked with.
+
+use crate::bytes::Bytes;
+use chat_proto::id::canonical;
+use chat_proto::opaque::Opaque;
+use chat_proto::rendezvous::{
+    ADDRESS_LEN, MARK, REPLY, REPLY_LEN, REQUEST, REQUEST_LEN, Reply, Request, answer, decode_address,
+    encode_address,
+};
+use std::net::SocketAddr;
+
+/// The address a datagram comes from, whether its token is known, then the datagram.
+pub(crate) fn target(input: &[u8]) {
+    let mut input = Bytes(input);
+    let known = input.byte() & 1 == 1;
+    let Some((address, datagram)) = input.0.split_first_chunk::<ADDRESS_LEN>() else {
+        return;
+    };
+    let source = decode_address(address);
+    assert_eq!(decode_address(&encode_address(source)), source);
+    request(source, known, datagram);
+    reply(datagram);
+}
+
+fn request(source: SocketAddr, known: bool, datagram: &[u8]) {
+    let nonce = Opaque([9; 16]);
+    let mut looked_up = None;
+    let reply = answer(datagram, source, nonce, |token| {
+        looked_up = Some(*token);
+        known
+    });
+    let is_one = datagram.len() == REQUEST_LEN && datagram.starts_with(&[MARK, REQUEST]);
+    let request = Request::parse(datagram);
+    assert_eq!(request.is_some(), is_one);
+    assert_eq!(looked_up, request.map(|request| request.token));
+    assert_eq!(reply.is_some(), is_one && known);
+    let (Some(request), Some(reply)) = (request, reply) else {
+        return;
+    };
+    assert!(
+        reply.len() <= datagram.len(),
+        "a reply is longer than its request"
+    );
+    assert_eq!(Request::parse(&request.to_bytes()), Some(request));
+    let read = Reply::parse(&reply).expect("a reply reads back");
+    assert_eq!((read.echo, read.nonce), (request.nonce, nonce));
+    assert_eq!(read.observed, canonical(source));
+    assert_eq!(Request::parse(&reply), None, "a reply could be answered");
+}
+
+fn reply(datagram: &[u8]) {
+    let reply = Reply::parse(datagram);
+    assert_eq!(
+        reply.is_some(),
+        datagram.len() == REPLY_LEN && datagram.starts_with(&[MARK, REPLY])
+    );
+    if let Some(reply) = reply {
+        assert_eq!(Reply::parse(&reply.to_bytes()), Some(reply));
+    }
+}

@@ -1,0 +1,195 @@
+//! The room, with any number of people who do anything at all, in simulated time.
+//!
+//! An input is a script: who connects from where, sends which bytes, reads how much, closes or breaks off, and
+//! how much time goes by. Two observers who read everything are there from the start, and what anybody else was
+//! told has to be a part of what they were told. See [`ear`] for what is required of every line, and [`world`]
+//! of the room.
+
+mod ear;
+mod world;
+
+use crate::bytes::Bytes;
+use chat_proto::opaque::{Opaque, encode};
+use chat_proto::rendezvous;
+use chat_server::rate::Rate;
+use chat_server::room::Limits;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+use world::{EVERYTHING, World};
+
+/// Steps of one script; longer ones tell nothing that two short ones would not.
+const STEPS_MAX: usize = 300;
+
+/// Bytes that all repetitions of one script may add up to, so that it ends soon: a little more than a ring holds.
+const REPEATED_MAX: usize = 5 << 18;
+
+/// Users and what they say. `{p}` stands for bytes of the script, `{id}` for somebody's id, `{n}` for a number that
+/// grows, `{key}`, `{resume}` and `{nonce}` for what they are called.
+const LINES: [&str; 32] = [
+    "HELLO 1 - - - -",
+    "HELLO 1 alice 9001 {key} -",
+    "HELLO 1 {p} 9001 - -",
+    "HELLO 1 alice - - {resume}",
+    "HELLO 1 - 50313 {key} {resume}",
+    "SAY {n} hello",
+    "SAY {n} {p}",
+    "SAY {p}",
+    "NICK alice",
+    "NICK {p}",
+    "WHISPER {id} {n} {p}",
+    "RELAY {id} {key}",
+    "RELAY {id} {p}",
+    "PUNCH {id}",
+    "CONFIRM {nonce}",
+    "CONFIRM {key}",
+    "PING {n}",
+    "PONG {n}",
+    "QUIT",
+    "{p}",
+    "hello {p}",
+    "/nick alice",
+    "/nick {p}",
+    "/who",
+    "/msg {id} {p}",
+    "/msg alice {p}",
+    "/msg {p}",
+    "/help",
+    "/quit",
+    "/me {p}",
+    "//{p}",
+    "/{p}",
+];
+
+/// Where people come from. Some of these are the same address, written in another way.
+const ADDRESSES: [&str; 12] = [
+    "10.0.0.5:50312",
+    "10.0.0.5:50313",
+    "10.0.0.5:50314",
+    "[::ffff:10.0.0.5]:50312",
+    "10.0.0.6:1",
+    "10.0.0.6:65535",
+    "[fe80::1%3]:9000",
+    "[fe80::1]:9000",
+    "[1111:2222:3333:4444:5555:6666:7777:8888]:65535",
+    "127.0.0.1:40000",
+    "127.0.0.1:40001",
+    "[::1]:40000",
+];
+
+const MILLISECONDS: [u64; 12] = [0, 1, 29, 30, 31, 249, 250, 999, 1000, 2000, 5000, 45_000];
+
+const WINDOWS: [usize; 8] = [EVERYTHING, 0, 1, 7, 60, 1000, 4096, 100_000];
+
+pub(crate) fn target(input: &[u8]) {
+    let mut script = Bytes(input);
+    let limits = limits(&mut script);
+    let is_observed = script.one_of(&[true, true, true, false]);
+    let mut world = World::new(limits, is_observed);
+    let mut writer = Writer::default();
+    for _ in 0..STEPS_MAX {
+        if script.is_empty() {
+            break;
+        }
+        let step = script.byte();
+        writer.step(step, &mut script, &mut world);
+        // What several people do at once comes in one turn of the loop.
+        if step & 0x80 == 0 {
+            world.run();
+        }
+    }
+    world.end();
+}
+
+fn limits(script: &mut Bytes<'_>) -> Limits {
+    let rate = |per_second, burst| NonZeroU32::new(per_second).map(|rate| Rate::new(rate, burst));
+    Limits {
+        max_users: script.one_of(&[6, 3, 12]),
+        max_per_address: script.one_of(&[8, 2]),
+        history: script.one_of(&[10, 0, 1, 100]),
+        rate: script.one_of(&[rate(0, 0), rate(50, 200), rate(1000, 3)]),
+        ping_interval: Duration::from_secs(script.one_of(&[15, 1])),
+    }
+}
+
+/// What a script is carried out with.
+#[derive(Default)]
+struct Writer {
+    number: u64,
+    repeated: usize,
+}
+
+impl Writer {
+    fn step(&mut self, step: u8, script: &mut Bytes<'_>, world: &mut World) {
+        if world.people() == 0 || step & 0x0F == 0 {
+            return world.connect(address(script));
+        }
+        let who = script.below(world.people());
+        match step & 0x0F {
+            1 => world.send(who, script.bytes()),
+            2..=5 => {
+                let mut line = self.line(script, world);
+                line.push(b'\n');
+                world.send(who, &line);
+            }
+            6 => {
+                let line = self.line(script, world);
+                let cut = script.below(line.len() + 1);
+                world.send(who, line.get(..cut).unwrap_or_default());
+            }
+            7 => {
+                let mut line = script.bytes().repeat(script.one_of(&[1, 15, 25]));
+                line.push(b'\n');
+                let most = REPEATED_MAX.saturating_sub(self.repeated) / line.len();
+                let times = script.one_of(&[1, 20, 100, 300]).min(most);
+                self.repeated += times * line.len();
+                world.send(who, &line.repeat(times));
+            }
+            8 => world.send(who, b"\n"),
+            9 => world.close(who),
+            10 => world.break_off(who),
+            11 => world.open(who, script.one_of(&WINDOWS)),
+            12 | 13 => world.wait(Duration::from_millis(script.one_of(&MILLISECONDS))),
+            14 => ask_rendezvous(who, script, world),
+            _ if script.byte() == 0xFF => world.shut_down(),
+            _ => {}
+        }
+    }
+
+    fn line(&mut self, script: &mut Bytes<'_>, world: &World) -> Vec<u8> {
+        let pattern = script.one_of(&LINES);
+        script.line(pattern, |name, script| match name {
+            "p" => script.bytes().to_vec(),
+            "id" => address(script).to_string().into(),
+            "n" => self.number().to_string().into(),
+            "key" => encode(&[script.byte(); 32]).into(),
+            "resume" => world.resume_token(script.byte()).into(),
+            _ => world.nonce(script.byte()).into(),
+        })
+    }
+
+    fn number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+}
+
+fn address(script: &mut Bytes<'_>) -> SocketAddr {
+    script.one_of(&ADDRESSES).parse().expect("an address")
+}
+
+/// A datagram that is a request, or nearly one, or none.
+fn ask_rendezvous(who: usize, script: &mut Bytes<'_>, world: &mut World) {
+    let source = address(script);
+    let token = world.rendezvous_token(who);
+    let request = rendezvous::Request {
+        token,
+        nonce: Opaque([script.byte(); 16]),
+    };
+    let bytes = match script.below(4) {
+        0 => script.bytes().to_vec(),
+        1 => [&request.to_bytes(), script.bytes()].concat(),
+        _ => request.to_bytes().to_vec(),
+    };
+    world.datagram(source, &bytes);
+}

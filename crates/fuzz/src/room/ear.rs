@@ -1,0 +1,167 @@
+//! What one person hears, and what has to be true of it.
+
+use crate::safe::assert_safe;
+use chat_proto::SERVER_LINE_MAX;
+use chat_proto::opaque::Token;
+use chat_proto::plain::ServerLine;
+use chat_proto::rich::FromServer;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// One connection's end of the conversation.
+#[derive(Default)]
+pub(super) struct Ear {
+    /// The line that has begun. Shorter than [`SERVER_LINE_MAX`].
+    rest: Vec<u8>,
+    /// The last line that was for everybody; heard again, it is as good as it was.
+    last: Vec<u8>,
+    phase: Phase,
+    /// Digests of what is for everybody, in the order in which it came.
+    pub(super) plain: Vec<u64>,
+    pub(super) rich: Vec<u64>,
+    pub(super) resume: Option<Token>,
+    pub(super) rendezvous: Option<Token>,
+    /// Numbers of `PING`s that are not answered.
+    pub(super) pings: Vec<u64>,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
+enum Phase {
+    #[default]
+    Greeting,
+    Plain,
+    Roster,
+    History,
+    Live,
+    Over,
+}
+
+impl Ear {
+    /// Hears bytes, cut anywhere.
+    pub(super) fn hear(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.rest.extend_from_slice(piece);
+            assert!(
+                self.rest.len() <= SERVER_LINE_MAX,
+                "{} bytes in a line: {}",
+                self.rest.len(),
+                String::from_utf8_lossy(&self.rest)
+            );
+            if self.rest.last() == Some(&b'\n') {
+                self.whole_line();
+            }
+        }
+    }
+
+    /// Whether what was heard ends where a line ends.
+    pub(super) fn is_between_lines(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn whole_line(&mut self) {
+        let line = std::mem::take(&mut self.rest);
+        let heard = if self.phase == Phase::Plain {
+            &mut self.plain
+        } else {
+            &mut self.rich
+        };
+        if line == self.last
+            && let Some(&digest) = heard.last()
+        {
+            return heard.push(digest);
+        }
+        let before = self.plain.len() + self.rich.len();
+        self.line(
+            std::str::from_utf8(&line)
+                .expect("valid UTF-8")
+                .trim_end_matches('\n'),
+        );
+        if self.plain.len() + self.rich.len() > before {
+            self.last = line;
+        } else {
+            self.last.clear();
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        assert_safe(line);
+        match self.phase {
+            Phase::Greeting => self.greeting(line),
+            // Who is let go before it has read on to its welcome is told so in the dialect it asked for.
+            Phase::Plain if line.starts_with("WELCOME ") || line.starts_with("GOODBYE ") => {
+                self.rich_line(line)
+            }
+            Phase::Plain => self.plain_line(line),
+            _ => self.rich_line(line),
+        }
+    }
+
+    fn greeting(&mut self, line: &str) {
+        let turned_away = [
+            "too many users",
+            "* too many users from your address",
+            "* your address and port are here already",
+        ];
+        self.phase = if turned_away.contains(&line) {
+            Phase::Over
+        } else {
+            Phase::Plain
+        };
+        assert!(
+            self.phase == Phase::Over || line.starts_with("* chat/1 you are "),
+            "greeted with {line:?}"
+        );
+    }
+
+    fn plain_line(&mut self, line: &str) {
+        let said =
+            ServerLine::parse(line).unwrap_or_else(|| panic!("no line of the plain dialect: {line:?}"));
+        assert_eq!(said.to_string(), line);
+        if !matches!(
+            said,
+            ServerLine::PrivateFrom(..) | ServerLine::Notice(_) | ServerLine::TooManyUsers
+        ) {
+            self.plain.push(digest(line));
+        }
+    }
+
+    fn rich_line(&mut self, line: &str) {
+        let said = FromServer::parse(line)
+            .unwrap_or_else(|error| panic!("no line of the rich dialect: {line:?} ({error:?})"));
+        assert_eq!(said.to_string(), line);
+        assert_ne!(self.phase, Phase::Over, "after the last line comes {line:?}");
+        match said {
+            FromServer::Welcome {
+                resume, rendezvous, ..
+            } => {
+                self.advance(Phase::Plain, Phase::Roster);
+                (self.resume, self.rendezvous) = (Some(resume), Some(rendezvous));
+            }
+            FromServer::History => self.advance(Phase::Roster, Phase::History),
+            FromServer::Live => self.advance(Phase::History, Phase::Live),
+            FromServer::User(_) => assert_ne!(self.phase, Phase::Plain),
+            FromServer::Said(..)
+            | FromServer::Join(..)
+            | FromServer::Leave(..)
+            | FromServer::Nick(..)
+            | FromServer::Address(..) => {
+                assert!(self.phase >= Phase::History, "before HISTORY comes {line:?}");
+                self.rich.push(digest(line));
+            }
+            FromServer::Ping(number) => self.pings.push(number),
+            FromServer::Goodbye(..) => self.phase = Phase::Over,
+            _ => {}
+        }
+    }
+
+    fn advance(&mut self, from: Phase, to: Phase) {
+        assert_eq!(self.phase, from, "on the way to {to:?}");
+        self.phase = to;
+    }
+}
+
+fn digest(line: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    line.hash(&mut hasher);
+    hasher.finish()
+}

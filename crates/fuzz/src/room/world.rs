@@ -1,0 +1,453 @@
+//! The room, and around it what the loop, the kernel and the network do.
+//!
+//! Required of the room: it never has the loop turn for nothing; what it sends to somebody who reads is whole
+//! lines; it sends nothing after it said that nothing follows; what it keeps for a connection that does not read
+//! is bounded; and once it is told to end, it does.
+
+use super::ear::Ear;
+use chat_proto::id::UserId;
+use chat_proto::now::Now;
+use chat_proto::opaque::{Opaque, Token};
+use chat_proto::rendezvous::Reply;
+use chat_server::connection::End;
+use chat_server::event::Event;
+use chat_server::room::{Effect, FLUSH, LEAVING_MAX, Limits, Room};
+use chat_server::roster::Slot;
+use chat_server::transcript::CAPACITY;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A window that never closes.
+pub(super) const EVERYTHING: usize = usize::MAX;
+
+/// Bytes that the loop reads from a connection in one turn.
+const READ_MAX: usize = 16 * 1024;
+
+/// Connections of one script.
+const PEOPLE_MAX: usize = 40;
+
+/// Turns in a row in which nothing happens. One may be needed to find that a deadline was for nothing, and one
+/// more while the room begins to wait for somebody.
+const IDLE_TURNS_MAX: usize = 4;
+
+/// What may be owed to one connection: all that a ring holds, what others may put before a connection that does not
+/// read and, beyond that, the answers to what was read from it in one turn at their longest.
+const OWED_MAX: usize = CAPACITY + (256 + 64) * 1024 + 2 * 1024 * 1024;
+
+pub(super) struct World {
+    room: Room,
+    limits: Limits,
+    now: Now,
+    /// Who is behind each slot.
+    slots: Vec<Option<usize>>,
+    /// The first of them are the observers.
+    people: Vec<Person>,
+    observers: usize,
+    /// Those who knock.
+    arriving: VecDeque<SocketAddr>,
+    datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
+    nonces: Vec<Token>,
+    /// As the log has it.
+    users: usize,
+    /// Nothing is read and nobody let in: only what is owed is sent.
+    only_sends: bool,
+    ends: bool,
+}
+
+/// Somebody's end of a connection, and what the kernel holds of it.
+#[derive(Default)]
+struct Person {
+    slot: Option<Slot>,
+    ear: Ear,
+    /// Sent, and not read by the server.
+    sent: VecDeque<u8>,
+    end: Option<End>,
+    end_was_told: bool,
+    /// Bytes that the kernel takes before this person reads on.
+    window: usize,
+    /// Has read everything at all times.
+    reads: bool,
+    /// Was told that nothing follows.
+    shut: bool,
+    heard: usize,
+}
+
+/// What the two observers say, one of each dialect.
+const OBSERVERS: [&[u8]; 2] = [b"\n", b"HELLO 1 - - - -\n"];
+
+impl World {
+    /// A room, with or without observers: where they are, nobody is alone.
+    pub(super) fn new(limits: Limits, is_observed: bool) -> Self {
+        let mut tokens = 0u128;
+        let token = move || {
+            tokens += 1;
+            Opaque(tokens.to_be_bytes())
+        };
+        let mut world = Self {
+            room: Room::new(limits, Box::new(token)),
+            limits,
+            now: Now {
+                monotonic: Duration::from_secs(5),
+                unix_ms: 1_700_000_000_000,
+            },
+            slots: Vec::new(),
+            people: Vec::new(),
+            observers: if is_observed { OBSERVERS.len() } else { 0 },
+            arriving: VecDeque::new(),
+            datagrams: VecDeque::new(),
+            nonces: Vec::new(),
+            users: 0,
+            only_sends: false,
+            ends: false,
+        };
+        for (person, line) in OBSERVERS.into_iter().enumerate().take(world.observers) {
+            let port = u16::try_from(person).unwrap_or_default() + 1;
+            world.connect(SocketAddr::from(([127, 0, 0, 1], port)));
+            world.run();
+            world.send_as(person, line);
+            world.run();
+        }
+        world
+    }
+
+    /// How many came, observers left out.
+    pub(super) fn people(&self) -> usize {
+        self.people.len() - self.observers
+    }
+
+    pub(super) fn connect(&mut self, from: SocketAddr) {
+        if self.people.len() + self.arriving.len() < PEOPLE_MAX {
+            self.arriving.push_back(from);
+        }
+    }
+
+    pub(super) fn send(&mut self, who: usize, bytes: &[u8]) {
+        self.send_as(who + self.observers, bytes);
+    }
+
+    fn send_as(&mut self, person: usize, bytes: &[u8]) {
+        if let Some(person) = self.people.get_mut(person)
+            && person.end.is_none()
+        {
+            person.sent.extend(bytes);
+        }
+    }
+
+    pub(super) fn close(&mut self, who: usize) {
+        let person = self.people.get_mut(who + self.observers).expect("a person");
+        person.end.get_or_insert(End::Closed);
+    }
+
+    /// What was not read by then is lost, as in TCP.
+    pub(super) fn break_off(&mut self, who: usize) {
+        let person = self.people.get_mut(who + self.observers).expect("a person");
+        if !person.end_was_told {
+            person.end = Some(End::Reset);
+        }
+        person.reads = false;
+        person.sent.clear();
+    }
+
+    /// From now on this person reads so many bytes more.
+    pub(super) fn open(&mut self, who: usize, window: usize) {
+        let person = self.people.get_mut(who + self.observers).expect("a person");
+        person.window = window;
+        person.reads &= window == EVERYTHING;
+    }
+
+    pub(super) fn datagram(&mut self, source: SocketAddr, bytes: &[u8]) {
+        self.datagrams.push_back((source, bytes.to_vec()));
+    }
+
+    pub(super) fn shut_down(&mut self) {
+        self.ends = true;
+        self.room.shut_down(self.now, "SIGTERM");
+    }
+
+    pub(super) fn resume_token(&self, which: u8) -> String {
+        let tokens: Vec<Token> = self
+            .people
+            .iter()
+            .skip(self.observers)
+            .filter_map(|person| person.ear.resume)
+            .collect();
+        choose(&tokens, which)
+    }
+
+    pub(super) fn nonce(&self, which: u8) -> String {
+        choose(&self.nonces, which)
+    }
+
+    pub(super) fn rendezvous_token(&self, who: usize) -> Token {
+        let person = self.people.get(who + self.observers);
+        person
+            .and_then(|person| person.ear.rendezvous)
+            .unwrap_or(Opaque([0xEE; 16]))
+    }
+
+    /// Lets time go by, and the loop wake up for what is due.
+    pub(super) fn wait(&mut self, time: Duration) {
+        self.run();
+        let until = self.now.monotonic + time;
+        while let Some(deadline) = self.room.deadline().filter(|&deadline| deadline <= until) {
+            self.go_to(deadline);
+            self.run();
+        }
+        self.go_to(until);
+        self.run();
+    }
+
+    /// The loop waits in whole milliseconds, and wakes up a little late.
+    fn go_to(&mut self, time: Duration) {
+        let time = time.max(self.now.monotonic);
+        let passed = u64::try_from((time - self.now.monotonic).as_millis()).unwrap_or_default();
+        self.now.unix_ms += passed;
+        self.now.monotonic = time;
+    }
+
+    /// Turns the loop until it would sleep.
+    pub(super) fn run(&mut self) {
+        let mut idle = 0;
+        while self.is_awake() {
+            idle = if self.turn() { 0 } else { idle + 1 };
+            assert!(idle <= IDLE_TURNS_MAX, "the loop turns for nothing");
+        }
+    }
+
+    /// Whether `poll` would return at once.
+    fn is_awake(&self) -> bool {
+        let due = self.room.deadline().is_some_and(|at| at <= self.now.monotonic);
+        let knocks = !self.arriving.is_empty() && self.room.accepts() && !self.only_sends;
+        let ready = |person: &Person| {
+            person.slot.is_some_and(|slot| {
+                let interest = self.room.interest(self.now, slot);
+                interest.read && person.has_news() && !self.only_sends
+                    || interest.write && (person.window > 0 || person.end == Some(End::Reset))
+            })
+        };
+        due || knocks || !self.datagrams.is_empty() || self.people.iter().any(ready)
+    }
+
+    /// One turn of the loop; whether anything happened.
+    fn turn(&mut self) -> bool {
+        self.room.tick(self.now);
+        let mut busy = self.serve_datagrams();
+        if !self.only_sends {
+            busy |= self.accept();
+            for slot in 0..self.slots.len() {
+                busy |= self.read(slot);
+            }
+        }
+        self.room.settle(self.now);
+        for slot in 0..self.room.slots() {
+            busy |= self.write(slot);
+        }
+        self.room.review(self.now);
+        busy |= self.carry_out();
+        self.take_events();
+        self.answer_pings();
+        let most = self.limits.max_users + LEAVING_MAX;
+        assert!(self.room.slots() <= most + 1, "{} slots", self.room.slots());
+        busy
+    }
+
+    fn accept(&mut self) -> bool {
+        let mut any = false;
+        while self.room.accepts()
+            && let Some(from) = self.arriving.pop_front()
+        {
+            any = true;
+            let Some(slot) = self.room.accept(self.now, from) else {
+                continue;
+            };
+            if self.slots.len() <= slot {
+                self.slots.resize(slot + 1, None);
+            }
+            let place = self.slots.get_mut(slot).expect("a slot");
+            assert_eq!(*place, None, "a slot was given twice");
+            *place = Some(self.people.len());
+            self.people.push(Person {
+                slot: Some(slot),
+                window: EVERYTHING,
+                reads: true,
+                ..Person::default()
+            });
+        }
+        any
+    }
+
+    fn serve_datagrams(&mut self) -> bool {
+        let Some((source, bytes)) = self.datagrams.pop_front() else {
+            return false;
+        };
+        if let Some(reply) = self.room.rendezvous(self.now, source, &bytes) {
+            assert!(reply.len() <= bytes.len(), "a reply is longer than its request");
+            let reply = Reply::parse(&reply).expect("a reply");
+            assert_eq!(reply.observed, UserId::from(source).address());
+            self.nonces.push(reply.nonce);
+        }
+        true
+    }
+
+    fn behind(&mut self, slot: Slot) -> Option<&mut Person> {
+        let person = (*self.slots.get(slot)?)?;
+        self.people.get_mut(person)
+    }
+
+    fn read(&mut self, slot: Slot) -> bool {
+        let (room, now) = (&mut self.room, self.now);
+        let person = self.slots.get(slot).copied().flatten();
+        let Some(person) = person.and_then(|person| self.people.get_mut(person)) else {
+            return false;
+        };
+        if !person.has_news() || !room.interest(now, slot).read {
+            return false;
+        }
+        if person.sent.is_empty() {
+            person.end_was_told = true;
+            room.end_input(now, slot, person.end.unwrap_or(End::Closed));
+        } else {
+            let count = person.sent.len().min(READ_MAX);
+            let bytes: Vec<u8> = person.sent.drain(..count).collect();
+            room.receive(now, slot, &bytes);
+        }
+        true
+    }
+
+    fn write(&mut self, slot: Slot) -> bool {
+        if !self.room.interest(self.now, slot).write {
+            return false;
+        }
+        let Some(person) = self.slots.get(slot).copied().flatten() else {
+            return false;
+        };
+        let person = self.people.get_mut(person).expect("a person");
+        if person.end == Some(End::Reset) {
+            self.room.end_output(slot);
+            return true;
+        }
+        let mut count = 0;
+        for piece in self.room.output(slot).as_io() {
+            let takes = piece.len().min(person.window - count.min(person.window));
+            person.ear.hear(piece.get(..takes).unwrap_or_default());
+            count += takes;
+        }
+        assert!(count == 0 || !person.shut, "something follows after all");
+        if person.window != EVERYTHING {
+            person.window -= count;
+        }
+        person.heard += count;
+        if count > 0 {
+            self.room.sent(slot, count);
+        }
+        count > 0
+    }
+
+    fn carry_out(&mut self) -> bool {
+        let effects = self.room.take_effects();
+        for effect in &effects {
+            match *effect {
+                Effect::Shut(slot) => {
+                    let person = self.behind(slot).expect("somebody to be told");
+                    assert!(!std::mem::replace(&mut person.shut, true), "told twice");
+                }
+                Effect::Close(slot) => {
+                    let person = self.behind(slot).expect("somebody to be closed");
+                    person.slot = None;
+                    assert!(
+                        !person.reads || person.ear.is_between_lines(),
+                        "closed in the middle of a line"
+                    );
+                    if let Some(place) = self.slots.get_mut(slot) {
+                        *place = None;
+                    }
+                }
+            }
+        }
+        let observers = self.people.iter().take(self.observers);
+        let are_here = observers.into_iter().all(|person| person.slot.is_some());
+        assert!(are_here || self.ends, "an observer was let go");
+        !effects.is_empty()
+    }
+
+    /// The log counts users as they come and go.
+    fn take_events(&mut self) {
+        for event in self.room.take_events() {
+            match event {
+                Event::Join { users, .. } => {
+                    self.users += 1;
+                    assert_eq!(users, self.users);
+                }
+                Event::Leave { users, .. } => {
+                    self.users -= 1;
+                    assert_eq!(users, self.users);
+                }
+                _ => {}
+            }
+            assert!(self.users <= self.limits.max_users);
+        }
+    }
+
+    fn answer_pings(&mut self) {
+        for observer in self.people.iter_mut().take(self.observers) {
+            for number in std::mem::take(&mut observer.ear.pings) {
+                observer.sent.extend(format!("PONG {number}\n").bytes());
+            }
+        }
+    }
+
+    /// Everybody reads what is owed, the room ends, and what all were told is compared.
+    pub(super) fn end(mut self) {
+        self.run();
+        self.only_sends = true;
+        let before: Vec<usize> = self.people.iter().map(|person| person.heard).collect();
+        for person in &mut self.people {
+            person.window = EVERYTHING;
+        }
+        self.run();
+        for (person, before) in self.people.iter().zip(before) {
+            assert!(
+                person.heard - before <= OWED_MAX,
+                "{} bytes were kept",
+                person.heard - before
+            );
+        }
+        self.only_sends = false;
+        self.shut_down();
+        self.run();
+        self.wait(FLUSH);
+        assert!(self.room.is_over(), "the room does not end");
+        for person in &self.people {
+            assert!(person.slot.is_none());
+            self.assert_heard(&person.ear);
+        }
+    }
+
+    /// What was for everybody came to everybody in the same order and without a gap.
+    fn assert_heard(&self, ear: &Ear) {
+        let [plain, rich] = self.people.get(..self.observers).unwrap_or_default() else {
+            return;
+        };
+        for (heard, all) in [(&ear.plain, &plain.ear.plain), (&ear.rich, &rich.ear.rich)] {
+            let is_part = heard.is_empty() || all.windows(heard.len()).any(|part| part == heard);
+            assert!(
+                is_part,
+                "somebody heard what others did not, or in another order, or with a gap"
+            );
+        }
+    }
+}
+
+impl Person {
+    fn has_news(&self) -> bool {
+        !self.sent.is_empty() || self.end.is_some() && !self.end_was_told
+    }
+}
+
+fn choose(tokens: &[Token], which: u8) -> String {
+    let place = usize::from(which) % tokens.len().max(1);
+    tokens
+        .get(place)
+        .map_or_else(|| "-".to_owned(), ToString::to_string)
+}

@@ -1,0 +1,394 @@
+//! What the client knows, when the server, the network and whoever types may be anything.
+//!
+//! Required: what is shown is safe; what is sent is whole lines of the rich dialect, or a text to an original
+//! server; nothing is shown after the end; the loop is never woken for nothing; and what a server says takes no
+//! more memory than one line and the users it names.
+
+use crate::bytes::Bytes;
+use crate::memory;
+use crate::safe::assert_safe;
+use chat_client::command::Command;
+use chat_client::private::{KeyPair, Options, Private};
+use chat_client::session::{Config, Ends, Event, Session};
+use chat_proto::LINE_MAX;
+use chat_proto::line::{Line, LineDecoder};
+use chat_proto::nick::Nick;
+use chat_proto::now::Now;
+use chat_proto::opaque::encode;
+use chat_proto::rendezvous::MARK;
+use chat_proto::rich::FromClient;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Steps of one script.
+const STEPS_MAX: usize = 300;
+
+/// Bytes that one step may repeat a line to.
+const REPEATED_MAX: usize = 64 * 1024;
+
+/// Bytes that a session may have grown by, when it was told of nobody and nothing was typed: a few lines at their
+/// longest in vectors that are twice as large, what a conversation needs with each of a few peers, and all the rest.
+const GROWTH_MAX: usize = 256 * 1024;
+
+/// What each user, and each byte that was typed, may add to that; a byte may be all of a message.
+const GROWTH_PER_USER: usize = 4096;
+const GROWTH_PER_BYTE: usize = 512;
+
+/// Bytes in a datagram that passes every network.
+const DATAGRAM_MAX: usize = 1200;
+
+/// Ticks in a row in which nothing happens and no time goes by.
+const IDLE_MAX: usize = 3;
+
+const LINES: [&str; 40] = [
+    "* chat/1 you are {id}; /help says what you can do",
+    "WELCOME {who} {token} {token} 0",
+    "WELCOME {who} {token} {token} {n}",
+    "USER {who} {udp} -",
+    "USER {who} {udp} {key}",
+    "HISTORY",
+    "LIVE",
+    "SAID 1700000000000 {who} {p}",
+    "JOIN 17 {who} - -",
+    "JOIN 17 {who} {udp} {key}",
+    "LEAVE 17 {who}",
+    "NICK 17 {who} {p}",
+    "NICK 17 {who} bob",
+    "ADDRESS 17 {who} {udp}",
+    "WHISPER {who} {p}",
+    "WHISPERED {n}",
+    "RELAY {who} {key}",
+    "PUNCH {who} {udp}",
+    "NOTICE {p}",
+    "ERROR nick-taken - {p}",
+    "ERROR bad-nick {n} {p}",
+    "ERROR too-long {n} {p}",
+    "ERROR no-such-user {n} {p}",
+    "PING {n}",
+    "PONG {n}",
+    "GOODBYE quit {p}",
+    "GOODBYE slow {p}",
+    "* {p}",
+    "too many users",
+    "a user left",
+    "{id} is online",
+    "{id} is offline",
+    "from {id}: {p}",
+    "from {id}: hello{id} is online",
+    "{who} is online",
+    "from {who}: {p}",
+    "private from {who}: {p}",
+    "{p}",
+    "{p}{p}{p}",
+    "",
+];
+
+const TYPED: [&str; 15] = [
+    "hello",
+    "{p}",
+    "a text of more than forty-one bytes, {p}",
+    "/msg alice {p}",
+    "/msg {id} {p}",
+    "/msg {p}",
+    "/nick bob",
+    "/nick {p}",
+    "/who",
+    "/{p}",
+    "/me {p}",
+    "/quit",
+    "/query {p}",
+    "/reply {p}",
+    "/verify bob",
+];
+
+const WHO: [&str; 8] = [
+    "alice@10.0.0.5:50312",
+    "10.0.0.5:50312",
+    "bob@10.0.0.6:40000",
+    "ALICE@10.0.0.7:1",
+    "[::ffff:10.0.0.6]:40000",
+    "[fe80::1]:9000",
+    "李雷@[fe80::1]:65535",
+    "127.0.0.1:2",
+];
+
+const ADDRESSES: [&str; 8] = [
+    "10.0.0.5:50312",
+    "10.0.0.5:50313",
+    "10.0.0.6:40001",
+    "10.0.0.6:40000",
+    "[fe80::1]:9001",
+    "127.0.0.1:2",
+    "1.2.3.4:65535",
+    "5.6.7.8:1",
+];
+
+const MILLISECONDS: [u64; 8] = [0, 1, 30, 50, 1000, 2000, 10_000, 31_000];
+
+pub(crate) fn target(input: &[u8]) {
+    let mut script = Bytes(input);
+    let mut world = World::new(&mut script);
+    for _ in 0..STEPS_MAX {
+        if script.is_empty() || world.session.outcome().is_some() {
+            break;
+        }
+        world.step(&mut script);
+        world.hear();
+    }
+    world.end();
+}
+
+struct World {
+    session: Session,
+    /// Bytes that were in use when it began.
+    before: usize,
+    now: Now,
+    /// Takes apart what the client sends.
+    decoder: LineDecoder,
+    dialect: Dialect,
+    ended: bool,
+    /// Bytes.
+    typed: usize,
+}
+
+/// What the client speaks, as far as it has spoken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Unknown,
+    Original,
+    Rich,
+}
+
+impl World {
+    fn new(script: &mut Bytes<'_>) -> Self {
+        let nick = script.one_of(&[None, Some("alice"), Some("Zoë")]);
+        let insist_on_nick = script.byte() & 1 == 1;
+        let ends = ends(script);
+        let config = Config {
+            nick: nick.and_then(|nick| Nick::parse(nick).ok()),
+            insist_on_nick,
+            ends,
+            to: script.one_of(&[None, Some("bob"), None]).map(str::to_owned),
+            reconnect: script.byte() & 1 == 1,
+        };
+        let now = Now {
+            monotonic: Duration::from_secs(5),
+            unix_ms: 1_700_000_000_000,
+        };
+        let options = Options {
+            direct_only: script.byte() & 1 == 1,
+            no_plain: script.byte() & 1 == 1,
+            ..Options::default()
+        };
+        let mut number = 0u8;
+        let random = move |bytes: &mut [u8]| {
+            number = number.wrapping_add(1);
+            bytes.fill(number);
+        };
+        let private = Private::new(KeyPair::from_random([7; 32]), options, Box::new(random));
+        let session = Session::new(config, private, now);
+        Self {
+            session,
+            before: memory::in_use(),
+            now,
+            decoder: LineDecoder::new(LINE_MAX),
+            dialect: Dialect::Unknown,
+            ended: false,
+            typed: 0,
+        }
+    }
+
+    fn step(&mut self, script: &mut Bytes<'_>) {
+        let now = self.now;
+        if self.session.is_lost() && script.byte() & 1 == 0 {
+            self.dialect = Dialect::Unknown;
+            return self.session.connected(ends(script), now);
+        }
+        match script.below(16) {
+            0 => self.session.receive(script.bytes(), now),
+            1..=6 => {
+                let mut line = line(script, &LINES);
+                line.push(b'\n');
+                self.session.receive(&line, now);
+            }
+            7 => {
+                // An original server ends nothing.
+                let line = line(script, &LINES);
+                self.session.receive(&line, now);
+            }
+            8 => {
+                let mut line = line(script, &LINES);
+                line.extend(script.one_of(&[&b"\n"[..], b""]));
+                let times = script.one_of(&[5, 40, 300]).min(REPEATED_MAX / line.len().max(1));
+                self.session.receive(&line.repeat(times), now);
+            }
+            9 | 10 => self.type_line(script),
+            11 | 12 => self.wait(Duration::from_millis(script.one_of(&MILLISECONDS))),
+            13 => {
+                let source: SocketAddr = script.one_of(&ADDRESSES).parse().expect("an address");
+                self.session.datagram(source, script.bytes(), now);
+            }
+            14 => match script.below(4) {
+                0 => self.session.line_too_long(),
+                1 => {
+                    let to = script.one_of(&ADDRESSES).parse().expect("an address");
+                    self.session.datagram_failed(to, now);
+                }
+                2 => self.session.end_input(now),
+                _ => self.session.leave(now),
+            },
+            _ => {
+                if script.byte() == 0xFF {
+                    self.session.closed(now);
+                }
+            }
+        }
+    }
+
+    /// The loop leaves what is typed where it is while the session takes none.
+    fn type_line(&mut self, script: &mut Bytes<'_>) {
+        let typed = line(script, &TYPED);
+        // What is told apart by its first word below.
+        if self.session.takes_input() && !typed.starts_with(b"HELLO ") {
+            self.typed += typed.len();
+            let typed = String::from_utf8_lossy(&typed);
+            self.session.request(&Command::parse(&typed), self.now);
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let until = self.now.monotonic + time;
+        let mut idle = 0;
+        while let Some(deadline) = self.session.deadline().filter(|&deadline| deadline <= until) {
+            let before = self.now.monotonic;
+            self.go_to(deadline.max(before));
+            self.session.tick(self.now);
+            let busy = self.hear() || self.now.monotonic > before;
+            idle = if busy { 0 } else { idle + 1 };
+            assert!(idle <= IDLE_MAX, "the loop is woken for nothing");
+        }
+        self.go_to(until);
+    }
+
+    fn go_to(&mut self, time: Duration) {
+        let passed = u64::try_from((time - self.now.monotonic).as_millis()).unwrap_or_default();
+        self.now.unix_ms += passed;
+        self.now.monotonic = time;
+    }
+
+    /// Takes what the session has to say; whether that was anything.
+    fn hear(&mut self) -> bool {
+        let mut any = false;
+        while let Some(event) = self.session.next_event() {
+            assert!(!self.ended, "after the end: {event:?}");
+            self.ended = matches!(event, Event::Ended(_));
+            texts(&event).iter().for_each(|text| assert_safe(text));
+            any = true;
+        }
+        while let Some(transmit) = self.session.next_datagram() {
+            any = true;
+            assert!(transmit.bytes.len() <= DATAGRAM_MAX);
+            if transmit.bytes.first() != Some(&MARK) {
+                assert_safe(&String::from_utf8(transmit.bytes).expect("a text"));
+            }
+        }
+        let bytes = self.session.take_bytes();
+        self.sent(&bytes);
+        any || !bytes.is_empty()
+    }
+
+    fn sent(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.dialect == Dialect::Unknown {
+            self.dialect = if bytes.starts_with(b"HELLO ") {
+                Dialect::Rich
+            } else {
+                Dialect::Original
+            };
+        }
+        if self.dialect == Dialect::Original {
+            let text = std::str::from_utf8(bytes).expect("a text");
+            return assert_safe(text);
+        }
+        let mut input = bytes;
+        while let Some(line) = self.decoder.next(&mut input) {
+            let Line::Whole(line) = line else {
+                panic!("a line that is too long was sent");
+            };
+            let line = std::str::from_utf8(line).expect("valid UTF-8");
+            let said =
+                FromClient::parse(line).unwrap_or_else(|error| panic!("no line: {line:?} ({error:?})"));
+            assert_eq!(said.to_string(), line);
+        }
+        assert!(!self.decoder.in_a_line(), "half a line was sent");
+    }
+
+    fn end(mut self) {
+        self.hear();
+        let growth = memory::in_use().saturating_sub(self.before);
+        let users = self.session.roster().len();
+        let most = GROWTH_MAX + users * GROWTH_PER_USER + self.typed * GROWTH_PER_BYTE;
+        assert!(growth <= most, "{growth} bytes are kept, with {users} users");
+        if self.session.outcome().is_none() {
+            self.session.closed(self.now);
+            self.hear();
+        }
+        if self.session.is_lost() {
+            self.session.leave(self.now);
+            self.hear();
+        }
+        assert!(self.ended, "the end is not told");
+        assert!(self.session.outcome().is_some());
+        assert_eq!(self.session.deadline(), None);
+    }
+}
+
+fn ends(script: &mut Bytes<'_>) -> Ends {
+    let local = script.one_of(&["10.0.0.5:50312", "[fe80::1]:9000", "[::ffff:10.0.0.6]:40000"]);
+    Ends {
+        local: local.parse().expect("an address"),
+        server: "10.0.0.1:9000".parse().expect("an address"),
+        udp_port: script.one_of(&[Some(50313), None]),
+        addresses: vec!["192.168.0.5:50313".parse().expect("an address")],
+    }
+}
+
+fn line(script: &mut Bytes<'_>, patterns: &[&str]) -> Vec<u8> {
+    let pattern = script.one_of(patterns);
+    script.line(pattern, |name, script| match name {
+        "p" => script.bytes().to_vec(),
+        "id" | "udp" => script.one_of(&ADDRESSES).into(),
+        "who" => script.one_of(&WHO).into(),
+        "n" => script.byte().to_string().into(),
+        "key" => encode(&[script.byte(); 32]).into(),
+        _ => encode(&[script.byte(); 16]).into(),
+    })
+}
+
+/// All that a front end may show of an event.
+fn texts(event: &Event) -> Vec<String> {
+    match event {
+        Event::Welcome { me, users } => users.iter().chain([me]).map(ToString::to_string).collect(),
+        Event::Users(users) => users.iter().map(ToString::to_string).collect(),
+        Event::Said { who, text, .. } => vec![who.to_string(), text.to_string()],
+        Event::Joined { who, .. } | Event::Left { who, .. } => vec![who.to_string()],
+        Event::Renamed { before, after, .. } => vec![before.to_string(), after.to_string()],
+        Event::Private { peer, text, way, .. } => vec![peer.to_string(), text.to_string(), way.to_string()],
+        Event::Delivered { peer, text, way, .. } => vec![peer.to_string(), text.to_string(), way.to_string()],
+        Event::NotDelivered {
+            peer, text, reason, ..
+        } => vec![peer.to_string(), text.to_string(), reason.to_string()],
+        Event::Refused { text, reason } => vec![text.to_string(), reason.to_string()],
+        Event::Notice(text)
+        | Event::Error(_, text)
+        | Event::Warning(text)
+        | Event::Unattributed { text, .. } => {
+            vec![text.to_string()]
+        }
+        Event::Code { who, code } => vec![who.to_string(), code.clone()],
+        Event::Lost(outcome) | Event::Ended(outcome) => vec![outcome.to_string()],
+        Event::Original | Event::Live | Event::SomeoneLeft { .. } | Event::Help => Vec::new(),
+    }
+}

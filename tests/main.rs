@@ -17,6 +17,7 @@ mod original;
 mod pressure;
 mod private;
 mod scene;
+mod screen;
 mod server_cli;
 mod shutdown;
 mod text;

@@ -12,6 +12,7 @@ mod process;
 mod programs;
 mod rich;
 mod server;
+mod terminal;
 mod wire;
 
 pub use client::Client;
@@ -23,6 +24,7 @@ pub use process::{Feed, Process};
 pub use programs::{chat_client, chat_server};
 pub use rich::Rich;
 pub use server::Server;
+pub use terminal::Terminal;
 pub use wire::{End, Wire};
 
 use std::time::Duration;

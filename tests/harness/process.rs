@@ -85,6 +85,10 @@ impl Process {
         self.stdin = None;
     }
 
+    pub fn id(&self) -> Pid {
+        pid_of(&self.child)
+    }
+
     pub fn signal(&self, signal: Signal) {
         self.journal.note(&self.name, format!("$ {signal}"));
         kill(pid_of(&self.child), signal).unwrap_or_else(|error| panic!("{signal}: {error}"));

@@ -44,6 +44,10 @@ pub struct Args {
     #[arg(long)]
     pub send_only: bool,
 
+    /// How many lines the full screen can scroll back
+    #[arg(long, value_name = "LINES", default_value_t = 10_000, value_parser = parse_lines)]
+    pub scrollback: usize,
+
     /// Send every line to this user alone: a nick, an id (ip:port), or nick@id. Implies --no-commands;
     /// status 0 only when all of it was confirmed
     #[arg(long, value_name = "WHO", conflicts_with = "recv_only")]
@@ -77,6 +81,13 @@ fn parse_host(text: &str) -> Result<String, &'static str> {
         Err("expected a name or an address")
     } else {
         Ok(bare.to_owned())
+    }
+}
+
+fn parse_lines(text: &str) -> Result<usize, &'static str> {
+    match text.parse() {
+        Ok(lines @ 1..=1_000_000) => Ok(lines),
+        _ => Err("expected 1 to 1000000 lines"),
     }
 }
 
@@ -131,6 +142,8 @@ mod tests {
             &["--connect-timeout", "-1"],
             &["--connect-timeout", "inf"],
             &["--recv-only", "--send-only"],
+            &["--scrollback", "0"],
+            &["--scrollback", "1000001"],
         ] {
             assert_eq!(parse(args).unwrap_err().exit_code(), 2, "{args:?}");
         }

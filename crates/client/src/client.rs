@@ -6,12 +6,14 @@ use crate::connect::Connection;
 use crate::exit::Exit;
 use crate::link::Link;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Event, Session};
+use crate::session::{Config, Event, Failures, Session};
 use crate::signals::Signals;
+use crate::wire::{Change, Wire};
 use anyhow::{Context, Result};
 use chat_proto::now::Now;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant, SystemTime};
@@ -38,7 +40,7 @@ pub trait FrontEnd {
     ///
     /// # Errors
     /// If the output is closed or fails; the program ends then.
-    fn flush(&mut self) -> io::Result<()>;
+    fn flush(&mut self, session: &Session, now: Now) -> io::Result<()>;
 
     /// What to poll for output, and for what; where nothing waits, with no flags, to learn that it
     /// was closed.
@@ -49,18 +51,40 @@ pub trait FrontEnd {
 
     /// Whether nothing waits to be put out.
     fn is_flushed(&self) -> bool;
+
+    /// Whether it is a screen that somebody sits before: who goes on after a typing error has mended it, and a
+    /// connection that is lost is to be made again.
+    fn is_a_person(&self) -> bool {
+        false
+    }
+
+    /// When to call [`FrontEnd::tick`], at the latest, by the monotonic clock.
+    fn deadline(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Time went by.
+    fn tick(&mut self, _session: &mut Session, _now: Now) {}
+
+    /// A signal came. Whether it was for the front end; if not, it ends the program.
+    fn signal(&mut self, _signal: Signal) -> bool {
+        false
+    }
+
+    /// The connection to the server changed.
+    fn wire_changed(&mut self, _change: Change) {}
 }
 
 /// What a session starts from, by the command line and the connection.
 ///
 /// # Errors
 /// If the connection is gone already.
-pub fn config(args: &Args, connection: &Connection) -> io::Result<Config> {
+pub fn config(args: &Args, connection: &Connection, reconnect: bool) -> io::Result<Config> {
     Ok(Config {
         nick: args.nick.clone(),
         insist_on_nick: args.nick.is_some(),
         ends: connection.ends()?,
-        reconnect: false,
+        reconnect,
         to: args.to.clone(),
     })
 }
@@ -89,10 +113,10 @@ pub fn private(args: &Args) -> Result<Private> {
 pub struct Client<F> {
     clock: Clock,
     session: Session,
-    link: Link,
+    wire: Wire,
     signals: Signals,
     /// The signal that ends the program.
-    signal: Option<u8>,
+    signal: Option<Signal>,
     front_end: F,
 }
 
@@ -102,6 +126,8 @@ enum Source {
     Signals,
     Tcp,
     Udp,
+    /// A try to make a lost connection again.
+    Try,
     Input,
     Output,
 }
@@ -110,13 +136,13 @@ impl<F: FrontEnd> Client<F> {
     /// A client over a connection that was just made.
     ///
     /// # Errors
-    /// If the connection is gone already, or the system refuses to give up its signals.
-    pub fn new(connection: Connection, config: Config, private: Private, front_end: F) -> Result<Self> {
+    /// If the system refuses to give up its signals.
+    pub fn new(wire: Wire, config: Config, private: Private, front_end: F) -> Result<Self> {
         let clock = Clock::new();
         Ok(Self {
             session: Session::new(config, private, clock.now()),
-            link: Link::new(connection).context("the connection was closed at once")?,
-            signals: Signals::new().context("can't take over the signals")?,
+            wire,
+            signals: Signals::new(front_end.is_a_person()).context("can't take over the signals")?,
             signal: None,
             front_end,
             clock,
@@ -129,7 +155,7 @@ impl<F: FrontEnd> Client<F> {
     /// If the input fails, or the system does. An output that was closed is no error but a reason to end.
     pub fn run(mut self) -> Result<Exit> {
         loop {
-            self.session.tick(self.clock.now());
+            self.tick();
             if self.carry_out().is_err() {
                 return Ok(self.exit_without_output());
             }
@@ -144,13 +170,30 @@ impl<F: FrontEnd> Client<F> {
         }
     }
 
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        self.session.tick(now);
+        self.front_end.tick(&mut self.session, now);
+        if let Some(change) = self.wire.tick(&self.session, now) {
+            self.show_events();
+            self.front_end.wire_changed(change);
+        }
+    }
+
     /// Carries out what the session wants done.
     fn carry_out(&mut self) -> io::Result<()> {
-        self.link.send(&mut self.session, self.clock.now());
+        let now = self.clock.now();
+        if let Some(link) = self.wire.link_mut() {
+            link.send(&mut self.session, now);
+        }
+        self.show_events();
+        self.front_end.flush(&self.session, now)
+    }
+
+    fn show_events(&mut self) {
         while let Some(event) = self.session.next_event() {
             self.front_end.show(&event);
         }
-        self.front_end.flush()
     }
 
     fn handle(&mut self, ready: &[Source]) -> Result<()> {
@@ -164,23 +207,34 @@ impl<F: FrontEnd> Client<F> {
             let read = self.front_end.read(&mut self.session, now);
             read.context("can't read the input")?;
         }
-        if ready.contains(&Source::Tcp) {
-            self.link.read(&mut self.session, now);
+        if let Some(link) = self.wire.link_mut() {
+            if ready.contains(&Source::Tcp) {
+                link.read(&mut self.session, now);
+            } else if ready.contains(&Source::Udp) {
+                link.read_datagrams(&mut self.session, now);
+            }
         }
-        if ready.contains(&Source::Udp) {
-            self.link.read_datagrams(&mut self.session, now);
+        if ready.contains(&Source::Try)
+            && let Some(change) = self.wire.tried(&mut self.session, now)
+        {
+            self.front_end.wire_changed(change);
         }
         Ok(())
     }
 
     /// The first signal leaves the room properly; another one does not wait for that.
     fn take_signal(&mut self, now: Now) -> io::Result<()> {
-        if let Some(number) = self.signals.take()? {
-            if self.signal.replace(number).is_some() {
-                self.session.closed(now);
-            }
-            self.session.leave(now);
+        let Some(signal) = self
+            .signals
+            .take()?
+            .filter(|&signal| !self.front_end.signal(signal))
+        else {
+            return Ok(());
+        };
+        if self.signal.replace(signal).is_some() {
+            self.session.closed(now);
         }
+        self.session.leave(now);
         Ok(())
     }
 
@@ -194,16 +248,22 @@ impl<F: FrontEnd> Client<F> {
             descriptors.push(descriptor);
         };
         let has_room = self.front_end.has_room();
-        let mut tcp = self.link.tcp_interest();
-        tcp.set(PollFlags::POLLIN, tcp.contains(PollFlags::POLLIN) && has_room);
-        // Without any interest poll would still report that the server hung up, again and again.
-        if !tcp.is_empty() {
-            add(Source::Tcp, PollFd::new(self.link.tcp().as_fd(), tcp));
+        if let Some(link) = self.wire.link() {
+            let mut tcp = link.tcp_interest();
+            tcp.set(PollFlags::POLLIN, tcp.contains(PollFlags::POLLIN) && has_room);
+            // Without any interest poll would still report that the server hung up, again and again.
+            if !tcp.is_empty() {
+                add(Source::Tcp, PollFd::new(link.tcp().as_fd(), tcp));
+            }
+            if let Some(udp) = link.udp().filter(|_| has_room) {
+                add(Source::Udp, PollFd::new(udp.as_fd(), link.udp_interest()));
+            }
         }
-        if let Some(udp) = self.link.udp().filter(|_| has_room) {
-            add(Source::Udp, PollFd::new(udp.as_fd(), self.link.udp_interest()));
+        if let Some(attempt) = self.wire.trying() {
+            add(Source::Try, PollFd::new(attempt, PollFlags::POLLOUT));
         }
-        let taken = has_room && self.link.has_room() && self.session.takes_input();
+        let link_has_room = self.wire.link().is_some_and(Link::has_room);
+        let taken = has_room && link_has_room && self.session.takes_input();
         if let Some(input) = self.front_end.input(taken) {
             add(Source::Input, PollFd::new(input, PollFlags::POLLIN));
         }
@@ -221,9 +281,14 @@ impl<F: FrontEnd> Client<F> {
             .collect())
     }
 
-    /// Until the session's deadline, rounded up: a little late is better than in vain.
+    /// Until the first deadline, rounded up: a little late is better than in vain.
     fn timeout(&self) -> PollTimeout {
-        let Some(deadline) = self.session.deadline() else {
+        let deadlines = [
+            self.session.deadline(),
+            self.wire.deadline(),
+            self.front_end.deadline(),
+        ];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
             return PollTimeout::NONE;
         };
         let wait = deadline.saturating_sub(self.clock.now().monotonic);
@@ -246,7 +311,7 @@ impl<F: FrontEnd> Client<F> {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error).context("can't poll"),
             }
-            if self.front_end.flush().is_err() {
+            if self.front_end.flush(&self.session, self.clock.now()).is_err() {
                 return Ok(self.exit_without_output());
             }
         }
@@ -256,16 +321,22 @@ impl<F: FrontEnd> Client<F> {
     /// Nobody reads any more what this program is there to print.
     fn exit_without_output(&mut self) -> Exit {
         self.session.leave(self.clock.now());
-        self.link.send(&mut self.session, self.clock.now());
-        self.signal.map_or(Exit::Error, Exit::Signal)
+        if let Some(link) = self.wire.link_mut() {
+            link.send(&mut self.session, self.clock.now());
+        }
+        self.signal.map_or(Exit::Error, Exit::of_signal)
     }
 
     fn exit(&self) -> Exit {
-        let by_outcome = self
-            .session
-            .outcome()
-            .map(|outcome| Exit::of(outcome, self.session.failures()));
-        let signalled = self.signal.map(Exit::Signal);
+        // What went wrong before a person's eyes is no secret that the status would have to tell.
+        let failures = if self.front_end.is_a_person() {
+            Failures::default()
+        } else {
+            self.session.failures()
+        };
+        let outcome = self.session.outcome();
+        let by_outcome = outcome.map(|outcome| Exit::of(outcome, failures));
+        let signalled = self.signal.map(Exit::of_signal);
         signalled.or(by_outcome).unwrap_or(Exit::Error)
     }
 }
@@ -277,7 +348,7 @@ fn is_ready(source: Source, descriptor: &PollFd<'_>) -> bool {
     match source {
         Source::Output => happened.contains(PollFlags::POLLERR),
         Source::Tcp | Source::Udp => happened.intersects(!PollFlags::POLLOUT),
-        Source::Signals | Source::Input => !happened.is_empty(),
+        Source::Signals | Source::Input | Source::Try => !happened.is_empty(),
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Command<'a> {
     Who,
     /// `/nick NAME`: take a nick. The name is as typed.
     Nick(&'a str),
-    /// `/help`: what can I type?
+    /// `/help`: what can I type? `/help keys`, on the full screen: and which keys are there?
     Help,
     /// `/quit`: leave.
     Quit,
@@ -52,6 +52,8 @@ pub enum Local<'a> {
     Search(Option<&'a str>),
     /// `/clear`: an empty screen.
     Clear,
+    /// `/help keys`: what does each key do?
+    Keys,
 }
 
 /// When the terminal rings.
@@ -134,27 +136,25 @@ const fn on_screen(
     }
 }
 
-const BELL_USAGE: &str = "/bell [off|mention|private|all]";
-
 /// Every command: the one table that the program, its completion, `/help` and the README are made from.
 pub const COMMANDS: &[Entry] = &[
     everywhere(
         "msg",
         Some("m"),
         MSG_USAGE,
-        "a private message; WHO is a nick, an id (ip:port), or nick@id",
+        "to one alone: a nick, an id (ip:port), or nick@id",
     ),
     everywhere(
         "reply",
         Some("r"),
         "/reply TEXT",
-        "a private message to who last wrote you one",
+        "to who last wrote to you alone",
     ),
     everywhere(
         "query",
         Some("q"),
         "/query [WHO]",
-        "what you type goes to WHO alone, until /query alone",
+        "what you type goes to WHO alone; /query ends that",
     ),
     everywhere("who", Some("names"), "/who", "who is here"),
     on_screen("whois", None, "/whois WHO", "what is known of somebody"),
@@ -164,7 +164,7 @@ pub const COMMANDS: &[Entry] = &[
         "ignore",
         None,
         "/ignore [WHO]",
-        "show nothing of somebody; alone: who is ignored",
+        "show nothing of WHO; or who is ignored",
     ),
     on_screen("unignore", None, "/unignore WHO", "show somebody again"),
     on_screen(
@@ -173,23 +173,18 @@ pub const COMMANDS: &[Entry] = &[
         "/quiet",
         "fold joins and leaves into one line, or don't",
     ),
-    on_screen(
-        "bell",
-        None,
-        BELL_USAGE,
-        "when to ring: mention is for private messages too",
-    ),
+    on_screen("bell", None, "/bell [WHEN]", BELL_ABOUT),
     everywhere(
         "verify",
         None,
         "/verify WHO",
-        "a code to compare aloud with WHO: is nobody between you?",
+        "a code to compare aloud: is nobody between you?",
     ),
     on_screen(
         "search",
         None,
         "/search [TEXT]",
-        "scroll to where TEXT was said; alone: to where before that",
+        "scroll to where TEXT was said; then to before that",
     ),
     on_screen(
         "clear",
@@ -197,25 +192,26 @@ pub const COMMANDS: &[Entry] = &[
         "/clear",
         "an empty screen; PgUp shows what was there",
     ),
-    everywhere("help", None, "/help", "this"),
+    everywhere("help", None, "/help [keys]", "this, or what each key does"),
     everywhere("quit", Some("exit"), "/quit", "leave"),
 ];
 
-/// What `/help` says of the commands, one line each.
+const BELL_ABOUT: &str = "when to ring: off, mention, private or all";
+
+/// What `/help` says of the commands, one line each, of 74 columns at most.
 pub fn help(full_screen: bool) -> impl Iterator<Item = String> {
     let table = COMMANDS
         .iter()
         .filter(move |entry| full_screen || !entry.screen_only);
-    let width = if full_screen { 32 } else { 14 };
-    let lines = table.map(move |entry| {
-        let alias = entry.alias.map_or(String::new(), |alias| format!("(/{alias})"));
-        format!("{:<width$} {alias:<9} {}", entry.usage, entry.about)
+    let lines = table.map(|entry| {
+        let alias = entry.alias.map_or(String::new(), |alias| format!(", /{alias}"));
+        help_line(&format!("{}{alias}", entry.usage), entry.about)
     });
-    let literal = format!(
-        "{:<width$} {:<9} a message that begins with a slash",
-        "//TEXT", ""
-    );
-    lines.chain([literal])
+    lines.chain([help_line("//TEXT", "a message that begins with a slash")])
+}
+
+fn help_line(written: &str, about: &str) -> String {
+    format!("{written:<18} {about}")
 }
 
 /// A typing error is at most this many letters away from what was meant.
@@ -259,6 +255,7 @@ impl<'a> Command<'a> {
             "bell" => Self::Local(Local::Bell(Some(Bell::parse(rest)?))),
             "verify" => Self::Local(Local::Verify(rest)),
             "search" => Self::Local(Local::Search(Some(rest))),
+            "help" if rest == "keys" => Self::Local(Local::Keys),
             _ => return Self::alone(entry),
         })
     }
@@ -360,6 +357,7 @@ mod tests {
             ("/nick  alice ", Nick("alice")),
             ("/nick", Incomplete(NICK_USAGE)),
             ("/help", Help),
+            ("/help keys", Local(Keys)),
             ("/quit", Quit),
             ("/exit now", Quit),
             ("/r hi there", Local(Reply(Text::new("hi there")))),
@@ -375,7 +373,7 @@ mod tests {
             ("/quiet", Local(Quiet)),
             ("/bell", Local(Bell(None))),
             ("/bell off", Local(Bell(Some(super::Bell::Off)))),
-            ("/bell loud", Incomplete(BELL_USAGE)),
+            ("/bell loud", Incomplete("/bell [WHEN]")),
             ("/verify bob", Local(Verify("bob"))),
             ("/search a b", Local(Search(Some("a b")))),
             ("/search", Local(Search(None))),
@@ -386,6 +384,15 @@ mod tests {
         for (line, command) in cases {
             assert_eq!(Command::parse(line), command, "{line:?}");
         }
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        for full_screen in [false, true] {
+            assert!(help(full_screen).all(|line| line.len() <= 74));
+            assert!(help(full_screen).count() <= 18);
+        }
+        assert!(!help(false).any(|line| line.contains("/bell")));
     }
 
     #[test]

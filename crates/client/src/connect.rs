@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// How often a pair of ports is tried for. Nearly every first try succeeds, so 16 failures are no accident.
@@ -133,6 +134,19 @@ fn explain(address: SocketAddr, error: &io::Error, timeout: Duration) -> String 
 }
 
 fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<Connection> {
+    let connect = |tcp: &Socket| tcp.connect_timeout(&SockAddr::from(address), timeout);
+    dial(address, connect).and_then(Dialled::ready)
+}
+
+/// Two sockets, of which the first is connected or about to be.
+#[derive(Debug)]
+struct Dialled {
+    tcp: Socket,
+    udp: Option<Socket>,
+    ports: Ports,
+}
+
+fn dial(address: SocketAddr, connect: impl Fn(&Socket) -> io::Result<()>) -> io::Result<Dialled> {
     for _ in 0..PAIR_TRIES {
         let Ok(udp) = bind_udp(address) else {
             break;
@@ -140,18 +154,68 @@ fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<Connection> 
         let Some(tcp) = bind_tcp_before(&udp, address) else {
             continue;
         };
-        match tcp.connect_timeout(&SockAddr::from(address), timeout) {
+        let udp = Some(udp);
+        match connect(&tcp) {
             // The very same connection existed a moment ago, and the system still remembers it.
             Err(error) if is_taken(&error) => {}
             Err(error) => return Err(error),
-            Ok(()) => return ready(tcp, Some(udp), Ports::Paired),
+            Ok(()) => {
+                return Ok(Dialled {
+                    tcp,
+                    udp,
+                    ports: Ports::Paired,
+                });
+            }
         }
     }
     let tcp = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    tcp.connect_timeout(&SockAddr::from(address), timeout)?;
-    match bind_udp(address) {
-        Ok(udp) => ready(tcp, Some(udp), Ports::Apart),
-        Err(_) => ready(tcp, None, Ports::NoUdp),
+    connect(&tcp)?;
+    let udp = bind_udp(address).ok();
+    let ports = if udp.is_some() { Ports::Apart } else { Ports::NoUdp };
+    Ok(Dialled { tcp, udp, ports })
+}
+
+/// A connection that is being made, without waiting for it.
+#[derive(Debug)]
+pub struct Attempt(Dialled);
+
+impl Attempt {
+    /// Begins to connect.
+    ///
+    /// # Errors
+    /// If that is impossible already.
+    pub fn begin(address: SocketAddr) -> io::Result<Self> {
+        let begin = |tcp: &Socket| {
+            tcp.set_nonblocking(true)?;
+            match tcp.connect(&SockAddr::from(address)) {
+                Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => Err(error),
+                _ => Ok(()),
+            }
+        };
+        dial(address, begin).map(Self)
+    }
+
+    /// What to poll for output, which is possible as soon as it is known how it went.
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.tcp.as_fd()
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn finish(self) -> io::Result<Connection> {
+        let Self(dialled) = self;
+        if let Some(error) = dialled.tcp.take_error()? {
+            return Err(error);
+        }
+        let connection = dialled.ready()?;
+        // Where nobody listens, a socket whose own port is the server's reaches itself.
+        if connection.tcp.local_addr()? == connection.tcp.peer_addr()? {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        Ok(connection)
     }
 }
 
@@ -193,24 +257,27 @@ fn is_taken(error: &io::Error) -> bool {
     )
 }
 
-fn ready(tcp: Socket, udp: Option<Socket>, ports: Ports) -> io::Result<Connection> {
-    // A line shall go out at once, not when the last one was acknowledged.
-    tcp.set_tcp_nodelay(true)?;
-    tcp.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
-    tcp.set_nonblocking(true)?;
-    if let Some(udp) = &udp {
-        udp.set_nonblocking(true)?;
+impl Dialled {
+    fn ready(self) -> io::Result<Connection> {
+        let Self { tcp, udp, ports } = self;
+        // A line shall go out at once, not when the last one was acknowledged.
+        tcp.set_tcp_nodelay(true)?;
+        tcp.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+        tcp.set_nonblocking(true)?;
+        if let Some(udp) = &udp {
+            udp.set_nonblocking(true)?;
+        }
+        let udp = udp.map(UdpSocket::from);
+        if let Some(udp) = &udp {
+            // Without this news of closed ports, messages in the clear are less sure, as they always were.
+            let _ = errors::keep(udp);
+        }
+        Ok(Connection {
+            tcp: tcp.into(),
+            udp,
+            ports,
+        })
     }
-    let udp = udp.map(UdpSocket::from);
-    if let Some(udp) = &udp {
-        // Without this news of closed ports, messages in the clear are less sure, as they always were.
-        let _ = errors::keep(udp);
-    }
-    Ok(Connection {
-        tcp: tcp.into(),
-        udp,
-        ports,
-    })
 }
 
 #[cfg(test)]
@@ -244,6 +311,27 @@ mod tests {
         // There are machines without IPv6.
         if let Ok(listener) = TcpListener::bind("[::1]:0") {
             assert_paired(&listener, "::1");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_made_without_waiting_for_it() {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        let wait = |attempt: &Attempt| {
+            let mut descriptors = [PollFd::new(attempt.descriptor(), PollFlags::POLLOUT)];
+            poll(&mut descriptors, PollTimeout::from(5000_u16)).unwrap();
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let attempt = Attempt::begin(address).unwrap();
+        wait(&attempt);
+        let connection = attempt.finish().unwrap();
+        assert_eq!(connection.tcp.peer_addr().unwrap(), address);
+        assert_eq!(connection.ports, Ports::Paired);
+        drop(listener);
+        if let Ok(attempt) = Attempt::begin(address) {
+            wait(&attempt);
+            assert!(attempt.finish().is_err());
         }
     }
 

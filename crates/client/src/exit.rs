@@ -1,6 +1,7 @@
 //! The exit status, which tells scripts how it went.
 
 use crate::session::{Failures, Outcome};
+use nix::sys::signal::Signal;
 use std::process::ExitCode;
 
 /// What `--help` says of the exit status.
@@ -12,7 +13,7 @@ Exit status:
   3    the room is full
   4    the nick can't be had
   5    a private message was not delivered
-  129, 130, 143  ended by SIGHUP, SIGINT or SIGTERM, after leaving the room";
+  129, 130, 131, 143  ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, after leaving the room";
 
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,12 @@ impl Exit {
             Outcome::Left if failures.nicks > 0 => Self::Nick,
             Outcome::Left => Self::Delivered,
         }
+    }
+
+    /// The end by a signal.
+    #[must_use]
+    pub fn of_signal(signal: Signal) -> Self {
+        u8::try_from(signal as i32).map_or(Self::Error, Self::Signal)
     }
 
     /// The number.

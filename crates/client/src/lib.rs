@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod args;
+pub mod backoff;
 pub mod client;
 pub mod command;
 pub mod connect;
@@ -11,6 +12,8 @@ pub mod interfaces;
 pub mod link;
 pub mod plain;
 pub mod private;
+pub mod screen;
 pub mod session;
 pub mod signals;
 pub mod sink;
+pub mod wire;

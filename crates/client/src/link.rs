@@ -30,6 +30,7 @@ pub struct Link {
     /// Nothing more can be written; what the server said before may still be read.
     broken: bool,
     buffer: Box<[u8]>,
+    datagram: Box<[u8]>,
 }
 
 impl Link {
@@ -46,6 +47,7 @@ impl Link {
             datagrams: VecDeque::new(),
             broken: false,
             buffer: vec![0; READ_MAX].into(),
+            datagram: vec![0; READ_MAX].into(),
         })
     }
 
@@ -130,8 +132,13 @@ impl Link {
     }
 
     /// Reads from the server, once.
+    ///
+    /// Datagrams that are there by then are passed on first: who confirms a message and leaves has confirmed
+    /// it, though the news of both is read in one turn.
     pub fn read(&mut self, session: &mut Session, now: Now) {
-        match self.tcp.read(&mut self.buffer) {
+        let read = self.tcp.read(&mut self.buffer);
+        self.read_datagrams(session, now);
+        match read {
             Ok(0) => session.closed(now),
             Ok(length) => session.receive(self.buffer.get(..length).unwrap_or_default(), now),
             Err(error) if is_later(&error) => {}
@@ -145,9 +152,9 @@ impl Link {
             return;
         };
         for _ in 0..DATAGRAMS_MAX {
-            match udp.recv_from(&mut self.buffer) {
+            match udp.recv_from(&mut self.datagram) {
                 Ok((length, source)) => {
-                    session.datagram(source, self.buffer.get(..length).unwrap_or_default(), now);
+                    session.datagram(source, self.datagram.get(..length).unwrap_or_default(), now);
                 }
                 // An error here is about a datagram that was sent: the queue of errors says which.
                 Err(_) => break,

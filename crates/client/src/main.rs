@@ -1,11 +1,13 @@
 //! `chat-client`: joins a chat room.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use chat_client::args::Args;
-use chat_client::client::{self, Client};
-use chat_client::connect::connect;
+use chat_client::client::{self, Client, FrontEnd};
+use chat_client::connect::{Connection, connect};
 use chat_client::exit::Exit;
 use chat_client::plain::Plain;
+use chat_client::screen::{self, FullScreen};
+use chat_client::wire::Wire;
 use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -23,10 +25,21 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<Exit> {
     let connection = connect(&args.host, args.port, args.connect_timeout)?;
-    let mut front_end = Plain::new(args)?;
-    if let Some(warning) = connection.ports.warning() {
-        front_end.warn(warning);
+    let warning = connection.ports.warning();
+    if screen::is_wanted(args) {
+        let mut front_end =
+            FullScreen::new(args).context("can't draw on the terminal; --plain does without")?;
+        warning.into_iter().for_each(|warning| front_end.warn(warning));
+        run_with(args, connection, front_end)
+    } else {
+        let mut front_end = Plain::new(args)?;
+        warning.into_iter().for_each(|warning| front_end.warn(warning));
+        run_with(args, connection, front_end)
     }
-    let config = client::config(args, &connection)?;
-    Client::new(connection, config, client::private(args)?, front_end)?.run()
+}
+
+fn run_with(args: &Args, connection: Connection, front_end: impl FrontEnd) -> Result<Exit> {
+    let config = client::config(args, &connection, front_end.is_a_person())?;
+    let wire = Wire::new(connection, args.connect_timeout).context("the connection was closed at once")?;
+    Client::new(wire, config, client::private(args)?, front_end)?.run()
 }

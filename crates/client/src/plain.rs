@@ -124,7 +124,7 @@ impl FrontEnd for Plain {
     }
 
     /// The diagnostics first: they say who one is before the first message.
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self, _: &Session, _: Now) -> io::Result<()> {
         if self.mute || self.stderr.flush().is_err() {
             self.mute = true;
             self.stderr.pending().clear();

@@ -1,36 +1,43 @@
-//! The signals that end the program, as something to poll for.
+//! The signals that concern the program, as something to poll for.
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// SIGHUP, SIGINT and SIGTERM, which from its making on are read here and do nothing by themselves.
+/// Those that end the program.
+const ENDING: &[Signal] = &[Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+/// Those that a terminal and its shell send to a program that draws on the whole of it.
+const TERMINAL: &[Signal] = &[Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT];
+
+/// Signals that are read here from its making on, and do nothing by themselves.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Takes the signals over from the system.
+    /// Takes the signals over from the system; with `full_screen` those of the terminal too.
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn new() -> io::Result<Self> {
-        let mut ending = SigSet::empty();
-        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
-            ending.add(signal);
+    pub fn new(full_screen: bool) -> io::Result<Self> {
+        let terminal = if full_screen { TERMINAL } else { &[] };
+        let mut all = SigSet::empty();
+        for &signal in ENDING.iter().chain(terminal) {
+            all.add(signal);
         }
-        ending.thread_block()?;
+        all.thread_block()?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        Ok(Self(SignalFd::with_flags(&ending, flags)?))
+        Ok(Self(SignalFd::with_flags(&all, flags)?))
     }
 
-    /// The number of a signal that came, if one did.
+    /// A signal that came, if one did.
     ///
     /// # Errors
     /// If the system fails to tell.
-    pub fn take(&self) -> io::Result<Option<u8>> {
+    pub fn take(&self) -> io::Result<Option<Signal>> {
         let came = self.0.read_signal()?;
-        Ok(came.and_then(|signal| u8::try_from(signal.ssi_signo).ok()))
+        let number = came.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
+        Ok(number.and_then(|number| Signal::try_from(number).ok()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bytes in, lines out.
 
+use std::io::BufRead;
+
 /// What [`LineDecoder::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
@@ -46,7 +48,7 @@ impl LineDecoder {
             self.spent = false;
         }
         loop {
-            let Some(end) = input.iter().position(|&byte| byte == b'\n') else {
+            let Some(end) = line_feed(input) else {
                 return self.keep(std::mem::take(input));
             };
             let (line, rest) = input.split_at(end);
@@ -115,6 +117,15 @@ impl LineDecoder {
             pending
         }
     }
+}
+
+/// Where the first line feed stands.
+fn line_feed(bytes: &[u8]) -> Option<usize> {
+    // The standard library's quickest way to find a byte, several times that of a loop. Memory is read without
+    // errors.
+    let past = { bytes }.skip_until(b'\n').unwrap_or_default();
+    let end = past.checked_sub(1)?;
+    (bytes.get(end) == Some(&b'\n')).then_some(end)
 }
 
 /// CR LF ends a line as LF does; any other carriage return is part of the line.

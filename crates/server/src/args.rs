@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "1000")]
     pub max_users: NonZeroUsize,
 
-    /// Users at most from one address. Addresses of this machine are exempt.
+    /// Users at most from one address. Loopback addresses are exempt.
     #[arg(long, value_name = "N", default_value = "100")]
     pub max_per_address: NonZeroUsize,
 

@@ -209,9 +209,10 @@ impl Outbox {
                 return;
             }
             self.splices.pop_front();
-        }
-        if self.splices.is_empty() {
-            self.splices = VecDeque::new();
+            if self.splices.is_empty() {
+                // Most connections have nothing of their own most of the time.
+                self.splices = VecDeque::new();
+            }
         }
     }
 
@@ -356,6 +357,16 @@ mod tests {
             Body::Listing(_) => 0,
         });
         assert!(stored.sum::<usize>() < 100);
+    }
+
+    #[test]
+    fn nothing_is_stored_for_who_is_owed_nothing_alone() {
+        let mut ring = Ring::default();
+        let mut outbox = Outbox::default();
+        say(&mut outbox, &ring, "own");
+        writeln!(ring, "ring").unwrap();
+        assert_eq!(drain(&mut outbox, &ring, 100), "own\nring\n");
+        assert_eq!(outbox.splices.capacity(), 0);
     }
 
     #[test]

@@ -272,7 +272,12 @@ impl Server {
             if output.is_empty() {
                 continue;
             }
-            match socket.send_vectored_with_flags(output.as_io(), send_flags()) {
+            let result = match output.as_io() {
+                // The common case, for which the system has less to look at.
+                [piece] => socket.send_with_flags(piece, send_flags()),
+                pieces => socket.send_vectored_with_flags(pieces, send_flags()),
+            };
+            match result {
                 Ok(count) => self.room.sent(slot, count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -15,7 +15,7 @@ use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Reason, RichError};
 use chat_proto::text::Text;
 use chat_proto::who::WHO_MAX;
-use chat_proto::{LINE_MAX, TEXT_MAX};
+use chat_proto::{LINE_MAX, SERVER_LINE_MAX, TEXT_MAX};
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::fmt::Write;
@@ -50,7 +50,8 @@ impl Room {
             let text = format!("a line has at most {LINE_MAX} bytes; yours was not sent");
             return self.refuse(slot, ErrorCode::TooLong, None, &text);
         };
-        let line = String::from_utf8_lossy(bytes);
+        // Nearly every line is UTF-8, and to see that takes less than to replace what is not.
+        let line = str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
         if rich {
             return self.take_rich(now, slot, &line);
         }
@@ -392,7 +393,7 @@ impl Room {
         let Some(from) = member.connection.outbox.listing_due() else {
             return;
         };
-        let mut lines = String::new();
+        let mut lines = String::with_capacity(LISTING_BYTES + SERVER_LINE_MAX);
         let mut next = None;
         for (place, other) in self.roster.iter_from(from) {
             if lines.len() >= LISTING_BYTES {

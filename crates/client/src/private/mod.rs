@@ -1,7 +1,8 @@
 //! Private messages: delivery, sealing, paths.
 //!
-//! A private message arrives exactly once and in order, or its sender is told that it did not and why. It goes directly
-//! when a direct path exists, and says so when it does not. Nobody but the two can read it or write in the other's name.
+//! A private message arrives exactly once and in order, or its sender is told that it did not and why. It goes
+//! directly when a direct path exists, and says so when it does not. Nobody but the two can read it or write in the
+//! other's name.
 //!
 //! [`Private`] is all of it, for all peers. It owns no socket and reads no clock: the time, datagrams and lines go in;
 //! datagrams, lines and events come out. After each input, take [`Private::poll_output`] until it is empty, and call
@@ -11,8 +12,8 @@
 //! written to or heard under it. What does not open is dropped without an answer or a trace.
 //!
 //! Layers, from the wire inwards: `seal` (datagrams), `packet` (what is in them), `outgoing` and `incoming`
-//! (the two halves of a conversation; `segment` is what they exchange), `path` and `probe` (where the peer is), `peer` (one conversation), and
-//! here all of them. `raw` is for peers without a key.
+//! (the two halves of a conversation; `segment` is what they exchange), `path` and `probe` (where the peer is),
+//! `peer` (one conversation), and here all of them. `raw` is for peers without a key.
 
 mod event;
 mod from_server;

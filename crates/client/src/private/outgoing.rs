@@ -23,6 +23,10 @@ const SPAN_MAX: u64 = 64;
 /// A message is on its way for this long at most. Then its sender is told that it may not have arrived.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whatever the timeout, a path is given no longer than this: the peer waits for a missing segment for 2 s, and then goes
+/// on without it.
+const PROVEN_PATIENCE_MAX: Duration = Duration::from_secs(1);
+
 /// The shortest time between two copies through the relay, which is a TCP connection and loses little.
 const RELAY_WAIT_MIN: Duration = Duration::from_secs(1);
 
@@ -113,9 +117,9 @@ impl Outgoing {
         flying + self.queue.iter().map(|part| part.text.len()).sum::<usize>()
     }
 
-    /// Three timeouts, without doublings: how long a path that is known to work is given.
+    /// How long a path that is known to work is given: three timeouts, without doublings.
     pub(super) fn direct_patience(&self) -> Duration {
-        self.direct.base() * 3
+        (self.direct.base() * 3).min(PROVEN_PATIENCE_MAX)
     }
 
     /// Takes a message that is to be sent.

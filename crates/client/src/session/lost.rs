@@ -71,6 +71,6 @@ impl Session {
     /// Whether there is room for more messages that wait to be sent.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.outbox.bytes() < super::UNACKNOWLEDGED_MAX
+        self.outbox.bytes() < super::UNACKNOWLEDGED_MAX && self.waiting_privates.is_empty()
     }
 }

@@ -146,7 +146,7 @@ impl Session {
             text: text.clone().into_owned(),
             way: Way {
                 path: None,
-                sealed: self.private.verify_code(to).is_some(),
+                sealed: self.roster.get(to).is_some_and(|profile| profile.key.is_some()),
             },
             after_gap: false,
         });

@@ -12,7 +12,8 @@ pub(crate) const LAST_ACT: Duration = Duration::from_secs(70);
 impl Simulation {
     pub(crate) fn act(&mut self) {
         let seat = self.rng.below(self.clients.len());
-        match self.rng.below(100) {
+        let kinds = if self.is_peaceful { 65 } else { 100 };
+        match self.rng.below(kinds) {
             0..55 => self.talk(seat),
             55..60 => self.talk_much(seat),
             60..65 => self.plain_talks(),

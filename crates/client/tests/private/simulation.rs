@@ -24,6 +24,8 @@ pub(crate) struct Simulation {
     pub(crate) clients: Vec<Client>,
     pub(crate) plain: Vec<Plain>,
     pub(crate) ledger: Ledger,
+    /// Nobody means harm, and nothing breaks but what the links do to datagrams.
+    pub(crate) is_peaceful: bool,
     /// Datagrams that were seen on the wire.
     pub(crate) captured: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     events: BTreeMap<(Duration, u64), What>,
@@ -31,6 +33,8 @@ pub(crate) struct Simulation {
     pub(crate) next_conn: Conn,
     next_text: usize,
     trace: DefaultHasher,
+    /// Say what the clients do: `CHAT_TRACE=1`.
+    is_told: bool,
 }
 
 /// A seat at which one client after another runs.
@@ -83,7 +87,7 @@ pub(crate) fn victim(n: usize) -> SocketAddr {
 }
 
 impl Simulation {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, is_peaceful: bool) -> Self {
         let mut rng = Rng::new(seed);
         let slow = rng.below(120);
         let weather = Weather {
@@ -107,12 +111,14 @@ impl Simulation {
             clients: Vec::new(),
             plain: Vec::new(),
             ledger: Ledger::default(),
+            is_peaceful,
             captured: Vec::new(),
             events: BTreeMap::new(),
             next_event: 0,
             next_conn: 0,
             next_text: 0,
             trace: DefaultHasher::new(),
+            is_told: std::env::var_os("CHAT_TRACE").is_some(),
         };
         simulation.populate();
         simulation
@@ -127,7 +133,7 @@ impl Simulation {
             let tcp = SocketAddr::from((host, port));
             let udp = SocketAddr::from((host, udp_port));
             let options = Options {
-                direct_only: self.rng.chance(100),
+                direct_only: self.rng.chance(100) && !self.is_peaceful,
                 no_plain: self.rng.chance(100),
                 ..Options::default()
             };
@@ -322,6 +328,10 @@ impl Simulation {
                 Output::Line(line) => line.to_string().hash(&mut self.trace),
                 Output::Event(event) => format!("{event:?}").hash(&mut self.trace),
             }
+            if self.is_told {
+                let (now, what) = (self.now, tell(&output));
+                eprintln!("{now:?} client {seat}: {what}");
+            }
             let client = &self.clients[seat];
             let key = client.private.public_key();
             match output {
@@ -485,6 +495,15 @@ impl Simulation {
     pub(crate) fn canonical_udp(&self, seat: usize) -> SocketAddr {
         canonical(self.clients[seat].udp)
     }
+}
+
+/// A line about an output.
+fn tell(output: &Output) -> String {
+    let text = match output {
+        Output::Datagram { to, ttl, bytes } => format!("{} bytes to {to}, ttl {ttl:?}", bytes.len()),
+        other => format!("{other:?}"),
+    };
+    text.chars().take(150).collect()
 }
 
 impl Client {

@@ -163,9 +163,7 @@ fn nobody_keeps_the_server_from_ending() {
     let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.3:1"));
     sim.peers[stopped].reading = Reading::Stopped;
     sim.send(talker, &format!("{}\n", "x".repeat(4000)).repeat(400));
-    while sim.departure("10.0.0.3:1").is_none() {
-        sim.run(ms(10));
-    }
+    sim.run_until(|sim| sim.departure("10.0.0.3:1").is_some());
     sim.shut_down();
     sim.run(ms(2000));
     assert!(sim.room.is_over());

@@ -57,7 +57,7 @@ fn a_stopped_reader_is_let_go_and_nobody_else_loses_a_line() {
         sim.peers[peer].reading = Reading::Freely;
         sim.run(ms(100));
         let (lines, rest) = sim.lines(peer);
-        assert_eq!(rest, "");
+        assert!(rest.is_empty());
         assert!(lines.last().unwrap().starts_with(last), "{:?}", lines.last());
         assert_eq!(
             heard(&sim, peer),
@@ -103,9 +103,7 @@ fn several_slow_readers_cost_one_second_together() {
     }
     let start = sim.now;
     sim.send(talker, &flood(0, 1000));
-    while heard(&sim, talker).len() < 1000 {
-        sim.run(ms(50));
-    }
+    sim.run_until(|sim| heard(sim, talker).len() == 1000);
     assert!(sim.now - start < ms(1500), "{:?}", sim.now - start);
 }
 
@@ -246,6 +244,94 @@ fn a_thousand_leaving_at_once_damage_nothing() {
             );
         }
     }
+}
+
+/// Messages leave 64 KiB of the ring to those who leave: that much can be said of them, in the very turn
+/// that messages have filled the rest, and nobody is overtaken.
+#[test]
+fn the_reserve_is_left_to_those_who_leave() {
+    let mut sim = Sim::new(limits());
+    let reader = sim.plain("10.0.0.4:1");
+    let talkers: Vec<_> = (0..100)
+        .map(|port| sim.plain(&format!("10.0.1.1:{}", 1000 + port)))
+        .collect();
+    let nick = "𐐀".repeat(28);
+    let line = format!("{nick}100@10.0.2.2:1000 is offline\n").len();
+    let crowd: Vec<_> = (0..64 * 1024 / line)
+        .map(|number| {
+            let peer = sim.connect(&format!("10.0.2.2:{}", 1000 + number));
+            sim.send(peer, &format!("HELLO 1 {nick}{} - - -\n", 100 + number));
+            peer
+        })
+        .collect();
+    sim.run(ms(0));
+    sim.peers[reader].reading = Reading::Stopped;
+    sim.peers[reader].capacity = 1;
+    sim.send(talkers[0], &flood(0, 10));
+    sim.run(ms(0));
+    for &talker in &talkers {
+        sim.send(talker, &flood(0, 4));
+        sim.peers[talker].listens = false;
+    }
+    for &peer in &crowd {
+        sim.close(peer);
+    }
+    sim.run(ms(100));
+    assert!(!sim.room.accepts(), "the ring is full, and the room waits");
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+    sim.peers[reader].reading = Reading::Freely;
+    sim.peers[reader].capacity = 64 * 1024;
+    sim.run(ms(100));
+    assert_eq!(heard(&sim, reader).len(), 410);
+    let left = sim
+        .lines(reader)
+        .0
+        .into_iter()
+        .filter(|line| line.ends_with(" is offline"));
+    assert_eq!(left.count(), crowd.len());
+}
+
+/// While the room waits it does not even notice who leaves, so that the reserve is still there for those who left
+/// before.
+#[test]
+fn nobody_leaves_while_the_room_waits() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    let crowd: Vec<_> = (0..4000)
+        .map(|number| sim.connect(&format!("10.0.2.2:{}", 1000 + number)))
+        .collect();
+    sim.run(ms(250));
+    for &peer in &crowd {
+        sim.peers[peer].listens = false;
+    }
+    sim.peers[reader].reading = Reading::Stopped;
+    sim.send(talker, &flood(0, 300));
+    sim.run(ms(100));
+    assert!(!sim.room.accepts());
+    for peer in crowd {
+        sim.close(peer);
+    }
+    sim.run(ms(800));
+    assert_eq!(
+        sim.lines(talker)
+            .0
+            .into_iter()
+            .filter(|line| line.ends_with(" is offline"))
+            .count(),
+        0
+    );
+    sim.peers[reader].reading = Reading::Freely;
+    sim.run(ms(100));
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+    assert_eq!(heard(&sim, reader).len(), 300);
+    assert_eq!(
+        sim.lines(reader)
+            .0
+            .into_iter()
+            .filter(|line| line.ends_with(" is offline"))
+            .count(),
+        4000
+    );
 }
 
 /// Those who were only waiting to be announced can be held back.

@@ -716,7 +716,7 @@ impl Play {
         let reads = self.actors[peer].reads;
         assert!(
             rest.is_empty() || !reads || self.actors[peer].ended,
-            "peer {peer} was left with {rest:?}"
+            "peer {peer} was left with {rest:02x?}"
         );
         let welcome = lines
             .iter()

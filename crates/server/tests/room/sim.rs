@@ -74,7 +74,7 @@ pub(crate) struct Peer {
     answered: usize,
     /// It closes when it sees the server close.
     pub(crate) polite: bool,
-    /// Where [`Sim::news`] goes on.
+    /// Lines that [`Sim::news`] has told.
     mark: usize,
 }
 
@@ -314,6 +314,17 @@ impl Sim {
         }
     }
 
+    /// Lets time pass until this has come.
+    pub(crate) fn run_until(&mut self, come: impl Fn(&Self) -> bool) {
+        for _ in 0..600 {
+            if come(self) {
+                return;
+            }
+            self.run(ms(10));
+        }
+        panic!("it has not come in six seconds");
+    }
+
     fn is_ready(&self) -> bool {
         let now = self.clock();
         let served = self.seats.iter().enumerate().any(|(slot, peer)| {
@@ -505,19 +516,23 @@ impl Sim {
 
     /// The lines that came to a peer since this was last asked. All of them are whole.
     pub(crate) fn news(&mut self, peer: PeerNo) -> Vec<String> {
-        let peer = &mut self.peers[peer];
-        let news = std::str::from_utf8(&peer.received[peer.mark..]).unwrap();
-        let whole = news.rfind('\n').map_or(0, |end| end + 1);
-        let lines = news[..whole].lines().map(str::to_owned).collect();
-        peer.mark += whole;
-        lines
+        let mark = self.peers[peer].mark;
+        let lines = self.lines(peer).0;
+        let news = lines[mark..].iter().map(|&line| line.to_owned()).collect();
+        self.peers[peer].mark = lines.len();
+        news
     }
 
-    /// All the lines that ever came to a peer, and what came after the last of them.
-    pub(crate) fn lines(&self, peer: PeerNo) -> (Vec<&str>, &str) {
-        let all = std::str::from_utf8(&self.peers[peer].received).unwrap();
-        let whole = all.rfind('\n').map_or(0, |end| end + 1);
-        (all[..whole].lines().collect(), &all[whole..])
+    /// All the lines that ever came to a peer, and what came after the last of them, which may end in the middle
+    /// of a character.
+    pub(crate) fn lines(&self, peer: PeerNo) -> (Vec<&str>, &[u8]) {
+        let all = &self.peers[peer].received;
+        let whole = all
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let (lines, rest) = all.split_at(whole);
+        (std::str::from_utf8(lines).unwrap().lines().collect(), rest)
     }
 
     pub(crate) fn is_closed(&self, peer: PeerNo) -> bool {

@@ -1,0 +1,18 @@
+//! `chat-load`: a crowd of chat users, to measure a server with.
+
+use chat_bench::{args::Args, scenario};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match scenario::run(&Args::parse()) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("chat-load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

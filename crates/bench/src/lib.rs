@@ -1,0 +1,21 @@
+//! How fast the server is, and how fast it could be.
+//!
+//! `chat-load` is a crowd of users in one thread, which finds out what a server did to their messages and what
+//! that cost. `chat-reference` is the least that a chat server can do, to measure ours by. `scripts/bench`
+//! puts them together.
+
+pub mod args;
+pub mod audit;
+pub mod crowd;
+pub mod dialect;
+pub mod histogram;
+pub mod line;
+pub mod message;
+pub mod process;
+pub mod reader;
+pub mod record;
+pub mod reference;
+pub mod report;
+pub mod scenario;
+pub mod tally;
+pub mod user;

@@ -1,0 +1,340 @@
+//! What one user is sent.
+
+use crate::audit::Audit;
+use crate::dialect::{Dialect, Line};
+use crate::line::split_line;
+use crate::tally::Tally;
+
+/// The receiving side of one user.
+#[derive(Debug, Default)]
+pub struct Reader {
+    stage: Stage,
+    /// A line that has begun and not ended.
+    partial: Vec<u8>,
+    /// How many newcomers it was told of, itself included.
+    pub joins: u64,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Nobody says anything yet; whether what comes happens now, as far as the server says so.
+    Arriving { live: bool },
+    /// It gets what the record holds, and is here.
+    Follows(Place),
+    /// It gets something else than the others, so all of it is read.
+    Alone(Tally),
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Arriving { live: false }
+    }
+}
+
+/// How far a reader has followed the record.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    offset: u64,
+    /// The number of the next mark.
+    mark: u64,
+}
+
+impl Reader {
+    /// From here on messages are sent.
+    pub fn start(&mut self, dialect: Dialect) {
+        self.stage = if dialect.is_common() {
+            Stage::Follows(Place::default())
+        } else {
+            Stage::Alone(Tally::default())
+        };
+    }
+
+    /// Takes bytes that came. What the user has to say to them goes to `replies`.
+    pub fn receive(&mut self, now: u64, mut bytes: &[u8], audit: &mut Audit, replies: &mut Vec<u8>) {
+        while !bytes.is_empty() {
+            if !self.partial.is_empty() {
+                let mut line = std::mem::take(&mut self.partial);
+                let Some((end, rest)) = split_line(bytes) else {
+                    line.extend_from_slice(bytes);
+                    self.partial = line;
+                    return;
+                };
+                line.extend_from_slice(end);
+                self.take_line(now, &line, audit, replies);
+                line.clear();
+                self.partial = line;
+                bytes = rest;
+            } else if self.follow(now, &mut bytes, audit) {
+                // What has to be read otherwise is partial now, or stands in `bytes`.
+            } else if let Some((line, rest)) = split_line(bytes) {
+                self.take_line(now, line, audit, replies);
+                bytes = rest;
+            } else {
+                self.partial.extend_from_slice(bytes);
+                return;
+            }
+        }
+    }
+
+    /// Takes what the record holds as well; whether there was anything to take.
+    fn follow(&mut self, now: u64, bytes: &mut &[u8], audit: &mut Audit) -> bool {
+        let Stage::Follows(place) = &mut self.stage else {
+            return false;
+        };
+        let held = audit.record.from(place.offset).unwrap_or_default();
+        let length = held.len().min(bytes.len());
+        let Some((same, rest)) = bytes.split_at_checked(length).filter(|_| length > 0) else {
+            return false;
+        };
+        if held.get(..length) == Some(same) {
+            *bytes = rest;
+            place.advance(now, length, audit);
+            return true;
+        }
+        // Back to where the line begins that differs, and all of it is read.
+        let equal = same
+            .iter()
+            .zip(held)
+            .take_while(|(here, there)| here == there)
+            .count();
+        let whole = same.get(..equal).unwrap_or_default();
+        if let Some(end) = whole.iter().rposition(|&byte| byte == b'\n') {
+            place.advance(now, end + 1, audit);
+            *bytes = bytes.get(end + 1..).unwrap_or_default();
+            return true;
+        }
+        let begun = audit.record.begun(place.offset).unwrap_or_default();
+        if begun.is_empty() {
+            return false;
+        }
+        self.partial.extend_from_slice(begun);
+        place.offset -= begun.len() as u64;
+        audit.followed -= begun.len() as u64;
+        true
+    }
+
+    /// Takes one line.
+    fn take_line(&mut self, now: u64, line: &[u8], audit: &mut Audit, replies: &mut Vec<u8>) {
+        let meaning = audit.dialect.read(line);
+        match meaning {
+            Line::Greeting => audit.dialect.answer(replies),
+            Line::Ping(ping) => audit.dialect.pong(ping, replies),
+            _ => {}
+        }
+        match &mut self.stage {
+            Stage::Arriving { live } => match meaning {
+                Line::Live => *live = true,
+                Line::Joined if *live || audit.dialect != Dialect::Rich => self.joins += 1,
+                _ => {}
+            },
+            Stage::Alone(tally) => audit.read_alone(now, tally, meaning),
+            Stage::Follows(place) => {
+                let is_own = matches!(meaning, Line::Own | Line::Ping(_) | Line::Greeting | Line::Live);
+                let held = audit.record.from(place.offset);
+                let next = held.map(split_line);
+                let length = line.len() + 1;
+                if is_own {
+                } else if let Some(Some((same, _))) = next
+                    && same == line
+                {
+                    place.advance(now, length, audit);
+                } else if held.is_some_and(<[u8]>::is_empty) {
+                    audit.put_on_record(now, line, meaning);
+                    place.advance(now, length, audit);
+                } else {
+                    // It has heard what it followed; from here on its way is its own.
+                    let mut tally = audit.heard_up_to(place.offset);
+                    audit.read_alone(now, &mut tally, meaning);
+                    self.stage = Stage::Alone(tally);
+                }
+            }
+        }
+    }
+
+    /// Whether it is told of newcomers.
+    #[must_use]
+    pub fn is_here(&self, dialect: Dialect) -> bool {
+        match self.stage {
+            Stage::Arriving { live } if dialect == Dialect::Rich => live,
+            Stage::Arriving { .. } => self.joins > 0,
+            Stage::Follows(_) | Stage::Alone(_) => true,
+        }
+    }
+
+    /// What this reader has got of everybody's messages.
+    #[must_use]
+    pub fn tally(&self, audit: &Audit) -> Tally {
+        match &self.stage {
+            Stage::Arriving { .. } => Tally::default(),
+            Stage::Follows(place) if place.offset == audit.record.head() => audit.record.tally.clone(),
+            Stage::Follows(place) => audit.heard_up_to(place.offset),
+            Stage::Alone(tally) => tally.clone(),
+        }
+    }
+
+    /// Whether it has got all that was sent, as far as can be told quickly.
+    #[must_use]
+    pub fn is_level(&self, audit: &Audit, missing: impl FnOnce(&Tally) -> u64) -> bool {
+        match &self.stage {
+            Stage::Arriving { .. } => true,
+            Stage::Follows(place) => place.offset == audit.record.head() && missing(&audit.record.tally) == 0,
+            Stage::Alone(tally) => missing(tally) == 0,
+        }
+    }
+
+    /// One more than the highest number of a sender's messages that it, or whoever is ahead, has got.
+    #[must_use]
+    pub fn next(&self, sender: usize, audit: &Audit) -> u32 {
+        match &self.stage {
+            Stage::Alone(tally) => tally.next(sender),
+            _ => audit.record.tally.next(sender),
+        }
+    }
+}
+
+impl Place {
+    fn advance(&mut self, now: u64, count: usize, audit: &mut Audit) {
+        self.offset += count as u64;
+        audit.followed += count as u64;
+        while let Some((number, mark)) = audit.record.mark_from(self.mark)
+            && mark.end <= self.offset
+        {
+            self.mark = number + 1;
+            audit.time(now, mark.at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+
+    const LENGTH: usize = 40;
+
+    fn said(sender: u16, number: u32) -> String {
+        let mut text = Vec::new();
+        let at = u64::from(number) * 1000;
+        Message { sender, number, at }.write(LENGTH, &mut text);
+        format!("from 10.0.0.{sender}:9: {}\n", String::from_utf8(text).unwrap())
+    }
+
+    /// What a reader finds in a stream that comes in pieces of every size, when another has read `ahead` before.
+    fn found(ahead: &str, stream: &str, sent: [u32; 2]) -> [u64; 5] {
+        let results = (1..stream.len() + 1).step_by(7).map(|size| {
+            let mut audit = Audit::new(Dialect::Plain, LENGTH, 0..10, 1);
+            let mut leader = Reader::default();
+            leader.start(Dialect::Plain);
+            leader.receive(1_000_000, ahead.as_bytes(), &mut audit, &mut Vec::new());
+            let before = audit.deliveries();
+            let mut reader = Reader::default();
+            reader.start(Dialect::Plain);
+            for piece in stream.as_bytes().chunks(size) {
+                reader.receive(2_000_000, piece, &mut audit, &mut Vec::new());
+            }
+            let tally = reader.tally(&audit);
+            let missing = tally.missing(&sent);
+            assert_eq!(
+                reader.is_level(&audit, |tally| tally.missing(&sent)),
+                missing == 0
+            );
+            // Where the record holds lines that are no messages, this is not quite exact.
+            assert!(
+                (audit.deliveries() - before).abs_diff(tally.heard) <= 1,
+                "in pieces of {size}"
+            );
+            [
+                tally.heard,
+                missing,
+                tally.duplicated,
+                tally.reordered,
+                tally.damaged,
+            ]
+        });
+        let results: Vec<_> = results.collect();
+        assert!(results.iter().all(|result| *result == results[0]), "{results:?}");
+        results[0]
+    }
+
+    fn all() -> Vec<String> {
+        vec![said(0, 0), said(1, 0), said(0, 1), said(1, 1), said(0, 2)]
+    }
+
+    /// The same faults are found whether the reader is the first to hear, or behind one who heard all.
+    fn found_everywhere(stream: &str) -> [u64; 5] {
+        let first = found("", stream, [3, 2]);
+        assert_eq!(found(&all().concat(), stream, [3, 2]), first);
+        assert_eq!(found(&all()[..2].concat(), stream, [3, 2]), first);
+        first
+    }
+
+    #[test]
+    fn a_whole_stream_is_whole() {
+        assert_eq!(found_everywhere(&all().concat()), [5, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_lost_message_is_missed_wherever_it_was() {
+        for place in 0..5 {
+            let mut lines = all();
+            lines.remove(place);
+            assert_eq!(found_everywhere(&lines.concat()), [4, 1, 0, 0, 0], "{place}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_comes_twice_is_counted() {
+        for place in 0..5 {
+            let mut lines = all();
+            lines.insert(place, lines[place].clone());
+            assert_eq!(found_everywhere(&lines.concat()), [5, 0, 1, 0, 0], "{place}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_comes_too_late_is_counted() {
+        let mut lines = all();
+        lines.swap(0, 2);
+        assert_eq!(found_everywhere(&lines.concat()), [5, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_changed_byte_anywhere_is_damage_and_a_message_that_is_missed() {
+        let lines = all();
+        let text = lines[2].find('~').unwrap();
+        for place in [0, text - 2, text, text + 30, lines[2].len() - 2] {
+            let mut changed = lines.clone();
+            let byte = if &lines[2][place..=place] == "!" { "?" } else { "!" };
+            changed[2].replace_range(place..=place, byte);
+            assert_eq!(found_everywhere(&changed.concat()), [4, 1, 0, 0, 1], "{place}");
+        }
+    }
+
+    #[test]
+    fn two_messages_run_together_are_damage() {
+        let mut lines = all();
+        lines[1].pop();
+        assert_eq!(found_everywhere(&lines.concat()), [3, 2, 0, 0, 1]);
+    }
+
+    #[test]
+    fn lines_for_one_user_alone_harm_nothing() {
+        for place in 0..6 {
+            let mut lines = all();
+            lines.insert(place, "* by the way\n".into());
+            assert_eq!(found_everywhere(&lines.concat()), [5, 0, 0, 0, 0], "{place}");
+        }
+    }
+
+    #[test]
+    fn everybody_is_timed() {
+        let mut audit = Audit::new(Dialect::Plain, LENGTH, 0..1, 2);
+        for now in [10_000, 20_000] {
+            let mut reader = Reader::default();
+            reader.start(Dialect::Plain);
+            reader.receive(now, all().concat().as_bytes(), &mut audit, &mut Vec::new());
+        }
+        // Of sender 0, every second message: those sent at 0 and at 2,000.
+        assert_eq!((audit.latency.count(), audit.latency.max()), (4, 20_000));
+    }
+}

@@ -1,0 +1,143 @@
+//! What became of the messages of everybody, as one reader sees it.
+
+use crate::message::Message;
+use std::ops::Range;
+
+/// Counts what one reader gets of each sender's messages, which are numbered from 0 on.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// For each sender, one more than the highest number that came.
+    next: Vec<u32>,
+    /// What was left out so far: a sender, and numbers below its `next`.
+    gaps: Vec<(u16, Range<u32>)>,
+    /// Messages that came, duplicates not among them.
+    pub heard: u64,
+    /// Messages that came again.
+    pub duplicated: u64,
+    /// Messages that came after a later one of the same sender.
+    pub reordered: u64,
+    /// Lines that nobody sent like that.
+    pub damaged: u64,
+}
+
+impl Tally {
+    /// Takes note of a message, or of a line that should have been one.
+    pub fn hear(&mut self, message: Option<Message>) {
+        let Some(Message { sender, number, .. }) = message else {
+            self.damaged += 1;
+            return;
+        };
+        let place = usize::from(sender);
+        if self.next.len() <= place {
+            self.next.resize(place + 1, 0);
+        }
+        let Some(next) = self.next.get_mut(place) else {
+            return;
+        };
+        if number < *next {
+            return self.hear_late(sender, number);
+        }
+        if number > *next {
+            self.gaps.push((sender, *next..number));
+        }
+        *next = number.saturating_add(1);
+        self.heard += 1;
+    }
+
+    fn hear_late(&mut self, sender: u16, number: u32) {
+        let holds = |(whose, range): &(u16, Range<u32>)| *whose == sender && range.contains(&number);
+        let Some(place) = self.gaps.iter().position(holds) else {
+            self.duplicated += 1;
+            return;
+        };
+        let (_, range) = self.gaps.swap_remove(place);
+        for rest in [range.start..number, number + 1..range.end] {
+            if !rest.is_empty() {
+                self.gaps.push((sender, rest));
+            }
+        }
+        self.reordered += 1;
+        self.heard += 1;
+    }
+
+    /// One more than the highest number that came from a sender.
+    #[must_use]
+    pub fn next(&self, sender: usize) -> u32 {
+        self.next.get(sender).copied().unwrap_or_default()
+    }
+
+    /// How many messages are missing, of as many as each sender has sent.
+    #[must_use]
+    pub fn missing(&self, sent: &[u32]) -> u64 {
+        let gaps: u64 = self.gaps.iter().map(|(_, range)| range.len() as u64).sum();
+        let ends = sent.iter().enumerate();
+        gaps + ends
+            .map(|(sender, &sent)| u64::from(sent.saturating_sub(self.next(sender))))
+            .sum::<u64>()
+    }
+
+    /// What this reader would have heard without the last messages, which were these.
+    #[must_use]
+    pub fn without(mut self, last: impl Iterator<Item = Message>) -> Self {
+        for Message { sender, number, .. } in last {
+            if let Some(next) = self.next.get_mut(usize::from(sender)) {
+                *next = number.min(*next);
+            }
+            self.heard = self.heard.saturating_sub(1);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(numbers: &[u32]) -> Tally {
+        let mut tally = Tally::default();
+        for &number in numbers {
+            let message = Message {
+                sender: 1,
+                number,
+                at: 0,
+            };
+            tally.hear(Some(message));
+        }
+        tally
+    }
+
+    fn counts(tally: &Tally, sent: u32) -> [u64; 4] {
+        [
+            tally.heard,
+            tally.missing(&[0, sent]),
+            tally.duplicated,
+            tally.reordered,
+        ]
+    }
+
+    #[test]
+    fn all_in_order() {
+        assert_eq!(counts(&after(&[0, 1, 2, 3]), 4), [4, 0, 0, 0]);
+    }
+
+    #[test]
+    fn lost_at_the_beginning_in_the_middle_and_at_the_end() {
+        assert_eq!(counts(&after(&[1, 2, 5]), 8), [3, 5, 0, 0]);
+    }
+
+    #[test]
+    fn twice_at_once_and_later() {
+        assert_eq!(counts(&after(&[0, 0, 1, 2, 1]), 3), [3, 0, 2, 0]);
+    }
+
+    #[test]
+    fn out_of_order_is_not_lost() {
+        assert_eq!(counts(&after(&[0, 3, 2, 1, 4]), 5), [5, 0, 0, 2]);
+        assert_eq!(counts(&after(&[0, 4, 2, 2]), 5), [3, 2, 1, 1]);
+    }
+
+    #[test]
+    fn a_sender_that_was_never_heard_is_missed() {
+        assert_eq!(after(&[]).missing(&[3, 4]), 7);
+    }
+}

@@ -1,0 +1,102 @@
+//! One user of the crowd.
+
+use crate::reader::Reader;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// A socket and what goes through it.
+#[derive(Debug)]
+pub struct User {
+    /// `None` once the server has closed it.
+    socket: Option<Socket>,
+    /// The receiving side.
+    pub reader: Reader,
+    /// Bytes to be sent, of which so many are.
+    out: Vec<u8>,
+    sent: usize,
+    /// How many messages it has sent, or will have when `out` is.
+    pub said: u32,
+    /// What is waited for on the socket, so that it is only changed when it differs.
+    pub waits_to_write: bool,
+}
+
+impl User {
+    /// Connects. Blocks until the system has accepted.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    pub fn connect(server: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        socket.set_tcp_nodelay(true)?;
+        // Closing leaves nothing behind, or a few runs would use up all ports.
+        socket.set_linger(Some(Duration::ZERO))?;
+        socket.connect(&SockAddr::from(server))?;
+        Ok(Self {
+            socket: Some(socket),
+            reader: Reader::default(),
+            out: Vec::new(),
+            sent: 0,
+            said: 0,
+            waits_to_write: false,
+        })
+    }
+
+    /// The socket, while it is open.
+    #[must_use]
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether something waits to be sent.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        self.sent < self.out.len()
+    }
+
+    /// Where to put what is to be sent.
+    pub fn out(&mut self) -> &mut Vec<u8> {
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+        }
+        &mut self.out
+    }
+
+    /// The receiving side, and where its replies go.
+    pub fn sides(&mut self) -> (&mut Reader, &mut Vec<u8>) {
+        self.out();
+        (&mut self.reader, &mut self.out)
+    }
+
+    /// Reads once; nothing if nothing is there or will ever be.
+    pub fn receive<'b>(&mut self, buffer: &'b mut [u8]) -> &'b [u8] {
+        let Some(socket) = &self.socket else { return &[] };
+        match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => self.socket = None,
+            Ok(count) => return buffer.get(..count).unwrap_or_default(),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => self.socket = None,
+        }
+        &[]
+    }
+
+    /// Sends what it can.
+    pub fn send(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        let rest = self.out.get(self.sent..).unwrap_or_default();
+        if rest.is_empty() {
+            return;
+        }
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        match send(socket.as_raw_fd(), rest, flags) {
+            Ok(count) => self.sent += count,
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => self.socket = None,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The full screen: what is on it, and what each key does.
+//!
+//! Pure: events and keys come in, rows of cells and requests to the [`Session`] go out. It reads no clock and owns no
+//! terminal, so that a test can draw the screen that it expects. What carries it out is in `terminal`.
+
+mod clock;
+mod complete;
+mod decoder;
+mod draw;
+mod entry;
+mod find;
+mod guard;
+mod history;
+mod input;
+mod key;
+pub mod keys;
+mod local;
+mod paste;
+mod peer;
+mod people;
+mod scroll;
+mod scrollback;
+mod show;
+mod status;
+mod style;
+mod terminal;
+mod theme;
+mod typed;
+mod view;
+mod wrap;
+
+pub use terminal::{FullScreen, is_wanted};
+
+use crate::command::Bell;
+use crate::session::Session;
+use chat_proto::id::UserId;
+use chat_proto::now::Now;
+use chat_proto::who::Who;
+use clock::Clock;
+use complete::Completion;
+use entry::Entry;
+use history::{History, Search};
+use input::Input;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use paste::Paste;
+use peer::Peer;
+use people::People;
+use scroll::Scroll;
+use scrollback::Scrollback;
+use status::Link;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The longest line that can be typed, in bytes: longer than any message, so that one that is too long can be made
+/// shorter instead of being cut.
+const INPUT_MAX: usize = 4 * chat_proto::TEXT_MAX;
+
+/// How long a message may be under way before it is shown as waiting: sooner it would only flicker.
+const WAITING_SHOWN: Duration = Duration::from_millis(400);
+
+/// What the terminal shall do besides being drawn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// Ring.
+    Ring,
+    /// Draw everything anew, whatever stands there.
+    Redraw,
+    /// Stop the program, as the shell can.
+    Suspend,
+}
+
+/// How many columns and rows there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    /// Columns.
+    columns: usize,
+    /// Rows.
+    rows: usize,
+}
+
+/// All that is on the screen, and what the user set.
+#[derive(Debug)]
+struct Screen {
+    size: Size,
+    clock: Clock,
+    /// The server's address, as it was typed.
+    room: String,
+    link: Link,
+    me: Option<Who>,
+    /// Every id that was this client's, over reconnections: it is in what the server tells of the past.
+    own_ids: Vec<UserId>,
+
+    lines: Scrollback,
+    scroll: Scroll,
+    /// The day of the last line, so that the next day is announced.
+    day: Option<Date>,
+    /// Events that were shown before the connection was lost, which the server may tell of again; how often each.
+    known: HashMap<u64, usize>,
+    /// What is searched for, and the entry where it was found last.
+    search: Option<(String, u64)>,
+
+    input: Input,
+    history: History,
+    completion: Option<Completion>,
+    mode: Mode,
+    /// Who gets what is typed, instead of everybody.
+    query: Option<Peer>,
+
+    people: People,
+    /// Joins and leaves are folded.
+    quiet: bool,
+    bell: Bell,
+    /// The last path of a private message.
+    path: Option<(Who, String)>,
+    waiting: Waiting,
+    /// The seconds to the next try that the last frame shows.
+    countdown: Option<u64>,
+
+    effects: Vec<Effect>,
+    /// Something changed since the last frame.
+    stale: bool,
+}
+
+/// The client's own messages that are under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Waiting {
+    count: usize,
+    /// Since when none of them came back.
+    since: Duration,
+    /// They are shown as waiting.
+    shown: bool,
+}
+
+impl Waiting {
+    fn tick(&mut self, count: usize, here: bool, now: Now) {
+        if count < self.count || self.count == 0 {
+            self.since = now.monotonic;
+        }
+        self.count = count;
+        self.shown = count > 0 && (!here || now.monotonic >= self.since + WAITING_SHOWN);
+    }
+
+    fn deadline(self) -> Option<Duration> {
+        (self.count > 0 && !self.shown).then_some(self.since + WAITING_SHOWN)
+    }
+
+    /// How many are shown as waiting.
+    fn visible(self) -> usize {
+        if self.shown { self.count } else { 0 }
+    }
+}
+
+/// What keys are for at the moment.
+#[derive(Debug)]
+enum Mode {
+    /// For the line.
+    Typing,
+    /// For a search in the lines typed before.
+    Searching(Search),
+    /// For yes or no to what was pasted.
+    Confirming(Paste),
+    /// For yes or no to leaving.
+    Leaving,
+}
+
+impl Screen {
+    /// An empty screen that remembers so many lines. `room` is the server's address as it was typed.
+    #[must_use]
+    fn new(room: String, scrollback: usize, zone: TimeZone, size: Size) -> Self {
+        Self {
+            size,
+            clock: Clock::new(zone),
+            room,
+            link: Link::Joining,
+            me: None,
+            own_ids: Vec::new(),
+            lines: Scrollback::new(scrollback),
+            scroll: Scroll::default(),
+            day: None,
+            known: HashMap::new(),
+            search: None,
+            input: Input::new(INPUT_MAX),
+            history: History::default(),
+            completion: None,
+            mode: Mode::Typing,
+            query: None,
+            people: People::default(),
+            quiet: false,
+            bell: Bell::default(),
+            path: None,
+            waiting: Waiting::default(),
+            countdown: None,
+            effects: Vec::new(),
+            stale: true,
+        }
+    }
+
+    /// The terminal has another size.
+    fn resize(&mut self, size: Size) {
+        self.size = size;
+        self.stale = true;
+    }
+
+    /// The connection is in another state.
+    fn set_link(&mut self, link: Link) {
+        self.link = link;
+        self.stale = true;
+    }
+
+    /// Says something to the user.
+    fn note(&mut self, text: impl Into<String>) {
+        self.push(Entry::note(text));
+    }
+
+    /// Tells the user that something went wrong.
+    fn error(&mut self, text: impl Into<String>) {
+        self.push(Entry::error(text));
+    }
+
+    /// What the terminal shall do, since the last call.
+    fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether something changed since the last frame.
+    #[must_use]
+    fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// When something on the screen changes though nothing happens.
+    #[must_use]
+    fn deadline(&self) -> Option<Duration> {
+        [self.waiting.deadline(), self.link.deadline(self.countdown)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Time went by, or the session did something.
+    fn tick(&mut self, session: &Session, now: Now) {
+        // Today needs no announcement.
+        self.day = self.day.or_else(|| self.clock.date(now.unix_ms));
+        let before = self.waiting;
+        let count = session.unacknowledged().count();
+        self.waiting.tick(count, self.link == Link::Here, now);
+        self.stale |= self.waiting.visible() != before.visible();
+        let left = self.link.seconds_left(now);
+        self.stale |= left != self.countdown;
+        self.countdown = left;
+    }
+
+    fn is_me(&self, who: &Who) -> bool {
+        self.me.as_ref().is_some_and(|me| me.id == who.id)
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.lines.push(entry);
+        self.stale = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

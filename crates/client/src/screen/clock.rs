@@ -1,0 +1,63 @@
+//! Times as people read them, in their own zone.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+/// Tells times.
+#[derive(Clone, Debug)]
+pub(super) struct Clock {
+    zone: TimeZone,
+}
+
+impl Clock {
+    /// A clock for this zone.
+    #[must_use]
+    pub(super) fn new(zone: TimeZone) -> Self {
+        Self { zone }
+    }
+
+    /// `HH:MM`. A number that is no time at all that anybody could mean is dashes.
+    #[must_use]
+    pub(super) fn time(&self, unix_ms: u64) -> String {
+        self.zoned(unix_ms)
+            .map_or_else(|| "--:--".to_owned(), |zoned| zoned.strftime("%H:%M").to_string())
+    }
+
+    /// The day.
+    #[must_use]
+    pub(super) fn date(&self, unix_ms: u64) -> Option<Date> {
+        self.zoned(unix_ms).map(|zoned| zoned.date())
+    }
+
+    fn zoned(&self, unix_ms: u64) -> Option<Zoned> {
+        let millis = i64::try_from(unix_ms).ok()?;
+        let timestamp = Timestamp::from_millisecond(millis).ok()?;
+        Some(timestamp.to_zoned(self.zone.clone()))
+    }
+}
+
+/// A day in words.
+#[must_use]
+pub(super) fn day(date: Date) -> String {
+    date.strftime("%A, %-d %B %Y").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_the_zone_and_nonsense_is_dashes() {
+        let clock = Clock::new(TimeZone::fixed(jiff::tz::offset(2)));
+        assert_eq!(clock.time(1_700_000_000_000), "00:13");
+        assert_eq!(
+            day(clock.date(1_700_000_000_000).unwrap()),
+            "Wednesday, 15 November 2023"
+        );
+        for nonsense in [u64::MAX, 1 << 62] {
+            assert_eq!(clock.time(nonsense), "--:--");
+            assert_eq!(clock.date(nonsense), None);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Completing what is being typed.
+
+use super::input::Input;
+use crate::command::COMMANDS;
+
+/// Users that can be completed to; those before them are the likelier ones.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Who spoke, the last first, and then the others.
+    pub(super) speakers: Vec<String>,
+    /// Who exchanged private messages with this user, the last first.
+    pub(super) correspondents: Vec<String>,
+}
+
+/// A completion that is under way.
+#[derive(Debug)]
+pub(super) struct Completion {
+    /// Where in the line what is completed begins, in bytes.
+    start: usize,
+    /// What it may become; what was typed comes last, so that one more press brings it back.
+    candidates: Vec<String>,
+    /// The one that stands there.
+    place: usize,
+}
+
+impl Completion {
+    /// Begins to complete what stands before the cursor, if there is anything that it can become.
+    #[must_use]
+    pub(super) fn begin(input: &mut Input, names: &Names, backwards: bool) -> Option<Self> {
+        let head = input.head();
+        let start = head.rfind(char::is_whitespace).map_or(0, |blank| {
+            blank
+                + head
+                    .get(blank..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8)
+        });
+        let word = head.get(start..).unwrap_or_default().to_owned();
+        let before = head.get(..start).unwrap_or_default().trim();
+        let mut candidates = candidates(before, &word, names);
+        if candidates.is_empty() {
+            return None;
+        }
+        candidates.push(word);
+        let mut completion = Self {
+            start,
+            place: if backwards { candidates.len() - 2 } else { 0 },
+            candidates,
+        };
+        completion.write(input);
+        Some(completion)
+    }
+
+    /// Takes the next candidate, or the one before.
+    pub(super) fn next(&mut self, input: &mut Input, backwards: bool) {
+        let step = if backwards { self.candidates.len() - 1 } else { 1 };
+        self.place = (self.place + step) % self.candidates.len().max(1);
+        self.write(input);
+    }
+
+    fn write(&mut self, input: &mut Input) {
+        if let Some(candidate) = self.candidates.get(self.place) {
+            input.replace_before(self.start, candidate);
+        }
+    }
+}
+
+/// What a word may become, by what stands before it.
+fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
+    let mut arguments = before.split_whitespace();
+    let command = arguments
+        .next()
+        .filter(|first| first.starts_with('/') && !first.starts_with("//"));
+    match (before, command) {
+        ("", _) if word.starts_with('/') && !word.starts_with("//") => commands(word),
+        ("", _) => users(word, &names.speakers, ": "),
+        (_, Some("/bell")) => words(word, &["off", "mention", "private", "all"]),
+        (_, Some("/msg" | "/m" | "/query" | "/q" | "/verify")) if arguments.next().is_none() => {
+            let likely = names.correspondents.iter();
+            let others = names
+                .speakers
+                .iter()
+                .filter(|name| !names.correspondents.contains(name));
+            users(word, &likely.chain(others).cloned().collect::<Vec<_>>(), " ")
+        }
+        _ => users(word, &names.speakers, " "),
+    }
+}
+
+fn commands(word: &str) -> Vec<String> {
+    let typed = word.trim_start_matches('/').to_lowercase();
+    let matching = COMMANDS.iter().filter(|entry| {
+        let alias_begins = entry
+            .alias
+            .is_some_and(|alias| alias.starts_with(&typed) && typed.len() > 1);
+        entry.name.starts_with(&typed) || alias_begins
+    });
+    matching.map(|entry| format!("/{} ", entry.name)).collect()
+}
+
+fn words(word: &str, all: &[&str]) -> Vec<String> {
+    let matching = all.iter().filter(|choice| choice.starts_with(word));
+    matching.map(|&choice| choice.to_owned()).collect()
+}
+
+fn users(word: &str, names: &[String], ending: &str) -> Vec<String> {
+    // Who types `@bob` means bob.
+    let at = if word.starts_with('@') { "@" } else { "" };
+    let typed = word.trim_start_matches('@').to_lowercase();
+    let matching = names
+        .iter()
+        .filter(|name| name.to_lowercase().starts_with(&typed));
+    matching.map(|name| format!("{at}{name}{ending}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Names {
+            speakers: names(&["bob", "Alice", "barbara", "李雷", "10.0.0.7:5000"]),
+            correspondents: names(&["barbara"]),
+        }
+    }
+
+    /// What stands there after each press of Tab.
+    fn presses(typed: &str, presses: usize, backwards: bool) -> Vec<String> {
+        let mut input = Input::new(1000);
+        input.set(typed);
+        let Some(mut completion) = Completion::begin(&mut input, &names(), backwards) else {
+            return Vec::new();
+        };
+        let mut stood = vec![input.text().to_owned()];
+        for _ in 1..presses {
+            completion.next(&mut input, backwards);
+            stood.push(input.text().to_owned());
+        }
+        stood
+    }
+
+    #[test]
+    fn nicks_come_with_a_colon_at_the_beginning_of_the_line_only() {
+        assert_eq!(presses("b", 4, false), ["bob: ", "barbara: ", "b", "bob: "]);
+        assert_eq!(presses("b", 3, true), ["barbara: ", "bob: ", "b"]);
+        assert_eq!(presses("hi al", 1, false), ["hi Alice "]);
+        assert_eq!(presses("ask @al", 1, false), ["ask @Alice "]);
+        assert_eq!(presses("李", 1, false), ["李雷: "]);
+        assert_eq!(presses("10.", 1, false), ["10.0.0.7:5000: "]);
+        assert_eq!(presses("zoe", 1, false), [""; 0]);
+    }
+
+    #[test]
+    fn an_empty_word_becomes_who_spoke_last() {
+        assert_eq!(presses("", 2, false), ["bob: ", "Alice: "]);
+        assert_eq!(presses("hi ", 1, false), ["hi bob "]);
+    }
+
+    #[test]
+    fn commands_and_their_arguments() {
+        assert_eq!(presses("/qu", 4, false), ["/query ", "/quiet ", "/quit ", "/qu"]);
+        assert_eq!(presses("/ex", 1, false), ["/quit "]);
+        assert_eq!(presses("/msg b", 2, false), ["/msg barbara ", "/msg bob "]);
+        assert_eq!(presses("/q ", 1, false), ["/q barbara "]);
+        assert_eq!(presses("/whois b", 1, false), ["/whois bob "]);
+        assert_eq!(presses("/msg bob hi a", 1, false), ["/msg bob hi Alice "]);
+        assert_eq!(presses("/bell m", 1, false), ["/bell mention"]);
+        assert_eq!(presses("//b", 1, false), [""; 0]);
+    }
+
+    #[test]
+    fn what_stands_after_the_cursor_stays() {
+        let mut input = Input::new(100);
+        input.set("al ok");
+        for _ in 0..3 {
+            input.left();
+        }
+        let completion = Completion::begin(&mut input, &names(), false);
+        assert!(completion.is_some());
+        assert_eq!(input.text(), "Alice:  ok");
+        assert_eq!(input.head(), "Alice: ");
+    }
+}

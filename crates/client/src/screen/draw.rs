@@ -1,0 +1,113 @@
+//! Rows as what a terminal is to be sent.
+
+use super::style::Row;
+use super::theme::Theme;
+use super::view::Frame;
+use crossterm::cursor::{Hide, MoveTo, Show};
+use crossterm::queue;
+use crossterm::style::{Attribute, Print, SetAttribute, SetStyle};
+use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
+use std::io;
+
+/// Draws frames, of each only what differs from the one before.
+#[derive(Debug)]
+pub(super) struct Painter {
+    theme: Theme,
+    /// What stands on the terminal, as far as is known.
+    drawn: Option<Frame>,
+}
+
+impl Painter {
+    pub(super) fn new(theme: Theme) -> Self {
+        Self { theme, drawn: None }
+    }
+
+    /// What stands on the terminal is not known any more.
+    pub(super) fn forget(&mut self) {
+        self.drawn = None;
+    }
+
+    /// Adds to `out` what turns the last frame into this one.
+    pub(super) fn paint(&mut self, frame: Frame, out: &mut Vec<u8>) {
+        if self.drawn.as_ref() == Some(&frame) {
+            return;
+        }
+        // Writing to memory does not fail.
+        let _ = self.write(&frame, out);
+        self.drawn = Some(frame);
+    }
+
+    fn write(&self, frame: &Frame, out: &mut Vec<u8>) -> io::Result<()> {
+        queue!(out, BeginSynchronizedUpdate, Hide)?;
+        let before = self
+            .drawn
+            .as_ref()
+            .filter(|drawn| drawn.rows.len() == frame.rows.len());
+        if before.is_none() {
+            queue!(out, SetAttribute(Attribute::Reset), Clear(ClearType::All))?;
+        }
+        for (number, row) in frame.rows.iter().enumerate() {
+            let old = before.and_then(|before| before.rows.get(number));
+            if old.map_or(!row.0.is_empty(), |old| old != row) {
+                self.write_row(number, row, out)?;
+            }
+        }
+        if let Some((column, row)) = frame.cursor {
+            queue!(out, MoveTo(cell(column), cell(row)), Show)?;
+        }
+        queue!(out, EndSynchronizedUpdate)
+    }
+
+    /// Cleared before it is written: after the last column is written, clearing would take that with it.
+    fn write_row(&self, number: usize, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
+        queue!(out, MoveTo(0, cell(number)), Clear(ClearType::UntilNewLine))?;
+        for span in &row.0 {
+            queue!(
+                out,
+                SetStyle(self.theme.style(span.role)),
+                Print(span.as_str()),
+                SetAttribute(Attribute::Reset)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn cell(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::style::Role;
+    use super::*;
+
+    fn painted(painter: &mut Painter, rows: &[&str]) -> String {
+        let rows = rows.iter().map(|row| Row::of(Role::Text, *row)).collect();
+        let mut out = Vec::new();
+        painter.paint(
+            Frame {
+                rows,
+                cursor: Some((0, 0)),
+            },
+            &mut out,
+        );
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn only_what_changed_is_drawn() {
+        let mut painter = Painter::new(Theme::Plain);
+        let all = painted(&mut painter, &["one", "two"]);
+        assert!(all.contains("\x1b[2J") && all.contains("one") && all.contains("two"));
+        assert_eq!(painted(&mut painter, &["one", "two"]), "");
+        let changed = painted(&mut painter, &["one", "three"]);
+        assert!(
+            !changed.contains("one") && changed.contains("\x1b[2;1H\x1b[Kthree"),
+            "{changed:?}"
+        );
+        painter.forget();
+        assert!(painted(&mut painter, &["one", "three"]).contains("one"));
+        assert!(painted(&mut painter, &["one"]).contains("\x1b[2J"));
+    }
+}

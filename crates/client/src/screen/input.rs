@@ -1,0 +1,369 @@
+//! The line that is being typed.
+
+use chat_proto::text::Text;
+use std::collections::VecDeque;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// Cuts that are remembered.
+const CUTS_MAX: usize = 32;
+
+/// A line, the cursor in it, and what was cut out of it. Moves and deletions are of whole characters as people see
+/// them, which Unicode calls grapheme clusters.
+///
+/// The text is always one that is safe to show: what is not never gets in.
+#[derive(Debug)]
+pub(super) struct Input {
+    text: String,
+    /// In bytes, at a character's boundary. `cursor <= text.len()`.
+    cursor: usize,
+    /// The longest text, in bytes.
+    max: usize,
+    /// What was cut, the last first.
+    cuts: VecDeque<String>,
+    before: Before,
+}
+
+/// What was done last, which decides what the next deed means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Other,
+    /// The next cut joins this one.
+    Cut,
+    /// This many bytes before the cursor were put back, from this cut.
+    Yank {
+        length: usize,
+        cut: usize,
+    },
+}
+
+impl Input {
+    /// An empty line that takes at most `max` bytes.
+    #[must_use]
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            text: String::new(),
+            cursor: 0,
+            max,
+            cuts: VecDeque::new(),
+            before: Before::Other,
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The part of the text before the cursor.
+    #[must_use]
+    pub(super) fn head(&self) -> &str {
+        self.text.get(..self.cursor).unwrap_or_default()
+    }
+
+    /// The part of the text after the cursor.
+    #[must_use]
+    pub(super) fn tail(&self) -> &str {
+        self.text.get(self.cursor..).unwrap_or_default()
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Puts this text in place of the old one, and the cursor at its end.
+    pub(super) fn set(&mut self, text: &str) {
+        self.put(text, "");
+        self.before = Before::Other;
+    }
+
+    /// Takes the text away.
+    pub(super) fn take(&mut self) -> String {
+        self.cursor = 0;
+        self.before = Before::Other;
+        std::mem::take(&mut self.text)
+    }
+
+    /// Writes at the cursor; `false` if there is no room for it.
+    pub(super) fn insert(&mut self, what: &str) -> bool {
+        self.before = Before::Other;
+        let fits = self.text.len() + what.len() <= self.max;
+        let plain = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if fits && plain(what) && plain(self.tail().get(..1).unwrap_or_default()) {
+            // The usual case: nothing that it stands before depends on it.
+            self.text.insert_str(self.cursor, what);
+            self.cursor += what.len();
+        } else if fits {
+            let head = [self.head(), what].concat();
+            let tail = self.tail().to_owned();
+            self.put(&head, &tail);
+        }
+        fits
+    }
+
+    /// Puts `with` in place of the bytes from `from` to the cursor.
+    pub(super) fn replace_before(&mut self, from: usize, with: &str) {
+        self.before = Before::Other;
+        let head = [self.head().get(..from).unwrap_or_default(), with].concat();
+        let tail = self.tail().to_owned();
+        self.put(&head, &tail);
+    }
+
+    /// The one way in: what stands before a character decides whether it is safe, so the whole is made safe each time.
+    fn put(&mut self, head: &str, tail: &str) {
+        let head = Text::new(head);
+        let whole = Text::from([head.as_str(), tail].concat());
+        self.cursor = head.as_str().len();
+        self.text = whole.as_str().to_owned();
+        while !self.text.is_char_boundary(self.cursor) {
+            self.cursor -= 1;
+        }
+    }
+}
+
+// Moving.
+impl Input {
+    /// To the beginning.
+    pub(super) fn home(&mut self) {
+        self.go_to(0);
+    }
+
+    /// To the end.
+    pub(super) fn end(&mut self) {
+        self.go_to(self.text.len());
+    }
+
+    /// One character back.
+    pub(super) fn left(&mut self) {
+        self.go_to(self.before_cursor());
+    }
+
+    /// One character on.
+    pub(super) fn right(&mut self) {
+        self.go_to(self.after_cursor());
+    }
+
+    /// To the beginning of this or the last word.
+    pub(super) fn word_left(&mut self) {
+        self.go_to(self.word_before());
+    }
+
+    /// To the end of this or the next word.
+    pub(super) fn word_right(&mut self) {
+        self.go_to(self.word_after());
+    }
+
+    fn go_to(&mut self, place: usize) {
+        self.cursor = place;
+        self.before = Before::Other;
+    }
+
+    fn before_cursor(&self) -> usize {
+        let last = self.head().grapheme_indices(true).next_back();
+        last.map_or(0, |(place, _)| place)
+    }
+
+    fn after_cursor(&self) -> usize {
+        let next = self.tail().graphemes(true).next();
+        self.cursor + next.map_or(0, str::len)
+    }
+
+    fn word_before(&self) -> usize {
+        let mut place = self.cursor;
+        let mut in_word = false;
+        for (start, character) in self.head().char_indices().rev() {
+            if in_word && !is_of_word(character) {
+                break;
+            }
+            in_word |= is_of_word(character);
+            place = start;
+        }
+        place
+    }
+
+    fn word_after(&self) -> usize {
+        let mut in_word = false;
+        for (start, character) in self.tail().char_indices() {
+            if in_word && !is_of_word(character) {
+                return self.cursor + start;
+            }
+            in_word |= is_of_word(character);
+        }
+        self.text.len()
+    }
+
+    fn blank_before(&self) -> usize {
+        let head = self.head().trim_end();
+        head.rfind(char::is_whitespace).map_or(0, |blank| {
+            blank
+                + head
+                    .get(blank..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8)
+        })
+    }
+}
+
+// Deleting, cutting and putting back.
+impl Input {
+    /// Deletes the character before the cursor.
+    pub(super) fn delete_back(&mut self) {
+        self.remove(self.before_cursor(), self.cursor);
+        self.before = Before::Other;
+    }
+
+    /// Deletes the character at the cursor.
+    pub(super) fn delete(&mut self) {
+        self.remove(self.cursor, self.after_cursor());
+        self.before = Before::Other;
+    }
+
+    /// Cuts to the end.
+    pub(super) fn cut_to_end(&mut self) {
+        self.cut(self.cursor, self.text.len());
+    }
+
+    /// Cuts to the beginning.
+    pub(super) fn cut_to_start(&mut self) {
+        self.cut(0, self.cursor);
+    }
+
+    /// Cuts back to the last blank.
+    pub(super) fn cut_blank_back(&mut self) {
+        self.cut(self.blank_before(), self.cursor);
+    }
+
+    /// Cuts the word before the cursor.
+    pub(super) fn cut_word_back(&mut self) {
+        self.cut(self.word_before(), self.cursor);
+    }
+
+    /// Cuts the word after the cursor.
+    pub(super) fn cut_word(&mut self) {
+        self.cut(self.cursor, self.word_after());
+    }
+
+    fn cut(&mut self, from: usize, to: usize) {
+        let backwards = to == self.cursor;
+        let removed = self.remove(from, to);
+        if removed.is_empty() {
+            return;
+        }
+        match self.cuts.front_mut().filter(|_| self.before == Before::Cut) {
+            Some(last) if backwards => last.insert_str(0, &removed),
+            Some(last) => last.push_str(&removed),
+            None => self.cuts.push_front(removed),
+        }
+        self.cuts.truncate(CUTS_MAX);
+        self.before = Before::Cut;
+    }
+
+    fn remove(&mut self, from: usize, to: usize) -> String {
+        let part = |from, to| self.text.get(from..to).unwrap_or_default().to_owned();
+        let (head, removed, tail) = (part(0, from), part(from, to), part(to, self.text.len()));
+        self.put(&head, &tail);
+        removed
+    }
+
+    /// Puts back what was cut last.
+    pub(super) fn yank(&mut self) {
+        self.yank_cut(0);
+    }
+
+    /// After that: what was cut before it instead.
+    pub(super) fn yank_older(&mut self) {
+        if let Before::Yank { length, cut } = self.before {
+            self.remove(self.cursor.saturating_sub(length), self.cursor);
+            let next = (cut + 1) % self.cuts.len().max(1);
+            self.yank_cut(next);
+        }
+    }
+
+    fn yank_cut(&mut self, cut: usize) {
+        let Some(text) = self.cuts.get(cut).cloned() else {
+            return;
+        };
+        let before = self.cursor;
+        if self.insert(&text) {
+            let length = self.cursor.saturating_sub(before);
+            self.before = Before::Yank { length, cut };
+        }
+    }
+
+    /// Exchanges the character before the cursor with the one at it, or the last two at the end.
+    pub(super) fn transpose(&mut self) {
+        if self.tail().is_empty() {
+            self.cursor = self.before_cursor();
+        }
+        let (first, last) = (self.before_cursor(), self.after_cursor());
+        let part = |from, to| self.text.get(from..to).unwrap_or_default();
+        let swapped = [part(0, first), part(self.cursor, last), part(first, self.cursor)].concat();
+        let tail = part(last, self.text.len()).to_owned();
+        self.put(&swapped, &tail);
+        self.before = Before::Other;
+    }
+}
+
+/// The line over rows of a width.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// The text of each row; the first leaves room for what stands before the line.
+    pub(super) rows: Vec<String>,
+    /// The cursor's row, and its column.
+    pub(super) cursor: (usize, usize),
+}
+
+impl Input {
+    /// Lays the line out, the first row `indent` columns shorter. Cut at characters, not at words, so that nothing moves
+    /// while a word is typed.
+    #[must_use]
+    pub(super) fn layout(&self, indent: usize, width: usize) -> Layout {
+        let width = width.max(1);
+        let mut rows = vec![String::new()];
+        let mut column = indent.min(width - 1);
+        let mut cursor = (0, column);
+        for (place, grapheme) in self.text.grapheme_indices(true) {
+            let (shown, columns) = fitting(grapheme, width);
+            if column + columns > width {
+                rows.push(String::new());
+                column = 0;
+            }
+            if place <= self.cursor {
+                cursor = (rows.len() - 1, column);
+            }
+            if let Some(row) = rows.last_mut() {
+                row.push_str(shown);
+            }
+            column += columns;
+        }
+        if self.cursor == self.text.len() {
+            // The cursor needs a place of its own.
+            if column == width {
+                rows.push(String::new());
+                column = 0;
+            }
+            cursor = (rows.len() - 1, column);
+        }
+        Layout { rows, cursor }
+    }
+}
+
+/// What is shown of a character in so few columns, and how many it takes.
+pub(super) fn fitting(grapheme: &str, width: usize) -> (&str, usize) {
+    let columns = grapheme.width();
+    if columns <= width {
+        (grapheme, columns)
+    } else {
+        ("?", 1)
+    }
+}
+
+fn is_of_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_' || character == '\''
+}
+
+#[cfg(test)]
+mod tests;

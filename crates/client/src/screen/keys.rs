@@ -1,0 +1,215 @@
+//! Which key does what: the one table that the program, `/help` and the README are made from.
+
+use super::key::Key;
+
+/// What a key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Send the line, or do what it asks for.
+    Submit,
+    /// To the beginning of the line.
+    LineStart,
+    /// To the end of the line.
+    LineEnd,
+    /// One character back.
+    Left,
+    /// One character on.
+    Right,
+    /// One word back.
+    WordLeft,
+    /// One word on.
+    WordRight,
+    /// Delete the character before the cursor.
+    DeleteBack,
+    /// Delete the character at the cursor.
+    Delete,
+    /// Delete the character at the cursor; on an empty line leave.
+    DeleteOrLeave,
+    /// Cut to the end of the line.
+    CutToEnd,
+    /// Cut to the beginning of the line.
+    CutToStart,
+    /// Cut back to the last blank.
+    CutBlankBack,
+    /// Cut the word before the cursor.
+    CutWordBack,
+    /// Cut the word after the cursor.
+    CutWord,
+    /// Put back what was cut.
+    Yank,
+    /// Put back what was cut before that instead.
+    YankOlder,
+    /// Exchange two characters.
+    Transpose,
+    /// The line typed before.
+    Older,
+    /// The line typed after.
+    Newer,
+    /// Search in the lines typed before.
+    Search,
+    /// Complete.
+    Complete,
+    /// Complete with the candidate before.
+    CompleteBack,
+    /// Scroll up a page.
+    PageUp,
+    /// Scroll down a page.
+    PageDown,
+    /// Scroll to the beginning.
+    Top,
+    /// Scroll to the end.
+    Bottom,
+    /// Draw everything anew.
+    Redraw,
+    /// Clear the line; never leaves.
+    Clear,
+    /// Stop what was begun: a search, a paste, scrolling.
+    Cancel,
+    /// Suspend the program.
+    Suspend,
+}
+
+/// A deed, the keys for it, and what `/help` says of it.
+#[derive(Debug)]
+pub struct Binding {
+    /// The names of its keys.
+    pub keys: &'static [&'static str],
+    /// What they do.
+    pub deed: Deed,
+    /// The same in words.
+    pub about: &'static str,
+}
+
+const fn bind(keys: &'static [&'static str], deed: Deed, about: &'static str) -> Binding {
+    Binding { keys, deed, about }
+}
+
+/// All of them.
+pub const BINDINGS: &[Binding] = &[
+    bind(
+        &["Enter", "Alt-Enter", "Shift-Enter"],
+        Deed::Submit,
+        "send the line",
+    ),
+    bind(
+        &["Ctrl-A", "Home"],
+        Deed::LineStart,
+        "to the beginning of the line",
+    ),
+    bind(&["Ctrl-E", "End"], Deed::LineEnd, "to the end of the line"),
+    bind(&["Ctrl-B", "Left"], Deed::Left, "one character back"),
+    bind(&["Ctrl-F", "Right"], Deed::Right, "one character on"),
+    bind(
+        &["Alt-B", "Ctrl-Left", "Alt-Left"],
+        Deed::WordLeft,
+        "one word back",
+    ),
+    bind(
+        &["Alt-F", "Ctrl-Right", "Alt-Right"],
+        Deed::WordRight,
+        "one word on",
+    ),
+    bind(
+        &["Backspace", "Shift-Backspace"],
+        Deed::DeleteBack,
+        "delete the character before the cursor",
+    ),
+    bind(&["Delete"], Deed::Delete, "delete the character at the cursor"),
+    bind(
+        &["Ctrl-D"],
+        Deed::DeleteOrLeave,
+        "the same; on an empty line leave, asked once",
+    ),
+    bind(&["Ctrl-K"], Deed::CutToEnd, "cut to the end of the line"),
+    bind(&["Ctrl-U"], Deed::CutToStart, "cut to the beginning of the line"),
+    bind(&["Ctrl-W"], Deed::CutBlankBack, "cut back to the last blank"),
+    bind(
+        &["Alt-Backspace", "Ctrl-Backspace"],
+        Deed::CutWordBack,
+        "cut the word before the cursor",
+    ),
+    bind(
+        &["Alt-D", "Ctrl-Delete"],
+        Deed::CutWord,
+        "cut the word after the cursor",
+    ),
+    bind(&["Ctrl-Y"], Deed::Yank, "put back what was cut"),
+    bind(
+        &["Alt-Y"],
+        Deed::YankOlder,
+        "put back what was cut before that instead",
+    ),
+    bind(
+        &["Ctrl-T"],
+        Deed::Transpose,
+        "exchange the two characters before the cursor",
+    ),
+    bind(&["Up", "Ctrl-P"], Deed::Older, "the line typed before"),
+    bind(&["Down", "Ctrl-N"], Deed::Newer, "the line typed after"),
+    bind(&["Ctrl-R"], Deed::Search, "search in the lines typed before"),
+    bind(
+        &["Tab"],
+        Deed::Complete,
+        "complete a nick or a command; again: the next",
+    ),
+    bind(&["Shift-Tab"], Deed::CompleteBack, "complete with the one before"),
+    bind(&["PgUp", "Shift-PgUp"], Deed::PageUp, "scroll up a page"),
+    bind(&["PgDn", "Shift-PgDn"], Deed::PageDown, "scroll down a page"),
+    bind(&["Ctrl-Home"], Deed::Top, "scroll to the first message"),
+    bind(&["Ctrl-End"], Deed::Bottom, "scroll to the last message"),
+    bind(&["Ctrl-L"], Deed::Redraw, "draw the screen anew"),
+    bind(&["Ctrl-C"], Deed::Clear, "clear the line; never leaves"),
+    bind(
+        &["Esc", "Ctrl-G"],
+        Deed::Cancel,
+        "stop a search, a paste, scrolling",
+    ),
+    bind(&["Ctrl-Z"], Deed::Suspend, "suspend; fg in the shell comes back"),
+];
+
+/// What this key does, if it does something besides writing a character.
+#[must_use]
+pub(super) fn deed(key: Key) -> Option<Deed> {
+    if key.character().is_some() {
+        return None;
+    }
+    let name = key.to_string();
+    let binding = BINDINGS
+        .iter()
+        .find(|binding| binding.keys.contains(&name.as_str()));
+    binding.map(|binding| binding.deed)
+}
+
+/// What `/help` says of the keys, one line each.
+pub fn help() -> impl Iterator<Item = String> {
+    BINDINGS
+        .iter()
+        .map(|binding| format!("{:<30} {}", binding.keys.join(", "), binding.about))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_key_does_two_things_and_no_two_rows_do_the_same() {
+        let mut keys = HashSet::new();
+        for binding in BINDINGS {
+            for key in binding.keys {
+                assert!(keys.insert(key), "{key} is there twice");
+            }
+        }
+        for (place, binding) in BINDINGS.iter().enumerate() {
+            assert!(!BINDINGS[..place].iter().any(|before| before.deed == binding.deed));
+        }
+    }
+
+    #[test]
+    fn characters_are_written_whatever_their_name() {
+        use super::super::key::Code;
+        assert_eq!(deed(Key::from(Code::Char('a'))), None);
+        assert_eq!(deed(Key::from(Code::Char('a')).ctrl()), Some(Deed::LineStart));
+        assert_eq!(deed(Key::from(Code::Char('ж')).ctrl()), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! Submitting a line, and the commands that the screen carries out by itself.
+
+use super::Screen;
+use super::entry::{Entry, name};
+use super::find::find;
+use super::peer::Peer;
+use super::typed::leave;
+use super::view::ScrollDeed;
+use crate::command::{Bell, Command, Local};
+use crate::session::Session;
+use chat_proto::now::Now;
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+
+impl Screen {
+    /// Submits what was typed. A line that can't be done stays, to be mended.
+    pub(super) fn submit_line(&mut self, session: &mut Session, now: Now) {
+        let line = self.input.text().to_owned();
+        self.scroll_by(ScrollDeed::End);
+        if self.submit(&line, session, now) {
+            self.history.add(&line);
+            self.input.take();
+        }
+    }
+
+    /// Carries out a line; `false` if it can't be done.
+    pub(super) fn submit(&mut self, line: &str, session: &mut Session, now: Now) -> bool {
+        let before = session.failures();
+        match Command::parse(line) {
+            Command::Say(_) | Command::Msg(..) if !session.has_room() => {
+                self.error("not sent: too much is waiting to be sent already");
+                return false;
+            }
+            Command::Say(text) if !self.say(&text, session, now) => return false,
+            Command::Say(_) => {}
+            Command::Local(local) => return self.carry_out(&local, session, now),
+            Command::Quit => leave(session, now),
+            command => session.request(&command, now),
+        }
+        session.failures() == before
+    }
+
+    /// To everybody, or to the one whom the prompt names: never to everybody what was meant for one.
+    fn say(&mut self, text: &Text<'_>, session: &mut Session, now: Now) -> bool {
+        let Some(peer) = &self.query else {
+            session.request(&Command::Say(text.borrow()), now);
+            return true;
+        };
+        let Some(who) = peer.find(session.roster()).map(|profile| profile.who.clone()) else {
+            let name = peer.name();
+            self.error(format!(
+                "not sent: {name} is not here any more; /q ends your private conversation"
+            ));
+            return false;
+        };
+        send_private(&who, text, session, now);
+        if who != peer.who {
+            self.query = Some(Peer::new(who, session.roster()));
+        }
+        true
+    }
+
+    fn carry_out(&mut self, local: &Local<'_>, session: &mut Session, now: Now) -> bool {
+        match local {
+            Local::Reply(text) => return self.reply(text, session, now),
+            Local::Query(who) => return self.query(*who, session),
+            Local::Whois(typed) => return self.with_user(typed, session, Self::whois),
+            Local::Ignore(Some(typed)) => {
+                return self.with_user(typed, session, |screen, _, who| screen.ignore(who));
+            }
+            Local::Ignore(None) => self.list_ignored(),
+            Local::Unignore(typed) => return self.unignore(typed),
+            Local::Quiet => self.toggle_quiet(),
+            Local::Bell(when) => self.set_bell(*when),
+            Local::Verify(_) => return request(&Command::Local(local.clone()), session, now),
+            Local::Search(text) => return self.search(*text),
+            Local::Clear => self.scroll.clear(&self.lines),
+            Local::Keys => self.help_keys(),
+        }
+        true
+    }
+
+    fn reply(&mut self, text: &Text<'_>, session: &mut Session, now: Now) -> bool {
+        let Some(writer) = self.people.writer().cloned() else {
+            self.error("nobody has written to you privately yet");
+            return false;
+        };
+        // The id may be somebody else's by now.
+        if session
+            .roster()
+            .get(writer.id)
+            .is_none_or(|profile| profile.who != writer)
+        {
+            self.error(format!("not sent: {writer} is not here any more"));
+            return false;
+        }
+        let before = session.failures();
+        send_private(&writer, text, session, now);
+        session.failures() == before
+    }
+
+    fn query(&mut self, typed: Option<&str>, session: &Session) -> bool {
+        match (typed, self.query.take()) {
+            (Some(typed), before) => {
+                let found = self.with_user(typed, session, |screen, session, who| {
+                    screen.note(format!("what you type goes to {who} alone, until /q"));
+                    screen.query = Some(Peer::new(who, session.roster()));
+                });
+                if !found {
+                    self.query = before;
+                }
+                found
+            }
+            (None, Some(_)) => {
+                self.note("what you type goes to everybody again");
+                true
+            }
+            (None, None) => {
+                self.error("/query WHO makes what you type go to one user; nobody is chosen now");
+                false
+            }
+        }
+    }
+
+    /// Does something about the user that was typed, if it is clear who that is.
+    fn with_user(
+        &mut self,
+        typed: &str,
+        session: &Session,
+        act: impl FnOnce(&mut Self, &Session, Who),
+    ) -> bool {
+        let found = session.roster().resolve(typed).map(|profile| profile.who.clone());
+        match found {
+            Ok(who) => act(self, session, who),
+            Err(unresolved) => {
+                self.error(format!("{}: {unresolved}", Text::new(typed)));
+                return false;
+            }
+        }
+        true
+    }
+
+    fn whois(&mut self, session: &Session, who: Who) {
+        let Some(profile) = session.roster().get(who.id) else {
+            return;
+        };
+        let private = if profile.key.is_some() {
+            "private messages are sealed"
+        } else {
+            "private messages are unencrypted"
+        };
+        let own = if self.is_me(&who) { ", that is you" } else { "" };
+        let ignored = if self.people.is_ignored(&who) {
+            "; ignored"
+        } else {
+            ""
+        };
+        let address = profile.udp.map_or(String::new(), |udp| format!(" (UDP {udp})"));
+        self.note(format!("{who}{own}: {private}{address}{ignored}"));
+    }
+
+    fn ignore(&mut self, who: Who) {
+        if self.is_me(&who) {
+            return self.error("that is you");
+        }
+        self.note(format!(
+            "nothing of {who} is shown any more, until /unignore {}",
+            name(&who)
+        ));
+        self.people.ignore(who);
+    }
+
+    fn list_ignored(&mut self) {
+        let names: Vec<String> = self.people.ignored().iter().map(Who::to_string).collect();
+        if names.is_empty() {
+            self.note("nobody is ignored");
+        } else {
+            self.note(format!("ignored: {}", names.join(", ")));
+        }
+    }
+
+    fn unignore(&mut self, typed: &str) -> bool {
+        let meant = self.people.unignore(typed);
+        if meant.is_empty() {
+            self.error(format!("{} is not ignored", Text::new(typed)));
+        }
+        for who in &meant {
+            self.note(format!("{who} is shown again"));
+        }
+        !meant.is_empty()
+    }
+
+    fn toggle_quiet(&mut self) {
+        self.quiet = !self.quiet;
+        self.note(if self.quiet {
+            "joins and leaves are folded"
+        } else {
+            "each join and leave is shown"
+        });
+    }
+
+    fn set_bell(&mut self, when: Option<Bell>) {
+        self.bell = when.unwrap_or(self.bell);
+        self.note(match self.bell {
+            Bell::Off => "the bell is off",
+            Bell::Mention => "the bell rings when you are named or written to privately",
+            Bell::Private => "the bell rings when you are written to privately",
+            Bell::All => "the bell rings at every message",
+        });
+    }
+
+    /// Scrolls to where it was said last, before where it was found before.
+    fn search(&mut self, text: Option<&str>) -> bool {
+        let (needle, before) = match (text, self.search.take()) {
+            (Some(text), _) => (Text::new(text).to_string(), self.lines.end()),
+            (None, Some((needle, found))) => (needle, found),
+            (None, None) => {
+                self.error("/search TEXT scrolls to where that was said");
+                return false;
+            }
+        };
+        let mut serials = (self.lines.begin()..before).rev();
+        let found = serials.find(|&serial| {
+            let line = self.lines.get(serial).and_then(Entry::said);
+            line.is_some_and(|line| find(&line, &needle).is_some())
+        });
+        match found {
+            Some(serial) => {
+                self.search = Some((needle, serial));
+                self.scroll_by(ScrollDeed::Show(serial));
+            }
+            None => self.error(format!("'{needle}' was not found")),
+        }
+        found.is_some()
+    }
+}
+
+/// Asks the session for something; `false` if it can't be had.
+fn request(command: &Command<'_>, session: &mut Session, now: Now) -> bool {
+    let before = session.failures();
+    session.request(command, now);
+    session.failures() == before
+}
+
+fn send_private(to: &Who, text: &Text<'_>, session: &mut Session, now: Now) {
+    session.request(&Command::Msg(&to.to_string(), text.borrow()), now);
+}

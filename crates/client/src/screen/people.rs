@@ -1,0 +1,161 @@
+//! Who matters to the user, and who does not.
+
+use chat_proto::id::UserId;
+use chat_proto::nick::{Nick, NickKey};
+use chat_proto::who::Who;
+
+/// Users that are remembered as having spoken.
+const SPEAKERS_MAX: usize = 64;
+
+/// Whom the user hears, in which order, and whom not.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    /// Who spoke, the last first.
+    speakers: Vec<UserId>,
+    /// Who exchanged private messages with the user, the last first.
+    correspondents: Vec<UserId>,
+    /// Who last wrote to the user privately.
+    writer: Option<Who>,
+    /// By name and by id: who comes back has another id, who takes another nick still has the id.
+    ignored: Vec<Who>,
+}
+
+impl People {
+    /// This user said something.
+    pub(super) fn spoke(&mut self, id: UserId) {
+        to_front(&mut self.speakers, id);
+    }
+
+    /// This user exchanged a private message with the user.
+    pub(super) fn corresponded(&mut self, peer: &Who, wrote: bool) {
+        to_front(&mut self.correspondents, peer.id);
+        if wrote {
+            self.writer = Some(peer.clone());
+        }
+    }
+
+    /// A user took another nick.
+    pub(super) fn renamed(&mut self, after: &Who) {
+        if let Some(writer) = self.writer.as_mut().filter(|writer| writer.id == after.id) {
+            writer.clone_from(after);
+        }
+    }
+
+    /// Who last wrote privately.
+    #[must_use]
+    pub(super) fn writer(&self) -> Option<&Who> {
+        self.writer.as_ref()
+    }
+
+    /// Where a user stands among those who spoke; the last is 0.
+    #[must_use]
+    pub(super) fn rank(&self, id: UserId) -> usize {
+        rank(&self.speakers, id)
+    }
+
+    /// The same among those who exchanged private messages with the user, if it is one of them.
+    #[must_use]
+    pub(super) fn correspondent_rank(&self, id: UserId) -> Option<usize> {
+        self.correspondents.iter().position(|&other| other == id)
+    }
+
+    /// Shows nothing of this user any more.
+    pub(super) fn ignore(&mut self, who: Who) {
+        if !self.ignored.contains(&who) {
+            self.ignored.push(who);
+        }
+    }
+
+    /// Shows users of this name or id again; answers who they are.
+    pub(super) fn unignore(&mut self, typed: &str) -> Vec<Who> {
+        let key = NickKey::of(typed.split('@').next().unwrap_or_default());
+        let (meant, others) = std::mem::take(&mut self.ignored)
+            .into_iter()
+            .partition(|who| typed == who.id.to_string() || key_of(who).as_ref() == Some(&key));
+        self.ignored = others;
+        meant
+    }
+
+    /// Who is ignored.
+    #[must_use]
+    pub(super) fn ignored(&self) -> &[Who] {
+        &self.ignored
+    }
+
+    /// Whether nothing of this user is shown.
+    #[must_use]
+    pub(super) fn is_ignored(&self, who: &Who) -> bool {
+        !self.ignored.is_empty()
+            && self
+                .ignored
+                .iter()
+                .any(|other| other.id == who.id || who.nick.is_some() && key_of(other) == key_of(who))
+    }
+}
+
+fn key_of(who: &Who) -> Option<NickKey> {
+    who.nick.as_ref().map(Nick::key)
+}
+
+fn rank(ids: &[UserId], id: UserId) -> usize {
+    ids.iter().position(|&other| other == id).unwrap_or(usize::MAX)
+}
+
+fn to_front(ids: &mut Vec<UserId>, id: UserId) {
+    if ids.first() != Some(&id) {
+        ids.retain(|&other| other != id);
+        ids.insert(0, id);
+        ids.truncate(SPEAKERS_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(text: &str) -> Who {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn who_is_ignored_stays_so_under_another_id_or_nick() {
+        let mut people = People::default();
+        people.ignore(who("bob@10.0.0.6:40000"));
+        for other in [
+            "bob@10.0.0.6:40000",
+            "BOB@10.0.0.9:1",
+            "rob@10.0.0.6:40000",
+            "10.0.0.6:40000",
+        ] {
+            assert!(people.is_ignored(&who(other)), "{other}");
+        }
+        for other in ["carol@10.0.0.7:1", "10.0.0.7:1"] {
+            assert!(!people.is_ignored(&who(other)), "{other}");
+        }
+        assert_eq!(people.unignore("carol"), []);
+        assert_eq!(people.unignore("Bob"), [who("bob@10.0.0.6:40000")]);
+        assert!(!people.is_ignored(&who("bob@10.0.0.6:40000")));
+    }
+
+    #[test]
+    fn who_has_no_nick_is_not_everybody_without_one() {
+        let mut people = People::default();
+        people.ignore(who("10.0.0.6:40000"));
+        assert!(!people.is_ignored(&who("10.0.0.7:40000")));
+        assert_eq!(people.unignore("10.0.0.6:40000").len(), 1);
+    }
+
+    #[test]
+    fn who_spoke_last_comes_first() {
+        let mut people = People::default();
+        let id = |port: u16| who(&format!("10.0.0.1:{port}")).id;
+        for port in [1, 2, 1] {
+            people.spoke(id(port));
+        }
+        assert!(people.rank(id(1)) < people.rank(id(2)) && people.rank(id(2)) < people.rank(id(3)));
+        for port in 1..1000 {
+            people.spoke(id(port));
+        }
+        assert_eq!(people.speakers.len(), SPEAKERS_MAX);
+    }
+}

@@ -1,0 +1,373 @@
+//! What happens, as lines on the screen.
+
+use super::entry::{Entry, Fate, Folded, Kind, What, name};
+use super::find::names;
+use super::status::Link;
+use super::{Effect, Screen, clock, keys};
+use crate::command::{self, Bell};
+use crate::session::{Direction, Event, SAFE_TEXT_MAX, Way};
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+
+/// Users that the welcome names; `/who` names all.
+const NAMED_MAX: usize = 20;
+
+impl Screen {
+    /// Shows an event.
+    pub(super) fn show(&mut self, event: &Event) {
+        self.stale = true;
+        match event {
+            Event::Welcome { me, users } => self.welcome(me, users),
+            Event::Live => self.live(),
+            Event::Original => self.original(),
+            Event::Said {
+                at,
+                who,
+                text,
+                history,
+                own,
+            } => self.said(*at, who, text, *history, *own),
+            Event::Private { .. } => self.private(event),
+            Event::Delivered {
+                seq,
+                peer,
+                way,
+                after,
+                ..
+            } => {
+                self.path = Some((peer.clone(), way.to_string()));
+                let fate = after.map_or(Fate::Sent(*seq), |_| Fate::Delivered);
+                self.settle(*seq, fate, Some(*way));
+            }
+            Event::NotDelivered {
+                seq, peer, reason, ..
+            } => self.not_delivered(*seq, peer, reason),
+            Event::Joined { .. } | Event::Left { .. } | Event::SomeoneLeft { .. } => self.came_or_went(event),
+            Event::Renamed {
+                at,
+                before,
+                after,
+                history,
+                own,
+            } => {
+                if *own {
+                    self.me = Some(after.clone());
+                }
+                self.renamed(before, after);
+                self.happened(*at, What::Renamed(before.clone(), after.clone()), *history);
+            }
+            Event::Unattributed { at, text } => self.happened(*at, What::Unattributed(text.clone()), false),
+            Event::Refused { text, reason } => self.error(format!("not sent: {reason}: {text}")),
+            Event::Users(users) => self.users(users),
+            Event::Code { who, code } => self.code(who, code),
+            Event::Help => self.help(),
+            Event::Notice(text) => self.push(Entry {
+                at: None,
+                what: What::Server(text.clone()),
+            }),
+            Event::Error(_, text) => self.error(text.as_str()),
+            Event::Warning(text) => self.note(format!("careful: {text}")),
+            Event::Lost(outcome) => self.lost(&outcome.to_string()),
+            Event::Ended(_) => {}
+        }
+    }
+
+    fn welcome(&mut self, me: &Who, users: &[Who]) {
+        let again = !self.own_ids.is_empty();
+        self.me = Some(me.clone());
+        self.own_ids.push(me.id);
+        self.link = Link::Here;
+        if again {
+            self.remember_known();
+        }
+        let others: Vec<String> = users.iter().filter(|who| who.id != me.id).map(name).collect();
+        let named = others
+            .get(..NAMED_MAX.min(others.len()))
+            .unwrap_or_default()
+            .join(", ");
+        let here = match others.len() {
+            0 => "nobody else is here".to_owned(),
+            1 => format!("with you is {named}"),
+            count if count <= NAMED_MAX => format!("with you are {named}"),
+            count => format!("with you are {named} and {} more", count - NAMED_MAX),
+        };
+        let verb = if again { "back: you are" } else { "you are" };
+        self.note(format!("{verb} {me}; {here}"));
+        if me.nick.is_none() {
+            self.note("you have no nick: /nick NAME takes one");
+        }
+    }
+
+    fn live(&mut self) {
+        self.known.clear();
+        if self.own_ids.len() == 1 {
+            self.note("type to talk to all; /msg NICK TEXT is for one alone; /help lists more");
+        }
+    }
+
+    fn original(&mut self) {
+        self.link = Link::Here;
+        self.note(format!(
+            "this is an original server: no nicks, no history, and texts over {SAFE_TEXT_MAX} bytes of UTF-8 are at \
+             risk; /msg IP:PORT TEXT is for one alone; /help lists more"
+        ));
+    }
+
+    fn lost(&mut self, why: &str) {
+        self.link = Link::Lost { again: None };
+        self.error(format!("{why}; what you type is kept and sent when it is back"));
+    }
+
+    /// What is on the screen already is not shown again when the server tells of it again.
+    fn remember_known(&mut self) {
+        self.known.clear();
+        for fingerprint in self.lines.iter().filter_map(Entry::fingerprint) {
+            *self.known.entry(fingerprint).or_default() += 1;
+        }
+    }
+
+    fn is_known(&mut self, entry: &Entry) -> bool {
+        let Some(fingerprint) = entry.fingerprint() else {
+            return false;
+        };
+        match self.known.get_mut(&fingerprint) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds a line of something that has a time, and before it the day, if it is another.
+    fn happened(&mut self, at: u64, what: What, history: bool) {
+        let entry = Entry { at: Some(at), what };
+        if history && self.is_known(&entry) {
+            return;
+        }
+        let day = self.clock.date(at);
+        if day.is_some() && day != self.day {
+            if let Some(date) = day {
+                self.note(clock::day(date));
+            }
+            self.day = day;
+        }
+        self.push(entry);
+    }
+
+    fn code(&mut self, who: &Who, code: &str) {
+        self.note(format!("compare aloud with {who}: {code}"));
+        self.note("if /verify shows the same there, nobody stands between the two of you");
+    }
+
+    fn help(&mut self) {
+        command::help(true).for_each(|line| self.note(line));
+    }
+
+    pub(super) fn help_keys(&mut self) {
+        keys::help().for_each(|line| self.note(line));
+    }
+
+    fn users(&mut self, users: &[Who]) {
+        match users.len() {
+            1 => self.note("1 user is here:"),
+            count => self.note(format!("{count} users are here:")),
+        }
+        for who in users {
+            self.note(format!("  {who}"));
+        }
+    }
+
+    fn renamed(&mut self, before: &Who, after: &Who) {
+        if let Some(query) = self.query.as_mut().filter(|query| query.who.id == before.id) {
+            query.who = after.clone();
+        }
+        self.people.renamed(after);
+    }
+}
+
+// Messages.
+impl Screen {
+    fn said(&mut self, at: u64, who: &Who, text: &Text<'static>, history: bool, own: bool) {
+        let own = own || history && self.own_ids.contains(&who.id);
+        if !own && self.people.is_ignored(who) {
+            return;
+        }
+        let mentioned = !own && self.is_named(text);
+        let kind = match (own, mentioned) {
+            (true, _) => Kind::Own,
+            (_, true) => Kind::Mention,
+            _ => Kind::Other,
+        };
+        if !own {
+            self.people.spoke(who.id);
+        }
+        if !own && !history {
+            self.ring(mentioned, false);
+        }
+        let (who, text) = (who.clone(), text.clone());
+        self.happened(at, What::Said { who, text, kind }, history);
+    }
+
+    fn is_named(&self, text: &Text<'_>) -> bool {
+        let nick = self.me.as_ref().and_then(|me| me.nick.as_ref());
+        nick.is_some_and(|nick| names(text.as_str(), nick.as_str()))
+    }
+
+    fn private(&mut self, event: &Event) {
+        let Event::Private {
+            at,
+            direction,
+            peer,
+            text,
+            way,
+            after_gap,
+        } = event
+        else {
+            return;
+        };
+        let fate = match direction {
+            Direction::Received if self.people.is_ignored(peer) => return,
+            Direction::Received => Fate::Received,
+            Direction::Sent(seq) => Fate::Sending(*seq),
+        };
+        let received = fate == Fate::Received;
+        self.people.corresponded(peer, received);
+        if received {
+            self.path = Some((peer.clone(), way.to_string()));
+            self.ring(false, true);
+        }
+        let what = What::Private {
+            peer: peer.clone(),
+            text: text.clone(),
+            way: *way,
+            fate,
+            after_gap: *after_gap,
+        };
+        self.happened(*at, what, false);
+    }
+
+    /// Changes the line of a private message in its place. `false`: it is there no more.
+    fn settle(&mut self, number: u64, outcome: Fate, how: Option<Way>) -> bool {
+        let is_it = |entry: &Entry| match &entry.what {
+            What::Private {
+                fate: Fate::Sending(seq) | Fate::Sent(seq),
+                ..
+            } => *seq == number,
+            _ => false,
+        };
+        let Some(serial) = self.lines.latest(is_it) else {
+            return false;
+        };
+        self.lines.change(serial, |entry| {
+            if let What::Private { fate, way, .. } = &mut entry.what {
+                *fate = outcome;
+                *way = how.unwrap_or(*way);
+            }
+        });
+        true
+    }
+
+    fn not_delivered(&mut self, number: u64, peer: &Who, reason: &Text<'static>) {
+        if !self.settle(number, Fate::Failed(reason.clone()), None) {
+            self.error(format!("not delivered to {}: {reason}", name(peer)));
+        }
+    }
+
+    fn ring(&mut self, mentioned: bool, private: bool) {
+        let rings = match self.bell {
+            Bell::Off => false,
+            Bell::Mention => mentioned || private,
+            Bell::Private => private,
+            Bell::All => true,
+        };
+        if rings && !self.effects.contains(&Effect::Ring) {
+            self.effects.push(Effect::Ring);
+        }
+    }
+}
+
+// Coming and going.
+impl Screen {
+    fn came_or_went(&mut self, event: &Event) {
+        let (at, history, what) = match event {
+            Event::Joined {
+                at,
+                who,
+                history,
+                own,
+            } => {
+                if *own {
+                    self.arrived(who);
+                    return;
+                }
+                (*at, *history, What::Came(who.clone()))
+            }
+            Event::Left { at, who, history } => (*at, *history, What::Went(who.clone())),
+            Event::SomeoneLeft { at } => (*at, false, What::SomeoneWent),
+            _ => return,
+        };
+        if let What::Came(who) | What::Went(who) = &what
+            && self.people.is_ignored(who)
+        {
+            return;
+        }
+        self.tell_query(&what, history);
+        if self.quiet && self.fold(&what) {
+            return;
+        }
+        let what = if self.quiet { folded(&what) } else { what };
+        self.happened(at, what, history);
+    }
+
+    /// An original server tells who one is by telling everybody who came.
+    fn arrived(&mut self, who: &Who) {
+        if self.me.as_ref() != Some(who) {
+            self.me = Some(who.clone());
+            self.own_ids.push(who.id);
+            self.note(format!("you are {who}"));
+        }
+    }
+
+    /// Adds to the last line, if that is one of folded joins and leaves.
+    fn fold(&mut self, what: &What) -> bool {
+        let last = self.lines.end().saturating_sub(1);
+        let folds = matches!(
+            self.lines.get(last),
+            Some(Entry {
+                what: What::Folded(_),
+                ..
+            })
+        );
+        self.lines.change(last, |entry| {
+            if let What::Folded(folded) = &mut entry.what {
+                add(folded, what);
+            }
+        });
+        folds
+    }
+
+    /// Who writes to somebody who leaves wants to know.
+    fn tell_query(&mut self, what: &What, history: bool) {
+        let What::Went(who) = what else {
+            return;
+        };
+        if !history && self.query.as_ref().is_some_and(|query| query.who.id == who.id) {
+            self.error(format!("{} left; /q ends your private conversation", name(who)));
+        }
+    }
+}
+
+fn folded(what: &What) -> What {
+    let mut folded = Folded::default();
+    add(&mut folded, what);
+    What::Folded(folded)
+}
+
+fn add(folded: &mut Folded, what: &What) {
+    match what {
+        What::Came(who) => folded.came(who),
+        What::Went(who) => folded.went(Some(who)),
+        _ => folded.went(None),
+    }
+}

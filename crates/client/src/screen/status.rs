@@ -1,0 +1,127 @@
+//! The status line: what the user must not miss comes first, and what there is no room for is left out.
+
+use super::entry::name;
+use super::style::{Role, Row, Span};
+use super::view::clip;
+use super::{Mode, Screen};
+use crate::session::Session;
+use chat_proto::now::Now;
+use std::time::Duration;
+use unicode_width::UnicodeWidthStr;
+
+/// How the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// It was made, and the room is about to be told of.
+    Joining,
+    /// The client is in the room.
+    Here,
+    /// It is lost.
+    Lost {
+        /// When it is tried to make it again; `None` while that is tried.
+        again: Option<Duration>,
+    },
+}
+
+impl Link {
+    /// Whole seconds to the next try.
+    pub(super) fn seconds_left(self, now: Now) -> Option<u64> {
+        let Self::Lost { again: Some(again) } = self else {
+            return None;
+        };
+        let left = again.saturating_sub(now.monotonic);
+        Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
+    }
+
+    /// When there are fewer than these.
+    pub(super) fn deadline(self, seconds_left: Option<u64>) -> Option<Duration> {
+        let Self::Lost { again: Some(again) } = self else {
+            return None;
+        };
+        let seconds = seconds_left?.checked_sub(1)?;
+        Some(again.saturating_sub(Duration::from_secs(seconds)))
+    }
+}
+
+/// A part of the line. Those of lower rank are left out first.
+struct Part {
+    rank: usize,
+    role: Role,
+    text: String,
+}
+
+const SEPARATOR: &str = " | ";
+
+impl Screen {
+    /// The line, `columns` wide.
+    pub(super) fn status_row(&self, session: &Session, columns: usize) -> Row {
+        let mut parts = self.parts(session);
+        while parts.len() > 1 && width(&parts) + 2 > columns {
+            let least = parts.iter().enumerate().max_by_key(|(_, part)| part.rank);
+            let least = least.map_or(0, |(place, _)| place);
+            parts.remove(least);
+        }
+        let mut spans = vec![Span::new(Role::Status, " ")];
+        let mut left = columns.saturating_sub(1);
+        for (place, part) in parts.into_iter().enumerate() {
+            if place > 0 {
+                spans.push(Span::new(Role::Status, SEPARATOR));
+                left = left.saturating_sub(SEPARATOR.len());
+            }
+            let text = clip(&part.text, left);
+            left -= text.width().min(left);
+            spans.push(Span::new(part.role, text));
+        }
+        spans.push(Span::new(Role::Status, " ".repeat(left)));
+        if columns == 0 { Row::default() } else { Row(spans) }
+    }
+
+    fn parts(&self, session: &Session) -> Vec<Part> {
+        let mut parts = Vec::new();
+        let mut add = |rank, role, text: String| parts.push(Part { rank, role, text });
+        match self.link {
+            Link::Here => {}
+            Link::Joining => add(0, Role::Alert, "joining".into()),
+            Link::Lost { again: None } => add(0, Role::Alert, "offline, trying now".into()),
+            Link::Lost { again: Some(_) } => {
+                let seconds = self.countdown.unwrap_or(0);
+                add(0, Role::Alert, format!("offline, trying again in {seconds} s"));
+            }
+        }
+        let unseen = self.scroll.unseen(&self.lines);
+        if unseen > 0 {
+            add(1, Role::Alert, format!("{unseen} new below"));
+        } else if !self.scroll.at_end() {
+            add(4, Role::Status, "scrolled".into());
+        }
+        let waiting = self.waiting.visible();
+        if waiting > 0 {
+            add(2, Role::Alert, format!("{waiting} waiting"));
+        }
+        if let Some(query) = &self.query {
+            add(3, Role::Alert, format!("to {} alone", query.name()));
+        }
+        if let Some(me) = &self.me {
+            add(5, Role::Status, name(me));
+        }
+        if self.link == Link::Here {
+            add(6, Role::Status, format!("{} here", session.roster().len()));
+        }
+        add(7, Role::Status, self.room.clone());
+        if let Some((peer, path)) = &self.path {
+            add(8, Role::Status, format!("{}: {path}", name(peer)));
+        }
+        if self.quiet {
+            add(9, Role::Status, "quiet".into());
+        }
+        if matches!(self.mode, Mode::Typing) && self.input.is_empty() {
+            add(10, Role::Status, "/help".into());
+        }
+        parts
+    }
+}
+
+fn width(parts: &[Part]) -> usize {
+    let texts: usize = parts.iter().map(|part| part.text.width()).sum();
+    texts + SEPARATOR.len() * parts.len().saturating_sub(1)
+}

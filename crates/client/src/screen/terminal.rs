@@ -1,0 +1,306 @@
+//! The full screen on a real terminal.
+
+use super::decoder::Decoder;
+use super::draw::Painter;
+use super::guard::Guard;
+use super::status::Link;
+use super::theme::Theme;
+use super::{Effect, Screen, Size};
+use crate::args::Args;
+use crate::client::FrontEnd;
+use crate::session::{Event, Outcome, Session};
+use crate::sink::Sink;
+use crate::wire::Change;
+use chat_proto::now::Now;
+use jiff::tz::TimeZone;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::poll::PollFd;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::{Pid, ttyname};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+/// Time between two frames, at least. The first change after a pause is drawn at once.
+const FRAME: Duration = Duration::from_millis(20);
+/// Time between two rings, at least.
+const RING: Duration = Duration::from_secs(1);
+/// Read from the terminal at once, in bytes.
+const READ_MAX: usize = 4096;
+/// What a terminal has that does not say how large it is.
+const USUAL: Size = Size {
+    columns: 80,
+    rows: 24,
+};
+
+/// The full screen, as the front end of a client.
+#[derive(Debug)]
+pub struct FullScreen {
+    screen: Screen,
+    decoder: Decoder,
+    painter: Painter,
+    guard: Guard,
+    /// Until the terminal is gone.
+    input: Option<File>,
+    output: Sink,
+    drawn: Option<Duration>,
+    rang: Option<Duration>,
+    /// What is said when the screen is gone.
+    last_words: Option<String>,
+}
+
+/// Whether these arguments and streams are those of somebody at a terminal.
+#[must_use]
+pub fn is_wanted(args: &Args) -> bool {
+    let term = variable("TERM").unwrap_or_default();
+    let lines = args.plain || args.no_commands || args.recv_only || args.send_only || args.to.is_some();
+    !lines && !term.is_empty() && term != "dumb" && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+impl FullScreen {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// If it can't be had.
+    pub fn new(args: &Args) -> io::Result<Self> {
+        let theme = Theme::choose(
+            variable("NO_COLOR").as_deref(),
+            variable("TERM").as_deref(),
+            variable("COLORTERM").as_deref(),
+        );
+        let host = if args.host.contains(':') {
+            format!("[{}]", args.host)
+        } else {
+            args.host.clone()
+        };
+        let room = format!("{host}:{}", args.port);
+        Ok(Self {
+            screen: Screen::new(room, args.scrollback, TimeZone::system(), size()),
+            decoder: Decoder::default(),
+            painter: Painter::new(theme),
+            input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
+            output: Sink::from(unshared(io::stdout().as_fd())?),
+            guard: Guard::new()?,
+            drawn: None,
+            rang: None,
+            last_words: None,
+        })
+    }
+
+    /// Shows a warning that is no event.
+    pub fn warn(&mut self, text: &str) {
+        self.screen.note(format!("careful: {text}"));
+    }
+
+    fn carry_out_effects(&mut self, now: Now) {
+        for effect in self.screen.take_effects() {
+            match effect {
+                Effect::Ring => self.ring(now),
+                Effect::Redraw => self.redraw(),
+                Effect::Suspend => self.suspend(),
+            }
+        }
+    }
+
+    fn ring(&mut self, now: Now) {
+        if self.rang.is_none_or(|rang| now.monotonic >= rang + RING) {
+            self.rang = Some(now.monotonic);
+            self.output.pending().push(b'\x07');
+        }
+    }
+
+    fn redraw(&mut self) {
+        self.painter.forget();
+        self.output.pending().clear();
+        self.screen.resize(size());
+    }
+
+    /// Stops all that was started together with this program, as the terminal itself would do it.
+    fn suspend(&mut self) {
+        self.output.pending().clear();
+        self.guard.suspend();
+        let mut stop = SigSet::empty();
+        stop.add(Signal::SIGTSTP);
+        // It is blocked, to be read like the others; what it does by itself it does once it is not. Where no
+        // shell could continue the program, that is nothing.
+        let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
+        let _ = stop.thread_unblock();
+        let _ = stop.thread_block();
+        self.resume();
+    }
+
+    fn resume(&mut self) {
+        if self.guard.resume().is_err() {
+            self.input = None;
+        }
+        self.redraw();
+    }
+
+    fn draw(&mut self, session: &Session, now: Now) {
+        let due = self.drawn.is_none_or(|drawn| now.monotonic >= drawn + FRAME);
+        // What the terminal has not taken yet would only be drawn over.
+        if self.screen.is_stale() && due && self.output.is_empty() {
+            let frame = self.screen.frame(session, now);
+            self.painter.paint(frame, self.output.pending());
+            self.drawn = Some(now.monotonic);
+        }
+    }
+
+    fn hung_up(&mut self, session: &mut Session, now: Now) {
+        self.input = None;
+        session.leave(now);
+    }
+}
+
+impl FrontEnd for FullScreen {
+    /// What is typed is always taken: it waits here if it can't be sent.
+    fn input(&self, _: bool) -> Option<BorrowedFd<'_>> {
+        self.input.as_ref().map(File::as_fd)
+    }
+
+    fn read(&mut self, session: &mut Session, now: Now) -> io::Result<()> {
+        let Some(input) = &mut self.input else {
+            return Ok(());
+        };
+        let mut buffer = [0; READ_MAX];
+        let length = match input.read(&mut buffer) {
+            Ok(length) => length,
+            Err(error) if is_later(&error) => return Ok(()),
+            // The terminal is gone.
+            Err(_) => 0,
+        };
+        if length == 0 {
+            self.hung_up(session, now);
+        }
+        for typed in self.decoder.feed(buffer.get(..length).unwrap_or_default(), now) {
+            self.screen.typed(typed, session, now);
+            self.carry_out_effects(now);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, session: &mut Session, now: Now) {
+        for typed in self.decoder.quiet(now) {
+            self.screen.typed(typed, session, now);
+        }
+        self.screen.tick(session, now);
+    }
+
+    fn show(&mut self, event: &Event) {
+        if let Event::Ended(outcome) = event
+            && *outcome != Outcome::Left
+        {
+            self.last_words = Some(outcome.to_string());
+        }
+        self.screen.show(event);
+    }
+
+    fn flush(&mut self, session: &Session, now: Now) -> io::Result<()> {
+        self.screen.tick(session, now);
+        self.carry_out_effects(now);
+        self.draw(session, now);
+        self.output.flush()
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let frame = self
+            .drawn
+            .filter(|_| self.screen.is_stale() && self.output.is_empty());
+        [
+            frame.map(|drawn| drawn + FRAME),
+            self.decoder.deadline(),
+            self.screen.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn outputs(&self) -> Vec<PollFd<'_>> {
+        vec![PollFd::new(self.output.as_fd(), self.output.interest())]
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// What the terminal has not taken by the end is of no use any more.
+    fn is_flushed(&self) -> bool {
+        true
+    }
+
+    fn signal(&mut self, signal: Signal) -> bool {
+        match signal {
+            Signal::SIGWINCH => self.redraw(),
+            Signal::SIGCONT => self.resume(),
+            Signal::SIGTSTP => self.suspend(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn wire_changed(&mut self, change: Change) {
+        self.screen.set_link(match change {
+            Change::Waiting(until) => Link::Lost { again: Some(until) },
+            Change::Trying => Link::Lost { again: None },
+            Change::Up => Link::Joining,
+        });
+    }
+
+    fn is_a_person(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for FullScreen {
+    fn drop(&mut self) {
+        self.guard.suspend();
+        if let Some(words) = self.last_words.take() {
+            // If nobody can read it, the exit status still tells.
+            let _ = writeln!(io::stderr(), "chat-client: {words}");
+        }
+    }
+}
+
+/// The same terminal, opened anew so that writing to it never waits. The streams that the shell lends are shared with
+/// other programs, which would be surprised.
+fn unshared(stdout: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let opened = ttyname(stdout).ok().and_then(|path| {
+        let mut options = File::options();
+        options.write(true).custom_flags(flags.bits()).open(path).ok()
+    });
+    match opened {
+        Some(file) => Ok(file.into()),
+        // A terminal of another namespace has no name here.
+        None => stdout.try_clone_to_owned(),
+    }
+}
+
+fn size() -> Size {
+    let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) else {
+        return USUAL;
+    };
+    if size.ws_col == 0 || size.ws_row == 0 {
+        return USUAL;
+    }
+    Size {
+        columns: size.ws_col.into(),
+        rows: size.ws_row.into(),
+    }
+}
+
+fn is_later(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    ) && error.raw_os_error() != Some(libc::EIO)
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}

@@ -1,0 +1,261 @@
+//! Screens as they shall look, drawn in the source, and what was said to the server meanwhile.
+//!
+//! Each test types what a person would type into a real [`Session`], which is told what a server would say.
+
+mod commands;
+mod hostile;
+mod lines;
+mod lost;
+mod pasting;
+mod scrolling;
+mod typing;
+
+use super::decoder::{Decoder, Input};
+use super::style::{Role, Row, Span};
+use super::view::Frame;
+use super::*;
+use crate::private::{KeyPair, Options, Private};
+use crate::session::{Config, Ends};
+use unicode_width::UnicodeWidthStr;
+
+const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+const ME: &str = "alice@10.0.0.1:5000";
+/// 2023-11-14, 22:13:20 UTC.
+const TIME: u64 = 1_700_000_000_000;
+
+/// A screen, the session that it shows, and the clock that both are told.
+struct Sim {
+    screen: Screen,
+    session: Session,
+    decoder: Decoder,
+    ms: u64,
+    effects: Vec<Effect>,
+}
+
+impl Sim {
+    fn new(columns: usize, rows: usize) -> Self {
+        let config = Config {
+            nick: None,
+            insist_on_nick: false,
+            ends: ends(5000),
+            to: None,
+            reconnect: true,
+        };
+        let random = Box::new(|bytes: &mut [u8]| bytes.fill(7));
+        let private = Private::new(keys(1), Options::default(), random);
+        let size = Size { columns, rows };
+        let mut sim = Self {
+            screen: Screen::new("10.0.0.9:9000".into(), 1000, TimeZone::UTC, size),
+            session: Session::new(config, private, Now::default()),
+            decoder: Decoder::default(),
+            ms: 0,
+            effects: Vec::new(),
+        };
+        sim.wait(0);
+        sim
+    }
+
+    /// In a room with bob and carol, before an empty screen.
+    fn in_a_room(columns: usize, rows: usize) -> Self {
+        let mut sim = Self::new(columns, rows);
+        sim.join(ME, 0);
+        sim.keys("/clear\r");
+        sim.sent();
+        sim
+    }
+
+    fn join(&mut self, me: &str, seq: u64) {
+        self.hear("* chat/1 welcome\n");
+        self.hear(&format!("WELCOME {me} {TOKEN} {TOKEN} {seq}\n"));
+        self.hear("USER bob@10.0.0.2:6000 - -\nUSER carol@10.0.0.3:7000 - -\nHISTORY\nLIVE\n");
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic: Duration::from_millis(self.ms),
+            unix_ms: TIME + self.ms,
+        }
+    }
+
+    /// The server says this.
+    fn hear(&mut self, bytes: &str) {
+        self.session.receive(bytes.as_bytes(), self.now());
+        self.pass_on();
+    }
+
+    /// Somebody says this, a minute after what was said before.
+    fn say(&mut self, who: &str, text: &str) {
+        self.ms += 60_000;
+        let at = TIME + self.ms;
+        self.hear(&format!("SAID {at} {who} {text}\n"));
+    }
+
+    /// The terminal sends this.
+    fn keys(&mut self, bytes: &str) {
+        let now = self.now();
+        let mut inputs = self.decoder.feed(bytes.as_bytes(), now);
+        let later = Now {
+            monotonic: now.monotonic + Duration::from_millis(60),
+            ..now
+        };
+        inputs.extend(self.decoder.quiet(later));
+        for input in inputs {
+            self.screen.typed(input, &mut self.session, now);
+            self.pass_on();
+        }
+    }
+
+    fn paste(&mut self, text: &str) {
+        let now = self.now();
+        self.screen
+            .typed(Input::Paste(text.into()), &mut self.session, now);
+        self.pass_on();
+    }
+
+    fn pass_on(&mut self) {
+        while let Some(event) = self.session.next_event() {
+            self.screen.show(&event);
+        }
+        self.effects.extend(self.screen.take_effects());
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.ms += ms;
+        self.session.tick(self.now());
+        self.pass_on();
+        self.screen.tick(&self.session, self.now());
+    }
+
+    fn lose_connection(&mut self) {
+        self.session.closed(self.now());
+        self.pass_on();
+    }
+
+    /// What went to the server since the last call.
+    fn sent(&mut self) -> String {
+        String::from_utf8(self.session.take_bytes()).unwrap()
+    }
+
+    /// What went to other users directly since the last call: where, and the text.
+    fn datagrams(&mut self) -> Vec<String> {
+        let datagrams = std::iter::from_fn(|| self.session.next_datagram());
+        // The server's rendezvous is no user.
+        datagrams
+            .filter(|datagram| datagram.to.port() != 9000)
+            .map(|datagram| format!("{} {}", datagram.to, String::from_utf8_lossy(&datagram.bytes)))
+            .collect()
+    }
+
+    fn frame(&mut self) -> Frame {
+        let now = self.now();
+        let frame = self.screen.frame(&self.session, now);
+        let Size { columns, rows } = self.screen.size;
+        assert_eq!(frame.rows.len(), if columns == 0 { 0 } else { rows });
+        for row in &frame.rows {
+            assert!(row.width() <= columns, "wider than {columns}: {row:?}");
+        }
+        if let Some((column, row)) = frame.cursor {
+            assert!(column < columns && row < rows, "the cursor is at {column}, {row}");
+        }
+        frame
+    }
+
+    /// The screen as text, the cursor as `█` where it stands behind the text of its row, or on a character.
+    fn drawn(&mut self) -> Vec<String> {
+        let frame = self.frame();
+        let mut rows: Vec<String> = frame.rows.iter().map(text_of).collect();
+        if let Some((column, row)) = frame.cursor {
+            rows[row] = with_cursor(&rows[row], column);
+        }
+        rows.iter().map(|row| row.trim_end().to_owned()).collect()
+    }
+
+    /// Compares the screen with a drawing, whose rows begin after a `|`.
+    #[track_caller]
+    fn shows(&mut self, drawing: &str) {
+        let expected: Vec<String> = drawing
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix('|'))
+            .map(|row| row.trim_end().to_owned())
+            .collect();
+        let drawn = self.drawn();
+        assert!(
+            drawn == expected,
+            "expected:\n{}\n\nshown:\n{}\n",
+            boxed(&expected),
+            boxed(&drawn)
+        );
+    }
+
+    /// The rows above the status line, without those that are blank.
+    fn messages(&mut self) -> Vec<String> {
+        let mut rows = self.drawn();
+        rows.truncate(rows.len().saturating_sub(2));
+        rows.retain(|row| !row.is_empty());
+        rows
+    }
+
+    fn last_message(&mut self) -> String {
+        self.messages().pop().unwrap_or_default()
+    }
+
+    fn line(&self) -> &str {
+        self.screen.input.text()
+    }
+
+    /// What is drawn in this role, piece by piece.
+    fn drawn_as(&mut self, role: Role) -> Vec<String> {
+        let frame = self.frame();
+        let spans = frame.rows.iter().flat_map(|row| &row.0);
+        spans
+            .filter(|span| span.role == role)
+            .map(|span| span.as_str().to_owned())
+            .collect()
+    }
+}
+
+/// The keys of a user of this number; alice is the first.
+fn keys(number: u8) -> KeyPair {
+    KeyPair::from_random([number; 32])
+}
+
+/// The sockets of a connection from this port.
+fn ends(port: u16) -> Ends {
+    Ends {
+        local: ([10, 0, 0, 1], port).into(),
+        server: "10.0.0.9:9000".parse().unwrap(),
+        udp_port: Some(port + 1),
+        addresses: Vec::new(),
+    }
+}
+
+fn text_of(row: &Row) -> String {
+    row.0.iter().map(Span::as_str).collect()
+}
+
+fn with_cursor(row: &str, column: usize) -> String {
+    use unicode_segmentation::UnicodeSegmentation;
+    let mut drawn = String::new();
+    let mut at = 0;
+    let mut put = false;
+    for grapheme in row.graphemes(true) {
+        if at == column && !put {
+            drawn.push('█');
+            put = true;
+        }
+        drawn.push_str(grapheme);
+        at += grapheme.width();
+    }
+    if !put {
+        drawn.push_str(&" ".repeat(column.saturating_sub(at)));
+        drawn.push('█');
+    }
+    drawn
+}
+
+fn boxed(rows: &[String]) -> String {
+    rows.iter()
+        .map(|row| format!("    |{row}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,337 @@
+//! What each command does.
+
+use super::*;
+use crate::command::COMMANDS;
+
+#[test]
+fn who_lists_everybody() {
+    for command in ["/who", "/names"] {
+        let mut sim = Sim::in_a_room(60, 8);
+        sim.keys(&format!("{command}\r"));
+        assert_eq!(
+            sim.messages(),
+            [
+                "-- 3 users are here:",
+                "--   alice@10.0.0.1:5000",
+                "--   bob@10.0.0.2:6000",
+                "--   carol@10.0.0.3:7000"
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_reply_goes_to_who_wrote_last() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.keys("/r hi\r");
+    assert_eq!(sim.last_message(), "!! nobody has written to you privately yet");
+    assert_eq!(sim.line(), "/r hi");
+    sim.hear("WHISPER bob@10.0.0.2:6000 psst\nWHISPER carol@10.0.0.3:7000 psst\n");
+    sim.keys("\r/reply ho\r");
+    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 hi", "10.0.0.3:7001 ho"]);
+}
+
+#[test]
+fn a_query_says_in_the_prompt_to_whom_lines_go() {
+    let mut sim = Sim::in_a_room(60, 4);
+    sim.keys("/query bob\r");
+    sim.keys("hello//\r/me waves\r//x\r");
+    assert_eq!(
+        sim.datagrams(),
+        [
+            "10.0.0.2:6001 hello//",
+            "10.0.0.2:6001 /me waves",
+            "10.0.0.2:6001 /x"
+        ]
+    );
+    assert_eq!(sim.sent(), "");
+    sim.keys("/clear\ryes");
+    sim.shows(
+        "|
+         |
+         | to bob alone | alice | 3 here | 10.0.0.9:9000
+         |[bob] yes█",
+    );
+    sim.keys("\x15/q carol\r/q nobody\r");
+    assert_eq!(sim.last_message(), "!! nobody: nobody here has that name");
+    sim.keys("\x15for carol\r");
+    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 for carol"]);
+    sim.keys("/q\rto all\r");
+    assert_eq!(sim.sent(), "SAY 1 to all\n");
+    sim.keys("/q\r");
+    assert_eq!(sim.sent(), "");
+}
+
+#[test]
+fn who_left_a_query_gets_nothing_and_nor_does_anybody_else() {
+    let mut sim = Sim::in_a_room(70, 5);
+    sim.keys("/query bob\r");
+    sim.hear(&format!(
+        "NICK {TIME} bob@10.0.0.2:6000 bert\nLEAVE {TIME} bert@10.0.0.2:6000\n"
+    ));
+    sim.keys("/clear\ra secret\r");
+    assert_eq!(sim.sent(), "");
+    assert_eq!(sim.datagrams(), [""; 0]);
+    assert_eq!(sim.line(), "a secret");
+    sim.shows(
+        "|
+         |!! not sent: bert is not here any more; /q ends your private
+         |      conversation
+         | to bert alone | alice | 2 here | 10.0.0.9:9000
+         |[bert] a secret█",
+    );
+}
+
+#[test]
+fn who_has_the_id_or_the_nick_of_a_query_is_not_therefore_meant() {
+    let newcomers = ["zoe@10.0.0.2:6000 - -", "bob@10.0.0.2:6001 - -"];
+    for newcomer in newcomers {
+        let mut sim = Sim::in_a_room(70, 8);
+        sim.keys("/query bob\r");
+        sim.hear("WHISPER bob@10.0.0.2:6000 hi\n");
+        sim.hear(&format!(
+            "LEAVE {TIME} bob@10.0.0.2:6000\nJOIN {TIME} {newcomer}\n"
+        ));
+        sim.keys("a secret\r");
+        sim.keys("\x15/reply a secret\r");
+        assert_eq!(sim.sent(), "", "{newcomer}");
+        assert_eq!(sim.datagrams(), [""; 0], "{newcomer}");
+    }
+}
+
+#[test]
+fn who_comes_back_with_the_same_key_is_still_meant() {
+    let (key, other) = (keys(2).public(), keys(3).public());
+    let mut sim = Sim::in_a_room(70, 6);
+    sim.hear(&format!("JOIN {TIME} dave@10.0.0.4:1 - {key}\n"));
+    sim.keys("/query dave\r");
+    sim.hear(&format!(
+        "LEAVE {TIME} dave@10.0.0.4:1\nJOIN {TIME} dave@10.0.0.4:1 - {other}\n"
+    ));
+    sim.keys("a secret\r");
+    assert_eq!(sim.line(), "a secret");
+    sim.hear(&format!("JOIN {TIME} david@10.0.0.5:2 - {key}\n"));
+    sim.keys("\r");
+    assert_eq!(sim.last_message(), "22:13 [you -> david] a secret (sending)");
+    assert_eq!(sim.drawn()[5], "[david] █");
+}
+
+#[test]
+fn whois_says_what_is_known() {
+    let mut sim = Sim::in_a_room(80, 5);
+    sim.hear("JOIN 1700000000000 dave@10.0.0.4:8000 10.0.0.4:8001 -\n");
+    sim.keys("/whois dave\r");
+    let known = "-- dave@10.0.0.4:8000: private messages are unencrypted (UDP 10.0.0.4:8001)";
+    assert_eq!(sim.last_message(), known);
+    sim.keys("/whois zoe\r");
+    assert_eq!(sim.last_message(), "!! zoe: nobody here has that name");
+}
+
+#[test]
+fn verify_shows_a_code_to_compare() {
+    let mut sim = Sim::in_a_room(80, 9);
+    let key = keys(2).public();
+    sim.hear(&format!("JOIN {TIME} dave@10.0.0.4:8000 - {key}\n"));
+    sim.keys("/verify dave\r");
+    let code = sim.session.verify_code("10.0.0.4:8000".parse().unwrap()).unwrap();
+    assert!(sim.messages().join(" ").contains(&code));
+    sim.keys("/verify bob\r");
+    assert_eq!(
+        sim.last_message(),
+        "!! nothing to compare with bob: that user has no key"
+    );
+    assert_eq!(sim.line(), "/verify bob");
+}
+
+#[test]
+fn nick_asks_the_server() {
+    let mut sim = Sim::in_a_room(60, 4);
+    sim.keys("/nick alicia\r");
+    assert_eq!(sim.sent(), "NICK alicia\n");
+    sim.hear(&format!("NICK {TIME} {ME} alicia\n"));
+    sim.shows(
+        "|
+         |22:13 = alice is now alicia
+         | alicia | 3 here | 10.0.0.9:9000 | /help
+         |> █",
+    );
+    sim.keys("/nick a b\r");
+    assert_eq!(sim.last_message(), "!! a nick has no spaces");
+    assert_eq!(sim.line(), "/nick a b");
+}
+
+#[test]
+fn me_is_an_action() {
+    let mut sim = Sim::in_a_room(60, 4);
+    sim.keys("/me waves\r");
+    assert_eq!(sim.sent(), "SAY 1 /me waves\n");
+    sim.hear(&format!("SAID {TIME} {ME} /me waves\n"));
+    assert_eq!(sim.last_message(), "22:13 * alice waves");
+}
+
+#[test]
+fn two_slashes_say_one() {
+    let mut sim = Sim::in_a_room(60, 4);
+    sim.keys("//etc/passwd\r");
+    assert_eq!(sim.sent(), "SAY 1 /etc/passwd\n");
+}
+
+#[test]
+fn nothing_is_shown_of_who_is_ignored() {
+    let mut sim = Sim::in_a_room(70, 8);
+    sim.keys("/ignore bob\r/clear\r");
+    sim.say("bob@10.0.0.2:6000", "alice: hello");
+    sim.hear("WHISPER bob@10.0.0.2:6000 psst\n");
+    sim.hear(&format!(
+        "LEAVE {TIME} bob@10.0.0.2:6000\nJOIN {TIME} bob@10.0.0.2:6001 - -\n"
+    ));
+    sim.say("bob@10.0.0.2:6001", "back");
+    assert_eq!(sim.messages(), [""; 0]);
+    assert_eq!(sim.effects, []);
+    sim.keys("/ignore\r");
+    assert_eq!(sim.last_message(), "-- ignored: bob@10.0.0.2:6000");
+    sim.keys("/unignore bob\r");
+    sim.say("bob@10.0.0.2:6001", "hello");
+    assert_eq!(sim.last_message(), "22:16 bob: hello");
+    sim.keys("/ignore\r");
+    assert_eq!(sim.last_message(), "-- nobody is ignored");
+    sim.keys("/unignore zoe\r");
+    assert_eq!(sim.last_message(), "!! zoe is not ignored");
+    sim.keys("\x15/ignore alice\r");
+    assert_eq!(sim.last_message(), "!! that is you");
+}
+
+#[test]
+fn quiet_folds_joins_and_leaves() {
+    let mut sim = Sim::in_a_room(60, 5);
+    sim.keys("/quiet\r/clear\r");
+    let join = |name: &str, port: u16| format!("JOIN {TIME} {name}@10.0.0.4:{port} - -\n");
+    sim.hear(
+        &[
+            join("dave", 1),
+            join("erin", 2),
+            format!("LEAVE {TIME} dave@10.0.0.4:1\n"),
+        ]
+        .concat(),
+    );
+    assert_eq!(sim.messages(), ["22:13 ± dave, erin joined; dave left"]);
+    sim.say("bob@10.0.0.2:6000", "hi");
+    let many: String = (1..=10).map(|port| join(&format!("u{port}"), port)).collect();
+    sim.hear(&many);
+    assert_eq!(
+        sim.messages(),
+        [
+            "22:13 ± dave, erin joined; dave left",
+            "22:14 bob: hi",
+            "22:13 ± u1, u2, u3, u4, u5, u6, u7, u8 and 2 more joined"
+        ]
+    );
+    sim.keys("/quiet\r/clear\r");
+    sim.hear(&join("zoe", 99));
+    assert_eq!(sim.messages(), ["22:13 + zoe@10.0.0.4:99 joined"]);
+}
+
+#[test]
+fn the_bell_rings_when_it_shall() {
+    let rings = |setting: &str, said: &str| {
+        let mut sim = Sim::in_a_room(60, 8);
+        sim.keys(&format!("{setting}\r"));
+        sim.hear(said);
+        sim.effects.len()
+    };
+    let (said, named) = (
+        "SAID 1 bob@10.0.0.2:6000 hi\n",
+        "SAID 1 bob@10.0.0.2:6000 hi alice\n",
+    );
+    let private = "WHISPER bob@10.0.0.2:6000 hi\n";
+    for (setting, expected) in [
+        ("", [0, 1, 1]),
+        ("/bell mention", [0, 1, 1]),
+        ("/bell off", [0, 0, 0]),
+        ("/bell private", [0, 0, 1]),
+        ("/bell all", [1, 1, 1]),
+    ] {
+        assert_eq!(
+            [said, named, private].map(|said| rings(setting, said)),
+            expected,
+            "{setting}"
+        );
+    }
+    let mut sim = Sim::in_a_room(70, 8);
+    sim.keys("/bell\r");
+    assert_eq!(
+        sim.last_message(),
+        "-- the bell rings when you are named or written to privately"
+    );
+}
+
+#[test]
+fn the_past_does_not_ring() {
+    let mut sim = Sim::new(60, 8);
+    sim.hear("* chat/1 welcome\n");
+    sim.hear(&format!(
+        "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nSAID 1 bob@10.0.0.2:6000 hi alice\nLIVE\n"
+    ));
+    assert_eq!(sim.effects, []);
+}
+
+#[test]
+fn help_lists_every_command_and_every_key_without_wrapping() {
+    let mut sim = Sim::in_a_room(80, 40);
+    sim.keys("/help\r");
+    let help = sim.messages();
+    assert_eq!(help.len(), COMMANDS.len() + 1);
+    for (line, entry) in help.iter().zip(COMMANDS) {
+        assert!(
+            line.contains(entry.usage) && line.contains(entry.about),
+            "{}",
+            entry.name
+        );
+    }
+    sim.keys("/clear\r/help keys\r");
+    let help = sim.messages();
+    assert_eq!(help.len(), keys::BINDINGS.len());
+    for (line, binding) in help.iter().zip(keys::BINDINGS) {
+        assert!(binding.keys.iter().all(|key| line.contains(key)) && line.contains(binding.about));
+    }
+}
+
+#[test]
+fn quit_leaves() {
+    for command in ["/quit", "/exit"] {
+        let mut sim = Sim::in_a_room(60, 4);
+        sim.keys(&format!("bye\r{command}\r"));
+        assert_eq!(sim.sent(), "SAY 1 bye\n");
+        sim.hear(&format!("SAID {TIME} {ME} bye\n"));
+        assert_eq!(sim.sent(), "QUIT\n");
+    }
+}
+
+#[test]
+fn a_typing_error_is_neither_said_nor_lost() {
+    let mut sim = Sim::in_a_room(70, 4);
+    sim.keys("/quti now\r");
+    assert_eq!(sim.sent(), "");
+    sim.shows(
+        "|!! no command /quti: the nearest is /quit; // begins a message with a
+         |      slash
+         | alice | 3 here | 10.0.0.9:9000
+         |> /quti now█",
+    );
+    sim.keys("\x15/msg\r");
+    assert_eq!(sim.last_message(), "!! it is written /msg WHO TEXT");
+    assert_eq!(sim.line(), "/msg");
+}
+
+#[test]
+fn every_command_is_known_here_by_each_of_its_names() {
+    for entry in COMMANDS {
+        for name in [Some(entry.name), entry.alias].into_iter().flatten() {
+            let mut sim = Sim::in_a_room(70, 20);
+            sim.keys(&format!("/{name} bob hi\r"));
+            let messages = sim.messages().join(" ");
+            assert!(!messages.contains("no command"), "{name}: {messages}");
+            assert!(!messages.contains("full screen only"), "{name}: {messages}");
+        }
+    }
+}

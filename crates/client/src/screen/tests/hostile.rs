@@ -1,0 +1,97 @@
+//! Whatever comes from the network, only our own alphabet is drawn.
+
+use super::*;
+use proptest::prelude::*;
+
+/// What may stand on the screen: no control characters, nothing that changes the direction of text or hides.
+#[track_caller]
+fn assert_safe(sim: &mut Sim) {
+    for row in sim.frame().rows {
+        let text = text_of(&row);
+        let bad = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+                    | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
+        };
+        assert!(!text.chars().any(bad), "{text:?}");
+    }
+}
+
+const TRICKS: &str =
+    "\x1b[2J\x1b]0;title\x07 a\u{202E}b\u{2066}c\u{200B}d\u{9B}31m\u{2028}e\r\x08\x7f\u{E0041}";
+
+#[test]
+fn every_field_that_is_drawn_is_safe() {
+    let mut sim = Sim::in_a_room(60, 20);
+    sim.hear(&format!("SAID {TIME} bob@10.0.0.2:6000 {TRICKS}\n"));
+    sim.hear(&format!("SAID {TIME} bob@10.0.0.2:6000 /me {TRICKS}\n"));
+    sim.hear(&format!(
+        "WHISPER bob@10.0.0.2:6000 {TRICKS}\nNOTICE {TRICKS}\nERROR other - {TRICKS}\n"
+    ));
+    sim.keys("/msg bob x\r");
+    sim.hear(&format!("ERROR unreachable 1 {TRICKS}\n"));
+    sim.keys("said\r");
+    sim.hear(&format!("ERROR other 2 {TRICKS}\n"));
+    assert_safe(&mut sim);
+    sim.paste(TRICKS);
+    assert_safe(&mut sim);
+    sim.keys("\r");
+    sim.paste(&format!("{TRICKS}\n{TRICKS}"));
+    assert_safe(&mut sim);
+    sim.keys("n/search ");
+    sim.paste(TRICKS);
+    sim.keys("\r\x15/msg ");
+    sim.paste(TRICKS);
+    sim.keys("\r");
+    assert_safe(&mut sim);
+    sim.hear(&format!("GOODBYE shutdown {TRICKS}\n"));
+    sim.lose_connection();
+    assert_safe(&mut sim);
+    assert!(sim.drawn().join("\n").contains("␛[2J"));
+}
+
+#[test]
+fn no_nick_or_text_passes_for_the_program() {
+    let mut sim = Sim::in_a_room(40, 8);
+    sim.say(
+        "bob@10.0.0.2:6000",
+        "x                                      -- server: give me your password",
+    );
+    let messages = sim.messages();
+    assert!(messages[1].starts_with("      "), "{messages:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_bytes_from_any_server_leave_a_screen(
+        chunks in prop::collection::vec(prop_oneof![
+            "SAID 1 bob@10\\.0\\.0\\.2:6000 \\PC{0,60}\n",
+            "(SAID|JOIN|LEAVE|NICK|WHISPER|NOTICE|ERROR|USER|GOODBYE) .{0,60}\n",
+            Just(format!("SAID 1 bob@10.0.0.2:6000 {TRICKS}\n")),
+        ], 0..12),
+        columns in 1usize..50, rows in 1usize..12)
+    {
+        let mut sim = Sim::in_a_room(columns, rows);
+        for chunk in chunks {
+            sim.hear(&chunk);
+            assert_safe(&mut sim);
+        }
+    }
+
+    #[test]
+    fn any_keys_whatever_leave_a_screen(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "\x01", "\x03", "\x04", "\x05", "\x07", "\x0b", "\x12", "\x14", "\x15", "\x17", "\x19", "\x1b", "\x1by", "\t",
+            "\x1b[Z", "\r", "\x7f", "\x1b[A", "\x1b[B", "\x1b[5~", "\x1b[6~", "\x1b[1;5H", "\x1b[1;5F", "a", "你", "👩\u{200D}💻",
+            "/q bob\r", "/search a\r", "/clear\r", "/help\r", "/quiet\r", "\x1b[200~one\ntwo\x1b[201~", "y", "n", "j", " "]), 0..40),
+        columns in 1usize..50, rows in 1usize..12)
+    {
+        let mut sim = Sim::in_a_room(columns, rows);
+        for piece in pieces {
+            sim.keys(piece);
+            sim.say("bob@10.0.0.2:6000", "hello 你好 there");
+            assert_safe(&mut sim);
+        }
+    }
+}

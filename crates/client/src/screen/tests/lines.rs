@@ -1,0 +1,296 @@
+//! What is said, on screens of many sizes.
+
+use super::*;
+use crate::private::Path;
+use crate::session::{Direction, Event, Way};
+use chat_proto::text::Text;
+
+#[test]
+fn the_first_minute() {
+    let mut sim = Sim::new(72, 14);
+    sim.shows(
+        "|
+         |
+         |
+         |
+         |
+         |
+         |
+         |
+         |
+         |
+         |
+         |
+         | joining | 10.0.0.9:9000 | /help
+         |> █",
+    );
+    sim.hear("* chat/1 welcome\n");
+    sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n"));
+    sim.hear("USER bob@10.0.0.2:6000 - -\nUSER 10.0.0.3:7000 - -\nHISTORY\n");
+    sim.hear("SAID 1699900000000 bob@10.0.0.2:6000 is anybody there?\n");
+    sim.hear("JOIN 1699999990000 carol@10.0.0.4:7000 - -\nLEAVE 1699999999000 carol@10.0.0.4:7000\n");
+    sim.hear(&format!("LIVE\nJOIN {TIME} {ME} - -\n"));
+    sim.shows(
+        "|
+         |
+         |
+         |
+         |-- you are alice@10.0.0.1:5000; with you are bob, 10.0.0.3:7000
+         |-- Monday, 13 November 2023
+         |18:26 bob: is anybody there?
+         |-- Tuesday, 14 November 2023
+         |22:13 + carol@10.0.0.4:7000 joined
+         |22:13 - carol@10.0.0.4:7000 left
+         |-- type to talk to all; /msg NICK TEXT is for one alone; /help lists
+         |      more
+         | alice | 3 here | 10.0.0.9:9000 | /help
+         |> █",
+    );
+}
+
+#[test]
+fn messages_actions_joins_and_names() {
+    let mut sim = Sim::in_a_room(60, 9);
+    sim.say("bob@10.0.0.2:6000", "hello");
+    sim.say("bob@10.0.0.2:6000", "/me waves");
+    sim.hear(&format!(
+        "JOIN {TIME} dave@10.0.0.4:1 - -\nNICK {TIME} dave@10.0.0.4:1 david\nLEAVE {TIME} david@10.0.0.4:1\n"
+    ));
+    sim.hear("NOTICE down for lunch\n");
+    sim.say(ME, "bye");
+    sim.shows(
+        "|22:14 bob: hello
+         |22:15 * bob waves
+         |22:13 + dave@10.0.0.4:1 joined
+         |22:13 = dave is now david
+         |22:13 - david@10.0.0.4:1 left
+         |-- server: down for lunch
+         |22:16 alice: bye
+         | alice | 3 here | 10.0.0.9:9000 | /help
+         |> █",
+    );
+}
+
+#[test]
+fn long_lines_wrap_between_words_and_below_themselves() {
+    let mut sim = Sim::in_a_room(40, 8);
+    sim.say(
+        "bob@10.0.0.2:6000",
+        "the quick brown fox jumps over the lazy dog, 你好世界你好世界 and on",
+    );
+    sim.shows(
+        "|
+         |
+         |
+         |22:14 bob: the quick brown fox jumps
+         |      over the lazy dog, 你好世界你好世
+         |      界 and on
+         | alice | 3 here | 10.0.0.9:9000 | /help
+         |> █",
+    );
+}
+
+#[test]
+fn wide_characters_marks_and_emoji_take_their_real_width() {
+    let mut sim = Sim::in_a_room(20, 8);
+    sim.say("bob@10.0.0.2:6000", "你好世界你好世界");
+    sim.say(
+        "bob@10.0.0.2:6000",
+        "e\u{301}e\u{301}e\u{301} 👩\u{200D}💻👨\u{200D}👩\u{200D}👧 🇩🇪 ok ok",
+    );
+    sim.keys("ab你好e\u{301}👩\u{200D}💻");
+    sim.shows(
+        "|
+         |
+         |bob: 你好世界你好世
+         |  界
+         |bob: e\u{301}e\u{301}e\u{301} 👩\u{200D}💻👨\u{200D}👩\u{200D}👧 🇩🇪 ok
+         |  ok
+         | alice | 3 here
+         |> ab你好e\u{301}👩\u{200D}💻█",
+    );
+    assert_eq!(sim.frame().cursor, Some((2 + 2 + 4 + 1 + 2, 7)));
+}
+
+#[test]
+fn a_narrow_and_low_screen() {
+    let mut sim = Sim::in_a_room(20, 5);
+    sim.say("bob@10.0.0.2:6000", "hello there, how are you today?");
+    sim.keys("a line that is longer than the screen");
+    sim.shows(
+        "|bob: hello there,
+         |  how are you today?
+         | alice | 3 here
+         |> a line that is lon
+         |ger than the screen█",
+    );
+}
+
+#[test]
+fn a_screen_of_any_size_whatever() {
+    for columns in 0..40 {
+        for rows in 0..9 {
+            let mut sim = Sim::in_a_room(columns, rows);
+            sim.say("bob@10.0.0.2:6000", "hello 你好 there, how are you?");
+            sim.frame();
+            for keys in [
+                "ab你好",
+                "\x1b[5~",
+                "\x1b[6~",
+                "\x1b[1;5H",
+                "\x0c",
+                "\x15",
+                "/q bob\r",
+                "\x12he",
+                "\x03",
+                "\x04",
+            ] {
+                sim.keys(keys);
+                sim.frame();
+            }
+            sim.paste("one\ntwo\nthree");
+            sim.frame();
+            sim.screen.resize(Size {
+                columns: rows,
+                rows: columns,
+            });
+            sim.frame();
+        }
+    }
+}
+
+#[test]
+fn who_is_named_is_told_so() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.say("bob@10.0.0.2:6000", "malice is not meant");
+    assert_eq!(sim.effects, []);
+    sim.say("bob@10.0.0.2:6000", "Alice: look");
+    assert_eq!(sim.drawn_as(Role::Mention), ["Alice: look"]);
+    assert_eq!(sim.effects, [Effect::Ring]);
+}
+
+#[test]
+fn a_user_keeps_a_colour_and_own_messages_are_marked() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.say("bob@10.0.0.2:6000", "one");
+    sim.say("carol@10.0.0.3:7000", "two");
+    sim.say("bob@10.0.0.2:6000", "three");
+    sim.say(ME, "four");
+    let bob = Role::user("10.0.0.2:6000".parse().unwrap());
+    assert_eq!(sim.drawn_as(bob), ["bob", "bob"]);
+    assert!(sim.drawn_as(Role::Own).contains(&"alice".to_owned()));
+}
+
+#[test]
+fn a_private_message_changes_in_its_place() {
+    let mut sim = Sim::in_a_room(76, 8);
+    let path = |path| Way { path, sealed: true };
+    let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
+    for (seq, text) in [(1, "psst"), (2, "hi")] {
+        sim.screen.show(&Event::Private {
+            at: TIME,
+            direction: Direction::Sent(seq),
+            peer: bob.clone(),
+            text: Text::new(text),
+            way: path(None),
+            after_gap: false,
+        });
+    }
+    sim.say("bob@10.0.0.2:6000", "in between");
+    sim.screen.show(&Event::Private {
+        at: TIME,
+        direction: Direction::Received,
+        peer: bob.clone(),
+        text: Text::new("and you?"),
+        way: path(Some(Path::Relayed)),
+        after_gap: true,
+    });
+    sim.shows(
+        "|
+         |22:13 [you -> bob] psst (sending)
+         |22:13 [you -> bob] hi (sending)
+         |22:14 bob: in between
+         |22:13 [bob -> you] and you? (via the server) (messages before this one are
+         |      missing)
+         | alice | 3 here | 10.0.0.9:9000 | bob: via the server | /help
+         |> █",
+    );
+    sim.screen.show(&Event::Delivered {
+        seq: 1,
+        peer: bob.clone(),
+        text: Text::new("psst"),
+        way: path(Some(Path::Direct)),
+        after: Some(Duration::from_millis(3)),
+    });
+    sim.screen.show(&Event::NotDelivered {
+        seq: 2,
+        peer: bob,
+        text: Text::new("hi"),
+        reason: Text::new("the user left"),
+    });
+    sim.shows(
+        "|
+         |22:13 [you -> bob] psst (delivered, direct)
+         |22:13 [you -> bob] hi (not delivered: the user left)
+         |22:14 bob: in between
+         |22:13 [bob -> you] and you? (via the server) (messages before this one are
+         |      missing)
+         | alice | 3 here | 10.0.0.9:9000 | bob: direct | /help
+         |> █",
+    );
+}
+
+#[test]
+fn a_message_in_the_clear_says_so_and_that_nobody_confirms_it() {
+    let mut sim = Sim::in_a_room(76, 4);
+    sim.keys("/msg bob hello\r");
+    assert_eq!(
+        sim.last_message(),
+        "22:13 [you -> bob] hello (direct, unencrypted, unconfirmed)"
+    );
+    let now = sim.now();
+    sim.session
+        .datagram("10.0.0.2:6001".parse().unwrap(), b"hello you", now);
+    sim.pass_on();
+    assert_eq!(
+        sim.last_message(),
+        "22:13 [bob -> you] hello you (direct, unencrypted)"
+    );
+}
+
+#[test]
+fn an_original_server_is_explained() {
+    let mut sim = Sim::new(60, 20);
+    sim.hear("10.0.0.1:5000 is online");
+    sim.hear("10.0.0.2:6000 is online");
+    sim.hear("from 10.0.0.2:6000: hi");
+    sim.wait(50);
+    sim.hear("a user left");
+    let messages = sim.messages();
+    assert!(
+        messages[0].starts_with("-- this is an original server"),
+        "{messages:?}"
+    );
+    assert_eq!(
+        messages[3..],
+        [
+            "-- you are 10.0.0.1:5000",
+            "22:13 + 10.0.0.2:6000 joined",
+            "22:13 10.0.0.2:6000: hi",
+            "22:13 - somebody left"
+        ]
+    );
+}
+
+#[test]
+fn a_burst_is_bounded_and_leaves_one_frame() {
+    let mut sim = Sim::in_a_room(80, 24);
+    let lines: String = (0..100_000)
+        .map(|number| format!("SAID {TIME} bob@10.0.0.2:6000 line {number}\n"))
+        .collect();
+    sim.hear(&lines);
+    assert!(sim.screen.is_stale());
+    assert_eq!(sim.last_message(), "22:13 bob: line 99999");
+    assert!(!sim.screen.is_stale());
+    assert!(sim.screen.lines.iter().count() <= 1000);
+}

@@ -1,0 +1,141 @@
+//! A server that goes, and comes back.
+
+use super::*;
+
+fn reconnect(sim: &mut Sim) {
+    let now = sim.now();
+    sim.session.connected(ends(5555), now);
+    sim.screen.set_link(Link::Joining);
+}
+
+#[test]
+fn what_is_typed_meanwhile_waits_and_is_sent_once() {
+    let mut sim = Sim::in_a_room(64, 8);
+    sim.say("bob@10.0.0.2:6000", "hello");
+    sim.lose_connection();
+    let again = sim.now().monotonic + Duration::from_millis(3_500);
+    sim.screen.set_link(Link::Lost { again: Some(again) });
+    sim.keys("one\rtwo\rdraft");
+    sim.shows(
+        "|
+         |22:14 bob: hello
+         |!! the server closed the connection; what you type is kept and
+         |      sent when it is back
+         |... one (waiting)
+         |... two (waiting)
+         | offline, trying again in 4 s | 2 waiting | alice
+         |> draft█",
+    );
+    assert_eq!(sim.sent(), "");
+    assert_eq!(sim.screen.deadline(), Some(again - Duration::from_secs(3)));
+    sim.wait(500);
+    assert!(sim.screen.is_stale());
+    assert!(sim.drawn()[6].starts_with(" offline, trying again in 3 s |"));
+    sim.screen.set_link(Link::Lost { again: None });
+    assert!(sim.drawn()[6].starts_with(" offline, trying now |"));
+
+    reconnect(&mut sim);
+    sim.join("alice@10.0.0.1:5555", 0);
+    assert!(sim.sent().ends_with("SAY 1 one\nSAY 2 two\n"));
+    for text in ["one", "two"] {
+        sim.hear(&format!(
+            "SAID {} alice@10.0.0.1:5555 {text}\n",
+            sim.now().unix_ms
+        ));
+    }
+    sim.shows(
+        "|22:14 bob: hello
+         |!! the server closed the connection; what you type is kept and
+         |      sent when it is back
+         |-- back: you are alice@10.0.0.1:5555; with you are bob, carol
+         |22:14 alice: one
+         |22:14 alice: two
+         | alice | 3 here | 10.0.0.9:9000
+         |> draft█",
+    );
+}
+
+#[test]
+fn history_that_is_on_the_screen_is_not_shown_again() {
+    let mut sim = Sim::in_a_room(64, 9);
+    sim.hear("SAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\n");
+    sim.hear(&format!(
+        "JOIN 1700000000001 dave@10.0.0.4:1 - -\nSAID 1700000000002 {ME} mine\n"
+    ));
+    sim.lose_connection();
+    sim.keys("/clear\r");
+    reconnect(&mut sim);
+    sim.hear("* chat/1 welcome\n");
+    sim.hear(&format!(
+        "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY\n"
+    ));
+    sim.hear(
+        "SAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\n",
+    );
+    sim.hear(&format!(
+        "JOIN 1700000000001 dave@10.0.0.4:1 - -\nSAID 1700000000002 {ME} mine\nSAID 1700000000003 {ME} lost echo\nLIVE\n"
+    ));
+    // The third is new, and so is what the server took of this client without its learning of it.
+    assert_eq!(
+        sim.messages(),
+        [
+            "-- back: you are alice@10.0.0.1:5555; nobody else is here",
+            "22:13 bob: one",
+            "22:13 alice: lost echo"
+        ]
+    );
+    assert!(sim.drawn_as(Role::Own).contains(&"alice".to_owned()));
+}
+
+#[test]
+fn a_private_message_that_finds_no_server_stays_in_the_line() {
+    let mut sim = Sim::in_a_room(76, 9);
+    sim.lose_connection();
+    sim.keys("/msg bob again\r");
+    assert_eq!(sim.line(), "/msg bob again");
+    assert_eq!(sim.last_message(), "!! not sent to bob: not connected yet");
+}
+
+#[test]
+fn who_leaves_with_messages_waiting_is_asked_so() {
+    let mut sim = Sim::in_a_room(76, 6);
+    sim.lose_connection();
+    sim.keys("hello\r\x04");
+    assert_eq!(
+        sim.drawn()[5],
+        "leave the room? 1 message has not been sent yet. y: yes  n: no █"
+    );
+    sim.keys("y");
+    assert!(sim.session.outcome().is_some());
+}
+
+#[test]
+fn many_waiting_lines_are_counted() {
+    let mut sim = Sim::in_a_room(40, 10);
+    sim.lose_connection();
+    for number in 0..8 {
+        sim.keys(&format!("line {number}\r"));
+    }
+    let messages = sim.messages();
+    assert_eq!(
+        messages[messages.len() - 2..],
+        ["... line 2 (waiting)", "... 5 more (waiting)"]
+    );
+}
+
+#[test]
+fn more_than_can_wait_is_not_taken() {
+    let mut sim = Sim::in_a_room(60, 10);
+    sim.lose_connection();
+    let long = "x".repeat(4000);
+    for _ in 0..80 {
+        sim.paste(&long);
+        sim.keys("\r");
+    }
+    assert!(sim.line().starts_with("xxx"));
+    assert!(
+        sim.drawn().join("").contains("too much is waiting"),
+        "{:?}",
+        sim.drawn()
+    );
+}

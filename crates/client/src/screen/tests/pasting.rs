@@ -1,0 +1,109 @@
+//! Pasting.
+
+use super::*;
+
+#[test]
+fn one_line_goes_where_the_cursor_is() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.keys("ac\x02");
+    sim.keys("\x1b[200~b\n\x1b[201~");
+    assert_eq!(sim.line(), "abc");
+    assert_eq!(sim.sent(), "");
+}
+
+#[test]
+fn several_lines_are_shown_and_confirmed() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.say("bob@10.0.0.2:6000", "hello");
+    sim.keys("see: ");
+    sim.paste("one\r\ntwo 你好\r\n/quit\r\n");
+    let asked = "|
+         |
+         |22:14 bob: hello
+         || see: one
+         || two 你好
+         || /quit
+         | alice | 3 here | 10.0.0.9:9000
+         |send 3 lines? y: yes  n: no  j: join into one █";
+    sim.shows(asked);
+    // Enter, pressed out of habit, is no answer, and nor is another paste.
+    sim.keys("\rx");
+    sim.paste("more");
+    sim.shows(asked);
+    sim.keys("y");
+    assert_eq!(sim.sent(), "SAY 1 see: one\nSAY 2 two 你好\nSAY 3 /quit\n");
+    assert_eq!(sim.line(), "");
+}
+
+#[test]
+fn a_no_leaves_everything_as_it_was() {
+    for no in ["n", "\x03", "\x1b"] {
+        let mut sim = Sim::in_a_room(60, 8);
+        sim.keys("draft");
+        sim.paste("one\ntwo");
+        sim.keys(no);
+        assert_eq!(sim.sent(), "");
+        assert_eq!(sim.line(), "draft");
+    }
+}
+
+#[test]
+fn lines_can_be_joined() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.paste("one\ntwo\n");
+    sim.keys("j");
+    assert_eq!(sim.line(), "one two");
+    assert_eq!(sim.sent(), "");
+}
+
+#[test]
+fn in_a_private_conversation_all_lines_are_private() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.keys("/q bob\r");
+    sim.paste("one\ntwo");
+    sim.keys("y");
+    assert_eq!(sim.datagrams(), ["10.0.0.2:6001 one", "10.0.0.2:6001 two"]);
+    sim.keys("/msg carol ");
+    sim.paste("three\nfour");
+    sim.keys("y");
+    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 three", "10.0.0.3:7001 four"]);
+    assert_eq!(sim.sent(), "");
+}
+
+#[test]
+fn what_can_not_be_sent_stays_and_the_rest_with_it_is_counted() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.keys("/msg nobody ");
+    sim.paste("one\ntwo");
+    sim.keys("y");
+    assert_eq!(sim.sent(), "");
+    assert_eq!(
+        sim.last_message(),
+        "!! not sent to nobody: nobody here has that name"
+    );
+    assert_eq!(sim.line(), "/msg nobody one");
+    sim.keys("\x15");
+    sim.paste(&format!("one\n{}\nthree", "x".repeat(5000)));
+    sim.keys("y");
+    assert_eq!(sim.sent(), "SAY 1 one\n");
+    assert!(sim.messages().contains(&"!! 1 of 3 lines were sent".to_owned()));
+    assert!(sim.line().starts_with("xxx"));
+}
+
+#[test]
+fn more_lines_than_fit_are_counted() {
+    let mut sim = Sim::in_a_room(30, 6);
+    sim.paste(
+        &(1..=20)
+            .map(|number| format!("line {number}\n"))
+            .collect::<String>(),
+    );
+    sim.shows(
+        "|
+         || line 1
+         || and 19 more
+         | alice | 3 here
+         |send 20 lines? y: yes  n: no
+         |j: join into one █",
+    );
+}

@@ -1,0 +1,104 @@
+//! Looking back.
+
+use super::*;
+
+fn with_lines(count: usize) -> Sim {
+    let mut sim = Sim::in_a_room(40, 6);
+    for number in 1..=count {
+        sim.hear(&format!("SAID {TIME} bob@10.0.0.2:6000 line {number}\n"));
+    }
+    sim.frame();
+    sim
+}
+
+#[test]
+fn a_scrolled_view_stays_where_it_is_and_the_status_line_counts() {
+    let mut sim = with_lines(20);
+    sim.keys("\x1b[5~");
+    let view = "|22:13 bob: line 14
+         |22:13 bob: line 15
+         |22:13 bob: line 16
+         |22:13 bob: line 17";
+    sim.shows(&format!("{view}\n| scrolled | alice | 3 here\n|> █"));
+    for text in ["new one", "new two that is longer than one row of the screen"] {
+        sim.say("bob@10.0.0.2:6000", text);
+    }
+    sim.keys("typing");
+    sim.shows(&format!("{view}\n| 2 new below | alice | 3 here\n|> typing█"));
+    sim.keys("\x1b[6~");
+    sim.shows(
+        "|22:13 bob: line 17
+         |22:13 bob: line 18
+         |22:13 bob: line 19
+         |22:13 bob: line 20
+         | 2 new below | alice | 3 here
+         |> typing█",
+    );
+    sim.keys("\x1b[6~");
+    sim.shows(
+        "|22:13 bob: line 20
+         |22:14 bob: new one
+         |22:15 bob: new two that is longer than
+         |      one row of the screen
+         | alice | 3 here | 10.0.0.9:9000
+         |> typing█",
+    );
+}
+
+#[test]
+fn to_the_beginning_and_to_the_end() {
+    let mut sim = with_lines(20);
+    sim.keys("\x1b[1;5H");
+    assert_eq!(sim.messages()[0], "-- you are alice@10.0.0.1:5000; with you");
+    sim.keys("\x1b[1;5F");
+    assert_eq!(sim.messages()[3], "22:13 bob: line 20");
+    sim.keys("\x1b[5~\x1b");
+    assert_eq!(sim.messages()[3], "22:13 bob: line 20");
+    sim.keys("\x1b[5~\x1b[5~hello\r");
+    assert_eq!(sim.messages()[3], "22:13 bob: line 20");
+}
+
+#[test]
+fn a_search_goes_back_from_place_to_place() {
+    let mut sim = with_lines(20);
+    sim.hear(&format!("SAID {TIME} carol@10.0.0.3:7000 LINE 1 again\n"));
+    sim.keys("/search line 1\r");
+    assert_eq!(sim.messages()[3], "22:13 carol: LINE 1 again");
+    assert_eq!(sim.drawn_as(Role::Match), ["line 1", "line 1", "LINE 1"]);
+    sim.keys("/search\r");
+    assert_eq!(sim.messages()[3], "22:13 bob: line 19");
+    for _ in 0..9 {
+        sim.keys("/search\r");
+    }
+    assert_eq!(sim.messages()[3], "22:13 bob: line 10");
+    sim.keys("/search\r");
+    assert_eq!(sim.drawn_as(Role::Match), ["line 1"]);
+    sim.keys("/search\r");
+    assert_eq!(sim.last_message(), "!! 'line 1' was not found");
+    sim.keys("\x15\x1b");
+    sim.keys("/search nothing\r");
+    assert_eq!(sim.last_message(), "!! 'nothing' was not found");
+    assert_eq!(sim.line(), "/search nothing");
+}
+
+#[test]
+fn a_cleared_screen_is_empty_and_nothing_is_lost() {
+    let mut sim = with_lines(5);
+    sim.keys("/clear\r");
+    assert_eq!(sim.messages(), [""; 0]);
+    sim.say("bob@10.0.0.2:6000", "new");
+    assert_eq!(sim.messages(), ["22:14 bob: new"]);
+    sim.keys("\x1b[5~");
+    assert_eq!(sim.last_message(), "22:13 bob: line 3");
+}
+
+#[test]
+fn a_screen_of_another_size_shows_the_same_place() {
+    let mut sim = with_lines(20);
+    sim.keys("\x1b[5~\x1b[5~");
+    let before = sim.last_message();
+    sim.screen.resize(Size { columns: 15, rows: 9 });
+    sim.frame();
+    sim.screen.resize(Size { columns: 40, rows: 6 });
+    assert_eq!(sim.last_message(), before);
+}

@@ -1,0 +1,315 @@
+//! The screen as rows.
+
+use super::entry::Entry;
+use super::scroll::{Height, Place};
+use super::style::{Role, Row, Span};
+use super::wrap::wrap;
+use super::{Mode, Screen};
+use crate::session::Session;
+use chat_proto::now::Now;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// A screen narrower than this shows no times: there they would take more than they tell.
+const TIMES_FROM: usize = 32;
+/// A screen narrower than this has no room for a prompt.
+const PROMPT_FROM: usize = 8;
+/// Waiting messages that are shown.
+const WAITING_MAX: usize = 5;
+/// What stands after each of them.
+const WAITING: &str = " (waiting)";
+
+/// What is to stand on the screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// Every row of it.
+    pub(super) rows: Vec<Row>,
+    /// The cursor's column and row.
+    pub(super) cursor: Option<(usize, usize)>,
+}
+
+/// The rows at the bottom that keys write to.
+struct Bottom {
+    rows: Vec<Row>,
+    cursor: (usize, usize),
+}
+
+impl Screen {
+    /// The screen as it is to be shown now.
+    pub(super) fn frame(&mut self, session: &Session, now: Now) -> Frame {
+        self.tick(session, now);
+        self.stale = false;
+        self.scroll.shown(&self.lines);
+        let (columns, height) = (self.size.columns, self.size.rows);
+        if columns == 0 || height == 0 {
+            return Frame::default();
+        }
+        let bottom = self.bottom(columns).window(height.div_ceil(2));
+        let status = usize::from(height > bottom.rows.len());
+        let messages = height - bottom.rows.len() - status;
+        let mut rows = self.messages(session, columns, messages);
+        if status > 0 {
+            rows.push(self.status_row(session, columns));
+        }
+        let (column, row) = bottom.cursor;
+        let cursor = Some((column, rows.len() + row));
+        rows.extend(bottom.rows);
+        Frame { rows, cursor }
+    }
+
+    /// How high the part of the screen is in which messages are, about: a page of scrolling.
+    pub(super) fn page(&self) -> usize {
+        let bottom = self.bottom(self.size.columns.max(1)).rows.len();
+        self.size
+            .rows
+            .saturating_sub(bottom.min(self.size.rows.div_ceil(2)) + 1)
+            .max(1)
+    }
+
+    fn rows_of(&self, serial: u64) -> Vec<Row> {
+        let width = self.size.columns.max(1);
+        let entry = self.lines.get(serial);
+        entry.map_or_else(|| vec![Row::default()], |entry| self.rows_of_entry(entry, width))
+    }
+
+    fn rows_of_entry(&self, entry: &Entry, width: usize) -> Vec<Row> {
+        let search = self.search.as_ref().map(|(needle, _)| needle.as_str());
+        let line = entry.line(&self.clock, width >= TIMES_FROM, search);
+        wrap(&line, width, indent(width))
+    }
+}
+
+/// Rows after the first of a line begin with blanks: on a wide screen as far as the time goes, and at least one
+/// always, so that no text passes for the beginning of a line.
+fn indent(width: usize) -> usize {
+    match width {
+        0..8 => 1,
+        8..TIMES_FROM => 2,
+        _ => 6,
+    }
+}
+
+// Messages.
+impl Screen {
+    fn messages(&self, session: &Session, columns: usize, height: usize) -> Vec<Row> {
+        let mut below = self.below(session, columns, height);
+        let above = height - below.len();
+        let mut rows = self.entries(above);
+        let missing = above - rows.len();
+        rows.splice(0..0, std::iter::repeat_n(Row::default(), missing));
+        rows.append(&mut below);
+        rows
+    }
+
+    /// The rows of the entries in view, the first first.
+    fn entries(&self, height: usize) -> Vec<Row> {
+        let Some((Place { mut serial, below }, first)) = self.scroll.edge(&self.lines) else {
+            return Vec::new();
+        };
+        // From the last row to the first.
+        let mut rows: Vec<Row> = Vec::new();
+        let mut hidden = below;
+        while rows.len() < height && serial >= first {
+            let mut entry = self.rows_of(serial);
+            entry.truncate(entry.len().saturating_sub(hidden).max(usize::from(hidden > 0)));
+            hidden = 0;
+            rows.extend(entry.into_iter().rev());
+            let Some(before) = serial.checked_sub(1) else {
+                break;
+            };
+            serial = before;
+        }
+        rows.truncate(height);
+        rows.reverse();
+        rows
+    }
+
+    /// What stands below the last message, though it is none: what waits, and what was pasted.
+    fn below(&self, session: &Session, columns: usize, height: usize) -> Vec<Row> {
+        let mut rows = Vec::new();
+        if self.waiting.shown && self.scroll.at_end() {
+            rows.extend(self.waiting_rows(session, columns, height.div_ceil(2)));
+        }
+        if let Mode::Confirming(paste) = &self.mode {
+            let room = height.saturating_sub(1).max(1);
+            rows.extend(paste.rows(room).into_iter().map(|row| clip_row(row, columns)));
+        }
+        let too_many = rows.len().saturating_sub(height);
+        rows.drain(..too_many);
+        rows
+    }
+
+    /// The client's own messages that did not come back yet, the first first, and how many there are besides.
+    fn waiting_rows(&self, session: &Session, columns: usize, height: usize) -> Vec<Row> {
+        let count = self.waiting.count;
+        let shown = if count <= height {
+            count
+        } else {
+            height.saturating_sub(1)
+        };
+        let shown = shown.min(WAITING_MAX);
+        let mut rows = Vec::new();
+        for text in session.unacknowledged().take(shown) {
+            // One row each: they are about to be shown in full.
+            let line = [
+                Span::new(Role::Faint, "... "),
+                Span::new(Role::Faint, text.as_str()),
+            ];
+            let mut row = clip_row(Row(line.into()), columns.saturating_sub(WAITING.len()));
+            row.0.push(Span::new(Role::Faint, WAITING));
+            rows.push(clip_row(row, columns));
+        }
+        if count > shown && height > 0 {
+            let more = format!("... {} more{WAITING}", count - shown);
+            rows.push(clip_row(Row::of(Role::Faint, more), columns));
+        }
+        rows
+    }
+}
+
+// What is being typed.
+impl Screen {
+    fn bottom(&self, columns: usize) -> Bottom {
+        match &self.mode {
+            Mode::Typing => self.typing(columns),
+            Mode::Searching(search) => {
+                let found = search.found(&self.history).unwrap_or_default();
+                let prompt = if found.is_empty() && !search.needle().is_empty() {
+                    "nothing typed with"
+                } else {
+                    "search"
+                };
+                question(&format!("({prompt} '{}') {found}", search.needle()), columns)
+            }
+            Mode::Confirming(paste) => question(&paste.question(), columns),
+            Mode::Leaving => question(&self.leaving_question(), columns),
+        }
+    }
+
+    fn typing(&self, columns: usize) -> Bottom {
+        let prompt = if columns < PROMPT_FROM {
+            String::new()
+        } else {
+            self.prompt(columns / 2)
+        };
+        let layout = self.input.layout(prompt.width(), columns);
+        let (row, column) = layout.cursor;
+        let mut rows: Vec<Row> = layout
+            .rows
+            .into_iter()
+            .map(|text| Row::of(Role::Text, text))
+            .collect();
+        if let Some(first) = rows.first_mut() {
+            first.0.insert(0, Span::new(Role::Prompt, prompt));
+        }
+        Bottom {
+            rows,
+            cursor: (column, row),
+        }
+    }
+
+    /// What stands before the line says to whom it goes.
+    fn prompt(&self, columns: usize) -> String {
+        match &self.query {
+            None => "> ".into(),
+            Some(query) => format!("[{}] ", clip(&query.name(), columns.saturating_sub(3))),
+        }
+    }
+
+    fn leaving_question(&self) -> String {
+        match self.waiting.count {
+            0 => "leave the room? y: yes  n: no ".into(),
+            1 => "leave the room? 1 message has not been sent yet. y: yes  n: no ".into(),
+            count => format!("leave the room? {count} messages have not been sent yet. y: yes  n: no "),
+        }
+    }
+}
+
+fn question(text: &str, columns: usize) -> Bottom {
+    let rows = wrap(&[Span::new(Role::Prompt, text)], columns, 0);
+    let last = rows.last().map_or(0, Row::width).min(columns.saturating_sub(1));
+    Bottom {
+        cursor: (last, rows.len().saturating_sub(1)),
+        rows,
+    }
+}
+
+impl Bottom {
+    /// At most so many rows, of which the cursor is in one.
+    fn window(mut self, height: usize) -> Self {
+        let height = height.max(1);
+        let (column, row) = self.cursor;
+        let last = self.rows.len().min((row + 1).max(height));
+        let first = last.saturating_sub(height);
+        self.rows.truncate(last);
+        self.rows.drain(..first);
+        self.cursor = (column, row - first);
+        self
+    }
+}
+
+/// As much of a text as goes into so many columns; where something is left out, that shows.
+pub(super) fn clip(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(1);
+    let mut clipped = String::new();
+    for grapheme in text.graphemes(true) {
+        if clipped.width() + grapheme.width() > room {
+            break;
+        }
+        clipped.push_str(grapheme);
+    }
+    if columns > 0 {
+        clipped.push('~');
+    }
+    clipped
+}
+
+fn clip_row(row: Row, columns: usize) -> Row {
+    let mut left = columns;
+    let spans = row.0.into_iter().map(|span| {
+        let text = clip(span.as_str(), left);
+        left -= text.width().min(left);
+        Span::new(span.role, text)
+    });
+    Row(spans.collect())
+}
+
+impl Screen {
+    /// Scrolls by what `scroll` says, with the heights that entries have now.
+    pub(super) fn scroll_by(&mut self, deed: ScrollDeed) {
+        let mut scroll = std::mem::take(&mut self.scroll);
+        let page = self.page();
+        let entry = |serial| self.rows_of(serial).len();
+        let height = Height {
+            view: page,
+            entry: &entry,
+        };
+        match deed {
+            ScrollDeed::PageUp => scroll.up(page.saturating_sub(1).max(1), &self.lines, &height),
+            ScrollDeed::PageDown => scroll.down(page.saturating_sub(1).max(1), &self.lines, &height),
+            ScrollDeed::Begin => scroll.top(&self.lines, &height),
+            ScrollDeed::End => scroll.follow(),
+            ScrollDeed::Show(serial) => scroll.show(serial, &self.lines, &height),
+        }
+        self.scroll = scroll;
+        self.stale = true;
+    }
+}
+
+/// How the view moves.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ScrollDeed {
+    /// Up a page, less a row to go on from.
+    PageUp,
+    /// Down a page, less a row to go on from.
+    PageDown,
+    /// To the first entry.
+    Begin,
+    /// To the last entry.
+    End,
+    /// To this entry.
+    Show(u64),
+}

@@ -1,0 +1,173 @@
+//! Long lines over several rows.
+
+use super::input::fitting;
+use super::style::{Role, Row, Span};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// One character as people see it.
+#[derive(Clone, Copy)]
+struct Cell<'a> {
+    shown: &'a str,
+    columns: usize,
+    role: Role,
+}
+
+impl Cell<'_> {
+    fn is_blank(&self) -> bool {
+        self.shown == " "
+    }
+
+    /// Whether a row may end between this one and the next: after a blank, and beside a wide character, because the
+    /// scripts that are written with those put no blanks between words.
+    fn may_end_a_row(&self, next: &Self) -> bool {
+        self.is_blank() || next.is_blank() || self.columns > 1 || next.columns > 1
+    }
+}
+
+/// Breaks a line into rows of `width` columns; those after the first begin with `indent` blanks. Always at least
+/// one row.
+#[must_use]
+pub(super) fn wrap(line: &[Span], width: usize, indent: usize) -> Vec<Row> {
+    let width = width.max(1);
+    // A wide character must fit beside the blanks.
+    let indent = if indent + 2 <= width { indent } else { 0 };
+    let cells = cells(line, width);
+    let mut rows = Vec::new();
+    let mut rest = cells.as_slice();
+    loop {
+        let room = if rows.is_empty() { width } else { width - indent };
+        let (row, after) = rest.split_at(row_length(rest, room));
+        rows.push(to_row(row, if rows.is_empty() { 0 } else { indent }));
+        let blanks = after.iter().take_while(|cell| cell.is_blank()).count();
+        rest = after.get(blanks..).unwrap_or_default();
+        if rest.is_empty() {
+            return rows;
+        }
+    }
+}
+
+fn cells(line: &[Span], width: usize) -> Vec<Cell<'_>> {
+    let pieces = line.iter().flat_map(|span| {
+        let graphemes = span.as_str().graphemes(true);
+        graphemes.map(move |grapheme| (grapheme, span.role))
+    });
+    pieces
+        .map(|(grapheme, role)| {
+            let (shown, columns) = fitting(grapheme, width);
+            Cell { shown, columns, role }
+        })
+        .collect()
+}
+
+/// How many of these characters make a row of so many columns. At least one, if there is one.
+fn row_length(cells: &[Cell<'_>], room: usize) -> usize {
+    let mut column = 0;
+    let mut break_at = None;
+    for (place, cell) in cells.iter().enumerate() {
+        let before = place.checked_sub(1).and_then(|before| cells.get(before));
+        if before.is_some_and(|before| before.may_end_a_row(cell)) {
+            break_at = Some(place);
+        }
+        column += cell.columns;
+        if column > room {
+            return break_at.unwrap_or(place).max(1);
+        }
+    }
+    cells.len()
+}
+
+fn to_row(cells: &[Cell<'_>], indent: usize) -> Row {
+    let mut row = Vec::new();
+    if indent > 0 {
+        row.push(Span::new(Role::Faint, " ".repeat(indent)));
+    }
+    for run in cells.chunk_by(|one, other| one.role == other.role) {
+        let text: String = run.iter().map(|cell| cell.shown).collect();
+        if let Some(first) = run.first() {
+            row.push(Span::new(first.role, text));
+        }
+    }
+    Row(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
+        let rows = wrap(&[Span::new(Role::Text, text)], width, indent);
+        rows.iter()
+            .map(|row| row.0.iter().map(Span::as_str).collect())
+            .collect()
+    }
+
+    #[test]
+    fn rows_end_between_words() {
+        assert_eq!(wrapped("one two three", 8, 0), ["one two ", "three"]);
+        assert_eq!(wrapped("one two three", 7, 2), ["one two", "  three"]);
+        assert_eq!(wrapped("one  two", 4, 0), ["one ", "two"]);
+        assert_eq!(wrapped("", 4, 0), [""]);
+        assert_eq!(wrapped("one   ", 3, 0), ["one"]);
+    }
+
+    #[test]
+    fn what_is_longer_than_a_row_is_cut() {
+        assert_eq!(wrapped("abcdefghij", 4, 1), ["abcd", " efg", " hij"]);
+        assert_eq!(wrapped("a bcdefghi", 4, 0), ["a ", "bcde", "fghi"]);
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns_and_are_never_halved() {
+        assert_eq!(wrapped("你好世界", 5, 0), ["你好", "世界"]);
+        assert_eq!(wrapped("a你好", 4, 0), ["a你", "好"]);
+        assert_eq!(wrapped("ab cd你好", 8, 0), ["ab cd你", "好"]);
+    }
+
+    #[test]
+    fn marks_and_joined_emoji_stay_together() {
+        assert_eq!(
+            wrapped("e\u{301}e\u{301}e\u{301}", 2, 0),
+            ["e\u{301}e\u{301}", "e\u{301}"]
+        );
+        let family = "👨\u{200D}👩\u{200D}👧";
+        assert_eq!(
+            wrapped(&format!("a{family}b"), 3, 0),
+            [format!("a{family}"), "b".into()]
+        );
+        assert_eq!(wrapped("🇩🇪🇫🇷", 2, 0), ["🇩🇪", "🇫🇷"]);
+    }
+
+    #[test]
+    fn what_fits_no_row_is_a_question_mark() {
+        assert_eq!(wrapped("a你b", 1, 6), ["a", "?", "b"]);
+    }
+
+    #[test]
+    fn a_row_keeps_what_its_pieces_are() {
+        let line = [Span::new(Role::Own, "ab"), Span::new(Role::Text, "cd ef")];
+        let rows = wrap(&line, 5, 0);
+        assert_eq!(
+            rows[0].0,
+            [Span::new(Role::Own, "ab"), Span::new(Role::Text, "cd ")]
+        );
+        assert_eq!(rows[1].0, [Span::new(Role::Text, "ef")]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_wider_than_it_may_be_and_nothing_is_lost(
+            words in prop::collection::vec(prop::sample::select(vec!["a", "bcd", " ", "你", "e\u{301}", "👩\u{200D}💻", "กำ", "한", "-"]), 0..60),
+            width in 2usize..20, indent in 0usize..8)
+        {
+            let text = words.concat();
+            let rows = wrap(&[Span::new(Role::Text, text.clone())], width, indent);
+            for row in &rows {
+                prop_assert!(row.width() <= width, "{:?}", row);
+            }
+            let letters = |text: &str| text.chars().filter(|&c| c != ' ').collect::<String>();
+            let shown: String = rows.iter().flat_map(|row| &row.0).map(|span| letters(span.as_str())).collect();
+            prop_assert_eq!(shown, letters(Span::new(Role::Text, text).as_str()));
+        }
+    }
+}

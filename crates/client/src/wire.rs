@@ -1,0 +1,152 @@
+//! The connection to the server, and the one that is made when it is lost.
+
+use crate::backoff::Backoff;
+use crate::connect::{Attempt, Connection};
+use crate::link::Link;
+use crate::session::Session;
+use chat_proto::now::Now;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+/// A connection that may be lost. It is tried again where it was: a name is not looked up again, because that could take
+/// seconds in which nothing typed would show.
+#[derive(Debug)]
+pub struct Wire {
+    state: State,
+    server: SocketAddr,
+    /// How long one try may take.
+    patience: Duration,
+    backoff: Backoff,
+}
+
+#[derive(Debug)]
+enum State {
+    Up(Link),
+    /// The next try is made then.
+    Waiting(Duration),
+    /// A try is under way, and given up then.
+    Trying(Attempt, Duration),
+}
+
+/// What became of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// There is none; the next try is made then.
+    Waiting(Duration),
+    /// A try is under way.
+    Trying,
+    /// There is one again.
+    Up,
+}
+
+impl Wire {
+    /// Over a connection that was just made.
+    ///
+    /// # Errors
+    /// If it is gone already.
+    pub fn new(connection: Connection, patience: Duration) -> io::Result<Self> {
+        Ok(Self {
+            server: connection.tcp.peer_addr()?,
+            state: State::Up(Link::new(connection)?),
+            patience,
+            backoff: Backoff::default(),
+        })
+    }
+
+    /// The link, if there is a connection.
+    #[must_use]
+    pub fn link(&self) -> Option<&Link> {
+        match &self.state {
+            State::Up(link) => Some(link),
+            State::Waiting(_) | State::Trying(..) => None,
+        }
+    }
+
+    /// The link, if there is a connection.
+    pub fn link_mut(&mut self) -> Option<&mut Link> {
+        match &mut self.state {
+            State::Up(link) => Some(link),
+            State::Waiting(_) | State::Trying(..) => None,
+        }
+    }
+
+    /// What to poll for output to learn how a try went.
+    #[must_use]
+    pub fn trying(&self) -> Option<BorrowedFd<'_>> {
+        match &self.state {
+            State::Trying(attempt, _) => Some(attempt.descriptor()),
+            State::Up(_) | State::Waiting(_) => None,
+        }
+    }
+
+    /// When to call [`Wire::tick`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            State::Up(_) => None,
+            State::Waiting(until) | State::Trying(_, until) => Some(*until),
+        }
+    }
+
+    /// Does what it is time for: lets a lost connection go, tries, gives a try up.
+    pub fn tick(&mut self, session: &Session, now: Now) -> Option<Change> {
+        match &self.state {
+            State::Up(_) if session.is_lost() => {
+                if session.me().is_some() {
+                    // The last one came as far as the room.
+                    self.backoff = Backoff::default();
+                }
+                Some(self.wait(now))
+            }
+            State::Waiting(until) if now.monotonic >= *until => Some(self.try_again(now)),
+            State::Trying(_, until) if now.monotonic >= *until => Some(self.wait(now)),
+            State::Up(_) | State::Waiting(_) | State::Trying(..) => None,
+        }
+    }
+
+    /// The try that is under way has come to an end.
+    pub fn tried(&mut self, session: &mut Session, now: Now) -> Option<Change> {
+        let State::Trying(attempt, _) = std::mem::replace(&mut self.state, State::Waiting(now.monotonic))
+        else {
+            return None;
+        };
+        match attempt
+            .finish()
+            .and_then(|connection| connected(connection, session, now))
+        {
+            Ok(link) => {
+                self.state = State::Up(link);
+                Some(Change::Up)
+            }
+            Err(_) => Some(self.wait(now)),
+        }
+    }
+
+    fn try_again(&mut self, now: Now) -> Change {
+        match Attempt::begin(self.server) {
+            Ok(attempt) => {
+                self.state = State::Trying(attempt, now.monotonic + self.patience);
+                Change::Trying
+            }
+            Err(_) => self.wait(now),
+        }
+    }
+
+    fn wait(&mut self, now: Now) -> Change {
+        // Seeded anew for each value by the system: random enough to tell clients apart.
+        let random = RandomState::new().build_hasher().finish();
+        let until = now.monotonic + self.backoff.wait(random);
+        self.state = State::Waiting(until);
+        Change::Waiting(until)
+    }
+}
+
+fn connected(connection: Connection, session: &mut Session, now: Now) -> io::Result<Link> {
+    let ends = connection.ends()?;
+    let link = Link::new(connection)?;
+    session.connected(ends, now);
+    Ok(link)
+}

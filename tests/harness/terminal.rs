@@ -1,0 +1,222 @@
+//! The client under test on a terminal of its own, and what a person would see there.
+
+use super::{DEADLINE, Journal, Process, chat_client};
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::Signal;
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Instant;
+
+const LOOK_UP_MS: u16 = 20;
+
+/// A running `chat-client` on a pseudo-terminal, behind a terminal emulator.
+pub struct Terminal {
+    pub process: Process,
+    name: String,
+    /// The other end of the pseudo-terminal.
+    master: File,
+    /// Nobody shall read there any more.
+    hung_up: Arc<AtomicBool>,
+    emulator: Arc<(Mutex<vt100::Parser>, Condvar)>,
+    journal: Journal,
+}
+
+impl Terminal {
+    pub fn start(
+        name: &str,
+        server: SocketAddr,
+        options: &[&str],
+        (columns, rows): (u16, u16),
+        journal: &Journal,
+    ) -> Self {
+        let (master, slave) = pseudo_terminal();
+        set_size(&master, columns, rows);
+        let mut command = Command::new(chat_client());
+        command
+            .args([server.ip().to_string(), server.port().to_string()])
+            .args(options)
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .env("TZ", "UTC")
+            // What is suspended together with the client shall not be the test.
+            .process_group(0)
+            .stdin(slave.try_clone().unwrap())
+            .stdout(slave.try_clone().unwrap())
+            .stderr(slave);
+        let process = Process::start_as_set_up(name, journal, &mut command);
+        let emulator = Arc::new((Mutex::new(emulator(columns, rows)), Condvar::new()));
+        let hung_up = Arc::default();
+        feed(&emulator, master.try_clone().unwrap(), Arc::clone(&hung_up));
+        Self {
+            process,
+            hung_up,
+            name: name.to_owned(),
+            master,
+            emulator,
+            journal: journal.clone(),
+        }
+    }
+
+    /// Presses keys.
+    pub fn keys(&mut self, bytes: &str) {
+        self.journal
+            .note(&self.name, format!("< {}", bytes.escape_debug()));
+        self.master
+            .write_all(bytes.as_bytes())
+            .expect("the terminal is there");
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        self.emulator
+            .0
+            .lock()
+            .unwrap()
+            .set_size(cells(rows), cells(columns));
+        set_size(&self.master, columns, rows);
+        // It is not the terminal that the client was started from, and so it is not told by itself.
+        self.process.signal(Signal::SIGWINCH);
+    }
+
+    /// What stands on the screen, row by row.
+    pub fn rows(&self) -> Vec<String> {
+        rows_of(self.emulator.0.lock().unwrap().screen())
+    }
+
+    /// Waits until this finds something on the screen.
+    #[track_caller]
+    pub fn wait<T>(&self, what: &str, find: impl Fn(&vt100::Screen) -> Option<T>) -> T {
+        let until = Instant::now() + DEADLINE;
+        let (emulator, changed) = &*self.emulator;
+        let mut emulator = emulator.lock().unwrap();
+        loop {
+            if let Some(found) = find(emulator.screen()) {
+                return found;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let screen = rows_of(emulator.screen()).join("\n  |");
+                self.journal
+                    .fail(&format!("no {what} on the screen of {}:\n  |{screen}", self.name));
+            }
+            emulator = changed.wait_timeout(emulator, left).unwrap().0;
+        }
+    }
+
+    /// Waits for a row that contains this.
+    #[track_caller]
+    pub fn expect(&self, text: &str) -> String {
+        self.wait(text, |screen| {
+            rows_of(screen).into_iter().find(|row| row.contains(text))
+        })
+    }
+
+    /// Waits until the row of the cursor is this.
+    #[track_caller]
+    pub fn expect_line(&self, line: &str) {
+        self.wait(line, |screen| {
+            let (row, _) = screen.cursor_position();
+            (rows_of(screen).get(usize::from(row)).map(String::as_str) == Some(line)).then_some(())
+        });
+    }
+
+    /// Waits until the terminal is as a shell has it.
+    #[track_caller]
+    pub fn expect_restored(&self) {
+        self.wait("ordinary screen", |screen| {
+            let ordinary = !screen.alternate_screen() && !screen.bracketed_paste() && !screen.hide_cursor();
+            ordinary.then_some(())
+        });
+        assert!(self.is_cooked(), "the terminal of {} is still raw", self.name);
+    }
+
+    /// Whether the terminal edits lines and echoes, as a shell leaves it to a program.
+    pub fn is_cooked(&self) -> bool {
+        let flags = tcgetattr(&self.master).unwrap().local_flags;
+        flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+    }
+
+    /// The person closes the window, and no signal says so.
+    pub fn hang_up(self) -> Process {
+        self.journal.note(&self.name, "< hangs up");
+        self.hung_up.store(true, Ordering::SeqCst);
+        self.process
+    }
+}
+
+/// Both ends of a pseudo-terminal. Neither is for programs that other tests start at the same moment, or it would never
+/// hang up.
+fn pseudo_terminal() -> (File, File) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags).expect("a pseudo-terminal");
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname_r(&master).unwrap();
+    let mut options = File::options();
+    options
+        .read(true)
+        .write(true)
+        .custom_flags(OFlag::O_NOCTTY.bits());
+    let slave = options.open(name).unwrap();
+    (File::from(OwnedFd::from(master)), slave)
+}
+
+fn set_size(master: &File, columns: u16, rows: u16) {
+    let size = Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(master, size).unwrap();
+}
+
+fn emulator(columns: u16, rows: u16) -> vt100::Parser {
+    vt100::Parser::new(cells(rows), cells(columns), 0)
+}
+
+fn cells(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).expect("a terminal has rows and columns")
+}
+
+fn rows_of(screen: &vt100::Screen) -> Vec<String> {
+    let (_, columns) = screen.size();
+    screen
+        .rows(0, columns.get())
+        .map(|row| row.trim_end().to_owned())
+        .collect()
+}
+
+/// Shows the emulator what the client writes. The window is open as long as anybody has its end, so this looks up now
+/// and then whether it shall let go.
+fn feed(emulator: &Arc<(Mutex<vt100::Parser>, Condvar)>, mut master: File, hung_up: Arc<AtomicBool>) {
+    let emulator = Arc::clone(emulator);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while !hung_up.load(Ordering::SeqCst) {
+            let mut ready = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut ready, PollTimeout::from(LOOK_UP_MS)) == Ok(0) {
+                continue;
+            }
+            let Ok(length @ 1..) = master.read(&mut buffer) else {
+                return;
+            };
+            let (emulator, changed) = &*emulator;
+            emulator.lock().unwrap().process(&buffer[..length]);
+            changed.notify_all();
+        }
+    });
+}

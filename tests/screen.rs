@@ -1,0 +1,171 @@
+//! The full screen on a real terminal, with the real server.
+
+use crate::harness::{Server, Terminal, chat_server};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use std::process::Command;
+
+const USUAL: (u16, u16) = (80, 24);
+
+fn on_screen(server: &Server, nick: &str, size: (u16, u16)) -> Terminal {
+    let terminal = Terminal::start(nick, server.address, &["--nick", nick], size, &server.journal);
+    terminal.expect(&format!("you are {nick}@"));
+    terminal.expect("/help lists more");
+    terminal
+}
+
+#[test]
+fn two_people_meet_talk_and_leave_their_terminals_as_they_were() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    let mut bob = on_screen(&server, "bob", (40, 10));
+    alice.expect("+ bob@");
+    assert!(!alice.is_cooked());
+
+    bob.keys("hello, 你好世界\r");
+    alice.expect("bob: hello, 你好世界");
+    alice.keys("bo\t");
+    alice.expect_line("> bob:");
+    alice.keys("you too\r");
+    bob.expect("alice: bob: you too");
+    bob.expect_line(">");
+
+    alice.keys("/msg bob a secret\r");
+    alice.expect("[you -> bob] a secret");
+    bob.expect("[alice -> you] a secret");
+
+    alice.keys("/quit\r");
+    assert_eq!(alice.process.exit_code(), 0);
+    alice.expect_restored();
+    bob.expect("- alice@");
+    bob.keys("\x04");
+    bob.expect("leave the room?");
+    bob.keys("y");
+    assert_eq!(bob.process.exit_code(), 0);
+    bob.expect_restored();
+}
+
+#[test]
+fn a_typing_error_is_no_failure_of_the_program() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    alice.keys("/quti\r");
+    alice.expect("no command /quti: the nearest is /quit");
+    alice.expect_line("> /quti");
+    alice.keys("\x15/quit\r");
+    assert_eq!(alice.process.exit_code(), 0);
+}
+
+#[test]
+fn a_signal_leaves_the_room_and_the_terminal_as_it_was() {
+    let server = Server::start(&[]);
+    let bob = on_screen(&server, "bob", USUAL);
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+        let mut alice = on_screen(&server, "alice", USUAL);
+        alice.process.signal(signal);
+        assert_eq!(alice.process.exit_code(), 128 + signal as i32);
+        alice.expect_restored();
+    }
+    bob.expect("- alice@");
+}
+
+#[test]
+fn a_refusal_is_read_on_the_ordinary_screen() {
+    let server = Server::start(&[]);
+    let _alice = on_screen(&server, "alice", USUAL);
+    let mut other = Terminal::start(
+        "other",
+        server.address,
+        &["--nick", "ALICE"],
+        USUAL,
+        &server.journal,
+    );
+    assert_eq!(other.process.exit_code(), 4);
+    other.expect_restored();
+    other.expect("chat-client: the nick can't be had");
+}
+
+#[test]
+fn a_window_that_closes_ends_the_client() {
+    let server = Server::start(&[]);
+    let bob = on_screen(&server, "bob", USUAL);
+    let mut alice = on_screen(&server, "alice", USUAL).hang_up();
+    assert_eq!(alice.exit_code(), 1);
+    bob.expect("- alice@");
+}
+
+#[test]
+fn a_terminal_of_any_size_is_drawn_on() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    alice.keys("hello there, how are you?\r");
+    alice.expect("alice: hello there, how are you?");
+    alice.resize(20, 5);
+    alice.expect("how are you?");
+    alice.keys("some words that take more than a row");
+    alice.expect_line("ke more than a row");
+    alice.resize(1, 1);
+    alice.expect_line("");
+    alice.resize(100, 30);
+    alice.expect_line("> some words that take more than a row");
+    alice.expect("alice: hello there, how are you?");
+}
+
+#[test]
+fn a_paste_of_several_lines_is_asked_about() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    let mut bob = server.client("bob");
+    alice.expect("+ bob@");
+    alice.keys("\x1b[200~one\r\ntwo\r\n\x1b[201~");
+    alice.expect("send 2 lines?");
+    alice.keys("y");
+    bob.shows().expect(": one");
+    bob.shows().expect(": two");
+    bob.end_input();
+    assert_eq!(bob.exit_code(), 0);
+}
+
+#[test]
+fn a_suspended_client_comes_back() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    alice.keys("draft\x1a");
+    let pid = alice.process.id();
+    let stopped = waitid(Id::Pid(pid), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT);
+    assert!(stopped.is_ok(), "{stopped:?}");
+    alice.expect_restored();
+    let bob = server.plain_named("bob");
+    alice.process.signal(Signal::SIGCONT);
+    alice.expect("is now bob");
+    alice.expect_line("> draft");
+    assert!(!alice.is_cooked());
+    drop(bob);
+}
+
+#[test]
+fn what_is_typed_while_the_server_is_away_is_said_once_when_it_is_back() {
+    let mut server = Server::start(&[]);
+    let (ip, port) = (server.address.ip().to_string(), server.address.port().to_string());
+    let mut alice = on_screen(&server, "alice", USUAL);
+    alice.keys("before\r");
+    alice.expect("alice: before");
+    server.stop();
+    alice.expect("offline, trying");
+    alice.keys("meanwhile\rdraft");
+    alice.expect("... meanwhile (waiting)");
+
+    let mut command = Command::new(chat_server());
+    let server = Server::start_command(command.args([&ip, &port]));
+    alice.expect("back: you are alice@");
+    alice.expect("alice: meanwhile");
+    alice.expect_line("> draft");
+    let rows = alice.rows();
+    let count = |text: &str| rows.iter().filter(|row| row.contains(text)).count();
+    assert_eq!(
+        (count("alice: before"), count("meanwhile"), count("waiting")),
+        (1, 1, 0),
+        "{rows:#?}"
+    );
+    drop(server);
+}

@@ -86,7 +86,9 @@ impl Inbox {
         let pending = self.decoder.pending();
         let whole = whole_characters(pending);
         let only_a_fragment = whole == 0 && !pending.is_empty();
-        let silence = if self.framed || whole < pending.len() {
+        // Half a HELLO holds secrets of its client, and must not become a message for a short pause.
+        let may_go_on = self.framed || whole < pending.len() || pending.starts_with(b"HELLO ");
+        let silence = if may_go_on {
             FRAMED_SILENCE
         } else {
             UNFRAMED_SILENCE
@@ -146,6 +148,11 @@ mod tests {
         );
         assert_eq!(after(&mut inbox, 2000, b"\xAD"), Some(2030));
         assert_eq!(inbox.end_line(), "中".as_bytes());
+    }
+
+    #[test]
+    fn half_a_hello_is_waited_for() {
+        assert_eq!(after(&mut Inbox::default(), 100, b"HELLO 1 alice 5"), Some(1100));
     }
 
     #[test]

@@ -108,7 +108,6 @@ impl Server {
             if ready.signal {
                 self.take_signals(now);
             }
-            self.room.tick(now);
             if ready.newcomers {
                 self.accept(now);
             }
@@ -118,6 +117,8 @@ impl Server {
             for &(slot, events) in &ready.connections {
                 self.serve(now, slot, events);
             }
+            // After what came was read: a client whose answer lies in its socket is not silent.
+            self.room.tick(now);
             self.room.settle(now);
             self.write(now, &ready.full);
             self.room.review(now);

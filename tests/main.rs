@@ -19,5 +19,6 @@ mod private;
 mod scene;
 mod screen;
 mod server_cli;
+mod settings;
 mod shutdown;
 mod text;

@@ -50,7 +50,7 @@ start_client() {
     # Both ends, so that opening does not wait for the client, and the client's input ends when it is told to.
     exec {fd}<>"$fifo"
     input[$1]=$fd
-    at "$1" "$bin/chat-client" --nick "$2" "$server" "$SERVER_PORT" \
+    at "$1" "$bin/chat-client" --config /dev/null --nick "$2" "$server" "$SERVER_PORT" \
         <"$fifo" {fd}<&- > >(stamp "$logs/$1.out") 2> >(stamp "$logs/$1.err") &
     pid[$1]=$!
     wait_for 10 logged "$1.err" "you are $2@" || fail "$2 does not get in: $(tail -n 1 "$logs/$1.err")"

@@ -21,7 +21,7 @@ pub use journal::Journal;
 pub use original::{OriginalClient, OriginalServer};
 pub use plain::Plain;
 pub use process::{Feed, Process};
-pub use programs::{chat_client, chat_server};
+pub use programs::{chat_server, client_command};
 pub use rich::Rich;
 pub use server::Server;
 pub use terminal::Terminal;

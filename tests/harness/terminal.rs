@@ -1,6 +1,6 @@
 //! The client under test on a terminal of its own, and what a person would see there.
 
-use super::{DEADLINE, Journal, Process, chat_client};
+use super::{DEADLINE, Journal, Process, client_command};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -14,7 +14,6 @@ use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -44,7 +43,7 @@ impl Terminal {
     ) -> Self {
         let (master, slave) = pseudo_terminal();
         set_size(&master, columns, rows);
-        let mut command = Command::new(chat_client());
+        let mut command = client_command();
         command
             .args([server.ip().to_string(), server.port().to_string()])
             .args(options)

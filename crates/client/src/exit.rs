@@ -9,7 +9,7 @@ pub const HELP: &str = "\
 Exit status:
   0    all that was sent was delivered
   1    an error: no connection, the server went away, a line was not sent or not acknowledged
-  2    the command line is wrong
+  2    the command line is wrong, or the settings file
   3    the room is full
   4    the nick can't be had
   5    a private message was not delivered
@@ -22,6 +22,8 @@ pub enum Exit {
     Delivered,
     /// Anything that has no status of its own.
     Error,
+    /// The command line is wrong, or the settings file.
+    Usage,
     /// The room is full.
     Full,
     /// The nick can't be had.
@@ -59,6 +61,7 @@ impl Exit {
         match self {
             Self::Delivered => 0,
             Self::Error => 1,
+            Self::Usage => 2,
             Self::Full => 3,
             Self::Nick => 4,
             Self::Private => 5,

@@ -33,6 +33,7 @@ pub use terminal::{FullScreen, is_wanted};
 
 use crate::command::Bell;
 use crate::session::Session;
+use crate::settings::Settings;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::who::Who;
@@ -165,17 +166,17 @@ enum Mode {
 }
 
 impl Screen {
-    /// An empty screen that remembers so many lines. `room` is the server's address as it was typed.
+    /// An empty screen.
     #[must_use]
-    fn new(room: String, scrollback: usize, zone: TimeZone, size: Size) -> Self {
+    fn new(settings: &Settings, zone: TimeZone, size: Size) -> Self {
         Self {
             size,
-            clock: Clock::new(zone),
-            room,
+            clock: Clock::new(zone, settings.timestamps.value),
+            room: settings.server.value.joined(),
             link: Link::Joining,
             me: None,
             own_ids: Vec::new(),
-            lines: Scrollback::new(scrollback),
+            lines: Scrollback::new(settings.scrollback.value.get()),
             scroll: Scroll::default(),
             day: None,
             known: HashMap::new(),
@@ -186,8 +187,8 @@ impl Screen {
             mode: Mode::Typing,
             query: None,
             people: People::default(),
-            quiet: false,
-            bell: Bell::default(),
+            quiet: settings.quiet.value,
+            bell: settings.bell.value,
             path: None,
             waiting: Waiting::default(),
             countdown: None,

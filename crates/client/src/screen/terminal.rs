@@ -9,6 +9,7 @@ use super::{Effect, Screen, Size};
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::session::{Event, Outcome, Session};
+use crate::settings::Settings;
 use crate::sink::Sink;
 use crate::wire::Change;
 use chat_proto::now::Now;
@@ -66,20 +67,15 @@ impl FullScreen {
     ///
     /// # Errors
     /// If it can't be had.
-    pub fn new(args: &Args) -> io::Result<Self> {
+    pub fn new(settings: &Settings) -> io::Result<Self> {
         let theme = Theme::choose(
+            settings.colours.value,
             variable("NO_COLOR").as_deref(),
             variable("TERM").as_deref(),
             variable("COLORTERM").as_deref(),
         );
-        let host = if args.host.contains(':') {
-            format!("[{}]", args.host)
-        } else {
-            args.host.clone()
-        };
-        let room = format!("{host}:{}", args.port);
         Ok(Self {
-            screen: Screen::new(room, args.scrollback, TimeZone::system(), size()),
+            screen: Screen::new(settings, TimeZone::system(), size()),
             decoder: Decoder::default(),
             painter: Painter::new(theme),
             input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),

@@ -75,17 +75,17 @@ impl Screen {
     fn rows_of_entry(&self, entry: &Entry, width: usize) -> Vec<Row> {
         let search = self.search.as_ref().map(|(needle, _)| needle.as_str());
         let line = entry.line(&self.clock, width >= TIMES_FROM, search);
-        wrap(&line, width, indent(width))
+        wrap(&line, width, indent(width, self.clock.width()))
     }
 }
 
 /// Rows after the first of a line begin with blanks: on a wide screen as far as the time goes, and at least one
 /// always, so that no text passes for the beginning of a line.
-fn indent(width: usize) -> usize {
+fn indent(width: usize, time: usize) -> usize {
     match width {
         0..8 => 1,
         8..TIMES_FROM => 2,
-        _ => 6,
+        _ => time.max(2),
     }
 }
 

@@ -1,13 +1,16 @@
 //! The command line.
 
 use crate::address::{Address, AddressError};
-use crate::command::Bell;
+use crate::command::{self, Bell};
 use crate::exit;
+use crate::screen::keys;
 use crate::settings::{Colours, Lines, Timestamps};
+use chat_manual::{Document, Section};
 use chat_proto::nick::Nick;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueHint};
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +25,7 @@ const SETTINGS: &str = "Settings, each also a key of the settings file";
 #[command(name = "chat-client", version, after_help = exit::HELP, max_term_width = 100)]
 pub struct Args {
     /// The server: a name, an IPv4 address, or an IPv6 address; HOST:PORT is understood too [default: 127.0.0.1]
-    #[arg(value_parser = parse_address)]
+    #[arg(value_parser = parse_address, value_hint = ValueHint::Hostname)]
     pub host: Option<Address>,
 
     /// The server's TCP port [default: 9000]
@@ -30,7 +33,7 @@ pub struct Args {
     pub port: Option<u16>,
 
     /// Take this nick, or leave with status 4 if it can't be had
-    #[arg(long, help_heading = SETTINGS, value_parser = Nick::parse)]
+    #[arg(long, help_heading = SETTINGS, value_parser = Nick::parse, value_hint = ValueHint::Other)]
     pub nick: Option<Nick>,
 
     /// When to ring: never, when somebody names you or writes to you alone, only then, or at each message
@@ -58,12 +61,16 @@ pub struct Args {
     pub last_server: Option<bool>,
 
     /// The settings file, in place of $XDG_CONFIG_HOME/chat/config.toml or ~/.config/chat/config.toml
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
 
     /// Print the settings that are in force, with where each comes from, and do nothing else
     #[arg(long)]
     pub print_config: bool,
+
+    /// Print a document about this program, and do nothing else
+    #[arg(long, value_name = "DOCUMENT")]
+    pub generate: Option<Document>,
 
     /// Line by line, even on a terminal
     #[arg(long)]
@@ -87,7 +94,7 @@ pub struct Args {
 
     /// Send every line to this user alone: a nick, an id (ip:port), or nick@id. Implies --no-commands;
     /// status 0 only when all of it was confirmed
-    #[arg(long, value_name = "WHO", conflicts_with = "recv_only")]
+    #[arg(long, value_name = "WHO", conflicts_with = "recv_only", value_hint = ValueHint::Other)]
     pub to: Option<String>,
 
     /// Never send private messages through the server: directly, or not at all
@@ -122,6 +129,23 @@ impl Args {
             return Err(error);
         }
         Ok(args)
+    }
+
+    /// Writes a document about this program.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn write_document(document: Document, to: &mut impl Write) -> io::Result<()> {
+        let section = |heading, lines| Section { heading, lines };
+        let sections = [
+            section("COMMANDS", command::help(true).collect()),
+            section("KEYS", keys::help().collect()),
+            section(
+                "EXIT STATUS",
+                exit::HELP.lines().skip(1).map(str::to_owned).collect(),
+            ),
+        ];
+        document.write(Self::command(), &sections, to)
     }
 
     /// The server, if one was named.

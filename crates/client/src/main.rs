@@ -15,6 +15,13 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = Args::of_this_program();
+    if let Some(document) = args.generate {
+        let written = Args::write_document(document, &mut io::stdout());
+        return written.map_or_else(
+            |error| fail(&error.into(), Exit::Error),
+            |()| Exit::Delivered.into(),
+        );
+    }
     let settings = match Settings::load(&args) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),

@@ -10,6 +10,7 @@ mod documents;
 mod framing;
 mod history;
 mod joining;
+mod json;
 mod leaving;
 mod limits;
 mod log;

@@ -76,6 +76,10 @@ pub struct Args {
     #[arg(long)]
     pub plain: bool,
 
+    /// Line by line, and each thing that happens as one JSON object, for programs
+    #[arg(long)]
+    pub json: bool,
+
     /// Send every line as a message, even one that begins with a slash
     #[arg(long)]
     pub no_commands: bool,

@@ -53,7 +53,7 @@ fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         warning.into_iter().for_each(|warning| front_end.warn(warning));
         run_with(args, settings, clock, connection, front_end)
     } else {
-        let mut front_end = Plain::new(args)?;
+        let mut front_end = Plain::new(args, clock.now())?;
         warning.into_iter().for_each(|warning| front_end.warn(warning));
         run_with(args, settings, clock, connection, front_end)
     }

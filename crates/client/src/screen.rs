@@ -16,7 +16,6 @@ mod key;
 pub mod keys;
 mod local;
 mod paste;
-mod peer;
 mod people;
 mod scroll;
 mod scrollback;
@@ -32,7 +31,7 @@ mod wrap;
 pub use terminal::{FullScreen, is_wanted};
 
 use crate::command::Bell;
-use crate::session::Session;
+use crate::session::{Peer, Session};
 use crate::settings::Settings;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
@@ -45,7 +44,6 @@ use input::Input;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use paste::Paste;
-use peer::Peer;
 use people::People;
 use scroll::Scroll;
 use scrollback::Scrollback;
@@ -244,7 +242,7 @@ impl Screen {
         // Today needs no announcement.
         self.day = self.day.or_else(|| self.clock.date(now.unix_ms));
         let before = self.waiting;
-        let count = session.unacknowledged().count();
+        let count = session.unsent_count();
         self.waiting.tick(count, self.link == Link::Here, now);
         self.stale |= self.waiting.visible() != before.visible();
         let left = self.link.seconds_left(now);

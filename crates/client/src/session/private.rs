@@ -102,6 +102,9 @@ impl Session {
 
     /// Sends a message to one user, as soon as there is room for it.
     pub(super) fn send_to(&mut self, to: UserId, text: &Text<'_>, now: Now) {
+        if self.is_away() {
+            return self.defer(self.who(to), text);
+        }
         if self.waiting_privates.is_empty() {
             match self.private.send(now, to, text) {
                 Ok(id) => return self.private_is_sent(to, id, text, now),
@@ -152,7 +155,7 @@ impl Session {
         });
     }
 
-    fn not_sent(&mut self, to: Text<'_>, reason: &str) {
+    pub(super) fn not_sent(&mut self, to: Text<'_>, reason: &str) {
         self.failures.privates += 1;
         self.error(format!("not sent to {to}: {reason}"));
     }
@@ -160,7 +163,8 @@ impl Session {
     /// Who is meant. Original servers do not tell who was here before, so there any id may be written to.
     fn resolve(&self, typed: &str) -> Result<UserId, String> {
         use super::roster::Unresolved;
-        if !self.is_ready() {
+        // Who was here when the connection was lost can still be meant.
+        if !self.is_ready() && !self.is_away() {
             return Err("not connected yet".into());
         }
         match self.roster.resolve(typed) {

@@ -169,6 +169,7 @@ impl Session {
     /// The roster is told before the history, which may be left out.
     fn roster_is_complete(&mut self, phase: Phase, now: Now) {
         self.stage = Stage::Rich(phase);
+        self.clocks.ready = Some(now.monotonic);
         self.private.roster_complete(now);
         let Some(me) = self.me.clone() else {
             return;

@@ -104,6 +104,16 @@ impl Sim {
         self.session.datagram(source.parse().unwrap(), bytes, self.now());
     }
 
+    /// What waits, and whom it is for if it is not for everybody.
+    fn unsent(&self) -> Vec<String> {
+        let unsent = self.session.unsent().into_iter();
+        let unsent: Vec<String> = unsent
+            .map(|Unsent { to, text }| to.map_or(text.to_string(), |to| format!("{to}: {text}")))
+            .collect();
+        assert_eq!(unsent.len(), self.session.unsent_count());
+        unsent
+    }
+
     /// Lets this much time go by, with every timer in it.
     fn wait(&mut self, ms: u64) {
         let until = self.ms + ms;
@@ -686,8 +696,7 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
     assert!(sim.session.is_lost() && sim.session.outcome().is_none());
     sim.type_line("four");
     sim.type_line("/nick carol");
-    let waiting: Vec<String> = sim.session.unacknowledged().map(Text::to_string).collect();
-    assert_eq!(waiting, ["two", "three", "four"]);
+    assert_eq!(sim.unsent(), ["two", "three", "four"]);
     assert_eq!(sim.sent(), "");
 
     reconnect(&mut sim);
@@ -700,7 +709,7 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
     ));
     assert_eq!(sim.sent(), "SAY 3 three\nSAY 4 four\n");
     sim.hear("SAID 1 alice@10.0.0.1:5555 three\nSAID 1 alice@10.0.0.1:5555 four\n");
-    assert_eq!(sim.session.unacknowledged().count(), 0);
+    assert_eq!(sim.unsent(), [""; 0]);
 }
 
 #[test]

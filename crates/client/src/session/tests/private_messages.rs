@@ -377,3 +377,138 @@ fn more_messages_than_find_room_wait_and_none_is_lost() {
     assert!(alice.session.takes_input());
     assert_eq!(alice.session.failures().privates, 0);
 }
+
+/// Alice, whose connection was lost, and who typed these lines since.
+fn away(lines: &[&str]) -> Sim {
+    let mut alice = alice();
+    alice.session.config.reconnect = true;
+    alice.session.closed(alice.now());
+    alice.shown();
+    for line in lines {
+        alice.type_line(line);
+    }
+    alice
+}
+
+/// She is back under another port; these users are named.
+fn back(alice: &mut Sim, users: &[String]) {
+    let now = alice.now();
+    alice.session.connected(ends(5555), now);
+    alice.hear("* chat/1 hi\n");
+    alice.hear(&format!("WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\n"));
+    for user in users {
+        alice.hear(&format!("USER {user}\n"));
+    }
+    alice.hear("HISTORY\nLIVE\n");
+}
+
+/// Bob as he is named after coming back, with the key that he has as long as he runs.
+fn bob_again() -> String {
+    format!("bob@10.0.0.2:6666 10.0.0.2:6001 {}", key_of(2))
+}
+
+#[test]
+fn what_is_written_without_a_connection_goes_to_the_same_user_when_it_is_back() {
+    let mut alice = away(&["/msg bob one", "to all", "/msg BOB two"]);
+    assert_eq!(
+        alice.unsent(),
+        [&format!("{BOB}: one"), "to all", &format!("{BOB}: two")]
+    );
+    assert_eq!(alice.shown(), []);
+    back(&mut alice, &[bob_again()]);
+    assert_eq!(alice.unsent(), ["to all"]);
+
+    let mut bob = bob();
+    bob.hear(&format!(
+        "JOIN 1 alice@10.0.0.1:5555 10.0.0.1:5556 {}\n",
+        key_of(1)
+    ));
+    for bytes in alice.datagrams_to("10.0.0.2:6001") {
+        bob.datagram("10.0.0.1:5556", &bytes);
+    }
+    assert_eq!(texts(&bob.shown()), ["one (direct)", "two (direct)"]);
+}
+
+#[test]
+fn who_comes_back_later_is_waited_for_and_nobody_else_gets_it() {
+    let mut alice = away(&["/msg bob psst"]);
+    // Another bob has the name now, and even the address.
+    let other = format!("{BOB} 10.0.0.2:6001 {}", key_of(3));
+    back(&mut alice, &[other]);
+    alice.wait(20_000);
+    assert_eq!(alice.unsent(), [format!("{BOB}: psst")]);
+    alice.shown();
+    alice.hear(&format!("JOIN 1 {}\n", bob_again()));
+    let shown = alice.shown();
+    let sent = shown.iter().find_map(|event| match event {
+        Event::Private { peer, text, .. } => Some((peer.to_string(), text.to_string())),
+        _ => None,
+    });
+    assert_eq!(
+        sent,
+        Some(("bob@10.0.0.2:6666".into(), "psst".into())),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn who_does_not_come_back_is_told_of_with_what_was_written() {
+    let mut alice = away(&["/msg bob psst"]);
+    back(&mut alice, &[]);
+    alice.wait(29_999);
+    assert_eq!(alice.unsent().len(), 1);
+    alice.shown();
+    alice.wait(1);
+    let refused = Event::Refused {
+        text: Text::new("psst"),
+        reason: Text::from(format!("{BOB} is not here any more")),
+    };
+    assert_eq!(alice.shown(), [refused]);
+    assert_eq!(alice.unsent(), [""; 0]);
+    alice.hear(&format!("JOIN 1 {}\n", bob_again()));
+    assert!(alice.datagrams_to("10.0.0.2:6001").is_empty());
+}
+
+#[test]
+fn a_connection_lost_again_begins_the_wait_anew() {
+    let mut alice = away(&["/msg bob psst"]);
+    back(&mut alice, &[]);
+    alice.wait(20_000);
+    alice.session.closed(alice.now());
+    alice.wait(60_000);
+    back(&mut alice, &[]);
+    alice.wait(29_000);
+    assert_eq!(alice.unsent().len(), 1);
+}
+
+#[test]
+fn what_could_never_be_sent_is_not_kept() {
+    let long = format!("/msg bob {}", "x".repeat(TEXT_MAX + 1));
+    let mut alice = away(&[&long, "/msg alice hi", "/msg nobody hi"]);
+    assert_eq!(alice.unsent(), [""; 0]);
+    let errors = alice.shown();
+    assert!(
+        errors.len() == 3 && errors.iter().all(|event| matches!(event, Event::Error(..))),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn as_much_is_kept_as_has_room() {
+    let mut alice = away(&[]);
+    for _ in 0..UNACKNOWLEDGED_MAX {
+        if !alice.session.has_room() {
+            break;
+        }
+        alice.type_line("/msg bob x");
+    }
+    assert!(!alice.session.has_room());
+    assert!(alice.session.unsent_count() < UNACKNOWLEDGED_MAX / 100);
+}
+
+#[test]
+fn who_leaves_with_messages_kept_is_told_so() {
+    let mut alice = away(&["/msg bob one", "to all"]);
+    alice.session.leave(alice.now());
+    assert_eq!(alice.session.outcome(), Some(&Outcome::Unacknowledged(2)));
+}

@@ -26,7 +26,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-/// Time between two frames, at least. The first change after a pause is drawn at once.
+/// Time between two frames, at least. The first change after a pause is drawn at once, and so is what is typed: it is
+/// never much, however much comes from others.
 const FRAME: Duration = Duration::from_millis(20);
 /// Time between two rings, at least.
 const RING: Duration = Duration::from_secs(1);
@@ -49,6 +50,8 @@ pub struct FullScreen {
     input: Option<File>,
     output: Sink,
     drawn: Option<Duration>,
+    /// Something was typed since the last frame.
+    typed: bool,
     rang: Option<Duration>,
     /// What is said when the screen is gone.
     last_words: Option<String>,
@@ -83,6 +86,7 @@ impl FullScreen {
             output: Sink::from(unshared(io::stdout().as_fd())?),
             guard: Guard::new()?,
             drawn: None,
+            typed: false,
             rang: None,
             last_words: None,
         })
@@ -138,12 +142,13 @@ impl FullScreen {
     }
 
     fn draw(&mut self, session: &Session, now: Now) {
-        let due = self.drawn.is_none_or(|drawn| now.monotonic >= drawn + FRAME);
+        let due = self.typed || self.drawn.is_none_or(|drawn| now.monotonic >= drawn + FRAME);
         // What the terminal has not taken yet would only be drawn over.
         if self.screen.is_stale() && due && self.output.is_empty() {
             let frame = self.screen.frame(session, now);
             self.painter.paint(frame, self.output.pending());
             self.drawn = Some(now.monotonic);
+            self.typed = false;
         }
     }
 
@@ -173,6 +178,7 @@ impl FrontEnd for FullScreen {
         if length == 0 {
             self.hung_up(session, now);
         }
+        self.typed = true;
         for typed in self.decoder.feed(buffer.get(..length).unwrap_or_default(), now) {
             self.screen.typed(typed, session, now);
             self.carry_out_effects(now);

@@ -24,6 +24,11 @@ pub struct Args {
     #[arg(long, value_parser = Nick::parse)]
     pub nick: Option<Nick>,
 
+    /// Don't join: check the way to the server, and say what works and what to do about the rest. Takes
+    /// 5 s at most, once the name is looked up; nobody in the room is told
+    #[arg(long, conflicts_with_all = JOINING)]
+    pub doctor: bool,
+
     /// Line by line, even on a terminal
     #[arg(long)]
     pub plain: bool,
@@ -70,6 +75,21 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
     pub connect_timeout: Duration,
 }
+
+/// Options that mean something only to one who joins.
+const JOINING: [&str; 11] = [
+    "plain",
+    "no_commands",
+    "history",
+    "recv_only",
+    "send_only",
+    "scrollback",
+    "to",
+    "direct_only",
+    "no_plain_private",
+    "primer_ttl",
+    "connect_timeout",
+];
 
 /// An IPv6 address may stand in brackets, as it does before a port.
 fn parse_host(text: &str) -> Result<String, &'static str> {
@@ -142,6 +162,9 @@ mod tests {
             &["--connect-timeout", "-1"],
             &["--connect-timeout", "inf"],
             &["--recv-only", "--send-only"],
+            &["--doctor", "--plain"],
+            &["--doctor", "--to", "bob"],
+            &["--doctor", "--primer-ttl", "3"],
             &["--scrollback", "0"],
             &["--scrollback", "1000001"],
         ] {

@@ -281,19 +281,14 @@ impl<F: FrontEnd> Client<F> {
             .collect())
     }
 
-    /// Until the first deadline, rounded up: a little late is better than in vain.
+    /// Until the first deadline.
     fn timeout(&self) -> PollTimeout {
         let deadlines = [
             self.session.deadline(),
             self.wire.deadline(),
             self.front_end.deadline(),
         ];
-        let Some(deadline) = deadlines.into_iter().flatten().min() else {
-            return PollTimeout::NONE;
-        };
-        let wait = deadline.saturating_sub(self.clock.now().monotonic);
-        let millis = wait.as_nanos().div_ceil(1_000_000);
-        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+        until(deadlines.into_iter().flatten().min(), self.clock.now())
     }
 
     /// Puts out what is left. A reader may pause as long as it likes, but not after a signal, nor
@@ -352,20 +347,30 @@ fn is_ready(source: Source, descriptor: &PollFd<'_>) -> bool {
     }
 }
 
+/// How long to wait for a deadline, rounded up: a little late is better than in vain.
+pub(crate) fn until(deadline: Option<Duration>, now: Now) -> PollTimeout {
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
+    let wait = deadline.saturating_sub(now.monotonic);
+    let millis = wait.as_nanos().div_ceil(1_000_000);
+    PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+}
+
 /// Reads the two clocks.
 #[derive(Debug)]
-struct Clock {
+pub(crate) struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             start: Instant::now(),
         }
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let millis = since_epoch.unwrap_or(Duration::ZERO).as_millis();
         Now {

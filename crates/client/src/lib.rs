@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod client;
 pub mod command;
 pub mod connect;
+pub mod doctor;
 pub mod errors;
 pub mod exit;
 pub mod interfaces;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use chat_client::args::Args;
 use chat_client::client::{self, Client, FrontEnd};
 use chat_client::connect::{Connection, connect};
+use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::plain::Plain;
 use chat_client::screen::{self, FullScreen};
@@ -24,6 +25,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<Exit> {
+    if args.doctor {
+        return doctor::run(args);
+    }
     let connection = connect(&args.host, args.port, args.connect_timeout)?;
     let warning = connection.ports.warning();
     if screen::is_wanted(args) {

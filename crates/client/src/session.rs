@@ -8,7 +8,7 @@
 mod ask;
 mod ear;
 mod event;
-mod greeting;
+pub(crate) mod greeting;
 mod lost;
 mod original;
 mod outbox;

@@ -224,13 +224,14 @@ impl Clock {
     #[must_use]
     pub fn between(asked: Now, at_ms: u64, answered: Now) -> Self {
         let trip = answered.monotonic.saturating_sub(asked.monotonic);
-        let half = u64::try_from(trip.as_millis() / 2).unwrap_or(u64::MAX);
+        let half = u64::try_from(trip.as_micros().div_ceil(2000)).unwrap_or(u64::MAX);
         // By the time here at the answer and the length of the trip: the wall clock may be set in between.
         let here = i128::from(answered.unix_ms) - i128::from(half);
         let ahead = i128::from(at_ms) - here;
         Self {
             ahead_ms: i64::try_from(ahead).unwrap_or(i64::MAX),
-            within_ms: half.saturating_add(1),
+            // Either clock is read in whole milliseconds.
+            within_ms: half.saturating_add(2),
         }
     }
 

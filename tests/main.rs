@@ -6,6 +6,7 @@ mod addresses;
 mod client_cli;
 mod commands;
 mod crowd;
+mod doctor;
 mod documents;
 mod framing;
 mod history;

@@ -72,6 +72,11 @@ pub struct Args {
     #[arg(long, value_name = "DOCUMENT")]
     pub generate: Option<Document>,
 
+    /// Don't join: check the way to the server, and say what works and what to do about the rest. Takes
+    /// 5 s at most, once the name is looked up; nobody in the room is told
+    #[arg(long, conflicts_with_all = JOINING)]
+    pub doctor: bool,
+
     /// Line by line, even on a terminal
     #[arg(long)]
     pub plain: bool,
@@ -118,6 +123,26 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
     pub connect_timeout: Duration,
 }
+
+/// Options that mean something only to one who joins.
+const JOINING: [&str; 16] = [
+    "plain",
+    "json",
+    "no_commands",
+    "history",
+    "recv_only",
+    "send_only",
+    "bell",
+    "colours",
+    "timestamps",
+    "quiet",
+    "scrollback",
+    "to",
+    "direct_only",
+    "no_plain_private",
+    "primer_ttl",
+    "connect_timeout",
+];
 
 impl Args {
     /// The command line, once it is known to make sense as a whole; ends the program if it does not.
@@ -232,6 +257,9 @@ mod tests {
             &["--connect-timeout", "-1"],
             &["--connect-timeout", "inf"],
             &["--recv-only", "--send-only"],
+            &["--doctor", "--plain"],
+            &["--doctor", "--to", "bob"],
+            &["--doctor", "--primer-ttl", "3"],
             &["--scrollback", "0"],
             &["--scrollback", "1000001"],
         ] {

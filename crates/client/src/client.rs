@@ -312,19 +312,14 @@ impl<F: FrontEnd> Client<F> {
             .collect())
     }
 
-    /// Until the first deadline, rounded up: a little late is better than in vain.
+    /// Until the first deadline.
     fn timeout(&self) -> PollTimeout {
         let deadlines = [
             self.session.deadline(),
             self.wire.deadline(),
             self.front_end.deadline(),
         ];
-        let Some(deadline) = deadlines.into_iter().flatten().min() else {
-            return PollTimeout::NONE;
-        };
-        let wait = deadline.saturating_sub(self.clock.now().monotonic);
-        let millis = wait.as_nanos().div_ceil(1_000_000);
-        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+        self.clock.until(deadlines.into_iter().flatten().min())
     }
 
     /// Puts out what is left. A reader may pause as long as it likes, but not after a signal, nor

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 /// What `--help` says of the exit status.
 pub const HELP: &str = "\
 Exit status:
-  0    all that was sent was delivered
-  1    an error: no connection, the server went away, a line was not sent or not acknowledged
+  0    all that was sent was delivered; --doctor: all that messages need was seen to work
+  1    an error: no connection, the server went away, a line was not sent or not acknowledged;
+       --doctor: something that messages need does not work, or could not be checked
   2    the command line is wrong, or the settings file
   3    the room is full
   4    the nick can't be had
@@ -18,7 +19,7 @@ Exit status:
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All that was sent was delivered.
+    /// All that was sent was delivered; all that was examined works.
     Delivered,
     /// Anything that has no status of its own.
     Error,
@@ -47,6 +48,12 @@ impl Exit {
             Outcome::Left if failures.nicks > 0 => Self::Nick,
             Outcome::Left => Self::Delivered,
         }
+    }
+
+    /// What `--doctor` amounts to.
+    #[must_use]
+    pub fn of_examination(is_good: bool) -> Self {
+        if is_good { Self::Delivered } else { Self::Error }
     }
 
     /// The end by a signal.

@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod command;
 pub mod connect;
+pub mod doctor;
 pub mod errors;
 pub mod exit;
 pub mod interfaces;

@@ -5,6 +5,7 @@ use chat_client::args::Args;
 use chat_client::client::{self, Client, FrontEnd};
 use chat_client::clock::Clock;
 use chat_client::connect::{Connection, connect};
+use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::plain::Plain;
 use chat_client::screen::{self, FullScreen};
@@ -42,6 +43,9 @@ fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     if args.print_config {
         write!(io::stdout(), "{settings}").context("can't print the settings")?;
         return Ok(Exit::Delivered);
+    }
+    if args.doctor {
+        return doctor::run(settings);
     }
     let clock = Clock::start();
     let server = &settings.server.value;

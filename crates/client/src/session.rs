@@ -9,7 +9,7 @@ mod ask;
 mod deferred;
 mod ear;
 mod event;
-mod greeting;
+pub(crate) mod greeting;
 mod lost;
 mod original;
 mod outbox;

@@ -24,6 +24,8 @@ pub enum Stage {
     Arriving(Duration),
     /// Announced: a user.
     Here,
+    /// Only looks whether everything works, and is let go at this time. Nobody hears of it.
+    Examined(Duration),
     /// No longer a user. What is due is still sent, until this time.
     Leaving(Duration),
 }
@@ -81,7 +83,7 @@ impl Connection {
         }
     }
 
-    /// Whether it counts as a user or soon will.
+    /// Whether it takes a user's place.
     #[must_use]
     pub fn is_staying(&self) -> bool {
         !matches!(self.stage, Stage::Leaving(_))
@@ -92,7 +94,16 @@ impl Connection {
     pub fn arrives_at(&self) -> Option<Duration> {
         match self.stage {
             Stage::Arriving(since) => Some(since + ARRIVAL),
-            Stage::Here | Stage::Leaving(_) => None,
+            Stage::Here | Stage::Examined(_) | Stage::Leaving(_) => None,
+        }
+    }
+
+    /// When a connection that is being examined is to be let go.
+    #[must_use]
+    pub fn examined_until(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::Examined(until) => Some(until),
+            Stage::Arriving(_) | Stage::Here | Stage::Leaving(_) => None,
         }
     }
 

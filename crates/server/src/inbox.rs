@@ -86,8 +86,10 @@ impl Inbox {
         let pending = self.decoder.pending();
         let whole = whole_characters(pending);
         let only_a_fragment = whole == 0 && !pending.is_empty();
-        // Half a HELLO holds secrets of its client, and must not become a message for a short pause.
-        let may_go_on = self.framed || whole < pending.len() || pending.starts_with(b"HELLO ");
+        // Half a HELLO holds secrets of its client, and must not become a message for a short pause. Nor is half an
+        // EXAMINE meant for anybody.
+        let of_a_client = pending.starts_with(b"HELLO ") || pending.starts_with(b"EXAMINE ");
+        let may_go_on = self.framed || whole < pending.len() || of_a_client;
         let silence = if may_go_on {
             FRAMED_SILENCE
         } else {

@@ -8,6 +8,7 @@ use crate::event::{Departure, Event, Refusal};
 use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
+use crate::rendezvous::Examination;
 use crate::roster::{Member, Roster, Slot};
 use crate::transcript::{Dialect, Ring, Transcript};
 use chat_proto::now::Now;
@@ -22,12 +23,18 @@ use std::time::Duration;
 /// For how long what is due is still sent to somebody who has left, or to everybody when the server ends.
 pub const FLUSH: Duration = Duration::from_secs(2);
 
+/// For how long a connection that is being examined may take a user's place.
+pub const EXAMINATION: Duration = Duration::from_secs(10);
+
 /// Connections of former users, and of people who were turned away, that may still be being told so.
 /// One more is closed at once.
 pub const LEAVING_MAX: usize = 64;
 
 /// Clients that left without a word, and whose last message number is kept in case they come back.
 const DEPARTED_MAX: usize = 1024;
+
+/// What a client says first. A connection that begins with anything else is a plain user.
+const FIRST_VERBS: [&[u8]; 2] = [b"HELLO ", b"EXAMINE "];
 
 /// What the operator decides.
 #[derive(Clone, Copy, Debug)]
@@ -109,8 +116,9 @@ impl Room {
         }
         let id = member.id;
         let greeting = format!(
-            "* chat/{} you are {id}; /help says what you can do\n",
-            chat_proto::VERSION
+            "* chat/{} you are {id}; /help says what you can do {}\n",
+            chat_proto::VERSION,
+            chat_proto::EXTENSIONS,
         );
         member.connection.outbox.say(0, greeting.into_bytes());
         let slot = self.roster.add(member);
@@ -219,6 +227,7 @@ impl Room {
         }
         self.take_waiting_lines(now, slot);
         self.end_silent_line(now, slot);
+        self.end_examination(now, slot);
         self.finish_input(now, slot);
         self.check_pulse(now, slot);
     }
@@ -276,7 +285,8 @@ impl Room {
             Some(pinged) => pinged + 2 * self.limits.ping_interval,
             None => connection.inbox.last_heard() + self.limits.ping_interval,
         });
-        [connection.arrives_at(), rate, line, pulse]
+        let examined = connection.examined_until();
+        [connection.arrives_at(), examined, rate, line, pulse]
             .into_iter()
             .flatten()
             .min()
@@ -336,15 +346,28 @@ impl Room {
         !self.pressure.must_wait(&self.transcript) && self.roster.get(slot).is_some_and(within)
     }
 
-    /// Announces a connection whose first bytes can't be the beginning of HELLO.
+    /// Announces a connection whose first bytes can't be the beginning of HELLO or EXAMINE.
     fn announce_if_plain(&mut self, now: Now, slot: Slot) {
         let Some(member) = self.roster.get(slot) else {
             return;
         };
         let begun = member.connection.inbox.begun();
-        let may_be_hello = begun.len() < 6 && b"HELLO ".starts_with(begun) || begun.starts_with(b"HELLO ");
-        if matches!(member.connection.stage, Stage::Arriving(_)) && !may_be_hello {
+        let may_be = |verb: &[u8]| verb.starts_with(begun) || begun.starts_with(verb);
+        let may_be_client = FIRST_VERBS.into_iter().any(may_be);
+        if matches!(member.connection.stage, Stage::Arriving(_)) && !may_be_client {
             self.announce(now, slot);
+        }
+    }
+
+    /// Who only examines the way gives the place back in the end.
+    fn end_examination(&mut self, now: Now, slot: Slot) {
+        let until = self
+            .roster
+            .get(slot)
+            .and_then(|member| member.connection.examined_until());
+        if until.is_some_and(|until| until <= now.monotonic) {
+            let farewell = "the time for an examination is over";
+            self.leave(now, slot, Departure::Examined, Some((Reason::Other, farewell)));
         }
     }
 
@@ -359,7 +382,7 @@ impl Room {
             .silence_ends_line_at()
             .is_some_and(|at| at <= now.monotonic);
         let readable = !member.connection.inbox.is_waiting() && member.connection.is_staying();
-        if due && readable && member.rich.is_none() && self.may_take(now, slot) {
+        if due && readable && member.dialect() == Dialect::Plain && self.may_take(now, slot) {
             let line = self
                 .roster
                 .get_mut(slot)
@@ -379,7 +402,7 @@ impl Room {
         if !connection.has_input() || connection.inbox.is_waiting() {
             return;
         }
-        if !connection.inbox.begun().is_empty() && member.rich.is_none() {
+        if !connection.inbox.begun().is_empty() && member.dialect() == Dialect::Plain {
             if !self.may_take(now, slot) {
                 return;
             }
@@ -460,27 +483,53 @@ impl Room {
             return;
         }
         let was_here = member.connection.stage == Stage::Here;
+        let who: Box<str> = member.label().into();
         let head = self.transcript.ring(member.dialect()).head();
         member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
         member.connection.outbox.stop_at(head);
-        let who: Box<str> = member.label().into();
         self.remember(slot);
         if let Some((reason, text)) = farewell {
             self.say_goodbye(slot, reason, text);
         }
         self.roster.unlist(slot);
         if was_here {
-            let line = ServerLine::Offline(&*who);
-            self.transcript
-                .append(Some(&line), &FromServer::Leave(now.unix_ms, &*who));
-            self.here -= 1;
-            self.events.push(Event::Leave {
-                who,
-                why,
-                users: self.here,
-            });
+            self.announce_leave(now, who, why);
         }
         self.note_deadline(slot, now);
+    }
+
+    /// Says to everybody that a user who was announced is here no longer.
+    fn announce_leave(&mut self, now: Now, who: Box<str>, why: Departure) {
+        let line = ServerLine::Offline(&*who);
+        self.transcript
+            .append(Some(&line), &FromServer::Leave(now.unix_ms, &*who));
+        self.here -= 1;
+        self.events.push(Event::Leave {
+            who,
+            why,
+            users: self.here,
+        });
+    }
+
+    /// Makes a connection one that only examines the way. If its word for that comes so late that it was announced, it is
+    /// here no longer.
+    pub(crate) fn begin_examination(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let was_here = member.connection.stage == Stage::Here;
+        if was_here {
+            let plain = self.transcript.ring(Dialect::Plain);
+            member.connection.outbox.cut_short(plain, Vec::new());
+        }
+        member.connection.stage = Stage::Examined(now.monotonic + EXAMINATION);
+        let (who, peer) = (member.label().into(), member.id.address());
+        let examination = Examination::new((self.tokens)());
+        self.roster.examine(slot, examination);
+        if was_here {
+            self.announce_leave(now, who, Departure::Examined);
+        }
+        self.events.push(Event::Examine { peer });
     }
 
     /// Keeps the message number of a client that may come back.

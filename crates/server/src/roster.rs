@@ -1,7 +1,7 @@
 //! Who is here, and how they are found.
 
 use crate::connection::Connection;
-use crate::rendezvous::Progress;
+use crate::rendezvous::{Examination, Progress};
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
@@ -24,6 +24,8 @@ pub struct Member {
     label: Box<str>,
     /// What only a client that said HELLO has.
     pub rich: Option<Box<Rich>>,
+    /// What only a connection has that is being examined.
+    pub examination: Option<Box<Examination>>,
     /// The connection.
     pub connection: Connection,
 }
@@ -54,6 +56,7 @@ impl Member {
             nick: None,
             label: id.to_string().into(),
             rich: None,
+            examination: None,
             connection,
         }
     }
@@ -73,7 +76,7 @@ impl Member {
     /// The dialect the connection speaks, as far as is known.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        if self.rich.is_some() {
+        if self.rich.is_some() || self.examination.is_some() {
             Dialect::Rich
         } else {
             Dialect::Plain
@@ -194,6 +197,9 @@ impl Roster {
             self.by_resume.remove(&rich.resume);
             self.by_rendezvous.remove(&rich.rendezvous);
         }
+        if let Some(examination) = &member.examination {
+            self.by_rendezvous.remove(&examination.rendezvous);
+        }
         let address = member.id.address().ip();
         if let Some(count) = self.by_address.get_mut(&address) {
             *count -= 1;
@@ -268,6 +274,14 @@ impl Roster {
             self.by_resume.insert(rich.resume, slot);
             self.by_rendezvous.insert(rich.rendezvous, slot);
             member.rich = Some(Box::new(rich));
+        }
+    }
+
+    /// Notes that a member is being examined.
+    pub fn examine(&mut self, slot: Slot, examination: Examination) {
+        if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
+            self.by_rendezvous.insert(examination.rendezvous, slot);
+            member.examination = Some(Box::new(examination));
         }
     }
 }

@@ -44,7 +44,7 @@ impl Room {
             member.connection.usage.count(rate, now.monotonic);
         }
         let first = !std::mem::replace(&mut member.connection.has_spoken, true);
-        let rich = member.rich.is_some();
+        let (rich, examined) = (member.rich.is_some(), member.examination.is_some());
         let Line::Whole(bytes) = line else {
             self.announce_arriving(now, slot);
             let text = format!("a line has at most {LINE_MAX} bytes; yours was not sent");
@@ -55,8 +55,13 @@ impl Room {
         if rich {
             return self.take_rich(now, slot, &line);
         }
-        if first && let Ok(FromClient::Hello(hello)) = FromClient::parse(&line) {
-            return self.take_hello(now, slot, &hello);
+        if examined {
+            return self.take_examined(now, slot, &line);
+        }
+        match FromClient::parse(&line) {
+            Ok(FromClient::Hello(hello)) if first => return self.take_hello(now, slot, &hello),
+            Ok(FromClient::Examine(_, nick)) if first => return self.take_examine(now, slot, nick),
+            _ => {}
         }
         self.announce_arriving(now, slot);
         self.take_plain(now, slot, &line);
@@ -121,10 +126,36 @@ impl Room {
             Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
             Ok(FromClient::Confirm(nonce)) => self.confirm(now, slot, nonce),
             // A PONG has done its work by coming.
-            Ok(FromClient::Pong(_) | FromClient::Hello(_)) | Err(RichError::UnknownVerb) => {}
+            Ok(FromClient::Pong(_) | FromClient::Hello(_) | FromClient::Examine(..))
+            | Err(RichError::UnknownVerb) => {}
             Err(RichError::Malformed) => {
                 self.refuse(slot, ErrorCode::Malformed, None, "that line can't be read");
             }
+        }
+    }
+
+    /// A connection only wants to know how it would fare here.
+    fn take_examine(&mut self, now: Now, slot: Slot, nick: Option<&str>) {
+        self.begin_examination(now, slot);
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let Some(examination) = &member.examination else {
+            return;
+        };
+        let (who, token) = (member.label().to_owned(), examination.rendezvous);
+        self.tell(slot, &FromServer::Examined(now.unix_ms, &who, token));
+        if let Some(Err((code, text))) = nick.map(|name| self.free_nick(slot, name)) {
+            self.refuse(slot, code, None, &text);
+        }
+    }
+
+    /// A connection that is being examined may ask for nothing that reaches others.
+    fn take_examined(&mut self, now: Now, slot: Slot, line: &str) {
+        match FromClient::parse(line) {
+            Ok(FromClient::Ping(number)) => self.tell(slot, &FromServer::Pong(number)),
+            Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
+            _ => {}
         }
     }
 
@@ -351,6 +382,13 @@ impl Room {
 
     /// Gives a user a nick, if it is one and nobody else has it.
     fn take_nick(&mut self, slot: Slot, name: &str) -> Result<(), (ErrorCode, String)> {
+        let nick = self.free_nick(slot, name)?;
+        self.roster.rename(slot, nick);
+        Ok(())
+    }
+
+    /// The nick, if it is one that this user can have.
+    fn free_nick(&self, slot: Slot, name: &str) -> Result<Nick, (ErrorCode, String)> {
         let nick = Nick::parse(name).map_err(|error: NickError| (ErrorCode::BadNick, error.to_string()))?;
         match self
             .roster
@@ -361,10 +399,7 @@ impl Room {
                 let text = format!("the nick {nick} is taken by {}", member.label());
                 Err((ErrorCode::NickTaken, text))
             }
-            _ => {
-                self.roster.rename(slot, nick);
-                Ok(())
-            }
+            _ => Ok(nick),
         }
     }
 
@@ -400,7 +435,7 @@ impl Room {
                 next = Some(place);
                 break;
             }
-            if other.connection.is_staying() && other.connection.arrives_at().is_none() {
+            if other.connection.stage == Stage::Here {
                 let _ = match member.dialect() {
                     Dialect::Plain => writeln!(lines, "* {}", other.label()),
                     Dialect::Rich => writeln!(lines, "{}", FromServer::User(other.profile())),

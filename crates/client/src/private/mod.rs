@@ -53,6 +53,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Bytes in a datagram at most.
+pub const DATAGRAM_MAX: usize = seal::DATAGRAM_MAX;
+
+/// Bytes of a datagram with one message that are not its text.
+pub const OVERHEAD: usize = DATAGRAM_MAX - (packet::PARTS_MAX - packet::PART_HEAD_LEN);
+
 /// Where random bytes come from: fills what it is given. They have to be good ones, from the system.
 pub type Random = Box<dyn FnMut(&mut [u8])>;
 

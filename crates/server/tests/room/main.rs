@@ -7,6 +7,7 @@
 
 mod arriving;
 mod closing;
+mod examining;
 mod history;
 mod limits;
 mod listing;

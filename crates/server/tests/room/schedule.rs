@@ -841,6 +841,7 @@ impl Play {
             ),
             Departure::Replaced => assert!(actor.resumed),
             Departure::Quit => assert!(actor.quit_at.is_some()),
+            Departure::Examined => panic!("peer {peer} did not ask to be examined"),
             Departure::Closed | Departure::Reset | Departure::TimedOut => {
                 assert!(
                     actor.ended || actor.quit_at.is_some(),

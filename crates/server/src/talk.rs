@@ -15,14 +15,10 @@ use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Reason, RichError};
 use chat_proto::text::Text;
 use chat_proto::who::WHO_MAX;
-use chat_proto::{LINE_MAX, SERVER_LINE_MAX, TEXT_MAX};
+use chat_proto::{LINE_MAX, TEXT_MAX};
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::fmt::Write;
 use std::net::SocketAddr;
-
-/// Bytes of the list of users that are written out at a time.
-const LISTING_BYTES: usize = 16 * 1024;
 
 /// What a user is told who asks for help.
 const HELP: [&str; 6] = [
@@ -368,53 +364,6 @@ impl Room {
         }
     }
 
-    /// Begins the list of those who are here.
-    fn list(&mut self, slot: Slot) {
-        let here = self.here;
-        let users = if here == 1 { "user is" } else { "users are" };
-        self.notices(
-            slot,
-            &[format!(
-                "{here} {users} here, of at most {}:",
-                self.limits.max_users
-            )],
-        );
-        if let Some(member) = self.roster.get_mut(slot) {
-            let head = self.transcript.ring(member.dialect()).head();
-            member.connection.outbox.list(head);
-        }
-    }
-
-    /// Writes out the next piece of a list of users that is due.
-    pub(crate) fn continue_listing(&mut self, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let Some(from) = member.connection.outbox.listing_due() else {
-            return;
-        };
-        let mut lines = String::with_capacity(LISTING_BYTES + SERVER_LINE_MAX);
-        let mut next = None;
-        for (place, other) in self.roster.iter_from(from) {
-            if lines.len() >= LISTING_BYTES {
-                next = Some(place);
-                break;
-            }
-            if other.connection.is_staying() && other.connection.arrives_at().is_none() {
-                let _ = match member.dialect() {
-                    Dialect::Plain => writeln!(lines, "* {}", other.label()),
-                    Dialect::Rich => writeln!(lines, "{}", FromServer::User(other.profile())),
-                };
-            }
-        }
-        if let Some(member) = self.roster.get_mut(slot) {
-            member
-                .connection
-                .outbox
-                .continue_listing(lines.into_bytes(), next);
-        }
-    }
-
     /// Something went wrong with what a user asked for.
     fn refuse(&mut self, slot: Slot, code: ErrorCode, seq: Option<u64>, text: &str) {
         let line = match self.roster.get(slot).map(Member::dialect) {
@@ -430,7 +379,7 @@ impl Room {
     }
 
     /// Tells one user something to read.
-    fn notices<T: Display>(&mut self, slot: Slot, texts: &[T]) {
+    pub(crate) fn notices<T: Display>(&mut self, slot: Slot, texts: &[T]) {
         for text in texts {
             let text = Text::from(text.to_string());
             let line = match self.roster.get(slot).map(Member::dialect) {

@@ -100,6 +100,37 @@ fn a_line_too_long_is_answered_once_and_the_next_is_whole() {
 }
 
 #[test]
+fn a_pause_in_an_endless_line_makes_no_message_of_its_rest() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    // One who has not shown that lines are lines: silence ends what it sends.
+    let mut user = server.connect("user");
+    user.send("x".repeat(5000));
+    let heard = user.until("was not sent");
+    assert_eq!(
+        heard.iter().filter(|line| line.contains("was not sent")).count(),
+        1
+    );
+    // Twice as long as it takes to make a message of what another program sends; the server's answer tells the time.
+    let mut clock = server.connect("clock");
+    for beat in ["tick", "tock"] {
+        clock.send(beat);
+        clock.expect(beat);
+    }
+    user.send("the rest\nwhole\n");
+    let whole = format!("from {}: whole", user.id());
+    assert_eq!(
+        user.until(&whole)
+            .iter()
+            .filter(|line| line.starts_with("* "))
+            .count(),
+        0
+    );
+    let heard = watcher.until(&whole);
+    assert!(!heard.iter().any(|line| line.contains("the rest")), "{heard:?}");
+}
+
+#[test]
 fn a_rich_text_too_long_is_an_error_that_names_it() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");

@@ -191,6 +191,27 @@ fn commands_are_slowed_down_too() {
 }
 
 #[test]
+fn one_who_floods_and_breaks_off_does_not_stay_for_as_long_as_that_would_take() {
+    let server = Server::start(&["--rate", "1", "--burst", "5"]);
+    let mut watcher = server.plain("watcher");
+    let mut user = server.connect("user");
+    let id = user.id().to_owned();
+    // Blank lines are said to nobody, so that no write shows that the user is gone.
+    let flood: String = (0..4).map(|n| format!("flood {n}\n")).collect();
+    user.send(flood + "/help\n" + &"\n".repeat(1000));
+    user.expect("/quit");
+    watcher.expect("flood 3");
+    user.reset();
+    assert_eq!(watcher.until(" is offline"), [format!("{id} is offline")]);
+    assert_eq!(watcher.sync("marker"), [""; 0]);
+    let leaves = server.log_so_far(&format!(" leave {id} "));
+    assert!(
+        leaves.len() == 1 && leaves[0].contains("reason=reset"),
+        "{leaves:?}"
+    );
+}
+
+#[test]
 fn one_who_floods_and_leaves_is_heard_to_the_end() {
     let server = Server::start(&["--rate", "400", "--burst", "100"]);
     let mut watcher = server.plain("watcher");

@@ -54,6 +54,8 @@ pub struct Connection {
     pub held_up: Duration,
     /// Nothing more comes.
     pub ended: Option<End>,
+    /// It was broken off, as something else than reading showed: what can still be read is read first.
+    pub broken: Option<End>,
     /// It has sent a line.
     pub has_spoken: bool,
     /// When the last `PING` was sent that nothing has followed yet.
@@ -75,6 +77,7 @@ impl Connection {
             usage: Usage::default(),
             held_up: Duration::ZERO,
             ended: None,
+            broken: None,
             has_spoken: false,
             pinged: None,
             shut: false,
@@ -119,6 +122,13 @@ impl Connection {
         } else {
             self.ended.is_none()
         }
+    }
+
+    /// Whether it is to be found out that it was broken off, though nothing is read from it: what was read and may
+    /// not be taken yet would keep its place and its nick.
+    #[must_use]
+    pub fn may_be_broken(&self) -> bool {
+        self.is_staying() && self.ended.is_none() && !self.outbox.is_gone()
     }
 
     /// Whether there is room for the answer to one more line.

@@ -73,6 +73,12 @@ impl Inbox {
         self.waiting.extend_from_slice(rest);
     }
 
+    /// Forgets all that came and was not taken.
+    pub fn discard(&mut self) {
+        self.waiting = Vec::new();
+        self.decoder = LineDecoder::new(LINE_MAX);
+    }
+
     /// The next line in these bytes, see [`LineDecoder::next`].
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
         self.decoder.next(input)

@@ -1,7 +1,8 @@
 //! How connections are listened to: when the lines of each are taken, and when silence or the end says something.
 
-use crate::connection::{End, Stage};
+use crate::connection::{Connection, End, Stage};
 use crate::event::Departure;
+use crate::rate::Usage;
 use crate::room::Room;
 use crate::roster::{Member, Slot};
 use chat_proto::now::Now;
@@ -19,20 +20,52 @@ impl Room {
         member.connection.inbox.heard(now.monotonic, bytes);
         member.connection.pinged = None;
         self.take_lines(now, slot, bytes);
+        self.end_broken(now, slot);
         self.note_deadline(slot, now);
     }
 
-    /// Nothing more comes.
+    /// Nothing more comes. If the peer said so, all that came before is taken, at its rate, and the user may
+    /// still read. If the connection was broken off, one more burst of it is taken at once, and the user leaves.
     pub fn end_input(&mut self, now: Now, slot: Slot, end: End) {
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
-        member.connection.ended = Some(end);
+        let connection = &mut member.connection;
+        let end = connection.broken.unwrap_or(end);
+        connection.ended = Some(end);
         if end != End::Closed {
-            member.connection.outbox.discard();
+            connection.outbox.discard();
+            connection.usage = Usage::default();
+            self.take_waiting_lines(now, slot);
         }
         self.finish_input(now, slot);
         self.note_deadline(slot, now);
+    }
+
+    /// The connection was broken off, which something else than reading showed. What the system still holds of
+    /// it can be read, and is until its rate forbids it: then it is over.
+    pub fn break_off(&mut self, now: Now, slot: Slot, end: End) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        member.connection.broken = Some(end);
+        self.end_output(slot);
+        self.end_broken(now, slot);
+    }
+
+    fn end_broken(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let Connection {
+            broken, ended, inbox, ..
+        } = &member.connection;
+        if let Some(end) = *broken
+            && ended.is_none()
+            && inbox.is_waiting()
+        {
+            self.end_input(now, slot, end);
+        }
     }
 
     /// Does for one connection what is due at this time.
@@ -148,13 +181,17 @@ impl Room {
         };
         let connection = &member.connection;
         let Some(end) = connection.ended else { return };
-        if !connection.has_input() || connection.inbox.is_waiting() {
+        if !connection.is_staying() {
             return;
         }
-        if !connection.inbox.begun().is_empty() && member.rich.is_none() {
-            if !self.may_take(now, slot) {
+        let is_a_message = !connection.inbox.begun().is_empty() && member.rich.is_none();
+        if (connection.inbox.is_waiting() || is_a_message) && !self.may_take(now, slot) {
+            if end == End::Closed || self.pressure.must_wait(&self.transcript) {
                 return;
             }
+            self.lose_input(slot);
+        }
+        if is_a_message {
             let line = self
                 .roster
                 .get_mut(slot)
@@ -167,6 +204,13 @@ impl Room {
             End::TimedOut => Departure::TimedOut,
         };
         self.leave(now, slot, why, None);
+    }
+
+    /// The rest is lost with the connection, as is what was never read of it.
+    fn lose_input(&mut self, slot: Slot) {
+        if let Some(member) = self.roster.get_mut(slot) {
+            member.connection.inbox.discard();
+        }
     }
 
     /// Asks a rich client that has been silent whether it is there, and gives it up in the end. One

@@ -62,6 +62,8 @@ pub struct Interest {
     pub read: bool,
     /// Something may be written.
     pub write: bool,
+    /// It may have been broken off, which nobody else would find out: nothing is to be read or written.
+    pub end: bool,
 }
 
 /// The whole state of the server, apart from its sockets.
@@ -162,7 +164,7 @@ impl Room {
         self.roster.connections() - self.roster.staying()
     }
 
-    /// Nothing more can be sent. What was received is still taken.
+    /// Nothing more can be sent. What was received is still taken, at its rate.
     pub fn end_output(&mut self, slot: Slot) {
         self.relieve(slot, |outbox, _| outbox.discard());
     }
@@ -355,14 +357,17 @@ impl Room {
             return Interest {
                 read: false,
                 write: false,
+                end: false,
             };
         };
         let connection = &member.connection;
         let head = self.transcript.ring(member.dialect()).head();
         let listened_to = !connection.is_staying() || !self.pressure.holds();
+        let read = listened_to && connection.takes_input(self.limits.rate, now.monotonic);
         Interest {
-            read: listened_to && connection.takes_input(self.limits.rate, now.monotonic),
+            read,
             write: connection.outbox.is_due(head),
+            end: listened_to && !read && connection.may_be_broken(),
         }
     }
 

@@ -513,6 +513,7 @@ impl Play {
             1 => self.sim.half_close(peer),
             2 => self.sim.close(peer),
             3 => self.sim.end(peer, End::TimedOut),
+            4 => self.sim.reset_after_all(peer),
             _ => self.sim.reset(peer),
         }
     }
@@ -825,7 +826,13 @@ impl Play {
 
     /// Whether nothing cut short what this peer had to say.
     fn takes_all(&self, peer: PeerNo) -> bool {
-        let cut = |why| matches!(why, Departure::Slow(_) | Departure::Silent | Departure::Replaced);
+        let rated = self.limits.rate.is_some();
+        let cut = |why| match why {
+            Departure::Slow(_) | Departure::Silent | Departure::Replaced => true,
+            // Of what waited for its rate one more burst was taken.
+            Departure::Reset | Departure::TimedOut => rated,
+            Departure::Quit | Departure::Closed => false,
+        };
         !self.departure(peer).is_some_and(cut)
     }
 

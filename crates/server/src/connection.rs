@@ -22,6 +22,9 @@ const OWN_BYTES_MAX: usize = 256 * 1024;
 pub enum Stage {
     /// Accepted then, greeted, and not announced yet.
     Arriving(Duration),
+    /// The same, but there was no place: it is turned away as soon as it shows that it does not take the place of
+    /// its own ghost.
+    Waiting(Duration),
     /// Announced: a user.
     Here,
     /// No longer a user. What is due is still sent, until this time.
@@ -84,17 +87,17 @@ impl Connection {
         }
     }
 
-    /// Whether it counts as a user or soon will.
+    /// Whether it is a user or may become one.
     #[must_use]
     pub fn is_staying(&self) -> bool {
         !matches!(self.stage, Stage::Leaving(_))
     }
 
-    /// When a connection that stays silent is to be announced as a plain user.
+    /// When a connection that stays silent is to be announced as a plain user, or turned away.
     #[must_use]
     pub fn arrives_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Arriving(since) => Some(since + ARRIVAL),
+            Stage::Arriving(since) | Stage::Waiting(since) => Some(since + ARRIVAL),
             Stage::Here | Stage::Leaving(_) => None,
         }
     }

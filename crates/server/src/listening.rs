@@ -1,6 +1,6 @@
 //! How connections are listened to: when the lines of each are taken, and when silence or the end says something.
 
-use crate::connection::{Connection, End, Stage};
+use crate::connection::{Connection, End};
 use crate::event::Departure;
 use crate::rate::Usage;
 use crate::room::Room;
@@ -79,7 +79,7 @@ impl Room {
         }
         let arrives = connection.arrives_at().is_some_and(|at| at <= now.monotonic);
         if arrives && !self.pressure.must_wait(&self.transcript) {
-            self.announce(now, slot);
+            self.arrive(now, slot);
         }
         self.take_waiting_lines(now, slot);
         self.end_silent_line(now, slot);
@@ -107,7 +107,7 @@ impl Room {
             inbox.keep(bytes);
         }
         member.connection.inbox = inbox;
-        self.announce_if_plain(now, slot);
+        self.arrive_if_plain(now, slot);
     }
 
     /// Takes lines that were read earlier and could not be taken then.
@@ -141,15 +141,15 @@ impl Room {
         !self.pressure.must_wait(&self.transcript) && self.roster.get(slot).is_some_and(within)
     }
 
-    /// Announces a connection whose first bytes can't be the beginning of HELLO.
-    fn announce_if_plain(&mut self, now: Now, slot: Slot) {
+    /// Announces a connection whose first bytes can't be the beginning of HELLO, or turns it away.
+    fn arrive_if_plain(&mut self, now: Now, slot: Slot) {
         let Some(member) = self.roster.get(slot) else {
             return;
         };
         let begun = member.connection.inbox.begun();
         let may_be_hello = begun.len() < 6 && b"HELLO ".starts_with(begun) || begun.starts_with(b"HELLO ");
-        if matches!(member.connection.stage, Stage::Arriving(_)) && !may_be_hello {
-            self.announce(now, slot);
+        if member.connection.arrives_at().is_some() && !may_be_hello {
+            self.arrive(now, slot);
         }
     }
 

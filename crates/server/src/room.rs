@@ -11,6 +11,7 @@ use crate::pressure::Pressure;
 use crate::rate::Rate;
 use crate::roster::{Member, Roster, Slot};
 use crate::transcript::{Dialect, Ring, Transcript};
+use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
@@ -26,6 +27,10 @@ pub const FLUSH: Duration = Duration::from_secs(2);
 /// Connections of former users, and of people who were turned away, that may still be being told so.
 /// One more is closed at once.
 pub const LEAVING_MAX: usize = 64;
+
+/// Connections that may wait beyond the limit on users, until they have said whether they come back to a place that is
+/// theirs. A class whose network fails comes back at once; the next one is told at once that there is no place.
+pub const WAITING_MAX: usize = 64;
 
 /// Clients that left without a word, and whose last message number is kept in case they come back.
 const DEPARTED_MAX: usize = 1024;
@@ -107,33 +112,41 @@ impl Room {
     /// Somebody connected. `None` if the connection is to be closed without a word.
     pub fn accept(&mut self, now: Now, peer: SocketAddr) -> Option<Slot> {
         let mut member = Member::new(peer.into(), Connection::new(now.monotonic));
-        if let Some(why) = self.refusal(&member) {
-            return self.turn_away(now, member, why);
-        }
         let id = member.id;
-        let greeting = format!(
-            "* chat/{} you are {id}; /help says what you can do\n",
-            chat_proto::VERSION
-        );
+        if self.roster.with_id(id).is_some() {
+            return self.turn_away(now, member, Refusal::Twice);
+        }
+        let mut words = format!("you are {id}; /help says what you can do");
+        if let Some(why) = self.refusal(id, None) {
+            if !self.roster.is_resumable() || self.roster.waiting() >= WAITING_MAX {
+                return self.turn_away(now, member, why);
+            }
+            member.connection.stage = Stage::Waiting(now.monotonic);
+            words = "no place is free".into();
+        }
+        let greeting = format!("* chat/{} {words}\n", chat_proto::VERSION);
         member.connection.outbox.say(0, greeting.into_bytes());
         let slot = self.roster.add(member);
         self.note_deadline(slot, now);
         Some(slot)
     }
 
-    fn refusal(&self, member: &Member) -> Option<Refusal> {
+    /// Why there is no place for this id, even in place of its ghost.
+    pub(crate) fn refusal(&self, id: UserId, ghost: Option<Slot>) -> Option<Refusal> {
         let Limits {
             max_users,
             max_per_address,
             ..
         } = self.limits;
-        let address = member.id.address().ip();
-        if self.roster.staying() >= max_users {
+        let address = id.address().ip();
+        let ghost = ghost.and_then(|ghost| self.roster.get(ghost));
+        let freed = usize::from(ghost.is_some());
+        let freed_there = usize::from(ghost.is_some_and(|ghost| ghost.id.address().ip() == address));
+        if self.roster.staying() >= max_users + freed {
             Some(Refusal::Full(max_users))
-        } else if !address.is_loopback() && self.roster.staying_from(address) >= max_per_address {
+        } else if !address.is_loopback() && self.roster.staying_from(address) >= max_per_address + freed_there
+        {
             Some(Refusal::Address(max_per_address))
-        } else if self.roster.with_id(member.id).is_some() {
-            Some(Refusal::Twice)
         } else {
             None
         }
@@ -145,23 +158,47 @@ impl Room {
             peer: member.id.address(),
             why,
         });
-        if self.leaving() >= LEAVING_MAX {
+        if self.roster.leaving() >= LEAVING_MAX {
             return None;
         }
-        let line: ServerLine<'_, &str> = match why {
-            Refusal::Address(_) => ServerLine::Notice(Text::new("too many users from your address")),
-            Refusal::Twice => ServerLine::Notice(Text::new("your address and port are here already")),
-            Refusal::Full(_) | Refusal::Descriptors => ServerLine::TooManyUsers,
-        };
-        member.connection.outbox.say(0, format!("{line}\n").into_bytes());
+        member.connection.outbox.say(0, refusing(why));
         member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
         let slot = self.roster.add(member);
         self.note_deadline(slot, now);
         Some(slot)
     }
 
-    pub(crate) fn leaving(&self) -> usize {
-        self.roster.connections() - self.roster.staying()
+    /// Says the same to somebody who has waited for a place.
+    pub(crate) fn turn_out(&mut self, now: Now, slot: Slot, why: Refusal) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        member.connection.outbox.say(0, refusing(why));
+        let peer = member.id.address();
+        self.events.push(Event::Refuse { peer, why });
+        self.roster.unlist(slot, now.monotonic + FLUSH);
+        self.note_deadline(slot, now);
+    }
+
+    /// A connection that has not said HELLO is a plain user now, if there is a place for it: whether it stays.
+    pub(crate) fn arrive(&mut self, now: Now, slot: Slot) -> bool {
+        let Some(member) = self.roster.get(slot) else {
+            return false;
+        };
+        match member.connection.stage {
+            Stage::Arriving(_) => self.announce(now, slot),
+            Stage::Waiting(_) => {
+                if let Some(why) = self.refusal(member.id, None) {
+                    self.turn_out(now, slot, why);
+                    return false;
+                }
+                self.roster.seat(slot);
+                self.announce(now, slot);
+            }
+            Stage::Here => {}
+            Stage::Leaving(_) => return false,
+        }
+        true
     }
 
     /// Nothing more can be sent. What was received is still taken, at its rate.
@@ -276,14 +313,13 @@ impl Room {
         }
         let was_here = member.connection.stage == Stage::Here;
         let head = self.transcript.ring(member.dialect()).head();
-        member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
         member.connection.outbox.stop_at(head);
         let who: Box<str> = member.label().into();
         self.remember(slot);
         if let Some((reason, text)) = farewell {
             self.say_goodbye(slot, reason, text);
         }
-        self.roster.unlist(slot);
+        self.roster.unlist(slot, now.monotonic + FLUSH);
         if was_here {
             let line = ServerLine::Offline(&*who);
             self.transcript
@@ -332,8 +368,7 @@ impl Room {
             }
             let head = self.transcript.ring(member.dialect()).head();
             member.connection.outbox.stop_at(head);
-            member.connection.stage = Stage::Leaving(until);
-            self.roster.unlist(slot);
+            self.roster.unlist(slot, until);
         }
         self.expire_deadline();
     }
@@ -404,10 +439,11 @@ impl Room {
     /// Closes connections of those who have left and been told all that was due, or can't be. To be
     /// called after the writes of a turn, before [`Room::take_effects`].
     pub(crate) fn reap(&mut self, now: Now) {
-        if self.leaving() == 0 {
+        let leaving = self.roster.leaving();
+        if leaving == 0 {
             return;
         }
-        let waits_for_fin = self.ending || self.leaving() <= LEAVING_MAX;
+        let waits_for_fin = self.ending || leaving <= LEAVING_MAX;
         let Self {
             roster,
             transcript,
@@ -461,4 +497,14 @@ impl Room {
     pub fn slots(&self) -> Slot {
         self.roster.end()
     }
+}
+
+/// What somebody is told who can't come in.
+fn refusing(why: Refusal) -> Vec<u8> {
+    let line: ServerLine<'_, &str> = match why {
+        Refusal::Address(_) => ServerLine::Notice(Text::new("too many users from your address")),
+        Refusal::Twice => ServerLine::Notice(Text::new("your address and port are here already")),
+        Refusal::Full(_) | Refusal::Descriptors => ServerLine::TooManyUsers,
+    };
+    format!("{line}\n").into_bytes()
 }

@@ -42,7 +42,9 @@ impl Room {
         let first = !std::mem::replace(&mut member.connection.has_spoken, true);
         let rich = member.rich.is_some();
         let Line::Whole(bytes) = line else {
-            self.announce_arriving(now, slot);
+            if !self.arrive(now, slot) {
+                return;
+            }
             let text = format!("a line has at most {LINE_MAX} bytes; yours was not sent");
             return self.refuse(slot, ErrorCode::TooLong, None, &text);
         };
@@ -54,24 +56,15 @@ impl Room {
         if first && let Ok(FromClient::Hello(hello)) = FromClient::parse(&line) {
             return self.take_hello(now, slot, &hello);
         }
-        self.announce_arriving(now, slot);
-        self.take_plain(now, slot, &line);
+        if self.arrive(now, slot) {
+            self.take_plain(now, slot, &line);
+        }
     }
 
     /// Takes what was pending when silence or the end of the connection ended the line.
     pub(crate) fn take_last_line(&mut self, now: Now, slot: Slot, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.take_line(now, slot, Line::Whole(bytes));
-        }
-    }
-
-    fn announce_arriving(&mut self, now: Now, slot: Slot) {
-        if self
-            .roster
-            .get(slot)
-            .is_some_and(|member| member.connection.arrives_at().is_some())
-        {
-            self.announce(now, slot);
         }
     }
 
@@ -126,7 +119,11 @@ impl Room {
 
     /// A client says what it is.
     fn take_hello(&mut self, now: Now, slot: Slot, hello: &Hello<'_>) {
+        if !self.takes_a_place(now, slot, hello) {
+            return;
+        }
         let seq = hello.resume.map_or(0, |token| self.resume(now, &token));
+        self.roster.seat(slot);
         let (resume, rendezvous) = ((self.tokens)(), (self.tokens)());
         let Some(member) = self.roster.get_mut(slot) else {
             return;
@@ -166,6 +163,23 @@ impl Room {
         } else {
             self.announce(now, slot)
         }
+    }
+
+    /// Whether there is a place for a client that says HELLO, its ghost's if no other. One that waited for nothing is
+    /// turned away, and its ghost stays as it is.
+    fn takes_a_place(&mut self, now: Now, slot: Slot, hello: &Hello<'_>) -> bool {
+        let Some(member) = self.roster.get(slot) else {
+            return false;
+        };
+        if !matches!(member.connection.stage, Stage::Waiting(_)) {
+            return true;
+        }
+        let ghost = hello.resume.and_then(|token| self.roster.resumed_by(&token));
+        let refusal = self.refusal(member.id, ghost);
+        if let Some(why) = refusal {
+            self.turn_out(now, slot, why);
+        }
+        refusal.is_none()
     }
 
     /// Ends the connection that this token resumes, if it is still here, and gives the number of the

@@ -11,7 +11,7 @@ use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::Reply;
 use chat_server::connection::End;
 use chat_server::event::Event;
-use chat_server::room::{Effect, FLUSH, LEAVING_MAX, Limits, Room};
+use chat_server::room::{Effect, FLUSH, LEAVING_MAX, Limits, Room, WAITING_MAX};
 use chat_server::roster::Slot;
 use chat_server::transcript::CAPACITY;
 use std::collections::VecDeque;
@@ -248,7 +248,7 @@ impl World {
         busy |= self.carry_out();
         self.take_events();
         self.answer_pings();
-        let most = self.limits.max_users + LEAVING_MAX;
+        let most = self.limits.max_users + LEAVING_MAX + WAITING_MAX;
         assert!(self.room.slots() <= most + 1, "{} slots", self.room.slots());
         busy
     }

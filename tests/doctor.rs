@@ -81,10 +81,18 @@ fn no_server() {
 #[test]
 fn a_room_that_is_full() {
     let server = Server::start(&["--max-users", "1"]);
-    let _only = server.plain("only");
-    let (code, report) = report(doctor(server.address, &[], &server.journal));
-    assert_has(&report, "!! room     is full");
-    assert_eq!(code, 1);
+    let full = || {
+        let (code, report) = report(doctor(server.address, &[], &server.journal));
+        assert_has(&report, "!! room     is full");
+        assert_eq!(code, 1);
+    };
+    let only = server.plain("only");
+    full();
+    drop(only);
+    server.log().expect(" leave ");
+    // Where a client could come back, who finds no place is greeted first.
+    let _only = server.rich("only");
+    full();
 }
 
 #[test]

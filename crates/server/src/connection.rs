@@ -22,6 +22,9 @@ const OWN_BYTES_MAX: usize = 256 * 1024;
 pub enum Stage {
     /// Accepted then, greeted, and not announced yet.
     Arriving(Duration),
+    /// The same, but there was no place: it is turned away as soon as it shows that it does not take the place of
+    /// its own ghost.
+    Waiting(Duration),
     /// Announced: a user.
     Here,
     /// Only looks whether everything works, and is let go at this time. Nobody hears of it.
@@ -56,6 +59,8 @@ pub struct Connection {
     pub held_up: Duration,
     /// Nothing more comes.
     pub ended: Option<End>,
+    /// It was broken off, as something else than reading showed: what can still be read is read first.
+    pub broken: Option<End>,
     /// It has sent a line.
     pub has_spoken: bool,
     /// When the last `PING` was sent that nothing has followed yet.
@@ -77,23 +82,24 @@ impl Connection {
             usage: Usage::default(),
             held_up: Duration::ZERO,
             ended: None,
+            broken: None,
             has_spoken: false,
             pinged: None,
             shut: false,
         }
     }
 
-    /// Whether it takes a user's place.
+    /// Whether it is a user, may become one, or takes the place of one.
     #[must_use]
     pub fn is_staying(&self) -> bool {
         !matches!(self.stage, Stage::Leaving(_))
     }
 
-    /// When a connection that stays silent is to be announced as a plain user.
+    /// When a connection that stays silent is to be announced as a plain user, or turned away.
     #[must_use]
     pub fn arrives_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Arriving(since) => Some(since + ARRIVAL),
+            Stage::Arriving(since) | Stage::Waiting(since) => Some(since + ARRIVAL),
             Stage::Here | Stage::Examined(_) | Stage::Leaving(_) => None,
         }
     }
@@ -103,7 +109,7 @@ impl Connection {
     pub fn examined_until(&self) -> Option<Duration> {
         match self.stage {
             Stage::Examined(until) => Some(until),
-            Stage::Arriving(_) | Stage::Here | Stage::Leaving(_) => None,
+            Stage::Arriving(_) | Stage::Waiting(_) | Stage::Here | Stage::Leaving(_) => None,
         }
     }
 
@@ -130,6 +136,13 @@ impl Connection {
         } else {
             self.ended.is_none()
         }
+    }
+
+    /// Whether it is to be found out that it was broken off, though nothing is read from it: what was read and may
+    /// not be taken yet would keep its place and its nick.
+    #[must_use]
+    pub fn may_be_broken(&self) -> bool {
+        self.is_staying() && self.ended.is_none() && !self.outbox.is_gone()
     }
 
     /// Whether there is room for the answer to one more line.

@@ -9,7 +9,8 @@ use std::time::Duration;
 /// 2 to 62 ms apart, and the pieces of a long one under 0.1 ms.
 const UNFRAMED_SILENCE: Duration = Duration::from_millis(30);
 
-/// The same for a connection that does send line feeds, and where the last character is not complete.
+/// The same for a connection that does send line feeds, and for what is likely to go on: half a character,
+/// half a HELLO, and a line that passed the limit.
 const FRAMED_SILENCE: Duration = Duration::from_secs(1);
 
 /// The bytes of one connection on their way to becoming lines.
@@ -72,6 +73,12 @@ impl Inbox {
         self.waiting.extend_from_slice(rest);
     }
 
+    /// Forgets all that came and was not taken.
+    pub fn discard(&mut self) {
+        self.waiting = Vec::new();
+        self.decoder = LineDecoder::new(LINE_MAX);
+    }
+
     /// The next line in these bytes, see [`LineDecoder::next`].
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
         self.decoder.next(input)
@@ -86,10 +93,13 @@ impl Inbox {
         let pending = self.decoder.pending();
         let whole = whole_characters(pending);
         let only_a_fragment = whole == 0 && !pending.is_empty();
+        // What passed the limit was refused, and nothing of it is pending. No program that ends its messages with
+        // nothing writes that much: after a short pause the rest of it would be refused again, or be a message.
+        let was_refused = pending.is_empty();
         // Half a HELLO holds secrets of its client, and must not become a message for a short pause. Nor is half an
         // EXAMINE meant for anybody.
         let of_a_client = pending.starts_with(b"HELLO ") || pending.starts_with(b"EXAMINE ");
-        let may_go_on = self.framed || whole < pending.len() || of_a_client;
+        let may_go_on = self.framed || was_refused || whole < pending.len() || of_a_client;
         let silence = if may_go_on {
             FRAMED_SILENCE
         } else {
@@ -158,11 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_an_endless_line_too() {
+    fn a_second_of_silence_ends_an_endless_line_too() {
         let mut inbox = Inbox::default();
-        assert_eq!(after(&mut inbox, 100, &[b'x'; 5000]), Some(130));
+        assert_eq!(after(&mut inbox, 100, &[b'x'; 5000]), Some(1100));
+        assert_eq!(after(&mut inbox, 1000, &[b'x'; 5000]), Some(2000));
         assert_eq!(inbox.end_line(), b"");
-        assert_eq!(after(&mut inbox, 200, b"short"), Some(230));
+        assert_eq!(after(&mut inbox, 2000, b"short"), Some(2030));
         assert_eq!(inbox.end_line(), b"short");
     }
 }

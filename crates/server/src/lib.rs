@@ -9,6 +9,8 @@ pub mod descriptors;
 pub mod event;
 pub mod inbox;
 pub mod listener;
+mod listening;
+mod listing;
 pub mod log;
 pub mod outbox;
 mod pressure;

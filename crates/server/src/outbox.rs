@@ -21,6 +21,8 @@ pub struct Outbox {
     until: Option<u64>,
     splices: VecDeque<Splice>,
     own_bytes: usize,
+    /// Nothing can be sent any more, and so nothing is kept.
+    gone: bool,
 }
 
 /// Something for one connection alone, which comes after the ring's byte before `at`.
@@ -51,6 +53,9 @@ impl Outbox {
 
     /// From here on the ring is owed, beginning at this offset. Lines said so far come first.
     pub fn follow(&mut self, from: u64) {
+        if self.gone {
+            return;
+        }
         self.cursor = from;
         self.until = None;
         for splice in &mut self.splices {
@@ -81,6 +86,9 @@ impl Outbox {
     /// Adds lines that come after what the ring held when its head was at `at`. Those of which something is sent
     /// are not added to: their storage is let go of only when all of them are.
     pub fn say(&mut self, at: u64, lines: Vec<u8>) {
+        if self.gone {
+            return;
+        }
         let at = at.min(self.until.unwrap_or(u64::MAX)).max(self.cursor);
         self.own_bytes += lines.len();
         if let Some(Splice {
@@ -105,7 +113,7 @@ impl Outbox {
     /// it was added.
     pub fn list(&mut self, at: u64) -> bool {
         let listing = |splice: &Splice| matches!(splice.body, Body::Listing(_));
-        if self.splices.iter().any(listing) {
+        if self.gone || self.splices.iter().any(listing) {
             return false;
         }
         self.splices.push_back(Splice {
@@ -220,6 +228,9 @@ impl Outbox {
     /// these last lines. If the rest is no longer held, nothing remains: what came after it would be read as part
     /// of that line.
     pub fn cut_short(&mut self, ring: &Ring, farewell: Vec<u8>) {
+        if self.gone {
+            return;
+        }
         let mut rest = match self.splices.pop_front() {
             Some(Splice {
                 at,
@@ -229,7 +240,10 @@ impl Outbox {
                 bytes
             }
             _ if !self.in_a_line => Vec::new(),
-            _ if self.cursor < ring.tail() => return self.discard(),
+            _ if self.cursor < ring.tail() => {
+                *self = Self::closed();
+                return;
+            }
             _ => ring.between(self.cursor, ring.line_end(self.cursor)).concat(),
         };
         rest.extend(farewell);
@@ -237,9 +251,18 @@ impl Outbox {
         self.say(0, rest);
     }
 
-    /// Nothing will be sent any more.
+    /// Nothing can be sent any more: what is due is forgotten, and so is what is said from now on.
     pub fn discard(&mut self) {
-        *self = Self::closed();
+        *self = Self {
+            gone: true,
+            ..Self::closed()
+        };
+    }
+
+    /// Whether nothing can be sent any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 
     fn end(&self, head: u64) -> u64 {

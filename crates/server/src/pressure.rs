@@ -162,7 +162,7 @@ impl Room {
             let connection = &mut member.connection;
             connection.inbox.heard(now.monotonic, &[]);
             connection.pinged = None;
-            if let Stage::Arriving(since) = &mut connection.stage {
+            if let Stage::Arriving(since) | Stage::Waiting(since) = &mut connection.stage {
                 *since = now.monotonic;
             }
         }

@@ -1,6 +1,6 @@
 //! Who is here, and how they are found.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Stage};
 use crate::rendezvous::{Examination, Progress};
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
@@ -10,6 +10,7 @@ use chat_proto::rich::Profile;
 use chat_proto::who::Who;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// The number of a connection, from when it is accepted until it is closed.
 pub type Slot = usize;
@@ -97,13 +98,16 @@ impl Member {
 
 /// Every connection, and indexes over those that stay.
 ///
-/// Invariant: the indexes name just the members that [`Connection::is_staying`].
+/// Invariant: the indexes name just the members that [`Connection::is_staying`]; those that wait for a place are not
+/// counted with the others.
 #[derive(Debug, Default)]
 pub struct Roster {
     slots: Vec<Option<Member>>,
     free: Vec<Slot>,
-    /// Members that stay.
+    /// Members that stay and have a place.
     staying: usize,
+    /// Members that wait for one.
+    waiting: usize,
     by_id: HashMap<UserId, Slot>,
     by_nick: HashMap<NickKey, Slot>,
     by_resume: HashMap<Token, Slot>,
@@ -113,10 +117,28 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// How many stay.
+    /// How many stay and have a place.
     #[must_use]
     pub fn staying(&self) -> usize {
         self.staying
+    }
+
+    /// How many wait for a place.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many have left and are still connected.
+    #[must_use]
+    pub fn leaving(&self) -> usize {
+        self.connections() - self.staying - self.waiting
+    }
+
+    /// Whether there is anybody whom a token would resume.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        !self.by_resume.is_empty()
     }
 
     /// How many connections there are, leaving ones included.
@@ -125,7 +147,7 @@ impl Roster {
         self.slots.len() - self.free.len()
     }
 
-    /// How many stay from this address.
+    /// How many stay and have a place from this address.
     #[must_use]
     pub fn staying_from(&self, address: IpAddr) -> usize {
         self.by_address.get(&address).copied().unwrap_or_default()
@@ -172,9 +194,12 @@ impl Roster {
             self.slots.len() - 1
         });
         if member.connection.is_staying() {
-            self.staying += 1;
             self.by_id.insert(member.id, slot);
-            *self.by_address.entry(member.id.address().ip()).or_default() += 1;
+        }
+        match member.connection.stage {
+            Stage::Arriving(_) | Stage::Here | Stage::Examined(_) => self.count(member.id),
+            Stage::Waiting(_) => self.waiting += 1,
+            Stage::Leaving(_) => {}
         }
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Some(member);
@@ -182,13 +207,31 @@ impl Roster {
         slot
     }
 
-    /// Takes a member that no longer stays out of the indexes. It keeps its slot until
-    /// [`Roster::remove`].
-    pub fn unlist(&mut self, slot: Slot) {
-        let Some(member) = self.slots.get(slot).and_then(Option::as_ref) else {
+    /// Gives a member that waits for a place one.
+    pub fn seat(&mut self, slot: Slot) {
+        let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        self.staying -= 1;
+        if let Stage::Waiting(since) = member.connection.stage {
+            member.connection.stage = Stage::Arriving(since);
+            let id = member.id;
+            self.waiting -= 1;
+            self.count(id);
+        }
+    }
+
+    fn count(&mut self, id: UserId) {
+        self.staying += 1;
+        *self.by_address.entry(id.address().ip()).or_default() += 1;
+    }
+
+    /// Takes a member that stays out of the indexes: it leaves, and has until then to be told so. It keeps its
+    /// slot until [`Roster::remove`].
+    pub fn unlist(&mut self, slot: Slot, until: Duration) {
+        let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let stage = std::mem::replace(&mut member.connection.stage, Stage::Leaving(until));
         self.by_id.remove(&member.id);
         if let Some(nick) = &member.nick {
             self.by_nick.remove(&nick.key());
@@ -200,6 +243,11 @@ impl Roster {
         if let Some(examination) = &member.examination {
             self.by_rendezvous.remove(&examination.rendezvous);
         }
+        if let Stage::Waiting(_) = stage {
+            self.waiting -= 1;
+            return;
+        }
+        self.staying -= 1;
         let address = member.id.address().ip();
         if let Some(count) = self.by_address.get_mut(&address) {
             *count -= 1;

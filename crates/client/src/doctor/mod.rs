@@ -212,7 +212,10 @@ impl Doctor {
             heard.extend_from_slice(bytes.get(..space).unwrap_or(bytes));
             return self.read_greeting(now);
         }
-        let mut input = bytes;
+        self.read_lines(now, bytes);
+    }
+
+    fn read_lines(&mut self, now: Now, mut input: &[u8]) {
         while let Some(line) = self.next_line(&mut input) {
             self.hear(now, &line);
         }
@@ -277,9 +280,12 @@ impl Doctor {
             Judgement::More => {}
             Judgement::Quiet => *until = (*until).min(now.monotonic + greeting::QUIET),
             Judgement::Ours { version, examines } => {
-                let ends = *ends;
+                let (ends, heard) = (*ends, std::mem::take(heard));
                 if examines {
                     self.ask(now, ends, version);
+                    let greeting = heard.iter().position(|&byte| byte == b'\n');
+                    let rest = greeting.and_then(|end| heard.get(end + 1..));
+                    self.read_lines(now, rest.unwrap_or_default());
                 } else {
                     self.stage = Stage::Done;
                     self.find(Finding::Server(Server::TooOld(version)));
@@ -329,7 +335,7 @@ impl Doctor {
 
     fn hear(&mut self, now: Now, line: &str) {
         let Ok(said) = FromServer::parse(line) else {
-            return;
+            return self.hear_plainly(line);
         };
         match (&mut self.stage, said) {
             (_, FromServer::Goodbye(_, text)) => {
@@ -364,6 +370,15 @@ impl Doctor {
                 measurement.place = Place::NickRefused(text.into_owned());
             }
             _ => {}
+        }
+    }
+
+    /// Who was greeted only because it might have come back is turned away in the words that every user knows.
+    fn hear_plainly(&mut self, line: &str) {
+        if matches!(self.stage, Stage::Asking { .. })
+            && let place @ Judgement::NoPlace(_) = greeting::judge(format!("{line}\n").as_bytes())
+        {
+            self.judge_stranger(place);
         }
     }
 

@@ -413,6 +413,9 @@ fn a_room_that_is_full_or_turns_away() {
     ];
     assert_shows(full("too many users\n", false), false, &expected);
     assert_shows(full("too many users", true), false, &expected);
+    // Where somebody could come back, the refusal comes after a greeting.
+    let greeted = full("* chat/1 no place is free [EXAMINE]\ntoo many users\n", true);
+    assert_shows(greeted, false, &expected);
     assert_shows(
         full("* too many users from your address\n", true),
         false,

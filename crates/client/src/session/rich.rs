@@ -34,14 +34,23 @@ impl Session {
         let line = String::from_utf8_lossy(line);
         let Ok(said) = FromServer::parse(&line) else {
             // A later version's, or said to a plain user before the server had read HELLO.
-            if matches!(self.stage, Stage::Hello { .. }) && line == "too many users" {
-                self.end(Outcome::Full);
+            if matches!(self.stage, Stage::Hello { .. }) {
+                self.heard_plain_before_welcome(&line);
             }
             return;
         };
         match self.stage {
             Stage::Rich(phase) => self.heard(said, phase, now),
             _ => self.heard_before_welcome(said, now),
+        }
+    }
+
+    /// Who finds no place is told so as plain users are; the server closes the connection then.
+    fn heard_plain_before_welcome(&mut self, line: &str) {
+        if line == "too many users" {
+            self.end(Outcome::Full);
+        } else if let Some(notice) = line.strip_prefix("* ") {
+            self.goodbye = Some(Text::new(notice).into_owned());
         }
     }
 

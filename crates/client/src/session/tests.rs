@@ -256,6 +256,23 @@ fn a_full_room_is_one_of_ours_or_an_original_one() {
 }
 
 #[test]
+fn who_finds_no_place_after_all_is_told_why() {
+    let refused = |line: &str| {
+        let mut sim = Sim::new(config());
+        sim.hear("* chat/1 no place is free [EXAMINE]\n");
+        sim.hear(line);
+        sim.session.closed(sim.now());
+        sim.outcome().cloned()
+    };
+    assert_eq!(refused("too many users\n"), Some(Outcome::Full));
+    let reason = text("too many users from your address");
+    assert_eq!(
+        refused("* too many users from your address\n"),
+        Some(Outcome::Closed(Some(reason)))
+    );
+}
+
+#[test]
 fn who_is_turned_away_is_told_why() {
     let mut sim = Sim::new(config());
     sim.hear("* your address and port are here already\n");

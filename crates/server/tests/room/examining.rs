@@ -263,3 +263,34 @@ fn replies_are_counted() {
     sim.run(ms(1000));
     assert_eq!(answered(&mut sim), 10);
 }
+
+/// Where a client could come back, a full room greets who finds no place; an examination is no reason to get one.
+#[test]
+fn a_full_room_says_so_instead() {
+    let mut sim = Sim::new(Limits {
+        max_users: 1,
+        ..limits()
+    });
+    let rick = sim.rich("10.0.0.1:1002", "rick");
+    let peer = sim.connect(HOME);
+    sim.run(ms(0));
+    sim.send(peer, "EXAMINE 1 -\n");
+    sim.run(ms(0));
+    let news = sim.news(peer);
+    assert_eq!(news, ["* chat/1 no place is free [EXAMINE]", "too many users"]);
+    assert!(sim.is_closed(peer));
+
+    let second = sim.connect(HOME);
+    sim.run(ms(0));
+    sim.close(rick);
+    sim.run(ms(0));
+    sim.send(second, "EXAMINE 1 -\n");
+    sim.run(ms(0));
+    assert!(
+        sim.news(second)[1].starts_with("EXAMINED "),
+        "a place became free"
+    );
+    let third = sim.connect("10.0.0.3:1");
+    sim.run(ms(0));
+    assert_eq!(sim.news(third), ["too many users"], "and it counts");
+}

@@ -321,6 +321,23 @@ fn the_round_trip_of_what_was_sent_twice_is_not_measured() {
 }
 
 #[test]
+fn an_answer_to_a_retransmission_does_not_make_the_next_message_impatient() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "lost, and sent again");
+    pair.take(ALICE);
+    pair.pass(ms(600));
+    pair.settle();
+    assert_eq!(pair.shown(BOB), ["lost, and sent again"]);
+    // Measured, the round trip of nothing at all would make it 250 ms; as it is, half a second stays doubled.
+    pair.say(ALICE, "lost as well");
+    pair.take(ALICE);
+    pair.pass(ms(890));
+    assert_eq!(pair.take(ALICE), []);
+    pair.pass(ms(220));
+    assert!(!pair.take_datagrams(ALICE).is_empty());
+}
+
+#[test]
 fn nothing_is_held_back_without_end() {
     let mut incoming = incoming::Incoming::default();
     let mut parts = Vec::new();

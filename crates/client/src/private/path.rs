@@ -484,3 +484,6 @@ fn is_local(ip: IpAddr) -> bool {
         IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,26 @@ fn what_was_announced_before_and_is_not_in_use_is_forgotten() {
 }
 
 #[test]
+fn however_many_addresses_there_are_what_the_server_announces_is_one_of_them() {
+    let mut paths = proven(s(0));
+    paths.punch(s(0), at(2));
+    paths.offered(s(0), &[at(11), at(12), at(13), at(14)]);
+    paths.heard(s(0), at(21), 100, true);
+    paths.heard(s(0), at(22), 100, true);
+    assert_eq!(paths.candidates.len(), 8);
+    paths.announce(s(1), at(3), true);
+    assert!(paths.find(at(3)).is_some());
+    assert_eq!(paths.candidates.len(), 8);
+    assert_eq!(paths.choose(s(1), false), Choice::Proven(at(1)));
+    // Nor do more of the other kinds make more of all.
+    paths.punch(s(1), at(4));
+    paths.offered(s(1), &[at(15), at(16), at(17), at(18), at(19)]);
+    paths.heard(s(1), at(23), 100, true);
+    assert_eq!(paths.candidates.len(), 8);
+    assert_eq!(paths.choose(s(1), false), Choice::Proven(at(1)));
+}
+
+#[test]
 fn four_segments_in_a_row_that_are_not_answered_make_an_address_dead() {
     let mut paths = proven(s(10));
     for _ in 0..10 {

@@ -116,6 +116,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<UserId>(), Err(NotAnId), "{text:?}");
         }
+        assert_eq!(NotAnId.to_string(), "not an id: expected ip:port or [ipv6]:port");
     }
 
     #[test]

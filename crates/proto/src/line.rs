@@ -232,6 +232,16 @@ mod tests {
     }
 
     #[test]
+    fn when_no_more_will_come_even_half_a_character_is_taken() {
+        let mut decoder = LineDecoder::new(100);
+        let mut input: &[u8] = &"one\na中".as_bytes()[..6];
+        assert_eq!(decoder.next(&mut input), Some(Line::Whole(b"one")));
+        assert_eq!(decoder.next(&mut input), None);
+        assert_eq!(decoder.finish(), &"a中".as_bytes()[..2]);
+        assert!(!decoder.in_a_line());
+    }
+
+    #[test]
     fn a_line_already_handed_out_is_not_pending() {
         let mut decoder = LineDecoder::new(100);
         let mut input: &[u8] = b"on";

@@ -237,6 +237,15 @@ mod tests {
     }
 
     #[test]
+    fn what_will_never_be_a_character_is_replaced() {
+        assert_eq!(
+            cleaned("a\u{FFFE}b\u{10FFFF}c\u{FDD0}\u{FDEF}d"),
+            "a\u{FFFD}b\u{FFFD}c\u{FFFD}\u{FFFD}d"
+        );
+        assert_eq!(cleaned("\u{FDCF}\u{FDF0}\u{FFFC}"), "\u{FDCF}\u{FDF0}\u{FFFC}");
+    }
+
+    #[test]
     fn bytes_that_are_not_utf8_are_replaced() {
         assert_eq!(Text::from_bytes(b"a\xFFb\xE4\xB8").as_str(), "a\u{FFFD}b\u{FFFD}");
         assert_eq!(Text::from_bytes(b"\xC0\x9B[m").as_str(), "\u{FFFD}\u{FFFD}[m");

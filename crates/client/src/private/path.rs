@@ -12,9 +12,6 @@ use super::seal::sealed_len;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// Addresses kept for one peer: the announced one, the punched one, four local ones, two that turned up.
-const CANDIDATES_MAX: usize = 2 + ADDRESSES_MAX + 2;
-
 /// For how long an answer proves a path.
 const PROOF: Duration = Duration::from_secs(30);
 
@@ -92,21 +89,32 @@ pub(super) struct Ping {
 impl Paths {
     /// The server says that the peer is to be reached there.
     pub(super) fn announce(&mut self, now: Duration, address: SocketAddr, is_talking: bool) {
-        let active = self.active;
-        self.candidates.retain_mut(|old| {
-            if old.origin == Origin::Announced && old.address != address {
-                old.origin = Origin::Observed;
-                return old.is_proven(now) && active == Some(old.address);
-            }
-            true
-        });
-        self.active = active.filter(|&active| self.find(active).is_some());
+        self.depose(now, address);
         let Some(candidate) = self.add(address, Origin::Announced) else {
             return;
         };
         candidate.origin = Origin::Announced;
         if is_talking && !candidate.is_proven(now) {
             candidate.start(now, Purpose::Challenge);
+        }
+    }
+
+    /// The address that was announced before this one stays only while it is in use and works, as one that turned up.
+    fn depose(&mut self, now: Duration, address: SocketAddr) {
+        let is_old = |old: &Candidate| old.origin == Origin::Announced && old.address != address;
+        let Some(place) = self.candidates.iter().position(is_old) else {
+            return;
+        };
+        let mut old = self.candidates.remove(place);
+        if self.active != Some(old.address) {
+            return;
+        }
+        if old.is_proven(now) {
+            self.make_room(Origin::Observed);
+            old.origin = Origin::Observed;
+            self.candidates.push(old);
+        } else {
+            self.active = None;
         }
     }
 
@@ -374,24 +382,32 @@ impl Paths {
     /// The candidate with this address, which is added if need be and there is room, or something less worthy to drop.
     fn add(&mut self, address: SocketAddr, origin: Origin) -> Option<&mut Candidate> {
         if self.find(address).is_none() {
-            let of_its_kind = self
-                .candidates
-                .iter()
-                .filter(|candidate| candidate.origin == origin);
-            if of_its_kind.count() >= origin.most() || self.candidates.len() >= CANDIDATES_MAX {
-                let active = self.active;
-                let droppable = |old: &Candidate| old.origin == origin && active != Some(old.address);
-                let place = self.candidates.iter().position(droppable)?;
-                self.candidates.remove(place);
+            if !self.make_room(origin) {
+                return None;
             }
             self.candidates.push(Candidate::new(address, origin));
         }
         self.find_mut(address)
     }
+
+    /// Drops one of a kind, if there are as many of it as are kept; not the one in use. Whether there is room now.
+    fn make_room(&mut self, origin: Origin) -> bool {
+        let of_its_kind = self
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.origin == origin);
+        if of_its_kind.count() < origin.most() {
+            return true;
+        }
+        let active = self.active;
+        let droppable = |old: &Candidate| old.origin == origin && active != Some(old.address);
+        let place = self.candidates.iter().position(droppable);
+        place.map(|place| self.candidates.remove(place)).is_some()
+    }
 }
 
 impl Origin {
-    /// Candidates of this kind that are kept.
+    /// Candidates of this kind that are kept; eight of all kinds together.
     fn most(self) -> usize {
         match self {
             Self::Announced | Self::Punched => 1,
@@ -484,3 +500,6 @@ fn is_local(ip: IpAddr) -> bool {
         IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -321,6 +321,73 @@ fn the_round_trip_of_what_was_sent_twice_is_not_measured() {
 }
 
 #[test]
+fn an_answer_to_a_retransmission_does_not_make_the_next_message_impatient() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "lost, and sent again");
+    pair.take(ALICE);
+    pair.pass(ms(600));
+    pair.settle();
+    assert_eq!(pair.shown(BOB), ["lost, and sent again"]);
+    // Measured, the round trip of nothing at all would make it 250 ms; as it is, half a second stays doubled.
+    pair.say(ALICE, "lost as well");
+    pair.take(ALICE);
+    pair.pass(ms(890));
+    assert_eq!(pair.take(ALICE), []);
+    pair.pass(ms(220));
+    assert!(!pair.take_datagrams(ALICE).is_empty());
+}
+
+#[test]
+fn what_waits_and_what_is_held_back_is_counted_until_it_is_settled() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "one");
+    let first = pair.take_datagrams(ALICE).remove(0);
+    pair.say(ALICE, "three");
+    let second = pair.take_datagrams(ALICE).remove(0);
+    let head = packet::PART_HEAD_LEN;
+    assert_eq!(pair.clients[ALICE].footprint(), 2 * head + 3 + 5);
+    pair.arrive(BOB, &second);
+    assert_eq!(pair.clients[BOB].footprint(), head + 5);
+    pair.arrive(BOB, &first);
+    pair.settle();
+    assert_eq!(pair.clients.each_ref().map(Private::footprint), [0, 0]);
+}
+
+#[test]
+fn without_memory_nothing_more_is_held_back_and_what_comes_in_order_is_shown_all_the_same() {
+    let mut pair = Pair::new();
+    let datagrams: Vec<_> = ["one", "two", "three"]
+        .into_iter()
+        .map(|text| {
+            pair.say(ALICE, text);
+            pair.take_datagrams(ALICE).remove(0)
+        })
+        .collect();
+    // As if conversations with others held back all but one byte.
+    pair.clients[BOB].held_bytes = HELD_BYTES_MAX - 1;
+    pair.arrive(BOB, &datagrams[2]);
+    assert_eq!(pair.take_datagrams(BOB).len(), 1);
+    pair.arrive(BOB, &datagrams[1]);
+    assert_eq!(pair.take_datagrams(BOB).len(), 0, "no room, so no ack");
+    pair.clients[BOB].held_bytes += 1000;
+    pair.arrive(BOB, &datagrams[0]);
+    assert_eq!(pair.take_datagrams(BOB).len(), 1);
+    assert_eq!(pair.shown(BOB), ["one"]);
+}
+
+#[test]
+fn the_pieces_of_a_text_may_come_in_any_order() {
+    let mut pair = Pair::new();
+    let text = "x".repeat(3000);
+    pair.say(ALICE, &text);
+    for piece in pair.take_datagrams(ALICE).iter().rev() {
+        pair.arrive(BOB, piece);
+    }
+    assert_eq!(pair.take_datagrams(BOB).len(), 3);
+    assert_eq!(pair.shown(BOB), [text]);
+}
+
+#[test]
 fn nothing_is_held_back_without_end() {
     let mut incoming = incoming::Incoming::default();
     let mut parts = Vec::new();

@@ -26,6 +26,22 @@ impl Pair {
         assert_eq!(before, after);
     }
 
+    /// A packet, sealed as Alice's client would.
+    fn seal_as_alice(&self, number: u64, body: packet::Body) -> Vec<u8> {
+        self.seal_packet_as_alice(&Packet {
+            number,
+            cumulative: 0,
+            selective: 0,
+            body,
+        })
+    }
+
+    pub(super) fn seal_packet_as_alice(&self, packet: &Packet) -> Vec<u8> {
+        let alice = &self.clients[ALICE].keys;
+        let keys = alice.agree(&self.clients[BOB].public_key()).unwrap();
+        seal::seal(&keys.outgoing, keys.outgoing_id, [3; 24], &packet.to_bytes())
+    }
+
     /// A message of Alice's that has not arrived.
     fn datagram(&mut self) -> Vec<u8> {
         self.say(ALICE, "hello");
@@ -205,13 +221,86 @@ fn a_key_with_which_nothing_is_secret_is_not_written_to() {
     assert_eq!(alice.poll_output(), None);
 }
 
+#[test]
+fn what_was_on_its_way_from_one_who_left_comes_to_nothing() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "hello");
+    pair.settle();
+    pair.shown(BOB);
+    let late = pair.datagram();
+    let now = pair.now();
+    pair.clients[BOB].peer_left(now, id(ALICE));
+    assert!(pair.clients[BOB].key_ids.is_empty());
+    pair.ignores(BOB, udp(ALICE), &late);
+    pair.arrive_relayed(BOB, &late);
+    assert_eq!(pair.events(BOB), []);
+}
+
+#[test]
+fn a_ping_is_answered_once_and_a_replay_of_it_never() {
+    let mut pair = Pair::new();
+    let ping = pair.seal_as_alice(0, packet::Body::Ping(7));
+    pair.arrive(BOB, &ping);
+    assert_eq!(pair.take_datagrams(BOB).len(), 1);
+    pair.ignores(BOB, udp(ALICE), &ping);
+    // A later one makes no difference, nor does one so much later that the window slides past the first.
+    for number in [1, 5000] {
+        let later = pair.seal_as_alice(number, packet::Body::Ping(7));
+        pair.arrive(BOB, &later);
+        assert_eq!(pair.take_datagrams(BOB).len(), 1);
+        pair.ignores(BOB, udp(ALICE), &later);
+        pair.ignores(BOB, udp(ALICE), &ping);
+    }
+}
+
+#[test]
+fn a_peer_has_nobody_pinged_but_hosts_of_its_own_network() {
+    let mut pair = Pair::new();
+    let mut number = 0;
+    let mut pinged = |address: &str| {
+        let address = address.parse().unwrap();
+        let offer = pair.seal_as_alice(number, packet::Body::Addresses(vec![address]));
+        number += 1;
+        pair.arrive(BOB, &offer);
+        let sent = pair.take(BOB);
+        assert!(
+            sent.iter()
+                .all(|sent| matches!(sent, Sent::Datagram(to, ..) if *to == address)),
+            "{sent:?}"
+        );
+        sent.len()
+    };
+    for world in [
+        "192.0.2.66:666",
+        "9.255.255.255:666",
+        "11.0.0.1:666",
+        "100.63.255.255:666",
+        "100.128.0.1:666",
+        "172.32.0.1:666",
+        "[2001:db8::66]:666",
+        "[fec0::1]:666",
+        "10.9.9.9:0",
+    ] {
+        assert_eq!(pinged(world), 0, "{world}");
+    }
+    for local in [
+        "192.168.1.5:50001",
+        "172.31.0.1:50001",
+        "169.254.7.7:50001",
+        "127.0.0.1:50001",
+        "100.64.0.1:50001",
+        "100.127.255.255:50001",
+        "[fd00::5]:50001",
+        "[fe80::5]:50001",
+        "[::1]:50001",
+    ] {
+        assert_eq!(pinged(local), 1, "{local}");
+    }
+}
+
 /// A client of a later version, or a broken one: numbers at the end of their range.
 #[test]
 fn what_a_genuine_peer_may_say_at_worst_does_no_harm() {
-    let mut pair = Pair::new();
-    let keys = KeyPair::from_random([1; 32])
-        .agree(&pair.clients[BOB].public_key())
-        .unwrap();
     let end = (1 << 62) - 1;
     let mut parts = Vec::new();
     packet::Part {
@@ -220,40 +309,39 @@ fn what_a_genuine_peer_may_say_at_worst_does_no_harm() {
         text: b"x",
     }
     .write(&mut parts);
-    for number in [0, 1, 2000, end, end + 1, u64::MAX] {
-        let bodies = [
-            packet::Body::Data {
-                floor: number,
-                parts: parts.clone(),
-            },
-            packet::Body::Data {
-                floor: 0,
-                parts: parts.clone(),
-            },
-            packet::Body::Ack {
-                of: number,
-                passed: number,
-            },
-            packet::Body::Ping(number),
-            packet::Body::Pong(number),
-            packet::Body::Addresses(vec![stranger(), "10.9.9.9:0".parse().unwrap()]),
-        ];
-        for body in bodies {
-            let packet = Packet {
+    let data = |floor| packet::Body::Data {
+        floor,
+        parts: parts.clone(),
+    };
+    let bodies: [&dyn Fn(u64) -> packet::Body; 6] = [
+        &|number| data(number),
+        &|_| data(0),
+        &|number| packet::Body::Ack {
+            of: number,
+            passed: number,
+        },
+        &|number| packet::Body::Ping(number),
+        &|number| packet::Body::Pong(number),
+        &|_| packet::Body::Addresses(vec![stranger(), "10.9.9.9:0".parse().unwrap()]),
+    ];
+    for body in bodies {
+        // A number counts once, so that each kind needs a Bob of its own.
+        let mut pair = Pair::new();
+        for number in [0, 1, 2000, end, end + 1, u64::MAX] {
+            let datagram = pair.seal_packet_as_alice(&Packet {
                 number,
                 cumulative: number,
                 selective: u64::MAX,
-                body,
-            };
-            let datagram = seal::seal(&keys.outgoing, keys.outgoing_id, [3; 24], &packet.to_bytes());
+                body: body(number),
+            });
             pair.arrive(BOB, &datagram);
             pair.pass(ms(1));
             for sent in pair.take(BOB) {
-                assert!(!matches!(sent, Sent::Datagram(to, ..) if to == stranger()));
+                assert!(matches!(sent, Sent::Datagram(to, ..) if to == udp(ALICE)));
             }
         }
+        pair.pass(ms(60_000));
+        assert!(pair.shown(BOB).is_empty());
+        assert_eq!(pair.clients[BOB].footprint(), 0);
     }
-    pair.pass(ms(60_000));
-    assert!(pair.shown(BOB).is_empty());
-    assert_eq!(pair.clients[BOB].footprint(), 0);
 }

@@ -79,6 +79,29 @@ fn who_comes_back_with_the_same_key_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_text_whose_beginning_was_dropped_when_its_sender_seemed_to_leave_is_not_delivered() {
+    let mut pair = Pair::new();
+    let message = pair.say(ALICE, &"x".repeat(3000));
+    let pieces = pair.take_datagrams(ALICE);
+    pair.arrive(BOB, &pieces[0]);
+    pair.leaves(BOB);
+    let alice = profile(ALICE, &pair.clients[ALICE]);
+    pair.comes(BOB, &alice);
+    for piece in &pieces[1..] {
+        pair.arrive(BOB, piece);
+    }
+    pair.settle();
+    assert_eq!(pair.shown(BOB), [] as [&str; 0]);
+    assert_eq!(
+        pair.states(ALICE),
+        [(message, State::NotDelivered(Why::Overtaken))]
+    );
+    pair.say(ALICE, "and on");
+    pair.settle();
+    assert_eq!(pair.shown(BOB), ["and on"]);
+}
+
+#[test]
 fn a_key_that_changes_while_its_user_is_here_is_refused_with_a_warning() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, "hello");

@@ -29,7 +29,8 @@ struct World {
     closes_after_greeting: bool,
     answers_examine: bool,
     refusal: Option<&'static str>,
-    goodbye: Option<&'static str>,
+    /// What it says next.
+    more: Option<&'static str>,
     clock_ahead_ms: i64,
     ports: Ports,
     udp: Udp,
@@ -55,6 +56,8 @@ enum Udp {
     Answers,
     Silent,
     Refuses,
+    /// Something on the way back cuts them to so many bytes.
+    CutTo(usize),
     From(&'static str),
     Garbage,
 }
@@ -78,7 +81,7 @@ fn well() -> World {
         closes_after_greeting: false,
         answers_examine: true,
         refusal: None,
-        goodbye: None,
+        more: None,
         clock_ahead_ms: 0,
         ports: Ports::Paired,
         udp: Udp::Answers,
@@ -245,7 +248,7 @@ impl Sim {
             let there = self.clock().unix_ms + u64::try_from(self.world.delay.as_millis()).unwrap();
             let time = there.saturating_add_signed(self.world.clock_ahead_ms);
             let mut answer = format!("EXAMINED {time} {} {TOKEN}\n", self.world.seen);
-            for line in [self.world.refusal, self.world.goodbye].into_iter().flatten() {
+            for line in [self.world.refusal, self.world.more].into_iter().flatten() {
                 answer += line;
             }
             self.later(2, News::Bytes(answer.into()));
@@ -268,6 +271,10 @@ impl Sim {
         let reply = answer(bytes, source, Opaque([9; 16]), |token| token.to_string() == TOKEN).unwrap();
         match self.world.udp {
             Udp::Answers => self.later(2, News::Datagram(SERVER, reply)),
+            Udp::CutTo(length) => {
+                let cut = reply.get(..length).unwrap_or(&reply).to_vec();
+                self.later(2, News::Datagram(SERVER, cut));
+            }
             Udp::From(elsewhere) => self.later(2, News::Datagram(elsewhere, reply)),
             Udp::Refuses => self.later(2, News::DatagramRefused),
             Udp::Garbage => self.later(2, News::Datagram(SERVER, vec![0xC1; bytes.len()])),
@@ -545,7 +552,7 @@ fn a_server_that_greets_and_no_more() {
 #[test]
 fn a_server_that_ends_in_the_middle() {
     let world = World {
-        goodbye: Some("GOODBYE shutdown the server is shutting\u{1b} down\n"),
+        more: Some("GOODBYE shutdown the server is shutting\u{1b} down\n"),
         ..well()
     };
     let report = Sim::new(world).report();
@@ -554,6 +561,17 @@ fn a_server_that_ends_in_the_middle() {
         "{report}"
     );
     assert!(report.ends_with("Nothing works without a server.\n"), "{report}");
+}
+
+#[test]
+fn lines_that_nobody_asked_for_change_nothing() {
+    let world = World {
+        more: Some(
+            "SPARKLE 1 2\nPONG 99\nPONG\nEXAMINED 1 10.0.0.1:1 AAAAAAAAAAAAAAAAAAAAAA\n\u{1b}[2J\nWELCOME\n\n",
+        ),
+        ..well()
+    };
+    assert_shows(world, true, &[]);
 }
 
 #[test]
@@ -701,6 +719,18 @@ fn narrow_paths() {
             "            -> texts of over 914 bytes go through the server; find the VPN or tunnel that makes packets smaller",
             "Group messages work. Private messages of up to 914 bytes go directly, longer ones through the server.",
         ],
+    );
+}
+
+#[test]
+fn what_is_cut_short_has_not_passed() {
+    assert_shows(
+        World {
+            udp: Udp::CutTo(1300),
+            ..well()
+        },
+        true,
+        &["ok path MTU 1280 bytes pass both ways, 1400 don't; private messages need 1228"],
     );
 }
 

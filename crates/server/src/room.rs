@@ -6,6 +6,7 @@
 
 use crate::connection::{Connection, Stage};
 use crate::event::{Departure, Event, Refusal};
+use crate::listing::Listings;
 use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
@@ -77,6 +78,7 @@ pub struct Room {
     pub(crate) roster: Roster,
     pub(crate) transcript: Transcript,
     pub(crate) pressure: Pressure,
+    pub(crate) listings: Listings,
     /// Where secrets come from.
     pub(crate) tokens: Box<dyn FnMut() -> Token>,
     /// Message numbers of clients that may come back, oldest first.
@@ -99,6 +101,7 @@ impl Room {
             roster: Roster::default(),
             transcript: Transcript::new(limits.history),
             pressure: Pressure::default(),
+            listings: Listings::default(),
             tokens,
             departed: VecDeque::new(),
             events: Vec::new(),

@@ -3,6 +3,8 @@
 use crate::transcript::Ring;
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Deref;
+use std::rc::Rc;
 
 /// The most pieces one write takes; what does not fit waits for the next turn.
 const SLICES_MAX: usize = 16;
@@ -35,10 +37,28 @@ struct Splice {
 #[derive(Debug)]
 enum Body {
     /// Lines, of which so many bytes are sent. `sent <= bytes.len()`.
-    Lines { bytes: Vec<u8>, sent: usize },
+    Lines { bytes: Bytes, sent: usize },
     /// The list of those who are here, from this slot on: too long to be written out before there is
     /// somewhere to put it.
     Listing(usize),
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Own(Vec<u8>),
+    /// The same for others, who may have them still when this connection has not.
+    Shared(Rc<[u8]>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
 }
 
 impl Outbox {
@@ -93,7 +113,11 @@ impl Outbox {
         self.own_bytes += lines.len();
         if let Some(Splice {
             at: last,
-            body: Body::Lines { bytes, sent: 0 },
+            body:
+                Body::Lines {
+                    bytes: Bytes::Own(bytes),
+                    sent: 0,
+                },
         }) = self.splices.back_mut()
             && *last == at
         {
@@ -102,7 +126,7 @@ impl Outbox {
             self.splices.push_back(Splice {
                 at,
                 body: Body::Lines {
-                    bytes: lines,
+                    bytes: Bytes::Own(lines),
                     sent: 0,
                 },
             });
@@ -136,7 +160,7 @@ impl Outbox {
     }
 
     /// A piece of the list, and the slot from which it goes on, if it does.
-    pub fn continue_listing(&mut self, lines: Vec<u8>, next: Option<usize>) {
+    pub fn continue_listing(&mut self, lines: Rc<[u8]>, next: Option<usize>) {
         self.splices.pop_front();
         if let Some(next) = next {
             self.splices.push_front(Splice {
@@ -152,7 +176,7 @@ impl Outbox {
         self.splices.push_front(Splice {
             at: self.cursor,
             body: Body::Lines {
-                bytes: lines,
+                bytes: Bytes::Shared(lines),
                 sent: 0,
             },
         });
@@ -234,11 +258,8 @@ impl Outbox {
         let mut rest = match self.splices.pop_front() {
             Some(Splice {
                 at,
-                body: Body::Lines { mut bytes, sent },
-            }) if at == self.cursor && sent > 0 => {
-                bytes.drain(..sent);
-                bytes
-            }
+                body: Body::Lines { bytes, sent },
+            }) if at == self.cursor && sent > 0 => bytes.get(sent..).unwrap_or_default().to_vec(),
             _ if !self.in_a_line => Vec::new(),
             _ if self.cursor < ring.tail() => {
                 *self = Self::closed();
@@ -324,7 +345,7 @@ mod tests {
         let mut sent = Vec::new();
         while outbox.is_due(ring.head()) {
             if outbox.listing_due().is_some() {
-                outbox.continue_listing(b"LIST\n".to_vec(), None);
+                outbox.continue_listing(Rc::from(*b"LIST\n"), None);
             }
             let piece: Vec<u8> = outbox
                 .output(ring)
@@ -376,8 +397,11 @@ mod tests {
         }
         assert_eq!(outbox.own_bytes(), 8);
         let stored = outbox.splices.iter().map(|splice| match &splice.body {
-            Body::Lines { bytes, .. } => bytes.capacity(),
-            Body::Listing(_) => 0,
+            Body::Lines {
+                bytes: Bytes::Own(bytes),
+                ..
+            } => bytes.capacity(),
+            Body::Lines { .. } | Body::Listing(_) => 0,
         });
         assert!(stored.sum::<usize>() < 100);
     }

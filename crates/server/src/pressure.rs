@@ -78,8 +78,10 @@ fn blocks(ring: &Ring, cursor: u64) -> bool {
 
 impl Room {
     /// To be called before the writes of a turn: lets go of those whose next bytes are no longer held, which
-    /// happens only when more people leave at once than the reserve has room for.
+    /// happens only when more people leave at once than the reserve has room for. Until the turn ends, who is here
+    /// does not change, and whoever is sent the list of them is sent the same.
     pub fn settle(&mut self, now: Now) {
+        self.listings.clear();
         // Each departure adds a line, which may overtake the next reader.
         while let Some((slot, behind)) = self.overtaken() {
             self.let_go(now, slot, behind);
@@ -103,6 +105,7 @@ impl Room {
     /// To be called after the writes of a turn: sees how far everybody has got, waits or ceases to wait
     /// for readers, and closes what is done with.
     pub fn review(&mut self, now: Now) {
+        self.listings.clear();
         let held_before = self.pressure.holding;
         let waited = held_before.map_or(Duration::ZERO, |since| now.monotonic.saturating_sub(since));
         let (mut plain_floor, mut rich_floor) = (

@@ -6,11 +6,12 @@
 
 use crate::connection::{Connection, Stage};
 use crate::event::{Departure, Event, Refusal};
+use crate::listing::Listings;
 use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
 use crate::rendezvous::Examination;
-use crate::roster::{Member, Roster, Slot};
+use crate::roster::{Member, Roster, Slot, token_for};
 use crate::transcript::{Dialect, Ring, Transcript};
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
@@ -81,6 +82,7 @@ pub struct Room {
     pub(crate) roster: Roster,
     pub(crate) transcript: Transcript,
     pub(crate) pressure: Pressure,
+    pub(crate) listings: Listings,
     /// Where secrets come from.
     pub(crate) tokens: Box<dyn FnMut() -> Token>,
     /// Message numbers of clients that may come back, oldest first.
@@ -103,6 +105,7 @@ impl Room {
             roster: Roster::default(),
             transcript: Transcript::new(limits.history),
             pressure: Pressure::default(),
+            listings: Listings::default(),
             tokens,
             departed: VecDeque::new(),
             events: Vec::new(),
@@ -361,7 +364,7 @@ impl Room {
         }
         member.connection.stage = Stage::Examined(now.monotonic + EXAMINATION);
         let (who, peer) = (member.label().into(), member.id.address());
-        let examination = Examination::new((self.tokens)());
+        let examination = Examination::new(token_for(slot, (self.tokens)()));
         self.roster.examine(slot, examination);
         if was_here {
             self.announce_leave(now, who, Departure::Examined);

@@ -73,7 +73,8 @@ pub struct Args {
     pub generate: Option<Document>,
 
     /// Don't join: check the way to the server, and say what works and what to do about the rest. Takes
-    /// 5 s at most, once the name is looked up; nobody in the room is told
+    /// 5 s at most, once the name is looked up. Nobody in the room is told, unless the way there and back
+    /// takes over 250 ms
     #[arg(long, conflicts_with_all = JOINING)]
     pub doctor: bool,
 

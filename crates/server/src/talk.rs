@@ -56,10 +56,12 @@ impl Room {
         if examined {
             return self.take_examined(now, slot, &line);
         }
-        match FromClient::parse(&line) {
-            Ok(FromClient::Hello(hello)) if first => return self.take_hello(now, slot, &hello),
-            Ok(FromClient::Examine(_, nick)) if first => return self.take_examine(now, slot, nick),
-            _ => {}
+        if first {
+            match FromClient::parse(&line) {
+                Ok(FromClient::Hello(hello)) => return self.take_hello(now, slot, &hello),
+                Ok(FromClient::Examine(_, nick)) => return self.take_examine(now, slot, nick),
+                _ => {}
+            }
         }
         if self.arrive(now, slot) {
             self.take_plain(now, slot, &line);

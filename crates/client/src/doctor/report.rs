@@ -232,11 +232,14 @@ fn word_place(place: &Place) -> Entry {
             "is full",
             "wait until somebody leaves, or have the server started with a greater --max-users",
         ),
-        Place::TurnedAway(why) => bad(
-            "room",
-            format!("turned away: {why}"),
-            "the server's --max-per-address bounds how many come from one address, as all behind one router do",
-        ),
+        Place::TurnedAway(why) => {
+            let advice = if why.as_str().contains("too many") {
+                "the server's --max-per-address bounds how many come from one address, as all behind one router do"
+            } else {
+                "if that is no word of a chat server, check the port; else try again"
+            };
+            bad("room", format!("turned away: {why}"), advice)
+        }
     }
 }
 

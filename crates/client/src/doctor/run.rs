@@ -21,6 +21,9 @@ use std::os::fd::AsFd;
 /// Read at once from the server.
 const READ_MAX: usize = 16 * 1024;
 
+/// Datagrams taken in one turn, so that a flood of them does not keep it beyond its time.
+const DATAGRAMS_MAX: usize = 64;
+
 /// Examines the way to the server, and prints what works.
 ///
 /// # Errors
@@ -208,7 +211,10 @@ impl Practice {
         let Some(udp) = &connection.udp else {
             return;
         };
-        while let Ok((count, from)) = udp.recv_from(&mut self.buffer) {
+        for _ in 0..DATAGRAMS_MAX {
+            let Ok((count, from)) = udp.recv_from(&mut self.buffer) else {
+                break;
+            };
             let datagram = self.buffer.get(..count).unwrap_or_default();
             self.doctor.datagram(self.clock.now(), from, datagram);
         }

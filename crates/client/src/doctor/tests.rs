@@ -432,6 +432,15 @@ fn a_room_that_is_full_or_turns_away() {
             "You can't get in like this.",
         ],
     );
+    assert_shows(
+        full("* OK IMAP4rev1 ready\r\n", false),
+        false,
+        &[
+            "!! room     turned away: OK IMAP4rev1 ready",
+            "            -> if that is no word of a chat server, check the port; else try again",
+            "You can't get in like this.",
+        ],
+    );
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub struct Args {
     pub bell: Option<Bell>,
 
     /// Colours of the full screen; auto goes by NO_COLOR, TERM and COLORTERM
-    #[arg(long, help_heading = SETTINGS, alias = "colors", value_name = "HOW_MANY")]
+    #[arg(long, help_heading = SETTINGS, alias = "colors", value_name = "WHICH")]
     pub colours: Option<Colours>,
 
     /// The time before each line of the full screen

@@ -93,6 +93,17 @@ impl Member {
     }
 }
 
+/// A token for the member in this slot: the slot, and twelve bytes that nobody can guess.
+#[must_use]
+pub fn token_for(slot: Slot, secret: Token) -> Token {
+    let mut token = secret;
+    let number = u32::try_from(slot).unwrap_or(u32::MAX).to_be_bytes();
+    for (byte, digit) in token.0.iter_mut().zip(number) {
+        *byte = digit;
+    }
+    token
+}
+
 /// Every connection, and indexes over those that stay.
 ///
 /// Invariant: the indexes name just the members that [`Connection::is_staying`]; those that wait for a place are not
@@ -105,10 +116,10 @@ pub struct Roster {
     staying: usize,
     /// Members that wait for one.
     waiting: usize,
+    /// Members that stay and speak the rich dialect.
+    rich: usize,
     by_id: HashMap<UserId, Slot>,
     by_nick: HashMap<NickKey, Slot>,
-    by_resume: HashMap<Token, Slot>,
-    by_rendezvous: HashMap<Token, Slot>,
     /// How many stay from each address.
     by_address: HashMap<IpAddr, usize>,
 }
@@ -135,7 +146,7 @@ impl Roster {
     /// Whether there is anybody whom a token would resume.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
-        !self.by_resume.is_empty()
+        self.rich > 0
     }
 
     /// How many connections there are, leaving ones included.
@@ -233,10 +244,7 @@ impl Roster {
         if let Some(nick) = &member.nick {
             self.by_nick.remove(&nick.key());
         }
-        if let Some(rich) = &member.rich {
-            self.by_resume.remove(&rich.resume);
-            self.by_rendezvous.remove(&rich.rendezvous);
-        }
+        self.rich -= usize::from(member.rich.is_some());
         if let Stage::Waiting(_) = stage {
             self.waiting -= 1;
             return;
@@ -273,13 +281,22 @@ impl Roster {
     /// Whose connection does this token resume?
     #[must_use]
     pub fn resumed_by(&self, token: &Token) -> Option<Slot> {
-        self.by_resume.get(token).copied()
+        self.holder_of(token, |rich| rich.resume)
     }
 
     /// Whose is this token for the rendezvous?
     #[must_use]
     pub fn asked_by(&self, token: &Token) -> Option<Slot> {
-        self.by_rendezvous.get(token).copied()
+        self.holder_of(token, |rich| rich.rendezvous)
+    }
+
+    /// Who has this token? It says itself in which slot to look, so that no index is needed.
+    fn holder_of(&self, token: &Token, own: impl Fn(&Rich) -> Token) -> Option<Slot> {
+        let [a, b, c, d, ..] = token.0;
+        let slot = Slot::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+        let member = self.get(slot).filter(|member| member.connection.is_staying())?;
+        let same = own(member.rich.as_deref()?) == *token;
+        same.then_some(slot)
     }
 
     /// Whom a person means by an id, a nick, or both.
@@ -313,8 +330,7 @@ impl Roster {
     /// Notes that a member speaks the rich dialect.
     pub fn enrich(&mut self, slot: Slot, rich: Rich) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
-            self.by_resume.insert(rich.resume, slot);
-            self.by_rendezvous.insert(rich.rendezvous, slot);
+            self.rich += 1;
             member.rich = Some(Box::new(rich));
         }
     }

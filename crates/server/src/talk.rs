@@ -4,7 +4,7 @@ use crate::connection::Stage;
 use crate::event::{Departure, Event};
 use crate::rendezvous::Progress;
 use crate::room::Room;
-use crate::roster::{Member, Rich, Slot};
+use crate::roster::{Member, Rich, Slot, token_for};
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
 use chat_proto::line::Line;
@@ -124,7 +124,7 @@ impl Room {
         }
         let seq = hello.resume.map_or(0, |token| self.resume(now, &token));
         self.roster.seat(slot);
-        let (resume, rendezvous) = ((self.tokens)(), (self.tokens)());
+        let [resume, rendezvous] = [(self.tokens)(), (self.tokens)()].map(|secret| token_for(slot, secret));
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };

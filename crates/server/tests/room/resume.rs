@@ -198,6 +198,22 @@ fn a_token_nobody_gave_is_no_token() {
     assert_eq!(sim.room.roster().staying(), 1);
 }
 
+/// A token says where to look for its client, which is not enough.
+#[test]
+fn a_token_that_differs_in_one_place_resumes_nobody() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.rich("10.0.0.1:1001", "alice");
+    let token = token(&sim, alice);
+    for place in 0..21 {
+        let mut other = token.clone().into_bytes();
+        other[place] = if other[place] == b'x' { b'y' } else { b'x' };
+        let other = String::from_utf8(other).unwrap();
+        let thief = come_back(&mut sim, &format!("10.0.0.3:{}", place + 1), &other);
+        assert_eq!(seq(&sim, thief), "0");
+        assert!(!sim.is_closed(alice), "resumed by {other} instead of {token}");
+    }
+}
+
 #[test]
 fn of_many_departed_clients_the_latest_are_remembered() {
     let mut sim = Sim::new(limits());

@@ -1,6 +1,7 @@
 //! One connection, apart from its socket.
 
 use crate::inbox::Inbox;
+use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::rate::{Rate, Usage};
 use std::time::Duration;
@@ -21,14 +22,14 @@ const OWN_BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Accepted then, greeted, and not announced yet.
-    Arriving(Duration),
+    Arriving(Moment),
     /// The same, but there was no place: it is turned away as soon as it shows that it does not take the place of
     /// its own ghost.
-    Waiting(Duration),
+    Waiting(Moment),
     /// Announced: a user.
     Here,
     /// No longer a user. What is due is still sent, until this time.
-    Leaving(Duration),
+    Leaving(Moment),
 }
 
 /// Why nothing more comes from a connection.
@@ -54,7 +55,7 @@ pub struct Connection {
     /// What it has used of the rate.
     pub usage: Usage,
     /// For how long the room has waited, for it or for others, since it last kept up.
-    pub held_up: Duration,
+    pub held_up: Moment,
     /// Nothing more comes.
     pub ended: Option<End>,
     /// It was broken off, as something else than reading showed: what can still be read is read first.
@@ -62,7 +63,7 @@ pub struct Connection {
     /// It has sent a line.
     pub has_spoken: bool,
     /// When the last `PING` was sent that nothing has followed yet.
-    pub pinged: Option<Duration>,
+    pub pinged: Option<Moment>,
     /// The socket was told that nothing more is sent.
     pub shut: bool,
 }
@@ -74,11 +75,11 @@ impl Connection {
         let mut inbox = Inbox::default();
         inbox.heard(now, &[]);
         Self {
-            stage: Stage::Arriving(now),
+            stage: Stage::Arriving(now.into()),
             inbox,
             outbox: Outbox::closed(),
             usage: Usage::default(),
-            held_up: Duration::ZERO,
+            held_up: Moment::ZERO,
             ended: None,
             broken: None,
             has_spoken: false,
@@ -97,7 +98,7 @@ impl Connection {
     #[must_use]
     pub fn arrives_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Arriving(since) | Stage::Waiting(since) => Some(since + ARRIVAL),
+            Stage::Arriving(since) | Stage::Waiting(since) => Some(since.get() + ARRIVAL),
             Stage::Here | Stage::Leaving(_) => None,
         }
     }

@@ -27,12 +27,12 @@ const REQUESTS_AT_ONCE: u32 = 8;
 const DATAGRAMS_MAX: usize = 64;
 
 /// How far one client has got with learning its address.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Progress {
     /// Requests answered, against the rate.
     usage: Usage,
-    /// The last nonce that was sent out, and to where.
-    offered: Option<(Token, SocketAddr)>,
+    /// The last nonce that was sent out, and to where. Many a client never asks.
+    offered: Option<Box<(Token, SocketAddr)>>,
 }
 
 impl Room {
@@ -48,7 +48,7 @@ impl Room {
         progress.usage.count(rate, now.monotonic);
         let source = canonical(source);
         let nonce = (self.tokens)();
-        progress.offered = Some((nonce, source));
+        progress.offered = Some(Box::new((nonce, source)));
         answer(datagram, source, nonce, |_| true)
     }
 
@@ -59,11 +59,8 @@ impl Room {
             return;
         };
         let Some(rich) = member.rich.as_mut() else { return };
-        let Some((_, address)) = rich
-            .rendezvous_progress
-            .offered
-            .take_if(|(offered, _)| *offered == nonce)
-        else {
+        let offered = &mut rich.rendezvous_progress.offered;
+        let Some(address) = offered.take_if(|offer| offer.0 == nonce).map(|offer| offer.1) else {
             return;
         };
         if rich.udp.replace(address) != Some(address) {

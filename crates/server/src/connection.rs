@@ -1,6 +1,7 @@
 //! One connection, apart from its socket.
 
 use crate::inbox::Inbox;
+use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::rate::{Rate, Usage};
 use std::time::Duration;
@@ -21,16 +22,16 @@ const OWN_BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Accepted then, greeted, and not announced yet.
-    Arriving(Duration),
+    Arriving(Moment),
     /// The same, but there was no place: it is turned away as soon as it shows that it does not take the place of
     /// its own ghost.
-    Waiting(Duration),
+    Waiting(Moment),
     /// Announced: a user.
     Here,
     /// Only looks whether everything works, and is let go at this time. Nobody hears of it.
-    Examined(Duration),
+    Examined(Moment),
     /// No longer a user. What is due is still sent, until this time.
-    Leaving(Duration),
+    Leaving(Moment),
 }
 
 /// Why nothing more comes from a connection.
@@ -56,7 +57,7 @@ pub struct Connection {
     /// What it has used of the rate.
     pub usage: Usage,
     /// For how long the room has waited, for it or for others, since it last kept up.
-    pub held_up: Duration,
+    pub held_up: Moment,
     /// Nothing more comes.
     pub ended: Option<End>,
     /// It was broken off, as something else than reading showed: what can still be read is read first.
@@ -64,7 +65,7 @@ pub struct Connection {
     /// It has sent a line.
     pub has_spoken: bool,
     /// When the last `PING` was sent that nothing has followed yet.
-    pub pinged: Option<Duration>,
+    pub pinged: Option<Moment>,
     /// The socket was told that nothing more is sent.
     pub shut: bool,
 }
@@ -76,11 +77,11 @@ impl Connection {
         let mut inbox = Inbox::default();
         inbox.heard(now, &[]);
         Self {
-            stage: Stage::Arriving(now),
+            stage: Stage::Arriving(now.into()),
             inbox,
             outbox: Outbox::closed(),
             usage: Usage::default(),
-            held_up: Duration::ZERO,
+            held_up: Moment::ZERO,
             ended: None,
             broken: None,
             has_spoken: false,
@@ -99,7 +100,7 @@ impl Connection {
     #[must_use]
     pub fn arrives_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Arriving(since) | Stage::Waiting(since) => Some(since + ARRIVAL),
+            Stage::Arriving(since) | Stage::Waiting(since) => Some(since.get() + ARRIVAL),
             Stage::Here | Stage::Examined(_) | Stage::Leaving(_) => None,
         }
     }
@@ -108,7 +109,7 @@ impl Connection {
     #[must_use]
     pub fn examined_until(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Examined(until) => Some(until),
+            Stage::Examined(until) => Some(until.get()),
             Stage::Arriving(_) | Stage::Waiting(_) | Stage::Here | Stage::Leaving(_) => None,
         }
     }

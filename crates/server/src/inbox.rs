@@ -1,5 +1,6 @@
 //! What one connection has sent and the room has not taken yet.
 
+use crate::moment::Moment;
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder, whole_characters};
 use std::time::Duration;
@@ -21,19 +22,19 @@ const FRAMED_SILENCE: Duration = Duration::from_secs(1);
 pub struct Inbox {
     decoder: LineDecoder,
     /// Bytes that were read and may not be taken yet, for flood control or because the room waits.
-    waiting: Vec<u8>,
+    waiting: Box<[u8]>,
     /// A burst has come that ended in a line feed: the peer's lines are lines.
     framed: bool,
-    last_byte: Duration,
+    last_byte: Moment,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
         Self {
             decoder: LineDecoder::new(LINE_MAX),
-            waiting: Vec::new(),
+            waiting: Box::default(),
             framed: false,
-            last_byte: Duration::ZERO,
+            last_byte: Moment::ZERO,
         }
     }
 }
@@ -47,14 +48,14 @@ impl Inbox {
 
     /// Takes note that these bytes came.
     pub fn heard(&mut self, now: Duration, bytes: &[u8]) {
-        self.last_byte = now;
+        self.last_byte = now.into();
         self.framed |= bytes.ends_with(b"\n");
     }
 
     /// When bytes last came.
     #[must_use]
     pub fn last_heard(&self) -> Duration {
-        self.last_byte
+        self.last_byte.get()
     }
 
     /// The first bytes that came and were not taken, to tell the dialects apart by.
@@ -64,18 +65,19 @@ impl Inbox {
     }
 
     /// The bytes that wait, which are from here on the caller's to pass to [`Inbox::next`].
-    pub fn take_waiting(&mut self) -> Vec<u8> {
+    pub fn take_waiting(&mut self) -> Box<[u8]> {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Keeps what the caller could not pass on yet.
+    /// Keeps what the caller could not pass on yet: all that waits.
     pub fn keep(&mut self, rest: &[u8]) {
-        self.waiting.extend_from_slice(rest);
+        debug_assert!(self.waiting.is_empty(), "something waits already");
+        self.waiting = rest.into();
     }
 
     /// Forgets all that came and was not taken.
     pub fn discard(&mut self) {
-        self.waiting = Vec::new();
+        self.waiting = Box::default();
         self.decoder = LineDecoder::new(LINE_MAX);
     }
 
@@ -105,7 +107,7 @@ impl Inbox {
         } else {
             UNFRAMED_SILENCE
         };
-        (!only_a_fragment).then(|| self.last_byte + silence)
+        (!only_a_fragment).then(|| self.last_byte.get() + silence)
     }
 
     /// Ends the line that has begun, because of silence.

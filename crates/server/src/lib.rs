@@ -12,6 +12,7 @@ pub mod listener;
 mod listening;
 mod listing;
 pub mod log;
+pub mod moment;
 pub mod outbox;
 mod pressure;
 pub mod rate;

@@ -244,10 +244,10 @@ impl Room {
         let interval = self.limits.ping_interval;
         match connection.pinged {
             None if connection.inbox.last_heard() + interval <= now.monotonic => {
-                connection.pinged = Some(now.monotonic);
+                connection.pinged = Some(now.monotonic.into());
                 self.tell(slot, &FromServer::Ping(now.unix_ms));
             }
-            Some(pinged) if pinged + 2 * interval <= now.monotonic => {
+            Some(pinged) if pinged.get() + 2 * interval <= now.monotonic => {
                 if connection.takes_input(self.limits.rate, now.monotonic) && !self.pressure.holds() {
                     let farewell = "nothing was heard from you for too long";
                     self.leave(now, slot, Departure::Silent, Some((Reason::Silent, farewell)));

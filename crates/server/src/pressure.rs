@@ -6,6 +6,7 @@
 
 use crate::connection::Stage;
 use crate::event::Departure;
+use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::room::Room;
 use crate::roster::Slot;
@@ -130,13 +131,14 @@ impl Room {
             let ring = self.transcript.ring(dialect);
             let behind = ring.head() - cursor;
             if behind <= CAUGHT_UP {
-                member.connection.held_up = Duration::ZERO;
+                member.connection.held_up = Moment::ZERO;
                 continue;
             }
-            member.connection.held_up += waited;
+            let held_up = member.connection.held_up.get() + waited;
+            member.connection.held_up = held_up.into();
             if blocks(ring, cursor) {
                 blocking += 1;
-                if member.connection.held_up >= PATIENCE {
+                if held_up >= PATIENCE {
                     impatient.push((slot, behind));
                 }
             }
@@ -166,7 +168,7 @@ impl Room {
             connection.inbox.heard(now.monotonic, &[]);
             connection.pinged = None;
             if let Stage::Arriving(since) | Stage::Waiting(since) = &mut connection.stage {
-                *since = now.monotonic;
+                *since = now.monotonic.into();
             }
         }
         self.expire_deadline();
@@ -188,7 +190,7 @@ impl Room {
 
     fn linger(&mut self, now: Now, slot: Slot, outbox: Outbox) {
         if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.stage = Stage::Leaving(now.monotonic + FAREWELL);
+            member.connection.stage = Stage::Leaving((now.monotonic + FAREWELL).into());
             member.connection.outbox = outbox;
         }
     }

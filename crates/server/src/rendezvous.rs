@@ -31,12 +31,12 @@ const PROBES_AT_ONCE: u32 = 64;
 const DATAGRAMS_MAX: usize = 64;
 
 /// How far one client has got with learning its address.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Progress {
     /// Requests answered, against the rate.
     usage: Usage,
-    /// The last nonce that was sent out, and to where.
-    offered: Option<(Token, SocketAddr)>,
+    /// The last nonce that was sent out, and to where. Many a client never asks.
+    offered: Option<Box<(Token, SocketAddr)>>,
 }
 
 /// What is known of a connection that is being examined.
@@ -82,7 +82,7 @@ impl Room {
             return None;
         }
         let nonce = (self.tokens)();
-        progress.offered = Some((nonce, source));
+        progress.offered = Some(Box::new((nonce, source)));
         answer(datagram, source, nonce, |_| true)
     }
 
@@ -93,11 +93,8 @@ impl Room {
             return;
         };
         let Some(rich) = member.rich.as_mut() else { return };
-        let Some((_, address)) = rich
-            .rendezvous_progress
-            .offered
-            .take_if(|(offered, _)| *offered == nonce)
-        else {
+        let offered = &mut rich.rendezvous_progress.offered;
+        let Some(address) = offered.take_if(|offer| offer.0 == nonce).map(|offer| offer.1) else {
             return;
         };
         if rich.udp.replace(address) != Some(address) {

@@ -7,6 +7,7 @@
 use crate::connection::{Connection, Stage};
 use crate::event::{Departure, Event, Refusal};
 use crate::listing::Listings;
+use crate::moment::Moment;
 use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
@@ -128,7 +129,7 @@ impl Room {
             if !self.roster.is_resumable() || self.roster.waiting() >= WAITING_MAX {
                 return self.turn_away(now, member, why);
             }
-            member.connection.stage = Stage::Waiting(now.monotonic);
+            member.connection.stage = Stage::Waiting(now.monotonic.into());
             words = "no place is free".into();
         }
         let greeting = format!(
@@ -173,7 +174,7 @@ impl Room {
             return None;
         }
         member.connection.outbox.say(0, refusing(why));
-        member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
+        member.connection.stage = Stage::Leaving((now.monotonic + FLUSH).into());
         let slot = self.roster.add(member);
         self.note_deadline(slot, now);
         Some(slot)
@@ -257,7 +258,7 @@ impl Room {
     fn deadline_of(&self, member: &Member, now: Now) -> Option<Duration> {
         let connection = &member.connection;
         if let Stage::Leaving(until) = connection.stage {
-            return Some(until);
+            return Some(until.get());
         }
         if self.pressure.holds() {
             // The end of the hold sets the deadlines anew.
@@ -279,7 +280,7 @@ impl Room {
             Dialect::Plain | Dialect::Rich => None,
         };
         let pulse = member.rich.as_ref().map(|_| match connection.pinged {
-            Some(pinged) => pinged + 2 * self.limits.ping_interval,
+            Some(pinged) => pinged.get() + 2 * self.limits.ping_interval,
             None => connection.inbox.last_heard() + self.limits.ping_interval,
         });
         let examined = connection.examined_until();
@@ -362,7 +363,7 @@ impl Room {
             let plain = self.transcript.ring(Dialect::Plain);
             member.connection.outbox.cut_short(plain, Vec::new());
         }
-        member.connection.stage = Stage::Examined(now.monotonic + EXAMINATION);
+        member.connection.stage = Stage::Examined((now.monotonic + EXAMINATION).into());
         let (who, peer) = (member.label().into(), member.id.address());
         let examination = Examination::new(token_for(slot, (self.tokens)()));
         self.roster.examine(slot, examination);
@@ -401,7 +402,7 @@ impl Room {
                 continue;
             };
             if let Stage::Leaving(earlier) = &mut member.connection.stage {
-                *earlier = until.min(*earlier);
+                *earlier = Moment::from(until).min(*earlier);
                 continue;
             }
             let head = self.transcript.ring(member.dialect()).head();
@@ -500,7 +501,8 @@ impl Room {
                 .cursor()
                 .is_some_and(|cursor| cursor < ring.tail());
             let told = !connection.outbox.is_due(ring.head());
-            if until <= now.monotonic || lost || told && (connection.ended.is_some() || !waits_for_fin) {
+            if until.get() <= now.monotonic || lost || told && (connection.ended.is_some() || !waits_for_fin)
+            {
                 effects.push(Effect::Close(slot));
             } else if told && !connection.shut {
                 connection.shut = true;

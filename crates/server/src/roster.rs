@@ -32,7 +32,7 @@ pub struct Member {
 }
 
 /// What is known of a client that speaks the rich dialect.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rich {
     /// Where it takes private messages.
     pub udp: Option<SocketAddr>,
@@ -242,7 +242,7 @@ impl Roster {
         let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        let stage = std::mem::replace(&mut member.connection.stage, Stage::Leaving(until));
+        let stage = std::mem::replace(&mut member.connection.stage, Stage::Leaving(until.into()));
         self.by_id.remove(&member.id);
         if let Some(nick) = &member.nick {
             self.by_nick.remove(&nick.key());

@@ -38,6 +38,9 @@ const ACCEPTS_MAX: usize = 256;
 /// door stays shut for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
+/// What is waited for beside the connections: signals, newcomers, datagrams, a reader of the log.
+const OTHER_FDS: usize = 4;
+
 /// Ports that are tried for one that is free for TCP and UDP.
 const PORT_TRIES: u32 = 16;
 
@@ -143,8 +146,10 @@ impl Server {
         if self.shut_until.is_some_and(|until| until <= now.monotonic) {
             self.shut_until = None;
         }
-        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        let mut slots = Vec::new();
+        // As much as it can become: to grow while thousands are added leaves holes that nothing else fits in.
+        let mut fds = Vec::with_capacity(self.sockets.len() + OTHER_FDS);
+        let mut slots = Vec::with_capacity(self.sockets.len());
+        fds.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
         for (slot, socket) in self.sockets.iter().enumerate() {
             let Some(socket) = socket else { continue };
             let interest = self.room.interest(now, slot);

@@ -20,4 +20,5 @@ mod scene;
 mod screen;
 mod server_cli;
 mod shutdown;
+mod signals;
 mod text;

@@ -12,6 +12,7 @@ mod process;
 mod programs;
 mod rich;
 mod server;
+mod storm;
 mod terminal;
 mod wire;
 
@@ -24,6 +25,7 @@ pub use process::{Feed, Process};
 pub use programs::{chat_client, chat_server};
 pub use rich::Rich;
 pub use server::Server;
+pub use storm::{Chance, part_of};
 pub use terminal::Terminal;
 pub use wire::{End, Wire};
 

@@ -134,19 +134,16 @@ enum Source {
 
 impl<F: FrontEnd> Client<F> {
     /// A client over a connection that was just made.
-    ///
-    /// # Errors
-    /// If the system refuses to give up its signals.
-    pub fn new(wire: Wire, config: Config, private: Private, front_end: F) -> Result<Self> {
+    pub fn new(wire: Wire, config: Config, private: Private, signals: Signals, front_end: F) -> Self {
         let clock = Clock::new();
-        Ok(Self {
+        Self {
             session: Session::new(config, private, clock.now()),
             wire,
-            signals: Signals::new(front_end.is_a_person()).context("can't take over the signals")?,
+            signals,
             signal: None,
             front_end,
             clock,
-        })
+        }
     }
 
     /// Runs until the session ends.

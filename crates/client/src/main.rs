@@ -7,6 +7,7 @@ use chat_client::connect::{Connection, connect};
 use chat_client::exit::Exit;
 use chat_client::plain::Plain;
 use chat_client::screen::{self, FullScreen};
+use chat_client::signals::Signals;
 use chat_client::wire::Wire;
 use clap::Parser;
 use std::io::{self, Write};
@@ -26,20 +27,22 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<Exit> {
     let connection = connect(&args.host, args.port, args.connect_timeout)?;
     let warning = connection.ports.warning();
-    if screen::is_wanted(args) {
+    let is_screen = screen::is_wanted(args);
+    let signals = Signals::new(is_screen).context("can't take over the signals")?;
+    if is_screen {
         let mut front_end =
             FullScreen::new(args).context("can't draw on the terminal; --plain does without")?;
         warning.into_iter().for_each(|warning| front_end.warn(warning));
-        run_with(args, connection, front_end)
+        run_with(args, connection, signals, front_end)
     } else {
         let mut front_end = Plain::new(args)?;
         warning.into_iter().for_each(|warning| front_end.warn(warning));
-        run_with(args, connection, front_end)
+        run_with(args, connection, signals, front_end)
     }
 }
 
-fn run_with(args: &Args, connection: Connection, front_end: impl FrontEnd) -> Result<Exit> {
+fn run_with(args: &Args, connection: Connection, signals: Signals, front_end: impl FrontEnd) -> Result<Exit> {
     let config = client::config(args, &connection, front_end.is_a_person())?;
     let wire = Wire::new(connection, args.connect_timeout).context("the connection was closed at once")?;
-    Client::new(wire, config, client::private(args)?, front_end)?.run()
+    Client::new(wire, config, client::private(args)?, signals, front_end).run()
 }

@@ -6,6 +6,7 @@
 )]
 
 mod arriving;
+mod clock;
 mod closing;
 mod history;
 mod limits;

@@ -10,7 +10,7 @@ fn key_of(secret: u8) -> String {
 }
 
 /// Alice in a room with bob, who has a key, and carol, who is at `nc`.
-fn alice() -> Sim {
+pub(super) fn alice() -> Sim {
     let mut sim = Sim::new(config());
     sim.hear(&format!(
         "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\n",
@@ -90,7 +90,7 @@ fn texts(events: &[Event]) -> Vec<String> {
 }
 
 /// What became of messages that were sent.
-fn receipts(events: &[Event]) -> Vec<String> {
+pub(super) fn receipts(events: &[Event]) -> Vec<String> {
     let receipt = |event: &Event| match event {
         Event::Delivered { text, way, .. } => Some(format!("{text} ({way})")),
         Event::NotDelivered { text, reason, .. } => Some(format!("{text}: {reason}")),

@@ -145,19 +145,23 @@ enum Source {
 
 impl<F: FrontEnd> Client<F> {
     /// A client over a connection that was just made.
-    ///
-    /// # Errors
-    /// If the system refuses to give up its signals.
-    pub fn new(clock: Clock, wire: Wire, config: Config, private: Private, front_end: F) -> Result<Self> {
-        Ok(Self {
+    pub fn new(
+        clock: Clock,
+        signals: Signals,
+        wire: Wire,
+        config: Config,
+        private: Private,
+        front_end: F,
+    ) -> Self {
+        Self {
             session: Session::new(config, private, clock.now()),
             wire,
-            signals: Signals::new(front_end.is_a_person()).context("can't take over the signals")?,
+            signals,
             signal: None,
             front_end,
             clock,
             keep: None,
-        })
+        }
     }
 
     /// Keeps the server there, for the next run, as soon as the user is in its room.

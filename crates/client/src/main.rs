@@ -10,6 +10,7 @@ use chat_client::exit::Exit;
 use chat_client::plain::Plain;
 use chat_client::screen::{self, FullScreen};
 use chat_client::settings::{LastServer, Settings};
+use chat_client::signals::Signals;
 use chat_client::wire::Wire;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -51,15 +52,17 @@ fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let server = &settings.server.value;
     let connection = connect(&server.host, server.port(), args.connect_timeout)?;
     let warning = connection.ports.warning();
-    if screen::is_wanted(args) {
+    let is_screen = screen::is_wanted(args);
+    let signals = Signals::new(is_screen).context("can't take over the signals")?;
+    if is_screen {
         let mut front_end =
             FullScreen::new(settings).context("can't draw on the terminal; --plain does without")?;
         warning.into_iter().for_each(|warning| front_end.warn(warning));
-        run_with(args, settings, clock, connection, front_end)
+        run_with(args, settings, clock, signals, connection, front_end)
     } else {
         let mut front_end = Plain::new(args, clock.now())?;
         warning.into_iter().for_each(|warning| front_end.warn(warning));
-        run_with(args, settings, clock, connection, front_end)
+        run_with(args, settings, clock, signals, connection, front_end)
     }
 }
 
@@ -67,13 +70,14 @@ fn run_with(
     args: &Args,
     settings: &Settings,
     clock: Clock,
+    signals: Signals,
     connection: Connection,
     front_end: impl FrontEnd,
 ) -> Result<Exit> {
     let config = client::config(args, settings, &connection, front_end.is_a_person())?;
     let private = client::private(args, settings)?;
     let wire = Wire::new(connection, args.connect_timeout).context("the connection was closed at once")?;
-    let client = Client::new(clock, wire, config, private, front_end)?;
+    let client = Client::new(clock, signals, wire, config, private, front_end);
     match LastServer::find().filter(|_| settings.last_server.value) {
         Some(place) => client.keeping_server(place, settings.server.value.clone()).run(),
         None => client.run(),

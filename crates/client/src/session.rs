@@ -519,7 +519,6 @@ impl Session {
         self.send_deferred(now);
         self.send_waiting(now);
         self.drain_private(now);
-        self.forget_unconfirmed(now);
         let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
             return;
         };

@@ -5,12 +5,15 @@ use crate::private::{KeyPair, Options};
 use chat_proto::opaque::{Opaque, PublicKey};
 use std::fmt::Write;
 
+mod clock;
 mod private_messages;
 
 /// A session, and the clock it is told.
 struct Sim {
     session: Session,
     ms: u64,
+    /// How the wall clock has been set since, in milliseconds.
+    wall_set_ms: i64,
 }
 
 const ME: &str = "alice@10.0.0.1:5000";
@@ -64,7 +67,11 @@ impl Sim {
 
     fn with(config: Config, private: Private) -> Self {
         let session = Session::new(config, private, Now::default());
-        Self { session, ms: 0 }
+        Self {
+            session,
+            ms: 0,
+            wall_set_ms: 0,
+        }
     }
 
     /// A session in a room of ours with bob, who takes datagrams, and carol, who does not.
@@ -88,7 +95,7 @@ impl Sim {
     fn now(&self) -> Now {
         Now {
             monotonic: Duration::from_millis(self.ms),
-            unix_ms: 1_000_000 + self.ms,
+            unix_ms: (1_000_000 + self.ms).saturating_add_signed(self.wall_set_ms),
         }
     }
 

@@ -6,6 +6,7 @@
 )]
 
 mod arriving;
+mod clock;
 mod closing;
 mod examining;
 mod history;

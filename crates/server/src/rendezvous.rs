@@ -31,8 +31,8 @@ const DATAGRAMS_MAX: usize = 64;
 pub struct Progress {
     /// Requests answered, against the rate.
     usage: Usage,
-    /// The last nonce that was sent out, and to where. Many a client never asks.
-    offered: Option<Box<(Token, SocketAddr)>>,
+    /// The last nonce that was sent out, and to where.
+    offered: Option<(Token, SocketAddr)>,
 }
 
 impl Room {
@@ -41,14 +41,15 @@ impl Room {
     pub fn rendezvous(&mut self, now: Now, source: SocketAddr, datagram: &[u8]) -> Option<[u8; REPLY_LEN]> {
         let slot = self.roster.asked_by(&Request::parse(datagram)?.token)?;
         let rate = Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
-        let progress = &mut self.roster.get_mut(slot)?.rich.as_mut()?.rendezvous_progress;
+        let rich = self.roster.get_mut(slot)?.rich.as_mut()?;
+        let progress = rich.rendezvous_progress.get_or_insert_default();
         if progress.usage.next_at(rate) > now.monotonic {
             return None;
         }
         progress.usage.count(rate, now.monotonic);
         let source = canonical(source);
         let nonce = (self.tokens)();
-        progress.offered = Some(Box::new((nonce, source)));
+        progress.offered = Some((nonce, source));
         answer(datagram, source, nonce, |_| true)
     }
 
@@ -59,11 +60,12 @@ impl Room {
             return;
         };
         let Some(rich) = member.rich.as_mut() else { return };
-        let offered = &mut rich.rendezvous_progress.offered;
-        let Some(address) = offered.take_if(|offer| offer.0 == nonce).map(|offer| offer.1) else {
+        let progress = rich.rendezvous_progress.as_mut();
+        let offered = progress.and_then(|progress| progress.offered.take_if(|offer| offer.0 == nonce));
+        let Some((_, address)) = offered else {
             return;
         };
-        if rich.udp.replace(address) != Some(address) {
+        if rich.udp.replace(address.into()) != Some(address.into()) {
             self.transcript
                 .append(None, &FromServer::Address(now.unix_ms, member.label(), address));
         }

@@ -3,6 +3,7 @@
 //! [`room`] and what it is made of hold all state and touch no socket and no clock; [`server`] carries out what it
 //! decides.
 
+pub mod address;
 pub mod args;
 pub mod connection;
 pub mod descriptors;

@@ -276,7 +276,7 @@ impl Outbox {
     }
 
     fn forget_if_empty(&mut self) {
-        self.own = self.own.take().filter(|own| !own.splices.is_empty());
+        self.own.take_if(|own| own.splices.is_empty());
     }
 
     /// Gives up the ring: what remains is the rest of the line that is half sent, if one is, and then

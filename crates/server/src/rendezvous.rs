@@ -35,8 +35,8 @@ const DATAGRAMS_MAX: usize = 64;
 pub struct Progress {
     /// Requests answered, against the rate.
     usage: Usage,
-    /// The last nonce that was sent out, and to where. Many a client never asks.
-    offered: Option<Box<(Token, SocketAddr)>>,
+    /// The last nonce that was sent out, and to where.
+    offered: Option<(Token, SocketAddr)>,
 }
 
 /// What is known of a connection that is being examined.
@@ -76,13 +76,13 @@ impl Room {
             }
             return answer(datagram, source, (self.tokens)(), |_| true);
         }
-        let progress = &mut member.rich.as_mut()?.rendezvous_progress;
+        let progress = member.rich.as_mut()?.rendezvous_progress.get_or_insert_default();
         let rate = Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
         if is_padded(datagram) || !may_answer(&mut progress.usage, rate, now) {
             return None;
         }
         let nonce = (self.tokens)();
-        progress.offered = Some(Box::new((nonce, source)));
+        progress.offered = Some((nonce, source));
         answer(datagram, source, nonce, |_| true)
     }
 
@@ -93,11 +93,12 @@ impl Room {
             return;
         };
         let Some(rich) = member.rich.as_mut() else { return };
-        let offered = &mut rich.rendezvous_progress.offered;
-        let Some(address) = offered.take_if(|offer| offer.0 == nonce).map(|offer| offer.1) else {
+        let progress = rich.rendezvous_progress.as_mut();
+        let offered = progress.and_then(|progress| progress.offered.take_if(|offer| offer.0 == nonce));
+        let Some((_, address)) = offered else {
             return;
         };
-        if rich.udp.replace(address) != Some(address) {
+        if rich.udp.replace(address.into()) != Some(address.into()) {
             self.transcript
                 .append(None, &FromServer::Address(now.unix_ms, member.label(), address));
         }

@@ -1,5 +1,6 @@
 //! Who is here, and how they are found.
 
+use crate::address::Address;
 use crate::connection::{Connection, Stage};
 use crate::rendezvous::{Examination, Progress};
 use crate::transcript::Dialect;
@@ -9,7 +10,7 @@ use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The number of a connection, from when it is accepted until it is closed.
@@ -35,15 +36,15 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub struct Rich {
     /// Where it takes private messages.
-    pub udp: Option<SocketAddr>,
+    pub udp: Option<Address>,
     /// Its key for private messages.
     pub key: Option<PublicKey>,
     /// What proves that a later connection is the same client's.
     pub resume: Token,
     /// What it asks the rendezvous with.
     pub rendezvous: Token,
-    /// How far the rendezvous has got.
-    pub rendezvous_progress: Progress,
+    /// How far the rendezvous has got, if the client has begun it.
+    pub rendezvous_progress: Option<Box<Progress>>,
     /// The number of the last message that was taken from it.
     pub seq: u64,
 }
@@ -90,7 +91,7 @@ impl Member {
         let rich = self.rich.as_deref();
         Profile {
             who: self.label(),
-            udp: rich.and_then(|rich| rich.udp),
+            udp: rich.and_then(|rich| rich.udp).map(Into::into),
             key: rich.and_then(|rich| rich.key),
         }
     }
@@ -100,11 +101,15 @@ impl Member {
 #[must_use]
 pub fn token_for(slot: Slot, secret: Token) -> Token {
     let mut token = secret;
-    let number = u32::try_from(slot).unwrap_or(u32::MAX).to_be_bytes();
-    for (byte, digit) in token.0.iter_mut().zip(number) {
+    for (byte, digit) in token.0.iter_mut().zip(number(slot).to_be_bytes()) {
         *byte = digit;
     }
     token
+}
+
+/// A slot in four bytes. Each has a descriptor, of which no system gives more than 2 to the 31st.
+fn number(slot: Slot) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
 }
 
 /// Every connection, and indexes over those that stay.
@@ -121,7 +126,7 @@ pub struct Roster {
     waiting: usize,
     /// Members that stay and speak the rich dialect.
     rich: usize,
-    by_id: HashMap<UserId, Slot>,
+    by_id: HashMap<Address, u32>,
     by_nick: HashMap<NickKey, Slot>,
     /// How many stay from each address.
     by_address: HashMap<IpAddr, usize>,
@@ -205,7 +210,7 @@ impl Roster {
             self.slots.len() - 1
         });
         if member.connection.is_staying() {
-            self.by_id.insert(member.id, slot);
+            self.by_id.insert(member.id.address().into(), number(slot));
         }
         match member.connection.stage {
             Stage::Arriving(_) | Stage::Here | Stage::Examined(_) => self.count(member.id),
@@ -243,7 +248,7 @@ impl Roster {
             return;
         };
         let stage = std::mem::replace(&mut member.connection.stage, Stage::Leaving(until.into()));
-        self.by_id.remove(&member.id);
+        self.by_id.remove(&member.id.address().into());
         if let Some(nick) = &member.nick {
             self.by_nick.remove(&nick.key());
         }
@@ -278,7 +283,8 @@ impl Roster {
     /// Who has this id?
     #[must_use]
     pub fn with_id(&self, id: UserId) -> Option<Slot> {
-        self.by_id.get(&id).copied()
+        let slot = self.by_id.get(&id.address().into())?;
+        Slot::try_from(*slot).ok()
     }
 
     /// Whose connection does this token resume?

@@ -2,7 +2,6 @@
 
 use crate::connection::Stage;
 use crate::event::{Departure, Event};
-use crate::rendezvous::Progress;
 use crate::room::Room;
 use crate::roster::{Member, Rich, Slot, token_for};
 use crate::transcript::Dialect;
@@ -178,7 +177,7 @@ impl Room {
         let udp = hello
             .udp_port
             .filter(|&port| port != 0)
-            .map(|port| SocketAddr::new(ip, port));
+            .map(|port| SocketAddr::new(ip, port).into());
         self.roster.enrich(
             slot,
             Rich {
@@ -186,7 +185,7 @@ impl Room {
                 key: hello.key,
                 resume,
                 rendezvous,
-                rendezvous_progress: Progress::default(),
+                rendezvous_progress: None,
                 seq,
             },
         );

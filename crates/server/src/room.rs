@@ -35,7 +35,8 @@ pub const EXAMINATION: Duration = Duration::from_secs(10);
 pub const LEAVING_MAX: usize = 64;
 
 /// Connections that may wait beyond the limit on users, until they have said whether they come back to a place that is
-/// theirs. A class whose network fails comes back at once; the next one is told at once that there is no place.
+/// theirs: for the time that a HELLO takes. Each needs a descriptor beside those of the users. One more is told at once
+/// that there is no place, and a client that is told so while it comes back tries again.
 pub const WAITING_MAX: usize = 16;
 
 /// Clients that left without a word, and whose last message number is kept in case they come back.

@@ -1,7 +1,7 @@
 //! `--doctor`: what works between here and a server, and what to do about what doesn't.
 //!
 //! [`Doctor`] is pure: it is told the time, what came, and how connecting went; it says what to send and when to be called
-//! again, and gathers [`Finding`]s. [`report`] words them; [`run()`] is the loop around it.
+//! again, and gathers [`Finding`]s. [`report`] words them; [`mod@run`] is the loop around it.
 //!
 //! Nobody in the room hears of it: where the greeting offers to examine the way, that is what is asked for; where it
 //! does not, nothing is said at all.

@@ -73,6 +73,7 @@ impl Session {
         }
     }
 
+    /// What the server passes on is shown in its place among what it says itself, however much comes at once.
     fn heard(&mut self, said: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
         match said {
@@ -87,9 +88,15 @@ impl Session {
                 self.roster.readdress(who.id, udp);
                 self.private.peer_address(now, who.id, udp);
             }
-            FromServer::Whisper(who, text) => self.private.whisper(now, &who, &text),
+            FromServer::Whisper(who, text) => {
+                self.private.whisper(now, &who, &text);
+                self.drain_private(now);
+            }
             FromServer::Whispered(seq) => self.private.whisper_answered(MessageId(seq), true),
-            FromServer::Relay(who, bytes) => self.private.relayed(now, &who, &bytes),
+            FromServer::Relay(who, bytes) => {
+                self.private.relayed(now, &who, &bytes);
+                self.drain_private(now);
+            }
             FromServer::Punch(who, udp) => self.private.punch(now, &who, udp),
             FromServer::Error(code, seq, text) => {
                 self.heard_error(code, seq, text);

@@ -211,6 +211,20 @@ fn what_no_port_takes_goes_through_the_server_and_is_told_of_once() {
 }
 
 #[test]
+fn what_the_server_passes_on_is_shown_in_its_place() {
+    let mut alice = alice();
+    alice.hear(&format!(
+        "SAID 1 {BOB} one\nWHISPER carol@10.0.0.3:7000 two\nSAID 1 {BOB} three\n"
+    ));
+    let shown = alice.shown();
+    let order = shown.iter().map(|event| match event {
+        Event::Said { text, .. } | Event::Private { text, .. } => text.to_string(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(order.collect::<Vec<_>>(), ["one", "two", "three"]);
+}
+
+#[test]
 fn without_a_udp_socket_the_server_carries_it() {
     let mut sim = Sim::new(Config {
         ends: Ends {

@@ -78,9 +78,16 @@ impl Session {
                 self.roster.readdress(who.id, udp);
                 self.private.peer_address(now, who.id, udp);
             }
-            FromServer::Whisper(who, text) => self.private.whisper(now, &who, &text),
+            // What came is shown where it came, among what was said to everybody, and by the name of that moment.
+            FromServer::Whisper(who, text) => {
+                self.private.whisper(now, &who, &text);
+                self.drain_private(now);
+            }
             FromServer::Whispered(seq) => self.private.whisper_answered(MessageId(seq), true),
-            FromServer::Relay(who, bytes) => self.private.relayed(now, &who, &bytes),
+            FromServer::Relay(who, bytes) => {
+                self.private.relayed(now, &who, &bytes);
+                self.drain_private(now);
+            }
             FromServer::Punch(who, udp) => self.private.punch(now, &who, udp),
             FromServer::Error(code, seq, text) => {
                 self.heard_error(code, seq, text);

@@ -223,13 +223,12 @@ fn a_flood_of_connections_that_close_at_once_disturbs_nobody() {
         }
     }
     // All of them are gone again once a newcomer finds its place, and then nothing of them is left.
-    let mut carol = server.rich("carol");
-    carol.sync("here I am");
+    let mut carol = server.connect_when_there_is_room("carol");
+    carol.line("here I am");
+    carol.expect(": here I am");
     let used = server.process.memory().saturating_sub(before);
     assert!(used < SLACK, "{used} bytes are left of them");
     drop(carol);
-    alice.expect("carol@");
-    alice.expect(" is offline");
     server.process.expect_descriptors(descriptors);
 }
 
@@ -255,7 +254,9 @@ fn a_full_house_turns_a_storm_away_and_goes_on() {
     // A place is free as soon as somebody leaves, whatever happened.
     users.pop().unwrap().close();
     users[0].expect(" is offline");
-    server.plain("next").sync("in at last");
+    let mut next = server.connect_when_there_is_room("next");
+    next.line("in at last");
+    next.expect(": in at last");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A server that runs out of descriptors.
 
-use crate::harness::{Process, Server, Wire, part_of};
+use crate::harness::{Process, Server, part_of};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::time::Duration;
 
@@ -27,19 +27,9 @@ fn who_finds_no_descriptor_is_told_so_and_has_a_place_when_there_is_one() {
     alice.sync("there is nobody else");
     server.log().expect_count(part_of(500), "reason=descriptors");
     alice.close();
-    let mut bob = expect_place(&server);
+    let mut bob = server.connect_when_there_is_room("bob");
     bob.line("in at last");
     bob.expect(": in at last");
-}
-
-/// Knocks until there is a place.
-fn expect_place(server: &Server) -> Wire {
-    loop {
-        let mut wire = server.connect("knocks");
-        if wire.next_line().is_some_and(|line| line.starts_with("* chat/1")) {
-            return wire;
-        }
-    }
 }
 
 #[test]

@@ -6,10 +6,14 @@ use crate::harness::{
 };
 use std::net::SocketAddr;
 
+/// So high that nothing of one hostile user is scrolled away by the rest: what goes directly and what goes by way of the
+/// server come in no order.
+const SIZE: (u16, u16) = (100, 250);
+
 const FAST: [&str; 4] = ["--rate", "1000000", "--burst", "1000000"];
 
 fn on_screen(nick: &str, server: SocketAddr, journal: &crate::harness::Journal) -> Terminal {
-    let terminal = Terminal::start(nick, server, &["--nick", nick], (100, 30), journal);
+    let terminal = Terminal::start(nick, server, &["--nick", nick], SIZE, journal);
     terminal.expect(&format!("you are {nick}@"));
     terminal
 }

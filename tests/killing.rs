@@ -107,7 +107,8 @@ fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
     let mut server = Server::start_on(&format!("127.0.1.{}", 10 + lane), &[]);
     let address = server.address;
     let journal = Journal::new();
-    let mut alice = Terminal::start("alice", address, &["--nick", "alice"], (100, 30), &journal);
+    // High enough for all of a round.
+    let mut alice = Terminal::start("alice", address, &["--nick", "alice"], (100, 80), &journal);
     alice.expect("you are alice@");
     for round in 0..rounds {
         let mut bob = Client::start("bob", address, &["--nick", "bob"], &journal);

@@ -73,7 +73,6 @@ impl Session {
         }
     }
 
-    /// What the server passes on is shown in its place among what it says itself, however much comes at once.
     fn heard(&mut self, said: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
         match said {
@@ -88,6 +87,7 @@ impl Session {
                 self.roster.readdress(who.id, udp);
                 self.private.peer_address(now, who.id, udp);
             }
+            // What came is shown where it came, among what was said to everybody, and by the name of that moment.
             FromServer::Whisper(who, text) => {
                 self.private.whisper(now, &who, &text);
                 self.drain_private(now);

@@ -271,6 +271,38 @@ fn a_text_in_the_clear_is_shown_only_from_who_has_no_key_and_from_the_right_port
 }
 
 #[test]
+fn what_the_server_passed_on_is_shown_where_it_came_and_by_the_name_of_then() {
+    let (mut sim, mut bob) = (alice(), bob());
+    bob.type_line("/msg alice sealed");
+    bob.wait(5000);
+    let sent = bob.sent();
+    let relay = sent
+        .lines()
+        .find_map(|line| line.strip_prefix("RELAY 10.0.0.1:5000 "));
+    sim.hear(&format!(
+        "SAID 1 carol@10.0.0.3:7000 before\nWHISPER carol@10.0.0.3:7000 between\nNICK 2 carol@10.0.0.3:7000 dave\n\
+         RELAY {BOB} {}\nSAID 3 dave@10.0.0.3:7000 after\n",
+        relay.unwrap()
+    ));
+    let shown: Vec<String> = sim
+        .shown()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Said { who, text, .. } => Some(format!("{who}: {text}")),
+            Event::Private { peer, text, .. } => Some(format!("{peer}: {text}")),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        "carol@10.0.0.3:7000: before",
+        "carol@10.0.0.3:7000: between",
+        "bob@10.0.0.2:6000: sealed",
+        "dave@10.0.0.3:7000: after",
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn who_takes_nothing_in_the_clear_neither_sends_nor_shows_it() {
     let options = Options {
         no_plain: true,

@@ -388,3 +388,6 @@ impl Ack {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

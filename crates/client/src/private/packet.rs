@@ -281,6 +281,33 @@ mod tests {
     }
 
     #[test]
+    fn a_number_at_the_end_of_its_range_is_the_last_that_is_read() {
+        let last = NUMBER_END - 1;
+        let with = |number, cumulative, passed| {
+            let body = Body::Ack { of: 0, passed };
+            Packet {
+                number,
+                cumulative,
+                selective: u64::MAX,
+                body,
+            }
+        };
+        let packet = with(last, last, last);
+        assert_eq!(Packet::parse(&packet.to_bytes()), Some(packet));
+        for over in [with(last + 1, 0, 0), with(0, last + 1, 0), with(0, 0, last + 1)] {
+            assert_eq!(Packet::parse(&over.to_bytes()), None, "{over:?}");
+        }
+    }
+
+    /// What may be sent to an address that never answered is reckoned with it.
+    #[test]
+    fn a_ping_is_as_long_as_it_is_said_to_be() {
+        for body in [Body::Ping(7), Body::Pong(7)] {
+            assert_eq!(packet(body).to_bytes().len(), PING_LEN);
+        }
+    }
+
+    #[test]
     fn the_longest_segment_just_fits() {
         let mut parts = Vec::new();
         let text = vec![b'x'; PARTS_MAX - PART_HEAD_LEN];

@@ -149,6 +149,24 @@ mod tests {
         assert_eq!(sealed_len(PACKET_MAX), DATAGRAM_MAX);
     }
 
+    #[test]
+    fn what_is_shorter_than_an_empty_packet_or_longer_than_the_longest_is_not_looked_at() {
+        let least = sealed_len(0);
+        let mut datagram = [MARK, SEALED].to_vec();
+        for (length, id) in [
+            (0, None),
+            (2, None),
+            (least - 1, None),
+            (least, Some([0; 8])),
+            (least + 1, Some([0; 8])),
+            (DATAGRAM_MAX, Some([0; 8])),
+            (DATAGRAM_MAX + 1, None),
+        ] {
+            datagram.resize(length.max(2), 0);
+            assert_eq!(key_id_of(&datagram), id, "{length}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_changed_bit_anywhere_closes_it(bit in any::<prop::sample::Index>(), packet in prop::collection::vec(any::<u8>(), 0..80)) {

@@ -36,7 +36,7 @@ impl Pair {
         })
     }
 
-    fn seal_packet_as_alice(&self, packet: &Packet) -> Vec<u8> {
+    pub(super) fn seal_packet_as_alice(&self, packet: &Packet) -> Vec<u8> {
         let alice = &self.clients[ALICE].keys;
         let keys = alice.agree(&self.clients[BOB].public_key()).unwrap();
         seal::seal(&keys.outgoing, keys.outgoing_id, [3; 24], &packet.to_bytes())

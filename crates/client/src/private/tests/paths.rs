@@ -289,6 +289,129 @@ fn a_path_is_kept_open_for_ten_minutes_after_a_message() {
     assert!((570..=601).contains(kept.last().unwrap()), "{kept:?}");
 }
 
+/// Whether a client asks at an address that the server has just announced, as it does while there is a conversation.
+fn is_talking(pair: &mut Pair, who: usize, port: u16) -> bool {
+    pair.take(who);
+    let now = pair.now();
+    let address = SocketAddr::new(elsewhere().ip(), port);
+    pair.clients[who].peer_address(now, id(1 - who), address);
+    let is_asked = pings(&pair.take(who)).contains(&address);
+    pair.clients[who].peer_address(now, id(1 - who), udp(1 - who));
+    is_asked
+}
+
+#[test]
+fn a_conversation_lasts_ten_minutes_from_the_last_message_that_was_sent_or_shown() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "hello");
+    let datagram = pair.take_datagrams(ALICE).remove(0);
+    assert!(!is_talking(&mut pair, BOB, 1), "nothing was shown yet");
+    pair.arrive(BOB, &datagram);
+    for who in [ALICE, BOB] {
+        assert!(is_talking(&mut pair, who, 2));
+    }
+    pair.pass(ms(599_999));
+    for who in [ALICE, BOB] {
+        assert!(is_talking(&mut pair, who, 3));
+    }
+    // What comes once more is not shown.
+    pair.arrive(BOB, &datagram);
+    pair.pass(ms(1));
+    for who in [ALICE, BOB] {
+        assert!(!is_talking(&mut pair, who, 4));
+    }
+}
+
+#[test]
+fn routers_are_asked_to_open_each_minute_while_something_waits_and_no_path_is_known() {
+    let mut pair = Pair::new();
+    let mut asked = Vec::new();
+    for second in 0..150 {
+        if second % 20 == 0 {
+            pair.say(ALICE, "hello?");
+        }
+        let punches = pair.take(ALICE).into_iter().filter(|sent| *sent == Sent::Punch);
+        asked.extend(punches.map(|_| second));
+        pair.pass(ms(1000));
+    }
+    assert_eq!(asked, [0, 60, 120]);
+    let mut pair = Pair::proven();
+    pair.pass(ms(61_000));
+    pair.live(ms(3000));
+    pair.say(ALICE, "no need to");
+    assert!(!pair.take(ALICE).contains(&Sent::Punch));
+}
+
+#[test]
+fn a_late_ping_from_elsewhere_brings_up_no_address() {
+    let mut pair = Pair::proven();
+    let ping = |pair: &Pair, number| {
+        let packet = Packet {
+            number,
+            cumulative: 0,
+            selective: 0,
+            body: packet::Body::Ping(7),
+        };
+        pair.seal_packet_as_alice(&packet)
+    };
+    let [late, newest, newer] = [10, 11, 12].map(|number| ping(&pair, number));
+    pair.arrive(BOB, &newest);
+    assert_eq!(pair.take(BOB).len(), 1);
+    pair.arrive_from(BOB, elsewhere(), &late);
+    assert_eq!(pair.take(BOB), []);
+    pair.arrive_from(BOB, elsewhere(), &newer);
+    assert!(pings(&pair.take(BOB)).contains(&elsewhere()));
+}
+
+#[test]
+fn news_of_a_gap_goes_directly_on_a_path_that_works_and_by_the_relay_otherwise() {
+    let skip_one = |pair: &mut Pair| {
+        pair.say(ALICE, "lost");
+        pair.take(ALICE);
+        pair.say(ALICE, "held back");
+        let datagram = pair.take_datagrams(ALICE).remove(0);
+        pair.arrive(BOB, &datagram);
+        pair.take(BOB);
+        pair.pass(ms(2000));
+        pair.take(BOB)
+    };
+    let mut pair = Pair::proven();
+    let sent = skip_one(&mut pair);
+    assert!(
+        matches!(&sent[..], [Sent::Datagram(to, None, _)] if *to == udp(ALICE)),
+        "{sent:?}"
+    );
+    let sent = skip_one(&mut Pair::new());
+    assert!(matches!(&sent[..], [Sent::Relay(_)]), "{sent:?}");
+    let sent = skip_one(&mut Pair::with_options(Options {
+        direct_only: true,
+        ..Options::default()
+    }));
+    assert_eq!(sent, []);
+}
+
+#[test]
+fn a_dead_path_carries_nothing_but_pings_unless_there_is_no_other() {
+    let say_to_a_closed_port = |mut pair: Pair| {
+        let now = pair.now();
+        pair.say(ALICE, "hello");
+        pair.clients[ALICE].port_unreachable(now, udp(BOB));
+        pair.take(ALICE);
+        pair.say(ALICE, "once more");
+        pair.take(ALICE)
+    };
+    let sent = say_to_a_closed_port(Pair::new());
+    assert!(matches!(&sent[..], [Sent::Relay(_)]), "{sent:?}");
+    let sent = say_to_a_closed_port(Pair::with_options(Options {
+        direct_only: true,
+        ..Options::default()
+    }));
+    assert!(
+        matches!(&sent[..], [Sent::Datagram(to, None, _)] if *to == udp(BOB)),
+        "{sent:?}"
+    );
+}
+
 #[test]
 fn a_new_announced_address_is_used() {
     let mut pair = Pair::new();
@@ -394,6 +517,7 @@ fn two_behind_one_router_tell_each_other_their_local_addresses_and_nobody_else()
             }
         }
     }
+    assert_eq!(relayed.len(), 2);
     for (who, bytes) in relayed {
         pair.arrive_relayed(who, &bytes);
         let sent = pair.take(who);

@@ -215,6 +215,17 @@ fn every_message_has_a_number_of_its_own_however_it_goes() {
     assert_eq!(numbers, [first, first + 1, first + 2, first + 3]);
 }
 
+#[test]
+fn conversations_are_counted_and_there_are_so_many_at_most() {
+    let mut pair = Pair::new();
+    pair.clients[ALICE].peers = PEERS_MAX;
+    assert_eq!(pair.refusal(ALICE, id(BOB)), Refusal::Full);
+    pair.clients[ALICE].peers = PEERS_MAX - 1;
+    pair.say(ALICE, "the last");
+    pair.say(ALICE, "who is written to already");
+    assert_eq!(pair.clients[ALICE].peers, PEERS_MAX);
+}
+
 /// What the limits on peers and users are reckoned with.
 #[test]
 fn somebody_who_is_away_takes_little_memory() {

@@ -12,12 +12,8 @@ fn a_full_room_says_so_and_has_a_place_as_soon_as_somebody_leaves() {
 
     let mut refused = server.connect("refused");
     let heard = refused.until_end();
-    assert_eq!(
-        heard.last().map(String::as_str),
-        Some("too many users"),
-        "{heard:?}"
-    );
-    assert_eq!(heard.len(), 1, "{heard:?}");
+    // It might have been bob who comes back.
+    assert_eq!(heard, ["* chat/1 no place is free", "too many users"]);
     assert_eq!(refused.end(), Some(End::Closed));
     let mut client = server.start_client("refused2", &[]);
     assert_eq!(client.exit_code(), 3);
@@ -40,6 +36,41 @@ fn a_full_room_says_so_and_has_a_place_as_soon_as_somebody_leaves() {
             .count(),
         2,
         "{refusals:?}"
+    );
+}
+
+#[test]
+fn a_room_full_of_plain_users_says_so_at_once() {
+    let server = Server::start(&["--max-users", "1"]);
+    let _alice = server.plain("alice");
+    let mut refused = server.connect("refused");
+    assert_eq!(refused.until_end(), ["too many users"]);
+    assert_eq!(refused.end(), Some(End::Closed));
+}
+
+#[test]
+fn who_comes_back_to_a_full_room_takes_the_place_of_its_ghost() {
+    let server = Server::start(&["--max-users", "2"]);
+    let mut bob = server.plain("bob");
+    let ghost = server.rich("alice");
+    bob.expect("alice@");
+    let mut stranger = server.connect("stranger");
+    stranger.send("HELLO 1 alice - - -\n");
+    assert_eq!(
+        stranger.until_end().last().map(String::as_str),
+        Some("too many users")
+    );
+    let hello = format!("HELLO 1 alice - - {}", ghost.resume);
+    let alice = Rich::hello(server.connect("alice again"), &hello);
+    assert!(
+        alice.who.starts_with("alice@") && alice.who != ghost.who,
+        "{}",
+        alice.who
+    );
+    let gone = format!("{} is offline", ghost.who);
+    assert_eq!(
+        bob.until(" is online"),
+        [gone, format!("{} is online", alice.who)]
     );
 }
 
@@ -100,6 +131,37 @@ fn a_line_too_long_is_answered_once_and_the_next_is_whole() {
 }
 
 #[test]
+fn a_pause_in_an_endless_line_makes_no_message_of_its_rest() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    // One who has not shown that lines are lines: silence ends what it sends.
+    let mut user = server.connect("user");
+    user.send("x".repeat(5000));
+    let heard = user.until("was not sent");
+    assert_eq!(
+        heard.iter().filter(|line| line.contains("was not sent")).count(),
+        1
+    );
+    // Twice as long as it takes to make a message of what another program sends; the server's answer tells the time.
+    let mut clock = server.connect("clock");
+    for beat in ["tick", "tock"] {
+        clock.send(beat);
+        clock.expect(beat);
+    }
+    user.send("the rest\nwhole\n");
+    let whole = format!("from {}: whole", user.id());
+    assert_eq!(
+        user.until(&whole)
+            .iter()
+            .filter(|line| line.starts_with("* "))
+            .count(),
+        0
+    );
+    let heard = watcher.until(&whole);
+    assert!(!heard.iter().any(|line| line.contains("the rest")), "{heard:?}");
+}
+
+#[test]
 fn a_rich_text_too_long_is_an_error_that_names_it() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");
@@ -156,6 +218,27 @@ fn commands_are_slowed_down_too() {
         start.elapsed() >= Duration::from_millis(900),
         "the rate is not kept: {:?}",
         start.elapsed()
+    );
+}
+
+#[test]
+fn one_who_floods_and_breaks_off_does_not_stay_for_as_long_as_that_would_take() {
+    let server = Server::start(&["--rate", "1", "--burst", "5"]);
+    let mut watcher = server.plain("watcher");
+    let mut user = server.connect("user");
+    let id = user.id().to_owned();
+    // Blank lines are said to nobody, so that no write shows that the user is gone.
+    let flood: String = (0..4).map(|n| format!("flood {n}\n")).collect();
+    user.send(flood + "/help\n" + &"\n".repeat(1000));
+    user.expect("/quit");
+    watcher.expect("flood 3");
+    user.reset();
+    assert_eq!(watcher.until(" is offline"), [format!("{id} is offline")]);
+    assert_eq!(watcher.sync("marker"), [""; 0]);
+    let leaves = server.log_so_far(&format!(" leave {id} "));
+    assert!(
+        leaves.len() == 1 && leaves[0].contains("reason=reset"),
+        "{leaves:?}"
     );
 }
 

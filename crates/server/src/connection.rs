@@ -1,6 +1,7 @@
 //! One connection, apart from its socket.
 
 use crate::inbox::Inbox;
+use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::rate::{Rate, Usage};
 use std::time::Duration;
@@ -21,11 +22,14 @@ const OWN_BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Accepted then, greeted, and not announced yet.
-    Arriving(Duration),
+    Arriving(Moment),
+    /// The same, but there was no place: it is turned away as soon as it shows that it does not take the place of
+    /// its own ghost.
+    Waiting(Moment),
     /// Announced: a user.
     Here,
     /// No longer a user. What is due is still sent, until this time.
-    Leaving(Duration),
+    Leaving(Moment),
 }
 
 /// Why nothing more comes from a connection.
@@ -51,13 +55,15 @@ pub struct Connection {
     /// What it has used of the rate.
     pub usage: Usage,
     /// For how long the room has waited, for it or for others, since it last kept up.
-    pub held_up: Duration,
+    pub held_up: Moment,
     /// Nothing more comes.
     pub ended: Option<End>,
+    /// It was broken off, as something else than reading showed: what can still be read is read first.
+    pub broken: Option<End>,
     /// It has sent a line.
     pub has_spoken: bool,
     /// When the last `PING` was sent that nothing has followed yet.
-    pub pinged: Option<Duration>,
+    pub pinged: Option<Moment>,
     /// The socket was told that nothing more is sent.
     pub shut: bool,
 }
@@ -69,29 +75,30 @@ impl Connection {
         let mut inbox = Inbox::default();
         inbox.heard(now, &[]);
         Self {
-            stage: Stage::Arriving(now),
+            stage: Stage::Arriving(now.into()),
             inbox,
             outbox: Outbox::closed(),
             usage: Usage::default(),
-            held_up: Duration::ZERO,
+            held_up: Moment::ZERO,
             ended: None,
+            broken: None,
             has_spoken: false,
             pinged: None,
             shut: false,
         }
     }
 
-    /// Whether it counts as a user or soon will.
+    /// Whether it is a user or may become one.
     #[must_use]
     pub fn is_staying(&self) -> bool {
         !matches!(self.stage, Stage::Leaving(_))
     }
 
-    /// When a connection that stays silent is to be announced as a plain user.
+    /// When a connection that stays silent is to be announced as a plain user, or turned away.
     #[must_use]
     pub fn arrives_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Arriving(since) => Some(since + ARRIVAL),
+            Stage::Arriving(since) | Stage::Waiting(since) => Some(since.get() + ARRIVAL),
             Stage::Here | Stage::Leaving(_) => None,
         }
     }
@@ -119,6 +126,13 @@ impl Connection {
         } else {
             self.ended.is_none()
         }
+    }
+
+    /// Whether it is to be found out that it was broken off, though nothing is read from it: what was read and may
+    /// not be taken yet would keep its place and its nick.
+    #[must_use]
+    pub fn may_be_broken(&self) -> bool {
+        self.is_staying() && self.ended.is_none() && !self.outbox.is_gone()
     }
 
     /// Whether there is room for the answer to one more line.

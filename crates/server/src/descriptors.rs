@@ -1,6 +1,6 @@
 //! File descriptors: enough of them from the start, and one in reserve.
 
-use crate::room::LEAVING_MAX;
+use crate::room::{LEAVING_MAX, WAITING_MAX};
 use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
@@ -9,12 +9,15 @@ use std::fs::File;
 /// signals, the reserve, and some that the process was born with.
 const OTHERS: usize = 24;
 
+/// Descriptors beside those of the users.
+const BESIDE: usize = LEAVING_MAX + WAITING_MAX + OTHERS;
+
 /// Raises the limit on open descriptors to what so many users need.
 ///
 /// # Errors
 /// If the system's hard limit is lower and can't be raised; the message says how many users would fit.
 pub fn provide_for(max_users: usize) -> anyhow::Result<()> {
-    let needed = u64::try_from(max_users.saturating_add(LEAVING_MAX + OTHERS))?;
+    let needed = u64::try_from(max_users.saturating_add(BESIDE))?;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("can't read the limit on descriptors")?;
     if soft >= needed {
         return Ok(());
@@ -22,7 +25,7 @@ pub fn provide_for(max_users: usize) -> anyhow::Result<()> {
     if setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).is_ok() {
         return Ok(());
     }
-    let fit = hard.saturating_sub(u64::try_from(LEAVING_MAX + OTHERS)?);
+    let fit = hard.saturating_sub(u64::try_from(BESIDE)?);
     if fit == 0 {
         bail!("{max_users} users need {needed} descriptors, and the system allows {hard} (see ulimit -Hn)");
     }

@@ -1,5 +1,6 @@
 //! What one connection has sent and the room has not taken yet.
 
+use crate::moment::Moment;
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder, whole_characters};
 use std::time::Duration;
@@ -9,30 +10,36 @@ use std::time::Duration;
 /// 2 to 62 ms apart, and the pieces of a long one under 0.1 ms.
 const UNFRAMED_SILENCE: Duration = Duration::from_millis(30);
 
-/// The same for a connection that does send line feeds, and where the last character is not complete.
+/// The same for a connection that does send line feeds, and for what is likely to go on: half a character,
+/// half a HELLO, and a line that passed the limit.
 const FRAMED_SILENCE: Duration = Duration::from_secs(1);
 
 /// The bytes of one connection on their way to becoming lines.
 ///
 /// Memory: less than [`LINE_MAX`] bytes of a line that has begun, and of `waiting` no more than was
-/// read at once, because nothing is read while something waits.
-#[derive(Debug)]
+/// read at once, because nothing is read while something waits. Between lines there is neither.
+#[derive(Debug, Default)]
 pub struct Inbox {
-    decoder: LineDecoder,
-    /// Bytes that were read and may not be taken yet, for flood control or because the room waits.
-    waiting: Vec<u8>,
+    rest: Option<Box<Rest>>,
     /// A burst has come that ended in a line feed: the peer's lines are lines.
     framed: bool,
-    last_byte: Duration,
+    last_byte: Moment,
 }
 
-impl Default for Inbox {
+/// What has come and was not taken.
+#[derive(Debug)]
+struct Rest {
+    /// Holds the line that has begun.
+    decoder: LineDecoder,
+    /// Bytes that were read and may not be taken yet, for flood control or because the room waits.
+    waiting: Box<[u8]>,
+}
+
+impl Default for Rest {
     fn default() -> Self {
         Self {
             decoder: LineDecoder::new(LINE_MAX),
-            waiting: Vec::new(),
-            framed: false,
-            last_byte: Duration::ZERO,
+            waiting: Box::default(),
         }
     }
 }
@@ -41,75 +48,119 @@ impl Inbox {
     /// Whether bytes wait to be taken. While they do, no more may be fed.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        self.rest.as_ref().is_some_and(|rest| !rest.waiting.is_empty())
     }
 
     /// Takes note that these bytes came.
     pub fn heard(&mut self, now: Duration, bytes: &[u8]) {
-        self.last_byte = now;
+        self.last_byte = now.into();
         self.framed |= bytes.ends_with(b"\n");
     }
 
     /// When bytes last came.
     #[must_use]
     pub fn last_heard(&self) -> Duration {
-        self.last_byte
+        self.last_byte.get()
     }
 
     /// The first bytes that came and were not taken, to tell the dialects apart by.
     #[must_use]
     pub fn begun(&self) -> &[u8] {
-        self.decoder.pending()
+        self.rest.as_ref().map_or(&[], |rest| rest.decoder.pending())
     }
 
     /// The bytes that wait, which are from here on the caller's to pass to [`Inbox::next`].
-    pub fn take_waiting(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.waiting)
+    pub fn take_waiting(&mut self) -> Box<[u8]> {
+        self.rest
+            .as_mut()
+            .map(|rest| std::mem::take(&mut rest.waiting))
+            .unwrap_or_default()
     }
 
-    /// Keeps what the caller could not pass on yet.
-    pub fn keep(&mut self, rest: &[u8]) {
-        self.waiting.extend_from_slice(rest);
+    /// Keeps what the caller could not pass on yet: all that waits. To be called after the last [`Inbox::next`].
+    pub fn keep(&mut self, waiting: &[u8]) {
+        debug_assert!(!self.is_waiting(), "something waits already");
+        if !waiting.is_empty() {
+            self.rest.get_or_insert_default().waiting = waiting.into();
+        }
+        self.forget_if_empty();
+    }
+
+    fn forget_if_empty(&mut self) {
+        self.rest
+            .take_if(|rest| !rest.decoder.in_a_line() && rest.waiting.is_empty());
+    }
+
+    /// Forgets all that came and was not taken.
+    pub fn discard(&mut self) {
+        self.rest = None;
     }
 
     /// The next line in these bytes, see [`LineDecoder::next`].
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
-        self.decoder.next(input)
+        self.rest.get_or_insert_default().decoder.next(input)
     }
 
     /// When silence will have ended the line that has begun, for a plain connection.
     #[must_use]
     pub fn silence_ends_line_at(&self) -> Option<Duration> {
-        if !self.decoder.in_a_line() {
+        let decoder = &self.rest.as_ref()?.decoder;
+        if !decoder.in_a_line() {
             return None;
         }
-        let pending = self.decoder.pending();
+        let pending = decoder.pending();
         let whole = whole_characters(pending);
         let only_a_fragment = whole == 0 && !pending.is_empty();
+        // What passed the limit was refused, and nothing of it is pending. No program that ends its messages with
+        // nothing writes that much: after a short pause the rest of it would be refused again, or be a message.
+        let was_refused = pending.is_empty();
         // Half a HELLO holds secrets of its client, and must not become a message for a short pause.
-        let may_go_on = self.framed || whole < pending.len() || pending.starts_with(b"HELLO ");
+        let may_go_on = self.framed || was_refused || whole < pending.len() || pending.starts_with(b"HELLO ");
         let silence = if may_go_on {
             FRAMED_SILENCE
         } else {
             UNFRAMED_SILENCE
         };
-        (!only_a_fragment).then(|| self.last_byte + silence)
+        (!only_a_fragment).then(|| self.last_byte.get() + silence)
     }
 
     /// Ends the line that has begun, because of silence.
     pub fn end_line(&mut self) -> Vec<u8> {
-        self.decoder.end_line()
+        self.end(LineDecoder::end_line)
     }
 
     /// Ends the line that has begun, because no more will come.
     pub fn finish(&mut self) -> Vec<u8> {
-        self.decoder.finish()
+        self.end(LineDecoder::finish)
+    }
+
+    fn end(&mut self, end: fn(&mut LineDecoder) -> Vec<u8>) -> Vec<u8> {
+        let Some(rest) = &mut self.rest else {
+            return Vec::new();
+        };
+        let line = end(&mut rest.decoder);
+        self.forget_if_empty();
+        line
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_stored_between_lines() {
+        let mut inbox = Inbox::default();
+        after(&mut inbox, 100, b"hel");
+        inbox.keep(b"");
+        assert!(inbox.rest.is_some());
+        after(&mut inbox, 110, b"lo\n");
+        inbox.keep(b"");
+        assert!(inbox.rest.is_none());
+        after(&mut inbox, 120, b"hello");
+        assert_eq!(inbox.end_line(), b"hello");
+        assert!(inbox.rest.is_none());
+    }
 
     fn after(inbox: &mut Inbox, at_ms: u64, bytes: &[u8]) -> Option<u64> {
         inbox.heard(Duration::from_millis(at_ms), bytes);
@@ -156,11 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_an_endless_line_too() {
+    fn a_second_of_silence_ends_an_endless_line_too() {
         let mut inbox = Inbox::default();
-        assert_eq!(after(&mut inbox, 100, &[b'x'; 5000]), Some(130));
+        assert_eq!(after(&mut inbox, 100, &[b'x'; 5000]), Some(1100));
+        assert_eq!(after(&mut inbox, 1000, &[b'x'; 5000]), Some(2000));
         assert_eq!(inbox.end_line(), b"");
-        assert_eq!(after(&mut inbox, 200, b"short"), Some(230));
+        assert_eq!(after(&mut inbox, 2000, b"short"), Some(2030));
         assert_eq!(inbox.end_line(), b"short");
     }
 }

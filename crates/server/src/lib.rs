@@ -3,13 +3,17 @@
 //! [`room`] and what it is made of hold all state and touch no socket and no clock; [`server`] carries out what it
 //! decides.
 
+pub mod address;
 pub mod args;
 pub mod connection;
 pub mod descriptors;
 pub mod event;
 pub mod inbox;
 pub mod listener;
+mod listening;
+mod listing;
 pub mod log;
+pub mod moment;
 pub mod outbox;
 mod pressure;
 pub mod rate;

@@ -3,24 +3,38 @@
 use crate::transcript::Ring;
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Deref;
+use std::rc::Rc;
 
 /// The most pieces one write takes; what does not fit waits for the next turn.
 const SLICES_MAX: usize = 16;
 
 /// A connection's place in the transcript and the lines for it alone, spliced in between.
 ///
-/// Memory: `own_bytes`, which those who add lines look at first. The transcript costs nothing here.
+/// Memory: [`Outbox::own_bytes`], which those who add lines look at first. The transcript costs nothing here.
 /// Invariants: the splices' offsets never fall, and none lies before `cursor`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     /// The next byte of the ring that is to be sent.
     cursor: u64,
     /// A line of the ring is half sent. The ring may have lost it by the time that matters.
     in_a_line: bool,
-    /// Nothing of the ring from here on is owed: the user has left, or not come yet.
-    until: Option<u64>,
+    /// Nothing of the ring from here on is owed: the user has left, or not come yet. [`ENDLESS`] where all is.
+    until: u64,
+    /// Most connections have nothing of their own most of the time, and then this takes no memory.
+    own: Option<Box<Own>>,
+    /// Nothing can be sent any more, and so nothing is kept.
+    gone: bool,
+}
+
+/// An offset that no ring comes to.
+const ENDLESS: u64 = u64::MAX;
+
+/// What is for one connection alone. There is a splice, or else this is not there.
+#[derive(Debug, Default)]
+struct Own {
     splices: VecDeque<Splice>,
-    own_bytes: usize,
+    bytes: usize,
 }
 
 /// Something for one connection alone, which comes after the ring's byte before `at`.
@@ -33,10 +47,41 @@ struct Splice {
 #[derive(Debug)]
 enum Body {
     /// Lines, of which so many bytes are sent. `sent <= bytes.len()`.
-    Lines { bytes: Vec<u8>, sent: usize },
+    Lines { bytes: Bytes, sent: usize },
     /// The list of those who are here, from this slot on: too long to be written out before there is
     /// somewhere to put it.
     Listing(usize),
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Own(Vec<u8>),
+    /// The same for others, who may have them still when this connection has not.
+    Shared(Rc<[u8]>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Default for Outbox {
+    /// An outbox that is owed the ring from its beginning.
+    fn default() -> Self {
+        Self {
+            cursor: 0,
+            in_a_line: false,
+            until: ENDLESS,
+            own: None,
+            gone: false,
+        }
+    }
 }
 
 impl Outbox {
@@ -44,57 +89,70 @@ impl Outbox {
     #[must_use]
     pub fn closed() -> Self {
         Self {
-            until: Some(0),
+            until: 0,
             ..Self::default()
         }
     }
 
     /// From here on the ring is owed, beginning at this offset. Lines said so far come first.
     pub fn follow(&mut self, from: u64) {
+        if self.gone {
+            return;
+        }
         self.cursor = from;
-        self.until = None;
-        for splice in &mut self.splices {
+        self.until = ENDLESS;
+        let own = self.own.iter_mut();
+        for splice in own.flat_map(|own| &mut own.splices) {
             splice.at = from;
         }
     }
 
     /// The ring is owed up to here and no further; what is not owed already stays so.
     pub fn stop_at(&mut self, offset: u64) {
-        self.until = Some(self.until.unwrap_or(offset).min(offset).max(self.cursor));
+        self.until = self.until.min(offset).max(self.cursor);
     }
 
     /// Where in the ring this connection is; `None` if the ring is not read (any more).
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
-        match self.until {
-            Some(until) if self.cursor >= until => None,
-            _ => Some(self.cursor),
-        }
+        (self.cursor < self.until).then_some(self.cursor)
     }
 
     /// Bytes that wait here and are nobody else's.
     #[must_use]
     pub fn own_bytes(&self) -> usize {
-        self.own_bytes
+        self.own.as_ref().map_or(0, |own| own.bytes)
+    }
+
+    fn splices(&self) -> impl Iterator<Item = &Splice> {
+        self.own.iter().flat_map(|own| &own.splices)
     }
 
     /// Adds lines that come after what the ring held when its head was at `at`. Those of which something is sent
     /// are not added to: their storage is let go of only when all of them are.
     pub fn say(&mut self, at: u64, lines: Vec<u8>) {
-        let at = at.min(self.until.unwrap_or(u64::MAX)).max(self.cursor);
-        self.own_bytes += lines.len();
+        if self.gone {
+            return;
+        }
+        let at = at.min(self.until).max(self.cursor);
+        let own = self.own.get_or_insert_default();
+        own.bytes += lines.len();
         if let Some(Splice {
             at: last,
-            body: Body::Lines { bytes, sent: 0 },
-        }) = self.splices.back_mut()
+            body:
+                Body::Lines {
+                    bytes: Bytes::Own(bytes),
+                    sent: 0,
+                },
+        }) = own.splices.back_mut()
             && *last == at
         {
             bytes.extend(lines);
         } else {
-            self.splices.push_back(Splice {
+            own.splices.push_back(Splice {
                 at,
                 body: Body::Lines {
-                    bytes: lines,
+                    bytes: Bytes::Own(lines),
                     sent: 0,
                 },
             });
@@ -105,10 +163,10 @@ impl Outbox {
     /// it was added.
     pub fn list(&mut self, at: u64) -> bool {
         let listing = |splice: &Splice| matches!(splice.body, Body::Listing(_));
-        if self.splices.iter().any(listing) {
+        if self.gone || self.splices().any(listing) {
             return false;
         }
-        self.splices.push_back(Splice {
+        self.own.get_or_insert_default().splices.push_back(Splice {
             at: at.max(self.cursor),
             body: Body::Listing(0),
         });
@@ -118,7 +176,7 @@ impl Outbox {
     /// The slot from which the list is to go on, if it is next to be sent.
     #[must_use]
     pub fn listing_due(&self) -> Option<usize> {
-        match self.splices.front() {
+        match self.splices().next() {
             Some(Splice {
                 at,
                 body: Body::Listing(next),
@@ -128,23 +186,24 @@ impl Outbox {
     }
 
     /// A piece of the list, and the slot from which it goes on, if it does.
-    pub fn continue_listing(&mut self, lines: Vec<u8>, next: Option<usize>) {
-        self.splices.pop_front();
+    pub fn continue_listing(&mut self, lines: Rc<[u8]>, next: Option<usize>) {
+        let Some(own) = &mut self.own else { return };
+        own.splices.pop_front();
         if let Some(next) = next {
-            self.splices.push_front(Splice {
+            own.splices.push_front(Splice {
                 at: self.cursor,
                 body: Body::Listing(next),
             });
         }
         if lines.is_empty() {
             // They have all left since. Nothing must not wait to be sent, or it would wait for ever.
-            return;
+            return self.forget_if_empty();
         }
-        self.own_bytes += lines.len();
-        self.splices.push_front(Splice {
+        own.bytes += lines.len();
+        own.splices.push_front(Splice {
             at: self.cursor,
             body: Body::Lines {
-                bytes: lines,
+                bytes: Bytes::Shared(lines),
                 sent: 0,
             },
         });
@@ -153,7 +212,7 @@ impl Outbox {
     /// Whether anything is to be sent.
     #[must_use]
     pub fn is_due(&self, head: u64) -> bool {
-        !self.splices.is_empty() || self.cursor < self.end(head)
+        self.own.is_some() || self.cursor < self.end(head)
     }
 
     /// What is to be sent next, as much as one write takes.
@@ -166,7 +225,7 @@ impl Outbox {
         }
         let mut from = self.cursor;
         let end = self.end(ring.head());
-        for splice in &self.splices {
+        for splice in self.splices() {
             let [first, second] = ring.between(from, splice.at.min(end));
             from = from.max(splice.at.min(end));
             let Body::Lines { bytes, sent } = &splice.body else {
@@ -192,8 +251,11 @@ impl Outbox {
 
     fn advance(&mut self, mut count: usize) {
         while count > 0 {
-            let Some(Splice { at, body }) = self.splices.front_mut() else {
+            let Some(own) = &mut self.own else {
                 self.cursor += count as u64;
+                return;
+            };
+            let Some(Splice { at, body }) = own.splices.front_mut() else {
                 return;
             };
             let before = usize::try_from(*at - self.cursor).unwrap_or(usize::MAX);
@@ -204,32 +266,37 @@ impl Outbox {
             let of_own = (bytes.len() - *sent).min(count);
             *sent += of_own;
             count -= of_own;
-            self.own_bytes -= of_own;
+            own.bytes -= of_own;
             if *sent < bytes.len() || self.cursor < *at {
                 return;
             }
-            self.splices.pop_front();
-            if self.splices.is_empty() {
-                // Most connections have nothing of their own most of the time.
-                self.splices = VecDeque::new();
-            }
+            own.splices.pop_front();
+            self.forget_if_empty();
         }
+    }
+
+    fn forget_if_empty(&mut self) {
+        self.own.take_if(|own| own.splices.is_empty());
     }
 
     /// Gives up the ring: what remains is the rest of the line that is half sent, if one is, and then
     /// these last lines. If the rest is no longer held, nothing remains: what came after it would be read as part
     /// of that line.
     pub fn cut_short(&mut self, ring: &Ring, farewell: Vec<u8>) {
-        let mut rest = match self.splices.pop_front() {
+        if self.gone {
+            return;
+        }
+        let first = self.own.as_mut().and_then(|own| own.splices.pop_front());
+        let mut rest = match first {
             Some(Splice {
                 at,
-                body: Body::Lines { mut bytes, sent },
-            }) if at == self.cursor && sent > 0 => {
-                bytes.drain(..sent);
-                bytes
-            }
+                body: Body::Lines { bytes, sent },
+            }) if at == self.cursor && sent > 0 => bytes.get(sent..).unwrap_or_default().to_vec(),
             _ if !self.in_a_line => Vec::new(),
-            _ if self.cursor < ring.tail() => return self.discard(),
+            _ if self.cursor < ring.tail() => {
+                *self = Self::closed();
+                return;
+            }
             _ => ring.between(self.cursor, ring.line_end(self.cursor)).concat(),
         };
         rest.extend(farewell);
@@ -237,13 +304,22 @@ impl Outbox {
         self.say(0, rest);
     }
 
-    /// Nothing will be sent any more.
+    /// Nothing can be sent any more: what is due is forgotten, and so is what is said from now on.
     pub fn discard(&mut self) {
-        *self = Self::closed();
+        *self = Self {
+            gone: true,
+            ..Self::closed()
+        };
+    }
+
+    /// Whether nothing can be sent any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 
     fn end(&self, head: u64) -> u64 {
-        self.until.unwrap_or(head).min(head)
+        self.until.min(head)
     }
 }
 
@@ -301,7 +377,7 @@ mod tests {
         let mut sent = Vec::new();
         while outbox.is_due(ring.head()) {
             if outbox.listing_due().is_some() {
-                outbox.continue_listing(b"LIST\n".to_vec(), None);
+                outbox.continue_listing(Rc::from(*b"LIST\n"), None);
             }
             let piece: Vec<u8> = outbox
                 .output(ring)
@@ -352,9 +428,12 @@ mod tests {
             outbox.sent(8, &ring);
         }
         assert_eq!(outbox.own_bytes(), 8);
-        let stored = outbox.splices.iter().map(|splice| match &splice.body {
-            Body::Lines { bytes, .. } => bytes.capacity(),
-            Body::Listing(_) => 0,
+        let stored = outbox.splices().map(|splice| match &splice.body {
+            Body::Lines {
+                bytes: Bytes::Own(bytes),
+                ..
+            } => bytes.capacity(),
+            Body::Lines { .. } | Body::Listing(_) => 0,
         });
         assert!(stored.sum::<usize>() < 100);
     }
@@ -366,7 +445,7 @@ mod tests {
         say(&mut outbox, &ring, "own");
         writeln!(ring, "ring").unwrap();
         assert_eq!(drain(&mut outbox, &ring, 100), "own\nring\n");
-        assert_eq!(outbox.splices.capacity(), 0);
+        assert!(outbox.own.is_none());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::connection::Stage;
 use crate::event::Departure;
+use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::room::Room;
 use crate::roster::Slot;
@@ -78,8 +79,10 @@ fn blocks(ring: &Ring, cursor: u64) -> bool {
 
 impl Room {
     /// To be called before the writes of a turn: lets go of those whose next bytes are no longer held, which
-    /// happens only when more people leave at once than the reserve has room for.
+    /// happens only when more people leave at once than the reserve has room for. Until the turn ends, who is here
+    /// does not change, and whoever is sent the list of them is sent the same.
     pub fn settle(&mut self, now: Now) {
+        self.listings.clear();
         // Each departure adds a line, which may overtake the next reader.
         while let Some((slot, behind)) = self.overtaken() {
             self.let_go(now, slot, behind);
@@ -103,6 +106,7 @@ impl Room {
     /// To be called after the writes of a turn: sees how far everybody has got, waits or ceases to wait
     /// for readers, and closes what is done with.
     pub fn review(&mut self, now: Now) {
+        self.listings.clear();
         let held_before = self.pressure.holding;
         let waited = held_before.map_or(Duration::ZERO, |since| now.monotonic.saturating_sub(since));
         let (mut plain_floor, mut rich_floor) = (
@@ -127,13 +131,14 @@ impl Room {
             let ring = self.transcript.ring(dialect);
             let behind = ring.head() - cursor;
             if behind <= CAUGHT_UP {
-                member.connection.held_up = Duration::ZERO;
+                member.connection.held_up = Moment::ZERO;
                 continue;
             }
-            member.connection.held_up += waited;
+            let held_up = member.connection.held_up.get() + waited;
+            member.connection.held_up = held_up.into();
             if blocks(ring, cursor) {
                 blocking += 1;
-                if member.connection.held_up >= PATIENCE {
+                if held_up >= PATIENCE {
                     impatient.push((slot, behind));
                 }
             }
@@ -162,8 +167,8 @@ impl Room {
             let connection = &mut member.connection;
             connection.inbox.heard(now.monotonic, &[]);
             connection.pinged = None;
-            if let Stage::Arriving(since) = &mut connection.stage {
-                *since = now.monotonic;
+            if let Stage::Arriving(since) | Stage::Waiting(since) = &mut connection.stage {
+                *since = now.monotonic.into();
             }
         }
         self.expire_deadline();
@@ -185,7 +190,7 @@ impl Room {
 
     fn linger(&mut self, now: Now, slot: Slot, outbox: Outbox) {
         if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.stage = Stage::Leaving(now.monotonic + FAREWELL);
+            member.connection.stage = Stage::Leaving((now.monotonic + FAREWELL).into());
             member.connection.outbox = outbox;
         }
     }

@@ -1,5 +1,6 @@
 //! How many lines a connection may send: the sustained rate, and the burst above it.
 
+use crate::moment::Moment;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -29,19 +30,19 @@ impl Rate {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// When a connection that had always kept to the rate would send its next line.
-    theoretical: Duration,
+    theoretical: Moment,
 }
 
 impl Usage {
     /// When the next line may be taken.
     #[must_use]
     pub fn next_at(self, rate: Rate) -> Duration {
-        self.theoretical.saturating_sub(rate.tolerance)
+        self.theoretical.get().saturating_sub(rate.tolerance)
     }
 
     /// Counts one line that is taken.
     pub fn count(&mut self, rate: Rate, now: Duration) {
-        self.theoretical = self.theoretical.max(now) + rate.interval;
+        self.theoretical = (self.theoretical.get().max(now) + rate.interval).into();
     }
 }
 

@@ -27,7 +27,7 @@ const REQUESTS_AT_ONCE: u32 = 8;
 const DATAGRAMS_MAX: usize = 64;
 
 /// How far one client has got with learning its address.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Progress {
     /// Requests answered, against the rate.
     usage: Usage,
@@ -41,7 +41,8 @@ impl Room {
     pub fn rendezvous(&mut self, now: Now, source: SocketAddr, datagram: &[u8]) -> Option<[u8; REPLY_LEN]> {
         let slot = self.roster.asked_by(&Request::parse(datagram)?.token)?;
         let rate = Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
-        let progress = &mut self.roster.get_mut(slot)?.rich.as_mut()?.rendezvous_progress;
+        let rich = self.roster.get_mut(slot)?.rich.as_mut()?;
+        let progress = rich.rendezvous_progress.get_or_insert_default();
         if progress.usage.next_at(rate) > now.monotonic {
             return None;
         }
@@ -59,14 +60,12 @@ impl Room {
             return;
         };
         let Some(rich) = member.rich.as_mut() else { return };
-        let Some((_, address)) = rich
-            .rendezvous_progress
-            .offered
-            .take_if(|(offered, _)| *offered == nonce)
-        else {
+        let progress = rich.rendezvous_progress.as_mut();
+        let offered = progress.and_then(|progress| progress.offered.take_if(|offer| offer.0 == nonce));
+        let Some((_, address)) = offered else {
             return;
         };
-        if rich.udp.replace(address) != Some(address) {
+        if rich.udp.replace(address.into()) != Some(address.into()) {
             self.transcript
                 .append(None, &FromServer::Address(now.unix_ms, member.label(), address));
         }

@@ -1,15 +1,19 @@
 //! The room: who comes, who goes, and what is owed to whom.
 //!
-//! Pure: bytes and the time come in, and what is to be done is asked for. [`crate::talk`] says what
-//! lines mean, [`crate::pressure`] what happens when somebody reads too slowly.
+//! Pure: bytes and the time come in, and what is to be done is asked for. [`crate::listening`] says when
+//! what somebody sends is taken, [`crate::talk`] what lines mean, [`crate::pressure`] what happens when somebody
+//! reads too slowly.
 
-use crate::connection::{Connection, End, Stage};
+use crate::connection::{Connection, Stage};
 use crate::event::{Departure, Event, Refusal};
+use crate::listing::Listings;
+use crate::moment::Moment;
 use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
 use crate::roster::{Member, Roster, Slot};
 use crate::transcript::{Dialect, Ring, Transcript};
+use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
@@ -25,6 +29,10 @@ pub const FLUSH: Duration = Duration::from_secs(2);
 /// Connections of former users, and of people who were turned away, that may still be being told so.
 /// One more is closed at once.
 pub const LEAVING_MAX: usize = 64;
+
+/// Connections that may wait beyond the limit on users, until they have said whether they come back to a place that is
+/// theirs. A class whose network fails comes back at once; the next one is told at once that there is no place.
+pub const WAITING_MAX: usize = 64;
 
 /// Clients that left without a word, and whose last message number is kept in case they come back.
 const DEPARTED_MAX: usize = 1024;
@@ -61,6 +69,8 @@ pub struct Interest {
     pub read: bool,
     /// Something may be written.
     pub write: bool,
+    /// It may have been broken off, which nobody else would find out: nothing is to be read or written.
+    pub end: bool,
 }
 
 /// The whole state of the server, apart from its sockets.
@@ -69,6 +79,7 @@ pub struct Room {
     pub(crate) roster: Roster,
     pub(crate) transcript: Transcript,
     pub(crate) pressure: Pressure,
+    pub(crate) listings: Listings,
     /// Where secrets come from.
     pub(crate) tokens: Box<dyn FnMut() -> Token>,
     /// Message numbers of clients that may come back, oldest first.
@@ -91,6 +102,7 @@ impl Room {
             roster: Roster::default(),
             transcript: Transcript::new(limits.history),
             pressure: Pressure::default(),
+            listings: Listings::default(),
             tokens,
             departed: VecDeque::new(),
             events: Vec::new(),
@@ -104,33 +116,41 @@ impl Room {
     /// Somebody connected. `None` if the connection is to be closed without a word.
     pub fn accept(&mut self, now: Now, peer: SocketAddr) -> Option<Slot> {
         let mut member = Member::new(peer.into(), Connection::new(now.monotonic));
-        if let Some(why) = self.refusal(&member) {
-            return self.turn_away(now, member, why);
-        }
         let id = member.id;
-        let greeting = format!(
-            "* chat/{} you are {id}; /help says what you can do\n",
-            chat_proto::VERSION
-        );
+        if self.roster.with_id(id).is_some() {
+            return self.turn_away(now, member, Refusal::Twice);
+        }
+        let mut words = format!("you are {id}; /help says what you can do");
+        if let Some(why) = self.refusal(id, None) {
+            if !self.roster.is_resumable() || self.roster.waiting() >= WAITING_MAX {
+                return self.turn_away(now, member, why);
+            }
+            member.connection.stage = Stage::Waiting(now.monotonic.into());
+            words = "no place is free".into();
+        }
+        let greeting = format!("* chat/{} {words}\n", chat_proto::VERSION);
         member.connection.outbox.say(0, greeting.into_bytes());
         let slot = self.roster.add(member);
         self.note_deadline(slot, now);
         Some(slot)
     }
 
-    fn refusal(&self, member: &Member) -> Option<Refusal> {
+    /// Why there is no place for this id, even in place of its ghost.
+    pub(crate) fn refusal(&self, id: UserId, ghost: Option<Slot>) -> Option<Refusal> {
         let Limits {
             max_users,
             max_per_address,
             ..
         } = self.limits;
-        let address = member.id.address().ip();
-        if self.roster.staying() >= max_users {
+        let address = id.address().ip();
+        let ghost = ghost.and_then(|ghost| self.roster.get(ghost));
+        let freed = usize::from(ghost.is_some());
+        let freed_there = usize::from(ghost.is_some_and(|ghost| ghost.id.address().ip() == address));
+        if self.roster.staying() >= max_users + freed {
             Some(Refusal::Full(max_users))
-        } else if !address.is_loopback() && self.roster.staying_from(address) >= max_per_address {
+        } else if !address.is_loopback() && self.roster.staying_from(address) >= max_per_address + freed_there
+        {
             Some(Refusal::Address(max_per_address))
-        } else if self.roster.with_id(member.id).is_some() {
-            Some(Refusal::Twice)
         } else {
             None
         }
@@ -142,53 +162,50 @@ impl Room {
             peer: member.id.address(),
             why,
         });
-        if self.leaving() >= LEAVING_MAX {
+        if self.roster.leaving() >= LEAVING_MAX {
             return None;
         }
-        let line: ServerLine<'_, &str> = match why {
-            Refusal::Address(_) => ServerLine::Notice(Text::new("too many users from your address")),
-            Refusal::Twice => ServerLine::Notice(Text::new("your address and port are here already")),
-            Refusal::Full(_) | Refusal::Descriptors => ServerLine::TooManyUsers,
-        };
-        member.connection.outbox.say(0, format!("{line}\n").into_bytes());
-        member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
+        member.connection.outbox.say(0, refusing(why));
+        member.connection.stage = Stage::Leaving((now.monotonic + FLUSH).into());
         let slot = self.roster.add(member);
         self.note_deadline(slot, now);
         Some(slot)
     }
 
-    pub(crate) fn leaving(&self) -> usize {
-        self.roster.connections() - self.roster.staying()
-    }
-
-    /// Bytes came.
-    pub fn receive(&mut self, now: Now, slot: Slot, bytes: &[u8]) {
+    /// Says the same to somebody who has waited for a place.
+    pub(crate) fn turn_out(&mut self, now: Now, slot: Slot, why: Refusal) {
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
-        if !member.connection.is_staying() {
-            return;
-        }
-        member.connection.inbox.heard(now.monotonic, bytes);
-        member.connection.pinged = None;
-        self.take_lines(now, slot, bytes);
+        member.connection.outbox.say(0, refusing(why));
+        let peer = member.id.address();
+        self.events.push(Event::Refuse { peer, why });
+        self.roster.unlist(slot, now.monotonic + FLUSH);
         self.note_deadline(slot, now);
     }
 
-    /// Nothing more comes.
-    pub fn end_input(&mut self, now: Now, slot: Slot, end: End) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
+    /// A connection that has not said HELLO is a plain user now, if there is a place for it: whether it stays.
+    pub(crate) fn arrive(&mut self, now: Now, slot: Slot) -> bool {
+        let Some(member) = self.roster.get(slot) else {
+            return false;
         };
-        member.connection.ended = Some(end);
-        if end != End::Closed {
-            member.connection.outbox.discard();
+        match member.connection.stage {
+            Stage::Arriving(_) => self.announce(now, slot),
+            Stage::Waiting(_) => {
+                if let Some(why) = self.refusal(member.id, None) {
+                    self.turn_out(now, slot, why);
+                    return false;
+                }
+                self.roster.seat(slot);
+                self.announce(now, slot);
+            }
+            Stage::Here => {}
+            Stage::Leaving(_) => return false,
         }
-        self.finish_input(now, slot);
-        self.note_deadline(slot, now);
+        true
     }
 
-    /// Nothing more can be sent. What was received is still taken.
+    /// Nothing more can be sent. What was received is still taken, at its rate.
     pub fn end_output(&mut self, slot: Slot) {
         self.relieve(slot, |outbox, _| outbox.discard());
     }
@@ -205,24 +222,6 @@ impl Room {
         }
     }
 
-    fn tick_one(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let connection = &mut member.connection;
-        if !connection.is_staying() {
-            return;
-        }
-        let arrives = connection.arrives_at().is_some_and(|at| at <= now.monotonic);
-        if arrives && !self.pressure.must_wait(&self.transcript) {
-            self.announce(now, slot);
-        }
-        self.take_waiting_lines(now, slot);
-        self.end_silent_line(now, slot);
-        self.finish_input(now, slot);
-        self.check_pulse(now, slot);
-    }
-
     /// When [`Room::tick`] is to be called next.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
@@ -237,7 +236,7 @@ impl Room {
         self.next_deadline = Some(Duration::ZERO);
     }
 
-    fn note_deadline(&mut self, slot: Slot, now: Now) {
+    pub(crate) fn note_deadline(&mut self, slot: Slot, now: Now) {
         let deadline = self
             .roster
             .get(slot)
@@ -251,7 +250,7 @@ impl Room {
     fn deadline_of(&self, member: &Member, now: Now) -> Option<Duration> {
         let connection = &member.connection;
         if let Stage::Leaving(until) = connection.stage {
-            return Some(until);
+            return Some(until.get());
         }
         if self.pressure.holds() {
             // The end of the hold sets the deadlines anew.
@@ -273,156 +272,13 @@ impl Room {
             Dialect::Plain | Dialect::Rich => None,
         };
         let pulse = member.rich.as_ref().map(|_| match connection.pinged {
-            Some(pinged) => pinged + 2 * self.limits.ping_interval,
+            Some(pinged) => pinged.get() + 2 * self.limits.ping_interval,
             None => connection.inbox.last_heard() + self.limits.ping_interval,
         });
         [connection.arrives_at(), rate, line, pulse]
             .into_iter()
             .flatten()
             .min()
-    }
-
-    /// Takes the lines in these bytes, as far as the rate and slow readers let it, and keeps the rest.
-    fn take_lines(&mut self, now: Now, slot: Slot, mut bytes: &[u8]) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let mut inbox = std::mem::take(&mut member.connection.inbox);
-        let mut takes = true;
-        while takes && self.may_take(now, slot) {
-            match inbox.next(&mut bytes) {
-                Some(line) => self.take_line(now, slot, line),
-                None => takes = false,
-            }
-        }
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        if member.connection.is_staying() {
-            inbox.keep(bytes);
-        }
-        member.connection.inbox = inbox;
-        self.announce_if_plain(now, slot);
-    }
-
-    /// Takes lines that were read earlier and could not be taken then.
-    fn take_waiting_lines(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        if member.connection.inbox.is_waiting() {
-            let waiting = member.connection.inbox.take_waiting();
-            self.take_lines(now, slot, &waiting);
-            self.excuse_silence(now, slot);
-        }
-    }
-
-    /// A client is not silent while it is the room that does not read.
-    fn excuse_silence(&mut self, now: Now, slot: Slot) {
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.inbox.heard(now.monotonic, &[]);
-            member.connection.pinged = None;
-        }
-    }
-
-    /// Whether one more line of this member may be taken now.
-    fn may_take(&self, now: Now, slot: Slot) -> bool {
-        let within = |member: &Member| {
-            let connection = &member.connection;
-            connection.is_staying()
-                && connection.is_answerable()
-                && connection.is_within(self.limits.rate, now.monotonic)
-        };
-        !self.pressure.must_wait(&self.transcript) && self.roster.get(slot).is_some_and(within)
-    }
-
-    /// Announces a connection whose first bytes can't be the beginning of HELLO.
-    fn announce_if_plain(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let begun = member.connection.inbox.begun();
-        let may_be_hello = begun.len() < 6 && b"HELLO ".starts_with(begun) || begun.starts_with(b"HELLO ");
-        if matches!(member.connection.stage, Stage::Arriving(_)) && !may_be_hello {
-            self.announce(now, slot);
-        }
-    }
-
-    /// Takes what a plain connection has sent without a line feed, once it has been silent.
-    fn end_silent_line(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let due = member
-            .connection
-            .inbox
-            .silence_ends_line_at()
-            .is_some_and(|at| at <= now.monotonic);
-        let readable = !member.connection.inbox.is_waiting() && member.connection.is_staying();
-        if due && readable && member.rich.is_none() && self.may_take(now, slot) {
-            let line = self
-                .roster
-                .get_mut(slot)
-                .map(|member| member.connection.inbox.end_line());
-            self.take_last_line(now, slot, &line.unwrap_or_default());
-        }
-    }
-
-    /// When all has been taken that came before the end, the user leaves. What a plain user had not
-    /// ended is a message; a client ends its lines, so what it had not ended is not what it meant to say.
-    fn finish_input(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let connection = &member.connection;
-        let Some(end) = connection.ended else { return };
-        if !connection.has_input() || connection.inbox.is_waiting() {
-            return;
-        }
-        if !connection.inbox.begun().is_empty() && member.rich.is_none() {
-            if !self.may_take(now, slot) {
-                return;
-            }
-            let line = self
-                .roster
-                .get_mut(slot)
-                .map(|member| member.connection.inbox.finish());
-            self.take_last_line(now, slot, &line.unwrap_or_default());
-        }
-        let why = match end {
-            End::Closed => Departure::Closed,
-            End::Reset => Departure::Reset,
-            End::TimedOut => Departure::TimedOut,
-        };
-        self.leave(now, slot, why, None);
-    }
-
-    /// Asks a rich client that has been silent whether it is there, and gives it up in the end. One
-    /// whose bytes the room itself leaves unread is not silent.
-    fn check_pulse(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let connection = &mut member.connection;
-        if member.rich.is_none() || !connection.is_staying() {
-            return;
-        }
-        let interval = self.limits.ping_interval;
-        match connection.pinged {
-            None if connection.inbox.last_heard() + interval <= now.monotonic => {
-                connection.pinged = Some(now.monotonic);
-                self.tell(slot, &FromServer::Ping(now.unix_ms));
-            }
-            Some(pinged) if pinged + 2 * interval <= now.monotonic => {
-                if connection.takes_input(self.limits.rate, now.monotonic) && !self.pressure.holds() {
-                    let farewell = "nothing was heard from you for too long";
-                    self.leave(now, slot, Departure::Silent, Some((Reason::Silent, farewell)));
-                } else {
-                    self.excuse_silence(now, slot);
-                }
-            }
-            _ => {}
-        }
     }
 
     /// Makes a connection a user: from here on it is owed what is said, beginning with its own arrival.
@@ -461,14 +317,13 @@ impl Room {
         }
         let was_here = member.connection.stage == Stage::Here;
         let head = self.transcript.ring(member.dialect()).head();
-        member.connection.stage = Stage::Leaving(now.monotonic + FLUSH);
         member.connection.outbox.stop_at(head);
         let who: Box<str> = member.label().into();
         self.remember(slot);
         if let Some((reason, text)) = farewell {
             self.say_goodbye(slot, reason, text);
         }
-        self.roster.unlist(slot);
+        self.roster.unlist(slot, now.monotonic + FLUSH);
         if was_here {
             let line = ServerLine::Offline(&*who);
             self.transcript
@@ -512,13 +367,12 @@ impl Room {
                 continue;
             };
             if let Stage::Leaving(earlier) = &mut member.connection.stage {
-                *earlier = until.min(*earlier);
+                *earlier = Moment::from(until).min(*earlier);
                 continue;
             }
             let head = self.transcript.ring(member.dialect()).head();
             member.connection.outbox.stop_at(head);
-            member.connection.stage = Stage::Leaving(until);
-            self.roster.unlist(slot);
+            self.roster.unlist(slot, until);
         }
         self.expire_deadline();
     }
@@ -542,14 +396,17 @@ impl Room {
             return Interest {
                 read: false,
                 write: false,
+                end: false,
             };
         };
         let connection = &member.connection;
         let head = self.transcript.ring(member.dialect()).head();
         let listened_to = !connection.is_staying() || !self.pressure.holds();
+        let read = listened_to && connection.takes_input(self.limits.rate, now.monotonic);
         Interest {
-            read: listened_to && connection.takes_input(self.limits.rate, now.monotonic),
+            read,
             write: connection.outbox.is_due(head),
+            end: listened_to && !read && connection.may_be_broken(),
         }
     }
 
@@ -586,10 +443,11 @@ impl Room {
     /// Closes connections of those who have left and been told all that was due, or can't be. To be
     /// called after the writes of a turn, before [`Room::take_effects`].
     pub(crate) fn reap(&mut self, now: Now) {
-        if self.leaving() == 0 {
+        let leaving = self.roster.leaving();
+        if leaving == 0 {
             return;
         }
-        let waits_for_fin = self.ending || self.leaving() <= LEAVING_MAX;
+        let waits_for_fin = self.ending || leaving <= LEAVING_MAX;
         let Self {
             roster,
             transcript,
@@ -608,7 +466,8 @@ impl Room {
                 .cursor()
                 .is_some_and(|cursor| cursor < ring.tail());
             let told = !connection.outbox.is_due(ring.head());
-            if until <= now.monotonic || lost || told && (connection.ended.is_some() || !waits_for_fin) {
+            if until.get() <= now.monotonic || lost || told && (connection.ended.is_some() || !waits_for_fin)
+            {
                 effects.push(Effect::Close(slot));
             } else if told && !connection.shut {
                 connection.shut = true;
@@ -643,4 +502,14 @@ impl Room {
     pub fn slots(&self) -> Slot {
         self.roster.end()
     }
+}
+
+/// What somebody is told who can't come in.
+fn refusing(why: Refusal) -> Vec<u8> {
+    let line: ServerLine<'_, &str> = match why {
+        Refusal::Address(_) => ServerLine::Notice(Text::new("too many users from your address")),
+        Refusal::Twice => ServerLine::Notice(Text::new("your address and port are here already")),
+        Refusal::Full(_) | Refusal::Descriptors => ServerLine::TooManyUsers,
+    };
+    format!("{line}\n").into_bytes()
 }

@@ -1,6 +1,7 @@
 //! Who is here, and how they are found.
 
-use crate::connection::Connection;
+use crate::address::Address;
+use crate::connection::{Connection, Stage};
 use crate::rendezvous::Progress;
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
@@ -9,7 +10,8 @@ use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::time::Duration;
 
 /// The number of a connection, from when it is accepted until it is closed.
 pub type Slot = usize;
@@ -29,18 +31,18 @@ pub struct Member {
 }
 
 /// What is known of a client that speaks the rich dialect.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rich {
     /// Where it takes private messages.
-    pub udp: Option<SocketAddr>,
+    pub udp: Option<Address>,
     /// Its key for private messages.
     pub key: Option<PublicKey>,
     /// What proves that a later connection is the same client's.
     pub resume: Token,
     /// What it asks the rendezvous with.
     pub rendezvous: Token,
-    /// How far the rendezvous has got.
-    pub rendezvous_progress: Progress,
+    /// How far the rendezvous has got, if the client has begun it.
+    pub rendezvous_progress: Option<Box<Progress>>,
     /// The number of the last message that was taken from it.
     pub seq: u64,
 }
@@ -86,34 +88,70 @@ impl Member {
         let rich = self.rich.as_deref();
         Profile {
             who: self.label(),
-            udp: rich.and_then(|rich| rich.udp),
+            udp: rich.and_then(|rich| rich.udp).map(Into::into),
             key: rich.and_then(|rich| rich.key),
         }
     }
 }
 
+/// A token for the member in this slot: the slot, and twelve bytes that nobody can guess.
+#[must_use]
+pub fn token_for(slot: Slot, secret: Token) -> Token {
+    let mut token = secret;
+    for (byte, digit) in token.0.iter_mut().zip(number(slot).to_be_bytes()) {
+        *byte = digit;
+    }
+    token
+}
+
+/// A slot in four bytes. Each has a descriptor, of which no system gives more than 2 to the 31st.
+fn number(slot: Slot) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
+}
+
 /// Every connection, and indexes over those that stay.
 ///
-/// Invariant: the indexes name just the members that [`Connection::is_staying`].
+/// Invariant: the indexes name just the members that [`Connection::is_staying`]; those that wait for a place are not
+/// counted with the others.
 #[derive(Debug, Default)]
 pub struct Roster {
     slots: Vec<Option<Member>>,
     free: Vec<Slot>,
-    /// Members that stay.
+    /// Members that stay and have a place.
     staying: usize,
-    by_id: HashMap<UserId, Slot>,
+    /// Members that wait for one.
+    waiting: usize,
+    /// Members that stay and speak the rich dialect.
+    rich: usize,
+    by_id: HashMap<Address, u32>,
     by_nick: HashMap<NickKey, Slot>,
-    by_resume: HashMap<Token, Slot>,
-    by_rendezvous: HashMap<Token, Slot>,
     /// How many stay from each address.
     by_address: HashMap<IpAddr, usize>,
 }
 
 impl Roster {
-    /// How many stay.
+    /// How many stay and have a place.
     #[must_use]
     pub fn staying(&self) -> usize {
         self.staying
+    }
+
+    /// How many wait for a place.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many have left and are still connected.
+    #[must_use]
+    pub fn leaving(&self) -> usize {
+        self.connections() - self.staying - self.waiting
+    }
+
+    /// Whether there is anybody whom a token would resume.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        self.rich > 0
     }
 
     /// How many connections there are, leaving ones included.
@@ -122,7 +160,7 @@ impl Roster {
         self.slots.len() - self.free.len()
     }
 
-    /// How many stay from this address.
+    /// How many stay and have a place from this address.
     #[must_use]
     pub fn staying_from(&self, address: IpAddr) -> usize {
         self.by_address.get(&address).copied().unwrap_or_default()
@@ -169,9 +207,12 @@ impl Roster {
             self.slots.len() - 1
         });
         if member.connection.is_staying() {
-            self.staying += 1;
-            self.by_id.insert(member.id, slot);
-            *self.by_address.entry(member.id.address().ip()).or_default() += 1;
+            self.by_id.insert(member.id.address().into(), number(slot));
+        }
+        match member.connection.stage {
+            Stage::Arriving(_) | Stage::Here => self.count(member.id),
+            Stage::Waiting(_) => self.waiting += 1,
+            Stage::Leaving(_) => {}
         }
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Some(member);
@@ -179,21 +220,41 @@ impl Roster {
         slot
     }
 
-    /// Takes a member that no longer stays out of the indexes. It keeps its slot until
-    /// [`Roster::remove`].
-    pub fn unlist(&mut self, slot: Slot) {
-        let Some(member) = self.slots.get(slot).and_then(Option::as_ref) else {
+    /// Gives a member that waits for a place one.
+    pub fn seat(&mut self, slot: Slot) {
+        let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        self.staying -= 1;
-        self.by_id.remove(&member.id);
+        if let Stage::Waiting(since) = member.connection.stage {
+            member.connection.stage = Stage::Arriving(since);
+            let id = member.id;
+            self.waiting -= 1;
+            self.count(id);
+        }
+    }
+
+    fn count(&mut self, id: UserId) {
+        self.staying += 1;
+        *self.by_address.entry(id.address().ip()).or_default() += 1;
+    }
+
+    /// Takes a member that stays out of the indexes: it leaves, and has until then to be told so. It keeps its
+    /// slot until [`Roster::remove`].
+    pub fn unlist(&mut self, slot: Slot, until: Duration) {
+        let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let stage = std::mem::replace(&mut member.connection.stage, Stage::Leaving(until.into()));
+        self.by_id.remove(&member.id.address().into());
         if let Some(nick) = &member.nick {
             self.by_nick.remove(&nick.key());
         }
-        if let Some(rich) = &member.rich {
-            self.by_resume.remove(&rich.resume);
-            self.by_rendezvous.remove(&rich.rendezvous);
+        self.rich -= usize::from(member.rich.is_some());
+        if let Stage::Waiting(_) = stage {
+            self.waiting -= 1;
+            return;
         }
+        self.staying -= 1;
         let address = member.id.address().ip();
         if let Some(count) = self.by_address.get_mut(&address) {
             *count -= 1;
@@ -219,19 +280,29 @@ impl Roster {
     /// Who has this id?
     #[must_use]
     pub fn with_id(&self, id: UserId) -> Option<Slot> {
-        self.by_id.get(&id).copied()
+        let slot = self.by_id.get(&id.address().into())?;
+        Slot::try_from(*slot).ok()
     }
 
     /// Whose connection does this token resume?
     #[must_use]
     pub fn resumed_by(&self, token: &Token) -> Option<Slot> {
-        self.by_resume.get(token).copied()
+        self.holder_of(token, |rich| rich.resume)
     }
 
     /// Whose is this token for the rendezvous?
     #[must_use]
     pub fn asked_by(&self, token: &Token) -> Option<Slot> {
-        self.by_rendezvous.get(token).copied()
+        self.holder_of(token, |rich| rich.rendezvous)
+    }
+
+    /// Who has this token? It says itself in which slot to look, so that no index is needed.
+    fn holder_of(&self, token: &Token, own: impl Fn(&Rich) -> Token) -> Option<Slot> {
+        let [a, b, c, d, ..] = token.0;
+        let slot = Slot::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+        let member = self.get(slot).filter(|member| member.connection.is_staying())?;
+        let same = own(member.rich.as_deref()?) == *token;
+        same.then_some(slot)
     }
 
     /// Whom a person means by an id, a nick, or both.
@@ -265,8 +336,7 @@ impl Roster {
     /// Notes that a member speaks the rich dialect.
     pub fn enrich(&mut self, slot: Slot, rich: Rich) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
-            self.by_resume.insert(rich.resume, slot);
-            self.by_rendezvous.insert(rich.rendezvous, slot);
+            self.rich += 1;
             member.rich = Some(Box::new(rich));
         }
     }

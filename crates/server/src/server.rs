@@ -38,6 +38,9 @@ const ACCEPTS_MAX: usize = 256;
 /// door stays shut for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
+/// What is waited for beside the connections: signals, newcomers, datagrams, a reader of the log.
+const OTHER_FDS: usize = 4;
+
 /// Ports that are tried for one that is free for TCP and UDP.
 const PORT_TRIES: u32 = 16;
 
@@ -143,15 +146,18 @@ impl Server {
         if self.shut_until.is_some_and(|until| until <= now.monotonic) {
             self.shut_until = None;
         }
-        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        let mut slots = Vec::new();
+        // As much as it can become: to grow while thousands are added leaves holes that nothing else fits in.
+        let mut fds = Vec::with_capacity(self.sockets.len() + OTHER_FDS);
+        let mut slots = Vec::with_capacity(self.sockets.len());
+        fds.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
         for (slot, socket) in self.sockets.iter().enumerate() {
             let Some(socket) = socket else { continue };
             let interest = self.room.interest(now, slot);
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::POLLIN, interest.read);
             flags.set(PollFlags::POLLOUT, interest.write);
-            if !flags.is_empty() {
+            // Without flags it is told when the connection is broken off, and nothing else.
+            if !flags.is_empty() || interest.end {
                 fds.push(PollFd::new(socket.as_fd(), flags));
                 slots.push(slot);
             }
@@ -244,6 +250,12 @@ impl Server {
         let Some(Some(socket)) = self.sockets.get(slot) else {
             return;
         };
+        if interest.end && events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+            return match socket.take_error() {
+                Ok(Some(error)) => self.lose(now, slot, &error),
+                _ => self.room.end_output(slot),
+            };
+        }
         if !interest.read || events == PollFlags::POLLOUT {
             return;
         }
@@ -254,8 +266,16 @@ impl Server {
                 self.room.receive(now, slot, bytes);
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(Errno::ETIMEDOUT) => self.room.end_input(now, slot, End::TimedOut),
-            Err(_) => self.room.end_input(now, slot, End::Reset),
+            Err(error) => self.room.end_input(now, slot, end_by(error)),
+        }
+    }
+
+    /// Nothing can be sent any more. A peer that had said before that no more comes (FIN), and then went, has said all
+    /// that it had to say; else the connection is broken off.
+    fn lose(&mut self, now: Now, slot: Slot, error: &io::Error) {
+        match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
+            Errno::EPIPE => self.room.end_output(slot),
+            error => self.room.break_off(now, slot, end_by(error)),
         }
     }
 
@@ -282,7 +302,7 @@ impl Server {
                 Ok(count) => self.room.sent(slot, count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.room.end_output(slot),
+                Err(error) => self.lose(now, slot, &error),
             }
         }
     }
@@ -372,6 +392,14 @@ fn timeout(deadline: Option<Duration>, now: Duration) -> PollTimeout {
 /// non-blocking then, which saves two system calls for each.
 fn send_flags() -> i32 {
     (MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL).bits()
+}
+
+/// What an error says of the end of a connection.
+fn end_by(error: Errno) -> End {
+    match error {
+        Errno::ETIMEDOUT => End::TimedOut,
+        _ => End::Reset,
+    }
 }
 
 /// The system has no descriptor or no memory for one more connection.

@@ -2,9 +2,8 @@
 
 use crate::connection::Stage;
 use crate::event::{Departure, Event};
-use crate::rendezvous::Progress;
 use crate::room::Room;
-use crate::roster::{Member, Rich, Slot};
+use crate::roster::{Member, Rich, Slot, token_for};
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
 use chat_proto::line::Line;
@@ -15,14 +14,10 @@ use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Reason, RichError};
 use chat_proto::text::Text;
 use chat_proto::who::WHO_MAX;
-use chat_proto::{LINE_MAX, SERVER_LINE_MAX, TEXT_MAX};
+use chat_proto::{LINE_MAX, TEXT_MAX};
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::fmt::Write;
 use std::net::SocketAddr;
-
-/// Bytes of the list of users that are written out at a time.
-const LISTING_BYTES: usize = 16 * 1024;
 
 /// What a user is told who asks for help.
 const HELP: [&str; 6] = [
@@ -46,7 +41,9 @@ impl Room {
         let first = !std::mem::replace(&mut member.connection.has_spoken, true);
         let rich = member.rich.is_some();
         let Line::Whole(bytes) = line else {
-            self.announce_arriving(now, slot);
+            if !self.arrive(now, slot) {
+                return;
+            }
             let text = format!("a line has at most {LINE_MAX} bytes; yours was not sent");
             return self.refuse(slot, ErrorCode::TooLong, None, &text);
         };
@@ -58,24 +55,15 @@ impl Room {
         if first && let Ok(FromClient::Hello(hello)) = FromClient::parse(&line) {
             return self.take_hello(now, slot, &hello);
         }
-        self.announce_arriving(now, slot);
-        self.take_plain(now, slot, &line);
+        if self.arrive(now, slot) {
+            self.take_plain(now, slot, &line);
+        }
     }
 
     /// Takes what was pending when silence or the end of the connection ended the line.
     pub(crate) fn take_last_line(&mut self, now: Now, slot: Slot, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.take_line(now, slot, Line::Whole(bytes));
-        }
-    }
-
-    fn announce_arriving(&mut self, now: Now, slot: Slot) {
-        if self
-            .roster
-            .get(slot)
-            .is_some_and(|member| member.connection.arrives_at().is_some())
-        {
-            self.announce(now, slot);
         }
     }
 
@@ -130,8 +118,12 @@ impl Room {
 
     /// A client says what it is.
     fn take_hello(&mut self, now: Now, slot: Slot, hello: &Hello<'_>) {
+        if !self.takes_a_place(now, slot, hello) {
+            return;
+        }
         let seq = hello.resume.map_or(0, |token| self.resume(now, &token));
-        let (resume, rendezvous) = ((self.tokens)(), (self.tokens)());
+        self.roster.seat(slot);
+        let [resume, rendezvous] = [(self.tokens)(), (self.tokens)()].map(|secret| token_for(slot, secret));
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
@@ -148,7 +140,7 @@ impl Room {
         let udp = hello
             .udp_port
             .filter(|&port| port != 0)
-            .map(|port| SocketAddr::new(ip, port));
+            .map(|port| SocketAddr::new(ip, port).into());
         self.roster.enrich(
             slot,
             Rich {
@@ -156,7 +148,7 @@ impl Room {
                 key: hello.key,
                 resume,
                 rendezvous,
-                rendezvous_progress: Progress::default(),
+                rendezvous_progress: None,
                 seq,
             },
         );
@@ -170,6 +162,23 @@ impl Room {
         } else {
             self.announce(now, slot)
         }
+    }
+
+    /// Whether there is a place for a client that says HELLO, its ghost's if no other. One that waited for nothing is
+    /// turned away, and its ghost stays as it is.
+    fn takes_a_place(&mut self, now: Now, slot: Slot, hello: &Hello<'_>) -> bool {
+        let Some(member) = self.roster.get(slot) else {
+            return false;
+        };
+        if !matches!(member.connection.stage, Stage::Waiting(_)) {
+            return true;
+        }
+        let ghost = hello.resume.and_then(|token| self.roster.resumed_by(&token));
+        let refusal = self.refusal(member.id, ghost);
+        if let Some(why) = refusal {
+            self.turn_out(now, slot, why);
+        }
+        refusal.is_none()
     }
 
     /// Ends the connection that this token resumes, if it is still here, and gives the number of the
@@ -368,53 +377,6 @@ impl Room {
         }
     }
 
-    /// Begins the list of those who are here.
-    fn list(&mut self, slot: Slot) {
-        let here = self.here;
-        let users = if here == 1 { "user is" } else { "users are" };
-        self.notices(
-            slot,
-            &[format!(
-                "{here} {users} here, of at most {}:",
-                self.limits.max_users
-            )],
-        );
-        if let Some(member) = self.roster.get_mut(slot) {
-            let head = self.transcript.ring(member.dialect()).head();
-            member.connection.outbox.list(head);
-        }
-    }
-
-    /// Writes out the next piece of a list of users that is due.
-    pub(crate) fn continue_listing(&mut self, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let Some(from) = member.connection.outbox.listing_due() else {
-            return;
-        };
-        let mut lines = String::with_capacity(LISTING_BYTES + SERVER_LINE_MAX);
-        let mut next = None;
-        for (place, other) in self.roster.iter_from(from) {
-            if lines.len() >= LISTING_BYTES {
-                next = Some(place);
-                break;
-            }
-            if other.connection.is_staying() && other.connection.arrives_at().is_none() {
-                let _ = match member.dialect() {
-                    Dialect::Plain => writeln!(lines, "* {}", other.label()),
-                    Dialect::Rich => writeln!(lines, "{}", FromServer::User(other.profile())),
-                };
-            }
-        }
-        if let Some(member) = self.roster.get_mut(slot) {
-            member
-                .connection
-                .outbox
-                .continue_listing(lines.into_bytes(), next);
-        }
-    }
-
     /// Something went wrong with what a user asked for.
     fn refuse(&mut self, slot: Slot, code: ErrorCode, seq: Option<u64>, text: &str) {
         let line = match self.roster.get(slot).map(Member::dialect) {
@@ -430,7 +392,7 @@ impl Room {
     }
 
     /// Tells one user something to read.
-    fn notices<T: Display>(&mut self, slot: Slot, texts: &[T]) {
+    pub(crate) fn notices<T: Display>(&mut self, slot: Slot, texts: &[T]) {
         for text in texts {
             let text = Text::from(text.to_string());
             let line = match self.roster.get(slot).map(Member::dialect) {

@@ -13,7 +13,7 @@ pub const CAPACITY: usize = 1 << 20;
 const HISTORY_BYTES_MAX: u64 = (CAPACITY / 4) as u64;
 
 /// Which of the two languages a connection speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// For people at `nc`, scripts, and the original programs.
     Plain,

@@ -108,7 +108,7 @@ impl Ear {
             Phase::Plain
         };
         assert!(
-            self.phase == Phase::Over || line.starts_with("* chat/1 you are "),
+            self.phase == Phase::Over || line.starts_with("* chat/1 "),
             "greeted with {line:?}"
         );
     }

@@ -11,7 +11,7 @@ use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::Reply;
 use chat_server::connection::End;
 use chat_server::event::Event;
-use chat_server::room::{Effect, FLUSH, LEAVING_MAX, Limits, Room};
+use chat_server::room::{Effect, FLUSH, LEAVING_MAX, Limits, Room, WAITING_MAX};
 use chat_server::roster::Slot;
 use chat_server::transcript::CAPACITY;
 use std::collections::VecDeque;
@@ -223,7 +223,8 @@ impl World {
             person.slot.is_some_and(|slot| {
                 let interest = self.room.interest(self.now, slot);
                 interest.read && person.has_news() && !self.only_sends
-                    || interest.write && (person.window > 0 || person.end == Some(End::Reset))
+                    || interest.end && person.is_broken() && !self.only_sends
+                    || interest.write && (person.window > 0 || person.is_broken())
             })
         };
         due || knocks || !self.datagrams.is_empty() || self.people.iter().any(ready)
@@ -247,7 +248,7 @@ impl World {
         busy |= self.carry_out();
         self.take_events();
         self.answer_pings();
-        let most = self.limits.max_users + LEAVING_MAX;
+        let most = self.limits.max_users + LEAVING_MAX + WAITING_MAX;
         assert!(self.room.slots() <= most + 1, "{} slots", self.room.slots());
         busy
     }
@@ -301,6 +302,10 @@ impl World {
         let Some(person) = person.and_then(|person| self.people.get_mut(person)) else {
             return false;
         };
+        if person.is_broken() && room.interest(now, slot).end {
+            room.break_off(now, slot, End::Reset);
+            return true;
+        }
         if !person.has_news() || !room.interest(now, slot).read {
             return false;
         }
@@ -323,8 +328,8 @@ impl World {
             return false;
         };
         let person = self.people.get_mut(person).expect("a person");
-        if person.end == Some(End::Reset) {
-            self.room.end_output(slot);
+        if person.is_broken() {
+            self.room.break_off(self.now, slot, End::Reset);
             return true;
         }
         let mut count = 0;
@@ -442,6 +447,10 @@ impl World {
 impl Person {
     fn has_news(&self) -> bool {
         !self.sent.is_empty() || self.end.is_some() && !self.end_was_told
+    }
+
+    fn is_broken(&self) -> bool {
+        self.end == Some(End::Reset)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who talks too fast is read more slowly, and loses nothing.
 
 use crate::sim::{Reading, Sim, limits, ms};
+use chat_server::connection::End;
+use chat_server::event::Departure;
 use chat_server::rate::Rate;
 use chat_server::room::Limits;
 use std::num::NonZeroU32;
@@ -49,7 +51,7 @@ fn a_thousand_lines_come_at_the_rate_and_in_order() {
 
 #[test]
 fn what_a_flooder_sent_is_heard_after_it_has_gone() {
-    for ending in [Sim::close, Sim::half_close, Sim::reset] {
+    for ending in [Sim::close, Sim::half_close] {
         let mut sim = Sim::new(limited());
         let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
         sim.news(witness);
@@ -68,6 +70,79 @@ fn what_a_flooder_sent_is_heard_after_it_has_gone() {
             ]
         );
     }
+}
+
+/// The lines of those who break off, the last of them with its number.
+fn assert_heard_and_gone(heard: &[String], lines: usize) {
+    assert_eq!(heard.len(), lines + 1);
+    let last = format!("from 10.0.0.1:1001: line {}", lines - 1);
+    assert_eq!(heard[lines - 1..], [&*last, "10.0.0.1:1001 is offline"]);
+}
+
+#[test]
+fn a_flooder_that_breaks_off_is_heard_for_one_more_burst_and_leaves_at_once() {
+    for end in [End::Reset, End::TimedOut] {
+        let mut sim = Sim::new(limited());
+        let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+        sim.news(witness);
+        sim.send(flooder, &(numbered(500) + "unended"));
+        sim.run(ms(10));
+        sim.end(flooder, end);
+        sim.run(ms(0));
+        assert_heard_and_gone(&sim.news(witness), 400);
+        assert!(sim.is_closed(flooder));
+        sim.run(ms(7000));
+        assert_eq!(sim.news(witness), [""; 0], "and that was all");
+    }
+}
+
+/// Five minutes' worth of nothing.
+#[test]
+fn blank_lines_of_a_flooder_that_breaks_off_hold_neither_nick_nor_place() {
+    let mut sim = Sim::new(Limits {
+        max_users: 2,
+        ..limited()
+    });
+    let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.send(flooder, &("/nick alice\n".to_owned() + &"\n".repeat(16_000)));
+    sim.run(ms(1000));
+    sim.news(witness);
+    sim.reset(flooder);
+    sim.run(ms(0));
+    assert_eq!(sim.news(witness), ["alice@10.0.0.1:1001 is offline"]);
+    let alice = sim.rich("10.0.0.3:1001", "alice");
+    assert!(
+        sim.lines(alice)
+            .0
+            .iter()
+            .any(|line| line.starts_with("WELCOME alice@"))
+    );
+}
+
+/// What waits is within the burst, so it is all heard: what had no end too.
+#[test]
+fn what_fits_in_the_last_burst_is_heard_to_the_end() {
+    let mut sim = Sim::new(limited());
+    let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.news(witness);
+    sim.send(flooder, &(numbered(399) + "line 399"));
+    sim.run(ms(10));
+    sim.reset(flooder);
+    sim.run(ms(0));
+    assert_heard_and_gone(&sim.news(witness), 400);
+}
+
+/// The first to notice is a write, and the system still holds what the flooder had sent.
+#[test]
+fn a_flooder_that_was_found_gone_while_it_was_read_leaves_when_its_rate_ends() {
+    let mut sim = Sim::new(limited());
+    let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.news(witness);
+    sim.reset_after_all(flooder);
+    sim.send(flooder, &numbered(5000));
+    sim.run(ms(0));
+    assert_heard_and_gone(&sim.news(witness), 400);
+    assert_eq!(sim.departure("10.0.0.1:1001"), Some(Departure::Reset));
 }
 
 #[test]

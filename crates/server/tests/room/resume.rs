@@ -1,7 +1,8 @@
 //! A client that comes back, while the server may not know that it was gone.
 
 use crate::sim::{PeerNo, Sim, limits, ms};
-use chat_server::event::Departure;
+use chat_server::event::{Departure, Event, Refusal};
+use chat_server::room::{Limits, WAITING_MAX};
 use std::time::Duration;
 
 /// The token that the last WELCOME gave this peer.
@@ -75,12 +76,142 @@ fn a_client_that_left_without_a_word_goes_on_counting() {
     assert_eq!(seq(&sim, stranger), "0", "a token serves once");
 }
 
+/// A room of two in which nobody else has a place: alice, who is about to come back, and a witness.
+fn full_room(max_per_address: usize) -> (Sim, PeerNo, PeerNo) {
+    let mut sim = Sim::new(Limits {
+        max_users: 2,
+        max_per_address,
+        ..limits()
+    });
+    let witness = sim.plain("10.0.0.9:1");
+    let ghost = sim.rich("10.0.0.1:1001", "alice");
+    sim.news(witness);
+    (sim, witness, ghost)
+}
+
+const NO_PLACE: [&str; 2] = ["* chat/1 no place is free", "too many users"];
+
+#[test]
+fn in_a_full_room_a_client_takes_the_place_of_its_ghost() {
+    for address in ["10.0.0.1:1002", "10.0.0.2:1"] {
+        let (mut sim, witness, ghost) = full_room(1);
+        let resume = token(&sim, ghost);
+        let alice = come_back(&mut sim, address, &resume);
+        assert!(sim.news(alice)[1].starts_with(&format!("WELCOME alice@{address} ")));
+        let came = format!("alice@{address} is online");
+        assert_eq!(sim.news(witness), ["alice@10.0.0.1:1001 is offline", &came]);
+        let roster = sim.room.roster();
+        assert_eq!((roster.staying(), roster.waiting()), (2, 0));
+    }
+}
+
+#[test]
+fn in_a_full_room_nobody_takes_the_place_of_anybody_else() {
+    let (mut sim, witness, ghost) = full_room(2);
+    for hello in [
+        "HELLO 1 bob - - -",
+        "HELLO 1 bob - - AAAAAAAAAAAAAAAAAAAAAA",
+        "hello",
+        "HELLO x",
+    ] {
+        let stranger = sim.connect("10.0.0.4:1");
+        sim.send(stranger, &format!("{hello}\nSAY 1 hi\n/who\n"));
+        sim.run(ms(0));
+        assert_eq!(sim.news(stranger), NO_PLACE, "{hello}");
+        assert!(sim.is_closed(stranger));
+    }
+    let silent = sim.connect("10.0.0.4:1");
+    sim.run(ms(249));
+    assert_eq!(sim.news(silent), NO_PLACE[..1]);
+    sim.run(ms(1));
+    assert_eq!(sim.news(silent), NO_PLACE[1..]);
+    let full = Event::Refuse {
+        peer: "10.0.0.4:1".parse().unwrap(),
+        why: Refusal::Full(2),
+    };
+    assert_eq!(sim.events.iter().filter(|event| **event == full).count(), 5);
+    assert_eq!(sim.news(witness), [""; 0]);
+    assert!(!sim.is_closed(ghost));
+}
+
+/// A token does not lift the limit on the address that it is brought from.
+#[test]
+fn a_client_that_comes_back_where_there_are_too_many_leaves_its_ghost_in_place() {
+    let mut sim = Sim::new(Limits {
+        max_per_address: 1,
+        ..limits()
+    });
+    let witness = sim.plain("10.0.0.9:1");
+    let ghost = sim.rich("10.0.0.1:1001", "alice");
+    sim.news(witness);
+    let resume = token(&sim, ghost);
+    let elsewhere = come_back(&mut sim, "10.0.0.9:2", &resume);
+    let expected = ["* chat/1 no place is free", "* too many users from your address"];
+    assert_eq!(sim.news(elsewhere), expected);
+    assert_eq!(sim.news(witness), [""; 0]);
+    let alice = come_back(&mut sim, "10.0.0.1:1002", &resume);
+    assert!(sim.news(alice)[1].starts_with("WELCOME alice@10.0.0.1:1002 "));
+}
+
+#[test]
+fn a_place_that_becomes_free_is_for_who_waits() {
+    let (mut sim, witness, ghost) = full_room(2);
+    let (plain, client) = (sim.connect("10.0.0.2:1"), sim.connect("10.0.0.2:2"));
+    sim.run(ms(100));
+    sim.reset(ghost);
+    sim.run(ms(0));
+    sim.send(client, "HELLO 1 bob - - -\n");
+    sim.run(ms(0));
+    assert!(sim.news(client)[1].starts_with("WELCOME bob@"));
+    sim.send(witness, "/quit\n");
+    sim.run(ms(150));
+    let came = "10.0.0.2:1 is online";
+    assert_eq!(sim.news(plain), ["* chat/1 no place is free", came]);
+}
+
+/// Whoever waits without a word takes a waiting place for a quarter of a second, and nothing else.
+#[test]
+fn a_crowd_that_waits_is_bounded_and_soon_gone() {
+    let (mut sim, witness, ghost) = full_room(1000);
+    let crowd: Vec<_> = (1..=300)
+        .map(|port| sim.connect(&format!("10.0.0.2:{port}")))
+        .collect();
+    sim.run(ms(0));
+    assert_eq!(sim.room.roster().waiting(), WAITING_MAX);
+    let last = *crowd.last().unwrap();
+    assert!(sim.is_closed(last), "one more is told at once, or closed");
+    let resume = token(&sim, ghost);
+    let turned_away = come_back(&mut sim, "10.0.0.1:1002", &resume);
+    assert!(sim.is_closed(turned_away));
+    sim.run(ms(250));
+    assert!(crowd.iter().all(|&peer| sim.is_closed(peer)));
+    assert_eq!(sim.news(witness), [""; 0]);
+    let alice = come_back(&mut sim, "10.0.0.1:1003", &resume);
+    assert!(sim.news(alice)[1].starts_with("WELCOME alice@10.0.0.1:1003 "));
+}
+
 #[test]
 fn a_token_nobody_gave_is_no_token() {
     let mut sim = Sim::new(limits());
     let alice = come_back(&mut sim, "10.0.0.1:1001", "AAAAAAAAAAAAAAAAAAAAAA");
     assert_eq!(seq(&sim, alice), "0");
     assert_eq!(sim.room.roster().staying(), 1);
+}
+
+/// A token says where to look for its client, which is not enough.
+#[test]
+fn a_token_that_differs_in_one_place_resumes_nobody() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.rich("10.0.0.1:1001", "alice");
+    let token = token(&sim, alice);
+    for place in 0..21 {
+        let mut other = token.clone().into_bytes();
+        other[place] = if other[place] == b'x' { b'y' } else { b'x' };
+        let other = String::from_utf8(other).unwrap();
+        let thief = come_back(&mut sim, &format!("10.0.0.3:{}", place + 1), &other);
+        assert_eq!(seq(&sim, thief), "0");
+        assert!(!sim.is_closed(alice), "resumed by {other} instead of {token}");
+    }
 }
 
 #[test]

@@ -287,6 +287,12 @@ impl Sim {
         self.end(peer, End::Reset);
     }
 
+    /// It breaks the connection off; what it had sent can still be read.
+    pub(crate) fn reset_after_all(&mut self, peer: PeerNo) {
+        self.peers[peer].up_end = Some(End::Reset);
+        self.peers[peer].gone = true;
+    }
+
     pub(crate) fn end(&mut self, peer: PeerNo, end: End) {
         let peer = &mut self.peers[peer];
         peer.up.clear();
@@ -330,7 +336,9 @@ impl Sim {
         let served = self.seats.iter().enumerate().any(|(slot, peer)| {
             peer.is_some_and(|peer| {
                 let (interest, peer) = (self.room.interest(now, slot), &self.peers[peer]);
-                interest.read && peer.is_readable() || interest.write && peer.is_writable()
+                interest.read && peer.is_readable()
+                    || interest.write && peer.is_writable()
+                    || interest.end && peer.gone
             })
         });
         served || !self.door.is_empty() && self.room.accepts()
@@ -410,10 +418,15 @@ impl Sim {
             return false;
         };
         let peer = &mut self.peers[number];
-        if !self.room.interest(now, slot).read || !peer.is_readable() {
+        let interest = self.room.interest(now, slot);
+        if interest.end && peer.gone {
+            self.room_loses(now, slot, number);
+            return true;
+        }
+        if !interest.read || !peer.is_readable() {
             return false;
         }
-        if peer.up.is_empty() || matches!(peer.up_end, Some(End::Reset | End::TimedOut)) {
+        if peer.up.is_empty() {
             self.room.end_input(now, slot, peer.up_end.unwrap());
             return true;
         }
@@ -421,6 +434,14 @@ impl Sim {
         peer.delivered.extend_from_slice(&bytes);
         self.room.receive(now, slot, &bytes);
         true
+    }
+
+    /// What the system says of a peer that can't be written to.
+    fn room_loses(&mut self, now: Now, slot: Slot, number: PeerNo) {
+        match self.peers[number].up_end {
+            Some(end @ (End::Reset | End::TimedOut)) => self.room.break_off(now, slot, end),
+            _ => self.room.end_output(slot),
+        }
     }
 
     fn write(&mut self, now: Now, slot: Slot) -> bool {
@@ -445,7 +466,7 @@ impl Sim {
         }
         let output = self.room.output(slot);
         if peer.gone {
-            self.room.end_output(slot);
+            self.room_loses(now, slot, number);
             return true;
         }
         let space = (peer.capacity - peer.down.len()).min(peer.write_max);

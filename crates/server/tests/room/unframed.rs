@@ -59,6 +59,23 @@ fn half_a_character_has_a_second_and_is_never_cut() {
 }
 
 #[test]
+fn an_endless_line_with_pauses_is_refused_once() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    let piece = "x".repeat(5000);
+    for piece in [&*piece, "some more", &piece, "the rest"] {
+        sim.send(person, piece);
+        sim.run(ms(900));
+    }
+    let answer = "* a line has at most 4096 bytes; yours was not sent";
+    assert_eq!(sim.news(person), [answer]);
+    sim.run(ms(100));
+    sim.send(person, "again");
+    sim.run(ms(30));
+    assert_eq!(sim.news(person), said(&["again"]), "a second of silence ended it");
+}
+
+#[test]
 fn after_a_whole_line_only_a_second_ends_one() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");

@@ -1,0 +1,243 @@
+//! How connections are listened to: when the lines of each are taken, and when silence or the end says something.
+
+use crate::connection::{Connection, End};
+use crate::event::Departure;
+use crate::rate::Usage;
+use crate::room::Room;
+use crate::roster::{Member, Slot};
+use chat_proto::now::Now;
+use chat_proto::rich::{FromServer, Reason};
+
+impl Room {
+    /// Bytes came.
+    pub fn receive(&mut self, now: Now, slot: Slot, bytes: &[u8]) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if !member.connection.is_staying() {
+            return;
+        }
+        member.connection.inbox.heard(now.monotonic, bytes);
+        member.connection.pinged = None;
+        self.take_lines(now, slot, bytes);
+        self.end_broken(now, slot);
+        self.note_deadline(slot, now);
+    }
+
+    /// Nothing more comes. If the peer said so, all that came before is taken, at its rate, and the user may
+    /// still read. If the connection was broken off, one more burst of it is taken at once, and the user leaves.
+    pub fn end_input(&mut self, now: Now, slot: Slot, end: End) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let connection = &mut member.connection;
+        let end = connection.broken.unwrap_or(end);
+        connection.ended = Some(end);
+        if end != End::Closed {
+            connection.outbox.discard();
+            connection.usage = Usage::default();
+            self.take_waiting_lines(now, slot);
+        }
+        self.finish_input(now, slot);
+        self.note_deadline(slot, now);
+    }
+
+    /// The connection was broken off, which something else than reading showed. What the system still holds of
+    /// it can be read, and is until its rate forbids it: then it is over.
+    pub fn break_off(&mut self, now: Now, slot: Slot, end: End) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        member.connection.broken = Some(end);
+        self.end_output(slot);
+        self.end_broken(now, slot);
+    }
+
+    fn end_broken(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let Connection {
+            broken, ended, inbox, ..
+        } = &member.connection;
+        if let Some(end) = *broken
+            && ended.is_none()
+            && inbox.is_waiting()
+        {
+            self.end_input(now, slot, end);
+        }
+    }
+
+    /// Does for one connection what is due at this time.
+    pub(crate) fn tick_one(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let connection = &mut member.connection;
+        if !connection.is_staying() {
+            return;
+        }
+        let arrives = connection.arrives_at().is_some_and(|at| at <= now.monotonic);
+        if arrives && !self.pressure.must_wait(&self.transcript) {
+            self.arrive(now, slot);
+        }
+        self.take_waiting_lines(now, slot);
+        self.end_silent_line(now, slot);
+        self.finish_input(now, slot);
+        self.check_pulse(now, slot);
+    }
+
+    /// Takes the lines in these bytes, as far as the rate and slow readers let it, and keeps the rest.
+    fn take_lines(&mut self, now: Now, slot: Slot, mut bytes: &[u8]) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let mut inbox = std::mem::take(&mut member.connection.inbox);
+        let mut takes = true;
+        while takes && self.may_take(now, slot) {
+            match inbox.next(&mut bytes) {
+                Some(line) => self.take_line(now, slot, line),
+                None => takes = false,
+            }
+        }
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if member.connection.is_staying() {
+            inbox.keep(bytes);
+        }
+        member.connection.inbox = inbox;
+        self.arrive_if_plain(now, slot);
+    }
+
+    /// Takes lines that were read earlier and could not be taken then.
+    fn take_waiting_lines(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        if member.connection.inbox.is_waiting() {
+            let waiting = member.connection.inbox.take_waiting();
+            self.take_lines(now, slot, &waiting);
+            self.excuse_silence(now, slot);
+        }
+    }
+
+    /// A client is not silent while it is the room that does not read.
+    fn excuse_silence(&mut self, now: Now, slot: Slot) {
+        if let Some(member) = self.roster.get_mut(slot) {
+            member.connection.inbox.heard(now.monotonic, &[]);
+            member.connection.pinged = None;
+        }
+    }
+
+    /// Whether one more line of this member may be taken now.
+    fn may_take(&self, now: Now, slot: Slot) -> bool {
+        let within = |member: &Member| {
+            let connection = &member.connection;
+            connection.is_staying()
+                && connection.is_answerable()
+                && connection.is_within(self.limits.rate, now.monotonic)
+        };
+        !self.pressure.must_wait(&self.transcript) && self.roster.get(slot).is_some_and(within)
+    }
+
+    /// Announces a connection whose first bytes can't be the beginning of HELLO, or turns it away.
+    fn arrive_if_plain(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let begun = member.connection.inbox.begun();
+        let may_be_hello = begun.len() < 6 && b"HELLO ".starts_with(begun) || begun.starts_with(b"HELLO ");
+        if member.connection.arrives_at().is_some() && !may_be_hello {
+            self.arrive(now, slot);
+        }
+    }
+
+    /// Takes what a plain connection has sent without a line feed, once it has been silent.
+    fn end_silent_line(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let due = member
+            .connection
+            .inbox
+            .silence_ends_line_at()
+            .is_some_and(|at| at <= now.monotonic);
+        let readable = !member.connection.inbox.is_waiting() && member.connection.is_staying();
+        if due && readable && member.rich.is_none() && self.may_take(now, slot) {
+            let line = self
+                .roster
+                .get_mut(slot)
+                .map(|member| member.connection.inbox.end_line());
+            self.take_last_line(now, slot, &line.unwrap_or_default());
+        }
+    }
+
+    /// When all has been taken that came before the end, the user leaves. What a plain user had not
+    /// ended is a message; a client ends its lines, so what it had not ended is not what it meant to say.
+    fn finish_input(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let connection = &member.connection;
+        let Some(end) = connection.ended else { return };
+        if !connection.is_staying() {
+            return;
+        }
+        let is_a_message = !connection.inbox.begun().is_empty() && member.rich.is_none();
+        if (connection.inbox.is_waiting() || is_a_message) && !self.may_take(now, slot) {
+            if end == End::Closed || self.pressure.must_wait(&self.transcript) {
+                return;
+            }
+            self.lose_input(slot);
+        }
+        if is_a_message {
+            let line = self
+                .roster
+                .get_mut(slot)
+                .map(|member| member.connection.inbox.finish());
+            self.take_last_line(now, slot, &line.unwrap_or_default());
+        }
+        let why = match end {
+            End::Closed => Departure::Closed,
+            End::Reset => Departure::Reset,
+            End::TimedOut => Departure::TimedOut,
+        };
+        self.leave(now, slot, why, None);
+    }
+
+    /// The rest is lost with the connection, as is what was never read of it.
+    fn lose_input(&mut self, slot: Slot) {
+        if let Some(member) = self.roster.get_mut(slot) {
+            member.connection.inbox.discard();
+        }
+    }
+
+    /// Asks a rich client that has been silent whether it is there, and gives it up in the end. One
+    /// whose bytes the room itself leaves unread is not silent.
+    fn check_pulse(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let connection = &mut member.connection;
+        if member.rich.is_none() || !connection.is_staying() {
+            return;
+        }
+        let interval = self.limits.ping_interval;
+        match connection.pinged {
+            None if connection.inbox.last_heard() + interval <= now.monotonic => {
+                connection.pinged = Some(now.monotonic.into());
+                self.tell(slot, &FromServer::Ping(now.unix_ms));
+            }
+            Some(pinged) if pinged.get() + 2 * interval <= now.monotonic => {
+                if connection.takes_input(self.limits.rate, now.monotonic) && !self.pressure.holds() {
+                    let farewell = "nothing was heard from you for too long";
+                    self.leave(now, slot, Departure::Silent, Some((Reason::Silent, farewell)));
+                } else {
+                    self.excuse_silence(now, slot);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -49,7 +49,7 @@ struct Sent {
 impl Raw {
     /// Whether there is no memory for another message just now.
     pub(super) fn is_full(&self, now: Duration) -> bool {
-        let recent = self.recent.iter().filter(|sent| now < sent.at + MEMORY);
+        let recent = self.recent.iter().filter(|sent| sent.is_recent(now));
         recent.count() >= RECENT_MAX || self.whispers.len() >= WHISPERS_MAX
     }
 
@@ -63,7 +63,7 @@ impl Raw {
         can_whisper: bool,
         outputs: &mut VecDeque<Output>,
     ) {
-        self.recent.retain(|sent| now < sent.at + MEMORY);
+        self.recent.retain(|sent| sent.is_recent(now));
         self.closed.retain(|_, since| now < *since + CLOSED);
         let text = text.borrow().into_owned();
         let Some(to) = to.filter(|to| !self.closed.contains_key(to)) else {
@@ -94,7 +94,7 @@ impl Raw {
     ) {
         let (lost, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.recent)
             .into_iter()
-            .partition(|sent| sent.to == address && now < sent.at + MEMORY);
+            .partition(|sent| sent.to == address && sent.is_recent(now));
         self.recent = others;
         if !lost.is_empty() && self.closed.len() < CLOSED_MAX {
             self.closed.insert(address, now);
@@ -138,6 +138,12 @@ impl Raw {
         }
         self.whispers.insert(id);
         outputs.push_back(Output::Line(FromClient::Whisper(user, id.0, text)));
+    }
+}
+
+impl Sent {
+    fn is_recent(&self, now: Duration) -> bool {
+        now < self.at + MEMORY
     }
 }
 

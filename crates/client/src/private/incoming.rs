@@ -206,3 +206,6 @@ impl Incoming {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

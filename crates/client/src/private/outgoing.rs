@@ -126,7 +126,8 @@ impl Outgoing {
     pub(super) fn push(&mut self, now: Duration, id: MessageId, text: &[u8]) {
         let pieces = text.chunks(PARTS_MAX - PART_HEAD_LEN);
         let count = pieces.len();
-        if count > 1 {
+        let is_piece = count > 1;
+        if is_piece {
             let path = Path::Direct;
             self.long.insert(id, Long { left: count, path });
         }
@@ -135,7 +136,7 @@ impl Outgoing {
                 owner: Owner {
                     id,
                     since: now,
-                    is_piece: count > 1,
+                    is_piece,
                 },
                 begins: place == 0,
                 ends: place + 1 == count,
@@ -239,7 +240,8 @@ impl Outgoing {
 
     /// The direct path leads elsewhere now: what was sent by the old one is to be sent again.
     pub(super) fn path_changed(&mut self) {
-        for segment in self.flight.iter_mut().filter(|segment| segment.direct.sent > 0) {
+        // Those that were not sent yet are due in any case.
+        for segment in &mut self.flight {
             segment.lost = true;
         }
     }
@@ -293,7 +295,7 @@ impl Outgoing {
         self.allowed = 1;
         // What was sent before that is lost too, in all likelihood, and follows as acknowledgements make room.
         for segment in &mut self.flight {
-            segment.lost |= segment.direct.sent > 0 && segment.direct.last <= last;
+            segment.lost |= segment.direct.last <= last;
         }
         let (place, _) = self.open().find(|(_, segment)| segment.direct_due() <= now)?;
         Some((place, Some(last)))
@@ -386,3 +388,6 @@ impl Ack {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

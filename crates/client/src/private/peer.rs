@@ -165,8 +165,7 @@ impl Peer {
                 if verdict == Verdict::Dropped {
                     return;
                 }
-                let newest = number >= self.newest_segment;
-                self.newest_segment = self.newest_segment.max(number + 1);
+                let newest = is_newest(&mut self.newest_segment, number);
                 self.note_source(world.now, source, bytes, newest);
                 self.acknowledge_segment(world, source, number);
             }
@@ -174,8 +173,7 @@ impl Peer {
                 if !self.is_new_control(number) {
                     return;
                 }
-                let newest = number >= self.newest_control;
-                self.newest_control = self.newest_control.max(number + 1);
+                let newest = is_newest(&mut self.newest_control, number);
                 self.note_source(world.now, source, bytes, newest);
                 self.receive_control(world, source, body, &mut ack);
             }
@@ -410,6 +408,13 @@ impl Peer {
             &packet.to_bytes(),
         )
     }
+}
+
+/// Whether a number is higher than all before it, of which `end` is one past the highest.
+fn is_newest(end: &mut u64, number: u64) -> bool {
+    let newest = number >= *end;
+    *end = (*end).max(number + 1);
+    newest
 }
 
 fn relay(world: &mut World<'_>, bytes: Vec<u8>) {

@@ -77,9 +77,10 @@ impl Probe {
             return None;
         }
         let first = self.step == 0;
-        while self.step < self.times().len() && self.due() <= now {
-            self.step += 1;
-        }
+        let since = now.saturating_sub(self.started);
+        self.step = self
+            .times()
+            .partition_point(|&ms| Duration::from_millis(ms) <= since);
         Some(if first && self.purpose == Purpose::Punch {
             Shot::Primer
         } else {

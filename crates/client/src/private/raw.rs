@@ -22,7 +22,8 @@ const MEMORY: Duration = Duration::from_millis(500);
 /// Messages that are remembered, and so may be sent in that time: 64 x 4 KB = 260 KB.
 const RECENT_MAX: usize = 64;
 
-/// Messages that the server was asked to pass on and has not answered for.
+/// Messages that the server was asked to pass on and has not answered for, when there is no room for another. With
+/// those whose ports turn out to be closed they are fewer than twice as many.
 const WHISPERS_MAX: usize = 64;
 
 /// How long a port counts as closed after its host said so.
@@ -144,7 +145,7 @@ impl Raw {
         can_whisper: bool,
         outputs: &mut VecDeque<Output>,
     ) {
-        if !can_whisper || self.whispers.len() >= 2 * WHISPERS_MAX {
+        if !can_whisper {
             outputs.push_back(state(id, State::NotDelivered(Why::Unreachable)));
             return;
         }

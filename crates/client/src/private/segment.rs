@@ -125,3 +125,62 @@ impl Copies {
         self.due = now + wait;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(length: usize, since_ms: u64, is_piece: bool) -> Waiting {
+        Waiting {
+            owner: Owner {
+                id: MessageId(0),
+                since: Duration::from_millis(since_ms),
+                is_piece,
+            },
+            begins: true,
+            ends: true,
+            text: vec![b'x'; length],
+        }
+    }
+
+    fn share(first: &Waiting, second: &Waiting) -> bool {
+        let mut segment = Segment::new(0, Duration::ZERO);
+        assert!(segment.has_room_for(first), "the first always fits");
+        segment.add(first);
+        segment.has_room_for(second)
+    }
+
+    #[test]
+    fn messages_share_a_segment_up_to_its_last_byte() {
+        let rest = PARTS_MAX - 2 * PART_HEAD_LEN - 300;
+        assert!(share(&waiting(300, 0, false), &waiting(rest, 0, false)));
+        assert!(!share(&waiting(300, 0, false), &waiting(rest + 1, 0, false)));
+    }
+
+    #[test]
+    fn messages_that_share_a_segment_were_written_within_100_ms() {
+        assert!(share(&waiting(1, 5000, false), &waiting(1, 5100, false)));
+        assert!(!share(&waiting(1, 5000, false), &waiting(1, 5101, false)));
+    }
+
+    #[test]
+    fn a_piece_of_a_long_text_is_alone_in_its_segment() {
+        for (first, second) in [(true, false), (false, true), (true, true)] {
+            assert!(!share(&waiting(1, 0, first), &waiting(1, 0, second)));
+        }
+    }
+
+    #[test]
+    fn where_a_copy_went_through_the_server_only_a_direct_answer_shows_that_it_came_directly() {
+        let came_by = |direct, relay, path, answered| {
+            let mut segment = Segment::new(0, Duration::ZERO);
+            (segment.direct.sent, segment.relay.sent) = (direct, relay);
+            segment.came_by(path, answered)
+        };
+        assert_eq!(came_by(1, 1, Path::Direct, true), Path::Direct);
+        assert_eq!(came_by(1, 1, Path::Direct, false), Path::Relayed);
+        assert_eq!(came_by(1, 1, Path::Relayed, true), Path::Relayed);
+        assert_eq!(came_by(0, 1, Path::Direct, true), Path::Relayed);
+        assert_eq!(came_by(1, 0, Path::Relayed, false), Path::Direct);
+    }
+}

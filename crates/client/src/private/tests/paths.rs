@@ -538,3 +538,32 @@ fn two_behind_one_router_tell_each_other_their_local_addresses_and_nobody_else()
     pair.clients[ALICE].punch(now, &id(BOB).into(), udp(BOB));
     assert!(!is_relayed(&pair.take(ALICE)));
 }
+
+#[test]
+fn the_server_is_asked_how_the_world_sees_this_client_and_told_the_answer() {
+    let mut pair = Pair::new();
+    let server: SocketAddr = "10.0.0.1:9000".parse().unwrap();
+    let token = Opaque([7; 16]);
+    let now = pair.now();
+    pair.clients[ALICE].rendezvous(now, server, token);
+    let asked = pair.take(ALICE);
+    let [Sent::Datagram(to, None, request)] = &asked[..] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(*to, server);
+    pair.pass(ms(500));
+    assert_eq!(pair.take_datagrams(ALICE).len(), 1, "there was no reply");
+    let reply = |request: &[u8]| {
+        let nonce = Opaque([9; 16]);
+        chat_proto::rendezvous::answer(request, elsewhere(), nonce, |known| *known == token).unwrap()
+    };
+    pair.arrive_from(ALICE, server, &reply(request));
+    assert_eq!(pair.take(ALICE), [], "to an earlier question");
+    pair.pass(ms(1000));
+    let request = pair.take_datagrams(ALICE).remove(0);
+    pair.arrive_from(ALICE, server, &reply(&request));
+    let confirm = FromClient::Confirm(Opaque([9; 16]));
+    assert_eq!(pair.take(ALICE), [Sent::Other(confirm)]);
+    pair.pass(ms(20_000));
+    assert_eq!(pair.take_datagrams(ALICE).len(), 1);
+}

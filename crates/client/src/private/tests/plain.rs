@@ -239,3 +239,77 @@ fn no_more_is_sent_than_could_still_go_another_way() {
     assert_eq!(whispers.count(), 64, "none is lost");
     pair.pass(ms(500));
 }
+
+#[test]
+fn there_is_room_again_when_nothing_could_go_another_way_any_more() {
+    let mut pair = alice(Options::default());
+    for _ in 0..64 {
+        pair.say(ALICE, "hello");
+    }
+    pair.pass(ms(499));
+    assert!(!pair.clients[ALICE].can_send(id(NC)));
+    pair.pass(ms(1));
+    let now = pair.now();
+    assert!(pair.clients[ALICE].can_send(id(NC)));
+    pair.say(ALICE, "hello");
+    pair.take(ALICE);
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    assert_eq!(pair.take(ALICE).len(), 1, "the last of them alone");
+}
+
+#[test]
+fn whoever_waits_for_the_server_to_pass_on_64_messages_waits_before_the_next() {
+    let mut pair = alice(Options::default());
+    let first = pair.say(ALICE, "hello");
+    let now = pair.now();
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    for _ in 1..64 {
+        assert!(pair.clients[ALICE].can_send(id(NC)));
+        pair.say(ALICE, "hello");
+    }
+    assert!(!pair.clients[ALICE].can_send(id(NC)));
+    pair.clients[ALICE].whisper_answered(first, true);
+    assert!(pair.clients[ALICE].can_send(id(NC)));
+}
+
+#[test]
+fn of_closed_ports_256_are_remembered() {
+    let mut pair = alice(Options::default());
+    let now = pair.now();
+    let user = |n: u16| UserId::from(SocketAddr::from(([10, 0, 1, 1], 1000 + 2 * n)));
+    for n in 0..257 {
+        let who = user(n).into();
+        pair.clients[ALICE].peer_here(
+            now,
+            &Profile {
+                who,
+                udp: None,
+                key: None,
+            },
+        );
+        let message = pair.clients[ALICE].send(now, user(n), &Text::new("hi")).unwrap();
+        let address = user(n).private_address().unwrap();
+        pair.clients[ALICE].port_unreachable(now, address);
+        pair.clients[ALICE].whisper_answered(message, true);
+    }
+    pair.take(ALICE);
+    let mut goes_directly = |n| {
+        pair.clients[ALICE].send(now, user(n), &Text::new("hi")).unwrap();
+        matches!(pair.take(ALICE)[..], [Sent::Datagram(..)])
+    };
+    assert!(!goes_directly(0) && !goes_directly(255));
+    assert!(goes_directly(256));
+}
+
+#[test]
+fn a_bare_text_is_cut_where_a_message_would_end_and_never_within_a_character() {
+    let mut pair = alice(Options::default());
+    for (sent, shown) in [
+        ("x".repeat(TEXT_MAX), "x".repeat(TEXT_MAX)),
+        ("x".repeat(TEXT_MAX + 1), "x".repeat(TEXT_MAX)),
+        ("€".repeat(TEXT_MAX / 3 + 1), "€".repeat(TEXT_MAX / 3)),
+    ] {
+        pair.arrive_from(ALICE, udp(NC), sent.as_bytes());
+        assert_eq!(pair.events(ALICE), [plain(&shown, Path::Direct)]);
+    }
+}

@@ -79,6 +79,24 @@ fn who_comes_back_with_the_same_key_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_was_held_back_is_shown_when_its_sender_leaves() {
+    let mut pair = Pair::new();
+    pair.say(ALICE, "lost");
+    pair.take(ALICE);
+    for text in ["one", "two"] {
+        pair.say(ALICE, text);
+        let datagram = pair.take_datagrams(ALICE).remove(0);
+        pair.arrive(BOB, &datagram);
+    }
+    pair.take(BOB);
+    assert_eq!(pair.shown(BOB), [] as [&str; 0]);
+    pair.leaves(BOB);
+    assert_eq!(pair.take(BOB), []);
+    assert_eq!(pair.shown(BOB), ["one", "two"]);
+    assert_eq!(pair.clients[BOB].footprint(), 0);
+}
+
+#[test]
 fn a_text_whose_beginning_was_dropped_when_its_sender_seemed_to_leave_is_not_delivered() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, &"x".repeat(3000));
@@ -179,6 +197,33 @@ fn what_cannot_be_sent_is_refused_at_once() {
     assert_eq!(refusal(id(BOB), "  "), Refusal::Blank);
     assert_eq!(refusal(id(BOB), &"x".repeat(TEXT_MAX + 1)), Refusal::TooLong);
     assert_eq!(pair.events(ALICE), []);
+}
+
+#[test]
+fn every_message_has_a_number_of_its_own_however_it_goes() {
+    let mut pair = Pair::new();
+    let nc = Profile {
+        who: "10.0.0.7:50000".parse::<UserId>().unwrap().into(),
+        udp: None,
+        key: None,
+    };
+    pair.comes(ALICE, &nc);
+    let now = pair.now();
+    let to = [id(BOB), nc.who.id, nc.who.id, id(BOB)];
+    let numbers = to.map(|to| pair.clients[ALICE].send(now, to, &Text::new("hi")).unwrap().0);
+    let first = MessageId::FIRST.0;
+    assert_eq!(numbers, [first, first + 1, first + 2, first + 3]);
+}
+
+#[test]
+fn conversations_are_counted_and_there_are_so_many_at_most() {
+    let mut pair = Pair::new();
+    pair.clients[ALICE].peers = PEERS_MAX;
+    assert_eq!(pair.refusal(ALICE, id(BOB)), Refusal::Full);
+    pair.clients[ALICE].peers = PEERS_MAX - 1;
+    pair.say(ALICE, "the last");
+    pair.say(ALICE, "who is written to already");
+    assert_eq!(pair.clients[ALICE].peers, PEERS_MAX);
 }
 
 /// What the limits on peers and users are reckoned with.

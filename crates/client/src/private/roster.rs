@@ -224,6 +224,21 @@ mod tests {
     }
 
     #[test]
+    fn who_is_announced_anew_with_the_same_key_is_still_there_and_perhaps_elsewhere() {
+        let mut roster = Roster::default();
+        let before = profile(1, Some(A));
+        let udp = Some(SocketAddr::from(([10, 0, 0, 9], 9)));
+        roster.here(&before, &OWN);
+        assert_eq!(roster.here(&before, &OWN), Change::default());
+        assert_eq!(roster.here(&Profile { udp, ..before }, &OWN), Change::default());
+        assert_eq!(standing(&roster, 1), Standing::Keyed(A));
+        assert_eq!(roster.address(id(1)), udp);
+        roster.here(&profile(2, None), &OWN);
+        assert_eq!(roster.here(&profile(2, None), &OWN), Change::default());
+        assert_eq!(standing(&roster, 2), Standing::Plain);
+    }
+
+    #[test]
     fn a_user_taken_for_a_plain_one_may_turn_out_to_have_a_key() {
         let mut roster = Roster::default();
         roster.here(&profile(1, None), &OWN);

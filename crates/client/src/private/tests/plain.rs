@@ -77,6 +77,23 @@ fn where_no_port_is_open_the_server_passes_it_on() {
 }
 
 #[test]
+fn a_closed_port_sends_nothing_another_way_that_went_elsewhere() {
+    let mut pair = alice(Options::default());
+    let mut other = profile(BOB, &pair.clients[BOB]);
+    (other.who, other.udp, other.key) = ("10.0.0.7:50000".parse::<UserId>().unwrap().into(), None, None);
+    let now = pair.now();
+    pair.clients[ALICE].peer_here(now, &other);
+    pair.clients[ALICE]
+        .send(now, other.who.id, &Text::new("elsewhere"))
+        .unwrap();
+    let message = pair.say(ALICE, "hello");
+    pair.take(ALICE);
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    let whisper = FromClient::Whisper(id(NC), message.0, Text::new("hello"));
+    assert_eq!(pair.take(ALICE), [Sent::Other(whisper)]);
+}
+
+#[test]
 fn a_forged_closed_port_makes_no_message_go_twice() {
     let mut pair = alice(Options::default());
     let message = pair.say(ALICE, "hello");

@@ -174,6 +174,23 @@ fn without_the_server_a_conversation_goes_on() {
 }
 
 #[test]
+fn what_waits_goes_through_the_server_as_soon_as_there_is_one_again() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    pair.clients[ALICE].connection_lost(now);
+    pair.say(ALICE, "hello");
+    pair.pass(ms(5000));
+    assert!(pair.take_relayed(ALICE).is_empty());
+    let now = pair.now();
+    pair.clients[ALICE].connected(now, connection(ALICE));
+    let relayed = pair.take_relayed(ALICE);
+    assert_eq!(relayed.len(), 1);
+    pair.arrive_relayed(BOB, &relayed[0]);
+    pair.take(BOB);
+    assert_eq!(pair.shown(BOB), ["hello"]);
+}
+
+#[test]
 fn after_a_reconnection_those_who_are_not_named_have_left() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, "hello");

@@ -13,6 +13,9 @@ use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// What it means if a connection that was just made has no other end any more.
+const CLOSED_AT_ONCE: &str = "the connection was closed at once";
+
 fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(exit) => exit.into(),
@@ -42,7 +45,7 @@ fn run(args: &Args) -> Result<Exit> {
 }
 
 fn run_with(args: &Args, connection: Connection, signals: Signals, front_end: impl FrontEnd) -> Result<Exit> {
-    let config = client::config(args, &connection, front_end.is_a_person())?;
-    let wire = Wire::new(connection, args.connect_timeout).context("the connection was closed at once")?;
+    let config = client::config(args, &connection, front_end.is_a_person()).context(CLOSED_AT_ONCE)?;
+    let wire = Wire::new(connection, args.connect_timeout).context(CLOSED_AT_ONCE)?;
     Client::new(wire, config, client::private(args)?, signals, front_end).run()
 }

@@ -2,13 +2,20 @@
 
 mod harness;
 
+mod abuse;
 mod addresses;
+mod churn;
 mod client_cli;
 mod commands;
 mod crowd;
+mod datagrams;
+mod descriptors;
 mod framing;
 mod history;
+mod hostile_server;
+mod hostile_text;
 mod joining;
+mod killing;
 mod leaving;
 mod limits;
 mod log;

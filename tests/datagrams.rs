@@ -83,7 +83,8 @@ fn the_server_answers_no_datagram_but_a_request_with_a_token_of_somebody_here() 
     alice.expect("LEAVE ");
     let socket = socket();
     let valid = request(&alice.rendezvous, 7);
-    let mut all = garbage(&mut chance, part_of(5000), &valid);
+    // All of it under another nonce, by which an answer would be known.
+    let mut all = garbage(&mut chance, part_of(5000), &request(&alice.rendezvous, 1));
     all.push(replayed.clone());
     all.push(request(&alice.resume, 2));
     let mut number = 0;

@@ -15,6 +15,9 @@ use chat_client::wire::Wire;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// What it means if a connection that was just made has no other end any more.
+const CLOSED_AT_ONCE: &str = "the connection was closed at once";
+
 fn main() -> ExitCode {
     let args = Args::of_this_program();
     if let Some(document) = args.generate {
@@ -74,9 +77,10 @@ fn run_with(
     connection: Connection,
     front_end: impl FrontEnd,
 ) -> Result<Exit> {
-    let config = client::config(args, settings, &connection, front_end.is_a_person())?;
+    let config =
+        client::config(args, settings, &connection, front_end.is_a_person()).context(CLOSED_AT_ONCE)?;
     let private = client::private(args, settings)?;
-    let wire = Wire::new(connection, args.connect_timeout).context("the connection was closed at once")?;
+    let wire = Wire::new(connection, args.connect_timeout).context(CLOSED_AT_ONCE)?;
     let client = Client::new(clock, signals, wire, config, private, front_end);
     match LastServer::find().filter(|_| settings.last_server.value) {
         Some(place) => client.keeping_server(place, settings.server.value.clone()).run(),

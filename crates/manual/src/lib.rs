@@ -101,7 +101,7 @@ mod tests {
         };
         let text = written(Document::Man, &[section]);
         let (_, section) = text.split_once(".SH \"EXIT STATUS\"\n.nf\n").unwrap();
-        assert_eq!(section, "  0  well\n\\&.not a request\n\\&'nor this\n.fi\n");
+        assert_eq!(section, "  0  well\n\\&.not a request\n\\*(Aqnor this\n.fi\n");
         assert_eq!(text.matches("well").count(), 1);
     }
 }

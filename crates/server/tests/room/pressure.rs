@@ -123,6 +123,30 @@ fn a_reader_that_catches_up_is_forgiven() {
     assert_eq!(heard(&sim, reader), (0..1500).collect::<Vec<_>>());
 }
 
+#[test]
+fn a_reader_that_catches_up_by_half_is_forgiven_too() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[reader].reading = Reading::Stopped;
+    // So much is never read, and stays between the reader and what is said.
+    sim.send(talker, &flood(0, 100));
+    sim.run(ms(10));
+    for round in 0..5 {
+        sim.peers[reader].reading = Reading::Stopped;
+        sim.send(talker, &flood(100 + 230 * round, 230));
+        sim.run(ms(500));
+        assert!(
+            heard(&sim, talker).len() < 100 + 230 * (round + 1),
+            "the room waits"
+        );
+        sim.peers[reader].reading = Reading::Slowly(2_000_000);
+        sim.run(ms(460));
+        assert_eq!(heard(&sim, talker).len(), 100 + 230 * (round + 1));
+    }
+    assert!(heard(&sim, reader).len() < heard(&sim, talker).len());
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+}
+
 /// The room waits for whoever needs it, but for no reader longer than a second before it has caught up.
 #[test]
 fn a_reader_that_never_quite_catches_up_uses_up_its_second() {

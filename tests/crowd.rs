@@ -16,7 +16,8 @@ fn five_hundred_users_all_hear_a_message() {
     }
     drop(crowd);
     server.log().expect_count(500, " leave ");
-    assert_eq!(server.log_so_far(" join ").len(), 500);
+    // All of these are in the log before the first who left. A fence could get the port of one of them.
+    server.log().expect_count(500, " join ");
 }
 
 #[test]

@@ -31,8 +31,9 @@ pub const FLUSH: Duration = Duration::from_secs(2);
 pub const LEAVING_MAX: usize = 64;
 
 /// Connections that may wait beyond the limit on users, until they have said whether they come back to a place that is
-/// theirs. A class whose network fails comes back at once; the next one is told at once that there is no place.
-pub const WAITING_MAX: usize = 64;
+/// theirs. A client has within a round trip, so that a few places serve many; one more is told at once that there is none,
+/// and a client comes again.
+pub const WAITING_MAX: usize = 16;
 
 /// Clients that left without a word, and whose last message number is kept in case they come back.
 const DEPARTED_MAX: usize = 1024;

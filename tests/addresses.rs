@@ -57,7 +57,7 @@ fn a_server_says_where_it_listens() {
 fn a_client_finds_the_server_by_its_host_name() {
     let server = Server::start(&[]);
     let journal = Journal::new();
-    let mut command = std::process::Command::new(crate::harness::chat_client());
+    let mut command = crate::harness::client_command();
     command.args(["localhost", &server.address.port().to_string(), "--nick", "alice"]);
     let mut client = Client::start_command("alice", &mut command, &journal);
     client.wait_until_online("alice");

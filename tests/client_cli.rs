@@ -1,8 +1,8 @@
 //! The client in line mode: for pipes, scripts, and those who read with their ears.
 
-use crate::harness::{Client, Journal, Process, Server, chat_client};
+use crate::harness::{Client, Journal, Process, Server, client_command};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 #[test]
 fn a_message_from_a_pipe_is_delivered_and_the_client_is_done() {
@@ -62,7 +62,7 @@ fn wrong_arguments_are_a_usage_error() {
         &["localhost", "port"],
         &["localhost", "0", "more"],
     ] {
-        let mut command = Command::new(chat_client());
+        let mut command = client_command();
         let mut client = Process::start("client", &Journal::new(), command.args(arguments));
         assert_eq!(client.exit_code(), 2, "{arguments:?}");
         assert_eq!(client.stdout.lines(), [""; 0]);
@@ -80,7 +80,7 @@ fn a_nick_that_is_none_is_told_before_anything_is_sent() {
 
 #[test]
 fn help_names_the_options_and_the_exit_statuses() {
-    let mut command = Command::new(chat_client());
+    let mut command = client_command();
     let mut client = Process::start("client", &Journal::new(), command.arg("--help"));
     assert_eq!(client.exit_code(), 0);
     let help = client.stdout.lines().join("\n");
@@ -253,7 +253,7 @@ fn the_past_is_shown_only_to_one_who_asks() {
 fn a_reader_that_goes_away_is_no_crash() {
     let server = Server::start(&[]);
     let (output, into) = std::io::pipe().unwrap();
-    let mut command = Command::new(chat_client());
+    let mut command = client_command();
     command
         .args(["127.0.0.1", &server.address.port().to_string(), "--nick", "alice"])
         .stdin(Stdio::piped())

@@ -2,13 +2,23 @@
 
 mod harness;
 
+mod abuse;
 mod addresses;
+mod churn;
 mod client_cli;
 mod commands;
 mod crowd;
+mod datagrams;
+mod descriptors;
+mod doctor;
+mod documents;
 mod framing;
 mod history;
+mod hostile_server;
+mod hostile_text;
 mod joining;
+mod json;
+mod killing;
 mod leaving;
 mod limits;
 mod log;
@@ -19,5 +29,7 @@ mod private;
 mod scene;
 mod screen;
 mod server_cli;
+mod settings;
 mod shutdown;
+mod signals;
 mod text;

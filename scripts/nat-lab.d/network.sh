@@ -240,13 +240,14 @@ table ip weather {
 RULES
 }
 
-# Side a has a line that takes 1280 bytes, and nobody says so. For TCP its router sees to it, as all such routers do.
+# narrows_line_of_a BYTES: side a has a line that takes so many, and nobody says so. For TCP its router sees to it, as all such
+# routers do.
 narrows_line_of_a() {
-    links ra link set dev wan mtu 1280
-    links net link set dev ra mtu 1280
+    links ra link set dev wan mtu "$1"
+    links net link set dev ra mtu "$1"
     local role
     for role in ra net; do
-        rules "$role" <<'RULES'
+        rules "$role" <<RULES
 table ip narrow {
     chain output {
         type filter hook output priority filter
@@ -254,7 +255,7 @@ table ip narrow {
     }
     chain forward {
         type filter hook forward priority filter
-        tcp flags & syn == syn tcp option maxseg size set 1240
+        tcp flags & syn == syn tcp option maxseg size set $(($1 - 40))
     }
 }
 RULES

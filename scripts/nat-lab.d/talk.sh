@@ -14,6 +14,8 @@ padding=
 # Numbers of the last messages sent, the same for both.
 sent=0
 declare -A pid=() input=()
+# What `chat-client --doctor` must say of the way from a to the server: how lines of its report begin.
+diagnosis=()
 
 # stamp FILE: each line with the time at which it came.
 stamp() {
@@ -50,14 +52,27 @@ start_client() {
     # Both ends, so that opening does not wait for the client, and the client's input ends when it is told to.
     exec {fd}<>"$fifo"
     input[$1]=$fd
-    at "$1" "$bin/chat-client" --nick "$2" "$server" "$SERVER_PORT" \
+    at "$1" "$bin/chat-client" --config /dev/null --nick "$2" "$server" "$SERVER_PORT" \
         <"$fifo" {fd}<&- > >(stamp "$logs/$1.out") 2> >(stamp "$logs/$1.err") &
     pid[$1]=$!
     wait_for 10 logged "$1.err" "you are $2@" || fail "$2 does not get in: $(tail -n 1 "$logs/$1.err")"
 }
 
+# Before anybody is there. Not for a router that has one port to give: it remembers the doctor for longer than a talk takes.
+check_diagnosis() {
+    ((${#diagnosis[@]})) || return 0
+    local line status=0
+    at a "$bin/chat-client" --doctor "$server" "$SERVER_PORT" >"$logs/doctor.out" 2>"$logs/doctor.err" </dev/null || status=$?
+    ((status <= 1)) || problem "the doctor ended with status $status"
+    for line in "${diagnosis[@]}"; do
+        grep -q -- "^$line" "$logs/doctor.out" || problem "the doctor does not say '$line'"
+    done
+    measured "the doctor: $(printf '%s; ' "${diagnosis[@]}" | tr -s ' ')"
+}
+
 start_talk() {
     start_server
+    check_diagnosis
     start_client a alice
     start_client b bob
     wait_for 5 logged a.out "bob@.* is online" || fail "alice does not see bob"

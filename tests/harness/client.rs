@@ -1,6 +1,6 @@
 //! The client under test, in line mode.
 
-use super::{Feed, Journal, Process, chat_client};
+use super::{Feed, Journal, Process, client_command};
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::process::Command;
@@ -13,7 +13,7 @@ pub struct Client {
 
 impl Client {
     pub fn start(name: &str, server: SocketAddr, options: &[&str], journal: &Journal) -> Self {
-        let mut command = Command::new(chat_client());
+        let mut command = client_command();
         command
             .args([server.ip().to_string(), server.port().to_string()])
             .args(options);

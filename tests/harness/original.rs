@@ -164,11 +164,17 @@ impl OriginalClient {
 
     /// Sends a private message to the UDP port after the target's.
     pub fn send_private(&self, to: &str, text: &str) {
-        self.journal
-            .note(&self.name, format!("> to {to} privately: {text}"));
+        self.send_private_bytes(to, text.as_bytes());
+    }
+
+    pub fn send_private_bytes(&self, to: &str, bytes: &[u8]) {
+        self.journal.note(
+            &self.name,
+            format!("> to {to} privately: {}", bytes.escape_ascii()),
+        );
         let to: UserId = to.parse().unwrap();
         let to = to.private_address().unwrap();
-        self.udp.send_to(text.as_bytes(), to).unwrap();
+        self.udp.send_to(bytes, to).unwrap();
     }
 
     /// Waits for a private message: who it says it is from, and its text.

@@ -142,6 +142,8 @@ pub struct Feed {
 #[derive(Default)]
 struct State {
     lines: Vec<String>,
+    /// All of it, as it came.
+    bytes: Vec<u8>,
     ended: bool,
 }
 
@@ -176,11 +178,17 @@ impl Feed {
             let mut line = Vec::new();
             while source.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
                 let text = String::from_utf8_lossy(&line);
+                feed.state.0.lock().unwrap().bytes.extend_from_slice(&line);
                 feed.push(text.strip_suffix('\n').unwrap_or(&text));
                 line.clear();
             }
             feed.end();
         });
+    }
+
+    /// All bytes so far, for those that are filled from somewhere.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.state.0.lock().unwrap().bytes.clone()
     }
 
     /// All lines so far.

@@ -14,6 +14,16 @@ pub fn chat_client() -> &'static Path {
     &PATH
 }
 
+/// A `chat-client` that knows nothing of the settings of whoever runs the tests.
+pub fn client_command() -> Command {
+    let mut command = Command::new(chat_client());
+    // By the specification, a relative path here does not count, and a file there can't be.
+    command
+        .env("XDG_CONFIG_HOME", "/dev/null")
+        .env("XDG_STATE_HOME", "/dev/null");
+    command
+}
+
 fn program(name: &str) -> PathBuf {
     let path = BUILT.join(name).with_extension(std::env::consts::EXE_EXTENSION);
     assert!(path.is_file(), "there is no {}", path.display());

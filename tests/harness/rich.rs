@@ -1,8 +1,9 @@
 //! A user of the rich dialect, line by line.
 
-use super::Wire;
+use super::{DEADLINE, Wire};
 use chat_proto::rich::FromServer;
 use std::ops::{Deref, DerefMut};
+use std::time::Instant;
 
 /// A rich user who is in the room. Answers the server's pings whenever it waits for something.
 pub struct Rich {
@@ -11,6 +12,8 @@ pub struct Rich {
     pub who: String,
     /// The token to come back with.
     pub resume: String,
+    /// The token for the rendezvous.
+    pub rendezvous: String,
     /// The last `seq` that the server had taken of this client at joining.
     pub taken: u64,
     /// The `USER` lines at joining.
@@ -52,13 +55,20 @@ impl Rich {
     pub fn hello_said(mut wire: Wire) -> Self {
         wire.send("\n");
         let welcome = wire.expect("WELCOME ");
-        let Ok(FromServer::Welcome { who, resume, seq, .. }) = FromServer::parse(&welcome) else {
+        let Ok(FromServer::Welcome {
+            who,
+            resume,
+            rendezvous,
+            seq,
+        }) = FromServer::parse(&welcome)
+        else {
             wire.fail(&format!("{welcome:?} is no welcome"));
         };
         let mut user = Self {
             wire,
             who: who.to_string(),
             resume: resume.to_string(),
+            rendezvous: rendezvous.to_string(),
             taken: seq,
             roster: Vec::new(),
             past: Vec::new(),
@@ -92,9 +102,14 @@ impl Rich {
     #[track_caller]
     pub fn until(&mut self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
+        // For all of it: the server's pings come for ever.
+        let until = Instant::now() + DEADLINE;
         loop {
-            let Some(line) = self.wire.next_line() else {
-                self.fail(&format!("{} hears the end and not {text:?}", self.name));
+            let left = until.saturating_duration_since(Instant::now());
+            let line = match self.wire.next_line_within(left) {
+                Some(Some(line)) => line,
+                Some(None) => self.fail(&format!("{} hears the end and not {text:?}", self.name)),
+                None => self.fail(&format!("{} does not hear {text:?}", self.name)),
             };
             if let Some(n) = line.strip_prefix("PING ") {
                 self.wire.line(&format!("PONG {n}"));

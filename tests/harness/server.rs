@@ -1,10 +1,11 @@
 //! The server under test.
 
-use super::{Client, Feed, Journal, Plain, Process, Rich, Wire, chat_server};
+use super::{Client, DEADLINE, Feed, Journal, Plain, Process, Rich, Wire, chat_server};
 use nix::sys::signal::Signal;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// A running `chat-server` on a port of its own.
 pub struct Server {
@@ -95,6 +96,21 @@ impl Server {
     #[track_caller]
     pub fn connect(&self, name: &str) -> Wire {
         Wire::connect(name, self.address, &self.journal)
+    }
+
+    /// The same, in a room that is full and may not have noticed yet that somebody is gone: knocks until it is greeted.
+    #[track_caller]
+    pub fn connect_when_there_is_room(&self, name: &str) -> Wire {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let mut wire = self.connect(name);
+            if wire.next_line().is_some_and(|line| line.starts_with("* chat/1")) {
+                return wire;
+            }
+            if Instant::now() >= until {
+                self.journal.fail(&format!("{name} finds no place"));
+            }
+        }
     }
 
     /// A plain user who is in the room.

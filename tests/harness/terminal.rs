@@ -1,6 +1,6 @@
 //! The client under test on a terminal of its own, and what a person would see there.
 
-use super::{DEADLINE, Journal, Process, chat_client};
+use super::{DEADLINE, Journal, Process, client_command};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -14,7 +14,6 @@ use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -31,6 +30,7 @@ pub struct Terminal {
     /// Nobody shall read there any more.
     hung_up: Arc<AtomicBool>,
     emulator: Arc<(Mutex<vt100::Parser>, Condvar)>,
+    written: Arc<Mutex<Vec<u8>>>,
     journal: Journal,
 }
 
@@ -44,7 +44,7 @@ impl Terminal {
     ) -> Self {
         let (master, slave) = pseudo_terminal();
         set_size(&master, columns, rows);
-        let mut command = Command::new(chat_client());
+        let mut command = client_command();
         command
             .args([server.ip().to_string(), server.port().to_string()])
             .args(options)
@@ -59,15 +59,27 @@ impl Terminal {
         let process = Process::start_as_set_up(name, journal, &mut command);
         let emulator = Arc::new((Mutex::new(emulator(columns, rows)), Condvar::new()));
         let hung_up = Arc::default();
-        feed(&emulator, master.try_clone().unwrap(), Arc::clone(&hung_up));
+        let written = Arc::default();
+        feed(
+            &emulator,
+            &written,
+            master.try_clone().unwrap(),
+            Arc::clone(&hung_up),
+        );
         Self {
             process,
             hung_up,
             name: name.to_owned(),
             master,
             emulator,
+            written,
             journal: journal.clone(),
         }
+    }
+
+    /// Every byte that was written to the terminal so far.
+    pub fn written(&self) -> Vec<u8> {
+        self.written.lock().unwrap().clone()
     }
 
     /// Presses keys.
@@ -77,6 +89,14 @@ impl Terminal {
         self.master
             .write_all(bytes.as_bytes())
             .expect("the terminal is there");
+    }
+
+    /// Pastes something, between the marks that a terminal puts around it.
+    pub fn paste(&mut self, bytes: &[u8]) {
+        self.journal
+            .note(&self.name, format!("< pastes {}", bytes.escape_ascii()));
+        let marked = [b"\x1b[200~", bytes, b"\x1b[201~"].concat();
+        self.master.write_all(&marked).expect("the terminal is there");
     }
 
     /// Gives the terminal another size.
@@ -131,6 +151,12 @@ impl Terminal {
             let (row, _) = screen.cursor_position();
             (rows_of(screen).get(usize::from(row)).map(String::as_str) == Some(line)).then_some(())
         });
+    }
+
+    /// Waits for the first sign that the client draws on the terminal.
+    #[track_caller]
+    pub fn wait_until_taken(&self) {
+        self.wait("other", |screen| screen.alternate_screen().then_some(()));
     }
 
     /// Waits until the terminal is as a shell has it.
@@ -202,8 +228,13 @@ fn rows_of(screen: &vt100::Screen) -> Vec<String> {
 
 /// Shows the emulator what the client writes. The window is open as long as anybody has its end, so this looks up now
 /// and then whether it shall let go.
-fn feed(emulator: &Arc<(Mutex<vt100::Parser>, Condvar)>, mut master: File, hung_up: Arc<AtomicBool>) {
-    let emulator = Arc::clone(emulator);
+fn feed(
+    emulator: &Arc<(Mutex<vt100::Parser>, Condvar)>,
+    written: &Arc<Mutex<Vec<u8>>>,
+    mut master: File,
+    hung_up: Arc<AtomicBool>,
+) {
+    let (emulator, written) = (Arc::clone(emulator), Arc::clone(written));
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while !hung_up.load(Ordering::SeqCst) {
@@ -214,6 +245,7 @@ fn feed(emulator: &Arc<(Mutex<vt100::Parser>, Condvar)>, mut master: File, hung_
             let Ok(length @ 1..) = master.read(&mut buffer) else {
                 return;
             };
+            written.lock().unwrap().extend_from_slice(&buffer[..length]);
             let (emulator, changed) = &*emulator;
             emulator.lock().unwrap().process(&buffer[..length]);
             changed.notify_all();

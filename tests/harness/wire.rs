@@ -87,6 +87,18 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
+    /// Sends a great deal, of which the journal notes only how much. Whether all of it was taken.
+    pub fn pour(&mut self, bytes: &[u8]) -> bool {
+        self.journal.note(&self.name, format!("> {} bytes", bytes.len()));
+        self.stream.set_write_timeout(Some(self.patience)).unwrap();
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// The other end's address.
+    pub fn peer(&self) -> UserId {
+        self.stream.peer_addr().unwrap().into()
+    }
+
     /// Sends a line.
     #[track_caller]
     pub fn line(&mut self, text: &str) {

@@ -1,7 +1,7 @@
 //! How fast the server is, and how fast it could be.
 //!
 //! `chat-load` is a crowd of users in one thread, which finds out what a server did to their messages and what
-//! that cost. `chat-reference` is the least that a chat server can do, to measure ours by. `scripts/bench`
+//! that cost. `chat-typist` is one person before a full screen, while others talk. `chat-reference` is the least that a chat server can do, to measure ours by. `scripts/bench`
 //! puts them together.
 
 pub mod args;
@@ -18,4 +18,5 @@ pub mod reference;
 pub mod report;
 pub mod scenario;
 pub mod tally;
+pub mod typist;
 pub mod user;

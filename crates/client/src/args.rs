@@ -1,9 +1,21 @@
 //! The command line.
 
+use crate::address::{Address, AddressError};
+use crate::command::{self, Bell};
 use crate::exit;
+use crate::screen::keys;
+use crate::settings::{Colours, Lines, Timestamps};
+use chat_manual::{Document, Section};
 use chat_proto::nick::Nick;
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueHint};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
+
+/// Above the options that the settings file can hold as well.
+const SETTINGS: &str = "Settings, each also a key of the settings file";
 
 /// Join a chat room.
 ///
@@ -12,21 +24,67 @@ use std::time::Duration;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chat-client", version, after_help = exit::HELP, max_term_width = 100)]
 pub struct Args {
-    /// The server: a name, an IPv4 address, or an IPv6 address
-    #[arg(default_value = "127.0.0.1", value_parser = parse_host)]
-    pub host: String,
+    /// The server: a name, an IPv4 address, or an IPv6 address; HOST:PORT is understood too [default: 127.0.0.1]
+    #[arg(value_parser = parse_address, value_hint = ValueHint::Hostname)]
+    pub host: Option<Address>,
 
-    /// The server's TCP port
-    #[arg(default_value_t = 9000, value_parser = clap::value_parser!(u16).range(1..))]
-    pub port: u16,
+    /// The server's TCP port [default: 9000]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
 
     /// Take this nick, or leave with status 4 if it can't be had
-    #[arg(long, value_parser = Nick::parse)]
+    #[arg(long, help_heading = SETTINGS, value_parser = Nick::parse, value_hint = ValueHint::Other)]
     pub nick: Option<Nick>,
+
+    /// When to ring: never, when somebody names you or writes to you alone, only then, or at each message
+    #[arg(long, help_heading = SETTINGS, value_name = "WHEN")]
+    pub bell: Option<Bell>,
+
+    /// Colours of the full screen; auto goes by NO_COLOR, TERM and COLORTERM
+    #[arg(long, help_heading = SETTINGS, alias = "colors", value_name = "WHICH")]
+    pub colours: Option<Colours>,
+
+    /// The time before each line of the full screen
+    #[arg(long, help_heading = SETTINGS, value_name = "HOW")]
+    pub timestamps: Option<Timestamps>,
+
+    /// Fold joins and leaves into one line, to begin with
+    #[arg(long, help_heading = SETTINGS, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub quiet: Option<bool>,
+
+    /// How many lines the full screen can scroll back [default: 10000]
+    #[arg(long, help_heading = SETTINGS, value_name = "LINES")]
+    pub scrollback: Option<Lines>,
+
+    /// Without HOST, join the server that was joined last, which is kept in a file for that
+    #[arg(long, help_heading = SETTINGS, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub last_server: Option<bool>,
+
+    /// The settings file, in place of $XDG_CONFIG_HOME/chat/config.toml or ~/.config/chat/config.toml
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// Print the settings that are in force, with where each comes from, and do nothing else
+    #[arg(long)]
+    pub print_config: bool,
+
+    /// Print a document about this program, and do nothing else
+    #[arg(long, value_name = "DOCUMENT")]
+    pub generate: Option<Document>,
+
+    /// Don't join: check the way to the server, and say what works and what to do about the rest. Takes
+    /// 5 s at most, once the name is looked up. Nobody in the room is told, unless the way there and back
+    /// takes over 250 ms
+    #[arg(long, conflicts_with_all = JOINING)]
+    pub doctor: bool,
 
     /// Line by line, even on a terminal
     #[arg(long)]
     pub plain: bool,
+
+    /// Line by line, and each thing that happens as one JSON object, for programs
+    #[arg(long)]
+    pub json: bool,
 
     /// Send every line as a message, even one that begins with a slash
     #[arg(long)]
@@ -44,22 +102,18 @@ pub struct Args {
     #[arg(long)]
     pub send_only: bool,
 
-    /// How many lines the full screen can scroll back
-    #[arg(long, value_name = "LINES", default_value_t = 10_000, value_parser = parse_lines)]
-    pub scrollback: usize,
-
     /// Send every line to this user alone: a nick, an id (ip:port), or nick@id. Implies --no-commands;
     /// status 0 only when all of it was confirmed
-    #[arg(long, value_name = "WHO", conflicts_with = "recv_only")]
+    #[arg(long, value_name = "WHO", conflicts_with = "recv_only", value_hint = ValueHint::Other)]
     pub to: Option<String>,
 
     /// Never send private messages through the server: directly, or not at all
-    #[arg(long)]
-    pub direct_only: bool,
+    #[arg(long, help_heading = SETTINGS, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub direct_only: Option<bool>,
 
     /// Neither send nor take private messages in the clear
-    #[arg(long)]
-    pub no_plain_private: bool,
+    #[arg(long, help_heading = SETTINGS, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub no_plain_private: Option<bool>,
 
     /// Hops that the first datagram to a peer behind a router makes: past the own router, and not as
     /// far as the peer's
@@ -71,24 +125,72 @@ pub struct Args {
     pub connect_timeout: Duration,
 }
 
-/// An IPv6 address may stand in brackets, as it does before a port.
-fn parse_host(text: &str) -> Result<String, &'static str> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(text);
-    if bare.is_empty() || bare.contains(char::is_whitespace) {
-        Err("expected a name or an address")
-    } else {
-        Ok(bare.to_owned())
+/// Options that mean something only to one who joins.
+const JOINING: [&str; 16] = [
+    "plain",
+    "json",
+    "no_commands",
+    "history",
+    "recv_only",
+    "send_only",
+    "bell",
+    "colours",
+    "timestamps",
+    "quiet",
+    "scrollback",
+    "to",
+    "direct_only",
+    "no_plain_private",
+    "primer_ttl",
+    "connect_timeout",
+];
+
+impl Args {
+    /// The command line, once it is known to make sense as a whole; ends the program if it does not.
+    #[must_use]
+    pub fn of_this_program() -> Self {
+        Self::checked(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn checked(words: impl IntoIterator<Item: Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let args = Self::try_parse_from(words)?;
+        if args.port.is_some() && args.host.as_ref().is_some_and(|host| host.port.is_some()) {
+            let error = Self::command().error(ErrorKind::ArgumentConflict, "the port is there twice");
+            return Err(error);
+        }
+        Ok(args)
+    }
+
+    /// Writes a document about this program.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn write_document(document: Document, to: &mut impl Write) -> io::Result<()> {
+        let section = |heading, lines| Section { heading, lines };
+        let sections = [
+            section("COMMANDS", command::help(true).collect()),
+            section("KEYS", keys::help().collect()),
+            section(
+                "EXIT STATUS",
+                exit::HELP.lines().skip(1).map(str::to_owned).collect(),
+            ),
+        ];
+        document.write(Self::command(), &sections, to)
+    }
+
+    /// The server, if one was named.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        let Address { host, port } = self.host.clone()?;
+        Some(Address {
+            host,
+            port: port.or(self.port),
+        })
     }
 }
 
-fn parse_lines(text: &str) -> Result<usize, &'static str> {
-    match text.parse() {
-        Ok(lines @ 1..=1_000_000) => Ok(lines),
-        _ => Err("expected 1 to 1000000 lines"),
-    }
+fn parse_address(text: &str) -> Result<Address, AddressError> {
+    text.parse()
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, &'static str> {
@@ -104,10 +206,9 @@ fn parse_seconds(text: &str) -> Result<Duration, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parse(args: &[&str]) -> Result<Args, clap::Error> {
-        Args::try_parse_from([&["chat-client"], args].concat())
+        Args::checked([&["chat-client"], args].concat())
     }
 
     #[test]
@@ -116,17 +217,28 @@ mod tests {
     }
 
     #[test]
-    fn without_arguments_it_is_the_server_of_this_machine() {
+    fn without_arguments_no_server_is_named() {
         let args = parse(&[]).unwrap();
-        assert_eq!((args.host.as_str(), args.port), ("127.0.0.1", 9000));
+        assert_eq!(args.address(), None);
         assert_eq!(args.connect_timeout, Duration::from_secs(5));
     }
 
     #[test]
-    fn an_ipv6_address_may_stand_in_brackets() {
-        for host in ["::1", "[::1]"] {
-            assert_eq!(parse(&[host, "9001"]).unwrap().host, "::1");
+    fn a_server_is_named_in_one_word_or_in_two() {
+        for words in [["::1", "9001"].as_slice(), &["[::1]", "9001"], &["[::1]:9001"]] {
+            let address = parse(words).unwrap().address().unwrap();
+            assert_eq!((address.host.as_str(), address.port()), ("::1", 9001));
         }
+        let address = parse(&["example"]).unwrap().address().unwrap();
+        assert_eq!((address.host.as_str(), address.port()), ("example", 9000));
+    }
+
+    #[test]
+    fn what_the_settings_file_says_can_be_said_otherwise() {
+        let quiet = |args: &[&str]| parse(args).unwrap().quiet;
+        assert_eq!(quiet(&[]), None);
+        assert_eq!(quiet(&["--quiet", "example"]), Some(true));
+        assert_eq!(quiet(&["--quiet=false"]), Some(false));
     }
 
     #[test]
@@ -136,12 +248,19 @@ mod tests {
             &["host", "0"],
             &["host", "65536"],
             &["host", "9000", "more"],
+            &["host:9000", "9000"],
+            &["--bell", "loud"],
+            &["--colours", "17"],
+            &["--timestamps", "never"],
             &["--nick", "a b"],
             &["--nick", "server"],
             &["--connect-timeout", "0"],
             &["--connect-timeout", "-1"],
             &["--connect-timeout", "inf"],
             &["--recv-only", "--send-only"],
+            &["--doctor", "--plain"],
+            &["--doctor", "--to", "bob"],
+            &["--doctor", "--primer-ttl", "3"],
             &["--scrollback", "0"],
             &["--scrollback", "1000001"],
         ] {

@@ -1,22 +1,26 @@
 //! The loop: one `poll(2)` over the server, the datagrams, the signals, and whatever the front end
 //! reads and writes.
 
+use crate::address::Address;
 use crate::args::Args;
+use crate::clock::Clock;
 use crate::connect::Connection;
 use crate::exit::Exit;
 use crate::link::Link;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Event, Failures, Session};
+use crate::settings::{LastServer, Settings};
 use crate::signals::Signals;
 use crate::wire::{Change, Wire};
 use anyhow::{Context, Result};
 use chat_proto::now::Now;
+use chat_proto::text::Text;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 /// How long a reader who pauses may hold up the program after a signal, in milliseconds.
 const LAST_OUTPUT_MS: u16 = 1000;
@@ -75,14 +79,19 @@ pub trait FrontEnd {
     fn wire_changed(&mut self, _change: Change) {}
 }
 
-/// What a session starts from, by the command line and the connection.
+/// What a session starts from, by the command line, the settings and the connection.
 ///
 /// # Errors
 /// If the connection is gone already.
-pub fn config(args: &Args, connection: &Connection, reconnect: bool) -> io::Result<Config> {
+pub fn config(
+    args: &Args,
+    settings: &Settings,
+    connection: &Connection,
+    reconnect: bool,
+) -> io::Result<Config> {
     Ok(Config {
-        nick: args.nick.clone(),
-        insist_on_nick: args.nick.is_some(),
+        nick: settings.nick.value.clone(),
+        insist_on_nick: settings.insists_on_nick(),
         ends: connection.ends()?,
         reconnect,
         to: args.to.clone(),
@@ -93,12 +102,12 @@ pub fn config(args: &Args, connection: &Connection, reconnect: bool) -> io::Resu
 ///
 /// # Errors
 /// If the system has no randomness.
-pub fn private(args: &Args) -> Result<Private> {
+pub fn private(args: &Args, settings: &Settings) -> Result<Private> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).context("the system has no randomness")?;
     let options = Options {
-        direct_only: args.direct_only,
-        no_plain: args.no_plain_private,
+        direct_only: settings.direct_only.value,
+        no_plain: settings.no_plain_private.value,
         primer_ttl: args.primer_ttl,
     };
     let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
@@ -118,6 +127,8 @@ pub struct Client<F> {
     /// The signal that ends the program.
     signal: Option<Signal>,
     front_end: F,
+    /// The server is to be kept there once it turned out to be one.
+    keep: Option<(LastServer, Address)>,
 }
 
 /// What there is to do.
@@ -134,19 +145,30 @@ enum Source {
 
 impl<F: FrontEnd> Client<F> {
     /// A client over a connection that was just made.
-    ///
-    /// # Errors
-    /// If the system refuses to give up its signals.
-    pub fn new(wire: Wire, config: Config, private: Private, front_end: F) -> Result<Self> {
-        let clock = Clock::new();
-        Ok(Self {
+    pub fn new(
+        clock: Clock,
+        signals: Signals,
+        wire: Wire,
+        config: Config,
+        private: Private,
+        front_end: F,
+    ) -> Self {
+        Self {
             session: Session::new(config, private, clock.now()),
             wire,
-            signals: Signals::new(front_end.is_a_person()).context("can't take over the signals")?,
+            signals,
             signal: None,
             front_end,
             clock,
-        })
+            keep: None,
+        }
+    }
+
+    /// Keeps the server there, for the next run, as soon as the user is in its room.
+    #[must_use]
+    pub fn keeping_server(mut self, place: LastServer, server: Address) -> Self {
+        self.keep = Some((place, server));
+        self
     }
 
     /// Runs until the session ends.
@@ -193,6 +215,19 @@ impl<F: FrontEnd> Client<F> {
     fn show_events(&mut self) {
         while let Some(event) = self.session.next_event() {
             self.front_end.show(&event);
+            if matches!(event, Event::Welcome { .. } | Event::Original) {
+                self.keep_server();
+            }
+        }
+    }
+
+    fn keep_server(&mut self) {
+        let Some((place, server)) = self.keep.take() else {
+            return;
+        };
+        if let Err(error) = place.write(&server) {
+            let warning = format!("the server will not be known as the last one: {error:#}");
+            self.front_end.show(&Event::Warning(Text::from(warning)));
         }
     }
 
@@ -281,19 +316,14 @@ impl<F: FrontEnd> Client<F> {
             .collect())
     }
 
-    /// Until the first deadline, rounded up: a little late is better than in vain.
+    /// Until the first deadline.
     fn timeout(&self) -> PollTimeout {
         let deadlines = [
             self.session.deadline(),
             self.wire.deadline(),
             self.front_end.deadline(),
         ];
-        let Some(deadline) = deadlines.into_iter().flatten().min() else {
-            return PollTimeout::NONE;
-        };
-        let wait = deadline.saturating_sub(self.clock.now().monotonic);
-        let millis = wait.as_nanos().div_ceil(1_000_000);
-        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+        self.clock.until(deadlines.into_iter().flatten().min())
     }
 
     /// Puts out what is left. A reader may pause as long as it likes, but not after a signal, nor
@@ -349,28 +379,5 @@ fn is_ready(source: Source, descriptor: &PollFd<'_>) -> bool {
         Source::Output => happened.contains(PollFlags::POLLERR),
         Source::Tcp | Source::Udp => happened.intersects(!PollFlags::POLLOUT),
         Source::Signals | Source::Input | Source::Try => !happened.is_empty(),
-    }
-}
-
-/// Reads the two clocks.
-#[derive(Debug)]
-struct Clock {
-    start: Instant,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
-    }
-
-    fn now(&self) -> Now {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let millis = since_epoch.unwrap_or(Duration::ZERO).as_millis();
-        Now {
-            monotonic: self.start.elapsed(),
-            unix_ms: u64::try_from(millis).unwrap_or(u64::MAX),
-        }
     }
 }

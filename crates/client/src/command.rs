@@ -2,6 +2,8 @@
 
 use chat_proto::plain::{ME_USAGE, MSG_USAGE, NICK_USAGE};
 use chat_proto::text::Text;
+use clap::ValueEnum;
+use serde::Deserialize;
 
 /// What one typed line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +59,8 @@ pub enum Local<'a> {
 }
 
 /// When the terminal rings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Bell {
     /// Never.
     Off,
@@ -68,25 +71,6 @@ pub enum Bell {
     Private,
     /// At every message.
     All,
-}
-
-impl Bell {
-    /// The word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Mention => "mention",
-            Self::Private => "private",
-            Self::All => "all",
-        }
-    }
-
-    fn parse(word: &str) -> Option<Self> {
-        [Self::Off, Self::Mention, Self::Private, Self::All]
-            .into_iter()
-            .find(|bell| bell.word() == word)
-    }
 }
 
 /// A command by its names, and how it is written.
@@ -252,7 +236,7 @@ impl<'a> Command<'a> {
             "whois" => Self::Local(Local::Whois(rest)),
             "ignore" => Self::Local(Local::Ignore(Some(rest))),
             "unignore" => Self::Local(Local::Unignore(rest)),
-            "bell" => Self::Local(Local::Bell(Some(Bell::parse(rest)?))),
+            "bell" => Self::Local(Local::Bell(Some(Bell::from_str(rest, false).ok()?))),
             "verify" => Self::Local(Local::Verify(rest)),
             "search" => Self::Local(Local::Search(Some(rest))),
             "help" if rest == "keys" => Self::Local(Local::Keys),

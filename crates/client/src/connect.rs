@@ -95,7 +95,8 @@ pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Connection> {
     bail!("{}", failures.join("; "))
 }
 
-fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+/// The addresses of a host, each once.
+pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     let found = (host, port)
         .to_socket_addrs()
         .with_context(|| format!("unknown host {host}"))?;

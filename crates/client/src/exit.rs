@@ -7,9 +7,10 @@ use std::process::ExitCode;
 /// What `--help` says of the exit status.
 pub const HELP: &str = "\
 Exit status:
-  0    all that was sent was delivered
-  1    an error: no connection, the server went away, a line was not sent or not acknowledged
-  2    the command line is wrong
+  0    all that was sent was delivered; --doctor: all that messages need was seen to work
+  1    an error: no connection, the server went away, a line was not sent or not acknowledged;
+       --doctor: something that messages need does not work, or could not be checked
+  2    the command line is wrong, or the settings file
   3    the room is full
   4    the nick can't be had
   5    a private message was not delivered
@@ -18,10 +19,12 @@ Exit status:
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All that was sent was delivered.
+    /// All that was sent was delivered; all that was examined works.
     Delivered,
     /// Anything that has no status of its own.
     Error,
+    /// The command line is wrong, or the settings file.
+    Usage,
     /// The room is full.
     Full,
     /// The nick can't be had.
@@ -47,6 +50,12 @@ impl Exit {
         }
     }
 
+    /// What `--doctor` amounts to.
+    #[must_use]
+    pub fn of_examination(is_good: bool) -> Self {
+        if is_good { Self::Delivered } else { Self::Error }
+    }
+
     /// The end by a signal.
     #[must_use]
     pub fn of_signal(signal: Signal) -> Self {
@@ -59,6 +68,7 @@ impl Exit {
         match self {
             Self::Delivered => 0,
             Self::Error => 1,
+            Self::Usage => 2,
             Self::Full => 3,
             Self::Nick => 4,
             Self::Private => 5,

@@ -1,11 +1,14 @@
 //! The chat client: what is pure of it for tests and for other front ends, and the loop that carries it out.
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod args;
 pub mod backoff;
 pub mod client;
+pub mod clock;
 pub mod command;
 pub mod connect;
+pub mod doctor;
 pub mod errors;
 pub mod exit;
 pub mod interfaces;
@@ -14,6 +17,7 @@ pub mod plain;
 pub mod private;
 pub mod screen;
 pub mod session;
+pub mod settings;
 pub mod signals;
 pub mod sink;
 pub mod wire;

@@ -1,5 +1,6 @@
 //! Line mode: one message a line, for pipes, scripts and screen readers.
 
+mod json;
 mod printer;
 
 use crate::args::Args;
@@ -11,6 +12,7 @@ use chat_proto::TEXT_MAX;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::now::Now;
 use chat_proto::who::WHO_MAX;
+use json::Json;
 use nix::poll::{PollFd, PollFlags};
 use printer::Printer;
 use std::fs::File;
@@ -30,11 +32,22 @@ pub struct Plain {
     input: Option<File>,
     decoder: LineDecoder,
     commands: bool,
-    printer: Printer,
+    format: Format,
+    /// The time of day, as it was last told; in milliseconds since the Unix epoch.
+    now: u64,
     stdout: Sink,
     stderr: Sink,
     /// Nobody reads the diagnostics, so there are none.
     mute: bool,
+}
+
+/// How what happens is written.
+#[derive(Debug)]
+enum Format {
+    /// As people read it.
+    Lines(Printer),
+    /// As programs do.
+    Json(Json),
 }
 
 impl Plain {
@@ -42,8 +55,13 @@ impl Plain {
     ///
     /// # Errors
     /// If the system has no more descriptors.
-    pub fn new(args: &Args) -> io::Result<Self> {
+    pub fn new(args: &Args, now: Now) -> io::Result<Self> {
         let stdin = io::stdin();
+        let format = if args.json {
+            Format::Json(Json::new(!args.send_only, args.history))
+        } else {
+            Format::Lines(Printer::new(!args.send_only, args.history, stdin.is_terminal()))
+        };
         let input = if args.recv_only {
             None
         } else {
@@ -53,7 +71,8 @@ impl Plain {
             input,
             decoder: LineDecoder::new(LINE_MAX),
             commands: !args.no_commands && args.to.is_none(),
-            printer: Printer::new(!args.send_only, args.history, stdin.is_terminal()),
+            format,
+            now: now.unix_ms,
             stdout: Sink::new(io::stdout().as_fd())?,
             stderr: Sink::new(io::stderr().as_fd())?,
             mute: false,
@@ -119,8 +138,15 @@ impl FrontEnd for Plain {
     }
 
     fn show(&mut self, event: &Event) {
-        self.printer
-            .print(event, self.stdout.pending(), self.stderr.pending());
+        let (out, diagnostics) = (self.stdout.pending(), self.stderr.pending());
+        match &mut self.format {
+            Format::Lines(printer) => printer.print(event, out, diagnostics),
+            Format::Json(json) => json.print(event, self.now, out),
+        }
+    }
+
+    fn tick(&mut self, _: &mut Session, now: Now) {
+        self.now = now.unix_ms;
     }
 
     /// The diagnostics first: they say who one is before the first message.

@@ -16,7 +16,6 @@ mod key;
 pub mod keys;
 mod local;
 mod paste;
-mod peer;
 mod people;
 mod scroll;
 mod scrollback;
@@ -32,7 +31,8 @@ mod wrap;
 pub use terminal::{FullScreen, is_wanted};
 
 use crate::command::Bell;
-use crate::session::Session;
+use crate::session::{Peer, Session};
+use crate::settings::Settings;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::who::Who;
@@ -44,7 +44,6 @@ use input::Input;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use paste::Paste;
-use peer::Peer;
 use people::People;
 use scroll::Scroll;
 use scrollback::Scrollback;
@@ -165,17 +164,17 @@ enum Mode {
 }
 
 impl Screen {
-    /// An empty screen that remembers so many lines. `room` is the server's address as it was typed.
+    /// An empty screen.
     #[must_use]
-    fn new(room: String, scrollback: usize, zone: TimeZone, size: Size) -> Self {
+    fn new(settings: &Settings, zone: TimeZone, size: Size) -> Self {
         Self {
             size,
-            clock: Clock::new(zone),
-            room,
+            clock: Clock::new(zone, settings.timestamps.value),
+            room: settings.server.value.joined(),
             link: Link::Joining,
             me: None,
             own_ids: Vec::new(),
-            lines: Scrollback::new(scrollback),
+            lines: Scrollback::new(settings.scrollback.value.get()),
             scroll: Scroll::default(),
             day: None,
             known: HashMap::new(),
@@ -186,8 +185,8 @@ impl Screen {
             mode: Mode::Typing,
             query: None,
             people: People::default(),
-            quiet: false,
-            bell: Bell::default(),
+            quiet: settings.quiet.value,
+            bell: settings.bell.value,
             path: None,
             waiting: Waiting::default(),
             countdown: None,
@@ -243,7 +242,7 @@ impl Screen {
         // Today needs no announcement.
         self.day = self.day.or_else(|| self.clock.date(now.unix_ms));
         let before = self.waiting;
-        let count = session.unacknowledged().count();
+        let count = session.unsent_count();
         self.waiting.tick(count, self.link == Link::Here, now);
         self.stale |= self.waiting.visible() != before.visible();
         let left = self.link.seconds_left(now);

@@ -6,20 +6,24 @@
 //! [`Session::tick`] at [`Session::deadline`].
 
 mod ask;
+mod deferred;
 mod ear;
 mod event;
-mod greeting;
+pub(crate) mod greeting;
 mod lost;
 mod original;
 mod outbox;
 mod outcome;
+mod peer;
 mod private;
 mod rich;
 mod roster;
 
 pub use ear::SAFE_TEXT_MAX;
 pub use event::{Direction, Event, Way};
+pub use lost::Unsent;
 pub use outcome::{Failures, Outcome};
+pub use peer::Peer;
 pub use roster::{Roster, Unresolved};
 
 use crate::command::{Command, Local};
@@ -33,6 +37,7 @@ use chat_proto::rich::{FromClient, Hello};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use chat_proto::{SERVER_LINE_MAX, TEXT_MAX, VERSION};
+use deferred::Deferred;
 use ear::Ear;
 use greeting::Greeting;
 use outbox::{Message, Outbox};
@@ -114,6 +119,8 @@ pub struct Session {
     /// The number of the last message of this run, to everybody or to one.
     seq: u64,
     outbox: Outbox,
+    /// Private messages that wait for a connection, and for who is meant.
+    deferred: Deferred,
     /// The delivery of private messages.
     private: Private,
     /// Private messages whose fate is not known, by number.
@@ -173,6 +180,8 @@ enum Phase {
 struct Clocks {
     /// When the server last said anything.
     heard: Duration,
+    /// When it had last told who is here.
+    ready: Option<Duration>,
     /// When it was asked whether it is there; `None` since it said something.
     pinged: Option<Duration>,
     /// When the last message went to an original server.
@@ -201,6 +210,7 @@ impl Session {
             roster: Roster::default(),
             seq: 0,
             outbox: Outbox::default(),
+            deferred: Deferred::default(),
             private,
             privates: BTreeMap::new(),
             private_has_server: false,
@@ -311,9 +321,8 @@ impl Session {
                 self.send_line(&FromClient::Quit.to_string());
                 self.clocks.leaving = Some(now.monotonic + LAST_WORD_WAIT);
             }
-            Stage::Lost if self.outbox.len() > 0 => {
-                let unsent = self.outbox.len();
-                self.end(Outcome::Unacknowledged(unsent));
+            Stage::Lost if self.unsent_count() > 0 => {
+                self.end(Outcome::Unacknowledged(self.unsent_count()));
             }
             Stage::Greeting { .. } | Stage::Original | Stage::Lost => self.end(Outcome::Left),
         }
@@ -340,6 +349,7 @@ impl Session {
             progress,
             self.ear.deadline(),
             self.pace_deadline(),
+            self.deferred_deadline(),
             self.private_deadline(),
         ]
         .into_iter()
@@ -506,9 +516,9 @@ impl Session {
         }
         self.note_loss(now);
         self.send_messages(now);
+        self.send_deferred(now);
         self.send_waiting(now);
         self.drain_private(now);
-        self.forget_unconfirmed(now);
         let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
             return;
         };

@@ -9,23 +9,33 @@ use std::os::fd::{AsFd, BorrowedFd};
 const ENDING: &[Signal] = &[Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 /// Those that a terminal and its shell send to a program that draws on the whole of it.
 const TERMINAL: &[Signal] = &[Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT];
+/// Those that would end the program by themselves, in the middle of whatever it does, and that nobody means for it: they
+/// do nothing.
+const IGNORED: &[Signal] = &[
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+];
 
 /// Signals that are read here from its making on, and do nothing by themselves.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Takes the signals over from the system; with `full_screen` those of the terminal too.
+    /// Takes the signals over from the system; with `full_screen` those of the terminal too. To be done before the terminal
+    /// is taken, or a signal in between would leave it as it is.
     ///
     /// # Errors
     /// If the system refuses.
     pub fn new(full_screen: bool) -> io::Result<Self> {
         let terminal = if full_screen { TERMINAL } else { &[] };
-        let mut all = SigSet::empty();
-        for &signal in ENDING.iter().chain(terminal) {
-            all.add(signal);
-        }
+        let all: SigSet = ENDING.iter().chain(terminal).copied().collect();
         all.thread_block()?;
+        // Blocked and never read, which keeps them from doing anything.
+        IGNORED.iter().copied().collect::<SigSet>().thread_block()?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         Ok(Self(SignalFd::with_flags(&all, flags)?))
     }

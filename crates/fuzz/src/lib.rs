@@ -17,6 +17,7 @@ mod room;
 mod safe;
 mod sealed;
 mod session;
+mod settings;
 mod text;
 
 /// A target and its name, which is also that of its directories of inputs.
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     ("room", room::target),
     ("sealed", sealed::target),
     ("session", session::target),
+    ("settings", settings::target),
     ("text", text::target),
 ];
 

@@ -4,8 +4,8 @@ use crate::bytes::Bytes;
 use chat_proto::id::canonical;
 use chat_proto::opaque::Opaque;
 use chat_proto::rendezvous::{
-    ADDRESS_LEN, MARK, REPLY, REPLY_LEN, REQUEST, REQUEST_LEN, Reply, Request, answer, decode_address,
-    encode_address,
+    ADDRESS_LEN, MARK, REPLY, REPLY_LEN, REQUEST, REQUEST_LEN, REQUEST_MAX, Reply, Request, answer,
+    decode_address, encode_address,
 };
 use std::net::SocketAddr;
 
@@ -29,7 +29,8 @@ fn request(source: SocketAddr, known: bool, datagram: &[u8]) {
         looked_up = Some(*token);
         known
     });
-    let is_one = datagram.len() == REQUEST_LEN && datagram.starts_with(&[MARK, REQUEST]);
+    let may_be_one = (REQUEST_LEN..=REQUEST_MAX).contains(&datagram.len());
+    let is_one = may_be_one && datagram.starts_with(&[MARK, REQUEST]);
     let request = Request::parse(datagram);
     assert_eq!(request.is_some(), is_one);
     assert_eq!(looked_up, request.map(|request| request.token));
@@ -37,10 +38,12 @@ fn request(source: SocketAddr, known: bool, datagram: &[u8]) {
     let (Some(request), Some(reply)) = (request, reply) else {
         return;
     };
-    assert!(
-        reply.len() <= datagram.len(),
-        "a reply is longer than its request"
-    );
+    let length = if datagram.len() == REQUEST_LEN {
+        REPLY_LEN
+    } else {
+        datagram.len()
+    };
+    assert_eq!(reply.len(), length, "to a request of {} bytes", datagram.len());
     assert_eq!(Request::parse(&request.to_bytes()), Some(request));
     let read = Reply::parse(&reply).expect("a reply reads back");
     assert_eq!((read.echo, read.nonce), (request.nonce, nonce));
@@ -50,9 +53,10 @@ fn request(source: SocketAddr, known: bool, datagram: &[u8]) {
 
 fn reply(datagram: &[u8]) {
     let reply = Reply::parse(datagram);
+    let padded = (REQUEST_LEN + 1..=REQUEST_MAX).contains(&datagram.len());
     assert_eq!(
         reply.is_some(),
-        datagram.len() == REPLY_LEN && datagram.starts_with(&[MARK, REPLY])
+        (datagram.len() == REPLY_LEN || padded) && datagram.starts_with(&[MARK, REPLY])
     );
     if let Some(reply) = reply {
         assert_eq!(Reply::parse(&reply.to_bytes()), Some(reply));

@@ -47,7 +47,7 @@ impl Nick {
         if text.len() > 2 * NICK_BYTES_MAX {
             return Err(NickError::TooLong);
         }
-        let nick: String = text.nfc().collect();
+        let nick: String = text.chars().map(as_mark).nfc().collect();
         check_characters(&nick)?;
         if nick.len() > NICK_BYTES_MAX || nick.width() > NICK_COLUMNS_MAX {
             return Err(NickError::TooLong);
@@ -92,16 +92,33 @@ impl fmt::Display for Nick {
 /// The comparison form: by way of the upper case, because only so do letters with several lower forms (the two sigmas,
 /// the sharp s) meet; and to that from the lower case, because a letter may have two upper ones (the sharp s again). All
 /// that in parts: the Greek iota below a vowel is a mark in lower case and a letter in upper, and changes places with
-/// the other marks otherwise (The Unicode Standard, section 3.13, on caseless matching).
+/// the other marks otherwise. Once before compatibility forms are taken apart, which makes marks of some letters, and
+/// once after (The Unicode Standard, section 3.13, D146, on caseless matching).
 fn key_of(text: &str) -> String {
-    let folded: String = text
+    let without_case = |character: char| {
+        character
+            .to_lowercase()
+            .flat_map(char::to_uppercase)
+            .flat_map(char::to_lowercase)
+    };
+    text.chars()
+        .map(as_mark)
+        .nfd()
+        .flat_map(without_case)
         .nfkd()
-        .flat_map(char::to_lowercase)
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
+        .flat_map(without_case)
         .nfkc()
-        .collect();
-    folded
+        .collect()
+}
+
+/// The two half-width signs that make a Japanese syllable voiced are letters to Unicode, and marks as soon as they are
+/// taken for their compatibility forms: then they may change places with other marks. Here they are marks at once.
+fn as_mark(character: char) -> char {
+    match character {
+        '\u{FF9E}' => '\u{3099}',
+        '\u{FF9F}' => '\u{309A}',
+        other => other,
+    }
 }
 
 fn check_characters(nick: &str) -> Result<(), NickError> {
@@ -304,5 +321,13 @@ mod tests {
                 prop_assert_eq!(nick.key(), NickKey::of(nick.as_str()));
             }
         }
+    }
+
+    #[test]
+    fn half_width_signs_are_the_marks_that_they_stand_for() {
+        let nick = Nick::parse("\u{FF76}\u{FF9E}\u{FF8A}\u{FF9F}").unwrap();
+        assert_eq!(nick.key(), NickKey::of("ガパ"));
+        assert_eq!(nick.key(), NickKey::of("\u{FF76}\u{FF9E}\u{FF8A}\u{FF9F}"));
+        assert_eq!(Nick::parse("\u{FF9E}"), Err(NickError::Character('\u{3099}')));
     }
 }

@@ -6,8 +6,11 @@
 //! a client bring it back (`CONFIRM`): then, and not before, is the address published. A request with a forged
 //! source makes the server send its nonce to somebody who never asked, and nothing comes of it.
 //!
-//! Nobody is told anything without a valid token, and a reply is shorter than its request, so the exchange is of no use
-//! for amplification.
+//! A request may be padded, and then its reply is as long: what comes back shows that datagrams of that length pass, both
+//! ways. The server answers only those that who examines the way to it ([`crate::rich::FromClient::Examine`]) sends.
+//!
+//! Nobody is told anything without a valid token, and a reply is never longer than its request, so the exchange is of no
+//! use for amplification.
 
 use crate::id::canonical;
 use crate::opaque::{Opaque, Token};
@@ -29,7 +32,12 @@ pub const REPLY: u8 = 3;
 /// Bytes in a request: mark, kind, token, nonce, and 30 zeros, so that no reply is longer.
 pub const REQUEST_LEN: usize = 64;
 
-/// Bytes in a reply: mark, kind, two nonces, and an address of 16 + 2 bytes.
+/// Bytes in a request that is padded as far as it may be: what a packet of 1500 bytes holds, which is what the networks
+/// that people have carry at most, less the headers of IPv4 and UDP.
+pub const REQUEST_MAX: usize = 1500 - 20 - 8;
+
+/// Bytes in a reply: mark, kind, two nonces, and an address of 16 + 2 bytes. That to a padded request is as long as
+/// the request.
 pub const REPLY_LEN: usize = 2 + 16 + 16 + 18;
 
 const _: () = assert!(REPLY_LEN <= REQUEST_LEN);
@@ -44,7 +52,7 @@ pub type Nonce = Opaque<16>;
 /// 1       2
 /// 2..18   the rendezvous token of WELCOME
 /// 18..34  the client's nonce
-/// 34..64  zeros
+/// 34..    zeros, at least 30
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -63,6 +71,7 @@ pub struct Request {
 /// 18..34  the server's nonce, to be brought back by CONFIRM
 /// 34..50  the address the server saw: IPv6, or IPv4 mapped into it
 /// 50..52  the port the server saw, big-endian
+/// 52..    zeros, up to the length of the request, if that has more than 64 bytes
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -84,23 +93,35 @@ pub fn answer(
     source: SocketAddr,
     nonce: Nonce,
     is_valid: impl FnOnce(&Token) -> bool,
-) -> Option<[u8; REPLY_LEN]> {
+) -> Option<Vec<u8>> {
     let request = Request::parse(datagram)?;
     is_valid(&request.token).then(|| {
-        Reply {
+        let reply = Reply {
             echo: request.nonce,
             nonce,
             observed: source,
+        };
+        let mut bytes = reply.to_bytes().to_vec();
+        if is_padded(datagram) {
+            bytes.resize(datagram.len(), 0);
         }
-        .to_bytes()
+        bytes
     })
 }
 
+/// Whether a request or reply is longer than it need be, to find out whether that length passes.
+#[must_use]
+pub fn is_padded(datagram: &[u8]) -> bool {
+    datagram.len() > REQUEST_LEN
+}
+
 impl Request {
-    /// Reads a datagram; `None` if it is no request of exactly the right length.
+    /// Reads a datagram; `None` if it is no request of a length that one may have.
     #[must_use]
     pub fn parse(datagram: &[u8]) -> Option<Self> {
-        let datagram: &[u8; REQUEST_LEN] = datagram.try_into().ok()?;
+        if !(REQUEST_LEN..=REQUEST_MAX).contains(&datagram.len()) {
+            return None;
+        }
         let rest = datagram.strip_prefix(&[MARK, REQUEST])?;
         let (token, rest) = rest.split_first_chunk()?;
         let (nonce, _) = rest.split_first_chunk()?;
@@ -118,17 +139,20 @@ impl Request {
 }
 
 impl Reply {
-    /// Reads a datagram; `None` if it is no reply of exactly the right length.
+    /// Reads a datagram; `None` if it is no reply of a length that one may have.
     #[must_use]
     pub fn parse(datagram: &[u8]) -> Option<Self> {
-        let datagram: &[u8; REPLY_LEN] = datagram.try_into().ok()?;
+        if datagram.len() != REPLY_LEN && !(REQUEST_LEN + 1..=REQUEST_MAX).contains(&datagram.len()) {
+            return None;
+        }
         let rest = datagram.strip_prefix(&[MARK, REPLY])?;
         let (echo, rest) = rest.split_first_chunk()?;
         let (nonce, rest) = rest.split_first_chunk()?;
+        let (observed, _) = rest.split_first_chunk()?;
         Some(Self {
             echo: Opaque(*echo),
             nonce: Opaque(*nonce),
-            observed: decode_address(rest.try_into().ok()?),
+            observed: decode_address(observed),
         })
     }
 
@@ -204,12 +228,24 @@ mod tests {
     fn what_is_not_exactly_a_request_is_not_even_looked_up() {
         let request = REQUEST_OF_ALICE.to_bytes();
         let mut long = request.to_vec();
-        long.push(0);
+        long.resize(REQUEST_MAX + 1, 0);
         let mut other = request;
         other[1] = SEALED;
         for bytes in [&request[..63], &long, &other, b"hello", b""] {
             let reply = answer(bytes, source(), Opaque([2; 16]), |_| unreachable!());
             assert_eq!(reply, None);
+        }
+    }
+
+    #[test]
+    fn a_padded_request_has_a_reply_of_its_length_and_a_bare_one_none_longer_than_ever() {
+        for (length, replied) in [(64, 52), (65, 65), (1200, 1200), (REQUEST_MAX, REQUEST_MAX)] {
+            let mut request = REQUEST_OF_ALICE.to_bytes().to_vec();
+            request.resize(length, 0);
+            let reply = answer(&request, source(), Opaque([2; 16]), |_| true).unwrap();
+            assert_eq!(reply.len(), replied);
+            assert_eq!(Reply::parse(&reply).unwrap().observed, source());
+            assert_eq!(Request::parse(&reply), None);
         }
     }
 
@@ -239,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
             let _ = Request::parse(&bytes);
             let _ = Reply::parse(&bytes);
         }

@@ -20,6 +20,9 @@ pub enum FromClient<'a> {
     /// `HELLO <version> <nick> <udp-port> <key> <resume>`: the first line, once the greeting has come; the
     /// connection speaks the rich dialect from here on.
     Hello(Hello<'a>),
+    /// `EXAMINE <version> <nick>`: the first line instead of `HELLO`, where the greeting offers it, of a client that only wants
+    /// to know how it would fare here, and under that nick. The room never hears of it.
+    Examine(u32, Option<&'a str>),
     /// `SAY <seq> <text>`: a message to everybody. The sender hears it back as `SAID` like everyone
     /// else, which is the acknowledgement. `seq` grows with each message of one run of the client,
     /// over reconnections too; one that was taken before is ignored.
@@ -76,6 +79,9 @@ pub enum FromServer<'a, W = Who> {
         /// The last `SAY` taken from this client before; 0 if there was none.
         seq: u64,
     },
+    /// `EXAMINED <unix-ms> <who> <rendezvous>`: the answer to `EXAMINE`: the time, who you are seen as, and the token for the
+    /// rendezvous. If the nick can't be had, `ERROR` follows.
+    Examined(u64, W, Token),
     /// `USER <who> <udp> <key>`: someone who is here; one line for each, after `WELCOME`, in no order.
     User(Profile<W>),
     /// `HISTORY`: those who are here have been named; what follows happened before you came.
@@ -213,6 +219,7 @@ impl<'a> FromClient<'a> {
                 key: fields.optional()?,
                 resume: fields.optional()?,
             }),
+            "EXAMINE" => Self::Examine(fields.value()?, fields.optional_token()?),
             "SAY" => Self::Say(fields.value()?, fields.text()),
             "NICK" => Self::Nick(fields.token()?),
             "WHISPER" => Self::Whisper(fields.value()?, fields.value()?, fields.text()),
@@ -241,6 +248,7 @@ impl<'a> FromServer<'a> {
                 rendezvous: fields.value()?,
                 seq: fields.value()?,
             },
+            "EXAMINED" => Self::Examined(fields.value()?, fields.value()?, fields.value()?),
             "USER" => Self::User(fields.profile()?),
             "HISTORY" => Self::History,
             "LIVE" => Self::Live,
@@ -365,6 +373,7 @@ impl fmt::Display for FromClient<'_> {
                 write!(f, "HELLO {version} {} {} ", OrDash(nick), OrDash(udp_port))?;
                 write!(f, "{} {}", OrDash(key), OrDash(resume))
             }
+            Self::Examine(version, nick) => write!(f, "EXAMINE {version} {}", OrDash(nick)),
             Self::Say(seq, text) => write!(f, "SAY {seq} {text}"),
             Self::Nick(nick) => write!(f, "NICK {nick}"),
             Self::Whisper(id, seq, text) => write!(f, "WHISPER {id} {seq} {text}"),
@@ -389,6 +398,7 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
             } => {
                 write!(f, "WELCOME {who} {resume} {rendezvous} {seq}")
             }
+            Self::Examined(at, who, rendezvous) => write!(f, "EXAMINED {at} {who} {rendezvous}"),
             Self::User(profile) => {
                 f.write_str("USER ")?;
                 profile.fmt(f)
@@ -467,6 +477,7 @@ mod tests {
                     seq,
                 }
             }),
+            (any::<u64>(), who(), token()).prop_map(|(at, who, token)| FromServer::Examined(at, who, token)),
             profile().prop_map(FromServer::User),
             Just(FromServer::History),
             Just(FromServer::Live),
@@ -506,7 +517,7 @@ mod tests {
                                           udp_port in prop::option::of(any::<u16>()), key in prop::option::of(any::<[u8; 32]>())) {
             let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token) };
             let lines = [
-                FromClient::Hello(hello), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
+                FromClient::Hello(hello), FromClient::Examine(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
                 FromClient::Confirm(token), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
@@ -544,6 +555,9 @@ mod tests {
             "HELLO 1",
             "HELLO everyone",
             "HELLO 1 a b c d",
+            "EXAMINE",
+            "EXAMINE 1",
+            "EXAMINE everyone -",
             "RELAY 10.0.0.1:1",
             "RELAY 10.0.0.1:1 a b=",
             "NICK ",

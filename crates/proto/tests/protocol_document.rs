@@ -45,6 +45,7 @@ variants!(request_kind, REQUESTS, Request<'_>, {
 
 variants!(from_client_kind, FROM_CLIENT, FromClient<'_>, {
     FromClient::Hello(_) => "Hello",
+    FromClient::Examine(..) => "Examine",
     FromClient::Say(..) => "Say",
     FromClient::Nick(_) => "Nick",
     FromClient::Whisper(..) => "Whisper",
@@ -58,6 +59,7 @@ variants!(from_client_kind, FROM_CLIENT, FromClient<'_>, {
 
 variants!(from_server_kind, FROM_SERVER, FromServer<'_>, {
     FromServer::Welcome { .. } => "Welcome",
+    FromServer::Examined(..) => "Examined",
     FromServer::User(_) => "User",
     FromServer::History => "History",
     FromServer::Live => "Live",
@@ -193,7 +195,8 @@ fn the_greeting_names_the_version_of_the_page() {
     let version = chat_proto::VERSION;
     assert!(PAGE.starts_with(&format!("# The chat protocol, version {version}\n")));
     let greeting = format!("* chat/{version} ");
-    assert!(examples("plain server").any(|line| line.starts_with(&greeting)));
+    let extensions = format!(" {}", chat_proto::EXTENSIONS);
+    assert!(examples("plain server").any(|line| line.starts_with(&greeting) && line.ends_with(&extensions)));
 }
 
 /// How a request is written, if it can be asked for at all.

@@ -2,7 +2,9 @@
 
 use crate::rate::Rate;
 use crate::room::Limits;
-use clap::Parser;
+use chat_manual::{Document, Section};
+use clap::{CommandFactory, Parser};
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -47,13 +49,31 @@ pub struct Args {
     /// three times as many.
     #[arg(long, value_name = "SECONDS", default_value = "15")]
     pub ping_interval: NonZeroU32,
+
+    /// Print a document about this program, and do nothing else.
+    #[arg(long, value_name = "DOCUMENT")]
+    pub generate: Option<Document>,
 }
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 after SIGINT, SIGTERM or SIGHUP; 1 if it can't run, for example because the port is taken; \
-2 for a wrong command line.";
+Exit status:
+  0  ended by SIGINT, SIGTERM or SIGHUP
+  1  it can't run, for example because the port is taken
+  2  the command line is wrong";
 
 impl Args {
+    /// Writes a document about this program.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn write_document(document: Document, to: &mut impl Write) -> io::Result<()> {
+        let exit_status = Section {
+            heading: "EXIT STATUS",
+            lines: EXIT_STATUS.lines().skip(1).map(str::to_owned).collect(),
+        };
+        document.write(Self::command(), &[exit_status], to)
+    }
+
     /// What the room is to keep to.
     #[must_use]
     pub fn limits(&self) -> Limits {

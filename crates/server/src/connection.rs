@@ -28,6 +28,8 @@ pub enum Stage {
     Waiting(Moment),
     /// Announced: a user.
     Here,
+    /// Only looks whether everything works, and is let go at this time. Nobody hears of it.
+    Examined(Moment),
     /// No longer a user. What is due is still sent, until this time.
     Leaving(Moment),
 }
@@ -88,7 +90,7 @@ impl Connection {
         }
     }
 
-    /// Whether it is a user or may become one.
+    /// Whether it is a user, may become one, or takes the place of one.
     #[must_use]
     pub fn is_staying(&self) -> bool {
         !matches!(self.stage, Stage::Leaving(_))
@@ -99,7 +101,16 @@ impl Connection {
     pub fn arrives_at(&self) -> Option<Duration> {
         match self.stage {
             Stage::Arriving(since) | Stage::Waiting(since) => Some(since.get() + ARRIVAL),
-            Stage::Here | Stage::Leaving(_) => None,
+            Stage::Here | Stage::Examined(_) | Stage::Leaving(_) => None,
+        }
+    }
+
+    /// When a connection that is being examined is to be let go.
+    #[must_use]
+    pub fn examined_until(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::Examined(until) => Some(until.get()),
+            Stage::Arriving(_) | Stage::Waiting(_) | Stage::Here | Stage::Leaving(_) => None,
         }
     }
 

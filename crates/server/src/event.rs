@@ -32,6 +32,11 @@ pub enum Event {
         /// The new one.
         nick: Nick,
     },
+    /// Somebody looks whether everything works, and does not come in.
+    Examine {
+        /// From where.
+        peer: SocketAddr,
+    },
     /// Somebody could not come in.
     Refuse {
         /// From where.
@@ -65,6 +70,8 @@ pub enum Departure {
     Slow(u64),
     /// The same client came back over a newer connection.
     Replaced,
+    /// The client said too late that it only examines the way.
+    Examined,
 }
 
 /// Why somebody could not come in.
@@ -89,6 +96,7 @@ impl fmt::Display for Event {
             }
             Self::Leave { who, why, users } => write!(f, "leave {who} reason={why} users={users}"),
             Self::Nick { who, nick } => write!(f, "nick {who} now {nick}"),
+            Self::Examine { peer } => write!(f, "examine {peer}"),
             Self::Refuse { peer, why } => write!(f, "refuse {peer} reason={why}"),
             Self::Stop { signal, users } => write!(f, "stop signal={signal} users={users}"),
         }
@@ -105,6 +113,7 @@ impl fmt::Display for Departure {
             Self::Silent => "silent",
             Self::Slow(behind) => return write!(f, "slow behind={behind}"),
             Self::Replaced => "replaced",
+            Self::Examined => "examined",
         })
     }
 }

@@ -114,8 +114,10 @@ impl Inbox {
         // What passed the limit was refused, and nothing of it is pending. No program that ends its messages with
         // nothing writes that much: after a short pause the rest of it would be refused again, or be a message.
         let was_refused = pending.is_empty();
-        // Half a HELLO holds secrets of its client, and must not become a message for a short pause.
-        let may_go_on = self.framed || was_refused || whole < pending.len() || pending.starts_with(b"HELLO ");
+        // Half a HELLO holds secrets of its client, and must not become a message for a short pause. Nor is half an
+        // EXAMINE meant for anybody.
+        let of_a_client = pending.starts_with(b"HELLO ") || pending.starts_with(b"EXAMINE ");
+        let may_go_on = self.framed || was_refused || whole < pending.len() || of_a_client;
         let silence = if may_go_on {
             FRAMED_SILENCE
         } else {

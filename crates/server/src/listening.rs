@@ -5,8 +5,12 @@ use crate::event::Departure;
 use crate::rate::Usage;
 use crate::room::Room;
 use crate::roster::{Member, Slot};
+use crate::transcript::Dialect;
 use chat_proto::now::Now;
 use chat_proto::rich::{FromServer, Reason};
+
+/// What a client says first. A connection that begins with anything else is a plain user.
+const FIRST_VERBS: [&[u8]; 2] = [b"HELLO ", b"EXAMINE "];
 
 impl Room {
     /// Bytes came.
@@ -83,6 +87,7 @@ impl Room {
         }
         self.take_waiting_lines(now, slot);
         self.end_silent_line(now, slot);
+        self.end_examination(now, slot);
         self.finish_input(now, slot);
         self.check_pulse(now, slot);
     }
@@ -147,9 +152,22 @@ impl Room {
             return;
         };
         let begun = member.connection.inbox.begun();
-        let may_be_hello = begun.len() < 6 && b"HELLO ".starts_with(begun) || begun.starts_with(b"HELLO ");
-        if member.connection.arrives_at().is_some() && !may_be_hello {
+        let may_be = |verb: &[u8]| verb.starts_with(begun) || begun.starts_with(verb);
+        let may_be_client = FIRST_VERBS.into_iter().any(may_be);
+        if member.connection.arrives_at().is_some() && !may_be_client {
             self.arrive(now, slot);
+        }
+    }
+
+    /// Who only examines the way gives the place back in the end.
+    fn end_examination(&mut self, now: Now, slot: Slot) {
+        let until = self
+            .roster
+            .get(slot)
+            .and_then(|member| member.connection.examined_until());
+        if until.is_some_and(|until| until <= now.monotonic) {
+            let farewell = "the time for an examination is over";
+            self.leave(now, slot, Departure::Examined, Some((Reason::Other, farewell)));
         }
     }
 
@@ -164,7 +182,7 @@ impl Room {
             .silence_ends_line_at()
             .is_some_and(|at| at <= now.monotonic);
         let readable = !member.connection.inbox.is_waiting() && member.connection.is_staying();
-        if due && readable && member.rich.is_none() && self.may_take(now, slot) {
+        if due && readable && member.dialect() == Dialect::Plain && self.may_take(now, slot) {
             let line = self
                 .roster
                 .get_mut(slot)
@@ -184,7 +202,7 @@ impl Room {
         if !connection.is_staying() {
             return;
         }
-        let is_a_message = !connection.inbox.begun().is_empty() && member.rich.is_none();
+        let is_a_message = !connection.inbox.begun().is_empty() && member.dialect() == Dialect::Plain;
         if (connection.inbox.is_waiting() || is_a_message) && !self.may_take(now, slot) {
             if end == End::Closed || self.pressure.must_wait(&self.transcript) {
                 return;

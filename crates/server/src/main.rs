@@ -1,15 +1,25 @@
 //! `chat-server`: a chat room for everybody who can reach this machine.
 
+use anyhow::Result;
+use chat_server::args::Args;
+use chat_server::server::Server;
 use clap::Parser;
+use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = chat_server::args::Args::parse();
-    match chat_server::server::Server::open(&args).and_then(chat_server::server::Server::run) {
+    match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("chat-server: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    match args.generate {
+        Some(document) => Ok(Args::write_document(document, &mut io::stdout())?),
+        None => Server::open(args)?.run(),
     }
 }

@@ -8,7 +8,7 @@ use crate::roster::Slot;
 use chat_proto::id::canonical;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rendezvous::{REPLY_LEN, REQUEST_LEN, Request, answer};
+use chat_proto::rendezvous::{REQUEST_MAX, Request, answer, is_padded};
 use chat_proto::rich::FromServer;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
@@ -23,6 +23,10 @@ const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
 /// Requests that one token is answered at once.
 const REQUESTS_AT_ONCE: u32 = 8;
 
+/// The same for a connection that is being examined: its requests are how the way is measured.
+const PROBES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+const PROBES_AT_ONCE: u32 = 64;
+
 /// Datagrams taken in one turn, so that a flood of them leaves time for those who talk.
 const DATAGRAMS_MAX: usize = 64;
 
@@ -35,19 +39,48 @@ pub struct Progress {
     offered: Option<(Token, SocketAddr)>,
 }
 
+/// What is known of a connection that is being examined.
+#[derive(Clone, Copy, Debug)]
+pub struct Examination {
+    /// What it asks with.
+    pub rendezvous: Token,
+    /// Requests answered, against the rate.
+    usage: Usage,
+}
+
+impl Examination {
+    /// One that begins.
+    #[must_use]
+    pub fn new(rendezvous: Token) -> Self {
+        Self {
+            rendezvous,
+            usage: Usage::default(),
+        }
+    }
+}
+
 impl Room {
     /// What to send back to the source of a datagram: nothing, unless it has the token of somebody
     /// who is here and does not ask too often.
-    pub fn rendezvous(&mut self, now: Now, source: SocketAddr, datagram: &[u8]) -> Option<[u8; REPLY_LEN]> {
+    pub fn rendezvous(&mut self, now: Now, source: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
         let slot = self.roster.asked_by(&Request::parse(datagram)?.token)?;
+        let member = self.roster.get_mut(slot)?;
+        let source = canonical(source);
+        if let Some(examination) = &mut member.examination {
+            // Long replies go to nobody but who is examined: the source of a datagram is easily forged, and that of a
+            // connection is not.
+            let is_its_own = source.ip() == member.id.address().ip();
+            let rate = Rate::new(PROBES_PER_SECOND, PROBES_AT_ONCE);
+            if is_padded(datagram) && !is_its_own || !may_answer(&mut examination.usage, rate, now) {
+                return None;
+            }
+            return answer(datagram, source, (self.tokens)(), |_| true);
+        }
+        let progress = member.rich.as_mut()?.rendezvous_progress.get_or_insert_default();
         let rate = Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
-        let rich = self.roster.get_mut(slot)?.rich.as_mut()?;
-        let progress = rich.rendezvous_progress.get_or_insert_default();
-        if progress.usage.next_at(rate) > now.monotonic {
+        if is_padded(datagram) || !may_answer(&mut progress.usage, rate, now) {
             return None;
         }
-        progress.usage.count(rate, now.monotonic);
-        let source = canonical(source);
         let nonce = (self.tokens)();
         progress.offered = Some((nonce, source));
         answer(datagram, source, nonce, |_| true)
@@ -72,6 +105,15 @@ impl Room {
     }
 }
 
+/// Whether the rate lets one more request be answered, which is counted then.
+fn may_answer(usage: &mut Usage, rate: Rate, now: Now) -> bool {
+    let may = usage.next_at(rate) <= now.monotonic;
+    if may {
+        usage.count(rate, now.monotonic);
+    }
+    may
+}
+
 /// The UDP socket, on the same port number as the TCP listener.
 #[derive(Debug)]
 pub struct Desk(UdpSocket);
@@ -94,8 +136,8 @@ impl Desk {
 
     /// Answers those who wait.
     pub fn serve(&self, now: Now, room: &mut Room) {
-        // One byte more than a request has, so that a longer datagram is not taken for one.
-        let mut buffer = [0; REQUEST_LEN + 1];
+        // One byte more than a request may have, so that a longer datagram is not taken for one.
+        let mut buffer = [0; REQUEST_MAX + 1];
         for _ in 0..DATAGRAMS_MAX {
             match self.0.recv_from(&mut buffer) {
                 Ok((count, source)) => {

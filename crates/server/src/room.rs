@@ -11,7 +11,8 @@ use crate::moment::Moment;
 use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
-use crate::roster::{Member, Roster, Slot};
+use crate::rendezvous::Examination;
+use crate::roster::{Member, Roster, Slot, token_for};
 use crate::transcript::{Dialect, Ring, Transcript};
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
@@ -26,13 +27,16 @@ use std::time::Duration;
 /// For how long what is due is still sent to somebody who has left, or to everybody when the server ends.
 pub const FLUSH: Duration = Duration::from_secs(2);
 
+/// For how long a connection that is being examined may take a user's place.
+pub const EXAMINATION: Duration = Duration::from_secs(10);
+
 /// Connections of former users, and of people who were turned away, that may still be being told so.
 /// One more is closed at once.
 pub const LEAVING_MAX: usize = 64;
 
 /// Connections that may wait beyond the limit on users, until they have said whether they come back to a place that is
-/// theirs. A client has within a round trip, so that a few places serve many; one more is told at once that there is none,
-/// and a client comes again.
+/// theirs: for the time that a HELLO takes. Each needs a descriptor beside those of the users. One more is told at once
+/// that there is no place, and a client that is told so while it comes back tries again.
 pub const WAITING_MAX: usize = 16;
 
 /// Clients that left without a word, and whose last message number is kept in case they come back.
@@ -129,7 +133,11 @@ impl Room {
             member.connection.stage = Stage::Waiting(now.monotonic.into());
             words = "no place is free".into();
         }
-        let greeting = format!("* chat/{} {words}\n", chat_proto::VERSION);
+        let greeting = format!(
+            "* chat/{} {words} {}\n",
+            chat_proto::VERSION,
+            chat_proto::EXTENSIONS
+        );
         member.connection.outbox.say(0, greeting.into_bytes());
         let slot = self.roster.add(member);
         self.note_deadline(slot, now);
@@ -200,7 +208,7 @@ impl Room {
                 self.roster.seat(slot);
                 self.announce(now, slot);
             }
-            Stage::Here => {}
+            Stage::Here | Stage::Examined(_) => {}
             Stage::Leaving(_) => return false,
         }
         true
@@ -276,7 +284,8 @@ impl Room {
             Some(pinged) => pinged.get() + 2 * self.limits.ping_interval,
             None => connection.inbox.last_heard() + self.limits.ping_interval,
         });
-        [connection.arrives_at(), rate, line, pulse]
+        let examined = connection.examined_until();
+        [connection.arrives_at(), examined, rate, line, pulse]
             .into_iter()
             .flatten()
             .min()
@@ -317,26 +326,52 @@ impl Room {
             return;
         }
         let was_here = member.connection.stage == Stage::Here;
+        let who: Box<str> = member.label().into();
         let head = self.transcript.ring(member.dialect()).head();
         member.connection.outbox.stop_at(head);
-        let who: Box<str> = member.label().into();
         self.remember(slot);
         if let Some((reason, text)) = farewell {
             self.say_goodbye(slot, reason, text);
         }
         self.roster.unlist(slot, now.monotonic + FLUSH);
         if was_here {
-            let line = ServerLine::Offline(&*who);
-            self.transcript
-                .append(Some(&line), &FromServer::Leave(now.unix_ms, &*who));
-            self.here -= 1;
-            self.events.push(Event::Leave {
-                who,
-                why,
-                users: self.here,
-            });
+            self.announce_leave(now, who, why);
         }
         self.note_deadline(slot, now);
+    }
+
+    /// Says to everybody that a user who was announced is here no longer.
+    fn announce_leave(&mut self, now: Now, who: Box<str>, why: Departure) {
+        let line = ServerLine::Offline(&*who);
+        self.transcript
+            .append(Some(&line), &FromServer::Leave(now.unix_ms, &*who));
+        self.here -= 1;
+        self.events.push(Event::Leave {
+            who,
+            why,
+            users: self.here,
+        });
+    }
+
+    /// Makes a connection one that only examines the way. If its word for that comes so late that it was announced, it is
+    /// here no longer.
+    pub(crate) fn begin_examination(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.roster.get_mut(slot) else {
+            return;
+        };
+        let was_here = member.connection.stage == Stage::Here;
+        if was_here {
+            let plain = self.transcript.ring(Dialect::Plain);
+            member.connection.outbox.cut_short(plain, Vec::new());
+        }
+        member.connection.stage = Stage::Examined((now.monotonic + EXAMINATION).into());
+        let (who, peer) = (member.label().into(), member.id.address());
+        let examination = Examination::new(token_for(slot, (self.tokens)()));
+        self.roster.examine(slot, examination);
+        if was_here {
+            self.announce_leave(now, who, Departure::Examined);
+        }
+        self.events.push(Event::Examine { peer });
     }
 
     /// Keeps the message number of a client that may come back.

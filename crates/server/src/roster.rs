@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::connection::{Connection, Stage};
-use crate::rendezvous::Progress;
+use crate::rendezvous::{Examination, Progress};
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
@@ -26,6 +26,8 @@ pub struct Member {
     label: Box<str>,
     /// What only a client that said HELLO has.
     pub rich: Option<Box<Rich>>,
+    /// What only a connection has that is being examined.
+    pub examination: Option<Box<Examination>>,
     /// The connection.
     pub connection: Connection,
 }
@@ -56,6 +58,7 @@ impl Member {
             nick: None,
             label: id.to_string().into(),
             rich: None,
+            examination: None,
             connection,
         }
     }
@@ -75,7 +78,7 @@ impl Member {
     /// The dialect the connection speaks, as far as is known.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        if self.rich.is_some() {
+        if self.rich.is_some() || self.examination.is_some() {
             Dialect::Rich
         } else {
             Dialect::Plain
@@ -210,7 +213,7 @@ impl Roster {
             self.by_id.insert(member.id.address().into(), number(slot));
         }
         match member.connection.stage {
-            Stage::Arriving(_) | Stage::Here => self.count(member.id),
+            Stage::Arriving(_) | Stage::Here | Stage::Examined(_) => self.count(member.id),
             Stage::Waiting(_) => self.waiting += 1,
             Stage::Leaving(_) => {}
         }
@@ -287,22 +290,24 @@ impl Roster {
     /// Whose connection does this token resume?
     #[must_use]
     pub fn resumed_by(&self, token: &Token) -> Option<Slot> {
-        self.holder_of(token, |rich| rich.resume)
+        self.holder_of(token, |member| Some(member.rich.as_deref()?.resume))
     }
 
     /// Whose is this token for the rendezvous?
     #[must_use]
     pub fn asked_by(&self, token: &Token) -> Option<Slot> {
-        self.holder_of(token, |rich| rich.rendezvous)
+        self.holder_of(token, |member| {
+            let rich = member.rich.as_deref().map(|rich| rich.rendezvous);
+            rich.or_else(|| Some(member.examination.as_deref()?.rendezvous))
+        })
     }
 
     /// Who has this token? It says itself in which slot to look, so that no index is needed.
-    fn holder_of(&self, token: &Token, own: impl Fn(&Rich) -> Token) -> Option<Slot> {
+    fn holder_of(&self, token: &Token, own: impl Fn(&Member) -> Option<Token>) -> Option<Slot> {
         let [a, b, c, d, ..] = token.0;
         let slot = Slot::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
         let member = self.get(slot).filter(|member| member.connection.is_staying())?;
-        let same = own(member.rich.as_deref()?) == *token;
-        same.then_some(slot)
+        (own(member) == Some(*token)).then_some(slot)
     }
 
     /// Whom a person means by an id, a nick, or both.
@@ -338,6 +343,13 @@ impl Roster {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
             self.rich += 1;
             member.rich = Some(Box::new(rich));
+        }
+    }
+
+    /// Notes that a member is being examined.
+    pub fn examine(&mut self, slot: Slot, examination: Examination) {
+        if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
+            member.examination = Some(Box::new(examination));
         }
     }
 }

@@ -47,6 +47,16 @@ const PORT_TRIES: u32 = 16;
 /// The signals that end the server. A terminal that goes away ends it too, unless it runs under nohup.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
+/// Those that would end it by themselves, without a word to anybody, and that nobody means for it: they do nothing.
+const IGNORED: [Signal; 6] = [
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+];
+
 /// The server: the room, and the sockets of those in it.
 pub struct Server {
     room: Room,
@@ -74,6 +84,9 @@ impl Server {
         provide_for(limits.max_users)?;
         let signals: SigSet = ENDING.into_iter().collect();
         signals.thread_block().context("can't block signals")?;
+        // Blocked and never read, which keeps them from doing anything.
+        let ignored: SigSet = IGNORED.into_iter().collect();
+        ignored.thread_block().context("can't block signals")?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let signals = SignalFd::with_flags(&signals, flags).context("can't wait for signals")?;
         token().context("the system has no randomness")?;

@@ -39,7 +39,7 @@ impl Room {
             member.connection.usage.count(rate, now.monotonic);
         }
         let first = !std::mem::replace(&mut member.connection.has_spoken, true);
-        let rich = member.rich.is_some();
+        let (rich, examined) = (member.rich.is_some(), member.examination.is_some());
         let Line::Whole(bytes) = line else {
             if !self.arrive(now, slot) {
                 return;
@@ -52,8 +52,15 @@ impl Room {
         if rich {
             return self.take_rich(now, slot, &line);
         }
-        if first && let Ok(FromClient::Hello(hello)) = FromClient::parse(&line) {
-            return self.take_hello(now, slot, &hello);
+        if examined {
+            return self.take_examined(now, slot, &line);
+        }
+        if first {
+            match FromClient::parse(&line) {
+                Ok(FromClient::Hello(hello)) => return self.take_hello(now, slot, &hello),
+                Ok(FromClient::Examine(_, nick)) => return self.take_examine(now, slot, nick),
+                _ => {}
+            }
         }
         if self.arrive(now, slot) {
             self.take_plain(now, slot, &line);
@@ -109,16 +116,46 @@ impl Room {
             Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
             Ok(FromClient::Confirm(nonce)) => self.confirm(now, slot, nonce),
             // A PONG has done its work by coming.
-            Ok(FromClient::Pong(_) | FromClient::Hello(_)) | Err(RichError::UnknownVerb) => {}
+            Ok(FromClient::Pong(_) | FromClient::Hello(_) | FromClient::Examine(..))
+            | Err(RichError::UnknownVerb) => {}
             Err(RichError::Malformed) => {
                 self.refuse(slot, ErrorCode::Malformed, None, "that line can't be read");
             }
         }
     }
 
+    /// A connection only wants to know how it would fare here.
+    fn take_examine(&mut self, now: Now, slot: Slot, nick: Option<&str>) {
+        if !self.takes_a_place(now, slot, None) {
+            return;
+        }
+        self.roster.seat(slot);
+        self.begin_examination(now, slot);
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        let Some(examination) = &member.examination else {
+            return;
+        };
+        let (who, token) = (member.label().to_owned(), examination.rendezvous);
+        self.tell(slot, &FromServer::Examined(now.unix_ms, &who, token));
+        if let Some(Err((code, text))) = nick.map(|name| self.free_nick(slot, name)) {
+            self.refuse(slot, code, None, &text);
+        }
+    }
+
+    /// A connection that is being examined may ask for nothing that reaches others.
+    fn take_examined(&mut self, now: Now, slot: Slot, line: &str) {
+        match FromClient::parse(line) {
+            Ok(FromClient::Ping(number)) => self.tell(slot, &FromServer::Pong(number)),
+            Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
+            _ => {}
+        }
+    }
+
     /// A client says what it is.
     fn take_hello(&mut self, now: Now, slot: Slot, hello: &Hello<'_>) {
-        if !self.takes_a_place(now, slot, hello) {
+        if !self.takes_a_place(now, slot, hello.resume) {
             return;
         }
         let seq = hello.resume.map_or(0, |token| self.resume(now, &token));
@@ -164,16 +201,16 @@ impl Room {
         }
     }
 
-    /// Whether there is a place for a client that says HELLO, its ghost's if no other. One that waited for nothing is
-    /// turned away, and its ghost stays as it is.
-    fn takes_a_place(&mut self, now: Now, slot: Slot, hello: &Hello<'_>) -> bool {
+    /// Whether there is a place for a client, that of its ghost if no other. One that waited for nothing is turned
+    /// away, and its ghost stays as it is.
+    fn takes_a_place(&mut self, now: Now, slot: Slot, resume: Option<Token>) -> bool {
         let Some(member) = self.roster.get(slot) else {
             return false;
         };
         if !matches!(member.connection.stage, Stage::Waiting(_)) {
             return true;
         }
-        let ghost = hello.resume.and_then(|token| self.roster.resumed_by(&token));
+        let ghost = resume.and_then(|token| self.roster.resumed_by(&token));
         let refusal = self.refusal(member.id, ghost);
         if let Some(why) = refusal {
             self.turn_out(now, slot, why);
@@ -360,6 +397,13 @@ impl Room {
 
     /// Gives a user a nick, if it is one and nobody else has it.
     fn take_nick(&mut self, slot: Slot, name: &str) -> Result<(), (ErrorCode, String)> {
+        let nick = self.free_nick(slot, name)?;
+        self.roster.rename(slot, nick);
+        Ok(())
+    }
+
+    /// The nick, if it is one that this user can have.
+    fn free_nick(&self, slot: Slot, name: &str) -> Result<Nick, (ErrorCode, String)> {
         let nick = Nick::parse(name).map_err(|error: NickError| (ErrorCode::BadNick, error.to_string()))?;
         match self
             .roster
@@ -370,10 +414,7 @@ impl Room {
                 let text = format!("the nick {nick} is taken by {}", member.label());
                 Err((ErrorCode::NickTaken, text))
             }
-            _ => {
-                self.roster.rename(slot, nick);
-                Ok(())
-            }
+            _ => Ok(nick),
         }
     }
 

@@ -53,6 +53,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Bytes in a datagram at most.
+pub const DATAGRAM_MAX: usize = seal::DATAGRAM_MAX;
+
+/// Bytes of a datagram with one message that are not its text.
+pub const OVERHEAD: usize = DATAGRAM_MAX - (packet::PARTS_MAX - packet::PART_HEAD_LEN);
+
 /// Where random bytes come from: fills what it is given. They have to be good ones, from the system.
 pub type Random = Box<dyn FnMut(&mut [u8])>;
 
@@ -161,7 +167,10 @@ impl Private {
     pub fn deadline(&self) -> Option<Duration> {
         let contact = self.timers.first().map(|(at, _)| *at);
         let rendezvous = self.rendezvous.as_ref().map(Rendezvous::deadline);
-        [contact, rendezvous].into_iter().flatten().min()
+        [contact, rendezvous, self.raw.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what has become due.
@@ -176,6 +185,7 @@ impl Private {
         for key in due {
             self.flush(now, &key);
         }
+        self.raw.timeout(now, &mut self.outputs);
         self.ask_rendezvous(now);
     }
 }
@@ -207,9 +217,9 @@ impl Private {
 
     /// Whether there is room for another message to this user. If not, there is again after some event or timeout.
     #[must_use]
-    pub fn can_send(&self, now: Now, to: UserId) -> bool {
+    pub fn can_send(&self, to: UserId) -> bool {
         match self.standing(to) {
-            Some(Standing::Plain) => !self.raw.is_full(now.monotonic),
+            Some(Standing::Plain) => !self.raw.is_full(),
             Some(Standing::Keyed(key)) => {
                 let peer = self.contacts.get(&key).and_then(|contact| contact.peer.as_ref());
                 peer.is_none_or(|peer| !peer.is_full())
@@ -236,7 +246,8 @@ impl Private {
         if self.options.no_plain {
             return Err(Refusal::PlainRefused);
         }
-        if self.raw.is_full(now) {
+        self.raw.timeout(now, &mut self.outputs);
+        if self.raw.is_full() {
             return Err(Refusal::Busy);
         }
         let id = self.next_message;
@@ -280,6 +291,8 @@ impl Private {
     /// The system says that no port is open at an address to which something was sent (ICMP, by `IP_RECVERR`).
     pub fn port_unreachable(&mut self, now: Now, address: SocketAddr) {
         let (now, address) = (now.monotonic, canonical(address));
+        // What was told too late is not told at all.
+        self.raw.timeout(now, &mut self.outputs);
         let struck = self.contacts.iter_mut().filter_map(|(key, contact)| {
             let peer = contact.peer.as_mut()?;
             peer.unreachable(now, address).then_some(*key)

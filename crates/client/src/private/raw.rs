@@ -1,7 +1,8 @@
 //! Messages to and from users who have no key: the original programs, and plain terminals.
 //!
 //! They go as bare text in one datagram, as in the original, and nobody confirms them. Where the peer's host answers
-//! that no such port is open, the server passes the text on instead, in the clear.
+//! that no such port is open, the server passes the text on instead, in the clear. That answer comes at once or never, so
+//! a datagram counts as sent when nothing was heard against it for a moment: a message has one fate, not two.
 
 use super::event::{Event, MessageId, Output, Path, State, Why};
 use super::seal::DATAGRAM_MAX;
@@ -14,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// For how long a datagram is remembered, so that the text can go another way if its port turns out to be closed.
+/// For how long a datagram is remembered, so that the text can go another way if its port turns out to be closed. What
+/// became of it is told after that.
 const MEMORY: Duration = Duration::from_millis(500);
 
 /// Messages that are remembered, and so may be sent in that time: 64 x 4 KB = 260 KB.
@@ -32,6 +34,7 @@ const CLOSED_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Raw {
+    /// Those whose fate is not told yet, the first first.
     recent: VecDeque<Sent>,
     closed: BTreeMap<SocketAddr, Duration>,
     whispers: BTreeSet<MessageId>,
@@ -48,9 +51,21 @@ struct Sent {
 
 impl Raw {
     /// Whether there is no memory for another message just now.
-    pub(super) fn is_full(&self, now: Duration) -> bool {
-        let recent = self.recent.iter().filter(|sent| sent.is_recent(now));
-        recent.count() >= RECENT_MAX || self.whispers.len() >= WHISPERS_MAX
+    pub(super) fn is_full(&self) -> bool {
+        self.recent.len() >= RECENT_MAX || self.whispers.len() >= WHISPERS_MAX
+    }
+
+    /// When [`Self::timeout`] is to be called.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.recent.front().map(|sent| sent.at + MEMORY)
+    }
+
+    /// Those that nothing was heard against are sent, as far as anybody will ever know.
+    pub(super) fn timeout(&mut self, now: Duration, outputs: &mut VecDeque<Output>) {
+        while self.recent.front().is_some_and(|sent| sent.at + MEMORY <= now) {
+            let sent = self.recent.pop_front();
+            outputs.extend(sent.map(|sent| state(sent.id, State::SentPlain { path: Path::Direct })));
+        }
     }
 
     /// Sends a message to `to`, or through the server if there is no such address or its port is closed.
@@ -63,7 +78,6 @@ impl Raw {
         can_whisper: bool,
         outputs: &mut VecDeque<Output>,
     ) {
-        self.recent.retain(|sent| sent.is_recent(now));
         self.closed.retain(|_, since| now < *since + CLOSED);
         let text = text.borrow().into_owned();
         let Some(to) = to.filter(|to| !self.closed.contains_key(to)) else {
@@ -74,7 +88,6 @@ impl Raw {
             let bytes = piece.to_vec();
             outputs.push_back(Output::Datagram { to, ttl: None, bytes });
         }
-        outputs.push_back(state(id, State::SentPlain { path: Path::Direct }));
         self.recent.push_back(Sent {
             id,
             user,
@@ -94,7 +107,7 @@ impl Raw {
     ) {
         let (lost, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.recent)
             .into_iter()
-            .partition(|sent| sent.to == address && sent.is_recent(now));
+            .partition(|sent| sent.to == address);
         self.recent = others;
         if !lost.is_empty() && self.closed.len() < CLOSED_MAX {
             self.closed.insert(address, now);
@@ -138,12 +151,6 @@ impl Raw {
         }
         self.whispers.insert(id);
         outputs.push_back(Output::Line(FromClient::Whisper(user, id.0, text)));
-    }
-}
-
-impl Sent {
-    fn is_recent(&self, now: Duration) -> bool {
-        now < self.at + MEMORY
     }
 }
 

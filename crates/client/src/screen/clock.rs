@@ -1,5 +1,6 @@
 //! Times as people read them, in their own zone.
 
+use crate::settings::Timestamps;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -8,20 +9,33 @@ use jiff::{Timestamp, Zoned};
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     zone: TimeZone,
+    timestamps: Timestamps,
 }
 
 impl Clock {
-    /// A clock for this zone.
+    /// A clock for this zone that tells times so.
     #[must_use]
-    pub(super) fn new(zone: TimeZone) -> Self {
-        Self { zone }
+    pub(super) fn new(zone: TimeZone, timestamps: Timestamps) -> Self {
+        Self { zone, timestamps }
     }
 
-    /// `HH:MM`. A number that is no time at all that anybody could mean is dashes.
+    /// What stands before a line of this time, with a blank after it. A number that is no time at all that anybody
+    /// could mean is dashes.
     #[must_use]
     pub(super) fn time(&self, unix_ms: u64) -> String {
+        let (format, nonsense) = match self.timestamps {
+            Timestamps::Off => return String::new(),
+            Timestamps::Minutes => ("%H:%M ", "--:-- "),
+            Timestamps::Seconds => ("%H:%M:%S ", "--:--:-- "),
+        };
         self.zoned(unix_ms)
-            .map_or_else(|| "--:--".to_owned(), |zoned| zoned.strftime("%H:%M").to_string())
+            .map_or_else(|| nonsense.to_owned(), |zoned| zoned.strftime(format).to_string())
+    }
+
+    /// How many columns [`Self::time`] takes.
+    #[must_use]
+    pub(super) fn width(&self) -> usize {
+        self.time(0).len()
     }
 
     /// The day.
@@ -49,14 +63,24 @@ mod tests {
 
     #[test]
     fn times_are_told_in_the_zone_and_nonsense_is_dashes() {
-        let clock = Clock::new(TimeZone::fixed(jiff::tz::offset(2)));
-        assert_eq!(clock.time(1_700_000_000_000), "00:13");
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        for (timestamps, time) in [
+            (Timestamps::Off, ""),
+            (Timestamps::Minutes, "00:13 "),
+            (Timestamps::Seconds, "00:13:20 "),
+        ] {
+            let clock = Clock::new(zone.clone(), timestamps);
+            assert_eq!(clock.time(1_700_000_000_000), time);
+            assert_eq!(clock.time(u64::MAX).len(), time.len());
+            assert_eq!(clock.width(), time.len());
+        }
+        let clock = Clock::new(zone, Timestamps::Minutes);
         assert_eq!(
             day(clock.date(1_700_000_000_000).unwrap()),
             "Wednesday, 15 November 2023"
         );
         for nonsense in [u64::MAX, 1 << 62] {
-            assert_eq!(clock.time(nonsense), "--:--");
+            assert_eq!(clock.time(nonsense), "--:-- ");
             assert_eq!(clock.date(nonsense), None);
         }
     }

@@ -207,7 +207,7 @@ impl Entry {
     pub(super) fn line(&self, clock: &Clock, with_time: bool, search: Option<&str>) -> Vec<Span> {
         let mut line = Vec::new();
         if let Some(at) = self.at.filter(|_| with_time) {
-            line.push(Span::new(Role::Faint, format!("{} ", clock.time(at))));
+            line.push(Span::new(Role::Faint, clock.time(at)));
         }
         self.what.write(&mut line);
         match search {

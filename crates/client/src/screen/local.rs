@@ -3,11 +3,10 @@
 use super::Screen;
 use super::entry::{Entry, name};
 use super::find::find;
-use super::peer::Peer;
 use super::typed::leave;
 use super::view::ScrollDeed;
 use crate::command::{Bell, Command, Local};
-use crate::session::Session;
+use crate::session::{Peer, Session};
 use chat_proto::now::Now;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -47,7 +46,7 @@ impl Screen {
             return true;
         };
         let Some(who) = peer.find(session.roster()).map(|profile| profile.who.clone()) else {
-            let name = peer.name();
+            let name = name(&peer.who);
             self.error(format!(
                 "not sent: {name} is not here any more; /q ends your private conversation"
             ));

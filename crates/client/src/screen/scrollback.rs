@@ -131,6 +131,9 @@ mod tests {
         scrollback.change(found + 1, |_| panic!("there is none"));
         let expected = ["a", "b", "changed"].map(Entry::note);
         assert!(scrollback.iter().eq(&expected));
-        assert_eq!(scrollback.bytes, scrollback.iter().map(Entry::cost).sum());
+        assert_eq!(
+            scrollback.bytes,
+            scrollback.iter().map(Entry::cost).sum::<usize>()
+        );
     }
 }

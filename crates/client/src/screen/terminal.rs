@@ -9,6 +9,7 @@ use super::{Effect, Screen, Size};
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::session::{Event, Outcome, Session};
+use crate::settings::Settings;
 use crate::sink::Sink;
 use crate::wire::Change;
 use chat_proto::now::Now;
@@ -25,7 +26,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-/// Time between two frames, at least. The first change after a pause is drawn at once.
+/// Time between two frames, at least. The first change after a pause is drawn at once, and so is what is typed: it is
+/// never much, however much comes from others.
 const FRAME: Duration = Duration::from_millis(20);
 /// Time between two rings, at least.
 const RING: Duration = Duration::from_secs(1);
@@ -48,6 +50,8 @@ pub struct FullScreen {
     input: Option<File>,
     output: Sink,
     drawn: Option<Duration>,
+    /// Something was typed since the last frame.
+    typed: bool,
     rang: Option<Duration>,
     /// What is said when the screen is gone.
     last_words: Option<String>,
@@ -57,7 +61,8 @@ pub struct FullScreen {
 #[must_use]
 pub fn is_wanted(args: &Args) -> bool {
     let term = variable("TERM").unwrap_or_default();
-    let lines = args.plain || args.no_commands || args.recv_only || args.send_only || args.to.is_some();
+    let lines =
+        args.plain || args.json || args.no_commands || args.recv_only || args.send_only || args.to.is_some();
     !lines && !term.is_empty() && term != "dumb" && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
@@ -66,26 +71,22 @@ impl FullScreen {
     ///
     /// # Errors
     /// If it can't be had.
-    pub fn new(args: &Args) -> io::Result<Self> {
+    pub fn new(settings: &Settings) -> io::Result<Self> {
         let theme = Theme::choose(
+            settings.colours.value,
             variable("NO_COLOR").as_deref(),
             variable("TERM").as_deref(),
             variable("COLORTERM").as_deref(),
         );
-        let host = if args.host.contains(':') {
-            format!("[{}]", args.host)
-        } else {
-            args.host.clone()
-        };
-        let room = format!("{host}:{}", args.port);
         Ok(Self {
-            screen: Screen::new(room, args.scrollback, TimeZone::system(), size()),
+            screen: Screen::new(settings, TimeZone::system(), size()),
             decoder: Decoder::default(),
             painter: Painter::new(theme),
             input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
             output: Sink::from(unshared(io::stdout().as_fd())?),
             guard: Guard::new()?,
             drawn: None,
+            typed: false,
             rang: None,
             last_words: None,
         })
@@ -141,12 +142,13 @@ impl FullScreen {
     }
 
     fn draw(&mut self, session: &Session, now: Now) {
-        let due = self.drawn.is_none_or(|drawn| now.monotonic >= drawn + FRAME);
+        let due = self.typed || self.drawn.is_none_or(|drawn| now.monotonic >= drawn + FRAME);
         // What the terminal has not taken yet would only be drawn over.
         if self.screen.is_stale() && due && self.output.is_empty() {
             let frame = self.screen.frame(session, now);
             self.painter.paint(frame, self.output.pending());
             self.drawn = Some(now.monotonic);
+            self.typed = false;
         }
     }
 
@@ -176,6 +178,7 @@ impl FrontEnd for FullScreen {
         if length == 0 {
             self.hung_up(session, now);
         }
+        self.typed = true;
         for typed in self.decoder.feed(buffer.get(..length).unwrap_or_default(), now) {
             self.screen.typed(typed, session, now);
             self.carry_out_effects(now);

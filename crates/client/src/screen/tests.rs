@@ -14,8 +14,11 @@ use super::decoder::{Decoder, Input};
 use super::style::{Role, Row, Span};
 use super::view::Frame;
 use super::*;
+use crate::args::Args;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Ends};
+use crate::settings::{File, Source};
+use clap::Parser;
 use unicode_width::UnicodeWidthStr;
 
 const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -34,6 +37,11 @@ struct Sim {
 
 impl Sim {
     fn new(columns: usize, rows: usize) -> Self {
+        Self::with(&[], columns, rows)
+    }
+
+    /// With these options on the command line.
+    fn with(options: &[&str], columns: usize, rows: usize) -> Self {
         let config = Config {
             nick: None,
             insist_on_nick: false,
@@ -45,7 +53,7 @@ impl Sim {
         let private = Private::new(keys(1), Options::default(), random);
         let size = Size { columns, rows };
         let mut sim = Self {
-            screen: Screen::new("10.0.0.9:9000".into(), 1000, TimeZone::UTC, size),
+            screen: Screen::new(&settings(options), TimeZone::UTC, size),
             session: Session::new(config, private, Now::default()),
             decoder: Decoder::default(),
             ms: 0,
@@ -212,6 +220,13 @@ impl Sim {
             .map(|span| span.as_str().to_owned())
             .collect()
     }
+}
+
+/// What is in force with these options, and no settings file.
+fn settings(options: &[&str]) -> Settings {
+    let words = ["chat-client", "10.0.0.9", "--scrollback=1000"];
+    let args = Args::try_parse_from(words.iter().chain(options)).unwrap();
+    Settings::resolve(&args, File::default(), "", Source::Nowhere, || None)
 }
 
 /// The keys of a user of this number; alice is the first.

@@ -1,6 +1,7 @@
 //! How things look: few colours, which work on a dark ground as on a light one, and none where none are wanted.
 
 use super::style::Role;
+use crate::settings::Colours;
 use crossterm::style::{Attribute, Attributes, Color, ContentStyle};
 use std::ffi::OsStr;
 
@@ -30,9 +31,24 @@ const MANY: [u8; 16] = [
 ];
 
 impl Theme {
-    /// The theme that these environment variables ask for. See <https://no-color.org>.
+    /// The theme that the user set, else the one that these environment variables ask for. By
+    /// <https://no-color.org>, what the user set for this program goes before `NO_COLOR`.
     #[must_use]
-    pub(super) fn choose(no_color: Option<&OsStr>, term: Option<&OsStr>, colorterm: Option<&OsStr>) -> Self {
+    pub(super) fn choose(
+        colours: Colours,
+        no_color: Option<&OsStr>,
+        term: Option<&OsStr>,
+        colorterm: Option<&OsStr>,
+    ) -> Self {
+        match colours {
+            Colours::Auto => Self::by_environment(no_color, term, colorterm),
+            Colours::None => Self::Plain,
+            Colours::Sixteen => Self::Sixteen,
+            Colours::Many => Self::Many,
+        }
+    }
+
+    fn by_environment(no_color: Option<&OsStr>, term: Option<&OsStr>, colorterm: Option<&OsStr>) -> Self {
         if no_color.is_some_and(|value| !value.is_empty()) {
             return Self::Plain;
         }
@@ -122,6 +138,7 @@ mod tests {
     fn the_environment_decides() {
         let choose = |no_color: &str, term: &str, colorterm: &str| {
             Theme::choose(
+                Colours::Auto,
                 Some(OsStr::new(no_color)),
                 Some(OsStr::new(term)),
                 Some(OsStr::new(colorterm)),
@@ -132,6 +149,21 @@ mod tests {
         assert_eq!(choose("", "linux", ""), Theme::Sixteen);
         assert_eq!(choose("", "vt100", ""), Theme::Plain);
         assert_eq!(choose("", "foot", "truecolor"), Theme::Many);
+    }
+
+    #[test]
+    fn what_the_user_set_goes_before_the_environment() {
+        let set = |colours| {
+            let [no_color, term] = ["1", "vt100"].map(OsStr::new);
+            Theme::choose(colours, Some(no_color), Some(term), None)
+        };
+        assert_eq!(set(Colours::Sixteen), Theme::Sixteen);
+        assert_eq!(set(Colours::Many), Theme::Many);
+        let many = OsStr::new("xterm-256color");
+        assert_eq!(
+            Theme::choose(Colours::None, None, Some(many), Some(many)),
+            Theme::Plain
+        );
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The screen as rows.
 
-use super::entry::Entry;
+use super::entry::{Entry, name};
 use super::scroll::{Height, Place};
 use super::style::{Role, Row, Span};
 use super::wrap::wrap;
 use super::{Mode, Screen};
-use crate::session::Session;
+use crate::session::{Session, Unsent};
 use chat_proto::now::Now;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -75,17 +75,17 @@ impl Screen {
     fn rows_of_entry(&self, entry: &Entry, width: usize) -> Vec<Row> {
         let search = self.search.as_ref().map(|(needle, _)| needle.as_str());
         let line = entry.line(&self.clock, width >= TIMES_FROM, search);
-        wrap(&line, width, indent(width))
+        wrap(&line, width, indent(width, self.clock.width()))
     }
 }
 
 /// Rows after the first of a line begin with blanks: on a wide screen as far as the time goes, and at least one
 /// always, so that no text passes for the beginning of a line.
-fn indent(width: usize) -> usize {
+fn indent(width: usize, time: usize) -> usize {
     match width {
         0..8 => 1,
         8..TIMES_FROM => 2,
-        _ => 6,
+        _ => time.max(2),
     }
 }
 
@@ -149,13 +149,13 @@ impl Screen {
         };
         let shown = shown.min(WAITING_MAX);
         let mut rows = Vec::new();
-        for text in session.unacknowledged().take(shown) {
+        for Unsent { to, text } in session.unsent().into_iter().take(shown) {
             // One row each: they are about to be shown in full.
-            let line = [
-                Span::new(Role::Faint, "... "),
-                Span::new(Role::Faint, text.as_str()),
-            ];
-            let mut row = clip_row(Row(line.into()), columns.saturating_sub(WAITING.len()));
+            let line = match to {
+                None => Row::of(Role::Faint, format!("... {text}")),
+                Some(to) => Row::of(Role::Private, format!("... [you -> {}] {text}", name(to))),
+            };
+            let mut row = clip_row(line, columns.saturating_sub(WAITING.len()));
             row.0.push(Span::new(Role::Faint, WAITING));
             rows.push(clip_row(row, columns));
         }
@@ -212,7 +212,7 @@ impl Screen {
     fn prompt(&self, columns: usize) -> String {
         match &self.query {
             None => "> ".into(),
-            Some(query) => format!("[{}] ", clip(&query.name(), columns.saturating_sub(3))),
+            Some(query) => format!("[{}] ", clip(&name(&query.who), columns.saturating_sub(3))),
         }
     }
 

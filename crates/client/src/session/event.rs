@@ -115,7 +115,7 @@ pub enum Event {
         /// Why.
         reason: Text<'static>,
     },
-    /// A message to everybody was refused.
+    /// A message was refused, or could not be sent at all.
     Refused {
         /// The message.
         text: Text<'static>,

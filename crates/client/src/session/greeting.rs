@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// What the bytes that came so far say of the server.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Greeting {
+pub(crate) enum Greeting {
     /// Not enough yet.
     More,
     /// It is ours, and its greeting ends after this many bytes.
@@ -25,10 +25,10 @@ const NOTICE: &[u8] = b"* ";
 const OURS: &[u8] = b"* chat/";
 
 /// What a server says whose room is full, ours or an original one.
-pub(super) const FULL: &[u8] = b"too many users";
+pub(crate) const FULL: &[u8] = b"too many users";
 
 /// Reads all that came since the connection was made.
-pub(super) fn read(heard: &[u8]) -> Greeting {
+pub(crate) fn read(heard: &[u8]) -> Greeting {
     if let Some(end) = heard.iter().position(|&byte| byte == b'\n') {
         let line = heard.get(..end).unwrap_or_default();
         return read_line(line.strip_suffix(b"\r").unwrap_or(line), end + 1);

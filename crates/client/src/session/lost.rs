@@ -8,6 +8,16 @@ use super::outcome::Outcome;
 use super::{Ends, Event, LineDecoder, Message, SERVER_LINE_MAX, Session, Stage};
 use chat_proto::now::Now;
 use chat_proto::text::Text;
+use chat_proto::who::Who;
+
+/// A message that waits to be sent, or to be confirmed by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsent<'a> {
+    /// The one user for whom it is, if it is not for everybody.
+    pub to: Option<&'a Who>,
+    /// What it says.
+    pub text: &'a Text<'static>,
+}
 
 impl Session {
     /// Whether the connection was lost and another one shall be made, see [`Session::connected`].
@@ -63,14 +73,33 @@ impl Session {
         }
     }
 
-    /// The client's messages to everybody that the server has not confirmed, the first first.
-    pub fn unacknowledged(&self) -> impl Iterator<Item = &Text<'static>> {
-        self.outbox.texts()
+    /// What the user typed and no server has confirmed, in that order: what was said to everybody, and private messages
+    /// that wait for a connection.
+    #[must_use]
+    pub fn unsent(&self) -> Vec<Unsent<'_>> {
+        let to_all = self.outbox.iter().map(|message| {
+            let Message { seq, text } = message;
+            (*seq, Unsent { to: None, text })
+        });
+        let to_one = self.deferred.iter().map(|(seq, to, text)| {
+            let to = Some(to);
+            (seq, Unsent { to, text })
+        });
+        let mut unsent: Vec<_> = to_all.chain(to_one).collect();
+        unsent.sort_by_key(|(seq, _)| *seq);
+        unsent.into_iter().map(|(_, unsent)| unsent).collect()
+    }
+
+    /// How many these are.
+    #[must_use]
+    pub fn unsent_count(&self) -> usize {
+        self.outbox.len() + self.deferred.len()
     }
 
     /// Whether there is room for more messages that wait to be sent.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.outbox.bytes() < super::UNACKNOWLEDGED_MAX && self.waiting_privates.is_empty()
+        self.outbox.bytes() + self.deferred.bytes() < super::UNACKNOWLEDGED_MAX
+            && self.waiting_privates.is_empty()
     }
 }

@@ -91,9 +91,9 @@ impl Outbox {
         std::mem::swap(&mut self.sent, &mut self.waiting);
     }
 
-    /// The texts of all messages that are not acknowledged.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &Text<'static>> {
-        self.sent.iter().chain(&self.waiting).map(|message| &message.text)
+    /// All messages that are not acknowledged.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Message> {
+        self.sent.iter().chain(&self.waiting)
     }
 
     /// Messages that wait to be sent.

@@ -10,17 +10,11 @@ use chat_proto::who::Who;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// After a message in the clear went out, its way may still turn out to be closed (ICMP), and then it
-/// goes another. Who leaves waits for that.
-const UNCONFIRMED_WAIT: Duration = Duration::from_millis(500);
-
 /// A private message whose fate is not known.
 #[derive(Debug)]
 pub(super) struct Pending {
     peer: Who,
     text: Text<'static>,
-    /// Nobody will confirm it: it counts as gone well from then on.
-    until: Option<Duration>,
 }
 
 /// A private message that found no room at once.
@@ -102,6 +96,9 @@ impl Session {
 
     /// Sends a message to one user, as soon as there is room for it.
     pub(super) fn send_to(&mut self, to: UserId, text: &Text<'_>, now: Now) {
+        if self.is_away() {
+            return self.defer(self.who(to), text);
+        }
         if self.waiting_privates.is_empty() {
             match self.private.send(now, to, text) {
                 Ok(id) => return self.private_is_sent(to, id, text, now),
@@ -119,7 +116,7 @@ impl Session {
     /// Sends what had to wait, as far as there is room now.
     pub(super) fn send_waiting(&mut self, now: Now) {
         while let Some(Waiting { to, .. }) = self.waiting_privates.front() {
-            if !self.private.can_send(now, *to) {
+            if !self.private.can_send(*to) {
                 return;
             }
             let Some(Waiting { to, text }) = self.waiting_privates.pop_front() else {
@@ -136,7 +133,6 @@ impl Session {
         let pending = Pending {
             peer: peer.clone(),
             text: text.clone().into_owned(),
-            until: None,
         };
         self.privates.insert(id.0, pending);
         self.events.push_back(Event::Private {
@@ -152,7 +148,7 @@ impl Session {
         });
     }
 
-    fn not_sent(&mut self, to: Text<'_>, reason: &str) {
+    pub(super) fn not_sent(&mut self, to: Text<'_>, reason: &str) {
         self.failures.privates += 1;
         self.error(format!("not sent to {to}: {reason}"));
     }
@@ -160,7 +156,8 @@ impl Session {
     /// Who is meant. Original servers do not tell who was here before, so there any id may be written to.
     fn resolve(&self, typed: &str) -> Result<UserId, String> {
         use super::roster::Unresolved;
-        if !self.is_ready() {
+        // Who was here when the connection was lost can still be meant.
+        if !self.is_ready() && !self.is_away() {
             return Err("not connected yet".into());
         }
         match self.roster.resolve(typed) {
@@ -246,42 +243,26 @@ impl Session {
         });
     }
 
+    /// A private message met its fate; each has one.
     fn state_changed(&mut self, id: MessageId, state: State, now: Now) {
-        let Some(pending) = self.privates.get_mut(&id.0) else {
+        let seq = id.0;
+        let Some(Pending { peer, text }) = self.privates.remove(&seq) else {
             return;
         };
-        let (peer, text, seq) = (pending.peer.clone(), pending.text.clone(), id.0);
+        let delivered = |peer, text, path, after: Option<Duration>| Event::Delivered {
+            seq,
+            peer,
+            text,
+            way: Way {
+                path: Some(path),
+                sealed: after.is_some(),
+            },
+            after,
+        };
         let event = match state {
-            State::Delivered { path, after } => {
-                self.privates.remove(&seq);
-                let way = Way {
-                    path: Some(path),
-                    sealed: true,
-                };
-                Event::Delivered {
-                    seq,
-                    peer,
-                    text,
-                    way,
-                    after: Some(after),
-                }
-            }
-            State::SentPlain { path } => {
-                pending.until = Some(now.monotonic + UNCONFIRMED_WAIT);
-                let way = Way {
-                    path: Some(path),
-                    sealed: false,
-                };
-                Event::Delivered {
-                    seq,
-                    peer,
-                    text,
-                    way,
-                    after: None,
-                }
-            }
+            State::Delivered { path, after } => delivered(peer, text, path, Some(after)),
+            State::SentPlain { path } => delivered(peer, text, path, None),
             State::NotDelivered(why) => {
-                self.privates.remove(&seq);
                 self.failures.privates += 1;
                 Event::NotDelivered {
                     seq,
@@ -295,16 +276,9 @@ impl Session {
         self.progress(now);
     }
 
-    /// Forgets messages that nobody will confirm and that nothing was heard against.
-    pub(super) fn forget_unconfirmed(&mut self, now: Now) {
-        self.privates
-            .retain(|_, pending| pending.until.is_none_or(|until| now.monotonic < until));
-    }
-
     /// When there is something to do about private messages.
     pub(super) fn private_deadline(&self) -> Option<Duration> {
-        let forget = self.privates.values().filter_map(|pending| pending.until).min();
-        [forget, self.private.deadline()].into_iter().flatten().min()
+        self.private.deadline()
     }
 
     fn warn_of(&mut self, warning: Warning) {

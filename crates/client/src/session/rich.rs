@@ -34,14 +34,23 @@ impl Session {
         let line = String::from_utf8_lossy(line);
         let Ok(said) = FromServer::parse(&line) else {
             // A later version's, or said to a plain user before the server had read HELLO.
-            if matches!(self.stage, Stage::Hello { .. }) && line == "too many users" {
-                self.end(Outcome::Full);
+            if matches!(self.stage, Stage::Hello { .. }) {
+                self.heard_plain_before_welcome(&line);
             }
             return;
         };
         match self.stage {
             Stage::Rich(phase) => self.heard(said, phase, now),
             _ => self.heard_before_welcome(said, now),
+        }
+    }
+
+    /// Who finds no place is told so as plain users are; the server closes the connection then.
+    fn heard_plain_before_welcome(&mut self, line: &str) {
+        if line == "too many users" {
+            self.end(Outcome::Full);
+        } else if let Some(notice) = line.strip_prefix("* ") {
+            self.goodbye = Some(Text::new(notice).into_owned());
         }
     }
 
@@ -78,9 +87,16 @@ impl Session {
                 self.roster.readdress(who.id, udp);
                 self.private.peer_address(now, who.id, udp);
             }
-            FromServer::Whisper(who, text) => self.private.whisper(now, &who, &text),
+            // What came is shown where it came, among what was said to everybody, and by the name of that moment.
+            FromServer::Whisper(who, text) => {
+                self.private.whisper(now, &who, &text);
+                self.drain_private(now);
+            }
             FromServer::Whispered(seq) => self.private.whisper_answered(MessageId(seq), true),
-            FromServer::Relay(who, bytes) => self.private.relayed(now, &who, &bytes),
+            FromServer::Relay(who, bytes) => {
+                self.private.relayed(now, &who, &bytes);
+                self.drain_private(now);
+            }
             FromServer::Punch(who, udp) => self.private.punch(now, &who, udp),
             FromServer::Error(code, seq, text) => {
                 self.heard_error(code, seq, text);
@@ -169,6 +185,7 @@ impl Session {
     /// The roster is told before the history, which may be left out.
     fn roster_is_complete(&mut self, phase: Phase, now: Now) {
         self.stage = Stage::Rich(phase);
+        self.clocks.ready = Some(now.monotonic);
         self.private.roster_complete(now);
         let Some(me) = self.me.clone() else {
             return;

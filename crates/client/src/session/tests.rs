@@ -5,12 +5,15 @@ use crate::private::{KeyPair, Options};
 use chat_proto::opaque::{Opaque, PublicKey};
 use std::fmt::Write;
 
+mod clock;
 mod private_messages;
 
 /// A session, and the clock it is told.
 struct Sim {
     session: Session,
     ms: u64,
+    /// How the wall clock has been set since, in milliseconds.
+    wall_set_ms: i64,
 }
 
 const ME: &str = "alice@10.0.0.1:5000";
@@ -64,7 +67,11 @@ impl Sim {
 
     fn with(config: Config, private: Private) -> Self {
         let session = Session::new(config, private, Now::default());
-        Self { session, ms: 0 }
+        Self {
+            session,
+            ms: 0,
+            wall_set_ms: 0,
+        }
     }
 
     /// A session in a room of ours with bob, who takes datagrams, and carol, who does not.
@@ -88,7 +95,7 @@ impl Sim {
     fn now(&self) -> Now {
         Now {
             monotonic: Duration::from_millis(self.ms),
-            unix_ms: 1_000_000 + self.ms,
+            unix_ms: (1_000_000 + self.ms).saturating_add_signed(self.wall_set_ms),
         }
     }
 
@@ -102,6 +109,16 @@ impl Sim {
 
     fn datagram(&mut self, source: &str, bytes: &[u8]) {
         self.session.datagram(source.parse().unwrap(), bytes, self.now());
+    }
+
+    /// What waits, and whom it is for if it is not for everybody.
+    fn unsent(&self) -> Vec<String> {
+        let unsent = self.session.unsent().into_iter();
+        let unsent: Vec<String> = unsent
+            .map(|Unsent { to, text }| to.map_or(text.to_string(), |to| format!("{to}: {text}")))
+            .collect();
+        assert_eq!(unsent.len(), self.session.unsent_count());
+        unsent
     }
 
     /// Lets this much time go by, with every timer in it.
@@ -243,6 +260,23 @@ fn a_full_room_is_one_of_ours_or_an_original_one() {
     sim.hear(" users");
     sim.session.closed(sim.now());
     assert_eq!(sim.outcome(), Some(&Outcome::Full));
+}
+
+#[test]
+fn who_finds_no_place_after_all_is_told_why() {
+    let refused = |line: &str| {
+        let mut sim = Sim::new(config());
+        sim.hear("* chat/1 no place is free [EXAMINE]\n");
+        sim.hear(line);
+        sim.session.closed(sim.now());
+        sim.outcome().cloned()
+    };
+    assert_eq!(refused("too many users\n"), Some(Outcome::Full));
+    let reason = text("too many users from your address");
+    assert_eq!(
+        refused("* too many users from your address\n"),
+        Some(Outcome::Closed(Some(reason)))
+    );
 }
 
 #[test]
@@ -686,8 +720,7 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
     assert!(sim.session.is_lost() && sim.session.outcome().is_none());
     sim.type_line("four");
     sim.type_line("/nick carol");
-    let waiting: Vec<String> = sim.session.unacknowledged().map(Text::to_string).collect();
-    assert_eq!(waiting, ["two", "three", "four"]);
+    assert_eq!(sim.unsent(), ["two", "three", "four"]);
     assert_eq!(sim.sent(), "");
 
     reconnect(&mut sim);
@@ -700,7 +733,7 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
     ));
     assert_eq!(sim.sent(), "SAY 3 three\nSAY 4 four\n");
     sim.hear("SAID 1 alice@10.0.0.1:5555 three\nSAID 1 alice@10.0.0.1:5555 four\n");
-    assert_eq!(sim.session.unacknowledged().count(), 0);
+    assert_eq!(sim.unsent(), [""; 0]);
 }
 
 #[test]

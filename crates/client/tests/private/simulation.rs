@@ -473,7 +473,7 @@ impl Simulation {
     pub(crate) fn write(&mut self, seat: usize, to: UserId, length: usize) {
         let now = self.now();
         let client = &mut self.clients[seat];
-        if !client.is_alive || !client.private.can_send(now, to) {
+        if !client.is_alive || !client.private.can_send(to) {
             return;
         }
         self.next_text += 1;

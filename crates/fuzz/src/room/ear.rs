@@ -30,6 +30,7 @@ enum Phase {
     #[default]
     Greeting,
     Plain,
+    Examined,
     Roster,
     History,
     Live,
@@ -88,7 +89,11 @@ impl Ear {
         match self.phase {
             Phase::Greeting => self.greeting(line),
             // Who is let go before it has read on to its welcome is told so in the dialect it asked for.
-            Phase::Plain if line.starts_with("WELCOME ") || line.starts_with("GOODBYE ") => {
+            Phase::Plain
+                if ["WELCOME ", "GOODBYE ", "EXAMINED "]
+                    .iter()
+                    .any(|verb| line.starts_with(verb)) =>
+            {
                 self.rich_line(line)
             }
             Phase::Plain => self.plain_line(line),
@@ -137,9 +142,13 @@ impl Ear {
                 self.advance(Phase::Plain, Phase::Roster);
                 (self.resume, self.rendezvous) = (Some(resume), Some(rendezvous));
             }
+            FromServer::Examined(_, _, rendezvous) => {
+                self.advance(Phase::Plain, Phase::Examined);
+                self.rendezvous = Some(rendezvous);
+            }
             FromServer::History => self.advance(Phase::Roster, Phase::History),
             FromServer::Live => self.advance(Phase::History, Phase::Live),
-            FromServer::User(_) => assert_ne!(self.phase, Phase::Plain),
+            FromServer::User(_) => assert!(self.phase >= Phase::Roster, "before WELCOME comes {line:?}"),
             FromServer::Said(..)
             | FromServer::Join(..)
             | FromServer::Leave(..)

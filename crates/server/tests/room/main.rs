@@ -6,7 +6,9 @@
 )]
 
 mod arriving;
+mod clock;
 mod closing;
+mod examining;
 mod history;
 mod limits;
 mod listing;

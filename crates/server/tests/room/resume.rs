@@ -89,7 +89,7 @@ fn full_room(max_per_address: usize) -> (Sim, PeerNo, PeerNo) {
     (sim, witness, ghost)
 }
 
-const NO_PLACE: [&str; 2] = ["* chat/1 no place is free", "too many users"];
+const NO_PLACE: [&str; 2] = ["* chat/1 no place is free [EXAMINE]", "too many users"];
 
 #[test]
 fn in_a_full_room_a_client_takes_the_place_of_its_ghost() {
@@ -146,7 +146,10 @@ fn a_client_that_comes_back_where_there_are_too_many_leaves_its_ghost_in_place()
     sim.news(witness);
     let resume = token(&sim, ghost);
     let elsewhere = come_back(&mut sim, "10.0.0.9:2", &resume);
-    let expected = ["* chat/1 no place is free", "* too many users from your address"];
+    let expected = [
+        "* chat/1 no place is free [EXAMINE]",
+        "* too many users from your address",
+    ];
     assert_eq!(sim.news(elsewhere), expected);
     assert_eq!(sim.news(witness), [""; 0]);
     let alice = come_back(&mut sim, "10.0.0.1:1002", &resume);
@@ -166,7 +169,7 @@ fn a_place_that_becomes_free_is_for_who_waits() {
     sim.send(witness, "/quit\n");
     sim.run(ms(150));
     let came = "10.0.0.2:1 is online";
-    assert_eq!(sim.news(plain), ["* chat/1 no place is free", came]);
+    assert_eq!(sim.news(plain), ["* chat/1 no place is free [EXAMINE]", came]);
 }
 
 /// Whoever waits without a word takes a waiting place for a quarter of a second, and nothing else.

@@ -816,7 +816,7 @@ impl Play {
             let refused = ["too many users", "* too many users from your address"];
             let lines = self.sim.lines(peer).0;
             // Who breaks off while it waits for a place can't be told that there is none.
-            let waited = actor.ended && lines == ["* chat/1 no place is free"];
+            let waited = actor.ended && lines == ["* chat/1 no place is free [EXAMINE]"];
             let told = waited || lines.last().is_none_or(|line| refused.contains(line));
             assert!(told, "peer {peer} spoke and was never announced");
         }
@@ -829,7 +829,7 @@ impl Play {
             Departure::Slow(_) | Departure::Silent | Departure::Replaced => true,
             // Of what waited for its rate one more burst was taken.
             Departure::Reset | Departure::TimedOut => rated,
-            Departure::Quit | Departure::Closed => false,
+            Departure::Quit | Departure::Closed | Departure::Examined => false,
         };
         !self.departure(peer).is_some_and(cut)
     }
@@ -846,6 +846,7 @@ impl Play {
             ),
             Departure::Replaced => assert!(actor.resumed),
             Departure::Quit => assert!(actor.quit_at.is_some()),
+            Departure::Examined => panic!("peer {peer} did not ask to be examined"),
             Departure::Closed | Departure::Reset | Departure::TimedOut => {
                 assert!(
                     actor.ended || actor.quit_at.is_some(),

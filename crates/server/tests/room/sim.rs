@@ -172,6 +172,8 @@ impl Peer {
 pub(crate) struct Sim {
     pub(crate) room: Room,
     pub(crate) now: Duration,
+    /// How the wall clock has been set since, in milliseconds.
+    pub(crate) wall_set_ms: i64,
     pub(crate) peers: Vec<Peer>,
     /// Which peer has which slot.
     seats: Vec<Option<PeerNo>>,
@@ -212,6 +214,7 @@ impl Sim {
         Self {
             room: Room::new(limits, tokens),
             now: Duration::from_secs(1000),
+            wall_set_ms: 0,
             peers: Vec::new(),
             seats: Vec::new(),
             door: VecDeque::new(),
@@ -226,9 +229,10 @@ impl Sim {
 
     /// The time, as the room is told it.
     pub(crate) fn clock(&self) -> Now {
+        let unix_ms = EPOCH_MS + u64::try_from(self.now.as_millis()).unwrap();
         Now {
             monotonic: self.now,
-            unix_ms: EPOCH_MS + u64::try_from(self.now.as_millis()).unwrap(),
+            unix_ms: unix_ms.saturating_add_signed(self.wall_set_ms),
         }
     }
 

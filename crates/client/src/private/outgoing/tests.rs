@@ -106,13 +106,13 @@ fn when_one_times_out_those_sent_before_follow_as_acks_make_room() {
     // After 450 ms, and not 550 like the second.
     let again = outgoing.transmit(ms(450), DIRECT, || 255).unwrap();
     assert_eq!((again.number, again.timed_out), (0, Some(ms(0))));
-    assert_eq!(sent(&mut outgoing, ms(450), DIRECT), []);
+    assert_eq!(sent(&mut outgoing, ms(450), DIRECT), [0_u64; 0]);
     outgoing.acknowledge(ms(460), ack(1, 0, 1, Some(0)));
     let next = outgoing.transmit(ms(460), DIRECT, || 255).unwrap();
     assert_eq!((next.number, next.timed_out), (1, None));
     assert_eq!(
         sent(&mut outgoing, ms(460), DIRECT),
-        [],
+        [0_u64; 0],
         "the third was sent later"
     );
 }

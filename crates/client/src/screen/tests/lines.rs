@@ -246,6 +246,12 @@ fn a_message_in_the_clear_says_so_and_that_nobody_confirms_it() {
     sim.keys("/msg bob hello\r");
     assert_eq!(
         sim.last_message(),
+        "22:13 [you -> bob] hello (sending, unencrypted)"
+    );
+    // Until then it could have turned out that nobody takes datagrams there.
+    sim.wait(500);
+    assert_eq!(
+        sim.last_message(),
         "22:13 [you -> bob] hello (direct, unencrypted, unconfirmed)"
     );
     let now = sim.now();
@@ -293,4 +299,57 @@ fn a_burst_is_bounded_and_leaves_one_frame() {
     assert_eq!(sim.last_message(), "22:13 bob: line 99999");
     assert!(!sim.screen.is_stale());
     assert!(sim.screen.lines.iter().count() <= 1000);
+}
+
+#[test]
+fn times_are_told_as_the_user_set_and_rows_after_the_first_begin_below_the_text() {
+    let picture = |option: &str| {
+        let mut sim = Sim::with(&[option], 44, 4);
+        sim.join(ME, 0);
+        sim.keys("/clear\r");
+        sim.say(
+            "bob@10.0.0.2:6000",
+            "a line that is longer than the screen is wide",
+        );
+        sim.messages()
+    };
+    assert_eq!(
+        picture("--timestamps=seconds"),
+        [
+            "22:14:20 bob: a line that is longer than the",
+            "         screen is wide"
+        ]
+    );
+    assert_eq!(
+        picture("--timestamps=off"),
+        ["bob: a line that is longer than the screen", "  is wide"]
+    );
+}
+
+#[test]
+fn who_set_it_so_sees_joins_and_leaves_folded_from_the_first() {
+    let mut sim = Sim::with(&["--quiet"], 60, 5);
+    sim.join(ME, 0);
+    sim.keys("/clear\r");
+    sim.hear(&format!(
+        "JOIN {TIME} dave@10.0.0.4:1 - -\nLEAVE {TIME} dave@10.0.0.4:1\n"
+    ));
+    assert_eq!(sim.messages(), ["22:13 ± dave joined; dave left"]);
+}
+
+#[test]
+fn the_bell_is_as_the_user_set_it() {
+    for (option, rings) in [("--bell=off", 0), ("--bell=mention", 0), ("--bell=all", 1)] {
+        let mut sim = Sim::with(&[option], 60, 5);
+        sim.join(ME, 0);
+        sim.say("bob@10.0.0.2:6000", "hello");
+        assert_eq!(
+            sim.effects
+                .iter()
+                .filter(|&&effect| effect == Effect::Ring)
+                .count(),
+            rings,
+            "{option}"
+        );
+    }
 }

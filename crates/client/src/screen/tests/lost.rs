@@ -88,12 +88,32 @@ fn history_that_is_on_the_screen_is_not_shown_again() {
 }
 
 #[test]
-fn a_private_message_that_finds_no_server_stays_in_the_line() {
+fn a_private_message_that_finds_no_server_waits_too() {
+    let mut sim = Sim::in_a_room(64, 8);
+    sim.lose_connection();
+    sim.keys("/msg bob one\rtwo\r/q bob\rthree\r");
+    sim.shows(
+        "|!! the server closed the connection; what you type is kept and
+         |      sent when it is back
+         |-- what you type goes to bob@10.0.0.2:6000 alone, until /q
+         |... [you -> bob] one (waiting)
+         |... two (waiting)
+         |... [you -> bob] three (waiting)
+         | offline, trying now | 3 waiting | to bob alone | alice
+         |[bob] █",
+    );
+}
+
+#[test]
+fn to_whom_nobody_can_say_is_not_kept() {
     let mut sim = Sim::in_a_room(76, 9);
     sim.lose_connection();
-    sim.keys("/msg bob again\r");
-    assert_eq!(sim.line(), "/msg bob again");
-    assert_eq!(sim.last_message(), "!! not sent to bob: not connected yet");
+    sim.keys("/msg zoe again\r");
+    assert_eq!(sim.line(), "/msg zoe again");
+    assert_eq!(
+        sim.last_message(),
+        "!! not sent to zoe: nobody here has that name"
+    );
 }
 
 #[test]

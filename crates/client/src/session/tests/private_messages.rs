@@ -10,7 +10,7 @@ fn key_of(secret: u8) -> String {
 }
 
 /// Alice in a room with bob, who has a key, and carol, who is at `nc`.
-fn alice() -> Sim {
+pub(super) fn alice() -> Sim {
     let mut sim = Sim::new(config());
     sim.hear(&format!(
         "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\n",
@@ -48,6 +48,13 @@ impl Sim {
         while self.session.next_datagram().is_some() {}
     }
 
+    /// The number of the one message that the server is asked to pass on to carol.
+    fn whispered(&mut self) -> u64 {
+        let line = self.sent();
+        let asked = line.strip_prefix("WHISPER 10.0.0.3:7000 ").unwrap();
+        asked.split_once(' ').unwrap().0.parse().unwrap()
+    }
+
     fn datagrams_to(&mut self, to: &str) -> Vec<Vec<u8>> {
         let to: SocketAddr = to.parse().unwrap();
         let all = std::iter::from_fn(|| self.session.next_datagram());
@@ -80,6 +87,16 @@ fn texts(events: &[Event]) -> Vec<String> {
         _ => None,
     };
     events.iter().filter_map(private).collect()
+}
+
+/// What became of messages that were sent.
+pub(super) fn receipts(events: &[Event]) -> Vec<String> {
+    let receipt = |event: &Event| match event {
+        Event::Delivered { text, way, .. } => Some(format!("{text} ({way})")),
+        Event::NotDelivered { text, reason, .. } => Some(format!("{text}: {reason}")),
+        _ => None,
+    };
+    events.iter().filter_map(receipt).collect()
 }
 
 #[test]
@@ -163,55 +180,48 @@ fn who_has_no_key_is_written_to_in_the_clear_and_marked_so() {
     let mut sim = alice();
     sim.type_line("/msg carol hi");
     assert_eq!(sim.datagrams_to("10.0.0.3:7001"), [b"hi".to_vec()]);
-    let shown = sim.shown();
-    let [_, Event::Delivered { way, after: None, .. }] = &shown[..] else {
-        panic!("{shown:?}")
-    };
-    assert_eq!(way.to_string(), "direct, unencrypted");
+    assert_eq!(receipts(&sim.shown()), [""; 0]);
     sim.session.end_input(sim.now());
     assert_eq!(sim.sent(), "", "news of a closed port may yet come");
     sim.wait(600);
+    assert_eq!(receipts(&sim.shown()), ["hi (direct, unencrypted)"]);
     assert_eq!(sim.sent(), "QUIT\n");
 }
 
 #[test]
-fn what_no_port_takes_goes_through_the_server() {
+fn what_no_port_takes_goes_through_the_server_and_is_told_of_once() {
     let mut sim = alice();
     sim.type_line("/msg carol hi");
-    sim.quiet();
-    sim.session
-        .datagram_failed("10.0.0.3:7001".parse().unwrap(), sim.now());
-    let line = sim.sent();
-    let seq: u64 = line
-        .strip_prefix("WHISPER 10.0.0.3:7000 ")
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let closed = "10.0.0.3:7001".parse().unwrap();
+    sim.session.datagram_failed(closed, sim.now());
+    let seq = sim.whispered();
+    // However long the server takes.
+    sim.wait(2000);
     sim.hear(&format!("WHISPERED {seq}\n"));
-    let shown = sim.shown();
-    let [Event::Delivered { way, after: None, .. }] = &shown[..] else {
-        panic!("{shown:?}")
-    };
-    assert_eq!(way.to_string(), "via the server, unencrypted");
+    sim.wait(2000);
+    assert_eq!(receipts(&sim.shown()), ["hi (via the server, unencrypted)"]);
     sim.type_line("/msg carol again");
-    let line = sim.sent();
-    let seq: u64 = line
-        .strip_prefix("WHISPER 10.0.0.3:7000 ")
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let seq = sim.whispered();
     sim.hear(&format!("ERROR unreachable {seq} does not read\n"));
     assert!(
         sim.shown()
             .iter()
             .any(|event| matches!(event, Event::NotDelivered { .. }))
     );
+}
+
+#[test]
+fn what_the_server_passes_on_is_shown_in_its_place() {
+    let mut alice = alice();
+    alice.hear(&format!(
+        "SAID 1 {BOB} one\nWHISPER carol@10.0.0.3:7000 two\nSAID 1 {BOB} three\n"
+    ));
+    let shown = alice.shown();
+    let order = shown.iter().map(|event| match event {
+        Event::Said { text, .. } | Event::Private { text, .. } => text.to_string(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(order.collect::<Vec<_>>(), ["one", "two", "three"]);
 }
 
 #[test]
@@ -230,7 +240,11 @@ fn without_a_udp_socket_the_server_carries_it() {
     ));
     sim.quiet();
     sim.type_line("/msg carol hi");
-    assert!(sim.sent().starts_with("WHISPER 10.0.0.3:7000 "));
+    let seq = sim.whispered();
+    sim.wait(2000);
+    sim.hear(&format!("WHISPERED {seq}\n"));
+    sim.wait(2000);
+    assert_eq!(receipts(&sim.shown()), ["hi (via the server, unencrypted)"]);
     sim.type_line("/msg bob hi");
     sim.wait(1000);
     assert!(sim.sent().contains("RELAY 10.0.0.2:6000 "));
@@ -254,6 +268,38 @@ fn a_text_in_the_clear_is_shown_only_from_who_has_no_key_and_from_the_right_port
     }
     assert_eq!(sim.shown(), []);
     assert_eq!(sim.session.next_datagram(), None, "nothing is answered");
+}
+
+#[test]
+fn what_the_server_passed_on_is_shown_where_it_came_and_by_the_name_of_then() {
+    let (mut sim, mut bob) = (alice(), bob());
+    bob.type_line("/msg alice sealed");
+    bob.wait(5000);
+    let sent = bob.sent();
+    let relay = sent
+        .lines()
+        .find_map(|line| line.strip_prefix("RELAY 10.0.0.1:5000 "));
+    sim.hear(&format!(
+        "SAID 1 carol@10.0.0.3:7000 before\nWHISPER carol@10.0.0.3:7000 between\nNICK 2 carol@10.0.0.3:7000 dave\n\
+         RELAY {BOB} {}\nSAID 3 dave@10.0.0.3:7000 after\n",
+        relay.unwrap()
+    ));
+    let shown: Vec<String> = sim
+        .shown()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Said { who, text, .. } => Some(format!("{who}: {text}")),
+            Event::Private { peer, text, .. } => Some(format!("{peer}: {text}")),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        "carol@10.0.0.3:7000: before",
+        "carol@10.0.0.3:7000: between",
+        "bob@10.0.0.2:6000: sealed",
+        "dave@10.0.0.3:7000: after",
+    ];
+    assert_eq!(shown, expected);
 }
 
 #[test]
@@ -376,4 +422,139 @@ fn more_messages_than_find_room_wait_and_none_is_lost() {
     assert_eq!(heard, expected);
     assert!(alice.session.takes_input());
     assert_eq!(alice.session.failures().privates, 0);
+}
+
+/// Alice, whose connection was lost, and who typed these lines since.
+fn away(lines: &[&str]) -> Sim {
+    let mut alice = alice();
+    alice.session.config.reconnect = true;
+    alice.session.closed(alice.now());
+    alice.shown();
+    for line in lines {
+        alice.type_line(line);
+    }
+    alice
+}
+
+/// She is back under another port; these users are named.
+fn back(alice: &mut Sim, users: &[String]) {
+    let now = alice.now();
+    alice.session.connected(ends(5555), now);
+    alice.hear("* chat/1 hi\n");
+    alice.hear(&format!("WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\n"));
+    for user in users {
+        alice.hear(&format!("USER {user}\n"));
+    }
+    alice.hear("HISTORY\nLIVE\n");
+}
+
+/// Bob as he is named after coming back, with the key that he has as long as he runs.
+fn bob_again() -> String {
+    format!("bob@10.0.0.2:6666 10.0.0.2:6001 {}", key_of(2))
+}
+
+#[test]
+fn what_is_written_without_a_connection_goes_to_the_same_user_when_it_is_back() {
+    let mut alice = away(&["/msg bob one", "to all", "/msg BOB two"]);
+    assert_eq!(
+        alice.unsent(),
+        [&format!("{BOB}: one"), "to all", &format!("{BOB}: two")]
+    );
+    assert_eq!(alice.shown(), []);
+    back(&mut alice, &[bob_again()]);
+    assert_eq!(alice.unsent(), ["to all"]);
+
+    let mut bob = bob();
+    bob.hear(&format!(
+        "JOIN 1 alice@10.0.0.1:5555 10.0.0.1:5556 {}\n",
+        key_of(1)
+    ));
+    for bytes in alice.datagrams_to("10.0.0.2:6001") {
+        bob.datagram("10.0.0.1:5556", &bytes);
+    }
+    assert_eq!(texts(&bob.shown()), ["one (direct)", "two (direct)"]);
+}
+
+#[test]
+fn who_comes_back_later_is_waited_for_and_nobody_else_gets_it() {
+    let mut alice = away(&["/msg bob psst"]);
+    // Another bob has the name now, and even the address.
+    let other = format!("{BOB} 10.0.0.2:6001 {}", key_of(3));
+    back(&mut alice, &[other]);
+    alice.wait(20_000);
+    assert_eq!(alice.unsent(), [format!("{BOB}: psst")]);
+    alice.shown();
+    alice.hear(&format!("JOIN 1 {}\n", bob_again()));
+    let shown = alice.shown();
+    let sent = shown.iter().find_map(|event| match event {
+        Event::Private { peer, text, .. } => Some((peer.to_string(), text.to_string())),
+        _ => None,
+    });
+    assert_eq!(
+        sent,
+        Some(("bob@10.0.0.2:6666".into(), "psst".into())),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn who_does_not_come_back_is_told_of_with_what_was_written() {
+    let mut alice = away(&["/msg bob psst"]);
+    back(&mut alice, &[]);
+    alice.wait(29_999);
+    assert_eq!(alice.unsent().len(), 1);
+    alice.shown();
+    alice.wait(1);
+    let refused = Event::Refused {
+        text: Text::new("psst"),
+        reason: Text::from(format!("{BOB} is not here any more")),
+    };
+    assert_eq!(alice.shown(), [refused]);
+    assert_eq!(alice.unsent(), [""; 0]);
+    alice.hear(&format!("JOIN 1 {}\n", bob_again()));
+    assert!(alice.datagrams_to("10.0.0.2:6001").is_empty());
+}
+
+#[test]
+fn a_connection_lost_again_begins_the_wait_anew() {
+    let mut alice = away(&["/msg bob psst"]);
+    back(&mut alice, &[]);
+    alice.wait(20_000);
+    alice.session.closed(alice.now());
+    alice.wait(60_000);
+    back(&mut alice, &[]);
+    alice.wait(29_000);
+    assert_eq!(alice.unsent().len(), 1);
+}
+
+#[test]
+fn what_could_never_be_sent_is_not_kept() {
+    let long = format!("/msg bob {}", "x".repeat(TEXT_MAX + 1));
+    let mut alice = away(&[&long, "/msg alice hi", "/msg nobody hi"]);
+    assert_eq!(alice.unsent(), [""; 0]);
+    let errors = alice.shown();
+    assert!(
+        errors.len() == 3 && errors.iter().all(|event| matches!(event, Event::Error(..))),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn as_much_is_kept_as_has_room() {
+    let mut alice = away(&[]);
+    for _ in 0..UNACKNOWLEDGED_MAX {
+        if !alice.session.has_room() {
+            break;
+        }
+        alice.type_line("/msg bob x");
+    }
+    assert!(!alice.session.has_room());
+    assert!(alice.session.unsent_count() < UNACKNOWLEDGED_MAX / 100);
+}
+
+#[test]
+fn who_leaves_with_messages_kept_is_told_so() {
+    let mut alice = away(&["/msg bob one", "to all"]);
+    alice.session.leave(alice.now());
+    assert_eq!(alice.session.outcome(), Some(&Outcome::Unacknowledged(2)));
 }

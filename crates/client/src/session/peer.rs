@@ -1,7 +1,6 @@
 //! The one user whom what is typed is for, whatever becomes of that user's connection.
 
-use super::entry::name;
-use crate::session::Roster;
+use super::Roster;
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
@@ -11,26 +10,23 @@ use chat_proto::who::Who;
 /// An id may be somebody else's after its user left, and so may a nick. A key is not: who announces it can alone read
 /// what is sealed for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Peer {
+pub struct Peer {
     /// The user, under the last name known.
-    pub(super) who: Who,
+    pub who: Who,
     key: Option<PublicKey>,
 }
 
 impl Peer {
     /// This user, as it is now.
-    pub(super) fn new(who: Who, roster: &Roster) -> Self {
+    #[must_use]
+    pub fn new(who: Who, roster: &Roster) -> Self {
         let key = roster.get(who.id).and_then(|profile| profile.key);
         Self { who, key }
     }
 
-    /// What the user is called.
-    pub(super) fn name(&self) -> String {
-        name(&self.who)
-    }
-
     /// The user, if it is here: under its id or, by its key, under a new one.
-    pub(super) fn find<'r>(&self, roster: &'r Roster) -> Option<&'r Profile> {
+    #[must_use]
+    pub fn find<'r>(&self, roster: &'r Roster) -> Option<&'r Profile> {
         let Some(key) = self.key else {
             let profile = roster.get(self.who.id)?;
             return (profile.key.is_none() && profile.who == self.who).then_some(profile);

@@ -1,0 +1,18 @@
+//! `chat-typist`: somebody who types while others talk, to measure the client with.
+
+use chat_bench::typist::{Args, run};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("chat-typist: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

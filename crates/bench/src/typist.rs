@@ -1,0 +1,302 @@
+//! One person who types into `chat-client` on a terminal, while others talk: how soon does a key show?
+//!
+//! One thread and one `poll(2)` loop hold the client's pseudo-terminal, behind a terminal emulator, and the connection of
+//! the one who talks for all others.
+
+use crate::histogram::Histogram;
+use crate::process::Process;
+use crate::report::Report;
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{Winsize, openpty};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::num::NonZeroU16;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const COLUMNS: u16 = 100;
+const ROWS: u16 = 30;
+
+/// What others say is sent in pieces so far apart, which is less than a frame of the screen.
+const TICK: Duration = Duration::from_millis(5);
+/// Between the echo of a key and the next key: a quick typist.
+const BETWEEN_KEYS: Duration = Duration::from_millis(50);
+/// As many keys as fit in the line, before it is cleared.
+const KEYS_IN_LINE: u16 = 60;
+/// Anything that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What others say, after a number: no two lines are the same, so that every row changes.
+const TEXT: &str = " the quick brown fox jumps over the lazy dog and back again";
+
+/// Types into `chat-client` on a terminal while others talk, and tells how soon each key shows.
+///
+/// Prints one line of names and values: `paint_ms` is from the start of the program until it is in the room, `echo` from a
+/// key to its showing; processor time and memory are the client's.
+#[derive(Debug, Parser)]
+#[command(name = "chat-typist", version)]
+pub struct Args {
+    /// The server's address.
+    pub address: IpAddr,
+
+    /// The server's port.
+    pub port: u16,
+
+    /// The client's program.
+    #[arg(long)]
+    pub client: PathBuf,
+
+    /// Lines a second that others say.
+    #[arg(long, value_name = "LINES", default_value_t = 10_000)]
+    pub rate: u32,
+
+    /// Lines that others say at once before that.
+    #[arg(long, value_name = "LINES", default_value_t = 0)]
+    pub burst: u32,
+
+    /// Seconds that are measured.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub seconds: f64,
+}
+
+/// Types as the arguments say.
+///
+/// # Errors
+/// If the server or the client can't be had, or a key does not show at all.
+pub fn run(args: &Args) -> anyhow::Result<Report> {
+    let talker = Talker::join(SocketAddr::new(args.address, args.port))?;
+    let started = Instant::now();
+    let mut typist = Typist::start(args, talker)?;
+    typist.wait("the room", |typist| typist.shows("you are "))?;
+    let painted = started.elapsed();
+    typist.wait("the last of the welcome", |typist| typist.shows("/help"))?;
+    typist.measure(args, painted)
+}
+
+/// Who talks for all others: a plain user.
+struct Talker {
+    socket: TcpStream,
+    pending: Vec<u8>,
+    said: u64,
+}
+
+impl Talker {
+    fn join(server: SocketAddr) -> anyhow::Result<Self> {
+        let mut socket = TcpStream::connect(server).context("can't reach the server")?;
+        socket.set_nodelay(true)?;
+        // By a line it is known as a plain user, and its own lines come back to it.
+        socket.write_all(b"hello\n")?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket,
+            pending: Vec::new(),
+            said: 0,
+        })
+    }
+
+    fn say(&mut self, lines: u64) {
+        for number in self.said..self.said + lines {
+            self.pending
+                .extend_from_slice(format!("{number:08}{TEXT}\n").as_bytes());
+        }
+        self.said += lines;
+    }
+
+    fn interest(&self) -> PollFlags {
+        let mut interest = PollFlags::POLLIN;
+        interest.set(PollFlags::POLLOUT, !self.pending.is_empty());
+        interest
+    }
+
+    /// Sends what goes, and reads what comes, which is of no interest.
+    fn turn(&mut self) -> anyhow::Result<()> {
+        match self.socket.write(&self.pending) {
+            Ok(length) => drop(self.pending.drain(..length)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("the server left"),
+        }
+        let mut buffer = [0; 64 * 1024];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => bail!("the server closed the connection"),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error).context("the server left"),
+            }
+        }
+    }
+}
+
+struct Typist {
+    client: Child,
+    terminal: File,
+    screen: vt100::Parser,
+    talker: Talker,
+    /// What the client has drawn, in bytes.
+    drawn: u64,
+}
+
+impl Typist {
+    fn start(args: &Args, talker: Talker) -> anyhow::Result<Self> {
+        let size = Winsize {
+            ws_row: ROWS,
+            ws_col: COLUMNS,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let pty = openpty(Some(&size), None).context("can't have a pseudo-terminal")?;
+        let stdio = || -> io::Result<Stdio> { Ok(Stdio::from(pty.slave.try_clone()?)) };
+        let client = Command::new(&args.client)
+            .args(["--config", "/dev/null", "--nick", "typist"])
+            .args([args.address.to_string(), args.port.to_string()])
+            .env("TERM", "xterm-256color")
+            .stdin(stdio()?)
+            .stdout(stdio()?)
+            .stderr(stdio()?)
+            .spawn()
+            .with_context(|| format!("can't start {}", args.client.display()))?;
+        let cells = |number| NonZeroU16::new(number).context("a terminal has rows and columns");
+        Ok(Self {
+            client,
+            terminal: File::from(pty.master),
+            screen: vt100::Parser::new(cells(ROWS)?, cells(COLUMNS)?, 0),
+            talker,
+            drawn: 0,
+        })
+    }
+
+    fn measure(mut self, args: &Args, painted: Duration) -> anyhow::Result<Report> {
+        let process = Process::find(self.client.id())?;
+        let (cpu, drawn, said, began) = (process.cpu()?, self.drawn, self.talker.said, Instant::now());
+        self.talker.say(args.burst.into());
+        let mut echo = Histogram::default();
+        let mut keys = 0;
+        while began.elapsed().as_secs_f64() < args.seconds {
+            keys = self.clear_full_line(keys)?;
+            keys += 1;
+            let pressed = Instant::now();
+            self.terminal.write_all(b"x")?;
+            self.talk_until(args, began, "the echo of a key", |typist, _| {
+                typist.has_typed(keys)
+            })?;
+            echo.record(nanoseconds(pressed.elapsed()));
+            let next = Instant::now() + BETWEEN_KEYS;
+            self.talk_until(args, began, "the next key", |_, now| now >= next)?;
+        }
+        let took = nanoseconds(began.elapsed());
+        let cpu = process.cpu()? - cpu;
+        let memory = process.memory()?;
+
+        let mut report = Report::default();
+        report.add_ms("paint_ms", nanoseconds(painted));
+        report.add("keys", echo.count());
+        report.add_ms("echo_p50_ms", echo.permille(500));
+        report.add_ms("echo_p99_ms", echo.permille(990));
+        report.add_ms("echo_max_ms", echo.max());
+        report.add_ratio("lines_per_s", (self.talker.said - said) * 1_000_000_000, took);
+        report.add_ratio("client_cpu", cpu, took);
+        report.add_ratio("drawn_kb_per_s", (self.drawn - drawn) * 1_000_000, took);
+        report.add("peak_kb", memory.peak);
+        report.add("own_kb", memory.own);
+        Ok(report)
+    }
+
+    fn clear_full_line(&mut self, keys: u16) -> anyhow::Result<u16> {
+        if keys < KEYS_IN_LINE {
+            return Ok(keys);
+        }
+        self.terminal.write_all(b"\x15")?;
+        self.wait("an empty line", |typist| typist.has_typed(0))?;
+        Ok(0)
+    }
+
+    /// Whether so many characters stand after the prompt.
+    fn has_typed(&self, keys: u16) -> bool {
+        self.screen.screen().cursor_position() == (ROWS - 1, 2 + keys)
+    }
+
+    fn shows(&self, text: &str) -> bool {
+        self.screen.screen().contents().contains(text)
+    }
+
+    fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while !done(self) {
+            ensure!(Instant::now() < until, "{what} does not show");
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Lets others talk at their rate until something is so.
+    fn talk_until(
+        &mut self,
+        args: &Args,
+        began: Instant,
+        what: &str,
+        done: impl Fn(&Self, Instant) -> bool,
+    ) -> anyhow::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let now = Instant::now();
+            if done(self, now) {
+                return Ok(());
+            }
+            ensure!(now < until, "{what} does not come");
+            let due = nanoseconds(now - began) * u64::from(args.rate) / 1_000_000_000 + u64::from(args.burst);
+            self.talker.say(due.saturating_sub(self.talker.said));
+            self.turn()?;
+        }
+    }
+
+    /// Waits a moment, and takes what comes.
+    fn turn(&mut self) -> anyhow::Result<()> {
+        let mut ready = [
+            PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.talker.socket.as_fd(), self.talker.interest()),
+        ];
+        poll(
+            &mut ready,
+            PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO),
+        )?;
+        let [drawn, heard] = ready.map(|ready| ready.any().unwrap_or(false));
+        if drawn {
+            self.look()?;
+        }
+        if heard {
+            self.talker.turn()?;
+        }
+        Ok(())
+    }
+
+    /// To be called when something is there: it waits for that.
+    fn look(&mut self) -> anyhow::Result<()> {
+        let mut buffer = [0; 16 * 1024];
+        match self.terminal.read(&mut buffer) {
+            Ok(length) => {
+                self.screen.process(buffer.get(..length).unwrap_or_default());
+                self.drawn += u64::try_from(length)?;
+                Ok(())
+            }
+            Err(error) => {
+                Err(error).with_context(|| format!("the client left: {}", self.screen.screen().contents()))
+            }
+        }
+    }
+}
+
+impl Drop for Typist {
+    fn drop(&mut self) {
+        // It has ended already, or it does now.
+        let _ = self.client.kill();
+        let _ = self.client.wait();
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,188 @@
+//! Where a server is, as a person writes it.
+
+use serde::Deserialize;
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+/// The port of a server that is not told another.
+pub const PORT: u16 = 9000;
+
+/// A server's host, and its TCP port if that was written too.
+///
+/// Written `HOST`, `HOST:PORT` or `HOST PORT`; an IPv6 address stands in brackets before a colon and a port, and may
+/// stand in them elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Address {
+    /// A name, an IPv4 address, or an IPv6 address without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: Option<u16>,
+}
+
+impl Address {
+    /// The server that a client joins which is told nothing: one on this machine.
+    #[must_use]
+    pub fn local() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: None,
+        }
+    }
+
+    /// The TCP port, be it the usual one.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(PORT)
+    }
+
+    /// As it stands in the status line: always with the port.
+    #[must_use]
+    pub fn joined(&self) -> String {
+        let port = self.port();
+        if self.host.contains(':') {
+            format!("[{}]:{port}", self.host)
+        } else {
+            format!("{}:{port}", self.host)
+        }
+    }
+}
+
+/// As the two arguments of the command line: `HOST PORT`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.host, self.port())
+    }
+}
+
+/// Why a text is no address of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressError {
+    /// There is no host, or more than a host and a port.
+    Host,
+    /// What should be a port is none.
+    Port,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "expected a name or an address, such as 192.0.2.7 or [2001:db8::7]:9000",
+            Self::Port => "a port is a number from 1 to 65535",
+        })
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let mut words = text.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some(word), None, _) => one_word(word),
+            (Some(host), Some(port), None) => address(bare(host), Some(port)),
+            _ => Err(AddressError::Host),
+        }
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+fn one_word(word: &str) -> Result<Address, AddressError> {
+    match word.rsplit_once(':') {
+        // What is left of the last colon of an IPv6 address without brackets has colons itself.
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => address(bare(host), Some(port)),
+        _ => address(bare(word), None),
+    }
+}
+
+fn address(host: &str, port: Option<&str>) -> Result<Address, AddressError> {
+    let is_ipv6 = || {
+        let (address, _scope) = host.split_once('%').unwrap_or((host, ""));
+        address.parse::<Ipv6Addr>().is_ok()
+    };
+    if host.is_empty() || host.contains(['[', ']']) || host.contains(':') && !is_ipv6() {
+        return Err(AddressError::Host);
+    }
+    let port = match port.map(str::parse) {
+        None => None,
+        Some(Ok(port)) if port > 0 => Some(port),
+        Some(_) => return Err(AddressError::Port),
+    };
+    Ok(Address {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+fn bare(host: &str) -> &str {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    bare.unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_write_one_is_understood() {
+        for (text, host, port) in [
+            ("example", "example", None),
+            ("192.0.2.7", "192.0.2.7", None),
+            ("192.0.2.7:9001", "192.0.2.7", Some(9001)),
+            (" 192.0.2.7  9001 ", "192.0.2.7", Some(9001)),
+            ("::1", "::1", None),
+            ("[::1]", "::1", None),
+            ("[::1]:9001", "::1", Some(9001)),
+            ("::1 9001", "::1", Some(9001)),
+            ("[::1] 9001", "::1", Some(9001)),
+            ("fe80::1%eth0", "fe80::1%eth0", None),
+            ("[fe80::1%eth0]:9", "fe80::1%eth0", Some(9)),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!((address.host.as_str(), address.port), (host, port), "{text:?}");
+            assert_eq!(
+                address.to_string().parse(),
+                Ok(Address {
+                    port: Some(port.unwrap_or(PORT)),
+                    ..address.clone()
+                })
+            );
+            assert_eq!(
+                address.joined().parse::<Address>().map(|again| again.host),
+                Ok(address.host)
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_one_is_refused() {
+        use AddressError::{Host, Port};
+        for (text, error) in [
+            ("", Host),
+            (" ", Host),
+            (":9000", Host),
+            ("[]:9000", Host),
+            ("a b c", Host),
+            ("host 9000 more", Host),
+            ("a:b:c", Host),
+            ("[::1", Host),
+            ("host:", Port),
+            ("host:0", Port),
+            ("host:65536", Port),
+            ("host port", Port),
+            ("host -1", Port),
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(error), "{text:?}");
+        }
+    }
+}

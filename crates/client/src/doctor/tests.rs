@@ -1,0 +1,818 @@
+//! Reports as they shall look, from networks and servers that are simulated.
+
+use super::findings::Failure;
+use super::{BUDGET, Doctor, Effect, Ends, Verdict, report};
+use crate::connect::Ports;
+use chat_proto::nick::Nick;
+use chat_proto::now::Now;
+use chat_proto::opaque::Opaque;
+use chat_proto::rendezvous::{REQUEST_LEN, answer};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const SERVER: &str = "192.0.2.7:9000";
+const HOME: &str = "192.168.1.10:40100";
+const GREETING: &str = "* chat/1 you are 198.51.100.2:40100; /help says what you can do [EXAMINE]\n";
+const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+/// 2023-11-14, 22:13:20 UTC.
+const TIME: u64 = 1_700_000_000_000;
+
+/// What there is between the doctor and a server, and how that behaves.
+struct World {
+    addresses: Vec<(&'static str, Reach)>,
+    nick: Option<&'static str>,
+    /// One way.
+    delay: Duration,
+    /// The first bytes of the server.
+    greeting: &'static str,
+    closes_after_greeting: bool,
+    answers_examine: bool,
+    refusal: Option<&'static str>,
+    /// What it says next.
+    more: Option<&'static str>,
+    clock_ahead_ms: i64,
+    ports: Ports,
+    udp: Udp,
+    /// Whether the datagram with this number is lost.
+    loses: fn(usize) -> bool,
+    /// The longest packet that passes.
+    mtu: usize,
+    /// Where the datagram with this number is seen to come from.
+    outside: fn(usize) -> &'static str,
+    /// Where the connection is seen to come from.
+    seen: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Reach {
+    Listens,
+    Refuses,
+    Silent,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Udp {
+    Answers,
+    Silent,
+    Refuses,
+    /// Something on the way back cuts them to so many bytes.
+    CutTo(usize),
+    From(&'static str),
+    Garbage,
+}
+
+enum News {
+    Connected,
+    Refused,
+    Bytes(Vec<u8>),
+    Closed,
+    Datagram(&'static str, Vec<u8>),
+    DatagramRefused,
+}
+
+/// All is well, behind a router that keeps the port.
+fn well() -> World {
+    World {
+        addresses: vec![(SERVER, Reach::Listens)],
+        nick: None,
+        delay: Duration::from_millis(5),
+        greeting: GREETING,
+        closes_after_greeting: false,
+        answers_examine: true,
+        refusal: None,
+        more: None,
+        clock_ahead_ms: 0,
+        ports: Ports::Paired,
+        udp: Udp::Answers,
+        loses: |_| false,
+        mtu: 1500,
+        outside: |_| "198.51.100.2:40101",
+        seen: "198.51.100.2:40100",
+    }
+}
+
+struct Sim {
+    world: World,
+    doctor: Doctor,
+    now: Duration,
+    /// By the time at which it comes, and then in the order in which it was sent.
+    coming: BTreeMap<(Duration, usize), News>,
+    sent: usize,
+    /// Everything that was said to the server.
+    said: String,
+    datagrams: Vec<usize>,
+}
+
+impl Sim {
+    fn new(world: World) -> Self {
+        let found = Ok(world
+            .addresses
+            .iter()
+            .map(|(to, _)| to.parse().unwrap())
+            .collect());
+        Self::of(world, found)
+    }
+
+    fn of(world: World, found: Result<Vec<SocketAddr>, String>) -> Self {
+        let mut count = 0u128;
+        let random = move || {
+            count += 1;
+            Opaque(count.to_be_bytes())
+        };
+        let nick = world.nick.map(|nick| Nick::parse(nick).unwrap());
+        let start = Now {
+            monotonic: Duration::from_secs(100),
+            unix_ms: TIME,
+        };
+        Self {
+            world,
+            doctor: Doctor::new(start, found, "chat.example", nick, Box::new(random)),
+            now: start.monotonic,
+            coming: BTreeMap::new(),
+            sent: 0,
+            said: String::new(),
+            datagrams: Vec::new(),
+        }
+    }
+
+    fn clock(&self) -> Now {
+        let since = self.now - Duration::from_secs(100);
+        Now {
+            monotonic: self.now,
+            unix_ms: TIME + u64::try_from(since.as_millis()).unwrap(),
+        }
+    }
+
+    /// Lets everything happen, and tells what the report says.
+    fn report(&mut self) -> String {
+        while !self.doctor.is_done() {
+            while let Some(effect) = self.doctor.next_effect() {
+                self.carry_out(effect);
+            }
+            let due = self.doctor.deadline();
+            let next = self.coming.first_entry().filter(|entry| entry.key().0 <= due);
+            match next.map(|entry| entry.remove_entry()) {
+                Some(((at, _), news)) => {
+                    self.now = at;
+                    self.tell(news);
+                }
+                None => self.now = due,
+            }
+            self.doctor.tick(self.clock());
+            assert!(self.now <= Duration::from_secs(100) + BUDGET, "it takes too long");
+        }
+        let findings = self.doctor.findings();
+        let lines: String = findings
+            .iter()
+            .map(|finding| report::word(finding).to_string())
+            .collect();
+        let longest = lines
+            .lines()
+            .map(|line| line.chars().count())
+            .max()
+            .unwrap_or_default();
+        assert!(longest <= 120, "{longest} columns:\n{lines}");
+        lines + &report::conclusion(Verdict::of(findings)) + "\n"
+    }
+
+    fn is_good(&self) -> bool {
+        Verdict::of(self.doctor.findings()).is_good()
+    }
+
+    fn later(&mut self, trips: u32, news: News) {
+        self.sent += 1;
+        let at = self.now + trips * self.world.delay;
+        self.coming.insert((at, self.sent), news);
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect(to) => {
+                let reach = self
+                    .world
+                    .addresses
+                    .iter()
+                    .find(|(address, _)| address.parse() == Ok(to));
+                match reach.unwrap().1 {
+                    Reach::Listens => self.later(2, News::Connected),
+                    Reach::Refuses => self.later(2, News::Refused),
+                    Reach::Silent => {}
+                }
+            }
+            Effect::Say(line) => {
+                self.answer_line(line.trim_end());
+                self.said += &line;
+            }
+            Effect::Datagram(bytes) => self.answer_datagram(&bytes),
+        }
+    }
+
+    fn tell(&mut self, news: News) {
+        let now = self.clock();
+        match news {
+            News::Connected => {
+                self.doctor.connected(now, self.ends());
+                if !self.world.greeting.is_empty() {
+                    self.later(1, News::Bytes(self.world.greeting.into()));
+                }
+                if self.world.closes_after_greeting {
+                    self.later(2, News::Closed);
+                }
+            }
+            News::Refused => self.doctor.not_connected(now, Failure::Refused),
+            News::Bytes(bytes) => self.doctor.receive(now, &bytes),
+            News::Closed => self.doctor.closed(),
+            News::Datagram(from, bytes) => self.doctor.datagram(now, from.parse().unwrap(), &bytes),
+            News::DatagramRefused => self.doctor.datagram_refused(),
+        }
+    }
+
+    fn ends(&self) -> Ends {
+        let local: SocketAddr = HOME.parse().unwrap();
+        let udp_port = match self.world.ports {
+            Ports::Paired => Some(local.port() + 1),
+            Ports::Apart => Some(50_000),
+            Ports::NoUdp => None,
+        };
+        Ends {
+            local,
+            server: SERVER.parse().unwrap(),
+            udp_port,
+            ports: self.world.ports,
+        }
+    }
+
+    fn answer_line(&mut self, line: &str) {
+        if line.starts_with("EXAMINE ") && self.world.answers_examine {
+            let there = self.clock().unix_ms + u64::try_from(self.world.delay.as_millis()).unwrap();
+            let time = there.saturating_add_signed(self.world.clock_ahead_ms);
+            let mut answer = format!("EXAMINED {time} {} {TOKEN}\n", self.world.seen);
+            for line in [self.world.refusal, self.world.more].into_iter().flatten() {
+                answer += line;
+            }
+            self.later(2, News::Bytes(answer.into()));
+        } else if let Some(number) = line.strip_prefix("PING ") {
+            self.later(2, News::Bytes(format!("PONG {number}\n").into()));
+        }
+    }
+
+    fn answer_datagram(&mut self, bytes: &[u8]) {
+        let number = self.datagrams.len();
+        self.datagrams.push(bytes.len());
+        if (self.world.loses)(number) || bytes.len() + 28 > self.world.mtu {
+            return;
+        }
+        let source: SocketAddr = (self.world.outside)(number).parse().unwrap();
+        let seen: SocketAddr = self.world.seen.parse().unwrap();
+        if bytes.len() > REQUEST_LEN && source.ip() != seen.ip() {
+            return;
+        }
+        let reply = answer(bytes, source, Opaque([9; 16]), |token| token.to_string() == TOKEN).unwrap();
+        match self.world.udp {
+            Udp::Answers => self.later(2, News::Datagram(SERVER, reply)),
+            Udp::CutTo(length) => {
+                let cut = reply.get(..length).unwrap_or(&reply).to_vec();
+                self.later(2, News::Datagram(SERVER, cut));
+            }
+            Udp::From(elsewhere) => self.later(2, News::Datagram(elsewhere, reply)),
+            Udp::Refuses => self.later(2, News::DatagramRefused),
+            Udp::Garbage => self.later(2, News::Datagram(SERVER, vec![0xC1; bytes.len()])),
+            Udp::Silent => {}
+        }
+    }
+}
+
+/// Where only these lines of a report differ from that of [`well`].
+fn assert_shows(world: World, is_good: bool, expected: &[&str]) {
+    let usual = Sim::new(well()).report();
+    let mut sim = Sim::new(world);
+    let report = sim.report();
+    let unusual: Vec<&str> = report
+        .lines()
+        .filter(|line| !usual.lines().any(|usual| usual == *line))
+        .collect();
+    assert_eq!(unusual, expected, "\n{report}");
+    assert_eq!(sim.is_good(), is_good, "\n{report}");
+}
+
+#[test]
+fn all_is_well() {
+    let mut sim = Sim::new(well());
+    assert_eq!(
+        sim.report(),
+        "\
+ok name     chat.example is 192.0.2.7
+ok TCP      192.0.2.7:9000 answers after 10 ms
+ok server   chat/1, which sees you at 198.51.100.2:40100
+ok room     has a place for you
+ok TCP trip 5 of 5 pings answered: at best 10 ms, median 10 ms
+ok ports    TCP 40100 and UDP 40101, neighbours as they should be
+ok UDP      10 of 10 datagrams answered: at best 10 ms, median 10 ms
+ok outside  198.51.100.2:40101: a router translates 192.168.1.10, and keeps the port
+ok path MTU 1500 bytes pass both ways; private messages need 1228
+ok clock    the server's agrees with yours (within 7 ms)
+Group messages work. Private messages go directly.
+"
+    );
+    assert!(sim.is_good());
+    assert_eq!(sim.said, "EXAMINE 1 -\nPING 1\nPING 2\nPING 3\nPING 4\nPING 5\n");
+    assert!(
+        sim.now < Duration::from_millis(100_700),
+        "it need not wait: {:?}",
+        sim.now
+    );
+    assert!(sim.datagrams.len() <= 12, "nor send more: {:?}", sim.datagrams);
+}
+
+#[test]
+fn a_name_without_an_address() {
+    let mut sim = Sim::of(well(), Err("Name or service not known".to_owned()));
+    assert_eq!(
+        sim.report(),
+        "\
+!! name     chat.example has no address: Name or service not known
+            -> check how it is spelled, or give the server's address instead of its name
+Nothing works without a server.
+"
+    );
+    assert!(!sim.is_good());
+}
+
+#[test]
+fn addresses_are_tried_one_after_the_other() {
+    let addresses = vec![
+        ("[2001:db8::7]:9000", Reach::Silent),
+        ("192.0.2.6:9000", Reach::Refuses),
+        (SERVER, Reach::Listens),
+    ];
+    assert_shows(
+        World { addresses, ..well() },
+        true,
+        &[
+            "ok name     chat.example is 2001:db8::7, 192.0.2.6, 192.0.2.7",
+            "-- TCP      no answer from [2001:db8::7]:9000 within 1.5 s",
+            "            -> the next address is tried, as by chat-client",
+            "-- TCP      nobody listens at 192.0.2.6:9000",
+            "            -> the next address is tried, as by chat-client",
+        ],
+    );
+}
+
+#[test]
+fn nobody_there() {
+    let report = |reach| {
+        let addresses = vec![(SERVER, reach)];
+        Sim::new(World { addresses, ..well() }).report()
+    };
+    assert_eq!(
+        report(Reach::Refuses),
+        "\
+ok name     chat.example is 192.0.2.7
+!! TCP      nobody listens at 192.0.2.7:9000
+            -> start a server there with `chat-server 0.0.0.0 9000`, or check the port
+Nothing works without a server.
+"
+    );
+    assert_eq!(
+        report(Reach::Silent),
+        "\
+ok name     chat.example is 192.0.2.7
+!! TCP      no answer from 192.0.2.7:9000 within 1.5 s
+            -> check the address; if it is right, let TCP to port 9000 through the firewalls
+Nothing works without a server.
+"
+    );
+}
+
+/// Ten addresses that swallow everything take no longer than the budget.
+#[test]
+fn many_dead_addresses_take_no_longer_than_said() {
+    let addresses = (1..=10)
+        .map(|n| {
+            (
+                &*Box::leak(format!("192.0.2.{n}:9000").into_boxed_str()),
+                Reach::Silent,
+            )
+        })
+        .collect();
+    let mut sim = Sim::new(World { addresses, ..well() });
+    let report = sim.report();
+    assert_eq!(sim.now, Duration::from_secs(100) + BUDGET);
+    assert_eq!(report.matches("no answer from").count(), 4, "{report}");
+    assert!(
+        report.contains("!! TCP      no answer from 192.0.2.4:9000 within 0.5 s"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_room_that_is_full_or_turns_away() {
+    let full = |greeting, closes_after_greeting| World {
+        greeting,
+        closes_after_greeting,
+        ..well()
+    };
+    let expected = [
+        "!! room     is full",
+        "            -> wait until somebody leaves, or have the server started with a greater --max-users",
+        "You can't get in like this.",
+    ];
+    assert_shows(full("too many users\n", false), false, &expected);
+    assert_shows(full("too many users", true), false, &expected);
+    // Where somebody could come back, the refusal comes after a greeting.
+    let greeted = full("* chat/1 no place is free [EXAMINE]\ntoo many users\n", true);
+    assert_shows(greeted, false, &expected);
+    assert_shows(
+        full("* too many users from your address\n", true),
+        false,
+        &[
+            "!! room     turned away: too many users from your address",
+            "            -> the server's --max-per-address bounds how many come from one address, as all behind one router do",
+            "You can't get in like this.",
+        ],
+    );
+    assert_shows(
+        full("* OK IMAP4rev1 ready\r\n", false),
+        false,
+        &[
+            "!! room     turned away: OK IMAP4rev1 ready",
+            "            -> if that is no word of a chat server, check the port; else try again",
+            "You can't get in like this.",
+        ],
+    );
+}
+
+#[test]
+fn a_nick() {
+    let world = World {
+        nick: Some("alice"),
+        ..well()
+    };
+    assert_shows(world, true, &["ok room     has a place for you, as alice"]);
+    let world = World {
+        nick: Some("alice"),
+        refusal: Some("ERROR nick-taken - the nick alice is taken by alice@10.0.0.1:1\n"),
+        ..well()
+    };
+    assert_shows(
+        world,
+        false,
+        &[
+            "!! room     the nick alice is taken by alice@10.0.0.1:1",
+            "            -> take another one with --nick",
+            "You can't get in like this.",
+        ],
+    );
+}
+
+#[test]
+fn an_original_server_is_told_nothing() {
+    let mut sim = Sim::new(World {
+        greeting: "198.51.100.2:40100 is online",
+        ..well()
+    });
+    assert_eq!(
+        sim.report(),
+        "\
+ok name     chat.example is 192.0.2.7
+ok TCP      192.0.2.7:9000 answers after 10 ms
+-- server   one of the original lab, which tells everybody of each connection: of this one too
+            -> it answers no datagrams, so UDP, path MTU and clock can't be checked; join and see
+Group messages should work; for the rest, join and see.
+"
+    );
+    assert!(!sim.is_good());
+    assert_eq!((sim.said.as_str(), sim.datagrams.len()), ("", 0));
+}
+
+/// It would take the question for a message to everybody.
+#[test]
+fn an_older_server_is_told_nothing_and_left_before_it_announces_anybody() {
+    let mut sim = Sim::new(World {
+        greeting: "* chat/1 you are 198.51.100.2:40100; /help says what you can do\n",
+        ..well()
+    });
+    let report = sim.report();
+    let expected = "-- server   chat/1, too old to be examined: UDP, path MTU and clock are not checked\n";
+    assert!(report.contains(expected), "{report}");
+    assert!(!sim.is_good());
+    assert_eq!(sim.said, "");
+    assert!(sim.now < Duration::from_millis(100_100));
+}
+
+#[test]
+fn something_else_listens_there() {
+    for (greeting, closes_after_greeting, fact) in [
+        (
+            "SSH-2.0-OpenSSH_9.6\r\n",
+            false,
+            "an ssh server says \"SSH-2.0-OpenSSH_9.6\"",
+        ),
+        (
+            "HTTP/1.1 408 Request Timeout\r\n\r\n",
+            true,
+            "a web server says \"HTTP/1.1 408 Request Timeout\"",
+        ),
+        (
+            "220 mail.example ESMTP\r\n",
+            false,
+            "a mail or FTP server says \"220 mail.example ESMTP\"",
+        ),
+        ("\u{1b}[2J", false, "no chat server: says \"␛[2J\""),
+        (
+            "* half a notice",
+            true,
+            "no chat server: says \"* half a notice\"",
+        ),
+        ("", false, "nothing was said within 1.5 s"),
+        ("", true, "closed the connection without a word"),
+    ] {
+        let mut sim = Sim::new(World {
+            greeting,
+            closes_after_greeting,
+            ..well()
+        });
+        let report = sim.report();
+        assert!(report.contains(&format!("!! server   {fact}\n")), "{report}");
+        assert!(report.ends_with("Nothing works without a server.\n"), "{report}");
+        assert!(!sim.is_good());
+        assert_eq!(sim.said, "");
+    }
+}
+
+#[test]
+fn a_server_that_greets_and_no_more() {
+    let world = World {
+        answers_examine: false,
+        ..well()
+    };
+    assert_shows(
+        world,
+        false,
+        &[
+            "!! server   chat/1, which greets and then does not answer",
+            "            -> it may be overloaded; or something between lets no bytes through from here",
+            "Nothing works without a server.",
+        ],
+    );
+}
+
+#[test]
+fn a_server_that_ends_in_the_middle() {
+    let world = World {
+        more: Some("GOODBYE shutdown the server is shutting\u{1b} down\n"),
+        ..well()
+    };
+    let report = Sim::new(world).report();
+    assert!(
+        report.contains("!! lost     the server closed the connection: the server is shutting␛ down\n"),
+        "{report}"
+    );
+    assert!(report.ends_with("Nothing works without a server.\n"), "{report}");
+}
+
+#[test]
+fn lines_that_nobody_asked_for_change_nothing() {
+    let world = World {
+        more: Some(
+            "SPARKLE 1 2\nPONG 99\nPONG\nEXAMINED 1 10.0.0.1:1 AAAAAAAAAAAAAAAAAAAAAA\n\u{1b}[2J\nWELCOME\n\n",
+        ),
+        ..well()
+    };
+    assert_shows(world, true, &[]);
+}
+
+#[test]
+fn udp_is_dead() {
+    for udp in [Udp::Silent, Udp::Garbage] {
+        assert_shows(
+            World { udp, ..well() },
+            false,
+            &[
+                "!! UDP      none of 10 datagrams was answered",
+                "            -> let UDP to port 9000 of the server, and its answers, through the firewalls",
+                "Group messages work. Private messages go through the server only.",
+            ],
+        );
+    }
+    assert_shows(
+        World {
+            udp: Udp::Refuses,
+            ..well()
+        },
+        false,
+        &[
+            "!! UDP      nobody takes datagrams at port 9000",
+            "            -> the server could not have that port (its log says `no rendezvous`), or a firewall refuses them",
+            "Group messages work. Private messages go through the server only.",
+        ],
+    );
+}
+
+#[test]
+fn answers_come_from_another_address() {
+    assert_shows(
+        World {
+            udp: Udp::From("192.0.2.8:9000"),
+            ..well()
+        },
+        false,
+        &[
+            "!! UDP      answers come from 192.0.2.8, not from the server's address",
+            "            -> the server has several addresses: have it started with this one instead of 0.0.0.0 or ::",
+            "Group messages work. Private messages go through the server only.",
+        ],
+    );
+}
+
+#[test]
+fn some_datagrams_are_lost() {
+    assert_shows(
+        World {
+            loses: |n| n % 5 == 3,
+            ..well()
+        },
+        true,
+        &["ok UDP      8 of 10 datagrams answered: at best 10 ms, median 10 ms"],
+    );
+    assert_shows(
+        World {
+            loses: |n| n % 2 == 0,
+            ..well()
+        },
+        true,
+        &[
+            "-- UDP      50 % lost: 5 of 10 datagrams answered: at best 10 ms, median 10 ms",
+            "            -> messages are repeated until they arrive, so some take longer; look at the line, or at the wifi",
+        ],
+    );
+}
+
+#[test]
+fn routers() {
+    assert_shows(
+        World {
+            outside: |_| "192.168.1.10:40101",
+            seen: "192.168.1.10:40100",
+            ..well()
+        },
+        true,
+        &[
+            "ok server   chat/1, which sees you at 192.168.1.10:40100",
+            "ok outside  192.168.1.10:40101, the same as here: no router translates",
+        ],
+    );
+    assert_shows(
+        World {
+            outside: |_| "198.51.100.2:61001",
+            ..well()
+        },
+        true,
+        &[
+            "-- outside  198.51.100.2:61001: a router translates 192.168.1.10:40101, and changes the port",
+            "            -> if it is another port for everybody, which one server can't show, messages may go through the server",
+            "Group messages work. Private messages go directly or, where a router is in the way, through the server.",
+        ],
+    );
+    assert_shows(
+        World {
+            outside: |n| {
+                if n < 5 {
+                    "198.51.100.2:61001"
+                } else {
+                    "198.51.100.2:61002"
+                }
+            },
+            ..well()
+        },
+        false,
+        &[
+            "!! outside  198.51.100.2:61001, then 198.51.100.2:61002: the router changes it at every turn",
+            "            -> nobody can answer there, so private messages go through the server; see the router's NAT settings",
+            "Group messages work. Private messages go through the server only.",
+        ],
+    );
+}
+
+/// Long datagrams are answered to the address of the connection alone.
+#[test]
+fn two_ways_out() {
+    assert_shows(
+        World {
+            outside: |_| "203.0.113.9:40101",
+            ..well()
+        },
+        true,
+        &[
+            "-- outside  203.0.113.9:40101, while TCP comes from 198.51.100.2",
+            "            -> two ways out: private messages may go directly; see the router or VPN if they don't",
+            "-- path MTU no long datagram was answered",
+            "            -> private messages need 1228 bytes: they go through the server where they don't pass",
+        ],
+    );
+}
+
+#[test]
+fn narrow_paths() {
+    assert_shows(
+        World { mtu: 1280, ..well() },
+        true,
+        &["ok path MTU 1280 bytes pass both ways, 1400 don't; private messages need 1228"],
+    );
+    assert_shows(
+        World { mtu: 1100, ..well() },
+        false,
+        &[
+            "!! path MTU 1028 bytes pass both ways, 1228 don't; private messages need 1228",
+            "            -> texts of over 914 bytes go through the server; find the VPN or tunnel that makes packets smaller",
+            "Group messages work. Private messages of up to 914 bytes go directly, longer ones through the server.",
+        ],
+    );
+}
+
+#[test]
+fn what_is_cut_short_has_not_passed() {
+    assert_shows(
+        World {
+            udp: Udp::CutTo(1300),
+            ..well()
+        },
+        true,
+        &["ok path MTU 1280 bytes pass both ways, 1400 don't; private messages need 1228"],
+    );
+}
+
+#[test]
+fn clocks() {
+    assert_shows(
+        World {
+            clock_ahead_ms: 3_600_000,
+            ..well()
+        },
+        true,
+        &[
+            "!! clock    the server's is 1 h 0 min ahead of yours (give or take 7 ms)",
+            "            -> the times of messages are the server's; set whichever clock is wrong, for good by NTP",
+        ],
+    );
+    assert_shows(
+        World {
+            clock_ahead_ms: -300,
+            ..well()
+        },
+        true,
+        &["ok clock    the server's is 300 ms behind yours (give or take 7 ms)"],
+    );
+}
+
+#[test]
+fn ports() {
+    assert_shows(
+        World {
+            ports: Ports::Apart,
+            outside: |_| "198.51.100.2:50000",
+            ..well()
+        },
+        true,
+        &[
+            "-- ports    TCP 40100 and UDP 50000, which are no neighbours",
+            "            -> no pair was free: users of the original programs can't write to you privately; all others can",
+            "ok outside  198.51.100.2:50000: a router translates 192.168.1.10, and keeps the port",
+        ],
+    );
+    assert_shows(
+        World {
+            ports: Ports::NoUdp,
+            ..well()
+        },
+        false,
+        &[
+            "!! ports    TCP 40100, and no UDP port can be had",
+            "            -> private messages go through the server only; see what keeps this host from opening a UDP socket",
+            "Group messages work. Private messages go through the server only.",
+        ],
+    );
+}
+
+/// A satellite, or worse.
+#[test]
+fn a_slow_way_is_measured_as_far_as_there_is_time() {
+    let mut sim = Sim::new(World {
+        delay: Duration::from_millis(350),
+        ..well()
+    });
+    let report = sim.report();
+    assert!(
+        report.contains("ok UDP      10 of 10 datagrams answered: at best 700 ms"),
+        "{report}"
+    );
+    assert!(
+        report.contains(
+            "-- TCP trip 2 of 3 pings answered: at best 700 ms, median 700 ms; then there was no time left"
+        ),
+        "{report}"
+    );
+    assert!(report.contains("ok path MTU 1500 bytes"), "{report}");
+    assert!(sim.is_good(), "{report}");
+}

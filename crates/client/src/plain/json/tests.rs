@@ -1,0 +1,250 @@
+use super::*;
+use crate::session::Outcome;
+use chat_proto::text::Text;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// 2023-11-14, 22:13:20 UTC.
+const NOW: u64 = 1_700_000_000_000;
+const ALICE: &str = "alice@192.0.2.5:50312";
+const BOB: &str = "bob@192.0.2.7:41044";
+const PLAIN: &str = "192.0.2.9:40744";
+
+fn who(text: &str) -> Who {
+    text.parse().unwrap()
+}
+
+fn text(text: &str) -> Text<'static> {
+    Text::new(text).into_owned()
+}
+
+fn way(path: Option<Path>, sealed: bool) -> Way {
+    Way { path, sealed }
+}
+
+fn welcome() -> Event {
+    Event::Welcome {
+        me: who(ALICE),
+        users: vec![who(ALICE), who(PLAIN)],
+    }
+}
+
+fn said(after: u64, from: &str, what: &str, history: bool, own: bool) -> Event {
+    Event::Said {
+        at: NOW + after,
+        who: who(from),
+        text: text(what),
+        history,
+        own,
+    }
+}
+
+fn received(after: u64, what: &str, path: Path, after_gap: bool) -> Event {
+    Event::Private {
+        at: NOW + after,
+        direction: Direction::Received,
+        peer: who(BOB),
+        text: text(what),
+        way: way(Some(path), true),
+        after_gap,
+    }
+}
+
+/// The events of the examples in the reference, in its order.
+fn examples() -> Vec<Event> {
+    let (history, own) = (false, false);
+    let renamed = "李雷@192.0.2.9:40744";
+    vec![
+        welcome(),
+        Event::Live,
+        Event::Original,
+        Event::Said {
+            at: NOW - 1000,
+            who: who(BOB),
+            text: text("morning all"),
+            history: true,
+            own,
+        },
+        said(500, ALICE, "hi \"bob\"", false, true),
+        Event::Joined {
+            at: NOW + 1000,
+            who: who(PLAIN),
+            history,
+            own,
+        },
+        Event::Renamed {
+            at: NOW + 2000,
+            before: who(PLAIN),
+            after: who(renamed),
+            history,
+            own,
+        },
+        Event::Left {
+            at: NOW + 3000,
+            who: who(renamed),
+            history,
+        },
+        Event::SomeoneLeft { at: NOW + 4000 },
+        Event::Unattributed {
+            at: NOW + 4000,
+            text: text("a second line"),
+        },
+        received(5000, "psst", Path::Direct, false),
+        received(6000, "psst!", Path::Relayed, true),
+        Event::Private {
+            at: NOW + 7000,
+            direction: Direction::Sent(1),
+            peer: who(BOB),
+            text: text("what?"),
+            way: way(None, true),
+            after_gap: false,
+        },
+        Event::Delivered {
+            seq: 1,
+            peer: who(BOB),
+            text: text("what?"),
+            way: way(Some(Path::Direct), true),
+            after: Some(Duration::from_micros(4_900)),
+        },
+        Event::Delivered {
+            seq: 2,
+            peer: who(PLAIN),
+            text: text("hi"),
+            way: way(Some(Path::Relayed), false),
+            after: None,
+        },
+        Event::NotDelivered {
+            seq: 3,
+            peer: who(BOB),
+            text: text("hello?"),
+            reason: text("that user left"),
+        },
+        Event::Users(vec![who(ALICE), who(BOB)]),
+        Event::Code {
+            who: who(BOB),
+            code: "12345 67890".into(),
+        },
+        Event::Help,
+        Event::Notice(text("maintenance at noon")),
+        Event::Error(
+            None,
+            text("no command /quti: the nearest is /quit; // begins a message with a slash"),
+        ),
+        Event::Warning(text("no pair of neighbouring ports is free")),
+        Event::Refused {
+            text: text("a very long text"),
+            reason: text("too long"),
+        },
+        Event::Ended(Outcome::Closed(None)),
+        Event::Lost(Outcome::Silent),
+    ]
+}
+
+fn print(json: &mut Json, event: &Event) -> Vec<String> {
+    let mut out = Vec::new();
+    json.print(event, NOW, &mut out);
+    let out = String::from_utf8(out).unwrap();
+    out.lines().map(str::to_owned).collect()
+}
+
+fn parse(line: &str) -> Map<String, Value> {
+    serde_json::from_str(line).unwrap()
+}
+
+/// The lines of the reference between ```` ```json ```` and ```` ``` ````.
+fn documented() -> Vec<&'static str> {
+    let mut inside = false;
+    let lines = include_str!("../../../JSON.md").lines();
+    lines
+        .filter(|line| {
+            if line.starts_with("```") {
+                inside = *line == "```json";
+            }
+            inside && line.starts_with('{')
+        })
+        .collect()
+}
+
+#[test]
+fn the_reference_shows_what_is_printed() {
+    let documented = documented();
+    let examples = examples();
+    assert_eq!(documented.len(), examples.len());
+    let mut json = Json::new(true, true);
+    for (event, line) in examples.iter().zip(documented) {
+        let printed = print(&mut json, event);
+        assert!(
+            printed.iter().any(|printed| printed == line),
+            "{printed:#?}\n{line}"
+        );
+    }
+}
+
+#[test]
+fn the_reference_names_every_key_and_every_kind() {
+    let reference = include_str!("../../../JSON.md");
+    let mut json = Json::new(true, true);
+    for line in examples().iter().flat_map(|event| print(&mut json, event)) {
+        let object = parse(&line);
+        for key in object.keys() {
+            assert!(reference.contains(&format!("\n| `{key}` |")), "{key}");
+        }
+        assert!(object.contains_key("time") && object["v"] == 1 && object.contains_key("kind"));
+    }
+}
+
+#[test]
+fn help_is_as_many_objects_as_it_has_lines() {
+    let printed = print(&mut Json::new(true, true), &Event::Help);
+    assert_eq!(printed.len(), command::help(false).count());
+}
+
+#[test]
+fn text_comes_back_as_it_was_said() {
+    let nasty = "\"quotes\", \\ and 李雷 👋 \u{200d}";
+    let printed = print(&mut Json::new(true, false), &said(0, BOB, nasty, false, false));
+    assert_eq!(parse(&printed[0])["text"], text(nasty).as_str());
+}
+
+#[test]
+fn a_time_that_cannot_be_is_the_clients_own() {
+    let event = Event::SomeoneLeft { at: u64::MAX };
+    let printed = print(&mut Json::new(true, false), &event);
+    assert_eq!(parse(&printed[0])["time"], "2023-11-14T22:13:20.000Z");
+}
+
+#[test]
+fn the_client_knows_itself_under_its_new_nick() {
+    let mut json = Json::new(true, false);
+    print(&mut json, &welcome());
+    let after = who("alicia@192.0.2.5:50312");
+    let renamed = Event::Renamed {
+        at: NOW,
+        before: who(ALICE),
+        after,
+        history: false,
+        own: true,
+    };
+    print(&mut json, &renamed);
+    let printed = print(&mut json, &received(0, "psst", Path::Direct, false));
+    assert_eq!(parse(&printed[0])["to"], "alicia@192.0.2.5:50312");
+}
+
+#[test]
+fn the_past_and_the_conversation_are_there_for_those_who_want_them() {
+    let past = said(0, BOB, "before", true, false);
+    let present = said(0, BOB, "now", false, false);
+    let counts = |conversation, history| {
+        let mut json = Json::new(conversation, history);
+        let kinds = [
+            &past,
+            &present,
+            &received(0, "psst", Path::Direct, false),
+            &Event::Live,
+        ];
+        kinds.map(|event| print(&mut json, event).len())
+    };
+    assert_eq!(counts(true, true), [1, 1, 1, 1]);
+    assert_eq!(counts(true, false), [0, 1, 1, 1]);
+    assert_eq!(counts(false, true), [0, 0, 0, 1]);
+}

@@ -1,0 +1,296 @@
+//! Connections that only want to know what works, and of which the room must never hear.
+
+use crate::sim::{PeerNo, Sim, limits, ms};
+use chat_proto::opaque::{Opaque, Token};
+use chat_proto::rendezvous::{REQUEST_MAX, Reply, Request};
+use chat_proto::rich::FromServer;
+use chat_server::event::{Departure, Event};
+use chat_server::room::{EXAMINATION, Limits};
+use std::net::SocketAddr;
+
+const HOME: &str = "10.0.0.9:1001";
+
+/// Somebody who is being examined, and the token for it.
+fn examined(sim: &mut Sim) -> (PeerNo, Token) {
+    let peer = sim.connect(HOME);
+    sim.run(ms(0));
+    sim.send(peer, "EXAMINE 1 -\n");
+    sim.run(ms(0));
+    let news = sim.news(peer);
+    match FromServer::parse(&news[1]) {
+        Ok(FromServer::Examined(at, who, token)) => {
+            assert_eq!(at, sim.clock().unix_ms);
+            assert_eq!(who.to_string(), HOME);
+            (peer, token)
+        }
+        _ => panic!("{news:?}"),
+    }
+}
+
+fn ask(sim: &mut Sim, token: Token, from: &str, length: usize) -> Option<Vec<u8>> {
+    let nonce = Opaque([5; 16]);
+    let mut request = Request { token, nonce }.to_bytes().to_vec();
+    request.resize(length, 0);
+    let from: SocketAddr = from.parse().unwrap();
+    sim.room.rendezvous(sim.clock(), from, &request)
+}
+
+#[test]
+fn the_greeting_offers_it() {
+    let mut sim = Sim::new(limits());
+    let peer = sim.connect(HOME);
+    sim.run(ms(0));
+    assert!(sim.news(peer)[0].ends_with(" [EXAMINE]"));
+}
+
+#[test]
+fn nobody_hears_of_it_nor_does_it_hear_of_anybody() {
+    let mut sim = Sim::new(limits());
+    let (plain, rich) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.1:1002", "rick"));
+    sim.news(plain);
+    let (peer, token) = examined(&mut sim);
+    sim.run(ms(1000));
+    sim.send(plain, "hello\n/who\n/msg 10.0.0.9:1001 are you there?\n");
+    sim.send(
+        rich,
+        "RELAY 10.0.0.9:1001 AAAA\nPUNCH 10.0.0.9:1001\nWHISPER 10.0.0.9:1001 1 psst\n",
+    );
+    let reply = ask(&mut sim, token, "10.0.0.9:1002", 64).unwrap();
+    let nonce = Reply::parse(&reply).unwrap().nonce;
+    sim.send(
+        peer,
+        &format!("CONFIRM {nonce}\nSAY 1 boo\nNICK boo\nHELLO 1 boo - - -\n/nick boo\nboo\n"),
+    );
+    sim.send(
+        peer,
+        "RELAY 10.0.0.1:1002 AAAA\nPUNCH 10.0.0.1:1002\nWHISPER 10.0.0.1:1002 1 boo\nEXAMINE 1 -\nPING 7\n",
+    );
+    sim.run(ms(1000));
+    assert_eq!(sim.news(peer), ["PONG 7"]);
+    assert_eq!(
+        sim.news(plain),
+        [
+            "from 10.0.0.1:1001: hello",
+            "* 2 users are here, of at most 10000:",
+            "* 10.0.0.1:1001",
+            "* rick@10.0.0.1:1002",
+            "* nobody here is 10.0.0.9:1001; /who lists who is",
+        ]
+    );
+    sim.send(peer, "QUIT\n");
+    sim.run(ms(1000));
+    assert!(sim.is_closed(peer));
+    let last = sim.rich("10.0.0.3:1", "last");
+    assert_eq!(sim.news(plain), ["last@10.0.0.3:1 is online"]);
+    assert!(!sim.lines(last).0.iter().any(|line| line.contains("10.0.0.9")));
+    assert!(
+        !sim.lines(rich)
+            .0
+            .iter()
+            .any(|line| line.contains("10.0.0.9:") && line.starts_with(|c| c != 'E'))
+    );
+    let peer = HOME.parse().unwrap();
+    assert!(
+        sim.events.contains(&Event::Examine { peer }),
+        "the operator is told"
+    );
+}
+
+#[test]
+fn half_of_it_is_waited_for() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let peer = sim.connect(HOME);
+    for (piece, pause) in [("E", 20), ("XAM", 20), ("INE ", 100), ("1 -", 100), ("\n", 0)] {
+        sim.send(peer, piece);
+        sim.run(ms(pause));
+    }
+    assert!(sim.news(peer)[1].starts_with("EXAMINED "));
+    sim.run(ms(1000));
+    assert_eq!(sim.news(witness), [""; 0]);
+}
+
+#[test]
+fn what_only_looks_like_it_is_a_message() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let person = sim.connect(HOME);
+    sim.send(person, "EXAMINE everything\n");
+    sim.run(ms(0));
+    let said = [
+        "10.0.0.9:1001 is online",
+        "from 10.0.0.9:1001: EXAMINE everything",
+    ];
+    assert_eq!(sim.news(witness), said);
+    sim.send(person, "EXAMINE 1 -\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(witness), ["from 10.0.0.9:1001: EXAMINE 1 -"]);
+}
+
+/// Over a slow line the room has heard of a user by the time the word comes.
+#[test]
+fn one_that_comes_late_makes_the_user_leave() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let peer = sim.connect(HOME);
+    sim.run(ms(300));
+    sim.send(peer, "EXAMINE 1 -\n");
+    sim.run(ms(0));
+    let heard = ["10.0.0.9:1001 is online", "10.0.0.9:1001 is offline"];
+    assert_eq!(sim.news(witness), heard);
+    assert_eq!(sim.departure(HOME), Some(Departure::Examined));
+    sim.send(witness, "hello\n");
+    sim.run(ms(0));
+    let news = sim.news(peer);
+    assert!(news[2].starts_with("EXAMINED "), "{news:?}");
+    assert_eq!(news.len(), 3, "{news:?}");
+    sim.news(witness);
+    sim.run(EXAMINATION);
+    assert!(sim.is_closed(peer));
+    assert_eq!(sim.news(witness), [""; 0], "it leaves once");
+}
+
+#[test]
+fn a_nick_that_can_not_be_had_is_refused_and_a_free_one_stays_free() {
+    let mut sim = Sim::new(limits());
+    sim.rich("10.0.0.1:1002", "rick");
+    for (nick, refusal) in [
+        (
+            "Rick",
+            Some("ERROR nick-taken - the nick Rick is taken by rick@10.0.0.1:1002"),
+        ),
+        ("server", Some("ERROR bad-nick - ")),
+        ("free", None),
+        ("free", None),
+    ] {
+        let peer = sim.connect(HOME);
+        sim.send(peer, &format!("EXAMINE 1 {nick}\n"));
+        sim.run(ms(0));
+        let news = sim.news(peer);
+        assert_eq!(news.get(2).is_some(), refusal.is_some(), "{news:?}");
+        assert!(
+            news.get(2).is_none_or(|line| line.starts_with(refusal.unwrap())),
+            "{news:?}"
+        );
+        sim.close(peer);
+        sim.run(ms(0));
+    }
+}
+
+/// It takes a place unseen, so it may not take one for long.
+#[test]
+fn it_counts_against_the_limit_and_gives_the_place_back() {
+    let mut sim = Sim::new(Limits {
+        max_users: 1,
+        ..limits()
+    });
+    let (peer, token) = examined(&mut sim);
+    let other = sim.connect("10.0.0.1:1");
+    sim.run(ms(0));
+    assert_eq!(sim.news(other), ["too many users"]);
+    sim.run(EXAMINATION - ms(1));
+    sim.send(peer, "PING 1\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(peer), ["PONG 1"]);
+    sim.run(ms(1));
+    assert_eq!(
+        sim.news(peer),
+        ["GOODBYE other the time for an examination is over"]
+    );
+    assert!(sim.is_closed(peer));
+    assert_eq!(
+        ask(&mut sim, token, HOME, 64),
+        None,
+        "nor is its token good for anything"
+    );
+    let third = sim.connect("10.0.0.1:2");
+    sim.run(ms(0));
+    assert!(sim.news(third)[0].starts_with("* chat/1"));
+}
+
+#[test]
+fn a_padded_request_of_one_who_is_examined_has_a_reply_of_its_length() {
+    let mut sim = Sim::new(limits());
+    let (_, token) = examined(&mut sim);
+    let source = "10.0.0.9:1002";
+    for (length, replied) in [(64, 52), (65, 65), (1200, 1200), (REQUEST_MAX, REQUEST_MAX)] {
+        let reply = ask(&mut sim, token, source, length).unwrap();
+        assert_eq!(reply.len(), replied);
+        assert_eq!(Reply::parse(&reply).unwrap().observed, source.parse().unwrap());
+    }
+    for length in [0, 63, REQUEST_MAX + 1] {
+        assert_eq!(ask(&mut sim, token, source, length), None, "{length} bytes");
+    }
+    assert_eq!(
+        ask(&mut sim, Opaque([0; 16]), source, 1200),
+        None,
+        "without its token"
+    );
+}
+
+/// Who forges a source gets nobody more bytes than a bare reply has.
+#[test]
+fn a_padded_request_from_elsewhere_is_not_answered() {
+    let mut sim = Sim::new(limits());
+    let (_, token) = examined(&mut sim);
+    for length in [65, 1200] {
+        assert_eq!(ask(&mut sim, token, "10.0.0.66:1002", length), None);
+    }
+    let reply = ask(&mut sim, token, "10.0.0.66:1002", 64).unwrap();
+    assert_eq!(reply.len(), 52);
+}
+
+#[test]
+fn a_user_who_is_here_has_no_padded_requests_answered() {
+    let mut sim = Sim::new(limits());
+    let peer = sim.connect(HOME);
+    sim.send(peer, "HELLO 1 - 1002 - -\n");
+    sim.run(ms(0));
+    let welcome = sim.news(peer).swap_remove(1);
+    let Ok(FromServer::Welcome { rendezvous, .. }) = FromServer::parse(&welcome) else {
+        panic!("{welcome:?}");
+    };
+    assert_eq!(ask(&mut sim, rendezvous, "10.0.0.9:1002", 65), None);
+    assert_eq!(ask(&mut sim, rendezvous, "10.0.0.9:1002", 64).unwrap().len(), 52);
+}
+
+#[test]
+fn replies_are_counted() {
+    let mut sim = Sim::new(limits());
+    let (_, token) = examined(&mut sim);
+    let answered = |sim: &mut Sim| (0..200).filter(|_| ask(sim, token, HOME, 1200).is_some()).count();
+    assert_eq!(answered(&mut sim), 64);
+    sim.run(ms(1000));
+    assert_eq!(answered(&mut sim), 10);
+}
+
+/// Where a client could come back, a full room greets who finds no place; an examination is no reason to get one.
+#[test]
+fn a_full_room_says_so_instead() {
+    let mut sim = Sim::new(Limits {
+        max_users: 1,
+        ..limits()
+    });
+    let rick = sim.rich("10.0.0.1:1002", "rick");
+    let peer = sim.connect(HOME);
+    sim.run(ms(0));
+    sim.send(peer, "EXAMINE 1 -\n");
+    sim.run(ms(0));
+    let news = sim.news(peer);
+    assert_eq!(news, ["* chat/1 no place is free [EXAMINE]", "too many users"]);
+    assert!(sim.is_closed(peer));
+
+    let second = sim.connect(HOME);
+    sim.run(ms(0));
+    sim.close(rick);
+    sim.run(ms(0));
+    sim.send(second, "EXAMINE 1 -\n");
+    sim.run(ms(0));
+    assert!(
+        sim.news(second)[1].starts_with("EXAMINED "),
+        "a place became free"
+    );
+    let third = sim.connect("10.0.0.3:1");
+    sim.run(ms(0));
+    assert_eq!(sim.news(third), ["too many users"], "and it counts");
+}

@@ -1,0 +1,192 @@
+//! Datagrams that nobody should answer.
+
+use crate::harness::{Chance, Rich, Server, part_of};
+use data_encoding::BASE64URL_NOPAD;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+const REQUEST_LEN: usize = 64;
+const REPLY_LEN: usize = 52;
+
+/// What a client sends to learn its outside address.
+fn request(token: &str, nonce: u8) -> Vec<u8> {
+    let token = BASE64URL_NOPAD.decode(token.as_bytes()).unwrap();
+    let mut request = vec![0xC1, 2];
+    request.extend(&token);
+    request.extend([nonce; 16]);
+    request.resize(REQUEST_LEN, 0);
+    request
+}
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+}
+
+/// Many datagrams, none of them a request that the server owes an answer.
+fn garbage(chance: &mut Chance, count: usize, valid: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        // By length: nothing, a byte, near the length of a request, as long as a datagram gets.
+        let length = *chance.pick(&[0, 1, 2, 17, 18, 33, 63, 64, 65, 1200, 1201, 9000, 65_507]);
+        let mut bytes = chance.bytes(length);
+        match chance.in_range(0..4) {
+            // With our mark and the number of any kind before it.
+            0 => {
+                let kind = u8::try_from(chance.in_range(0..6)).unwrap();
+                bytes
+                    .iter_mut()
+                    .zip([0xC1, kind])
+                    .for_each(|(byte, is)| *byte = is);
+            }
+            // A request with any token.
+            1 => {
+                bytes = valid.to_vec();
+                bytes[2..18].copy_from_slice(&chance.bytes(16));
+            }
+            // A request that is too short, too long, or of another kind.
+            2 => {
+                bytes = valid.to_vec();
+                match chance.in_range(0..3) {
+                    0 => bytes.truncate(usize::try_from(chance.in_range(0..64)).unwrap()),
+                    1 => bytes.extend(chance.bytes(1)),
+                    _ => bytes[1] = *chance.pick(&[0, 1, 3, 4, 0xC1, 0xFF]),
+                }
+            }
+            _ => {}
+        }
+        all.push(bytes);
+    }
+    all
+}
+
+/// Sends all of it, a few at a time, so that none is lost on the way: after each few comes what shows that they were read.
+fn send_all(socket: &UdpSocket, to: SocketAddr, all: &[Vec<u8>], mut fence: impl FnMut()) {
+    for few in all.chunks(16) {
+        for bytes in few {
+            socket.send_to(bytes, to).unwrap();
+        }
+        fence();
+    }
+}
+
+#[test]
+fn the_server_answers_no_datagram_but_a_request_with_a_token_of_somebody_here() {
+    let server = Server::start(&[]);
+    let mut chance = Chance::new();
+    let mut alice = server.rich("alice");
+    let gone = server.rich("gone");
+    let replayed = request(&gone.rendezvous, 1);
+    gone.close();
+    alice.expect("LEAVE ");
+    let socket = socket();
+    let valid = request(&alice.rendezvous, 7);
+    // All of it under another nonce, by which an answer would be known.
+    let mut all = garbage(&mut chance, part_of(5000), &request(&alice.rendezvous, 1));
+    all.push(replayed.clone());
+    all.push(request(&alice.resume, 2));
+    let mut number = 0;
+    send_all(&socket, server.address, &all, || {
+        number += 1;
+        alice.sync(&format!("still here {number}"));
+    });
+    socket.send_to(&replayed, server.address).unwrap();
+    // Each of these is answered, and nothing was before. More than a few at once are not.
+    let mut buffer = [0; 65_536];
+    socket.send_to(&valid, server.address).unwrap();
+    let (length, from) = socket.recv_from(&mut buffer).unwrap();
+    assert_eq!((length, from), (REPLY_LEN, server.address));
+    assert_eq!(buffer[2..18], [7; 16], "this answers something else");
+    for _ in 0..100 {
+        socket.send_to(&valid, server.address).unwrap();
+    }
+    alice.sync("all is well");
+    let mut bob = server.rich("bob");
+    bob.sync("with me too");
+    socket
+        .send_to(&request(&bob.rendezvous, 9), server.address)
+        .unwrap();
+    let mut answers = 0;
+    loop {
+        let (length, _) = socket.recv_from(&mut buffer).unwrap();
+        assert_eq!(length, REPLY_LEN);
+        if buffer[2..18] == [9; 16] {
+            break;
+        }
+        answers += 1;
+    }
+    assert!((1..=30).contains(&answers), "{answers} answers to a flood");
+}
+
+/// A client's UDP port, as the room knows it.
+fn private_address(watcher: &mut Rich, nick: &str) -> SocketAddr {
+    let line = watcher.expect(&format!(" {nick}@"));
+    line.split(' ').nth(3).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_client_answers_no_datagram_of_a_stranger() {
+    let server = Server::start(&[]);
+    let mut chance = Chance::new();
+    let mut watcher = server.rich("watcher");
+    let mut alice = server.client("alice");
+    let address = private_address(&mut watcher, "alice");
+    let mut bob = server.client("bob");
+    let socket = socket();
+    let all = garbage(&mut chance, part_of(5000), &request(&watcher.rendezvous, 7));
+    let before = alice.memory();
+    let mut number = 0;
+    send_all(&socket, address, &all, || {
+        // What comes after it over the same socket shows that it was read.
+        number += 1;
+        bob.line(&format!("/msg alice number {number}"));
+        alice
+            .shows()
+            .expect_line(&format!("private from bob@{}: number {number}", bob.id()));
+    });
+    socket.set_nonblocking(true).unwrap();
+    let answer = socket.recv_from(&mut [0; 65_536]);
+    assert_eq!(answer.map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+    let used = alice.memory().saturating_sub(before);
+    assert!(used < 4 << 20, "{used} bytes for datagrams that mean nothing");
+    assert_eq!(alice.shows().with("private from ").len(), number);
+    bob.end_input();
+    assert_eq!(bob.exit_code(), 0, "everything was confirmed");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+}
+
+#[test]
+fn a_datagram_that_is_replayed_is_neither_shown_again_nor_answered_elsewhere() {
+    let server = Server::start(&[]);
+    let mut watcher = server.rich("watcher");
+    // A user with a key and a UDP port that is ours: what the real client sends there can be sent back.
+    let (thief, key) = (socket(), "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk");
+    let port = thief.local_addr().unwrap().port();
+    let mallory = Rich::hello(
+        server.connect("mallory"),
+        &format!("HELLO 1 mallory {port} {key} -"),
+    );
+    watcher.expect(" mallory@");
+    let mut alice = server.client("alice");
+    let address = private_address(&mut watcher, "alice");
+    alice.line("/msg mallory for you alone");
+    let mut buffer = [0; 2000];
+    let (length, from) = thief.recv_from(&mut buffer).unwrap();
+    assert_eq!(from, address);
+    let stranger = socket();
+    for _ in 0..part_of(1000) {
+        stranger.send_to(&buffer[..length], address).unwrap();
+        thief.send_to(&buffer[..length], address).unwrap();
+    }
+    let mut bob = server.client("bob");
+    bob.line("/msg alice a word");
+    alice.shows().expect("a word");
+    stranger.set_nonblocking(true).unwrap();
+    let answer = stranger.recv_from(&mut buffer);
+    assert_eq!(answer.map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+    assert_eq!(alice.shows().with("private from ").len(), 1);
+    drop(mallory);
+}

@@ -1,0 +1,61 @@
+//! A server that runs out of descriptors.
+
+use crate::harness::{Process, Server, part_of};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::time::{Duration, Instant};
+
+/// Lets a running program have only so many descriptors from here on.
+fn limit(process: &Process, descriptors: usize) {
+    let pid = Pid::from_raw(process.id().as_raw());
+    let limit = Rlimit {
+        current: Some(descriptors.try_into().unwrap()),
+        maximum: Some(20_000),
+    };
+    prlimit(pid, Resource::Nofile, limit).unwrap();
+}
+
+#[test]
+fn who_finds_no_descriptor_is_told_so_and_has_a_place_when_there_is_one() {
+    let server = Server::start(&[]);
+    let mut alice = server.plain("alice");
+    // The lowest that is free is the next one given, so the reserve is all that is left.
+    limit(&server.process, server.process.lowest_free_descriptor());
+    for _ in 0..part_of(500) {
+        let mut refused = server.connect("refused");
+        assert_eq!(refused.until_end(), ["too many users"]);
+    }
+    alice.sync("there is nobody else");
+    server.log().expect_count(part_of(500), "reason=descriptors");
+    alice.close();
+    let mut bob = server.connect_when_there_is_room("bob");
+    bob.line("in at last");
+    bob.expect(": in at last");
+}
+
+#[test]
+fn without_any_descriptor_the_door_stays_shut_the_loop_rests_and_people_talk_on() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = (server.plain("alice"), server.plain("bob"));
+    // Less than it has: three streams, the signals, two doors, and then the reserve, which is of no use any more. No less
+    // than it waits for either, or the system would not let it wait (poll(2), EINVAL).
+    limit(&server.process, 6);
+    let mut waits = server.connect("waits");
+    server.log().expect(" pause accept: ");
+    let (began, before) = (Instant::now(), server.process.processor_time());
+    server.log().wait(|lines, _| {
+        let pauses = lines.iter().filter(|line| line.contains(" pause accept: "));
+        (pauses.count() >= 3).then_some(())
+    });
+    // Two seconds, as far as this machine lets us see them, in which a loop that spins takes two seconds.
+    assert!(began.elapsed() >= Duration::from_secs(1), "three tries at once");
+    let used = server.process.processor_time() - before;
+    assert!(
+        used <= Duration::from_millis(50),
+        "{used:?} while the door is shut"
+    );
+    alice.sync("we are still here");
+    bob.expect("we are still here");
+    limit(&server.process, 1000);
+    waits.expect("* chat/1");
+    alice.sync("all is well");
+}

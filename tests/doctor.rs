@@ -1,0 +1,235 @@
+//! `chat-client --doctor`: what it says of servers of all kinds, and that nobody else hears of it.
+
+use crate::harness::{DEADLINE, Journal, OriginalServer, Process, Server, Wire, client_command};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::AsFd;
+use std::process::Stdio;
+use std::time::Duration;
+
+fn doctor(server: SocketAddr, options: &[&str], journal: &Journal) -> Process {
+    let mut command = client_command();
+    let (host, port) = (server.ip().to_string(), server.port().to_string());
+    command.args(["--doctor", &host, &port]).args(options);
+    Process::start("doctor", journal, &mut command)
+}
+
+/// Its exit status, and what it said, all of which is on the standard output.
+#[track_caller]
+fn report(mut doctor: Process) -> (i32, Vec<String>) {
+    let code = doctor.exit_code();
+    assert_eq!(doctor.stderr.lines(), [""; 0]);
+    (code, doctor.stdout.lines())
+}
+
+/// Whether a line begins with this, figures aside.
+#[track_caller]
+fn assert_has(report: &[String], beginning: &str) {
+    assert!(
+        report.iter().any(|line| line.starts_with(beginning)),
+        "no {beginning:?} in\n{}",
+        report.join("\n")
+    );
+}
+
+#[test]
+fn where_all_is_well_every_line_says_so() {
+    let server = Server::start(&[]);
+    let (code, report) = report(doctor(server.address, &["--nick", "alice"], &server.journal));
+    let (conclusion, lines) = report.split_last().unwrap();
+    assert!(lines.iter().all(|line| line.starts_with("ok ")), "{report:#?}");
+    assert_eq!(conclusion, "Group messages work. Private messages go directly.");
+    assert_has(&report, "ok room     has a place for you, as alice");
+    assert_has(&report, "ok UDP      10 of 10 datagrams answered");
+    assert_has(&report, "ok outside  127.0.0.1:");
+    assert_has(&report, "ok path MTU 1500 bytes pass both ways");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn nobody_in_the_room_is_told() {
+    let server = Server::start(&[]);
+    let (mut plain, mut rich) = (server.plain("plain"), server.rich("rich"));
+    plain.expect("rich@");
+    let (code, _) = report(doctor(server.address, &[], &server.journal));
+    assert_eq!(code, 0);
+    plain.line("/who");
+    let heard = plain.sync("is anybody there?");
+    assert_eq!(heard[0], "* 2 users are here, of at most 1000:", "{heard:?}");
+    assert_eq!(heard.len(), 3, "{heard:?}");
+    let heard = rich.sync("nobody");
+    assert_eq!(heard.len(), 1, "what plain said: {heard:?}");
+    let examined = server.log_so_far(" examine 127.0.0.1:");
+    assert_eq!(examined.len(), 1, "the operator is");
+    let id = examined[0].rsplit(' ').next().unwrap();
+    assert_eq!(server.log_so_far(id).len(), 1, "and of nothing else");
+}
+
+#[test]
+fn no_server() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, report) = report(doctor(free, &[], &Journal::new()));
+    assert_has(&report, &format!("!! TCP      nobody listens at {free}"));
+    assert_has(
+        &report,
+        "            -> start a server there with `chat-server 0.0.0.0 ",
+    );
+    assert_eq!(report.last().unwrap(), "Nothing works without a server.");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_room_that_is_full() {
+    let server = Server::start(&["--max-users", "1"]);
+    let full = || {
+        let (code, report) = report(doctor(server.address, &[], &server.journal));
+        assert_has(&report, "!! room     is full");
+        assert_eq!(code, 1);
+    };
+    let only = server.plain("only");
+    full();
+    drop(only);
+    server.log().expect(" leave ");
+    // Where a client could come back, who finds no place is greeted first.
+    let _only = server.rich("only");
+    full();
+}
+
+#[test]
+fn a_nick_that_is_taken() {
+    let server = Server::start(&[]);
+    let alice = server.rich("alice");
+    let (code, report) = report(doctor(server.address, &["--nick", "Alice"], &server.journal));
+    assert_has(
+        &report,
+        &format!("!! room     the nick Alice is taken by {}", alice.who),
+    );
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn an_original_server_hears_nothing() {
+    let server = OriginalServer::start();
+    let (code, report) = report(doctor(server.address, &[], &server.journal));
+    assert_has(&report, "-- server   one of the original lab");
+    assert_eq!(server.heard.lines(), [""; 0]);
+    assert_eq!(code, 1);
+}
+
+/// A server that examines who asks for it, as far as TCP goes.
+struct Imitation {
+    listener: TcpListener,
+    journal: Journal,
+}
+
+impl Imitation {
+    fn new() -> (Self, Option<UdpSocket>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind(listener.local_addr().unwrap()).ok();
+        let journal = Journal::new();
+        (Self { listener, journal }, udp)
+    }
+
+    fn doctor(&self) -> Process {
+        doctor(self.listener.local_addr().unwrap(), &[], &self.journal)
+    }
+
+    #[track_caller]
+    fn accept(&self) -> Wire {
+        let mut knock = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        let limit = PollTimeout::try_from(DEADLINE).unwrap();
+        assert_eq!(poll(&mut knock, limit), Ok(1), "{}", self.journal);
+        Wire::over("server", self.listener.accept().unwrap().0, &self.journal)
+    }
+
+    /// Lets somebody in and agrees to examine the way.
+    #[track_caller]
+    fn examine(&self) -> Wire {
+        let mut wire = self.accept();
+        wire.line("* chat/1 you are somebody [EXAMINE]");
+        wire.expect_next("EXAMINE 1 -");
+        wire.line("EXAMINED 1760000000000 10.0.0.7:40100 AAAAAAAAAAAAAAAAAAAAAA");
+        wire
+    }
+}
+
+#[test]
+fn datagrams_that_nobody_answers() {
+    let (server, udp) = Imitation::new();
+    let Some(_silent) = udp else { return };
+    let doctor = server.doctor();
+    let mut wire = server.examine();
+    while let Some(Some(line)) = wire.next_line_within(Duration::from_secs(10)) {
+        wire.line(&line.replace("PING", "PONG"));
+    }
+    let (code, report) = report(doctor);
+    assert_has(&report, "ok TCP trip 5 of 5 pings");
+    assert_has(&report, "!! UDP      none of 10 datagrams was answered");
+    assert_has(&report, "!! clock    the server's is ");
+    let conclusion = "Group messages work. Private messages go through the server only.";
+    assert_eq!(report.last().unwrap(), conclusion);
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_udp_port_that_nobody_has() {
+    let (server, udp) = Imitation::new();
+    drop(udp);
+    let doctor = server.doctor();
+    let _wire = server.examine();
+    let (code, report) = report(doctor);
+    assert_has(&report, "!! UDP      nobody takes datagrams at port ");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle() {
+    let (server, udp) = Imitation::new();
+    let doctor = server.doctor();
+    let wire = server.examine();
+    wire.reset();
+    let (code, report) = report(doctor);
+    assert_has(&report, "!! lost     the connection was closed in the middle");
+    assert_eq!(report.last().unwrap(), "Nothing works without a server.");
+    assert_eq!(code, 1);
+    drop(udp);
+}
+
+#[test]
+fn something_that_is_no_chat_server() {
+    let (server, _) = Imitation::new();
+    let doctor = server.doctor();
+    let mut wire = server.accept();
+    wire.line("SSH-2.0-\x1b]0;owned\x07");
+    let (code, report) = report(doctor);
+    assert_has(&report, "!! server   an ssh server says \"SSH-2.0-␛]0;owned␇\"");
+    assert_eq!(wire.next_line(), None, "it is told nothing");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn options_of_those_who_join_make_no_sense_with_it() {
+    for option in [&["--plain"][..], &["--to", "bob"], &["--history"]] {
+        let mut command = client_command();
+        command.args(["--doctor"]).args(option);
+        let mut doctor = Process::start("doctor", &Journal::new(), &mut command);
+        assert_eq!(doctor.exit_code(), 2, "{option:?}");
+    }
+}
+
+#[test]
+fn a_report_that_nobody_reads_is_no_crash() {
+    let server = Server::start(&[]);
+    let (output, into) = std::io::pipe().unwrap();
+    drop(output);
+    let mut command = client_command();
+    command
+        .args(["--doctor", "127.0.0.1", &server.address.port().to_string()])
+        .stdin(Stdio::null())
+        .stdout(into)
+        .stderr(Stdio::piped());
+    let mut doctor = Process::start_as_set_up("doctor", &server.journal, &mut command);
+    drop(command);
+    assert_eq!(doctor.exit_code(), 1);
+    assert_eq!(doctor.stderr.with("panicked"), [""; 0]);
+}

@@ -1,0 +1,79 @@
+//! A server that says whatever a test wants it to say.
+
+use super::{DEADLINE, Journal, Wire};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+
+/// A token or key of the right length.
+pub const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
+
+/// Listens, and leaves the talking to the test: what it accepts is a [`Wire`].
+pub struct Impostor {
+    pub address: SocketAddr,
+    pub journal: Journal,
+    listener: TcpListener,
+}
+
+impl Impostor {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self {
+            address: listener.local_addr().unwrap(),
+            journal: Journal::new(),
+            listener,
+        }
+    }
+
+    /// The next client that connects.
+    #[track_caller]
+    pub fn accept(&self) -> Wire {
+        let mut ready = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        let limit = PollTimeout::try_from(DEADLINE).unwrap();
+        if poll(&mut ready, limit) != Ok(1) {
+            self.journal.fail("no client connects");
+        }
+        let (stream, _) = self.listener.accept().unwrap();
+        Wire::over("impostor", stream, &self.journal)
+    }
+
+    /// The next client, told all that a client waits for up to and with this stage.
+    #[track_caller]
+    pub fn accept_at(&self, stage: Stage) -> Wire {
+        let mut client = self.accept();
+        if stage >= Stage::Greeted {
+            client.line("* chat/1 you are here");
+            client.expect("HELLO 1 ");
+        }
+        if stage >= Stage::Welcomed {
+            client.line(&format!("WELCOME alice@{} {TOKEN} {TOKEN} 0", client.peer()));
+        }
+        if stage >= Stage::History {
+            client.line("HISTORY");
+        }
+        if stage >= Stage::Live {
+            client.line("LIVE");
+        }
+        client
+    }
+}
+
+/// How far the server of [`Impostor::accept_at`] goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Connected,
+    Greeted,
+    Welcomed,
+    History,
+    Live,
+}
+
+impl Stage {
+    pub const ALL: [Self; 5] = [
+        Self::Connected,
+        Self::Greeted,
+        Self::Welcomed,
+        Self::History,
+        Self::Live,
+    ];
+}

@@ -1,0 +1,351 @@
+//! A server that means no good to its clients.
+
+use crate::harness::{Chance, Client, Feed, Impostor, Process, Stage, Terminal, Wire, part_of};
+use data_encoding::BASE64URL_NOPAD;
+use std::os::unix::process::ExitStatusExt;
+
+const OPTIONS: [&str; 3] = ["--nick", "alice", "--history"];
+
+/// What any client may take for the texts that it keeps to show: 10,000 lines of 1 KiB.
+const SCROLLBACK: usize = 12 << 20;
+const SLACK: usize = 8 << 20;
+
+fn in_lines(impostor: &Impostor) -> Client {
+    Client::start("alice", impostor.address, &OPTIONS, &impostor.journal)
+}
+
+fn on_screen(impostor: &Impostor) -> Terminal {
+    Terminal::start(
+        "alice",
+        impostor.address,
+        &["--nick", "alice"],
+        (80, 24),
+        &impostor.journal,
+    )
+}
+
+/// A line mode client ends with a line that says why, and nothing worse.
+#[track_caller]
+fn assert_ends_clearly(client: &mut Client, stage: Stage) {
+    assert_eq!(client.exit_code(), 1, "{stage:?}");
+    let said = client.complains().lines();
+    // One that resets at once may not have been reached, or be gone before anything was begun.
+    let clear = |line: &String| {
+        let ways = ["the server ", "can't reach ", "the connection was closed at once"];
+        ways.iter().any(|way| line.contains(way))
+    };
+    assert!(said.iter().any(clear), "{stage:?}: {said:?}");
+    assert!(!said.join("\n").contains("panicked"), "{stage:?}: {said:?}");
+}
+
+/// A full screen ends, or waits for another server until it is told to leave; its terminal is as it was then.
+#[track_caller]
+fn assert_ends_whole(screen: &mut Terminal, stage: Stage) {
+    if stage >= Stage::Welcomed {
+        screen.expect("offline, trying");
+        screen.keys("\x15/quit\r");
+        assert_eq!(screen.process.exit_code(), 0, "{stage:?}");
+    } else {
+        assert_eq!(screen.process.exit_code(), 1, "{stage:?}");
+        screen.expect("chat-client: ");
+    }
+    screen.expect_restored();
+}
+
+/// Memory that a program takes more than before, once it has read everything.
+fn growth(process: &Process, before: usize) -> usize {
+    process.memory().saturating_sub(before)
+}
+
+#[test]
+fn one_that_closes_or_resets_in_any_stage_is_told_of_and_the_terminal_is_restored() {
+    for stage in Stage::ALL {
+        for resets in [false, true] {
+            let end = |wire: Wire| if resets { wire.reset() } else { drop(wire) };
+            let impostor = Impostor::start();
+            let mut client = in_lines(&impostor);
+            end(impostor.accept_at(stage));
+            assert_ends_clearly(&mut client, stage);
+            let mut screen = on_screen(&impostor);
+            end(impostor.accept_at(stage));
+            assert_ends_whole(&mut screen, stage);
+        }
+    }
+}
+
+#[test]
+fn a_line_without_end_takes_no_memory_in_any_stage() {
+    let piece = vec![b'x'; 1 << 20];
+    for stage in Stage::ALL {
+        let impostor = Impostor::start();
+        let mut client = in_lines(&impostor);
+        let mut wire = impostor.accept_at(stage);
+        let before = client.memory();
+        for _ in 0..part_of(320) {
+            assert!(wire.pour(&piece), "{stage:?}: the client does not read on");
+        }
+        let used = growth(&client, before);
+        assert!(used < SLACK, "{stage:?}: {used} bytes");
+        drop(wire);
+        assert_ends_clearly(&mut client, stage);
+
+        let mut screen = on_screen(&impostor);
+        let mut wire = impostor.accept_at(stage);
+        let before = screen.process.memory();
+        for _ in 0..part_of(320) {
+            assert!(wire.pour(&piece), "{stage:?}: the screen does not read on");
+        }
+        let used = growth(&screen.process, before);
+        assert!(used < SLACK + SCROLLBACK, "{stage:?}: {used} bytes on the screen");
+        drop(wire);
+        // Before a greeting, that is what an original server might say.
+        let stage = if stage == Stage::Connected {
+            Stage::Greeted
+        } else {
+            stage
+        };
+        assert_ends_whole(&mut screen, stage);
+    }
+}
+
+#[test]
+fn garbage_in_any_stage_ends_in_no_panic() {
+    let mut chance = Chance::new();
+    let words = [
+        "WELCOME",
+        "USER",
+        "HISTORY",
+        "LIVE",
+        "SAID",
+        "JOIN",
+        "LEAVE",
+        "NICK",
+        "ADDRESS",
+        "WHISPER",
+        "WHISPERED",
+        "RELAY",
+        "PUNCH",
+        "NOTICE",
+        "ERROR",
+        "PING",
+        "PONG",
+        "GOODBYE",
+        "alice@10.0.0.1:1",
+        "10.0.0.1:1",
+        "-",
+        "1",
+        "18446744073709551615",
+        "0",
+        "AAECAwQFBgcICQoLDA0ODw",
+        "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk",
+        "hello",
+        "\u{202E}",
+        "other",
+        "[::1]:1",
+        "255.255.255.255:65535",
+        "0.0.0.0:0",
+    ];
+    for stage in Stage::ALL {
+        let impostor = Impostor::start();
+        let mut client = in_lines(&impostor);
+        let mut to_client = impostor.accept_at(stage);
+        let mut screen = on_screen(&impostor);
+        let mut to_screen = impostor.accept_at(stage);
+        for wire in [&mut to_client, &mut to_screen] {
+            for _ in 0..part_of(2000) {
+                let line: Vec<&str> = (0..chance.in_range(1..7)).map(|_| *chance.pick(&words)).collect();
+                let mut bytes = line.join(" ").into_bytes();
+                if chance.in_range(0..4) == 0 {
+                    bytes.extend(chance.bytes(40));
+                }
+                bytes.push(b'\n');
+                // The client may have had enough.
+                if !wire.pour(&bytes) {
+                    break;
+                }
+            }
+        }
+        drop((to_client, to_screen));
+        let code = client.exit_code();
+        assert!(code <= 5, "{stage:?}: {code}");
+        assert_eq!(client.complains().with("panicked"), [""; 0], "{stage:?}");
+        screen.process.signal(nix::sys::signal::Signal::SIGTERM);
+        screen.process.wait();
+        screen.expect_restored();
+        assert!(
+            !screen.rows().join("\n").contains("panicked"),
+            "{:#?}",
+            screen.rows()
+        );
+    }
+}
+
+/// The lines that name so many users.
+fn roster(users: std::ops::Range<u32>) -> Vec<u8> {
+    let user = |number: u32| {
+        let ip = std::net::Ipv4Addr::from_bits(0x0A00_0000 + number);
+        let mut key = [9; 32];
+        key[..4].copy_from_slice(&number.to_le_bytes());
+        let key = BASE64URL_NOPAD.encode(&key);
+        format!("USER nick{number}@{ip}:1 {ip}:2 {key}\n")
+    };
+    users.flat_map(|number| user(number).into_bytes()).collect()
+}
+
+#[test]
+fn a_giant_roster_and_ever_more_of_it_take_bounded_memory() {
+    const MOST: usize = 160 << 20;
+    let impostor = Impostor::start();
+    let client = in_lines(&impostor);
+    let mut wire = impostor.accept_at(Stage::Welcomed);
+    let mut number = 0;
+    let mut fence = |wire: &mut Wire| {
+        number += 1;
+        wire.line(&format!("PING {number}"));
+        wire.expect(&format!("PONG {number}"));
+    };
+    assert!(wire.pour(&roster(0..100_000)));
+    fence(&mut wire);
+    let full = client.memory();
+    assert!(full < MOST, "{full} bytes for 100,000 users");
+    assert!(wire.pour(&roster(100_000..150_000)));
+    fence(&mut wire);
+    let used = growth(&client, full);
+    assert!(used < SLACK, "{used} bytes for users beyond the limit");
+    wire.line("HISTORY\nLIVE\nSAID 1 10.0.0.1:1 hello");
+    client.shows().expect_line("from 10.0.0.1:1: hello");
+    client.complains().expect(" and 99979 more");
+}
+
+#[test]
+fn a_history_and_a_flood_of_private_messages_without_end_take_bounded_memory() {
+    let count = part_of(400_000);
+    let impostor = Impostor::start();
+    let client = in_lines(&impostor);
+    let mut to_client = impostor.accept_at(Stage::History);
+    let screen = on_screen(&impostor);
+    let mut to_screen = impostor.accept_at(Stage::History);
+    let before = (client.memory(), screen.process.memory());
+    let text = "x".repeat(200);
+    let user = "USER 10.0.0.1:1 10.0.0.1:2 mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk\n";
+    for wire in [&mut to_client, &mut to_screen] {
+        assert!(wire.pour(user.as_bytes()));
+        for line in [
+            format!("SAID 1 10.0.0.1:1 {text}\n"),
+            format!("WHISPER 10.0.0.1:1 {text}\n"),
+            format!("RELAY 10.0.0.1:1 {}\n", "wQEA".repeat(100)),
+            "PUNCH 10.0.0.1:1 127.0.0.1:9\n".into(),
+        ] {
+            assert!(wire.pour(line.repeat(count).as_bytes()));
+        }
+        wire.line("LIVE\nSAID 1 10.0.0.1:1 the end");
+    }
+    // A line mode client that is read as fast as it writes shows everything.
+    client.shows().expect_line("from 10.0.0.1:1: the end");
+    screen.expect("10.0.0.1:1: the end");
+    let used = (growth(&client, before.0), growth(&screen.process, before.1));
+    assert!(used.0 < SLACK && used.1 < SLACK + SCROLLBACK, "{used:?} bytes");
+    assert_eq!(client.shows().with("private from ").len(), count);
+}
+
+#[test]
+fn one_that_asks_and_does_not_read_the_answers_is_not_read_either() {
+    let impostor = Impostor::start();
+    let client = in_lines(&impostor);
+    let mut wire = impostor.accept_at(Stage::Live);
+    wire.lose_patience();
+    let before = client.memory();
+    let pings = "PING 12345678901234567890\n".repeat(4000);
+    let mut poured = 0;
+    while poured < 64 << 20 && wire.pour(pings.as_bytes()) {
+        poured += pings.len();
+    }
+    assert!(poured < 64 << 20, "all of it was taken");
+    let used = growth(&client, before);
+    assert!(used < SLACK, "{used} bytes of answers that nobody reads");
+}
+
+#[test]
+fn one_that_drips_and_one_that_says_nothing_are_left_when_the_user_wants() {
+    for stage in Stage::ALL {
+        let impostor = Impostor::start();
+        let mut client = in_lines(&impostor);
+        let mut to_client = impostor.accept_at(stage);
+        let mut screen = on_screen(&impostor);
+        let mut to_screen = impostor.accept_at(stage);
+        screen.wait_until_taken();
+        for wire in [&mut to_client, &mut to_screen] {
+            for byte in b"* chat/1 hello ...." {
+                wire.send([*byte]);
+            }
+        }
+        for process in [&mut *client, &mut screen.process] {
+            process.signal(nix::sys::signal::Signal::SIGTERM);
+        }
+        for process in [&mut *client, &mut screen.process] {
+            let status = process.wait();
+            // Before it has taken over the signals it has nothing to put in order either.
+            let early = stage == Stage::Connected && status.signal() == Some(15);
+            assert!(early || status.code() == Some(143), "{stage:?}: {status}");
+        }
+        screen.expect_restored();
+    }
+}
+
+/// Waits for a warning, and checks that it says who is meant.
+#[track_caller]
+fn expect_warning(feed: &Feed, about: &str) {
+    feed.expect_all(&["* ", about]);
+}
+
+#[test]
+fn one_that_changes_names_and_keys_is_not_believed() {
+    const KEYS: [&str; 2] = [
+        "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk",
+        "nZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk",
+    ];
+    let impostor = Impostor::start();
+    let mut client = in_lines(&impostor);
+    let mut wire = impostor.accept();
+    wire.line("* chat/1 you are here");
+    let hello = wire.expect("HELLO 1 ");
+    let own_key = hello.split(' ').nth(4).unwrap();
+    let me = format!("alice@{}", wire.peer());
+    let token = "AAECAwQFBgcICQoLDA0ODw";
+    wire.line(&format!("WELCOME {me} {token} {token} 0"));
+    for user in [
+        format!("bob@10.0.0.2:1 10.0.0.2:2 {}", KEYS[0]),
+        format!("mallory@10.0.0.3:1 10.0.0.3:2 {own_key}"),
+        format!("carol@10.0.0.4:1 10.0.0.4:2 {}", KEYS[0]),
+    ] {
+        wire.line(&format!("USER {user}"));
+    }
+    wire.line("HISTORY\nLIVE");
+    client.complains().expect("you are alice@");
+    // Another key for one who is here; the client's own key, and another one's, for somebody else.
+    wire.line(&format!("USER bob@10.0.0.2:1 10.0.0.2:2 {}", KEYS[1]));
+    expect_warning(client.complains(), "the key of bob@10.0.0.2:1 changed");
+    expect_warning(client.complains(), "mallory@10.0.0.3:1 announced a key");
+    expect_warning(
+        client.complains(),
+        "carol@10.0.0.4:1 announced the key of bob@10.0.0.2:1",
+    );
+    // The client itself under another id, with another key, gone, and named anew.
+    wire.line(&format!("WELCOME eve@10.0.0.9:9 {token} {token} 7"));
+    wire.line(&format!("USER {me} 10.0.0.9:9 {}", KEYS[1]));
+    wire.line(&format!("LEAVE 1 {me}"));
+    wire.line(&format!("NICK 1 {me} eve"));
+    for who in ["bob", "mallory"] {
+        client.line(&format!("/msg {who} a secret"));
+        client
+            .complains()
+            .expect_all(&[&format!("not sent to {who}@"), "key can't be trusted"]);
+    }
+    client.line("hello");
+    wire.expect("SAY 1 hello");
+    wire.line(&format!("SAID 1 eve@{} hello", wire.peer()));
+    client.end_input();
+    wire.expect("QUIT");
+    drop(wire);
+    assert_eq!(client.exit_code(), 5);
+}

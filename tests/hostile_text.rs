@@ -1,0 +1,348 @@
+//! Text that was made to do something to whoever shows it, through every door there is.
+
+use crate::harness::{
+    Client, Impostor, NASTY, OriginalClient, Plain, Rich, Server, Stage, Terminal, assert_lines_are_safe,
+    assert_screen_is_safe,
+};
+use std::net::SocketAddr;
+
+/// So high that nothing of one hostile user is scrolled away by the rest: what goes directly and what goes by way of the
+/// server come in no order.
+const SIZE: (u16, u16) = (100, 250);
+
+const FAST: [&str; 4] = ["--rate", "1000000", "--burst", "1000000"];
+
+fn on_screen(nick: &str, server: SocketAddr, journal: &crate::harness::Journal) -> Terminal {
+    let terminal = Terminal::start(nick, server, &["--nick", nick], SIZE, journal);
+    terminal.expect(&format!("you are {nick}@"));
+    terminal
+}
+
+/// One of everybody who shows what others say.
+struct Audience {
+    server: Server,
+    plain: Plain,
+    rich: Rich,
+    lines: Client,
+    screen: Terminal,
+}
+
+impl Audience {
+    fn new() -> Self {
+        let server = Server::start(&FAST);
+        Self {
+            plain: server.plain_named("plain"),
+            rich: server.rich("rich"),
+            lines: server.client("lines"),
+            screen: on_screen("screen", server.address, &server.journal),
+            server,
+        }
+    }
+
+    /// Everybody has seen this, each on a line of its own, and nothing before it did anything to anybody.
+    #[track_caller]
+    fn assert_unharmed(&mut self, door: &str) {
+        let mut good = self.server.plain_named("good");
+        good.line(&format!("all is well after {door}"));
+        let line = format!("from good@{}: all is well after {door}", good.id());
+        let mut heard = self.plain.until(&line);
+        assert_eq!(heard.pop(), Some(line.clone()));
+        assert_lines_are_safe(&format!("{door}: nc"), heard.join("\n").as_bytes());
+        let heard = self.rich.until(&format!("all is well after {door}"));
+        assert_lines_are_safe(&format!("{door}: the protocol"), heard.join("\n").as_bytes());
+        self.lines.shows().expect_line(&line);
+        for (name, feed) in [
+            ("output", self.lines.shows()),
+            ("diagnostics", self.lines.complains()),
+        ] {
+            assert_lines_are_safe(&format!("{door}: line mode, {name}"), &feed.bytes());
+        }
+        let row = self.screen.expect(&format!("good: all is well after {door}"));
+        assert!(
+            row[5..].starts_with(" good: "),
+            "{door}: {row:?} begins as it should not"
+        );
+        self.screen.expect_line(">");
+        let rows = self.screen.rows();
+        assert!(
+            rows[rows.len() - 2].starts_with(" screen | "),
+            "{door}: no status line: {rows:#?}"
+        );
+        assert_screen_is_safe(&format!("{door}: full screen"), &self.screen.written());
+        good.line("/quit");
+        good.until_end();
+        // What the log says of those who left comes after all that it said of them before.
+        self.server.log_so_far("");
+        assert_lines_are_safe(&format!("{door}: log"), &self.server.log().bytes());
+    }
+}
+
+/// A line that begins like this.
+fn line(before: &str, nasty: &[u8]) -> Vec<u8> {
+    [before.as_bytes(), nasty, b"\n"].concat()
+}
+
+/// Hundreds of code points, and one character all the same for those who count.
+fn endless_clusters() -> Vec<(&'static str, Vec<u8>)> {
+    let hangul = format!("\u{1100}{}", "\u{1161}".repeat(1000));
+    let flags = "\u{1F1E9}".repeat(801);
+    let keycaps = "1\u{FE0F}\u{20E3}".repeat(400);
+    let conjunct = format!("\u{915}{}", "\u{94D}\u{915}".repeat(600));
+    let thai = format!("\u{E01}{}", "\u{E33}".repeat(1000));
+    [
+        ("an endless syllable", hangul),
+        ("an odd number of half flags", flags),
+        ("keycaps", keycaps),
+        ("an endless conjunct", conjunct),
+        ("vowels that are no marks", thai),
+    ]
+    .map(|(name, text)| (name, text.into_bytes()))
+    .into()
+}
+
+#[test]
+fn messages_and_nicks_and_wrong_commands_of_people_at_nc_harm_nobody() {
+    let mut all = Audience::new();
+    let mut rude = all.server.plain("rude");
+    for (_, nasty) in NASTY {
+        for door in [
+            "",
+            "/me ",
+            "/nick ",
+            "/nick x",
+            "/",
+            "/msg ",
+            "/msg nobody ",
+            "//",
+        ] {
+            rude.send(line(door, nasty));
+        }
+        for to in ["plain", "rich", "lines", "screen"] {
+            rude.send(line(&format!("/msg {to} "), nasty));
+        }
+    }
+    let heard = rude.sync("that was all");
+    assert_lines_are_safe("the sender itself", heard.join("\n").as_bytes());
+    all.assert_unharmed("messages at nc");
+}
+
+#[test]
+fn messages_of_a_hostile_client_harm_nobody() {
+    let mut all = Audience::new();
+    let mut rude = all.server.rich("rude");
+    let ids = [all.plain.id(), all.rich.id(), all.lines.id()].map(str::to_owned);
+    let seq = 1_u64 << 63;
+    for (number, (_, nasty)) in NASTY.iter().enumerate() {
+        rude.send(line(&format!("SAY {} ", number + 1), nasty));
+        for verb in ["NICK ", "NICK x", "", "RELAY ", "PUNCH ", "CONFIRM ", "PING "] {
+            rude.send(line(verb, nasty));
+        }
+        for id in &ids {
+            rude.send(line(&format!("WHISPER {id} {seq} "), nasty));
+            rude.send(line(&format!("RELAY {id} "), nasty));
+        }
+        rude.send(line(&format!("WHISPER 10.0.0.1:1 {seq} "), nasty));
+    }
+    for _ in 0..NASTY.len() {
+        rude.say("next");
+    }
+    // Some of it was a nick, so this comes under another name.
+    rude.say("that was all");
+    let heard = rude.until("that was all");
+    assert_lines_are_safe("the sender itself", heard.join("\n").as_bytes());
+    all.assert_unharmed("messages of a client");
+}
+
+#[test]
+fn names_given_in_hello_harm_nobody() {
+    let mut all = Audience::new();
+    for (_, nasty) in NASTY {
+        let mut rude = all.server.connect("rude");
+        rude.expect("* chat/1");
+        rude.send(line("HELLO 1 ", &[nasty, b" - - -".as_slice()].concat()));
+        rude.close();
+    }
+    all.assert_unharmed("names in HELLO");
+}
+
+#[test]
+fn characters_without_end_harm_nobody() {
+    let mut all = Audience::new();
+    let mut rude = all.server.plain("rude");
+    for (name, text) in endless_clusters() {
+        rude.send(line("", &text));
+        rude.send(line("/msg screen ", &text));
+        rude.send(line("/nick ", &text));
+        rude.line(&format!("after {name}"));
+        rude.expect(&format!(": after {name}"));
+        let row = all.screen.expect(&format!(": after {name}"));
+        assert!(row[5..].starts_with(&format!(" {}: ", rude.id())), "{row:?}");
+    }
+    all.assert_unharmed("endless characters");
+}
+
+/// One character to us, a thousand columns to a terminal that knows no such character. It does not go into the next row,
+/// because we turn wrapping off, which the emulator is too simple for: so this looks at the bytes.
+#[test]
+fn an_endless_family_is_drawn_where_it_stands_and_wraps_nowhere() {
+    let all = Audience::new();
+    let mut rude = all.server.plain("rude");
+    rude.line(&format!("\u{1F469}{}", "\u{200D}\u{1F469}".repeat(500)));
+    rude.line(&format!("\u{1F44D}{}", "\u{1F3FD}".repeat(800)));
+    rude.sync("that was all");
+    all.screen.expect("that was all");
+    let written = all.screen.written();
+    assert_screen_is_safe("full screen", &written);
+    let written = String::from_utf8(written).unwrap();
+    assert!(written.contains("\x1b[?7l") && !written.contains("\x1b[?7h"));
+    let family = written
+        .split("\x1b[")
+        .find(|piece| piece.matches('\u{1F469}').count() == 501);
+    assert!(family.is_some(), "it is cut");
+}
+
+#[test]
+fn bare_datagrams_harm_nobody() {
+    let mut all = Audience::new();
+    let rude = OriginalClient::connect("rude", all.server.address, &all.server.journal);
+    all.screen.expect(&format!("+ {}", rude.id()));
+    all.lines.shows().expect(&format!("{} is online", rude.id()));
+    let lines = all.lines.id().to_owned();
+    for (_, nasty) in NASTY {
+        rude.send_private_bytes(&lines, nasty);
+        rude.send_private_bytes(&lines, &[nasty, b"\n".as_slice(), nasty, b"\r\n"].concat());
+    }
+    for (_, text) in endless_clusters() {
+        rude.send_private_bytes(&lines, &text);
+    }
+    rude.send_private(&lines, "that was all");
+    all.lines
+        .shows()
+        .expect_line(&format!("private from {}: that was all", rude.id()));
+    all.assert_unharmed("bare datagrams");
+}
+
+#[test]
+fn sealed_messages_of_a_real_client_harm_nobody() {
+    let mut all = Audience::new();
+    let mut rude = all.server.start_client("rude", &["--nick", "rude"]);
+    rude.wait_until_online("rude");
+    all.screen.expect("+ rude@");
+    for (_, nasty) in NASTY {
+        for door in [
+            "/msg lines ",
+            "/msg screen ",
+            "/msg ",
+            "/query ",
+            "/verify ",
+            "/",
+            "/nick ",
+            "//",
+            "",
+        ] {
+            rude.write(line(door, nasty));
+        }
+    }
+    rude.line("/msg lines that was all");
+    rude.line("/msg screen that was all");
+    all.lines
+        .shows()
+        .expect_line(&format!("private from rude@{}: that was all", rude.id()));
+    all.screen.expect("[rude -> you] that was all");
+    rude.end_input();
+    rude.exit_code();
+    for (name, feed) in [("output", rude.shows()), ("diagnostics", rude.complains())] {
+        assert_lines_are_safe(&format!("its own {name}"), &feed.bytes());
+    }
+    all.assert_unharmed("sealed messages");
+}
+
+#[test]
+fn what_is_typed_and_pasted_at_a_full_screen_harms_nobody() {
+    let mut all = Audience::new();
+    for (name, nasty) in NASTY {
+        // What is pasted comes between marks, so that it is text, whatever is in it; it is taken line by line.
+        for before in ["", "/msg lines ", "/verify "] {
+            all.screen.paste(&[before.as_bytes(), nasty].concat());
+            // No to a question about several lines, and a letter otherwise.
+            all.screen.keys("n\x15");
+            all.screen.paste(&[before.as_bytes(), nasty].concat());
+            all.screen.keys("y\r\x15");
+        }
+        all.screen.keys(&format!("after {name}\r"));
+        all.screen.expect(&format!(": after {name}"));
+    }
+    all.screen.keys("the last\r");
+    all.screen.expect("screen: the last");
+    all.assert_unharmed("pastes");
+}
+
+#[test]
+fn no_line_of_a_hostile_server_harms_who_believes_it() {
+    let impostor = Impostor::start();
+    let mut lines = Client::start("alice", impostor.address, &["--history"], &impostor.journal);
+    let mut to_lines = impostor.accept_at(Stage::Welcomed);
+    let screen = Terminal::start("bob", impostor.address, &[], (100, 30), &impostor.journal);
+    let mut to_screen = impostor.accept_at(Stage::Welcomed);
+    for wire in [&mut to_lines, &mut to_screen] {
+        for stage in ["HISTORY", "LIVE"] {
+            for (_, nasty) in NASTY {
+                for before in [
+                    "NOTICE ",
+                    "SAID 1 10.0.0.1:1 ",
+                    "SAID 1 x@10.0.0.1:1 /me ",
+                    "WHISPER 10.0.0.1:1 ",
+                    "ERROR other - ",
+                    "ERROR nick-taken - ",
+                    "ERROR too-long 1 ",
+                    "USER x",
+                    "USER ",
+                    "JOIN 1 ",
+                    "LEAVE 1 ",
+                    "NICK 1 10.0.0.1:1 ",
+                    "NICK 1 10.0.0.1:1 x",
+                    "RELAY 10.0.0.1:1 ",
+                    "PUNCH 10.0.0.1:1 ",
+                    "WELCOME ",
+                    "",
+                ] {
+                    wire.send(line(before, nasty));
+                }
+                wire.send(line("USER ", &[nasty, b"@10.0.0.1:1 - -".as_slice()].concat()));
+                wire.send(line("JOIN 1 ", &[nasty, b"@10.0.0.1:1 - -".as_slice()].concat()));
+                wire.send(line("SAID 1 ", &[nasty, b"@10.0.0.1:1 hi".as_slice()].concat()));
+            }
+            wire.line(stage);
+        }
+        wire.line("SAID 1 10.0.0.1:1 that was all");
+        wire.send(line("GOODBYE other ", NASTY[5].1));
+    }
+    lines.shows().expect("from 10.0.0.1:1: that was all");
+    let row = screen.expect("that was all");
+    assert!(row[5..].starts_with(" 10.0.0.1:1: that was all"), "{row:?}");
+    drop((to_lines, to_screen));
+    assert_eq!(lines.exit_code(), 1);
+    screen.expect("offline, trying");
+    for (name, feed) in [("output", lines.shows()), ("diagnostics", lines.complains())] {
+        assert_lines_are_safe(name, &feed.bytes());
+    }
+    assert_screen_is_safe("full screen", &screen.written());
+}
+
+#[test]
+fn the_first_line_of_a_hostile_server_harms_nobody() {
+    for (name, nasty) in NASTY {
+        for before in ["* chat/", "* ", "", "10.0.0.1:1 is online", "from 10.0.0.1:1: "] {
+            let impostor = Impostor::start();
+            let mut client = Client::start("alice", impostor.address, &[], &impostor.journal);
+            let mut wire = impostor.accept();
+            wire.send(line(before, nasty));
+            wire.half_close();
+            assert_eq!(client.exit_code(), 1, "{before}{name}");
+            assert_ne!(client.complains().lines(), [""; 0], "{before}{name}");
+            for feed in [client.shows(), client.complains()] {
+                assert_lines_are_safe(name, &feed.bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `kill -9`, again and again, at moments that chance picks.
+
+use crate::harness::{Chance, Client, Journal, Plain, Server, Terminal, Wire, chat_server, part_of};
+use nix::sys::signal::Signal;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+const BRIEF: Duration = Duration::from_millis(15);
+
+/// Hears what comes in this time.
+fn listen(user: &mut Plain, time: Duration, heard: &mut Vec<String>) {
+    while let Some(Some(line)) = user.next_line_within(time) {
+        heard.push(line);
+    }
+}
+
+/// Checks that everybody who came has left, once, after coming, and that nobody said anything before or after that,
+/// or twice, or out of order.
+#[track_caller]
+fn assert_orderly(heard: &[String]) {
+    let mut said: HashMap<&str, Option<u32>> = HashMap::new();
+    let mut gone = Vec::new();
+    for line in heard {
+        if let Some(who) = line.strip_suffix(" is online") {
+            assert_eq!(said.insert(who, None), None, "{who} came twice: {heard:#?}");
+        } else if let Some(who) = line.strip_suffix(" is offline") {
+            assert!(
+                said.remove(who).is_some(),
+                "{who} left without being here: {heard:#?}"
+            );
+            gone.push(who);
+        } else {
+            let message = line.strip_prefix("from ").and_then(|line| line.split_once(": "));
+            let (who, text) = message.unwrap_or_else(|| panic!("{line:?}"));
+            let number: u32 = text.strip_prefix("number ").unwrap().parse().unwrap();
+            let last = said
+                .get_mut(who)
+                .unwrap_or_else(|| panic!("{who} speaks and is not here"));
+            assert_eq!(number, last.map_or(0, |last| last + 1), "{who}: {heard:#?}");
+            *last = Some(number);
+        }
+    }
+    assert!(said.is_empty(), "these have never left: {said:?}");
+}
+
+#[test]
+fn clients_that_are_killed_at_any_moment_leave_once_and_say_nothing_twice() {
+    let server = Server::start(&[]);
+    let mut chance = Chance::new();
+    let mut watcher = server.plain("watcher");
+    let mut heard = Vec::new();
+    let mut here = Vec::new();
+    for round in 0..part_of(200) {
+        let mut client = server.start_client("doomed", &["--nick", &format!("doomed{round}")]);
+        if chance.in_range(0..4) == 0 {
+            client.wait_until_online(&format!("doomed{round}"));
+        }
+        for number in 0..chance.in_range(0..30) {
+            client.line(&format!("number {number}"));
+        }
+        here.push(client);
+        // Some live on for a while, so that several die together.
+        if chance.in_range(0..3) > 0 {
+            listen(&mut watcher, chance.up_to(BRIEF), &mut heard);
+            for client in &mut here.drain(..) {
+                client.signal(Signal::SIGKILL);
+            }
+        }
+    }
+    drop(here);
+    // Who was killed before the server had read of it may be let in yet, and is gone after it.
+    let mut fence = server.plain("fence");
+    let fence_id = fence.id().to_owned();
+    let until_quiet = |heard: &Vec<String>| {
+        let count = |what: &str| heard.iter().filter(|line| line.ends_with(what)).count();
+        count(" is online") == count(" is offline") + 1
+    };
+    heard.extend(watcher.until(&format!("{fence_id} is online")));
+    while !until_quiet(&heard) {
+        heard.extend(watcher.until(" is offline"));
+    }
+    fence.line("number 0");
+    fence.close();
+    heard.extend(watcher.until(&format!("{fence_id} is offline")));
+    assert_orderly(&heard);
+    let joins = heard.iter().filter(|line| line.ends_with(" is online")).count();
+    assert_eq!(server.log_so_far(" leave ").len(), joins);
+    println!(
+        "{} of {} were announced before they were killed",
+        joins - 1,
+        part_of(200)
+    );
+}
+
+/// Starts a server where another was.
+fn start_at(address: SocketAddr) -> Server {
+    let mut command = Command::new(chat_server());
+    Server::start_command(command.args([address.ip().to_string(), address.port().to_string()]))
+}
+
+/// Servers that die and are started again, with one person at a full screen who stays through all of it.
+fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
+    // An address of its own, so that no other test's connection can happen to be on the port.
+    let mut server = Server::start_on(&format!("127.0.1.{}", 10 + lane), &[]);
+    let address = server.address;
+    let journal = Journal::new();
+    // High enough for all of a round.
+    let mut alice = Terminal::start("alice", address, &["--nick", "alice"], (100, 80), &journal);
+    alice.expect("you are alice@");
+    for round in 0..rounds {
+        let mut bob = Client::start("bob", address, &["--nick", "bob"], &journal);
+        bob.wait_until_online("bob");
+        let mut carol = Plain::join(Wire::connect("carol", address, &journal));
+        alice.keys(&format!("before {round} in lane {lane}\r"));
+        alice.expect(&format!("alice: before {round} in"));
+        bob.shows().expect(&format!(": before {round} in"));
+        for number in 0..chance.in_range(0..20) {
+            bob.line(&format!("number {number} of {round}"));
+            carol.line(&format!("count {number} of {round}"));
+        }
+        carol.next_line_within(chance.up_to(BRIEF));
+        server.process.signal(Signal::SIGKILL);
+        server.process.wait();
+
+        assert_eq!(bob.exit_code(), 1);
+        bob.complains().expect("* the server closed the connection");
+        assert_eq!(bob.complains().with("panicked"), [""; 0]);
+        alice.expect("offline, trying");
+        alice.keys(&format!("meanwhile {round}\r"));
+        alice.expect(&format!("meanwhile {round} (waiting)"));
+        server = start_at(address);
+        alice.expect(&format!("alice: meanwhile {round}"));
+        let mut dave = Plain::join(Wire::connect("dave", address, &journal));
+        let heard = dave.sync("marker");
+        assert!(!heard.iter().any(|line| line.contains("before")), "{heard:?}");
+        alice.expect("marker");
+        let rows = alice.rows();
+        for text in ["before", "meanwhile"] {
+            let text = format!("alice: {text} {round}");
+            let count = rows.iter().filter(|row| row.contains(&text)).count();
+            assert_eq!(count, 1, "{text}: {rows:#?}");
+        }
+        alice.keys("/clear\r");
+    }
+    let log = server.log_so_far(" join alice@");
+    assert_eq!(log.len(), usize::from(rounds > 0), "{log:?}");
+    alice.keys("/quit\r");
+    assert_eq!(alice.process.exit_code(), 0);
+    alice.expect_restored();
+}
+
+#[test]
+fn servers_that_are_killed_at_any_moment_are_told_of_and_found_again() {
+    const LANES: usize = 4;
+    let mut chance = Chance::new();
+    let rounds = part_of(200).div_ceil(LANES);
+    let lanes: Vec<_> = (0..LANES)
+        .map(|lane| {
+            let chance = chance.split();
+            thread::spawn(move || kill_servers(lane, rounds, chance))
+        })
+        .collect();
+    let failed = lanes.into_iter().filter_map(|lane| lane.join().err()).next();
+    if let Some(failure) = failed {
+        std::panic::resume_unwind(failure);
+    }
+}
+
+#[test]
+fn a_signal_at_any_moment_of_the_start_leaves_the_terminal_as_it_was() {
+    let server = Server::start(&[]);
+    let mut chance = Chance::new();
+    let mut watcher = server.plain("watcher");
+    let signals = [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+        Signal::SIGUSR1,
+        Signal::SIGALRM,
+    ];
+    let mut heard = Vec::new();
+    for _ in 0..part_of(200) {
+        let mut alice = Terminal::start("alice", server.address, &[], (80, 24), &server.journal);
+        if chance.in_range(0..2) == 0 {
+            alice.wait_until_taken();
+        } else {
+            listen(&mut watcher, chance.up_to(BRIEF), &mut heard);
+        }
+        alice.process.signal(*chance.pick(&signals));
+        alice.process.signal(Signal::SIGTERM);
+        alice.process.wait();
+        alice.expect_restored();
+    }
+}

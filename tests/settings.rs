@@ -1,0 +1,122 @@
+//! The settings file of the client.
+
+use crate::harness::{Client, Journal, Process, Server, client_command};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A home directory for one test, with this settings file.
+fn home(test: &str, settings: &str) -> PathBuf {
+    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
+    let directory = home.join(".config/chat");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("config.toml"), settings).unwrap();
+    home
+}
+
+/// A client at home there.
+fn command(home: &PathBuf) -> Command {
+    let mut command = client_command();
+    command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
+    command.env("HOME", home);
+    command
+}
+
+#[test]
+fn the_file_names_the_server_and_the_nick() {
+    let server = Server::start(&[]);
+    let home = home(
+        "server-and-nick",
+        &format!("nick = 'alice'\nserver = '{}'\n", server.address),
+    );
+    let mut alice = Client::start_command("alice", &mut command(&home), &server.journal);
+    alice.wait_until_online("alice");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+}
+
+#[test]
+fn a_nick_of_the_file_that_somebody_has_is_no_reason_to_stay_out() {
+    let server = Server::start(&[]);
+    let mut other = server.plain_named("alice");
+    let home = home(
+        "taken",
+        &format!("nick = 'alice'\nserver = '{}'\n", server.address),
+    );
+    let mut alice = Client::start_command("alice", &mut command(&home), &server.journal);
+    alice.complains().expect("alice");
+    alice.complains().expect("you are 127.0.0.1:");
+    alice.line("hello");
+    other.expect("hello");
+}
+
+#[test]
+fn what_is_wrong_with_the_file_is_told_with_its_line() {
+    let home = home("wrong", "nick = 'alice'\n\ncolour = 'none'\n");
+    let mut client = Process::start("alice", &Journal::new(), &mut command(&home));
+    assert_eq!(client.exit_code(), 2);
+    let path = home.join(".config/chat/config.toml");
+    client
+        .stderr
+        .expect_all(&[&path.display().to_string(), "line 3", "`colour`", "`colours`"]);
+
+    let mut named = command(&home);
+    named.args(["--config", "/dev/null/no"]);
+    let mut client = Process::start("alice", &Journal::new(), &mut named);
+    assert_eq!(client.exit_code(), 2);
+    client.stderr.expect("/dev/null/no");
+}
+
+#[test]
+fn what_is_in_force_can_be_printed() {
+    let home = home("print", "bell = 'all'\n");
+    let mut print = command(&home);
+    print.args(["--print-config", "--nick", "alice", "example"]);
+    let mut client = Process::start("alice", &Journal::new(), &mut print);
+    assert_eq!(client.exit_code(), 0);
+    client
+        .stdout
+        .expect_all(&["server = \"example 9000\"", "command line"]);
+    client.stdout.expect_all(&["nick = \"alice\"", "--nick"]);
+    client
+        .stdout
+        .expect_all(&["bell = \"all\"", "settings file, line 1"]);
+    client.stdout.expect_all(&["scrollback = 10000", "default"]);
+}
+
+#[test]
+fn the_last_server_is_joined_again_by_those_who_want_that() {
+    let server = Server::start(&[]);
+    let home = home("last", "nick = 'alice'\nlast-server = true\n");
+    let leave = |mut client: Client| {
+        client.wait_until_online("alice");
+        client.end_input();
+        assert_eq!(client.exit_code(), 0);
+    };
+    let mut first = command(&home);
+    first.arg(server.address.to_string());
+    leave(Client::start_command("first", &mut first, &server.journal));
+    leave(Client::start_command(
+        "second",
+        &mut command(&home),
+        &server.journal,
+    ));
+
+    // Who does not want it leaves no trace.
+    let kept = home.join(".local/state/chat/last-server");
+    fs::remove_file(&kept).unwrap();
+    let mut third = command(&home);
+    third.args([&server.address.to_string(), "--last-server=false"]);
+    leave(Client::start_command("third", &mut third, &server.journal));
+    assert!(!kept.exists());
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_told_of_and_no_more() {
+    let server = Server::start(&[]);
+    let mut command = client_command();
+    command.args([&server.address.to_string(), "--nick", "alice", "--last-server"]);
+    let mut alice = Client::start_command("alice", &mut command, &server.journal);
+    alice.wait_until_online("alice");
+    alice.complains().expect_all(&["last one", "/dev/null/chat"]);
+}

@@ -1,0 +1,120 @@
+//! Signals of all kinds while people talk.
+
+use crate::harness::{Chance, Process, Server, Terminal, part_of};
+use nix::sys::signal::Signal;
+
+/// Those that mean nothing to the server, or to a client in line mode.
+const MEANINGLESS: [Signal; 11] = [
+    Signal::SIGWINCH,
+    Signal::SIGCONT,
+    Signal::SIGPIPE,
+    Signal::SIGCHLD,
+    Signal::SIGURG,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+];
+
+fn storm(chance: &mut Chance, processes: &[&Process]) {
+    for process in processes {
+        for _ in 0..5 {
+            process.signal(*chance.pick(&MEANINGLESS));
+        }
+    }
+}
+
+#[test]
+fn signals_that_mean_nothing_do_nothing_while_people_talk() {
+    let server = Server::start(&["--rate", "1000000", "--burst", "1000000"]);
+    let mut chance = Chance::new();
+    let mut watcher = server.plain("watcher");
+    let mut alice = server.client("alice");
+    let mut bob = server.client("bob");
+    let carol = Terminal::start(
+        "carol",
+        server.address,
+        &["--nick", "carol"],
+        (100, 30),
+        &server.journal,
+    );
+    carol.expect("you are carol@");
+    let rounds = part_of(500);
+    for round in 0..rounds {
+        alice.line(&format!("to all {round}"));
+        storm(&mut chance, &[&server.process, &alice, &carol.process, &bob]);
+        bob.line(&format!("/msg alice to one {round}"));
+        storm(&mut chance, &[&bob, &carol.process, &alice, &server.process]);
+    }
+    bob.shows().expect(&format!("to all {}", rounds - 1));
+    carol.expect(&format!("alice: to all {}", rounds - 1));
+    bob.end_input();
+    assert_eq!(bob.exit_code(), 0, "all that bob said was confirmed");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+    let texts = |lines: Vec<String>, start: &str| -> Vec<String> {
+        let texts = lines.iter().filter_map(|line| line.split_once(start));
+        texts.map(|(_, text)| text.to_owned()).collect()
+    };
+    let expected: Vec<_> = (0..rounds).map(|round| round.to_string()).collect();
+    let heard = watcher.until(&format!("to all {}", rounds - 1));
+    assert_eq!(texts(heard, ": to all "), expected);
+    assert_eq!(texts(bob.shows().lines(), ": to all "), expected);
+    assert_eq!(texts(alice.shows().lines(), ": to one "), expected);
+}
+
+#[test]
+fn a_full_screen_goes_through_signals_of_its_terminal_and_stays_whole() {
+    let server = Server::start(&[]);
+    let mut chance = Chance::new();
+    let mut bob = server.plain_named("bob");
+    let mut alice = Terminal::start(
+        "alice",
+        server.address,
+        &["--nick", "alice"],
+        (80, 24),
+        &server.journal,
+    );
+    alice.expect("you are alice@");
+    alice.keys("a draft");
+    for round in 0..part_of(500) {
+        bob.line(&format!("number {round}"));
+        alice.resize(
+            u16::try_from(chance.in_range(1..120)).unwrap(),
+            u16::try_from(chance.in_range(1..40)).unwrap(),
+        );
+        // A stop and what ends it, in any order; some of it comes while it draws.
+        alice.process.signal(Signal::SIGCONT);
+        alice
+            .process
+            .signal(*chance.pick(&[Signal::SIGWINCH, Signal::SIGSTOP, Signal::SIGTSTP]));
+        alice.process.signal(Signal::SIGCONT);
+    }
+    bob.line("the last of all");
+    alice.resize(80, 24);
+    alice.process.signal(Signal::SIGCONT);
+    alice.expect("bob: the last of all");
+    alice.expect_line("> a draft");
+    assert!(!alice.is_cooked());
+    alice.process.signal(Signal::SIGTERM);
+    assert_eq!(alice.process.exit_code(), 143);
+    alice.expect_restored();
+}
+
+#[test]
+fn every_signal_that_ends_a_client_in_line_mode_leaves_the_room_first() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+        let mut alice = server.client("alice");
+        alice.line("last words");
+        watcher.expect(": last words");
+        alice.signal(signal);
+        alice.signal(Signal::SIGUSR1);
+        assert_eq!(alice.exit_code(), 128 + signal as i32);
+        let about = format!(" leave alice@{} ", alice.id());
+        server.log().expect_all(&[&about, "reason=quit"]);
+    }
+}

@@ -419,6 +419,53 @@ mod tests {
     }
 
     #[test]
+    fn a_list_waits_for_what_was_said_before_it() {
+        for step in 1..20 {
+            let mut ring = Ring::default();
+            let mut outbox = Outbox::default();
+            writeln!(ring, "ring1").unwrap();
+            assert!(outbox.list(ring.head()));
+            assert_eq!(outbox.listing_due(), None);
+            writeln!(ring, "ring2").unwrap();
+            assert_eq!(drain(&mut outbox, &ring, step), "ring1\nLIST\nring2\n");
+        }
+    }
+
+    /// What is due, as one write takes it.
+    fn pieces(outbox: &Outbox, ring: &Ring) -> Vec<usize> {
+        let output = outbox.output(ring);
+        output.as_io().iter().map(|slice| slice.len()).collect()
+    }
+
+    #[test]
+    fn one_write_takes_all_that_is_due_in_up_to_16_pieces() {
+        let mut ring = Ring::default();
+        let mut outbox = Outbox::default();
+        for _ in 0..7 {
+            say(&mut outbox, &ring, "own");
+            writeln!(ring, "ring").unwrap();
+        }
+        assert_eq!(pieces(&outbox, &ring), [4, 5].repeat(7));
+        for _ in 0..7 {
+            say(&mut outbox, &ring, "own");
+            writeln!(ring, "ring").unwrap();
+        }
+        assert_eq!(pieces(&outbox, &ring), [4, 5].repeat(8));
+    }
+
+    #[test]
+    fn one_write_runs_over_the_end_of_the_ring() {
+        let mut ring = Ring::default();
+        let mut outbox = Outbox::default();
+        write!(ring, "{}", "x".repeat(crate::transcript::CAPACITY - 11)).unwrap();
+        writeln!(ring).unwrap();
+        outbox.sent(crate::transcript::CAPACITY - 10, &ring);
+        writeln!(ring, "a line of 20 bytes.").unwrap();
+        assert_eq!(pieces(&outbox, &ring), [10, 10]);
+        assert_eq!(drain(&mut outbox, &ring, 100), "a line of 20 bytes.\n");
+    }
+
+    #[test]
     fn what_is_sent_is_forgotten_though_something_always_waits() {
         let ring = Ring::default();
         let mut outbox = Outbox::default();

@@ -218,6 +218,14 @@ mod tests {
             shown <= HISTORY_BYTES_MAX && shown > HISTORY_BYTES_MAX - 5000,
             "{shown}"
         );
+
+        // Lines of 1 KiB, which fill that part to the last byte.
+        let mut transcript = Transcript::new(1000);
+        for _ in 0..1000 {
+            said(&mut transcript, &"x".repeat(1024 - "SAID 7 10.0.0.1:1 \n".len()));
+        }
+        let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start();
+        assert_eq!(shown, HISTORY_BYTES_MAX);
     }
 
     #[test]

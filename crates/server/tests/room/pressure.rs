@@ -123,6 +123,30 @@ fn a_reader_that_catches_up_is_forgiven() {
     assert_eq!(heard(&sim, reader), (0..1500).collect::<Vec<_>>());
 }
 
+#[test]
+fn a_reader_that_catches_up_by_half_is_forgiven_too() {
+    let mut sim = Sim::new(limits());
+    let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
+    sim.peers[reader].reading = Reading::Stopped;
+    // So much is never read, and stays between the reader and what is said.
+    sim.send(talker, &flood(0, 100));
+    sim.run(ms(10));
+    for round in 0..5 {
+        sim.peers[reader].reading = Reading::Stopped;
+        sim.send(talker, &flood(100 + 230 * round, 230));
+        sim.run(ms(500));
+        assert!(
+            heard(&sim, talker).len() < 100 + 230 * (round + 1),
+            "the room waits"
+        );
+        sim.peers[reader].reading = Reading::Slowly(2_000_000);
+        sim.run(ms(460));
+        assert_eq!(heard(&sim, talker).len(), 100 + 230 * (round + 1));
+    }
+    assert!(heard(&sim, reader).len() < heard(&sim, talker).len());
+    assert_eq!(sim.departure("10.0.0.4:1"), None);
+}
+
 /// The room waits for whoever needs it, but for no reader longer than a second before it has caught up.
 #[test]
 fn a_reader_that_never_quite_catches_up_uses_up_its_second() {
@@ -186,7 +210,15 @@ fn a_stopped_reader_of_one_dialect_does_not_cost_the_other_a_line() {
 /// others, who read, miss nothing.
 #[test]
 fn a_thousand_leaving_at_once_damage_nothing() {
-    for offset in 0..3 {
+    // Readers of one ring may be overtaken where nobody reads the other.
+    let (both, plain, rich) = (0..2, 0..1, 1..2);
+    for (offset, stops) in [
+        (0, both.clone()),
+        (1, both.clone()),
+        (2, both),
+        (0, plain),
+        (0, rich),
+    ] {
         let mut sim = Sim::new(limits());
         let talker = sim.plain("10.0.0.1:1");
         let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];
@@ -201,8 +233,12 @@ fn a_thousand_leaving_at_once_damage_nothing() {
         for &peer in &crowd {
             sim.peers[peer].listens = false;
         }
-        let stopped = [sim.plain("10.0.0.4:1"), sim.rich("10.0.0.5:1", "slow")];
-        for peer in stopped {
+        let stopped = [
+            (sim.plain("10.0.0.4:1"), "10.0.0.4:1"),
+            (sim.rich("10.0.0.5:1", "slow"), "slow@10.0.0.5:1"),
+        ];
+        let stopped = &stopped[stops];
+        for &(peer, _) in stopped {
             sim.peers[peer].reading = Reading::Stopped;
             sim.peers[peer].capacity = 5000 + 1000 * offset;
         }
@@ -224,7 +260,7 @@ fn a_thousand_leaving_at_once_damage_nothing() {
             assert_eq!(left.count(), 1000);
             assert_eq!(heard(&sim, reader), (0..238).collect::<Vec<_>>());
         }
-        for (peer, name) in stopped.into_iter().zip(["10.0.0.4:1", "slow@10.0.0.5:1"]) {
+        for &(peer, name) in stopped {
             assert!(is_slow(sim.departure(name)), "{name} was overtaken");
             sim.peers[peer].reading = Reading::Freely;
             sim.run(ms(100));

@@ -209,6 +209,18 @@ fn an_address_in_use_is_asked_after_20_seconds_and_once_dead_each_minute_while_t
 }
 
 #[test]
+fn only_the_address_in_use_is_kept_open() {
+    let mut paths = proven(s(0));
+    assert!(turns_up(&mut paths, s(1), at(2)));
+    assert!(
+        !paths.acknowledged_from(s(1), at(1)),
+        "it works, and is not in use"
+    );
+    assert_eq!(paths.deadline(Some(s(1000))), Some(s(21)));
+    assert_eq!(pinged(&mut paths, s(21)), [at(2)]);
+}
+
+#[test]
 fn what_nobody_vouched_for_and_does_not_answer_is_forgotten() {
     let mut paths = proven(s(0));
     paths.heard(s(1), at(2), 1000, true);

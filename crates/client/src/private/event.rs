@@ -190,3 +190,36 @@ impl Default for Options {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_and_every_refusal_is_said_in_words_of_its_own() {
+        let failures = [
+            Why::Left,
+            Why::NoAnswer,
+            Why::Overtaken,
+            Why::KeyChanged,
+            Why::Unreachable,
+        ];
+        let refusals = [
+            Refusal::NotHere,
+            Refusal::Yourself,
+            Refusal::Blank,
+            Refusal::TooLong,
+            Refusal::Busy,
+            Refusal::PlainRefused,
+            Refusal::BadKey,
+            Refusal::KeyTaken,
+            Refusal::Full,
+        ];
+        let failures = failures.iter().map(Why::to_string);
+        let mut words: Vec<String> = failures.chain(refusals.iter().map(Refusal::to_string)).collect();
+        assert!(words.iter().all(|words| words.contains(' ')), "{words:?}");
+        words.sort();
+        words.dedup();
+        assert_eq!(words.len(), 5 + 9);
+    }
+}

@@ -250,7 +250,7 @@ impl Outbox {
     }
 
     fn advance(&mut self, mut count: usize) {
-        while count > 0 {
+        while count != 0 {
             let Some(own) = &mut self.own else {
                 self.cursor += count as u64;
                 return;
@@ -267,7 +267,7 @@ impl Outbox {
             *sent += of_own;
             count -= of_own;
             own.bytes -= of_own;
-            if *sent < bytes.len() || self.cursor < *at {
+            if *sent < bytes.len() {
                 return;
             }
             own.splices.pop_front();

@@ -549,6 +549,39 @@ mod tests {
         assert_eq!(drain(&mut outbox, &ring, 100), "wer\nslow\n");
     }
 
+    #[test]
+    fn a_slow_reader_gets_the_rest_of_what_has_begun_and_no_more_of_what_was_due() {
+        let text = "answer\nring\nanother\nmore\n";
+        for sent in 0..text.len() {
+            let mut ring = Ring::default();
+            let mut outbox = Outbox::default();
+            say(&mut outbox, &ring, "answer");
+            writeln!(ring, "ring").unwrap();
+            say(&mut outbox, &ring, "another");
+            writeln!(ring, "more").unwrap();
+            outbox.sent(sent, &ring);
+            outbox.cut_short(&ring, b"slow\n".to_vec());
+            let (before, after) = text.split_at(sent);
+            let begun = !before.is_empty() && !before.ends_with('\n');
+            let rest = after.split_inclusive('\n').next().filter(|_| begun);
+            let expected = rest.unwrap_or_default().to_owned() + "slow\n";
+            assert_eq!(drain(&mut outbox, &ring, 100), expected, "after {sent} bytes");
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_is_told_so_unless_the_rest_of_its_line_is_lost() {
+        for (sent, tail, expected) in [(3, 3, "g\nslow\n"), (3, 4, ""), (5, 6, "slow\n")] {
+            let mut ring = Ring::default();
+            let mut outbox = Outbox::default();
+            writeln!(ring, "ring").unwrap();
+            outbox.sent(sent, &ring);
+            writeln!(ring, "{}", "x".repeat(crate::transcript::CAPACITY + tail - 6)).unwrap();
+            outbox.cut_short(&ring, b"slow\n".to_vec());
+            assert_eq!(drain(&mut outbox, &ring, 100), expected);
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_the_writes_take_everything_comes_once_and_in_order(

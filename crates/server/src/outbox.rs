@@ -118,6 +118,12 @@ impl Outbox {
         (self.cursor < self.until).then_some(self.cursor)
     }
 
+    /// Whether what comes next is no longer held. Whoever is in this state is about to be let go.
+    #[must_use]
+    pub fn is_overtaken(&self, ring: &Ring) -> bool {
+        self.cursor().is_some_and(|cursor| cursor < ring.tail())
+    }
+
     /// Bytes that wait here and are nobody else's.
     #[must_use]
     pub fn own_bytes(&self) -> usize {
@@ -219,8 +225,7 @@ impl Outbox {
     #[must_use]
     pub fn output<'a>(&'a self, ring: &'a Ring) -> Slices<'a> {
         let mut slices = Slices::default();
-        if self.cursor().is_some_and(|cursor| cursor < ring.tail()) {
-            // What comes next is no longer held. Whoever is in this state is about to be let go.
+        if self.is_overtaken(ring) {
             return slices;
         }
         let mut from = self.cursor;
@@ -293,7 +298,7 @@ impl Outbox {
                 body: Body::Lines { bytes, sent },
             }) if at == self.cursor && sent > 0 => bytes.get(sent..).unwrap_or_default().to_vec(),
             _ if !self.in_a_line => Vec::new(),
-            _ if self.cursor < ring.tail() => {
+            _ if self.is_overtaken(ring) => {
                 *self = Self::closed();
                 return;
             }

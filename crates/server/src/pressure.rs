@@ -97,8 +97,9 @@ impl Room {
         }
         self.roster.iter_from(0).find_map(|(slot, member)| {
             let ring = self.transcript.ring(member.dialect());
-            let cursor = member.connection.outbox.cursor()?;
-            let lost = member.connection.is_staying() && cursor < ring.tail();
+            let outbox = &member.connection.outbox;
+            let cursor = outbox.cursor()?;
+            let lost = member.connection.is_staying() && outbox.is_overtaken(ring);
             lost.then(|| (slot, ring.head() - cursor))
         })
     }

@@ -497,10 +497,7 @@ impl Room {
                 continue;
             };
             let ring = transcript.ring(dialect);
-            let lost = connection
-                .outbox
-                .cursor()
-                .is_some_and(|cursor| cursor < ring.tail());
+            let lost = connection.outbox.is_overtaken(ring);
             let told = !connection.outbox.is_due(ring.head());
             if until.get() <= now.monotonic || lost || told && (connection.ended.is_some() || !waits_for_fin)
             {

@@ -45,6 +45,15 @@ fn a_nick_is_taken_announced_and_given_up() {
 }
 
 #[test]
+fn a_client_that_has_the_nick_already_is_told_so() {
+    let mut sim = Sim::new(limits());
+    let client = sim.rich("10.0.0.1:1001", "alice");
+    sim.send(client, "NICK alice\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(client), ["NOTICE you are alice@10.0.0.1:1001 already"]);
+}
+
+#[test]
 fn a_nick_that_cannot_be_is_refused_with_its_cause() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");

@@ -96,6 +96,21 @@ fn a_text_is_measured_as_it_is_shown() {
 }
 
 #[test]
+fn the_longest_message_is_heard_to_its_last_byte() {
+    let mut sim = Sim::new(limits());
+    let (plain, rich) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
+    sim.news(plain);
+    let longest = "x".repeat(TEXT_MAX);
+    sim.send(
+        rich,
+        &format!("SAY 1 {longest}\nWHISPER 10.0.0.1:1 2 {longest}\n"),
+    );
+    sim.run(ms(0));
+    let heard = ["from", "private from"].map(|how| format!("{how} rick@10.0.0.2:1: {longest}"));
+    assert_eq!(sim.news(plain), heard);
+}
+
+#[test]
 fn no_line_of_the_server_is_longer_than_it_says() {
     let mut sim = Sim::new(limits());
     let nick = "ё".repeat(32);

@@ -91,11 +91,6 @@ impl Inbox {
             .take_if(|rest| !rest.decoder.in_a_line() && rest.waiting.is_empty());
     }
 
-    /// Forgets all that came and was not taken.
-    pub fn discard(&mut self) {
-        self.rest = None;
-    }
-
     /// The next line in these bytes, see [`LineDecoder::next`].
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
         self.rest.get_or_insert_default().decoder.next(input)

@@ -181,8 +181,8 @@ impl Room {
             .inbox
             .silence_ends_line_at()
             .is_some_and(|at| at <= now.monotonic);
-        let readable = !member.connection.inbox.is_waiting() && member.connection.is_staying();
-        if due && readable && member.dialect() == Dialect::Plain && self.may_take(now, slot) {
+        // Where more waits than has been taken, nothing may be.
+        if due && member.dialect() == Dialect::Plain && self.may_take(now, slot) {
             let line = self
                 .roster
                 .get_mut(slot)
@@ -203,11 +203,10 @@ impl Room {
             return;
         }
         let is_a_message = !connection.inbox.begun().is_empty() && member.dialect() == Dialect::Plain;
-        if (connection.inbox.is_waiting() || is_a_message) && !self.may_take(now, slot) {
-            if end == End::Closed || self.pressure.must_wait(&self.transcript) {
-                return;
-            }
-            self.lose_input(slot);
+        // What the rate keeps of a connection that was broken off is lost with it, as is what was never read of it.
+        let waits = end == End::Closed || self.pressure.must_wait(&self.transcript);
+        if (connection.inbox.is_waiting() || is_a_message) && waits && !self.may_take(now, slot) {
+            return;
         }
         if is_a_message {
             let line = self
@@ -222,13 +221,6 @@ impl Room {
             End::TimedOut => Departure::TimedOut,
         };
         self.leave(now, slot, why, None);
-    }
-
-    /// The rest is lost with the connection, as is what was never read of it.
-    fn lose_input(&mut self, slot: Slot) {
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.inbox.discard();
-        }
     }
 
     /// Asks a rich client that has been silent whether it is there, and gives it up in the end. One

@@ -6,6 +6,7 @@ use chat_proto::opaque::{Opaque, PublicKey};
 use std::fmt::Write;
 
 mod clock;
+mod dripping;
 mod private_messages;
 
 /// A session, and the clock it is told.

@@ -141,8 +141,6 @@ pub struct Session {
     nicks_asked: usize,
     /// What was under way when that was last looked at.
     under_way: usize,
-    /// Why the nick of `HELLO` can't be had.
-    nick_refusal: Option<Text<'static>>,
     /// Takes this connection's place after a reconnection.
     resume: Option<Token>,
     failures: Failures,
@@ -197,7 +195,6 @@ impl Session {
             query: None,
             nicks_asked: 0,
             under_way: 0,
-            nick_refusal: None,
             resume: None,
             failures: Failures::default(),
             clocks: Clocks {

@@ -161,6 +161,9 @@ impl Room {
             },
         );
         let refused = hello.nick.and_then(|name| self.take_nick(slot, name).err());
+        if let Some((code, text)) = refused.as_ref().filter(|_| hello.insists) {
+            return self.turn_down(now, slot, *code, text);
+        }
         self.welcome(slot, seq, resume, rendezvous);
         if let Some((code, text)) = refused {
             self.refuse(slot, code, None, &text);
@@ -170,6 +173,20 @@ impl Room {
         } else {
             self.announce(now, slot)
         }
+    }
+
+    /// A client that insists on a nick can't have it. Nobody hears of one that was not announced.
+    fn turn_down(&mut self, now: Now, slot: Slot, code: ErrorCode, text: &str) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        if member.connection.stage != Stage::Here {
+            let peer = member.id().address();
+            self.events.push(Event::TurnDown { peer });
+        }
+        self.refuse(slot, code, None, text);
+        let farewell = "you are not here without that nick";
+        self.leave(now, slot, Departure::Nick, Some((Reason::Nick, farewell)));
     }
 
     /// Whether there is a place for a client, that of its ghost if no other. One that waited for nothing is turned

@@ -54,6 +54,7 @@ impl Session {
             udp_port: self.config.ends.udp_port,
             key: Some(self.private.public_key()),
             resume: self.resume,
+            insists: self.insists_on_nick(),
         });
         self.send_line(&hello.to_string());
     }
@@ -91,7 +92,7 @@ impl Session {
         self.resume = Some(resume);
         self.me = Some(who.clone());
         if lacks_nick {
-            return self.lacks_nick(now);
+            return self.await_nick_refusal(now);
         }
         self.stage = Stage::Rich(Phase::Roster);
         self.clocks.welcomed = now.monotonic;
@@ -110,26 +111,19 @@ impl Session {
         self.config.insist_on_nick && self.config.nick.is_some()
     }
 
-    /// The server says why in an `ERROR`, which may come before the `WELCOME` or after it.
-    fn lacks_nick(&mut self, now: Now) {
-        match self.nick_refusal.take() {
-            Some(reason) => self.give_up(Outcome::NickRefused(reason)),
-            None => {
-                // Saying it again does not give the server more time.
-                if let Stage::Hello { until } = &mut self.stage {
-                    *until = (*until).min(now.monotonic + LAST_WORD_WAIT);
-                }
-            }
+    /// A server that does not know of insisting lets the client in, and then says in an `ERROR` why it has no nick.
+    fn await_nick_refusal(&mut self, now: Now) {
+        // Another WELCOME does not give it more time.
+        if let Stage::Hello { until } = &mut self.stage {
+            *until = (*until).min(now.monotonic + LAST_WORD_WAIT);
         }
     }
 
     fn heard_error_before_welcome(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
-        if !(is_about_nick(code) && self.insists_on_nick()) {
-            self.heard_error(code, seq, text);
-        } else if self.me.is_some() {
+        if is_about_nick(code) && self.insists_on_nick() {
             self.give_up(Outcome::NickRefused(text.into_owned()));
         } else {
-            self.nick_refusal = Some(text.into_owned());
+            self.heard_error(code, seq, text);
         }
     }
 

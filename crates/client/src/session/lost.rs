@@ -56,7 +56,6 @@ impl Session {
         self.clocks.pinged = None;
         self.clocks.paced = None;
         self.nicks_asked = 0;
-        self.nick_refusal = None;
         self.goodbye = None;
         self.bytes.clear();
         self.datagrams.clear();

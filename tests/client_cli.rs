@@ -115,12 +115,16 @@ fn a_server_that_is_not_there_is_an_error() {
 #[test]
 fn a_nick_that_is_taken_is_an_exit_status() {
     let server = Server::start(&[]);
-    let holder = server.rich("alice");
+    let mut holder = server.rich("alice");
     let mut client = server.start_client("other", &["--nick", "Alice"]);
     client.end_input();
     assert_eq!(client.exit_code(), 4);
     let said = client.complains().lines().join("\n");
     assert!(said.contains(&holder.who), "{said:?} does not name the holder");
+    let heard = holder.sync("is anybody here?");
+    let came_or_went = |line: &&String| line.starts_with("JOIN") || line.starts_with("LEAVE");
+    assert_eq!(heard.iter().find(came_or_went), None, "others heard of it");
+    server.log().expect("reason=nick");
 }
 
 #[test]

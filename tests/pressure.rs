@@ -1,6 +1,6 @@
 //! Readers who do not read, peers who vanish, a log that nobody reads.
 
-use crate::harness::{Plain, Server, Wire};
+use crate::harness::{Feed, Plain, Server, Wire};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::io::{PipeWriter, Write};
@@ -187,6 +187,33 @@ fn a_log_that_nobody_reads_stops_nothing() {
     drop(watcher);
     server.stop();
     drop(reader);
+}
+
+#[test]
+fn what_a_log_that_nobody_read_has_left_out_is_counted() {
+    const RENAMES: usize = 10_000;
+    let (reader, writer) = std::io::pipe().unwrap();
+    let server = Server::start_logging_to(Stdio::from(writer), &["--rate", "0"]);
+    let mut alice = server.plain("alice");
+    for from in (0..RENAMES).step_by(100) {
+        let renames: String = (from..from + 100).map(|n| format!("/nick alice{n}\n")).collect();
+        alice.send(renames);
+        alice.expect(&format!(" is now alice{}@", from + 99));
+    }
+    let log = Feed::new("server", "log", &server.journal);
+    log.fill_from(reader);
+    // Once something of what was kept is taken, there is room to say what was not.
+    assert!(log.wait(|lines, _| (lines.len() > 1000).then_some(())).is_some());
+    let bob = server.plain("bob");
+    log.expect(&format!(" join {} ", bob.id()));
+    let said = log.with(" log left-out=");
+    let [said] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    let (_, count) = said.split_once('=').unwrap();
+    let left_out: usize = count.parse().unwrap();
+    let kept = log.with(" now alice").len();
+    assert_eq!(kept + left_out, RENAMES, "{left_out} are said to be left out");
 }
 
 #[test]

@@ -99,6 +99,31 @@ exchange() {
     done
 }
 
+# crowds ROLE COUNT PLACES: a host opens so many connections and keeps them; it is let have so many places, and the log says
+# of each other one why it is not.
+crowds() {
+    (
+        # Or the clients' inputs would not end before the crowd does.
+        for fd in "${input[@]}"; do exec {fd}>&-; done
+        # shellcheck disable=SC2016
+        at "$1" bash -c '
+            for ((i = 0; i < $2; i++)); do exec {fd}<>"/dev/tcp/$0/$1" || exit; done
+            exec sleep 600
+        ' "$server" "$SERVER_PORT" "$2"
+    ) >"$logs/$1.out" 2>"$logs/$1.err" </dev/null &
+    pid[$1]=$!
+    wait_for 20 logged_times "$(($2 - $3))" "refuse $(address_of "$1"):[0-9]* reason=address limit=$3" ||
+        problem "not $(($2 - $3)) were refused"
+    wait_for 20 logged_times "$3" "join $(address_of "$1"):" || problem "not $3 of a crowd got in"
+    measured "$2 connections, $3 places"
+}
+
+# The first address of a host.
+address_of() { at "$1" hostname -I | cut -d ' ' -f 1; }
+
+# logged_times COUNT PATTERN: whether the server's log has just so many such lines.
+logged_times() { [[ $(grep -c -- "$2" "$logs/srv.err") -eq $1 ]]; }
+
 # The numbers that a role's messages have, as far as they were sent.
 numbers() { seq -f "$1%03g" 1 "$sent"; }
 

@@ -5,6 +5,7 @@
 //! [`Session::take_bytes`], [`Session::next_datagram`] and [`Session::next_event`], and call
 //! [`Session::tick`] at [`Session::deadline`].
 
+mod arriving;
 mod ask;
 mod deferred;
 mod ear;
@@ -18,6 +19,7 @@ mod peer;
 mod private;
 mod rich;
 mod roster;
+mod stage;
 
 pub use ear::SAFE_TEXT_MAX;
 pub use event::{Direction, Event, Way};
@@ -33,23 +35,25 @@ use chat_proto::line::LineDecoder;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rich::{FromClient, Hello};
+use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
-use chat_proto::{SERVER_LINE_MAX, TEXT_MAX, VERSION};
+use chat_proto::{SERVER_LINE_MAX, TEXT_MAX};
 use deferred::Deferred;
 use ear::Ear;
 use greeting::Greeting;
 use outbox::{Message, Outbox};
 use private::{Pending, Waiting};
+use stage::{GREETING_WAIT, Phase, Stage};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a server may take to greet. One that is silent for longer is an original one, with nobody there.
-const GREETING_WAIT: Duration = Duration::from_secs(2);
 /// How long our server may take to answer `HELLO`.
 const WELCOME_WAIT: Duration = Duration::from_secs(10);
+/// How long it may take to tell who is here: as long as 10 MB, which 100,000 users take, need at 1 Mbit/s, and half as
+/// long again.
+const ROSTER_WAIT: Duration = Duration::from_secs(120);
 /// Silence after which the server is asked whether it is there, and that again until it counts as gone.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How long the end of the input waits while nothing is acknowledged.
@@ -135,8 +139,8 @@ pub struct Session {
     query: Option<UserId>,
     /// `NICK`s that were not answered.
     nicks_asked: usize,
-    /// Why the nick of `HELLO` can't be had.
-    nick_refusal: Option<Text<'static>>,
+    /// What was under way when that was last looked at.
+    under_way: usize,
     /// Takes this connection's place after a reconnection.
     resume: Option<Token>,
     failures: Failures,
@@ -148,45 +152,20 @@ pub struct Session {
     events: VecDeque<Event>,
 }
 
-/// How far the two sides have come to know each other.
-#[derive(Debug)]
-enum Stage {
-    /// Nothing is known of the server; what it said so far.
-    Greeting { heard: Vec<u8>, until: Duration },
-    /// It is one of ours, and was told `HELLO`. Or it answered without the nick that the user insists
-    /// on, and is yet to say why.
-    Hello { until: Duration },
-    /// The rich dialect is spoken.
-    Rich(Phase),
-    /// It is an original server.
-    Original,
-    /// The connection is gone, and another is to be made.
-    Lost,
-}
-
-/// What the server is telling in the rich dialect. They come in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    /// Who is here.
-    Roster,
-    /// What happened before.
-    History,
-    /// What happens.
-    Live,
-}
-
 /// Readings of the monotonic clock that timers are counted from.
 #[derive(Debug, Default)]
 struct Clocks {
     /// When the server last said anything.
     heard: Duration,
+    /// When it last let the client in.
+    welcomed: Duration,
     /// When it had last told who is here.
     ready: Option<Duration>,
     /// When it was asked whether it is there; `None` since it said something.
     pinged: Option<Duration>,
     /// When the last message went to an original server.
     paced: Option<Duration>,
-    /// When something was last acknowledged since the input ended.
+    /// When something under way was last done with since the input ended.
     ending: Option<Duration>,
     /// When the session is over at the latest, since the user leaves.
     leaving: Option<Duration>,
@@ -198,10 +177,7 @@ impl Session {
     pub fn new(config: Config, private: Private, now: Now) -> Self {
         Self {
             config,
-            stage: Stage::Greeting {
-                heard: Vec::new(),
-                until: now.monotonic + GREETING_WAIT,
-            },
+            stage: Stage::greeting(now),
             decoder: LineDecoder::new(SERVER_LINE_MAX),
             ear: Ear::default(),
             may_yet_greet: false,
@@ -218,7 +194,7 @@ impl Session {
             last_writer: None,
             query: None,
             nicks_asked: 0,
-            nick_refusal: None,
+            under_way: 0,
             resume: None,
             failures: Failures::default(),
             clocks: Clocks {
@@ -238,12 +214,12 @@ impl Session {
         self.clocks.heard = now.monotonic;
         self.clocks.pinged = None;
         if std::mem::take(&mut self.may_yet_greet) && greeting::read(bytes) != Greeting::Original {
-            self.await_greeting(now);
+            self.stage = Stage::greeting(now);
         }
         match &mut self.stage {
-            Stage::Greeting { heard, until } => {
+            Stage::Greeting { heard, until, latest } => {
                 heard.extend_from_slice(bytes);
-                *until = now.monotonic + GREETING_WAIT;
+                *until = (*latest).min(now.monotonic + GREETING_WAIT);
                 self.read_greeting(now);
             }
             Stage::Hello { .. } | Stage::Rich(_) => self.read_lines(bytes, now),
@@ -339,6 +315,7 @@ impl Session {
         }
         let stage = match &self.stage {
             Stage::Greeting { until, .. } | Stage::Hello { until } => Some(*until),
+            Stage::Rich(Phase::Roster) => Some(self.silence_deadline().min(self.roster_deadline())),
             Stage::Rich(_) => Some(self.silence_deadline()),
             Stage::Original | Stage::Lost => None,
         };
@@ -374,6 +351,9 @@ impl Session {
         match &self.stage {
             Stage::Greeting { until, .. } if now.monotonic >= *until => self.become_original(now),
             Stage::Hello { until } if now.monotonic >= *until => self.welcome_is_late(),
+            Stage::Rich(Phase::Roster) if now.monotonic >= self.roster_deadline() => {
+                self.end(Outcome::NoRoster);
+            }
             Stage::Rich(_) if now.monotonic >= self.silence_deadline() => self.break_silence(now),
             _ => {}
         }
@@ -453,60 +433,6 @@ impl Session {
     }
 }
 
-// The first moments of a connection.
-impl Session {
-    fn await_greeting(&mut self, now: Now) {
-        self.stage = Stage::Greeting {
-            heard: Vec::new(),
-            until: now.monotonic + GREETING_WAIT,
-        };
-    }
-
-    fn read_greeting(&mut self, now: Now) {
-        let Stage::Greeting { heard, .. } = &mut self.stage else {
-            return;
-        };
-        match greeting::read(heard) {
-            Greeting::More => {}
-            Greeting::Ours(length) => {
-                let rest = heard.split_off(length);
-                self.say_hello(now);
-                self.read_lines(&rest, now);
-            }
-            Greeting::Full => self.end(Outcome::Full),
-            Greeting::TurnedAway(reason) => {
-                let line = std::mem::take(heard);
-                self.turned_away(line.get(reason).unwrap_or_default());
-            }
-            Greeting::Original => self.become_original(now),
-        }
-    }
-
-    /// The server closes the connection next.
-    fn turned_away(&mut self, reason: &[u8]) {
-        if reason.starts_with(greeting::FULL) {
-            self.end(Outcome::Full);
-        } else {
-            self.goodbye = Some(Text::from_bytes(reason).into_owned());
-        }
-    }
-
-    fn say_hello(&mut self, now: Now) {
-        self.stage = Stage::Hello {
-            until: now.monotonic + WELCOME_WAIT,
-        };
-        let nick = self.config.nick.clone();
-        let hello = FromClient::Hello(Hello {
-            version: VERSION,
-            nick: nick.as_ref().map(Nick::as_str),
-            udp_port: self.config.ends.udp_port,
-            key: Some(self.private.public_key()),
-            resume: self.resume,
-        });
-        self.send_line(&hello.to_string());
-    }
-}
-
 // What follows from all that came in.
 impl Session {
     /// Does what can be done by now. Every input ends here.
@@ -519,6 +445,7 @@ impl Session {
         self.send_deferred(now);
         self.send_waiting(now);
         self.drain_private(now);
+        self.note_progress(now);
         let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
             return;
         };
@@ -550,18 +477,24 @@ impl Session {
                     self.bytes.extend_from_slice(text.as_str().as_bytes());
                     self.clocks.paced = Some(now.monotonic);
                     self.may_yet_greet = false;
-                    self.progress(now);
                 }
             }
             _ => {}
         }
     }
 
-    /// Something that the end of the input waits for came to pass.
-    fn progress(&mut self, now: Now) {
-        if let Some(since) = &mut self.clocks.ending {
+    /// The end of the input waits for as long as less and less is under way. What the server says beside that counts for
+    /// nothing, or it could hold the client for ever.
+    fn note_progress(&mut self, now: Now) {
+        let steps = self.owed() + self.outbox.waiting() + self.privates.len() + self.waiting_privates.len();
+        let before = std::mem::replace(&mut self.under_way, steps);
+        if let Some(since) = self.clocks.ending.as_mut().filter(|_| steps < before) {
             *since = now.monotonic;
         }
+    }
+
+    fn roster_deadline(&self) -> Duration {
+        self.clocks.welcomed + ROSTER_WAIT
     }
 
     fn silence_deadline(&self) -> Duration {

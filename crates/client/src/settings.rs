@@ -159,8 +159,9 @@ impl Settings {
     ) -> Self {
         let choose = Chooser { text };
         let last_server = choose.value(args.last_server, file.last_server, false);
-        let server = choose.server(args.address(), file.server, last_server.value, last);
-        let nick = choose.optional(args.nick.clone(), file.nick.map(unwrap_nick));
+        let last = || last_server.value.then(last).flatten();
+        let server = choose.server(args.address(), file.server, last);
+        let nick = choose.value(args.nick.clone().map(Some), file.nick.map(unwrap_nick), None);
         Self {
             server,
             nick,
@@ -204,9 +205,9 @@ impl Settings {
     }
 }
 
-fn unwrap_nick(nick: Spanned<file::NickKey>) -> Spanned<Nick> {
+fn unwrap_nick(nick: Spanned<file::NickKey>) -> Spanned<Option<Nick>> {
     let span = nick.span();
-    Spanned::new(span, nick.into_inner().0)
+    Spanned::new(span, Some(nick.into_inner().0))
 }
 
 /// What `--print-config` prints: a settings file that says what is in force, with where it comes from.
@@ -258,23 +259,11 @@ struct Chooser<'a> {
 
 impl Chooser<'_> {
     fn value<T>(&self, flag: Option<T>, file: Option<Spanned<T>>, default: T) -> Setting<T> {
-        self.said(flag, file).unwrap_or(Setting {
+        let nobody = Setting {
             value: default,
             origin: Origin::Default,
-        })
-    }
-
-    fn optional<T>(&self, flag: Option<T>, file: Option<Spanned<T>>) -> Setting<Option<T>> {
-        match self.said(flag, file) {
-            Some(Setting { value, origin }) => Setting {
-                value: Some(value),
-                origin,
-            },
-            None => Setting {
-                value: None,
-                origin: Origin::Default,
-            },
-        }
+        };
+        self.said(flag, file).unwrap_or(nobody)
     }
 
     /// The one server that is named, else the last one if the user wants that, else this machine's.
@@ -282,18 +271,16 @@ impl Chooser<'_> {
         &self,
         flag: Option<Address>,
         file: Option<Spanned<Address>>,
-        wants_last: bool,
         last: impl FnOnce() -> Option<Address>,
     ) -> Setting<Address> {
-        let last = || {
-            let value = wants_last.then(last).flatten()?;
-            let origin = Origin::LastServer;
-            Some(Setting { value, origin })
-        };
-        self.said(flag, file).or_else(last).unwrap_or(Setting {
-            value: Address::local(),
-            origin: Origin::Default,
-        })
+        let server = self.value(flag, file, Address::local());
+        match (server.origin == Origin::Default).then(last).flatten() {
+            Some(value) => Setting {
+                value,
+                origin: Origin::LastServer,
+            },
+            None => server,
+        }
     }
 
     fn said<T>(&self, flag: Option<T>, file: Option<Spanned<T>>) -> Option<Setting<T>> {

@@ -17,7 +17,7 @@ use std::str::FromStr;
 /// What a client says to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromClient<'a> {
-    /// `HELLO <version> <nick> <udp-port> <key> <resume>`: the first line, once the greeting has come; the
+    /// `HELLO <version> <nick> <udp-port> <key> <resume> [insist]`: the first line, once the greeting has come; the
     /// connection speaks the rich dialect from here on.
     Hello(Hello<'a>),
     /// `EXAMINE <version> <nick>`: the first line instead of `HELLO`, where the greeting offers it, of a client that only wants
@@ -48,12 +48,15 @@ pub enum FromClient<'a> {
     Quit,
 }
 
+/// The last field of a `HELLO` that insists.
+const INSIST: &str = "insist";
+
 /// The fields of [`FromClient::Hello`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
     /// The version the client speaks; the lower of the two is spoken.
     pub version: u32,
-    /// The nick it would like. One that can't be had costs an `ERROR`, not the connection.
+    /// The nick it would like. One that can't be had costs an `ERROR`, and the connection only if it insists.
     pub nick: Option<&'a str>,
     /// The UDP port on which it takes private messages.
     pub udp_port: Option<u16>,
@@ -62,6 +65,8 @@ pub struct Hello<'a> {
     /// The token of an earlier `WELCOME` of the same run, to take over from a connection that
     /// the server may not know to be dead.
     pub resume: Option<Token>,
+    /// It would rather not be here than be here without the nick.
+    pub insists: bool,
 }
 
 /// What the server says to a client. `W` is a user, see [`crate::plain::ServerLine`].
@@ -190,6 +195,8 @@ words! {
         Shutdown = "shutdown",
         /// The same client is here again, over a newer connection.
         Replaced = "replaced",
+        /// The nick that the client insisted on can't be had.
+        Nick = "nick",
         /// Something of a later version.
         Other = "other",
     }
@@ -218,6 +225,7 @@ impl<'a> FromClient<'a> {
                 udp_port: fields.optional()?,
                 key: fields.optional()?,
                 resume: fields.optional()?,
+                insists: fields.token().is_ok_and(|word| word == INSIST),
             }),
             "EXAMINE" => Self::Examine(fields.value()?, fields.optional_token()?),
             "SAY" => Self::Say(fields.value()?, fields.text()),
@@ -369,9 +377,11 @@ impl fmt::Display for FromClient<'_> {
                     udp_port,
                     key,
                     resume,
+                    insists,
                 } = hello;
                 write!(f, "HELLO {version} {} {} ", OrDash(nick), OrDash(udp_port))?;
-                write!(f, "{} {}", OrDash(key), OrDash(resume))
+                write!(f, "{} {}", OrDash(key), OrDash(resume))?;
+                if *insists { write!(f, " {INSIST}") } else { Ok(()) }
             }
             Self::Examine(version, nick) => write!(f, "EXAMINE {version} {}", OrDash(nick)),
             Self::Say(seq, text) => write!(f, "SAY {seq} {text}"),
@@ -514,8 +524,8 @@ mod tests {
 
         #[test]
         fn what_a_client_says_reads_back(id in user_id(), seq in any::<u64>(), text in text(), token in token(), bytes in bytes(),
-                                          udp_port in prop::option::of(any::<u16>()), key in prop::option::of(any::<[u8; 32]>())) {
-            let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token) };
+                                          udp_port in prop::option::of(any::<u16>()), key in prop::option::of(any::<[u8; 32]>()), insists in any::<bool>()) {
+            let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token), insists };
             let lines = [
                 FromClient::Hello(hello), FromClient::Examine(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),

@@ -44,6 +44,11 @@ pub enum Event {
         /// Why.
         why: Refusal,
     },
+    /// A client did not come in, because the nick that it insists on can't be had.
+    TurnDown {
+        /// From where.
+        peer: SocketAddr,
+    },
     /// The server ends.
     Stop {
         /// The signal that asked for it.
@@ -72,6 +77,8 @@ pub enum Departure {
     Replaced,
     /// The client said too late that it only examines the way.
     Examined,
+    /// The client said too late that it would not be here without its nick.
+    Nick,
 }
 
 /// Why somebody could not come in.
@@ -98,6 +105,7 @@ impl fmt::Display for Event {
             Self::Nick { who, nick } => write!(f, "nick {who} now {nick}"),
             Self::Examine { peer } => write!(f, "examine {peer}"),
             Self::Refuse { peer, why } => write!(f, "refuse {peer} reason={why}"),
+            Self::TurnDown { peer } => write!(f, "refuse {peer} reason=nick"),
             Self::Stop { signal, users } => write!(f, "stop signal={signal} users={users}"),
         }
     }
@@ -114,6 +122,7 @@ impl fmt::Display for Departure {
             Self::Slow(behind) => return write!(f, "slow behind={behind}"),
             Self::Replaced => "replaced",
             Self::Examined => "examined",
+            Self::Nick => "nick",
         })
     }
 }

@@ -8,6 +8,7 @@ pub mod args;
 pub mod connection;
 pub mod descriptors;
 pub mod event;
+pub mod examination;
 pub mod inbox;
 pub mod listener;
 mod listening;

@@ -229,8 +229,9 @@ impl Room {
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
+        let rich = member.rich().is_some();
         let connection = &mut member.connection;
-        if member.rich.is_none() || !connection.is_staying() {
+        if !rich || !connection.is_staying() {
             return;
         }
         let interval = self.limits.ping_interval;

@@ -44,6 +44,15 @@ impl Usage {
     pub fn count(&mut self, rate: Rate, now: Duration) {
         self.theoretical = (self.theoretical.get().max(now) + rate.interval).into();
     }
+
+    /// Whether one more may be taken now, which is counted then.
+    pub fn may(&mut self, rate: Rate, now: Duration) -> bool {
+        let may = self.next_at(rate) <= now;
+        if may {
+            self.count(rate, now);
+        }
+        may
+    }
 }
 
 #[cfg(test)]
@@ -54,8 +63,7 @@ mod tests {
     fn taken(usage: &mut Usage, rate: Rate, from: u64, to: u64) -> usize {
         let mut lines = 0;
         for now in (from..to).map(Duration::from_millis) {
-            while usage.next_at(rate) <= now {
-                usage.count(rate, now);
+            while usage.may(rate, now) {
                 lines += 1;
             }
         }

@@ -23,40 +23,16 @@ const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
 /// Requests that one token is answered at once.
 const REQUESTS_AT_ONCE: u32 = 8;
 
-/// The same for a connection that is being examined: its requests are how the way is measured.
-const PROBES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
-const PROBES_AT_ONCE: u32 = 64;
-
 /// Datagrams taken in one turn, so that a flood of them leaves time for those who talk.
 const DATAGRAMS_MAX: usize = 64;
 
 /// How far one client has got with learning its address.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Progress {
     /// Requests answered, against the rate.
     usage: Usage,
     /// The last nonce that was sent out, and to where.
     offered: Option<(Token, SocketAddr)>,
-}
-
-/// What is known of a connection that is being examined.
-#[derive(Clone, Copy, Debug)]
-pub struct Examination {
-    /// What it asks with.
-    pub rendezvous: Token,
-    /// Requests answered, against the rate.
-    usage: Usage,
-}
-
-impl Examination {
-    /// One that begins.
-    #[must_use]
-    pub fn new(rendezvous: Token) -> Self {
-        Self {
-            rendezvous,
-            usage: Usage::default(),
-        }
-    }
 }
 
 impl Room {
@@ -66,19 +42,18 @@ impl Room {
         let slot = self.roster.asked_by(&Request::parse(datagram)?.token)?;
         let member = self.roster.get_mut(slot)?;
         let source = canonical(source);
-        if let Some(examination) = &mut member.examination {
-            // Long replies go to nobody but who is examined: the source of a datagram is easily forged, and that of a
-            // connection is not.
-            let is_its_own = source.ip() == member.id.address().ip();
-            let rate = Rate::new(PROBES_PER_SECOND, PROBES_AT_ONCE);
-            if is_padded(datagram) && !is_its_own || !may_answer(&mut examination.usage, rate, now) {
+        // Long replies go to nobody but who is examined: the source of a datagram is easily forged, and that of a
+        // connection is not.
+        let is_its_own = source.ip() == member.id().address().ip();
+        if let Some(examination) = member.examination_mut() {
+            if is_padded(datagram) && !is_its_own || !examination.may_probe(now) {
                 return None;
             }
             return answer(datagram, source, (self.tokens)(), |_| true);
         }
-        let progress = member.rich.as_mut()?.rendezvous_progress.get_or_insert_default();
+        let progress = member.rich_mut()?.rendezvous_progress.get_or_insert_default();
         let rate = Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
-        if is_padded(datagram) || !may_answer(&mut progress.usage, rate, now) {
+        if is_padded(datagram) || !progress.usage.may(rate, now.monotonic) {
             return None;
         }
         let nonce = (self.tokens)();
@@ -92,7 +67,7 @@ impl Room {
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
-        let Some(rich) = member.rich.as_mut() else { return };
+        let Some(rich) = member.rich_mut() else { return };
         let progress = rich.rendezvous_progress.as_mut();
         let offered = progress.and_then(|progress| progress.offered.take_if(|offer| offer.0 == nonce));
         let Some((_, address)) = offered else {
@@ -103,15 +78,6 @@ impl Room {
                 .append(None, &FromServer::Address(now.unix_ms, member.label(), address));
         }
     }
-}
-
-/// Whether the rate lets one more request be answered, which is counted then.
-fn may_answer(usage: &mut Usage, rate: Rate, now: Now) -> bool {
-    let may = usage.next_at(rate) <= now.monotonic;
-    if may {
-        usage.count(rate, now.monotonic);
-    }
-    may
 }
 
 /// The UDP socket, on the same port number as the TCP listener.

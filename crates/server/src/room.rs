@@ -11,8 +11,7 @@ use crate::moment::Moment;
 use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
-use crate::rendezvous::Examination;
-use crate::roster::{Member, Roster, Slot, token_for};
+use crate::roster::{Member, Roster, Slot};
 use crate::transcript::{Dialect, Ring, Transcript};
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
@@ -26,9 +25,6 @@ use std::time::Duration;
 
 /// For how long what is due is still sent to somebody who has left, or to everybody when the server ends.
 pub const FLUSH: Duration = Duration::from_secs(2);
-
-/// For how long a connection that is being examined may take a user's place.
-pub const EXAMINATION: Duration = Duration::from_secs(10);
 
 /// Connections of former users, and of people who were turned away, that may still be being told so.
 /// One more is closed at once.
@@ -121,7 +117,7 @@ impl Room {
     /// Somebody connected. `None` if the connection is to be closed without a word.
     pub fn accept(&mut self, now: Now, peer: SocketAddr) -> Option<Slot> {
         let mut member = Member::new(peer.into(), Connection::new(now.monotonic));
-        let id = member.id;
+        let id = member.id();
         if self.roster.with_id(id).is_some() {
             return self.turn_away(now, member, Refusal::Twice);
         }
@@ -154,7 +150,7 @@ impl Room {
         let address = id.address().ip();
         let ghost = ghost.and_then(|ghost| self.roster.get(ghost));
         let freed = usize::from(ghost.is_some());
-        let freed_there = usize::from(ghost.is_some_and(|ghost| ghost.id.address().ip() == address));
+        let freed_there = usize::from(ghost.is_some_and(|ghost| ghost.id().address().ip() == address));
         if self.roster.staying() >= max_users + freed {
             Some(Refusal::Full(max_users))
         } else if !address.is_loopback() && self.roster.staying_from(address) >= max_per_address + freed_there
@@ -168,7 +164,7 @@ impl Room {
     /// Says why somebody can't come in, if there is a place to say it from.
     fn turn_away(&mut self, now: Now, mut member: Member, why: Refusal) -> Option<Slot> {
         self.events.push(Event::Refuse {
-            peer: member.id.address(),
+            peer: member.id().address(),
             why,
         });
         if self.roster.leaving() >= LEAVING_MAX {
@@ -187,7 +183,7 @@ impl Room {
             return;
         };
         member.connection.outbox.say(0, refusing(why));
-        let peer = member.id.address();
+        let peer = member.id().address();
         self.events.push(Event::Refuse { peer, why });
         self.roster.unlist(slot, now.monotonic + FLUSH);
         self.note_deadline(slot, now);
@@ -201,7 +197,7 @@ impl Room {
         match member.connection.stage {
             Stage::Arriving(_) => self.announce(now, slot),
             Stage::Waiting(_) => {
-                if let Some(why) = self.refusal(member.id, None) {
+                if let Some(why) = self.refusal(member.id(), None) {
                     self.turn_out(now, slot, why);
                     return false;
                 }
@@ -280,7 +276,7 @@ impl Room {
                 .map(|at| at.max(rate_allows)),
             Dialect::Plain | Dialect::Rich => None,
         };
-        let pulse = member.rich.as_ref().map(|_| match connection.pinged {
+        let pulse = member.rich().map(|_| match connection.pinged {
             Some(pinged) => pinged.get() + 2 * self.limits.ping_interval,
             None => connection.inbox.last_heard() + self.limits.ping_interval,
         });
@@ -297,7 +293,7 @@ impl Room {
             return;
         };
         member.connection.stage = Stage::Here;
-        let rich = member.rich.is_some();
+        let rich = member.rich().is_some();
         if !rich {
             member
                 .connection
@@ -341,7 +337,7 @@ impl Room {
     }
 
     /// Says to everybody that a user who was announced is here no longer.
-    fn announce_leave(&mut self, now: Now, who: Box<str>, why: Departure) {
+    pub(crate) fn announce_leave(&mut self, now: Now, who: Box<str>, why: Departure) {
         let line = ServerLine::Offline(&*who);
         self.transcript
             .append(Some(&line), &FromServer::Leave(now.unix_ms, &*who));
@@ -353,30 +349,9 @@ impl Room {
         });
     }
 
-    /// Makes a connection one that only examines the way. If its word for that comes so late that it was announced, it is
-    /// here no longer.
-    pub(crate) fn begin_examination(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let was_here = member.connection.stage == Stage::Here;
-        if was_here {
-            let plain = self.transcript.ring(Dialect::Plain);
-            member.connection.outbox.cut_short(plain, Vec::new());
-        }
-        member.connection.stage = Stage::Examined((now.monotonic + EXAMINATION).into());
-        let (who, peer) = (member.label().into(), member.id.address());
-        let examination = Examination::new(token_for(slot, (self.tokens)()));
-        self.roster.examine(slot, examination);
-        if was_here {
-            self.announce_leave(now, who, Departure::Examined);
-        }
-        self.events.push(Event::Examine { peer });
-    }
-
     /// Keeps the message number of a client that may come back.
     fn remember(&mut self, slot: Slot) {
-        let Some(rich) = self.roster.get(slot).and_then(|member| member.rich.as_deref()) else {
+        let Some(rich) = self.roster.get(slot).and_then(|member| member.rich()) else {
             return;
         };
         if self.departed.len() == DEPARTED_MAX {

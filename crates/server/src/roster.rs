@@ -2,7 +2,8 @@
 
 use crate::address::Address;
 use crate::connection::{Connection, Stage};
-use crate::rendezvous::{Examination, Progress};
+use crate::examination::Examination;
+use crate::rendezvous::Progress;
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
@@ -10,7 +11,7 @@ use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The number of a connection, from when it is accepted until it is closed.
@@ -20,20 +21,27 @@ pub type Slot = usize;
 #[derive(Debug)]
 pub struct Member {
     /// The address the user is seen at.
-    pub id: UserId,
-    nick: Option<Nick>,
-    /// The two above as they are written, so that a message need not format them again.
+    address: Address,
+    /// The user as lines name one, with the nick: so that a message need not format it again. Nicks are looked up in
+    /// the index and hardly ever wanted otherwise, so that none is kept beside it.
     label: Box<str>,
-    /// What only a client that said HELLO has.
-    pub rich: Option<Box<Rich>>,
-    /// What only a connection has that is being examined.
-    pub examination: Option<Box<Examination>>,
+    /// What only a connection has that has said what it is. Most have nothing else that differs, and this takes one word.
+    client: Option<Box<Client>>,
     /// The connection.
     pub connection: Connection,
 }
 
-/// What is known of a client that speaks the rich dialect.
-#[derive(Clone, Debug)]
+/// What a connection is that speaks the rich dialect.
+#[derive(Debug)]
+enum Client {
+    /// It said HELLO.
+    Rich(Rich),
+    /// It is being examined.
+    Examined(Examination),
+}
+
+/// What is known of a client that said HELLO.
+#[derive(Debug)]
 pub struct Rich {
     /// Where it takes private messages.
     pub udp: Option<Address>,
@@ -54,19 +62,24 @@ impl Member {
     #[must_use]
     pub fn new(id: UserId, connection: Connection) -> Self {
         Self {
-            id,
-            nick: None,
+            address: id.address().into(),
             label: id.to_string().into(),
-            rich: None,
-            examination: None,
+            client: None,
             connection,
         }
     }
 
+    /// The address the user is seen at.
+    #[must_use]
+    pub fn id(&self) -> UserId {
+        SocketAddr::from(self.address).into()
+    }
+
     /// The user's nick, if there is one.
     #[must_use]
-    pub fn nick(&self) -> Option<&Nick> {
-        self.nick.as_ref()
+    pub fn nick(&self) -> Option<Nick> {
+        let (nick, _) = self.label.split_once('@')?;
+        Nick::parse(nick).ok()
     }
 
     /// The user as lines name one.
@@ -75,10 +88,44 @@ impl Member {
         &self.label
     }
 
+    /// What only a client that said HELLO has.
+    #[must_use]
+    pub fn rich(&self) -> Option<&Rich> {
+        match self.client.as_deref()? {
+            Client::Rich(rich) => Some(rich),
+            Client::Examined(_) => None,
+        }
+    }
+
+    /// The same, to change.
+    pub fn rich_mut(&mut self) -> Option<&mut Rich> {
+        match self.client.as_deref_mut()? {
+            Client::Rich(rich) => Some(rich),
+            Client::Examined(_) => None,
+        }
+    }
+
+    /// What only a connection has that is being examined.
+    #[must_use]
+    pub fn examination(&self) -> Option<&Examination> {
+        match self.client.as_deref()? {
+            Client::Examined(examination) => Some(examination),
+            Client::Rich(_) => None,
+        }
+    }
+
+    /// The same, to change.
+    pub fn examination_mut(&mut self) -> Option<&mut Examination> {
+        match self.client.as_deref_mut()? {
+            Client::Examined(examination) => Some(examination),
+            Client::Rich(_) => None,
+        }
+    }
+
     /// The dialect the connection speaks, as far as is known.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        if self.rich.is_some() || self.examination.is_some() {
+        if self.client.is_some() {
             Dialect::Rich
         } else {
             Dialect::Plain
@@ -88,7 +135,7 @@ impl Member {
     /// What others need to know to write to this user privately.
     #[must_use]
     pub fn profile(&self) -> Profile<&str> {
-        let rich = self.rich.as_deref();
+        let rich = self.rich();
         Profile {
             who: self.label(),
             udp: rich.and_then(|rich| rich.udp).map(Into::into),
@@ -210,10 +257,10 @@ impl Roster {
             self.slots.len() - 1
         });
         if member.connection.is_staying() {
-            self.by_id.insert(member.id.address().into(), number(slot));
+            self.by_id.insert(member.address, number(slot));
         }
         match member.connection.stage {
-            Stage::Arriving(_) | Stage::Here | Stage::Examined(_) => self.count(member.id),
+            Stage::Arriving(_) | Stage::Here | Stage::Examined(_) => self.count(member.id()),
             Stage::Waiting(_) => self.waiting += 1,
             Stage::Leaving(_) => {}
         }
@@ -230,7 +277,7 @@ impl Roster {
         };
         if let Stage::Waiting(since) = member.connection.stage {
             member.connection.stage = Stage::Arriving(since);
-            let id = member.id;
+            let id = member.id();
             self.waiting -= 1;
             self.count(id);
         }
@@ -248,17 +295,17 @@ impl Roster {
             return;
         };
         let stage = std::mem::replace(&mut member.connection.stage, Stage::Leaving(until.into()));
-        self.by_id.remove(&member.id.address().into());
-        if let Some(nick) = &member.nick {
+        self.by_id.remove(&member.address);
+        if let Some(nick) = member.nick() {
             self.by_nick.remove(&nick.key());
         }
-        self.rich -= usize::from(member.rich.is_some());
+        self.rich -= usize::from(member.rich().is_some());
         if let Stage::Waiting(_) = stage {
             self.waiting -= 1;
             return;
         }
         self.staying -= 1;
-        let address = member.id.address().ip();
+        let address = member.id().address().ip();
         if let Some(count) = self.by_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
@@ -290,15 +337,15 @@ impl Roster {
     /// Whose connection does this token resume?
     #[must_use]
     pub fn resumed_by(&self, token: &Token) -> Option<Slot> {
-        self.holder_of(token, |member| Some(member.rich.as_deref()?.resume))
+        self.holder_of(token, |member| Some(member.rich()?.resume))
     }
 
     /// Whose is this token for the rendezvous?
     #[must_use]
     pub fn asked_by(&self, token: &Token) -> Option<Slot> {
-        self.holder_of(token, |member| {
-            let rich = member.rich.as_deref().map(|rich| rich.rendezvous);
-            rich.or_else(|| Some(member.examination.as_deref()?.rendezvous))
+        self.holder_of(token, |member| match member.client.as_deref()? {
+            Client::Rich(rich) => Some(rich.rendezvous),
+            Client::Examined(examination) => Some(examination.rendezvous),
         })
     }
 
@@ -326,30 +373,29 @@ impl Roster {
         let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        if let Some(before) = member.nick.take() {
+        if let Some(before) = member.nick() {
             self.by_nick.remove(&before.key());
         }
         self.by_nick.insert(nick.key(), slot);
         let who = Who {
             nick: Some(nick),
-            id: member.id,
+            id: member.id(),
         };
         member.label = who.to_string().into();
-        member.nick = who.nick;
     }
 
     /// Notes that a member speaks the rich dialect.
     pub fn enrich(&mut self, slot: Slot, rich: Rich) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
             self.rich += 1;
-            member.rich = Some(Box::new(rich));
+            member.client = Some(Box::new(Client::Rich(rich)));
         }
     }
 
     /// Notes that a member is being examined.
     pub fn examine(&mut self, slot: Slot, examination: Examination) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
-            member.examination = Some(Box::new(examination));
+            member.client = Some(Box::new(Client::Examined(examination)));
         }
     }
 }

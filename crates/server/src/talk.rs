@@ -39,7 +39,7 @@ impl Room {
             member.connection.usage.count(rate, now.monotonic);
         }
         let first = !std::mem::replace(&mut member.connection.has_spoken, true);
-        let (rich, examined) = (member.rich.is_some(), member.examination.is_some());
+        let (rich, examined) = (member.rich().is_some(), member.examination().is_some());
         let Line::Whole(bytes) = line else {
             if !self.arrive(now, slot) {
                 return;
@@ -124,35 +124,6 @@ impl Room {
         }
     }
 
-    /// A connection only wants to know how it would fare here.
-    fn take_examine(&mut self, now: Now, slot: Slot, nick: Option<&str>) {
-        if !self.takes_a_place(now, slot, None) {
-            return;
-        }
-        self.roster.seat(slot);
-        self.begin_examination(now, slot);
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let Some(examination) = &member.examination else {
-            return;
-        };
-        let (who, token) = (member.label().to_owned(), examination.rendezvous);
-        self.tell(slot, &FromServer::Examined(now.unix_ms, &who, token));
-        if let Some(Err((code, text))) = nick.map(|name| self.free_nick(slot, name)) {
-            self.refuse(slot, code, None, &text);
-        }
-    }
-
-    /// A connection that is being examined may ask for nothing that reaches others.
-    fn take_examined(&mut self, now: Now, slot: Slot, line: &str) {
-        match FromClient::parse(line) {
-            Ok(FromClient::Ping(number)) => self.tell(slot, &FromServer::Pong(number)),
-            Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
-            _ => {}
-        }
-    }
-
     /// A client says what it is.
     fn take_hello(&mut self, now: Now, slot: Slot, hello: &Hello<'_>) {
         if !self.takes_a_place(now, slot, hello.resume) {
@@ -173,7 +144,7 @@ impl Room {
                 .outbox
                 .cut_short(self.transcript.ring(Dialect::Plain), Vec::new());
         }
-        let ip = member.id.address().ip();
+        let ip = member.id().address().ip();
         let udp = hello
             .udp_port
             .filter(|&port| port != 0)
@@ -190,6 +161,9 @@ impl Room {
             },
         );
         let refused = hello.nick.and_then(|name| self.take_nick(slot, name).err());
+        if let Some((code, text)) = refused.as_ref().filter(|_| hello.insists) {
+            return self.turn_down(now, slot, *code, text);
+        }
         self.welcome(slot, seq, resume, rendezvous);
         if let Some((code, text)) = refused {
             self.refuse(slot, code, None, &text);
@@ -201,9 +175,23 @@ impl Room {
         }
     }
 
+    /// A client that insists on a nick can't have it. Nobody hears of one that was not announced.
+    fn turn_down(&mut self, now: Now, slot: Slot, code: ErrorCode, text: &str) {
+        let Some(member) = self.roster.get(slot) else {
+            return;
+        };
+        if member.connection.stage != Stage::Here {
+            let peer = member.id().address();
+            self.events.push(Event::TurnDown { peer });
+        }
+        self.refuse(slot, code, None, text);
+        let farewell = "you are not here without that nick";
+        self.leave(now, slot, Departure::Nick, Some((Reason::Nick, farewell)));
+    }
+
     /// Whether there is a place for a client, that of its ghost if no other. One that waited for nothing is turned
     /// away, and its ghost stays as it is.
-    fn takes_a_place(&mut self, now: Now, slot: Slot, resume: Option<Token>) -> bool {
+    pub(crate) fn takes_a_place(&mut self, now: Now, slot: Slot, resume: Option<Token>) -> bool {
         let Some(member) = self.roster.get(slot) else {
             return false;
         };
@@ -211,7 +199,7 @@ impl Room {
             return true;
         }
         let ghost = resume.and_then(|token| self.roster.resumed_by(&token));
-        let refusal = self.refusal(member.id, ghost);
+        let refusal = self.refusal(member.id(), ghost);
         if let Some(why) = refusal {
             self.turn_out(now, slot, why);
         }
@@ -264,15 +252,13 @@ impl Room {
         let Some(member) = self.roster.get(slot) else {
             return;
         };
-        let bare = member.id.to_string();
+        let bare = member.id().to_string();
         let user = FromServer::User(member.profile());
         self.transcript.append(None, &user);
         if let Some(nick) = member.nick() {
             let line = ServerLine::IsNow(bare.as_str(), member.label());
-            self.transcript.append(
-                Some(&line),
-                &FromServer::Nick(now.unix_ms, bare.as_str(), nick.clone()),
-            );
+            self.transcript
+                .append(Some(&line), &FromServer::Nick(now.unix_ms, bare.as_str(), nick));
         }
     }
 
@@ -281,7 +267,7 @@ impl Room {
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
-        if let (Some(rich), Some(seq)) = (&mut member.rich, seq) {
+        if let (Some(rich), Some(seq)) = (member.rich_mut(), seq) {
             if seq <= rich.seq {
                 return;
             }
@@ -347,7 +333,7 @@ impl Room {
         if self
             .roster
             .get(to)
-            .is_some_and(|member| member.rich.is_some() && member.connection.is_reading())
+            .is_some_and(|member| member.rich().is_some() && member.connection.is_reading())
         {
             self.put(to, line);
         }
@@ -378,7 +364,7 @@ impl Room {
         let Some(member) = self.roster.get(slot) else {
             return;
         };
-        let Some(nick) = member.nick().cloned() else {
+        let Some(nick) = member.nick() else {
             return;
         };
         if member.label() == before {
@@ -403,7 +389,7 @@ impl Room {
     }
 
     /// The nick, if it is one that this user can have.
-    fn free_nick(&self, slot: Slot, name: &str) -> Result<Nick, (ErrorCode, String)> {
+    pub(crate) fn free_nick(&self, slot: Slot, name: &str) -> Result<Nick, (ErrorCode, String)> {
         let nick = Nick::parse(name).map_err(|error: NickError| (ErrorCode::BadNick, error.to_string()))?;
         match self
             .roster
@@ -419,7 +405,7 @@ impl Room {
     }
 
     /// Something went wrong with what a user asked for.
-    fn refuse(&mut self, slot: Slot, code: ErrorCode, seq: Option<u64>, text: &str) {
+    pub(crate) fn refuse(&mut self, slot: Slot, code: ErrorCode, seq: Option<u64>, text: &str) {
         let line = match self.roster.get(slot).map(Member::dialect) {
             Some(Dialect::Rich) => FromServer::<&str>::Error(code, seq, Text::new(text)).to_string(),
             _ => ServerLine::<&str>::Notice(Text::new(text)).to_string(),

@@ -4,7 +4,7 @@ use super::event::Warning;
 use chat_proto::id::UserId;
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::Profile;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Users that are kept track of: 65,536 x about 200 bytes = 13 MB. Nothing private is exchanged with further ones.
@@ -15,6 +15,8 @@ pub(super) struct Roster {
     users: BTreeMap<UserId, User>,
     /// The user that has each key.
     holders: BTreeMap<PublicKey, UserId>,
+    /// Those who announced it too, where there are any: just those whose standing is [`Standing::Claims`].
+    claimants: BTreeMap<PublicKey, BTreeSet<UserId>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,22 +112,41 @@ impl Roster {
     /// back under another id, before the server noticed.
     pub(super) fn left(&mut self, id: UserId) -> Change {
         let mut change = Change::default();
-        let Some(Standing::Keyed(key)) = self.users.remove(&id).map(|user| user.standing) else {
-            return change;
-        };
-        self.holders.remove(&key);
-        let heir = self
-            .users
-            .iter_mut()
-            .find(|(_, user)| user.standing == Standing::Claims(key));
-        match heir {
-            Some((heir, user)) => {
-                user.standing = Standing::Keyed(key);
-                self.holders.insert(key, *heir);
+        match self.users.remove(&id).map(|user| user.standing) {
+            Some(Standing::Keyed(key)) => {
+                self.holders.remove(&key);
+                if !self.bequeath(key) {
+                    change.gone = Some((key, id, false));
+                }
             }
-            None => change.gone = Some((key, id, false)),
+            Some(Standing::Claims(key)) => {
+                self.take_claim(&key, |claimants| claimants.remove(&id));
+            }
+            Some(Standing::Plain | Standing::Refused) | None => {}
         }
         change
+    }
+
+    /// Gives a key that nobody has to one of those who announced it too: whether there was one.
+    fn bequeath(&mut self, key: PublicKey) -> bool {
+        let Some(heir) = self.take_claim(&key, BTreeSet::pop_first).flatten() else {
+            return false;
+        };
+        if let Some(user) = self.users.get_mut(&heir) {
+            user.standing = Standing::Keyed(key);
+        }
+        self.holders.insert(key, heir);
+        true
+    }
+
+    /// Takes somebody out of those who announced a key too.
+    fn take_claim<T>(&mut self, key: &PublicKey, take: impl FnOnce(&mut BTreeSet<UserId>) -> T) -> Option<T> {
+        let claimants = self.claimants.get_mut(key)?;
+        let taken = take(claimants);
+        if claimants.is_empty() {
+            self.claimants.remove(key);
+        }
+        Some(taken)
     }
 
     /// The connection to the server is a new one: nobody is known to be here until named again.
@@ -154,6 +175,7 @@ impl Roster {
             let is_stale = self.users.get(&holder).is_some_and(|holder| holder.is_stale);
             if !is_stale {
                 change.warning = Some(Warning::KeyTaken(id, holder));
+                self.claimants.entry(key).or_default().insert(id);
                 return Standing::Claims(key);
             }
             self.users.remove(&holder);
@@ -256,6 +278,53 @@ mod tests {
         assert_eq!(roster.left(id(1)), Change::default());
         assert_eq!(standing(&roster, 2), Standing::Keyed(A));
         assert_eq!(roster.holder(&A), Some(id(2)));
+    }
+
+    #[test]
+    fn a_claim_ends_with_its_user() {
+        let mut roster = Roster::default();
+        for port in 1..5 {
+            roster.here(&profile(port, Some(A)), &OWN);
+        }
+        roster.left(id(2));
+        assert_eq!(roster.left(id(1)), Change::default());
+        assert_eq!(standing(&roster, 3), Standing::Keyed(A));
+        // Who announces another key now was not believed yet, and is.
+        let change = roster.here(&profile(4, Some(B)), &OWN);
+        assert_eq!(change.warning, Some(Warning::KeyChanged(id(4))));
+        assert_eq!(roster.left(id(3)).gone, Some((A, id(3), false)));
+        assert!(roster.claimants.is_empty());
+    }
+
+    #[test]
+    fn sixty_thousand_who_claim_one_key_leave_in_no_time() {
+        let mut roster = Roster::default();
+        let user = |number: u32| Profile {
+            who: UserId::from(SocketAddr::from((std::net::Ipv4Addr::from_bits(number), 1))).into(),
+            udp: None,
+            key: Some(if number.is_multiple_of(2) {
+                A
+            } else {
+                key_of(number)
+            }),
+        };
+        let users: Vec<Profile> = (0..60_000).map(user).collect();
+        let began = std::time::Instant::now();
+        for user in &users {
+            roster.here(user, &OWN);
+        }
+        for user in &users {
+            roster.left(user.who.id);
+        }
+        assert_eq!((roster.users.len(), roster.holders.len()), (0, 0));
+        // To look through all of them for each takes minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(10));
+    }
+
+    fn key_of(number: u32) -> PublicKey {
+        let mut key = [9; 32];
+        key[..4].copy_from_slice(&number.to_be_bytes());
+        Opaque(key)
     }
 
     #[test]

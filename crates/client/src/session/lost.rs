@@ -34,12 +34,15 @@ impl Session {
         self.config.nick = nick.or_else(|| self.config.nick.take());
         self.config.insist_on_nick = false;
         self.clocks.heard = now.monotonic;
-        self.await_greeting(now);
+        self.stage = Stage::greeting(now);
     }
 
     /// Whether this end of a connection is not the end of the session.
     pub(super) fn survives(&self, outcome: &Outcome) -> bool {
-        let by_the_server = matches!(outcome, Outcome::Closed(_) | Outcome::Silent | Outcome::Full);
+        let by_the_server = !matches!(
+            outcome,
+            Outcome::Left | Outcome::Unacknowledged(_) | Outcome::NickRefused(_)
+        );
         let stays = self.clocks.ending.is_none() && self.clocks.leaving.is_none();
         self.config.reconnect && self.joined && by_the_server && stays
     }
@@ -53,7 +56,6 @@ impl Session {
         self.clocks.pinged = None;
         self.clocks.paced = None;
         self.nicks_asked = 0;
-        self.nick_refusal = None;
         self.goodbye = None;
         self.bytes.clear();
         self.datagrams.clear();

@@ -72,7 +72,7 @@ impl Session {
                 self.roster.insert_bare(id);
                 let own = self.me.as_ref().is_some_and(|me| me.id == id);
                 if own {
-                    self.came_back(&text, now);
+                    self.came_back(&text);
                 }
                 let who = Who::from(id);
                 self.events.push_back(Event::Said {
@@ -99,11 +99,10 @@ impl Session {
     }
 
     /// A message of the client's came back from an original server.
-    fn came_back(&mut self, text: &Text<'_>, now: Now) {
+    fn came_back(&mut self, text: &Text<'_>) {
         let Some(lost) = self.outbox.acknowledge_text(text.as_str(), SAFE_TEXT_MAX + 1) else {
             return;
         };
-        self.progress(now);
         for Message { text, .. } in lost {
             let reason = Text::new("the server lost it");
             self.refused(text, reason);

@@ -18,6 +18,8 @@ pub enum Outcome {
     Closed(Option<Text<'static>>),
     /// The server does not answer any more.
     Silent,
+    /// The server goes on telling who is here, and has had long enough.
+    NoRoster,
 }
 
 impl fmt::Display for Outcome {
@@ -32,6 +34,7 @@ impl fmt::Display for Outcome {
             Self::NickRefused(reason) => write!(f, "the nick can't be had: {reason}"),
             Self::Closed(None) => f.write_str("the server closed the connection"),
             Self::Closed(Some(reason)) => write!(f, "the server closed the connection: {reason}"),
+            Self::NoRoster => f.write_str("the server does not come to an end of saying who is here"),
             Self::Silent => f.write_str("the server does not answer any more"),
         }
     }

@@ -210,7 +210,7 @@ impl Session {
                 // Meant for a connection that is gone.
                 Output::Line(_) => {}
                 Output::Event(Told::Received(received)) => self.received(received, now),
-                Output::Event(Told::State(id, state)) => self.state_changed(id, state, now),
+                Output::Event(Told::State(id, state)) => self.state_changed(id, state),
                 Output::Event(Told::Warning(warning)) => self.warn_of(warning),
             }
         }
@@ -244,7 +244,7 @@ impl Session {
     }
 
     /// A private message met its fate; each has one.
-    fn state_changed(&mut self, id: MessageId, state: State, now: Now) {
+    fn state_changed(&mut self, id: MessageId, state: State) {
         let seq = id.0;
         let Some(Pending { peer, text }) = self.privates.remove(&seq) else {
             return;
@@ -273,7 +273,6 @@ impl Session {
             }
         };
         self.events.push_back(event);
-        self.progress(now);
     }
 
     /// When there is something to do about private messages.

@@ -3,7 +3,7 @@
 use super::event::Event;
 use super::outbox::Message;
 use super::outcome::Outcome;
-use super::{LAST_WORD_WAIT, Phase, Session, Stage};
+use super::{Phase, Session, Stage};
 use crate::private::{Connection, MessageId};
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::line::{Line, LineDecoder};
@@ -45,44 +45,16 @@ impl Session {
         }
     }
 
-    /// Who finds no place is told so as plain users are; the server closes the connection then.
-    fn heard_plain_before_welcome(&mut self, line: &str) {
-        if line == "too many users" {
-            self.end(Outcome::Full);
-        } else if let Some(notice) = line.strip_prefix("* ") {
-            self.goodbye = Some(Text::new(notice).into_owned());
-        }
-    }
-
-    fn heard_before_welcome(&mut self, said: FromServer<'_>, now: Now) {
-        match said {
-            FromServer::Welcome {
-                who,
-                resume,
-                rendezvous,
-                seq,
-            } => {
-                self.welcomed(who, resume, seq, now);
-                self.begin_private(rendezvous, now);
-            }
-            FromServer::Error(code, seq, text) => self.heard_error_before_welcome(code, seq, text),
-            FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
-            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
-            FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
-            _ => {}
-        }
-    }
-
     fn heard(&mut self, said: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
         match said {
             FromServer::User(profile) if !history => self.here(profile, now),
             FromServer::History if phase == Phase::Roster => self.roster_is_complete(Phase::History, now),
             FromServer::Live => self.live(phase, now),
-            FromServer::Said(at, who, text) => self.said(at, who, text, history, now),
+            FromServer::Said(at, who, text) => self.said(at, who, text, history),
             FromServer::Join(at, profile) => self.joined(at, profile, history, now),
             FromServer::Leave(at, who) => self.left(at, who, history, now),
-            FromServer::Nick(at, before, nick) => self.renamed(at, before, nick, history, now),
+            FromServer::Nick(at, before, nick) => self.renamed(at, before, nick, history),
             FromServer::Address(_, who, udp) if !history => {
                 self.roster.readdress(who.id, udp);
                 self.private.peer_address(now, who.id, udp);
@@ -100,7 +72,6 @@ impl Session {
             FromServer::Punch(who, udp) => self.private.punch(now, &who, udp),
             FromServer::Error(code, seq, text) => {
                 self.heard_error(code, seq, text);
-                self.progress(now);
             }
             FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
             FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
@@ -109,26 +80,7 @@ impl Session {
         }
     }
 
-    fn welcomed(&mut self, who: Who, resume: Token, seq: u64, now: Now) {
-        let lacks_nick = who.nick.is_none() && self.insists_on_nick();
-        self.resume = Some(resume);
-        self.me = Some(who.clone());
-        if lacks_nick {
-            return self.lacks_nick(now);
-        }
-        self.stage = Stage::Rich(Phase::Roster);
-        self.joined = true;
-        self.outbox.acknowledge_through(seq);
-        self.outbox.resend();
-        self.roster.clear();
-        self.roster.insert(Profile {
-            who,
-            udp: None,
-            key: None,
-        });
-    }
-
-    fn begin_private(&mut self, rendezvous: Token, now: Now) {
+    pub(super) fn begin_private(&mut self, rendezvous: Token, now: Now) {
         let ends = self.config.ends.clone();
         let connection = Connection {
             own: self.me.as_ref().map(|me| me.id),
@@ -147,39 +99,6 @@ impl Session {
     fn here(&mut self, profile: Profile, now: Now) {
         self.private.peer_here(now, &profile);
         self.roster.insert(profile);
-    }
-
-    fn insists_on_nick(&self) -> bool {
-        self.config.insist_on_nick && self.config.nick.is_some()
-    }
-
-    /// The server says why in an `ERROR`, which may come before the `WELCOME` or after it.
-    fn lacks_nick(&mut self, now: Now) {
-        match self.nick_refusal.take() {
-            Some(reason) => self.give_up(Outcome::NickRefused(reason)),
-            None => {
-                let until = now.monotonic + LAST_WORD_WAIT;
-                self.stage = Stage::Hello { until };
-            }
-        }
-    }
-
-    fn heard_error_before_welcome(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
-        if !(is_about_nick(code) && self.insists_on_nick()) {
-            self.heard_error(code, seq, text);
-        } else if self.me.is_some() {
-            self.give_up(Outcome::NickRefused(text.into_owned()));
-        } else {
-            self.nick_refusal = Some(text.into_owned());
-        }
-    }
-
-    /// No `WELCOME` came; or one without the nick, and nothing that says why.
-    pub(super) fn welcome_is_late(&mut self) {
-        match self.me {
-            Some(_) => self.give_up(Outcome::NickRefused(Text::new("the server does not say why"))),
-            None => self.end(Outcome::Silent),
-        }
     }
 
     /// The roster is told before the history, which may be left out.
@@ -204,12 +123,11 @@ impl Session {
         }
     }
 
-    fn said(&mut self, at: u64, who: Who, text: Text<'_>, history: bool, now: Now) {
+    fn said(&mut self, at: u64, who: Who, text: Text<'_>, history: bool) {
         let own = !history && self.is_me(&who);
         if own {
             // Messages come back in the order in which they were sent.
             self.outbox.acknowledge();
-            self.progress(now);
         }
         let text = text.into_owned();
         self.events.push_back(Event::Said {
@@ -245,7 +163,7 @@ impl Session {
         self.events.push_back(Event::Left { at, who, history });
     }
 
-    fn renamed(&mut self, at: u64, before: Who, nick: Nick, history: bool, now: Now) {
+    fn renamed(&mut self, at: u64, before: Who, nick: Nick, history: bool) {
         let own = !history && self.is_me(&before);
         let after = Who {
             nick: Some(nick.clone()),
@@ -257,7 +175,6 @@ impl Session {
         if own {
             self.me = Some(after.clone());
             self.nicks_asked = self.nicks_asked.saturating_sub(1);
-            self.progress(now);
         }
         self.events.push_back(Event::Renamed {
             at,
@@ -268,7 +185,7 @@ impl Session {
         });
     }
 
-    fn heard_error(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
+    pub(super) fn heard_error(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
         if let Some(seq) = seq {
             if let Some(Message { text: ours, .. }) = self.outbox.refuse(seq) {
                 return self.refused(ours, text);
@@ -286,7 +203,7 @@ impl Session {
         self.events.push_back(Event::Error(Some(code), text.into_owned()));
     }
 
-    fn heard_goodbye(&mut self, reason: Reason, text: Text<'_>) {
+    pub(super) fn heard_goodbye(&mut self, reason: Reason, text: Text<'_>) {
         if self.clocks.leaving.is_some() || reason == Reason::Quit {
             return self.end(Outcome::Left);
         }
@@ -298,6 +215,6 @@ impl Session {
     }
 }
 
-fn is_about_nick(code: ErrorCode) -> bool {
+pub(super) fn is_about_nick(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::BadNick | ErrorCode::NickTaken)
 }

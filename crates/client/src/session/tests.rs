@@ -6,6 +6,7 @@ use chat_proto::opaque::{Opaque, PublicKey};
 use std::fmt::Write;
 
 mod clock;
+mod dripping;
 mod private_messages;
 
 /// A session, and the clock it is told.
@@ -518,9 +519,15 @@ fn a_nick_that_is_insisted_on_is_had_or_the_user_leaves_and_knows_why() {
     };
     let welcome = format!("WELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n");
     let error = "ERROR nick-taken - bob has it\n";
-    for answer in [format!("{welcome}{error}"), format!("{error}{welcome}")] {
+    let goodbye = "GOODBYE nick you are not here without that nick\n";
+    for answer in [
+        format!("{error}{goodbye}"),
+        format!("{welcome}{error}"),
+        format!("{error}{welcome}"),
+    ] {
         let mut sim = Sim::new(config.clone());
         sim.hear("* chat/1 hi\n");
+        assert!(sim.sent().ends_with(" - insist\n"));
         sim.hear(&answer);
         assert_eq!(sim.outcome(), Some(&Outcome::NickRefused(text("bob has it"))));
         assert!(sim.sent().ends_with("QUIT\n"));

@@ -5,7 +5,8 @@ use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::{REQUEST_MAX, Reply, Request};
 use chat_proto::rich::FromServer;
 use chat_server::event::{Departure, Event};
-use chat_server::room::{EXAMINATION, Limits};
+use chat_server::examination::EXAMINATION;
+use chat_server::room::Limits;
 use std::net::SocketAddr;
 
 const HOME: &str = "10.0.0.9:1001";

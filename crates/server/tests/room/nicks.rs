@@ -1,6 +1,8 @@
 //! Names, and who may have them.
 
 use crate::sim::{Sim, limits, ms};
+use chat_server::connection::End;
+use chat_server::event::{Departure, Event};
 
 #[test]
 fn a_nick_is_taken_announced_and_given_up() {
@@ -89,5 +91,66 @@ fn a_hello_with_a_nick_that_cannot_be_had_costs_an_error_only() {
             "ERROR bad-nick - a nick can't have - there",
             "NICK 1700001000000 10.0.0.2:1001 bob"
         ]
+    );
+}
+
+#[test]
+fn who_insists_on_a_nick_that_cannot_be_had_is_told_why_and_nobody_hears_of_it() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let alice = sim.rich("10.0.0.1:1002", "alice");
+    sim.news(witness);
+    for (nick, refusal) in [
+        (
+            "ALICE",
+            "ERROR nick-taken - the nick ALICE is taken by alice@10.0.0.1:1002",
+        ),
+        ("server", "ERROR bad-nick - that nick is reserved"),
+    ] {
+        let other = sim.connect("10.0.0.2:1001");
+        sim.send(other, &format!("HELLO 1 {nick} 5000 - - insist\nSAY 1 hi\n"));
+        sim.run(ms(0));
+        let lines = sim.lines(other).0;
+        assert_eq!(
+            lines[1..],
+            [refusal, "GOODBYE nick you are not here without that nick"]
+        );
+        assert!(sim.peers[other].shut || sim.is_closed(other));
+        let event = Event::TurnDown {
+            peer: "10.0.0.2:1001".parse().unwrap(),
+        };
+        assert!(sim.events.contains(&event), "{:?}", sim.events);
+        sim.end(other, End::Closed);
+        sim.run(ms(1000));
+        assert_eq!(sim.news(witness), [""; 0]);
+    }
+    // The nick is free again, and who insists on it has it.
+    sim.send(alice, "QUIT\n");
+    sim.run(ms(0));
+    sim.news(witness);
+    let other = sim.connect("10.0.0.2:1001");
+    sim.send(other, "HELLO 1 alice - - - insist\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(witness), ["alice@10.0.0.2:1001 is online"]);
+}
+
+#[test]
+fn who_says_too_late_that_it_insists_leaves_as_it_came() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    sim.rich("10.0.0.1:1002", "alice");
+    sim.news(witness);
+    let other = sim.connect("10.0.0.2:1001");
+    sim.run(ms(300));
+    sim.send(other, "HELLO 1 alice - - - insist\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(witness),
+        ["10.0.0.2:1001 is online", "10.0.0.2:1001 is offline"]
+    );
+    assert_eq!(sim.departure("10.0.0.2:1001"), Some(Departure::Nick));
+    assert!(
+        sim.news(other)
+            .contains(&"ERROR nick-taken - the nick alice is taken by alice@10.0.0.1:1002".into())
     );
 }

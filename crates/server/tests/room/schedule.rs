@@ -829,7 +829,7 @@ impl Play {
             Departure::Slow(_) | Departure::Silent | Departure::Replaced => true,
             // Of what waited for its rate one more burst was taken.
             Departure::Reset | Departure::TimedOut => rated,
-            Departure::Quit | Departure::Closed | Departure::Examined => false,
+            Departure::Quit | Departure::Closed | Departure::Examined | Departure::Nick => false,
         };
         !self.departure(peer).is_some_and(cut)
     }
@@ -846,7 +846,7 @@ impl Play {
             ),
             Departure::Replaced => assert!(actor.resumed),
             Departure::Quit => assert!(actor.quit_at.is_some()),
-            Departure::Examined => panic!("peer {peer} did not ask to be examined"),
+            Departure::Examined | Departure::Nick => panic!("peer {peer} did not ask for that"),
             Departure::Closed | Departure::Reset | Departure::TimedOut => {
                 assert!(
                     actor.ended || actor.quit_at.is_some(),

@@ -1,0 +1,137 @@
+//! The first moments of a connection, until the server has let the client in.
+
+use super::event::Event;
+use super::greeting::{self, Greeting};
+use super::outcome::Outcome;
+use super::rich::is_about_nick;
+use super::{LAST_WORD_WAIT, Phase, Session, Stage, WELCOME_WAIT};
+use chat_proto::VERSION;
+use chat_proto::nick::Nick;
+use chat_proto::now::Now;
+use chat_proto::opaque::Token;
+use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Profile};
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+
+impl Session {
+    pub(super) fn read_greeting(&mut self, now: Now) {
+        let Stage::Greeting { heard, .. } = &mut self.stage else {
+            return;
+        };
+        match greeting::read(heard) {
+            Greeting::More => {}
+            Greeting::Ours(length) => {
+                let rest = heard.split_off(length);
+                self.say_hello(now);
+                self.read_lines(&rest, now);
+            }
+            Greeting::Full => self.end(Outcome::Full),
+            Greeting::TurnedAway(reason) => {
+                let line = std::mem::take(heard);
+                self.turned_away(line.get(reason).unwrap_or_default());
+            }
+            Greeting::Original => self.become_original(now),
+        }
+    }
+
+    /// The server closes the connection next.
+    fn turned_away(&mut self, reason: &[u8]) {
+        if reason.starts_with(greeting::FULL) {
+            self.end(Outcome::Full);
+        } else {
+            self.goodbye = Some(Text::from_bytes(reason).into_owned());
+        }
+    }
+
+    fn say_hello(&mut self, now: Now) {
+        self.stage = Stage::Hello {
+            until: now.monotonic + WELCOME_WAIT,
+        };
+        let nick = self.config.nick.clone();
+        let hello = FromClient::Hello(Hello {
+            version: VERSION,
+            nick: nick.as_ref().map(Nick::as_str),
+            udp_port: self.config.ends.udp_port,
+            key: Some(self.private.public_key()),
+            resume: self.resume,
+            insists: self.insists_on_nick(),
+        });
+        self.send_line(&hello.to_string());
+    }
+
+    /// Who finds no place is told so as plain users are; the server closes the connection then.
+    pub(super) fn heard_plain_before_welcome(&mut self, line: &str) {
+        if line == "too many users" {
+            self.end(Outcome::Full);
+        } else if let Some(notice) = line.strip_prefix("* ") {
+            self.goodbye = Some(Text::new(notice).into_owned());
+        }
+    }
+
+    pub(super) fn heard_before_welcome(&mut self, said: FromServer<'_>, now: Now) {
+        match said {
+            FromServer::Welcome {
+                who,
+                resume,
+                rendezvous,
+                seq,
+            } => {
+                self.welcomed(who, resume, seq, now);
+                self.begin_private(rendezvous, now);
+            }
+            FromServer::Error(code, seq, text) => self.heard_error_before_welcome(code, seq, text),
+            FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
+            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
+            FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
+            _ => {}
+        }
+    }
+
+    fn welcomed(&mut self, who: Who, resume: Token, seq: u64, now: Now) {
+        let lacks_nick = who.nick.is_none() && self.insists_on_nick();
+        self.resume = Some(resume);
+        self.me = Some(who.clone());
+        if lacks_nick {
+            return self.await_nick_refusal(now);
+        }
+        self.stage = Stage::Rich(Phase::Roster);
+        self.clocks.welcomed = now.monotonic;
+        self.joined = true;
+        self.outbox.acknowledge_through(seq);
+        self.outbox.resend();
+        self.roster.clear();
+        self.roster.insert(Profile {
+            who,
+            udp: None,
+            key: None,
+        });
+    }
+
+    fn insists_on_nick(&self) -> bool {
+        self.config.insist_on_nick && self.config.nick.is_some()
+    }
+
+    /// A server that does not know of insisting lets the client in, and then says in an `ERROR` why it has no nick.
+    fn await_nick_refusal(&mut self, now: Now) {
+        // Another WELCOME does not give it more time.
+        if let Stage::Hello { until } = &mut self.stage {
+            *until = (*until).min(now.monotonic + LAST_WORD_WAIT);
+        }
+    }
+
+    fn heard_error_before_welcome(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
+        if is_about_nick(code) && self.insists_on_nick() {
+            self.give_up(Outcome::NickRefused(text.into_owned()));
+        } else {
+            self.heard_error(code, seq, text);
+        }
+    }
+
+    /// No `WELCOME` came; or one without the nick, and nothing that says why.
+    pub(super) fn welcome_is_late(&mut self) {
+        match self.me {
+            Some(_) => self.give_up(Outcome::NickRefused(Text::new("the server does not say why"))),
+            None => self.end(Outcome::Silent),
+        }
+    }
+}

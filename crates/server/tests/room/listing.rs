@@ -1,6 +1,7 @@
 //! The list of those who are here, however many.
 
 use crate::sim::{PeerNo, Reading, Sim, limits, ms};
+use chat_server::event::Event;
 
 fn crowd(sim: &mut Sim, count: usize) -> Vec<PeerNo> {
     let crowd = (0..count)
@@ -76,6 +77,29 @@ fn everybody_leaves_while_the_list_is_on_its_way() {
     let news = sim.news(asker);
     assert!(news.len() > 500 && news.len() < 1400, "{} lines", news.len());
     assert!(sim.is_closed(asker), "and then it is over");
+}
+
+#[test]
+fn who_has_left_is_counted_no_more() {
+    let mut sim = Sim::new(limits());
+    let asker = sim.plain("10.0.0.1:1001");
+    let (person, _) = (sim.plain("10.0.0.2:1001"), sim.rich("10.0.0.3:1001", "rick"));
+    sim.send(person, "/quit\n");
+    sim.run(ms(0));
+    sim.news(asker);
+    sim.send(asker, "/who\n");
+    sim.run(ms(0));
+    let here = [
+        "* 2 users are here, of at most 10000:",
+        "* 10.0.0.1:1001",
+        "* rick@10.0.0.3:1001",
+    ];
+    assert_eq!(sim.news(asker), here);
+    let logged = sim.events.iter().filter_map(|event| match event {
+        Event::Join { users, .. } | Event::Leave { users, .. } => Some(*users),
+        _ => None,
+    });
+    assert_eq!(logged.collect::<Vec<_>>(), [1, 2, 3, 2]);
 }
 
 /// Who asks and leaves in one breath is owed a list on which nobody may be left.

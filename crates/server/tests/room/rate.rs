@@ -205,6 +205,22 @@ fn a_flood_of_questions_takes_no_more_memory_than_is_said() {
     }
 }
 
+/// However much it reads at once.
+#[test]
+fn lines_that_waited_for_their_writer_to_read_are_taken_when_it_has() {
+    let mut sim = Sim::new(limits());
+    let (person, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.peers[person].reading = Reading::Stopped;
+    sim.peers[person].capacity = 100;
+    sim.send(person, &("/help\n".repeat(400) + "and then\n"));
+    sim.run(ms(100));
+    assert_eq!(sim.news(witness), [""; 0]);
+    sim.peers[person].reading = Reading::Freely;
+    sim.peers[person].capacity = 1_000_000;
+    sim.run(ms(0));
+    assert_eq!(sim.news(witness), ["from 10.0.0.1:1001: and then"]);
+}
+
 /// Its answers can't be sent any more, and so there is room for more of them.
 #[test]
 fn the_lines_of_one_who_is_gone_do_not_wait_for_it_to_read() {

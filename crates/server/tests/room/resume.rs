@@ -1,8 +1,8 @@
 //! A client that comes back, while the server may not know that it was gone.
 
-use crate::sim::{PeerNo, Sim, limits, ms};
+use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::{Departure, Event, Refusal};
-use chat_server::room::{Limits, WAITING_MAX};
+use chat_server::room::{LEAVING_MAX, Limits, WAITING_MAX};
 use std::time::Duration;
 
 /// The token that the last WELCOME gave this peer.
@@ -134,6 +134,18 @@ fn in_a_full_room_nobody_takes_the_place_of_anybody_else() {
     assert!(!sim.is_closed(ghost));
 }
 
+#[test]
+fn who_waited_for_nothing_and_does_not_read_is_closed_after_two_seconds() {
+    let (mut sim, _, _) = full_room(2);
+    let stranger = sim.connect("10.0.0.4:1");
+    sim.peers[stranger].reading = Reading::Stopped;
+    sim.peers[stranger].capacity = 10;
+    sim.run(ms(250 + 1999));
+    assert!(!sim.is_closed(stranger));
+    sim.run(ms(1));
+    assert!(sim.is_closed(stranger));
+}
+
 /// A token does not lift the limit on the address that it is brought from.
 #[test]
 fn a_client_that_comes_back_where_there_are_too_many_leaves_its_ghost_in_place() {
@@ -170,6 +182,24 @@ fn a_place_that_becomes_free_is_for_who_waits() {
     sim.run(ms(150));
     let came = "10.0.0.2:1 is online";
     assert_eq!(sim.news(plain), ["* chat/1 no place is free [EXAMINE]", came]);
+}
+
+/// Those who wait are not counted with those who are being told that there is no place.
+#[test]
+fn one_after_another_waits_and_then_is_told_and_then_is_closed_without_a_word() {
+    let (mut sim, _, _) = full_room(1000);
+    let crowd: Vec<_> = (1..=WAITING_MAX + LEAVING_MAX + 1)
+        .map(|port| sim.connect(&format!("10.0.0.2:{port}")))
+        .collect();
+    for &peer in &crowd {
+        sim.peers[peer].polite = false;
+    }
+    sim.run(ms(0));
+    let roster = sim.room.roster();
+    assert_eq!((roster.waiting(), roster.leaving()), (WAITING_MAX, LEAVING_MAX));
+    let closed: Vec<_> = crowd.iter().filter(|&&peer| sim.is_closed(peer)).collect();
+    assert_eq!(closed, [crowd.last().unwrap()]);
+    assert_eq!(sim.news(crowd[WAITING_MAX + LEAVING_MAX - 1]), ["too many users"]);
 }
 
 /// Whoever waits without a word takes a waiting place for a quarter of a second, and nothing else.

@@ -111,6 +111,17 @@ fn the_longest_message_is_heard_to_its_last_byte() {
 }
 
 #[test]
+fn what_is_said_is_read_and_passed_on_in_one_turn() {
+    let mut sim = Sim::new(limits());
+    let (talker, other) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.2:1"));
+    let turns = sim.turns;
+    sim.send(talker, "hello\n");
+    sim.run(ms(1000));
+    assert_eq!(sim.news(other), ["from 10.0.0.1:1: hello"]);
+    assert_eq!(sim.turns, turns + 1);
+}
+
+#[test]
 fn no_line_of_the_server_is_longer_than_it_says() {
     let mut sim = Sim::new(limits());
     let nick = "ё".repeat(32);

@@ -1,6 +1,6 @@
 //! Programs that send no line feeds, as the original ones do.
 
-use crate::sim::{Sim, limits, ms};
+use crate::sim::{Reading, Sim, limits, ms};
 
 fn said(texts: &[&str]) -> Vec<String> {
     texts
@@ -98,6 +98,26 @@ fn a_paste_that_does_not_end_in_a_line_feed_changes_nothing() {
     sim.send(person, "one\ntwo");
     sim.run(ms(30));
     assert_eq!(sim.news(person), said(&["one", "two"]));
+}
+
+/// What silence has ended waits as long as any other line for its writer to read what others have sent.
+#[test]
+fn a_line_without_an_end_waits_while_its_writer_does_not_read() {
+    let mut sim = Sim::new(limits());
+    let (person, other) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.peers[person].reading = Reading::Stopped;
+    sim.peers[person].capacity = 1000;
+    sim.send(person, "unended");
+    sim.send(
+        other,
+        &format!("/msg 10.0.0.1:1001 {}\n", "x".repeat(4000)).repeat(20),
+    );
+    let is_heard = |sim: &Sim| sim.lines(other).0.contains(&"from 10.0.0.1:1001: unended");
+    sim.run(ms(1000));
+    assert!(!is_heard(&sim));
+    sim.peers[person].reading = Reading::Freely;
+    sim.run(ms(0));
+    assert!(is_heard(&sim));
 }
 
 #[test]

@@ -113,9 +113,9 @@ impl Desk {
                         let _ = self.0.send_to(&reply, source);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The network says that an earlier reply did not arrive (ICMP).
-                Err(_) => {}
+                // Nobody waits, or the network says that an earlier reply did not arrive (ICMP). Whoever waits behind
+                // that wakes the loop again.
+                Err(_) => return,
             }
         }
     }
@@ -124,5 +124,51 @@ impl Desk {
 impl AsFd for Desk {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::Limits;
+    use chat_proto::opaque::Opaque;
+    use chat_proto::rendezvous::Reply;
+    use std::time::Duration;
+
+    #[test]
+    fn the_longest_request_is_answered_at_its_length_and_a_longer_one_not_at_all() {
+        let now = Now {
+            monotonic: Duration::from_secs(1),
+            unix_ms: 1,
+        };
+        let limits = Limits {
+            max_users: 1,
+            max_per_address: 1,
+            history: 0,
+            rate: None,
+            ping_interval: Duration::from_secs(15),
+        };
+        let mut room = Room::new(limits, Box::new(|| Opaque([7; 16])));
+        let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
+        let slot = room.accept(now, localhost).unwrap();
+        room.receive(now, slot, b"EXAMINE 1 -\n");
+        let token = crate::roster::token_for(slot, Opaque([7; 16]));
+
+        let desk = Desk::open(localhost).unwrap();
+        let client = UdpSocket::bind(localhost).unwrap();
+        for (number, length) in [(1, REQUEST_MAX + 1), (2, REQUEST_MAX)] {
+            let nonce = Opaque([number; 16]);
+            let mut request = Request { token, nonce }.to_bytes().to_vec();
+            request.resize(length, 0);
+            client.send_to(&request, desk.0.local_addr().unwrap()).unwrap();
+        }
+        desk.serve(now, &mut room);
+        let mut buffer = [0; 2 * REQUEST_MAX];
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let count = client.recv(&mut buffer).unwrap();
+        assert_eq!(count, REQUEST_MAX);
+        let reply = Reply::parse(&buffer[..count]).unwrap();
+        assert_eq!(reply.echo, Opaque([2; 16]));
+        assert_eq!(reply.observed, client.local_addr().unwrap());
     }
 }

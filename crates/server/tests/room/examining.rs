@@ -28,7 +28,8 @@ fn examined(sim: &mut Sim) -> (PeerNo, Token) {
     }
 }
 
-fn ask(sim: &mut Sim, token: Token, from: &str, length: usize) -> Option<Vec<u8>> {
+/// What is sent back to this address for a request of this length.
+pub(crate) fn ask(sim: &mut Sim, token: Token, from: &str, length: usize) -> Option<Vec<u8>> {
     let nonce = Opaque([5; 16]);
     let mut request = Request { token, nonce }.to_bytes().to_vec();
     request.resize(length, 0);

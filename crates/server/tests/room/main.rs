@@ -16,6 +16,7 @@ mod nicks;
 mod pressure;
 mod private;
 mod rate;
+mod rendezvous;
 mod resume;
 mod schedule;
 mod silence;

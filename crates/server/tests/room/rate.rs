@@ -72,6 +72,23 @@ fn what_a_flooder_sent_is_heard_after_it_has_gone() {
     }
 }
 
+/// Even where all of it is read in one turn.
+#[test]
+fn the_end_waits_for_the_lines_that_it_came_with() {
+    let mut sim = Sim::new(limited());
+    let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
+    sim.news(witness);
+    let (now, slot) = (sim.clock(), sim.peers[flooder].slot.unwrap());
+    sim.room.receive(now, slot, numbered(300).as_bytes());
+    sim.room.end_input(now, slot, End::Closed);
+    sim.run(ms(0));
+    let mut heard = sim.news(witness);
+    assert_eq!(heard.len(), 200, "the burst");
+    sim.run(ms(2000));
+    heard.extend(sim.news(witness));
+    assert_heard_and_gone(&heard, 300);
+}
+
 /// The lines of those who break off, the last of them with its number.
 fn assert_heard_and_gone(heard: &[String], lines: usize) {
     assert_eq!(heard.len(), lines + 1);

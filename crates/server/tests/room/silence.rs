@@ -1,6 +1,6 @@
 //! Clients that are asked whether they are there.
 
-use crate::sim::{Sim, limits, ms};
+use crate::sim::{Reading, Sim, limits, ms};
 use chat_server::event::Departure;
 use chat_server::room::Limits;
 use std::time::Duration;
@@ -47,6 +47,24 @@ fn any_line_is_a_sign_of_life() {
     assert_eq!(sim.departure("alice@10.0.0.1:1001"), None);
     sim.run(ms(1));
     assert_eq!(sim.departure("alice@10.0.0.1:1001"), Some(Departure::Silent));
+}
+
+/// Nothing is read from a client for which too much waits already.
+#[test]
+fn a_client_is_not_silent_while_the_room_leaves_its_lines_unread() {
+    let mut sim = Sim::new(impatient());
+    let (client, other) = (sim.rich("10.0.0.1:1001", "alice"), sim.plain("10.0.0.2:1001"));
+    sim.peers[client].reading = Reading::Stopped;
+    sim.peers[client].capacity = 1000;
+    sim.send(other, &format!("/msg alice {}\n", "x".repeat(4000)).repeat(20));
+    sim.run(ms(100));
+    sim.send(client, "SAY 1 here I am\n");
+    sim.run(Duration::from_secs(100));
+    assert_eq!(sim.departure("alice@10.0.0.1:1001"), None);
+    sim.news(other);
+    sim.peers[client].reading = Reading::Freely;
+    sim.run(ms(0));
+    assert_eq!(sim.news(other), ["from alice@10.0.0.1:1001: here I am"]);
 }
 
 #[test]

@@ -67,6 +67,9 @@ const UNACKNOWLEDGED_MAX: usize = 256 * 1024;
 /// Private messages that may be unacknowledged before no more input is taken.
 const PRIVATES_MAX: usize = 1024;
 
+/// Events that there is a place for at any time.
+const EVENTS_KEPT: usize = 64;
+
 /// What a session starts from.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -388,7 +391,12 @@ impl Session {
 
     /// The next thing to show.
     pub fn next_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() {
+            // What a burst took is given back.
+            self.events.shrink_to(EVENTS_KEPT);
+        }
+        event
     }
 
     /// How the session ended, if it did.

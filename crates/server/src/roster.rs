@@ -173,6 +173,8 @@ pub struct Roster {
     waiting: usize,
     /// Members that stay and speak the rich dialect.
     rich: usize,
+    /// Members that speak the plain one, or have not said what they speak, be they leaving or not.
+    plain: usize,
     by_id: HashMap<Address, u32>,
     by_nick: HashMap<NickKey, Slot>,
     /// How many stay from each address.
@@ -202,6 +204,12 @@ impl Roster {
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         self.rich > 0
+    }
+
+    /// Whether anybody reads the plain dialect.
+    #[must_use]
+    pub fn has_plain(&self) -> bool {
+        self.plain > 0
     }
 
     /// How many connections there are, leaving ones included.
@@ -256,6 +264,7 @@ impl Roster {
             self.slots.push(None);
             self.slots.len() - 1
         });
+        self.plain += usize::from(member.client.is_none());
         if member.connection.is_staying() {
             self.by_id.insert(member.address, number(slot));
         }
@@ -316,7 +325,8 @@ impl Roster {
 
     /// Forgets a connection, which frees its slot.
     pub fn remove(&mut self, slot: Slot) {
-        if self.slots.get_mut(slot).and_then(Option::take).is_some() {
+        if let Some(member) = self.slots.get_mut(slot).and_then(Option::take) {
+            self.plain -= usize::from(member.client.is_none());
             self.free.push(slot);
         }
     }
@@ -388,6 +398,7 @@ impl Roster {
     pub fn enrich(&mut self, slot: Slot, rich: Rich) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
             self.rich += 1;
+            self.plain -= usize::from(member.client.is_none());
             member.client = Some(Box::new(Client::Rich(rich)));
         }
     }
@@ -395,7 +406,53 @@ impl Roster {
     /// Notes that a member is being examined.
     pub fn examine(&mut self, slot: Slot, examination: Examination) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
+            self.plain -= usize::from(member.client.is_none());
             member.client = Some(Box::new(Client::Examined(examination)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_proto::opaque::Opaque;
+
+    fn member(port: u16) -> Member {
+        let address = SocketAddr::from(([10, 0, 0, 1], port));
+        Member::new(address.into(), Connection::new(Duration::ZERO))
+    }
+
+    fn rich() -> Rich {
+        Rich {
+            udp: None,
+            key: None,
+            resume: Opaque([0; 16]),
+            rendezvous: Opaque([1; 16]),
+            rendezvous_progress: None,
+            seq: 0,
+        }
+    }
+
+    #[test]
+    fn it_is_known_whether_anybody_reads_the_plain_dialect() {
+        let mut roster = Roster::default();
+        assert!(!roster.has_plain());
+        let [client, doctor, person] = [1, 2, 3].map(|port| roster.add(member(port)));
+        roster.enrich(client, rich());
+        roster.examine(doctor, Examination::new(Opaque([2; 16])));
+        assert!(roster.has_plain());
+        // Who leaves may still be owed what was said before.
+        roster.unlist(person, Duration::from_secs(2));
+        assert!(roster.has_plain());
+        roster.remove(person);
+        assert!(!roster.has_plain());
+        let person = roster.add(member(3));
+        assert!(roster.has_plain());
+        for slot in [client, doctor] {
+            roster.remove(slot);
+        }
+        assert!(roster.has_plain());
+        roster.remove(person);
+        assert!(!roster.has_plain());
     }
 }

@@ -281,9 +281,13 @@ impl Room {
             return;
         };
         let who = member.label();
-        let line = ServerLine::From(who, text.borrow());
+        // Where only clients are, nobody reads the other ring.
+        let plain = self
+            .roster
+            .has_plain()
+            .then(|| ServerLine::From(who, text.borrow()));
         self.transcript
-            .append(Some(&line), &FromServer::Said(now.unix_ms, who, text.borrow()));
+            .append(plain.as_ref(), &FromServer::Said(now.unix_ms, who, text.borrow()));
     }
 
     /// The user in a slot. Who has not been announced is nobody yet: a port scan, or a client that is about

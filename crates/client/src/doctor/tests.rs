@@ -525,6 +525,11 @@ fn something_else_listens_there() {
             true,
             "no chat server: says \"* half a notice\"",
         ),
+        (
+            "* chat/1 you are 10.0",
+            false,
+            "begins to greet as a chat server, and does not end",
+        ),
         ("", false, "nothing was said within 1.5 s"),
         ("", true, "closed the connection without a word"),
     ] {

@@ -575,6 +575,15 @@ fn a_server_that_ends_in_the_middle() {
         "{report}"
     );
     assert!(report.ends_with("Nothing works without a server.\n"), "{report}");
+    let world = World {
+        more: Some("GOODBYE other\n"),
+        ..well()
+    };
+    let report = Sim::new(world).report();
+    assert!(
+        report.contains("!! lost     the connection was closed in the middle\n"),
+        "{report}"
+    );
 }
 
 #[test]

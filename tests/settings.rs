@@ -120,3 +120,23 @@ fn a_place_that_cannot_be_written_is_told_of_and_no_more() {
     alice.wait_until_online("alice");
     alice.complains().expect_all(&["last one", "/dev/null/chat"]);
 }
+
+#[test]
+fn a_last_server_that_cannot_be_kept_leaves_nothing_behind() {
+    let server = Server::start(&[]);
+    let home = home("in-the-way", "nick = 'alice'\nlast-server = true\n");
+    let directory = home.join(".local/state/chat");
+    fs::create_dir_all(directory.join("last-server")).unwrap();
+    let mut command = command(&home);
+    command.arg(server.address.to_string());
+    let mut alice = Client::start_command("alice", &mut command, &server.journal);
+    alice.wait_until_online("alice");
+    alice
+        .complains()
+        .expect_all(&["last one", ".local/state/chat/last-server"]);
+    let left: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["last-server"]);
+}

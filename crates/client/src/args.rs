@@ -7,6 +7,7 @@ use crate::screen::keys;
 use crate::settings::{Colours, Lines, Timestamps};
 use chat_manual::{Document, Section};
 use chat_proto::nick::Nick;
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 use std::ffi::OsString;
@@ -104,7 +105,13 @@ pub struct Args {
 
     /// Send every line to this user alone: a nick, an id (ip:port), or nick@id. Implies --no-commands;
     /// status 0 only when all of it was confirmed
-    #[arg(long, value_name = "WHO", conflicts_with = "recv_only", value_hint = ValueHint::Other)]
+    #[arg(
+        long,
+        value_name = "WHO",
+        conflicts_with = "recv_only",
+        value_parser = NonEmptyStringValueParser::new(),
+        value_hint = ValueHint::Other
+    )]
     pub to: Option<String>,
 
     /// Never send private messages through the server: directly, or not at all
@@ -258,6 +265,7 @@ mod tests {
             &["--connect-timeout", "-1"],
             &["--connect-timeout", "inf"],
             &["--recv-only", "--send-only"],
+            &["--to", ""],
             &["--doctor", "--plain"],
             &["--doctor", "--to", "bob"],
             &["--doctor", "--primer-ttl", "3"],

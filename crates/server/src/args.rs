@@ -6,7 +6,8 @@ use chat_manual::{Document, Section};
 use clap::{CommandFactory, Parser};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{IntErrorKind, NonZeroU32, NonZeroUsize, ParseIntError};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A chat room for everybody who can reach this machine.
@@ -17,7 +18,7 @@ use std::time::Duration;
 #[command(name = "chat-server", version, after_help = EXIT_STATUS)]
 pub struct Args {
     /// The address to listen at: 0.0.0.0 for IPv4, :: for IPv6 and IPv4, 127.0.0.1 or ::1 for this machine alone.
-    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
+    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED), value_parser = parse_address)]
     pub address: IpAddr,
 
     /// The TCP port, and the UDP port of the rendezvous; 0 takes a free one.
@@ -25,11 +26,11 @@ pub struct Args {
     pub port: u16,
 
     /// Users at most; one more is told `too many users`.
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse_some::<NonZeroUsize>)]
     pub max_users: NonZeroUsize,
 
     /// Users at most from one address. Loopback addresses are exempt.
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = parse_some::<NonZeroUsize>)]
     pub max_per_address: NonZeroUsize,
 
     /// Lines of history that a newcomer with chat-client is shown.
@@ -47,7 +48,7 @@ pub struct Args {
 
     /// Seconds of silence after which a chat-client is asked whether it is there; it is let go after
     /// three times as many.
-    #[arg(long, value_name = "SECONDS", default_value = "15")]
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = parse_some::<NonZeroU32>)]
     pub ping_interval: NonZeroU32,
 
     /// Print a document about this program, and do nothing else.
@@ -83,6 +84,46 @@ impl Args {
             history: self.history,
             rate: NonZeroU32::new(self.rate).map(|rate| Rate::new(rate, self.burst)),
             ping_interval: Duration::from_secs(self.ping_interval.get().into()),
+        }
+    }
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
+    // The client takes names and HOST:PORT, so people try those here as well.
+    text.parse()
+        .map_err(|_| "expected an IP address, such as 0.0.0.0, ::, or 127.0.0.1, and the port after a space")
+}
+
+fn parse_some<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::Zero => "expected 1 or more".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(args: &[&str]) -> String {
+        let error = Args::try_parse_from([&["chat-server"], args].concat()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    }
+
+    #[test]
+    fn who_gives_a_name_or_a_port_as_the_address_is_told_what_is_expected() {
+        for words in [["localhost", "9000"].as_slice(), &["127.0.0.1:9000"], &["9000"]] {
+            let complaint = complaint(words);
+            assert!(complaint.contains("such as 0.0.0.0"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn none_is_no_number_of_users_or_seconds() {
+        for option in ["--max-users", "--max-per-address", "--ping-interval"] {
+            let complaint = complaint(&[option, "0"]);
+            assert!(complaint.contains("expected 1 or more"), "{complaint}");
         }
     }
 }

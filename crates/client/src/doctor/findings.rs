@@ -93,6 +93,8 @@ pub enum Server {
     TooOld(u32),
     /// A `chat-server` that does not go on after the greeting.
     Stalled(u32),
+    /// What it said began as our greeting does, and did not end.
+    Unfinished,
     /// A server of the original lab.
     Original,
     /// Something else, and how it begins.

@@ -48,6 +48,7 @@ pub(super) fn judge(heard: &[u8]) -> Judgement {
 pub(super) fn at_the_end(heard: &[u8]) -> Judgement {
     match judge(heard) {
         Judgement::More | Judgement::Quiet if heard == greeting::FULL => Judgement::NoPlace(Place::Full),
+        Judgement::More if heard.starts_with(greeting::OURS) => Judgement::Stranger(Server::Unfinished),
         Judgement::More | Judgement::Quiet if !heard.is_empty() => {
             Judgement::Stranger(Server::Foreign(shown(heard)))
         }

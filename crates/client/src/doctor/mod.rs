@@ -339,10 +339,10 @@ impl Doctor {
         };
         match (&mut self.stage, said) {
             (_, FromServer::Goodbye(_, text)) => {
-                let text = text.into_owned();
+                let text = Some(text.into_owned()).filter(|text| !text.as_str().is_empty());
                 self.closed();
                 if let Some(Finding::Lost(why)) = self.findings.last_mut() {
-                    *why = Some(text);
+                    *why = text;
                 }
             }
             (Stage::Asking { .. }, FromServer::Examined(at, who, token)) => {

@@ -189,6 +189,11 @@ fn word_server(server: &Server) -> Entry {
             format!("chat/{version}, which greets and then does not answer"),
             "it may be overloaded; or something between lets no bytes through from here",
         ),
+        Server::Unfinished => bad(
+            who,
+            "begins to greet as a chat server, and does not end",
+            "the way there may be very slow, or loses much; or the server was stopped just then: try again",
+        ),
         Server::Original => open(
             who,
             "one of the original lab, which tells everybody of each connection: of this one too",

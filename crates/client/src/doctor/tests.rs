@@ -525,6 +525,11 @@ fn something_else_listens_there() {
             true,
             "no chat server: says \"* half a notice\"",
         ),
+        (
+            "* chat/1 you are 10.0",
+            false,
+            "begins to greet as a chat server, and does not end",
+        ),
         ("", false, "nothing was said within 1.5 s"),
         ("", true, "closed the connection without a word"),
     ] {
@@ -570,6 +575,15 @@ fn a_server_that_ends_in_the_middle() {
         "{report}"
     );
     assert!(report.ends_with("Nothing works without a server.\n"), "{report}");
+    let world = World {
+        more: Some("GOODBYE other\n"),
+        ..well()
+    };
+    let report = Sim::new(world).report();
+    assert!(
+        report.contains("!! lost     the connection was closed in the middle\n"),
+        "{report}"
+    );
 }
 
 #[test]

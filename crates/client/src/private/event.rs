@@ -52,13 +52,14 @@ pub struct Received {
 }
 
 /// A message, for as long as the program runs. The numbers begin above all that `SAY` uses, so that an `ERROR` that
-/// names one can't be about the other.
+/// names one can't be about the other. They stay below 2^53, as `--json` tells them to programs, many of which read
+/// all numbers as floating-point ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub u64);
 
 impl MessageId {
     /// The first there is.
-    pub(super) const FIRST: Self = Self(1 << 63);
+    pub(super) const FIRST: Self = Self(1 << 52);
 }
 
 /// How a message went.

@@ -45,7 +45,7 @@ impl Paste {
         if lines.len() > LINES_MAX {
             let count = lines.len();
             return Pasted::Refused(format!(
-                "{count} lines were pasted: that is too much to send at once"
+                "{count} lines were pasted, and at most {LINES_MAX} go at once; `chat-client < FILE` sends a file"
             ));
         }
         let to = to.to_owned();
@@ -185,10 +185,13 @@ mod tests {
 
     #[test]
     fn too_much_is_refused() {
-        assert!(matches!(
-            Paste::read(&"x\n".repeat(501), "", ""),
-            Pasted::Refused(_)
-        ));
+        let Pasted::Refused(why) = Paste::read(&"x\n".repeat(501), "", "") else {
+            panic!("501 lines are too many");
+        };
+        assert!(
+            why.contains("at most 500"),
+            "who is refused is told how much goes: {why}"
+        );
         assert_eq!(lines(&"x\n".repeat(500), "", "").lines.len(), 500);
     }
 

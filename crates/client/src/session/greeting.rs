@@ -22,7 +22,7 @@ pub(crate) enum Greeting {
 const NOTICE: &[u8] = b"* ";
 
 /// How our server's greeting begins; the version follows.
-const OURS: &[u8] = b"* chat/";
+pub(crate) const OURS: &[u8] = b"* chat/";
 
 /// What a server says whose room is full, ours or an original one.
 pub(crate) const FULL: &[u8] = b"too many users";

@@ -207,7 +207,8 @@ impl Session {
         if self.clocks.leaving.is_some() || reason == Reason::Quit {
             return self.end(Outcome::Left);
         }
-        self.goodbye = Some(text.into_owned());
+        // Who gives no reason is told of without one.
+        self.goodbye = Some(text.into_owned()).filter(|text| !text.as_str().is_empty());
     }
 
     fn is_me(&self, who: &Who) -> bool {

@@ -451,10 +451,13 @@ fn a_server_that_goes_says_why_if_it_can() {
     sim.hear("GOODBYE shutdown back at noon\n");
     sim.session.closed(sim.now());
     assert_eq!(sim.outcome(), Some(&Outcome::Closed(Some(text("back at noon")))));
-    let mut sim = Sim::in_a_room();
-    sim.session.closed(sim.now());
-    assert_eq!(sim.outcome(), Some(&Outcome::Closed(None)));
-    assert!(matches!(sim.shown()[..], [Event::Ended(Outcome::Closed(None))]));
+    for silence in ["", "GOODBYE other\n", "GOODBYE other \n"] {
+        let mut sim = Sim::in_a_room();
+        sim.hear(silence);
+        sim.session.closed(sim.now());
+        assert_eq!(sim.outcome(), Some(&Outcome::Closed(None)), "{silence:?}");
+        assert!(matches!(sim.shown()[..], [Event::Ended(Outcome::Closed(None))]));
+    }
 }
 
 #[test]

@@ -118,9 +118,14 @@ impl LastServer {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
         let new = self.0.with_extension(std::process::id().to_string());
-        let mut file = fs::File::create(&new)?;
-        writeln!(file, "{server}")?;
-        fs::rename(&new, &self.0)
+        let written = fs::File::create(&new)
+            .and_then(|mut file| writeln!(file, "{server}"))
+            .and_then(|()| fs::rename(&new, &self.0));
+        if written.is_err() {
+            // Nobody would ever look for it, and each run would leave another one.
+            let _ = fs::remove_file(&new);
+        }
+        written
     }
 }
 

@@ -85,6 +85,18 @@ fn what_is_in_force_can_be_printed() {
 }
 
 #[test]
+fn a_nick_of_the_file_that_somebody_has_is_nothing_to_the_doctor() {
+    let server = Server::start(&[]);
+    let _alice = server.client("alice");
+    let home = home("doctor", "nick = 'alice'\n");
+    let mut command = command(&home);
+    command.args(["--doctor", &server.address.to_string()]);
+    let mut doctor = Process::start("doctor", &server.journal, &mut command);
+    assert_eq!(doctor.exit_code(), 0, "who joins gets in without a nick");
+    doctor.stdout.expect("ok room     has a place for you");
+}
+
+#[test]
 fn the_last_server_is_joined_again_by_those_who_want_that() {
     let server = Server::start(&[]);
     let home = home("last", "nick = 'alice'\nlast-server = true\n");

@@ -207,7 +207,7 @@ fn word_server(server: &Server) -> Entry {
         Server::Mute(after) => bad(
             who,
             format!("nothing was said within {} s", after.as_secs_f32()),
-            "a chat server speaks first, a web server does not: check the port",
+            "a chat server speaks first, a web server does not: check the port; if it is right, the server is stuck",
         ),
         Server::Closed => bad(
             who,

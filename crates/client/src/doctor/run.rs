@@ -39,13 +39,9 @@ pub fn run(settings: &Settings) -> Result<Exit> {
     };
     // The system takes its own time for this, and has no other way to be asked.
     let found = resolve(&server.host, server.port()).map_err(|error| error.root_cause().to_string());
-    let doctor = Doctor::new(
-        clock.now(),
-        found,
-        &server.host,
-        settings.nick.value.clone(),
-        Box::new(random),
-    );
+    // One of the settings file that somebody has is no hindrance: its user gets in without.
+    let nick = settings.nick.value.clone().filter(|_| settings.insists_on_nick());
+    let doctor = Doctor::new(clock.now(), found, &server.host, nick, Box::new(random));
     let practice = Practice {
         clock,
         doctor,

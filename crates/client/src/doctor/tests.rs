@@ -547,6 +547,19 @@ fn something_else_listens_there() {
 }
 
 #[test]
+fn a_server_that_is_stuck_is_as_silent_as_a_stranger() {
+    let world = World {
+        greeting: "",
+        ..well()
+    };
+    let report = Sim::new(world).report();
+    assert!(
+        report.contains("check the port; if it is right, the server is stuck\n"),
+        "{report}"
+    );
+}
+
+#[test]
 fn a_server_that_greets_and_no_more() {
     let world = World {
         answers_examine: false,

@@ -42,9 +42,11 @@ impl Exit {
         match outcome {
             Outcome::Full => Self::Full,
             Outcome::NickRefused(_) => Self::Nick,
-            Outcome::Unacknowledged(_) | Outcome::Closed(_) | Outcome::Silent | Outcome::NoRoster => {
-                Self::Error
-            }
+            Outcome::Unacknowledged(_)
+            | Outcome::Closed(_)
+            | Outcome::Silent
+            | Outcome::NoRoster
+            | Outcome::Stranger => Self::Error,
             Outcome::Left if failures.requests > 0 => Self::Error,
             Outcome::Left if failures.privates > 0 => Self::Private,
             Outcome::Left if failures.nicks > 0 => Self::Nick,

@@ -244,6 +244,9 @@ impl Session {
             if !heard.is_empty() {
                 self.become_original(now);
             }
+            if self.is_lost() {
+                return;
+            }
         }
         let rest = self.ear.finish();
         self.hear(rest, now);

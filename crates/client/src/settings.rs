@@ -160,7 +160,11 @@ impl Settings {
         let choose = Chooser { text };
         let last_server = choose.value(args.last_server, file.last_server, false);
         let last = || last_server.value.then(last).flatten();
-        let server = choose.server(args.address(), file.server, last);
+        // Who asks for the last one on the command line means that one, whatever the file says.
+        let named = file
+            .server
+            .filter(|_| last_server.origin != Origin::CommandLine || !last_server.value);
+        let server = choose.server(args.address(), named, last);
         let nick = choose.value(args.nick.clone().map(Some), file.nick.map(unwrap_nick), None);
         Self {
             server,

@@ -14,6 +14,10 @@ use std::time::Duration;
 
 impl Session {
     pub(super) fn become_original(&mut self, now: Now) {
+        if self.resume.is_some() {
+            // What waits was meant for the room that was left, and is not for whoever has its port by now.
+            return self.end(Outcome::Stranger);
+        }
         let Stage::Greeting { heard, .. } = std::mem::replace(&mut self.stage, Stage::Original) else {
             return;
         };

@@ -20,6 +20,8 @@ pub enum Outcome {
     Silent,
     /// The server goes on telling who is here, and has had long enough.
     NoRoster,
+    /// In place of a server of ours there is something now that does not greet as one does.
+    Stranger,
 }
 
 impl fmt::Display for Outcome {
@@ -35,6 +37,7 @@ impl fmt::Display for Outcome {
             Self::Closed(None) => f.write_str("the server closed the connection"),
             Self::Closed(Some(reason)) => write!(f, "the server closed the connection: {reason}"),
             Self::NoRoster => f.write_str("the server does not come to an end of saying who is here"),
+            Self::Stranger => f.write_str("what answers there does not greet as the server did"),
             Self::Silent => f.write_str("the server does not answer any more"),
         }
     }

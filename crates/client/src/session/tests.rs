@@ -747,6 +747,36 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
 }
 
 #[test]
+fn whoever_has_the_servers_port_by_now_is_told_nothing() {
+    type Answer = fn(&mut Sim);
+    let answers: [Answer; 3] = [
+        |sim| sim.wait(2000),
+        |sim| sim.hear("220 mail.example ready\n"),
+        |sim| {
+            sim.hear("* chat/1 he");
+            sim.session.closed(sim.now());
+        },
+    ];
+    for answer in answers {
+        let mut sim = in_a_room_that_may_be_lost();
+        sim.session.closed(sim.now());
+        sim.type_line("for the room");
+        sim.shown();
+        reconnect(&mut sim);
+        answer(&mut sim);
+        assert_eq!(sim.sent(), "");
+        assert_eq!(sim.shown(), [Event::Lost(Outcome::Stranger)]);
+        assert_eq!(sim.unsent(), ["for the room"]);
+        // The server is back, and is told.
+        reconnect(&mut sim);
+        sim.hear(&format!(
+            "* chat/1 welcome\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n"
+        ));
+        assert!(sim.sent().ends_with("\nSAY 1 for the room\n"));
+    }
+}
+
+#[test]
 fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
     let mut sim = Sim::new(Config {
         reconnect: true,

@@ -118,7 +118,18 @@ fn the_last_server_is_joined_only_by_those_who_want_that_and_name_no_other() {
     let server = |file: &str, options: &[&str]| settings(file, options).server;
     assert_eq!(server("", &[]).origin, Origin::Default);
     assert_eq!(server("", &["--last-server"]).origin, Origin::LastServer);
-    assert_eq!(server("server = 'a'", &["--last-server"]).origin, Origin::File(1));
+    assert_eq!(
+        server("server = 'a'", &["--last-server"]).origin,
+        Origin::LastServer
+    );
+    assert_eq!(
+        server("server = 'a'\nlast-server = true", &[]).origin,
+        Origin::File(1)
+    );
+    assert_eq!(
+        server("server = 'a'", &["--last-server=false"]).origin,
+        Origin::File(1)
+    );
     assert_eq!(server("", &["b", "--last-server"]).origin, Origin::CommandLine);
 }
 

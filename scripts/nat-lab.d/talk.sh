@@ -118,8 +118,8 @@ crowds() {
     measured "$2 connections, $3 places"
 }
 
-# The first address of a host.
-address_of() { at "$1" hostname -I | cut -d ' ' -f 1; }
+# The IPv4 address of a host that was plugged in.
+address_of() { links "$1" -4 -oneline address show dev uplink | sed -n 's/.* inet \([0-9.]*\).*/\1/p'; }
 
 # logged_times COUNT PATTERN: whether the server's log has just so many such lines.
 logged_times() { [[ $(grep -c -- "$2" "$logs/srv.err") -eq $1 ]]; }

@@ -159,12 +159,8 @@ impl Settings {
     ) -> Self {
         let choose = Chooser { text };
         let last_server = choose.value(args.last_server, file.last_server, false);
-        let last = || last_server.value.then(last).flatten();
-        // Who asks for the last one on the command line means that one, whatever the file says.
-        let named = file
-            .server
-            .filter(|_| last_server.origin != Origin::CommandLine || !last_server.value);
-        let server = choose.server(args.address(), named, last);
+        let named = choose.value(args.address(), file.server, Address::local());
+        let server = prefer_last(named, &last_server, last);
         let nick = choose.value(args.nick.clone().map(Some), file.nick.map(unwrap_nick), None);
         Self {
             server,
@@ -206,6 +202,27 @@ impl Settings {
             row("no-plain-private", &self.no_plain_private, bool::to_string),
             row("last-server", &self.last_server, bool::to_string),
         ]
+    }
+}
+
+/// The server that was joined last, if there is one and the user wants it: before this machine, and before what the
+/// settings file names if it is wanted on the command line.
+fn prefer_last(
+    named: Setting<Address>,
+    wanted: &Setting<bool>,
+    last: impl FnOnce() -> Option<Address>,
+) -> Setting<Address> {
+    let yields = match named.origin {
+        Origin::Default => true,
+        Origin::File(_) => wanted.origin == Origin::CommandLine,
+        Origin::CommandLine | Origin::LastServer => false,
+    };
+    match (wanted.value && yields).then(last).flatten() {
+        Some(value) => Setting {
+            value,
+            origin: Origin::LastServer,
+        },
+        None => named,
     }
 }
 
@@ -268,23 +285,6 @@ impl Chooser<'_> {
             origin: Origin::Default,
         };
         self.said(flag, file).unwrap_or(nobody)
-    }
-
-    /// The one server that is named, else the last one if the user wants that, else this machine's.
-    fn server(
-        &self,
-        flag: Option<Address>,
-        file: Option<Spanned<Address>>,
-        last: impl FnOnce() -> Option<Address>,
-    ) -> Setting<Address> {
-        let server = self.value(flag, file, Address::local());
-        match (server.origin == Origin::Default).then(last).flatten() {
-            Some(value) => Setting {
-                value,
-                origin: Origin::LastServer,
-            },
-            None => server,
-        }
     }
 
     fn said<T>(&self, flag: Option<T>, file: Option<Spanned<T>>) -> Option<Setting<T>> {

@@ -4,9 +4,14 @@ use std::path::PathBuf;
 
 /// What is in force with this settings file and these options.
 fn settings(file: &str, options: &[&str]) -> Settings {
+    settings_after(Some("192.0.2.9 9009"), file, options)
+}
+
+/// The same, of somebody who has joined this server last.
+fn settings_after(last: Option<&str>, file: &str, options: &[&str]) -> Settings {
     let args = Args::try_parse_from(["chat-client"].iter().chain(options)).unwrap();
     let source = Source::Usual(PathBuf::from("/home/alice/.config/chat/config.toml"));
-    let last = || Some("192.0.2.9 9009".parse().unwrap());
+    let last = || last.map(|last| last.parse().unwrap());
     Settings::resolve(&args, File::parse(file).unwrap(), file, source, last)
 }
 
@@ -131,6 +136,14 @@ fn the_last_server_is_joined_only_by_those_who_want_that_and_name_no_other() {
         Origin::File(1)
     );
     assert_eq!(server("", &["b", "--last-server"]).origin, Origin::CommandLine);
+}
+
+#[test]
+fn who_wants_the_last_server_and_has_joined_none_yet_joins_the_one_of_the_file() {
+    let server = settings_after(None, "server = 'a'", &["--last-server"]).server;
+    assert_eq!(server.origin, Origin::File(1));
+    let server = settings_after(None, "", &["--last-server"]).server;
+    assert_eq!(server.origin, Origin::Default);
 }
 
 #[test]

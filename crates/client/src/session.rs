@@ -244,9 +244,6 @@ impl Session {
             if !heard.is_empty() {
                 self.become_original(now);
             }
-            if self.is_lost() {
-                return;
-            }
         }
         let rest = self.ear.finish();
         self.hear(rest, now);
@@ -558,7 +555,10 @@ impl Session {
 
     fn end(&mut self, outcome: Outcome) {
         if self.survives(&outcome) {
-            self.lose(outcome);
+            // Whatever comes of a connection that is lost already is not lost again.
+            if !self.is_lost() {
+                self.lose(outcome);
+            }
         } else if self.outcome.is_none() {
             self.events.push_back(Event::Ended(outcome.clone()));
             self.outcome = Some(outcome);

@@ -53,14 +53,11 @@ impl Room {
             return;
         }
         self.roster.seat(slot);
-        self.begin_examination(now, slot);
+        let token = self.begin_examination(now, slot);
         let Some(member) = self.roster.get(slot) else {
             return;
         };
-        let Some(examination) = member.examination() else {
-            return;
-        };
-        let (who, token) = (member.label().to_owned(), examination.rendezvous);
+        let who = member.label().to_owned();
         self.tell(slot, &FromServer::Examined(now.unix_ms, &who, token));
         if let Some(Err((code, text))) = nick.map(|name| self.free_nick(slot, name)) {
             self.refuse(slot, code, None, &text);
@@ -77,10 +74,11 @@ impl Room {
     }
 
     /// Makes a connection one that only examines the way. If its word for that comes so late that it was announced, it is
-    /// here no longer.
-    fn begin_examination(&mut self, now: Now, slot: Slot) {
+    /// here no longer. The answer is what it asks the rendezvous with.
+    fn begin_examination(&mut self, now: Now, slot: Slot) -> Token {
+        let token = token_for(slot, (self.tokens)());
         let Some(member) = self.roster.get_mut(slot) else {
-            return;
+            return token;
         };
         let was_here = member.connection.stage == Stage::Here;
         if was_here {
@@ -89,11 +87,11 @@ impl Room {
         }
         member.connection.stage = Stage::Examined((now.monotonic + EXAMINATION).into());
         let (who, peer) = (member.label().into(), member.id().address());
-        let examination = Examination::new(token_for(slot, (self.tokens)()));
-        self.roster.examine(slot, examination);
+        self.roster.examine(slot, Examination::new(token));
         if was_here {
             self.announce_leave(now, who, Departure::Examined);
         }
         self.events.push(Event::Examine { peer });
+        token
     }
 }

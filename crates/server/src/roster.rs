@@ -105,16 +105,7 @@ impl Member {
         }
     }
 
-    /// What only a connection has that is being examined.
-    #[must_use]
-    pub fn examination(&self) -> Option<&Examination> {
-        match self.client.as_deref()? {
-            Client::Examined(examination) => Some(examination),
-            Client::Rich(_) => None,
-        }
-    }
-
-    /// The same, to change.
+    /// What only a connection has that is being examined, to change.
     pub fn examination_mut(&mut self) -> Option<&mut Examination> {
         match self.client.as_deref_mut()? {
             Client::Examined(examination) => Some(examination),
@@ -396,18 +387,19 @@ impl Roster {
 
     /// Notes that a member speaks the rich dialect.
     pub fn enrich(&mut self, slot: Slot, rich: Rich) {
-        if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
-            self.rich += 1;
-            self.plain -= usize::from(member.client.is_none());
-            member.client = Some(Box::new(Client::Rich(rich)));
-        }
+        self.turn_into(slot, Client::Rich(rich));
     }
 
     /// Notes that a member is being examined.
     pub fn examine(&mut self, slot: Slot, examination: Examination) {
+        self.turn_into(slot, Client::Examined(examination));
+    }
+
+    fn turn_into(&mut self, slot: Slot, client: Client) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
             self.plain -= usize::from(member.client.is_none());
-            member.client = Some(Box::new(Client::Examined(examination)));
+            member.client = Some(Box::new(client));
+            self.rich += usize::from(member.rich().is_some());
         }
     }
 }

@@ -39,7 +39,8 @@ impl Room {
             member.connection.usage.count(rate, now.monotonic);
         }
         let first = !std::mem::replace(&mut member.connection.has_spoken, true);
-        let (rich, examined) = (member.rich().is_some(), member.examination().is_some());
+        let rich = member.rich().is_some();
+        let examined = matches!(member.connection.stage, Stage::Examined(_));
         let Line::Whole(bytes) = line else {
             if !self.arrive(now, slot) {
                 return;

@@ -313,6 +313,7 @@ impl Screen {
             return;
         }
         self.tell_query(&what, history);
+        self.forget_path(&what, history);
         if self.quiet && self.fold(&what) {
             return;
         }
@@ -355,6 +356,14 @@ impl Screen {
         if !history && self.query.as_ref().is_some_and(|query| query.who.id == who.id) {
             self.error(format!("{} left; /q ends your private conversation", name(who)));
         }
+    }
+
+    /// How messages went to somebody who is gone is of no use.
+    fn forget_path(&mut self, what: &What, history: bool) {
+        let What::Went(who) = what else {
+            return;
+        };
+        self.path = self.path.take().filter(|(peer, _)| history || peer.id != who.id);
     }
 }
 

@@ -238,6 +238,10 @@ fn a_private_message_changes_in_its_place() {
          | alice | 3 here | 10.0.0.9:9000 | bob: direct | /help
          |> █",
     );
+    sim.hear("LEAVE 1 carol@10.0.0.3:7000\n");
+    assert!(sim.drawn()[6].contains("| bob: direct |"));
+    sim.hear("LEAVE 1 bob@10.0.0.2:6000\n");
+    assert_eq!(sim.drawn()[6], " alice | 1 here | 10.0.0.9:9000 | /help");
 }
 
 #[test]

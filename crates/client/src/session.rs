@@ -21,8 +21,7 @@ mod rich;
 mod roster;
 mod stage;
 
-pub use ear::SAFE_TEXT_MAX;
-pub use event::{Direction, Event, Way};
+pub use event::{Direction, Event, Way, about_original};
 pub use lost::Unsent;
 pub use outcome::{Failures, Outcome};
 pub use peer::Peer;

@@ -389,6 +389,6 @@ fn texts(event: &Event) -> Vec<String> {
         }
         Event::Code { who, code } => vec![who.to_string(), code.clone()],
         Event::Lost(outcome) | Event::Ended(outcome) => vec![outcome.to_string()],
-        Event::Original | Event::Live | Event::SomeoneLeft { .. } | Event::Help => Vec::new(),
+        Event::Original { .. } | Event::Live | Event::SomeoneLeft { .. } | Event::Help => Vec::new(),
     }
 }

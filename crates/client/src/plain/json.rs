@@ -43,6 +43,8 @@ struct Object<'a> {
     history: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     after_gap: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    silent: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     users: Option<Vec<String>>,
 }
@@ -180,7 +182,10 @@ impl<'a> Object<'a> {
 fn describe(event: &Event, me: Option<String>) -> Object<'_> {
     match event {
         Event::Welcome { me, users } => object("welcome").to(me).users(users),
-        Event::Original => object("original"),
+        Event::Original { silent } => Object {
+            silent: *silent,
+            ..object("original")
+        },
         Event::Live => object("live"),
         Event::Said {
             at,

@@ -1,7 +1,7 @@
 //! Events as lines.
 
 use crate::command;
-use crate::session::{Direction, Event, Outcome, SAFE_TEXT_MAX};
+use crate::session::{Direction, Event, Outcome, about_original};
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -51,7 +51,7 @@ impl Printer {
     fn print_diagnostic(&self, event: &Event, to: &mut Vec<u8>) {
         match event {
             Event::Welcome { me, users } => self.print_welcome(me, users, to),
-            Event::Original => print_original(to),
+            Event::Original { silent } => note(to, about_original(*silent)),
             Event::Users(users) => print_users(users, to),
             Event::Help => command::help(false).for_each(|line| note(to, line)),
             Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
@@ -169,15 +169,6 @@ fn print_code(who: &Who, code: &str, to: &mut Vec<u8>) {
     note(
         to,
         "compare it aloud, or in person: if it differs, somebody is between you",
-    );
-}
-
-fn print_original(to: &mut Vec<u8>) {
-    note(
-        to,
-        format_args!(
-            "this is an original server: no nicks, no history, and texts over {SAFE_TEXT_MAX} bytes of UTF-8 are at risk"
-        ),
     );
 }
 

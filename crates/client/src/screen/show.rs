@@ -5,7 +5,7 @@ use super::find::names;
 use super::status::Link;
 use super::{Effect, Screen, clock, keys};
 use crate::command::{self, Bell};
-use crate::session::{Direction, Event, SAFE_TEXT_MAX, Way};
+use crate::session::{Direction, Event, Way, about_original};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
@@ -19,7 +19,7 @@ impl Screen {
         match event {
             Event::Welcome { me, users } => self.welcome(me, users),
             Event::Live => self.live(),
-            Event::Original => self.original(),
+            Event::Original { silent } => self.original(*silent),
             Event::Said {
                 at,
                 who,
@@ -105,11 +105,11 @@ impl Screen {
         }
     }
 
-    fn original(&mut self) {
+    fn original(&mut self, silent: bool) {
         self.link = Link::Here;
         self.note(format!(
-            "this is an original server: no nicks, no history, and texts over {SAFE_TEXT_MAX} bytes of UTF-8 are at \
-             risk; /msg IP:PORT TEXT is for one alone; /help lists more"
+            "{}; /msg IP:PORT TEXT is for one alone; /help lists more",
+            about_original(silent)
         ));
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The longest text, in bytes, that an original server handles without harm: with the next byte it
 /// begins to overwrite the data of other users.
-pub const SAFE_TEXT_MAX: usize = 41;
+pub(super) const SAFE_TEXT_MAX: usize = 41;
 
 /// Silence that ends an utterance. The server sends each in one piece, so that what was cut on the way comes
 /// together sooner.

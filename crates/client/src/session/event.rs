@@ -1,5 +1,6 @@
 //! What a front end is told.
 
+use super::ear::SAFE_TEXT_MAX;
 use super::outcome::Outcome;
 use crate::private::Path;
 use chat_proto::rich::ErrorCode;
@@ -21,8 +22,12 @@ pub enum Event {
         /// Everybody who is here, the client too, ordered by id.
         users: Vec<Who>,
     },
-    /// The server is an original one, which knows no nicks and takes short texts only.
-    Original,
+    /// The server is an original one, which knows no nicks and takes short texts only: say what [`about_original`] says.
+    Original {
+        /// It counts as one only because it has said nothing, as they do to who comes first. So would something that is no
+        /// chat server, or hangs.
+        silent: bool,
+    },
     /// History ends here: what follows happens now.
     Live,
     /// A message to everybody.
@@ -152,6 +157,17 @@ pub enum Event {
     Lost(Outcome),
     /// The session is over; nothing comes after this.
     Ended(Outcome),
+}
+
+/// What a user should know of an original server, see [`Event::Original`].
+#[must_use]
+pub fn about_original(silent: bool) -> String {
+    let found = if silent {
+        "the server says nothing, so it is taken for an original one"
+    } else {
+        "this is an original server"
+    };
+    format!("{found}: no nicks, no history, and texts over {SAFE_TEXT_MAX} bytes of UTF-8 are at risk")
 }
 
 /// Whether a private message comes or goes.

@@ -25,7 +25,8 @@ impl Session {
         self.roster.clear();
         self.outbox.resend();
         self.begin_private_originally(now);
-        self.events.push_back(Event::Original);
+        let silent = self.may_yet_greet;
+        self.events.push_back(Event::Original { silent });
         let heard = self.ear.hear(&heard, now);
         self.hear(heard, now);
     }

@@ -295,7 +295,7 @@ fn a_server_that_is_silent_is_an_original_one_until_it_greets_after_all() {
     sim.wait(1999);
     assert_eq!(sim.shown(), []);
     sim.wait(1);
-    assert_eq!(sim.shown(), [Event::Original]);
+    assert_eq!(sim.shown(), [Event::Original { silent: true }]);
     assert_eq!(sim.sent(), "");
     sim.hear("* chat/1 sorry, busy\n");
     assert_eq!(sim.sent(), hello());
@@ -314,7 +314,7 @@ fn an_original_server_is_never_told_anything_unasked() {
     assert_eq!(
         sim.shown(),
         [
-            Event::Original,
+            Event::Original { silent: false },
             joined("10.0.0.1:5000", true),
             joined("10.0.0.2:6000", false)
         ]

@@ -57,7 +57,8 @@ fn examples() -> Vec<Event> {
     vec![
         welcome(),
         Event::Live,
-        Event::Original,
+        Event::Original { silent: false },
+        Event::Original { silent: true },
         Event::Said {
             at: NOW - 1000,
             who: who(BOB),

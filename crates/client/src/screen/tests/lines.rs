@@ -269,6 +269,17 @@ fn a_message_in_the_clear_says_so_and_that_nobody_confirms_it() {
 }
 
 #[test]
+fn a_server_that_says_nothing_is_not_called_what_nobody_knows() {
+    let mut sim = Sim::new(100, 6);
+    sim.wait(2000);
+    let messages = sim.messages().concat();
+    assert!(
+        messages.starts_with("-- the server says nothing, so it is taken for an original one: no nicks"),
+        "{messages:?}"
+    );
+}
+
+#[test]
 fn an_original_server_is_explained() {
     let mut sim = Sim::new(60, 20);
     sim.hear("10.0.0.1:5000 is online");

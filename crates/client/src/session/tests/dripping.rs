@@ -21,7 +21,7 @@ fn one_that_drips_its_greeting_is_an_original_one_after_ten_seconds() {
     sim.hear("* chat/1 ");
     assert_eq!(lasts(&mut sim, "."), 10);
     assert!(sim.session.takes_input());
-    assert!(sim.shown().contains(&Event::Original));
+    assert!(sim.shown().contains(&Event::Original { silent: false }));
 }
 
 #[test]

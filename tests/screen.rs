@@ -1,9 +1,10 @@
 //! The full screen on a real terminal, with the real server.
 
-use crate::harness::{Server, Terminal, chat_server};
+use crate::harness::{DEADLINE, Impostor, Server, Stage, Terminal, chat_server};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::process::Command;
+use std::time::Instant;
 
 const USUAL: (u16, u16) = (80, 24);
 
@@ -141,6 +142,52 @@ fn a_suspended_client_comes_back() {
     alice.expect_line("> draft");
     assert!(!alice.is_cooked());
     drop(bob);
+}
+
+#[test]
+fn who_does_not_want_to_wait_for_a_server_that_hangs_need_not() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    server.process.signal(Signal::SIGSTOP);
+    alice.keys("is anybody there?\r/quit\r");
+    alice.expect("leaving once all that you said has arrived");
+    alice.keys("/quit\r");
+    assert_eq!(alice.process.exit_code(), 1);
+    alice.expect_restored();
+    alice.expect("1 message is unacknowledged: it may not have arrived");
+    server.process.signal(Signal::SIGCONT);
+}
+
+#[test]
+fn enter_tries_a_lost_connection_at_once() {
+    let impostor = Impostor::start();
+    let mut alice = Terminal::start(
+        "alice",
+        impostor.address,
+        &["--nick", "alice"],
+        USUAL,
+        &impostor.journal,
+    );
+    drop(impostor.accept_at(Stage::Live));
+    let begun = Instant::now();
+    let expect_loss = |alice: &Terminal, count: usize| {
+        alice.wait(&format!("loss {count} and a wait"), |screen| {
+            let text = screen.contents();
+            let is_told = text.matches("the server closed the connection").count() == count;
+            (is_told && text.contains("offline, trying again in")).then_some(())
+        });
+    };
+    for count in 1..=5 {
+        expect_loss(&alice, count);
+        alice.keys("\r");
+        drop(impostor.accept());
+    }
+    expect_loss(&alice, 6);
+    alice.keys("\r");
+    let _server = impostor.accept_at(Stage::Live);
+    alice.expect("back: you are alice@");
+    // By itself it would have waited for 1, 2, 4, 8, 16 and 20 seconds at least.
+    assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
 }
 
 #[test]

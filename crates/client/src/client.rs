@@ -75,6 +75,11 @@ pub trait FrontEnd {
         false
     }
 
+    /// Whether the user asked, since the last call, that a lost connection be tried again at once.
+    fn take_hurry(&mut self) -> bool {
+        false
+    }
+
     /// The connection to the server changed.
     fn wire_changed(&mut self, _change: Change) {}
 }
@@ -241,6 +246,11 @@ impl<F: FrontEnd> Client<F> {
         if ready.contains(&Source::Input) {
             let read = self.front_end.read(&mut self.session, now);
             read.context("can't read the input")?;
+            if self.front_end.take_hurry()
+                && let Some(change) = self.wire.hurry(now)
+            {
+                self.front_end.wire_changed(change);
+            }
         }
         if let Some(link) = self.wire.link_mut() {
             if ready.contains(&Source::Tcp) {

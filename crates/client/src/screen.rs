@@ -58,7 +58,7 @@ const INPUT_MAX: usize = 4 * chat_proto::TEXT_MAX;
 /// How long a message may be under way before it is shown as waiting: sooner it would only flicker.
 const WAITING_SHOWN: Duration = Duration::from_millis(400);
 
-/// What the terminal shall do besides being drawn on.
+/// What shall be done besides drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     /// Ring.
@@ -67,6 +67,8 @@ enum Effect {
     Redraw,
     /// Stop the program, as the shell can.
     Suspend,
+    /// Not wait with the next try of a lost connection.
+    Hurry,
 }
 
 /// How many columns and rows there are.
@@ -217,7 +219,7 @@ impl Screen {
         self.push(Entry::error(text));
     }
 
-    /// What the terminal shall do, since the last call.
+    /// What shall be done, since the last call.
     fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }

@@ -247,7 +247,7 @@ impl Session {
         let rest = self.ear.finish();
         self.hear(rest, now);
         if self.clocks.leaving.is_some() {
-            self.end(Outcome::Left);
+            self.end_left();
         } else {
             let reason = self.goodbye.take();
             self.end(Outcome::Closed(reason));
@@ -299,11 +299,20 @@ impl Session {
                 self.send_line(&FromClient::Quit.to_string());
                 self.clocks.leaving = Some(now.monotonic + LAST_WORD_WAIT);
             }
-            Stage::Lost if self.unsent_count() > 0 => {
-                self.end(Outcome::Unacknowledged(self.unsent_count()));
-            }
-            Stage::Greeting { .. } | Stage::Original | Stage::Lost => self.end(Outcome::Left),
+            Stage::Greeting { .. } | Stage::Original | Stage::Lost => self.end_left(),
         }
+    }
+
+    /// Whether the input has ended: the session is over when all that is under way was acknowledged.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.clocks.ending.is_some()
+    }
+
+    /// Messages to everybody and to one that were typed, and whose fate is not known.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.unsent_count() + self.waiting_privates.len() + self.privates.len()
     }
 
     /// When to call [`Session::tick`], at the latest, by the monotonic clock.
@@ -343,7 +352,7 @@ impl Session {
         }
         if let Some(until) = self.clocks.leaving {
             if now.monotonic >= until {
-                self.end(Outcome::Left);
+                self.end_left();
             }
             return;
         }
@@ -550,6 +559,14 @@ impl Session {
             self.send_line(&FromClient::Quit.to_string());
         }
         self.end(outcome);
+    }
+
+    /// The user left, and is told of what nobody may ever read.
+    fn end_left(&mut self) {
+        self.end(match self.under_way() {
+            0 => Outcome::Left,
+            count => Outcome::Unacknowledged(count),
+        });
     }
 
     fn end(&mut self, outcome: Outcome) {

@@ -125,6 +125,11 @@ impl Wire {
         }
     }
 
+    /// Does not wait for the next try. `None`: it was not waited for.
+    pub fn hurry(&mut self, now: Now) -> Option<Change> {
+        matches!(self.state, State::Waiting(_)).then(|| self.try_again(now))
+    }
+
     fn try_again(&mut self, now: Now) -> Change {
         match Attempt::begin(self.server) {
             Ok(attempt) => {

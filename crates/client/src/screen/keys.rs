@@ -89,7 +89,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(
         &["Enter", "Alt-Enter", "Shift-Enter"],
         Deed::Submit,
-        "send the line",
+        "send the line; offline, an empty one: try now",
     ),
     bind(
         &["Ctrl-A", "Home"],

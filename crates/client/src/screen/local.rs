@@ -1,10 +1,10 @@
 //! Submitting a line, and the commands that the screen carries out by itself.
 
-use super::Screen;
 use super::entry::{Entry, name};
 use super::find::find;
-use super::typed::leave;
+use super::status::Link;
 use super::view::ScrollDeed;
+use super::{Effect, Screen};
 use crate::command::{Bell, Command, Local};
 use crate::session::{Peer, Session};
 use chat_proto::now::Now;
@@ -16,6 +16,9 @@ impl Screen {
     pub(super) fn submit_line(&mut self, session: &mut Session, now: Now) {
         let line = self.input.text().to_owned();
         self.scroll_by(ScrollDeed::End);
+        if line.is_empty() && matches!(self.link, Link::Lost { again: Some(_) }) {
+            self.effects.push(Effect::Hurry);
+        }
         if self.submit(&line, session, now) {
             self.history.add(&line);
             self.input.take();
@@ -33,7 +36,7 @@ impl Screen {
             Command::Say(text) if !self.say(&text, session, now) => return false,
             Command::Say(_) => {}
             Command::Local(local) => return self.carry_out(&local, session, now),
-            Command::Quit => leave(session, now),
+            Command::Quit => self.leave(session, now),
             command => session.request(&command, now),
         }
         session.failures() == before

@@ -53,6 +53,8 @@ pub struct FullScreen {
     /// Something was typed since the last frame.
     typed: bool,
     rang: Option<Duration>,
+    /// A lost connection is to be tried again at once.
+    hurry: bool,
     /// What is said when the screen is gone.
     last_words: Option<String>,
 }
@@ -88,6 +90,7 @@ impl FullScreen {
             drawn: None,
             typed: false,
             rang: None,
+            hurry: false,
             last_words: None,
         })
     }
@@ -103,6 +106,7 @@ impl FullScreen {
                 Effect::Ring => self.ring(now),
                 Effect::Redraw => self.redraw(),
                 Effect::Suspend => self.suspend(),
+                Effect::Hurry => self.hurry = true,
             }
         }
     }
@@ -244,6 +248,10 @@ impl FrontEnd for FullScreen {
             _ => return false,
         }
         true
+    }
+
+    fn take_hurry(&mut self) -> bool {
+        std::mem::take(&mut self.hurry)
     }
 
     fn wire_changed(&mut self, change: Change) {

@@ -16,7 +16,7 @@ use super::view::Frame;
 use super::*;
 use crate::args::Args;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Ends};
+use crate::session::{Config, Ends, Outcome};
 use crate::settings::{File, Source};
 use clap::Parser;
 use unicode_width::UnicodeWidthStr;

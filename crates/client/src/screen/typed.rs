@@ -248,19 +248,21 @@ impl Screen {
 impl Screen {
     fn press_leaving(&mut self, key: Key, session: &mut Session, now: Now) {
         match (key.code, deed(key)) {
-            (Code::Char('y' | 'Y'), None) | (_, Some(Deed::DeleteOrLeave)) => leave(session, now),
+            (Code::Char('y' | 'Y'), None) | (_, Some(Deed::DeleteOrLeave)) => self.leave(session, now),
             (Code::Char('n' | 'N'), None) | (_, Some(Deed::Cancel | Deed::Clear | Deed::Submit)) => {}
             // Who goes on typing stays.
             _ => self.press_typing(key, session, now),
         }
     }
-}
 
-/// Leaves when all that is under way was acknowledged; at once where that can't be.
-pub(super) fn leave(session: &mut Session, now: Now) {
-    if session.is_lost() {
-        session.leave(now);
-    } else {
+    /// Leaves when all that is under way was acknowledged; at once where that can't be, or where it was asked for before.
+    pub(super) fn leave(&mut self, session: &mut Session, now: Now) {
+        if session.is_lost() || session.is_ending() {
+            return session.leave(now);
+        }
         session.end_input(now);
+        if session.under_way() > 0 {
+            self.note("leaving once all that you said has arrived; /quit again leaves at once");
+        }
     }
 }

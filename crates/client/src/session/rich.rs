@@ -2,7 +2,6 @@
 
 use super::event::Event;
 use super::outbox::Message;
-use super::outcome::Outcome;
 use super::{Phase, Session, Stage};
 use crate::private::{Connection, MessageId};
 use chat_proto::SERVER_LINE_MAX;
@@ -205,7 +204,7 @@ impl Session {
 
     pub(super) fn heard_goodbye(&mut self, reason: Reason, text: Text<'_>) {
         if self.clocks.leaving.is_some() || reason == Reason::Quit {
-            return self.end(Outcome::Left);
+            return self.end_left();
         }
         // Who gives no reason is told of without one.
         self.goodbye = Some(text.into_owned()).filter(|text| !text.as_str().is_empty());

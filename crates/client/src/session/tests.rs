@@ -823,6 +823,26 @@ fn who_leaves_while_messages_wait_is_told_so() {
 }
 
 #[test]
+fn who_leaves_at_once_is_told_what_was_not_acknowledged_till_the_end() {
+    for echoes in 0..=2 {
+        let mut sim = Sim::in_a_room();
+        sim.type_line("one");
+        sim.type_line("two");
+        sim.session.leave(sim.now());
+        assert!(sim.sent().ends_with("SAY 1 one\nSAY 2 two\nQUIT\n"));
+        for text in ["one", "two"].iter().take(echoes) {
+            sim.hear(&format!("SAID 1 {ME} {text}\n"));
+        }
+        sim.hear("GOODBYE quit bye\n");
+        let outcome = match 2 - echoes {
+            0 => Outcome::Left,
+            lost => Outcome::Unacknowledged(lost),
+        };
+        assert_eq!(sim.outcome(), Some(&outcome));
+    }
+}
+
+#[test]
 fn what_an_original_server_was_sent_before_it_was_lost_is_not_sent_again() {
     let mut sim = Sim::new(Config {
         reconnect: true,

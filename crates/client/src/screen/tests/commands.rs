@@ -308,6 +308,23 @@ fn quit_leaves() {
 }
 
 #[test]
+fn who_leaves_while_something_is_under_way_is_told_and_need_not_wait() {
+    for again in ["/quit\r", "\x04y"] {
+        let mut sim = Sim::in_a_room(80, 4);
+        sim.keys("bye\r/quit\r");
+        assert_eq!(
+            sim.last_message(),
+            "-- leaving once all that you said has arrived; /quit again leaves at once"
+        );
+        assert_eq!(sim.sent(), "SAY 1 bye\n");
+        sim.keys(again);
+        assert_eq!(sim.sent(), "QUIT\n");
+        sim.wait(1000);
+        assert_eq!(sim.session.outcome(), Some(&Outcome::Unacknowledged(1)), "{again:?}");
+    }
+}
+
+#[test]
 fn a_typing_error_is_neither_said_nor_lost() {
     let mut sim = Sim::in_a_room(70, 4);
     sim.keys("/quti now\r");

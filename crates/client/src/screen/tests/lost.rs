@@ -23,14 +23,14 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
          |      sent when it is back
          |... one (waiting)
          |... two (waiting)
-         | offline, trying again in 4 s | 2 waiting | alice
+         | offline, trying again in 4 s (Enter: now) | 2 waiting | alice
          |> draft█",
     );
     assert_eq!(sim.sent(), "");
     assert_eq!(sim.screen.deadline(), Some(again - Duration::from_secs(3)));
     sim.wait(500);
     assert!(sim.screen.is_stale());
-    assert!(sim.drawn()[6].starts_with(" offline, trying again in 3 s |"));
+    assert!(sim.drawn()[6].starts_with(" offline, trying again in 3 s (Enter: now) |"));
     sim.screen.set_link(Link::Lost { again: None });
     assert!(sim.drawn()[6].starts_with(" offline, trying now |"));
 
@@ -53,6 +53,24 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
          | alice | 3 here | 10.0.0.9:9000
          |> draft█",
     );
+}
+
+#[test]
+fn enter_on_an_empty_line_does_not_wait_for_the_next_try() {
+    let mut sim = Sim::in_a_room(64, 8);
+    let hurries = |sim: &mut Sim, keys| {
+        sim.effects.clear();
+        sim.keys(keys);
+        sim.effects.contains(&Effect::Hurry)
+    };
+    assert!(!hurries(&mut sim, "\r"), "in the room");
+    sim.lose_connection();
+    let again = Some(sim.now().monotonic + Duration::from_secs(20));
+    sim.screen.set_link(Link::Lost { again });
+    assert!(hurries(&mut sim, "\r"));
+    assert!(!hurries(&mut sim, "a draft\r"), "it is kept, and no more than that");
+    sim.screen.set_link(Link::Lost { again: None });
+    assert!(!hurries(&mut sim, "\r"), "on its way already");
 }
 
 #[test]

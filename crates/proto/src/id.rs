@@ -4,6 +4,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::str::FromStr;
 
+/// The longest text of a [`UserId`], in bytes: `[`, 39 characters of IPv6, `]:` and 5 digits.
+pub const ID_MAX: usize = 1 + 39 + 2 + 5;
+
 /// A user's id: the address and TCP port from which the server sees the user connected.
 ///
 /// An id is canonical, so that equal ids are equal values and equal texts: an IPv4 peer of a dual-stack

@@ -26,11 +26,13 @@ pub const EXTENSIONS: &str = "[EXAMINE]";
 /// The longest line a client may send, in bytes, its line feed included.
 pub const LINE_MAX: usize = 4096;
 
-/// The longest text that one message carries, in bytes, after it was made safe to show.
-///
-/// [`LINE_MAX`] less the line feed and the longest framing before a text that a client may write:
-/// `SAY ` and a 20-digit number and a space.
-pub const TEXT_MAX: usize = LINE_MAX - 1 - 25;
+/// The longest text that one message carries, in bytes, after it was made safe to show. Whatever it is sent in, the line has no
+/// more than [`LINE_MAX`].
+pub const TEXT_MAX: usize = 4000;
+
+/// The longest framing before a text that a client may write: `WHISPER`, an id and a number of 20 digits.
+const FRAMING_MAX: usize = "WHISPER ".len() + id::ID_MAX + 1 + 20 + 1;
+const _: () = assert!(FRAMING_MAX + TEXT_MAX < LINE_MAX, "the line feed is to fit too");
 
 /// The longest line the server sends, in bytes, its line feed included: a text and whatever stands
 /// before it, which is at most two names of [`who::WHO_MAX`] bytes and a few words and numbers.

@@ -572,12 +572,20 @@ mod tests {
             "RELAY 10.0.0.1:1 a b=",
             "NICK ",
         ] {
-            let parsed = FromClient::parse(line);
-            if line == "RELAY 10.0.0.1:1 a b=" {
-                assert!(parsed.is_err(), "{line:?}");
-            } else {
-                assert_eq!(parsed, Err(RichError::Malformed), "{line:?}");
-            }
+            assert_eq!(FromClient::parse(line), Err(RichError::Malformed), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_text_fits_a_line_behind_whatever_stands_before_it() {
+        let id: UserId = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().unwrap();
+        assert_eq!(id.to_string().len(), crate::id::ID_MAX);
+        let text = || Text::from("x".repeat(crate::TEXT_MAX));
+        for line in [
+            FromClient::Say(u64::MAX, text()),
+            FromClient::Whisper(id, u64::MAX, text()),
+        ] {
+            assert!(line.to_string().len() < crate::LINE_MAX);
         }
     }
 }

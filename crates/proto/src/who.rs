@@ -1,13 +1,12 @@
 //! How a user is named on the wire and on the screen.
 
-use crate::id::{NotAnId, UserId};
+use crate::id::{ID_MAX, NotAnId, UserId};
 use crate::nick::{NICK_BYTES_MAX, Nick};
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest text of a [`Who`], in bytes: a nick, `@`, and an id of at most
-/// `[` + 39 characters of IPv6 + `]:` + 5 digits.
-pub const WHO_MAX: usize = NICK_BYTES_MAX + 1 + 47;
+/// The longest text of a [`Who`], in bytes: a nick, `@`, and an id.
+pub const WHO_MAX: usize = NICK_BYTES_MAX + 1 + ID_MAX;
 
 /// A user as lines name one: `nick@ip:port`, or the bare id of a user who took no nick.
 ///

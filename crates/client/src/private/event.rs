@@ -103,6 +103,8 @@ pub enum Why {
     KeyChanged,
     /// No datagram reaches the peer, and the server does not pass it on.
     Unreachable,
+    /// The server was to pass it on, and the connection was lost before it said that it had.
+    ConnectionLost,
 }
 
 impl fmt::Display for Why {
@@ -113,6 +115,7 @@ impl fmt::Display for Why {
             Self::Overtaken => "it came too late and was not shown",
             Self::KeyChanged => "the user's key changed",
             Self::Unreachable => "nothing reaches the user",
+            Self::ConnectionLost => "the connection to the server was lost; it may have arrived",
         })
     }
 }

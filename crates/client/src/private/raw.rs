@@ -1,17 +1,18 @@
 //! Messages to and from users who have no key: the original programs, and plain terminals.
 //!
-//! They go as bare text in one datagram, as in the original, and nobody confirms them. Where the peer's host answers
+//! They go as bare text, as in the original: in one datagram, or in several if they are long. Nobody confirms them. Where the peer's host answers
 //! that no such port is open, the server passes the text on instead, in the clear. That answer comes at once or never, so
 //! a datagram counts as sent when nothing was heard against it for a moment: a message has one fate, not two.
 
 use super::event::{Event, MessageId, Output, Path, State, Why};
+use super::outgoing::PATIENCE;
 use super::seal::DATAGRAM_MAX;
 use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;
 use chat_proto::line::whole_characters;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ pub(super) struct Raw {
     /// Those whose fate is not told yet, the first first.
     recent: VecDeque<Sent>,
     closed: BTreeMap<SocketAddr, Duration>,
-    whispers: BTreeSet<MessageId>,
+    /// Those that the server has not answered for, the first first, and since when.
+    whispers: VecDeque<(MessageId, Duration)>,
 }
 
 #[derive(Debug)]
@@ -57,14 +59,20 @@ impl Raw {
 
     /// When [`Self::timeout`] is to be called.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.recent.front().map(|sent| sent.at + MEMORY)
+        let sent = self.recent.front().map(|sent| sent.at + MEMORY);
+        let answered = self.whispers.front().map(|(_, since)| *since + PATIENCE);
+        [sent, answered].into_iter().flatten().min()
     }
 
-    /// Those that nothing was heard against are sent, as far as anybody will ever know.
+    /// Those that nothing was heard against are sent, as far as anybody will ever know. What the server was asked to pass on
+    /// and has not answered for is not.
     pub(super) fn timeout(&mut self, now: Duration, outputs: &mut VecDeque<Output>) {
         while self.recent.front().is_some_and(|sent| sent.at + MEMORY <= now) {
             let sent = self.recent.pop_front();
             outputs.extend(sent.map(|sent| state(sent.id, State::SentPlain { path: Path::Direct })));
+        }
+        while let Some((id, _)) = self.whispers.pop_front_if(|(_, since)| *since + PATIENCE <= now) {
+            outputs.push_back(state(id, State::NotDelivered(Why::NoAnswer)));
         }
     }
 
@@ -81,7 +89,7 @@ impl Raw {
         self.closed.retain(|_, since| now < *since + CLOSED);
         let text = text.borrow().into_owned();
         let Some(to) = to.filter(|to| !self.closed.contains_key(to)) else {
-            self.whisper(id, user, text, can_whisper, outputs);
+            self.whisper(now, (id, user), text, can_whisper, outputs);
             return;
         };
         for piece in pieces(text.as_str()) {
@@ -113,13 +121,14 @@ impl Raw {
             self.closed.insert(address, now);
         }
         for Sent { id, user, text, .. } in lost {
-            self.whisper(id, user, text, can_whisper, outputs);
+            self.whisper(now, (id, user), text, can_whisper, outputs);
         }
     }
 
     /// The server answered for a message: it was passed on, or can't be.
     pub(super) fn answered(&mut self, id: MessageId, passed_on: bool, outputs: &mut VecDeque<Output>) {
-        if self.whispers.remove(&id) {
+        let asked = self.whispers.iter().position(|(asked, _)| *asked == id);
+        if asked.and_then(|place| self.whispers.remove(place)).is_some() {
             outputs.push_back(state(
                 id,
                 if passed_on {
@@ -134,13 +143,13 @@ impl Raw {
     /// The server will not answer any more.
     pub(super) fn connection_lost(&mut self, outputs: &mut VecDeque<Output>) {
         let lost = std::mem::take(&mut self.whispers).into_iter();
-        outputs.extend(lost.map(|id| state(id, State::NotDelivered(Why::NoAnswer))));
+        outputs.extend(lost.map(|(id, _)| state(id, State::NotDelivered(Why::ConnectionLost))));
     }
 
     fn whisper(
         &mut self,
-        id: MessageId,
-        user: UserId,
+        now: Duration,
+        (id, user): (MessageId, UserId),
         text: Text<'static>,
         can_whisper: bool,
         outputs: &mut VecDeque<Output>,
@@ -149,7 +158,7 @@ impl Raw {
             outputs.push_back(state(id, State::NotDelivered(Why::Unreachable)));
             return;
         }
-        self.whispers.insert(id);
+        self.whispers.push_back((id, now));
         outputs.push_back(Output::Line(FromClient::Whisper(user, id.0, text)));
     }
 }

@@ -18,6 +18,15 @@ fn alice(options: Options) -> Pair {
     pair
 }
 
+/// A message that goes through the server, as no port is open.
+fn whisper(pair: &mut Pair) -> MessageId {
+    let message = pair.say(ALICE, "hello");
+    let now = pair.now();
+    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.take(ALICE);
+    message
+}
+
 fn plain(text: &str, path: Path) -> Event {
     Event::Received(Received {
         from: id(NC),
@@ -114,16 +123,32 @@ fn a_forged_closed_port_makes_no_message_go_twice() {
 #[test]
 fn a_whisper_that_nobody_answers_for_is_not_delivered() {
     let mut pair = alice(Options::default());
-    let message = pair.say(ALICE, "hello");
-    let now = pair.now();
-    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    let [first, second] = [(); 2].map(|()| whisper(&mut pair));
+    pair.clients[ALICE].whisper_answered(second, true);
     pair.take(ALICE);
+    pair.states(ALICE);
+    pair.pass(ms(29_999));
+    assert_eq!(pair.states(ALICE), []);
+    pair.pass(ms(1));
+    pair.take(ALICE);
+    assert_eq!(pair.states(ALICE), [(first, State::NotDelivered(Why::NoAnswer))]);
+    // An answer that comes after all changes nothing.
+    pair.clients[ALICE].whisper_answered(first, true);
+    pair.take(ALICE);
+    assert_eq!(pair.states(ALICE), []);
+    assert_eq!(pair.clients[ALICE].deadline(), None);
+}
+
+#[test]
+fn a_whisper_is_lost_with_the_server_that_was_to_pass_it_on() {
+    let mut pair = alice(Options::default());
+    let message = whisper(&mut pair);
+    let now = pair.now();
     pair.clients[ALICE].connection_lost(now);
     pair.take(ALICE);
-    let states = pair.states(ALICE);
     assert_eq!(
-        states.last(),
-        Some(&(message, State::NotDelivered(Why::NoAnswer)))
+        pair.states(ALICE),
+        [(message, State::NotDelivered(Why::ConnectionLost))]
     );
 }
 

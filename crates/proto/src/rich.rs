@@ -27,7 +27,8 @@ pub enum FromClient<'a> {
     /// else, which is the acknowledgement. `seq` grows with each message of one run of the client,
     /// over reconnections too; one that was taken before is ignored.
     Say(u64, Text<'a>),
-    /// `NICK <nick>`: take another nick. Answered to everybody by `NICK`, or by `ERROR`.
+    /// `NICK <nick>`: take another nick. Answered to everybody by `NICK`, or by `ERROR`; to the client alone if it has that
+    /// nick already.
     Nick(&'a str),
     /// `WHISPER <id> <seq> <text>`: a message to one user through the server, in the clear; for users whom no
     /// datagram reaches. Answered by `WHISPERED` or `ERROR`.

@@ -373,7 +373,11 @@ impl Room {
             return;
         };
         if member.label() == before {
-            return self.notices(slot, &[format!("you are {before} already")]);
+            // A client counts the answers to what it asked.
+            return match member.dialect() {
+                Dialect::Rich => self.tell(slot, &FromServer::Nick(now.unix_ms, &*before, nick)),
+                Dialect::Plain => self.notices(slot, &[format!("you are {before} already")]),
+            };
         }
         let line = ServerLine::IsNow(&*before, member.label());
         self.transcript.append(

@@ -175,6 +175,10 @@ impl Session {
             self.me = Some(after.clone());
             self.nicks_asked = self.nicks_asked.saturating_sub(1);
         }
+        if before == after {
+            // An answer, and no news.
+            return;
+        }
         self.events.push_back(Event::Renamed {
             at,
             before,

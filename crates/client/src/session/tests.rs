@@ -569,6 +569,20 @@ fn a_new_nick_is_the_users_when_the_server_says_so() {
 }
 
 #[test]
+fn a_nick_asked_for_twice_is_answered_twice() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("/nick al");
+    sim.type_line("/nick al");
+    sim.session.end_input(sim.now());
+    assert_eq!(sim.sent(), "NICK al\nNICK al\n");
+    sim.hear(&format!("NICK 1 {ME} al\n"));
+    assert_eq!(sim.sent(), "", "one is not answered");
+    sim.shown();
+    sim.hear("NICK 1 al@10.0.0.1:5000 al\n");
+    assert_eq!((sim.shown(), sim.sent()), (vec![], "QUIT\n".into()));
+}
+
+#[test]
 fn the_roster_follows_what_the_server_says() {
     let mut sim = Sim::in_a_room();
     sim.hear("JOIN 1 dave@10.0.0.4:1 10.0.0.4:9 -\nLEAVE 2 bob@10.0.0.2:6000\n");

@@ -148,6 +148,8 @@ impl Ear {
             }
             FromServer::History => self.advance(Phase::Roster, Phase::History),
             FromServer::Live => self.advance(Phase::History, Phase::Live),
+            // The answer to who has that nick already.
+            FromServer::Nick(_, who, nick) if who.nick.as_ref() == Some(&nick) => {}
             FromServer::User(_) => assert!(self.phase >= Phase::Roster, "before WELCOME comes {line:?}"),
             FromServer::Said(..)
             | FromServer::Join(..)

@@ -47,12 +47,28 @@ fn a_nick_is_taken_announced_and_given_up() {
 }
 
 #[test]
-fn a_client_that_has_the_nick_already_is_told_so() {
+fn who_has_the_nick_already_is_answered_and_nobody_else_hears_of_it() {
     let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.9:1");
     let client = sim.rich("10.0.0.1:1001", "alice");
+    sim.news(witness);
+    sim.news(client);
     sim.send(client, "NICK alice\n");
+    sim.send(witness, "/nick wes\n/nick wes\n");
     sim.run(ms(0));
-    assert_eq!(sim.news(client), ["NOTICE you are alice@10.0.0.1:1001 already"]);
+    let at = sim.clock().unix_ms;
+    let renamed = format!("NICK {at} 10.0.0.9:1 wes");
+    assert_eq!(
+        sim.news(client),
+        [renamed, format!("NICK {at} alice@10.0.0.1:1001 alice")]
+    );
+    assert_eq!(
+        sim.news(witness),
+        [
+            "10.0.0.9:1 is now wes@10.0.0.9:1",
+            "* you are wes@10.0.0.9:1 already"
+        ]
+    );
 }
 
 #[test]

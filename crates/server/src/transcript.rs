@@ -121,7 +121,7 @@ fn place(offset: u64) -> usize {
 pub struct Transcript {
     plain: Ring,
     rich: Ring,
-    /// Where the last lines of the rich ring begin, at most `history` of them.
+    /// Where the last lines of the rich ring begin, at most `history` of them and none that is no longer shown.
     starts: VecDeque<u64>,
     history: usize,
 }
@@ -158,6 +158,8 @@ impl Transcript {
         }
         // Writing into the ring can't fail, so neither can formatting.
         let _ = writeln!(self.rich, "{rich}");
+        let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
+        while self.starts.pop_front_if(|start| *start < oldest).is_some() {}
         if let Some(plain) = plain {
             let _ = writeln!(self.plain, "{plain}");
         }
@@ -166,9 +168,7 @@ impl Transcript {
     /// Where the history begins that a newcomer is shown.
     #[must_use]
     pub fn history_start(&self) -> u64 {
-        let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
-        let first = self.starts.partition_point(|&start| start < oldest);
-        self.starts.get(first).copied().unwrap_or(self.rich.head)
+        self.starts.front().copied().unwrap_or(self.rich.head)
     }
 }
 
@@ -226,6 +226,18 @@ mod tests {
         }
         let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start();
         assert_eq!(shown, HISTORY_BYTES_MAX);
+    }
+
+    #[test]
+    fn however_much_history_is_asked_for_it_takes_no_more_memory_than_can_be_shown() {
+        let mut transcript = Transcript::new(usize::MAX);
+        let mut most = 0;
+        for _ in 0..50_000 {
+            said(&mut transcript, "x");
+            most = most.max(transcript.starts.len());
+        }
+        let length = "SAID 7 10.0.0.1:1 x\n".len() as u64;
+        assert_eq!(most as u64, HISTORY_BYTES_MAX / length);
     }
 
     #[test]

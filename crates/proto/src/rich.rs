@@ -243,6 +243,17 @@ impl<'a> FromClient<'a> {
     }
 }
 
+/// What the first line of a client begins with.
+const FIRST_VERBS: [&[u8]; 2] = [b"HELLO ", b"EXAMINE "];
+
+/// Whether the first line of a connection, of which these bytes have come, may still be that of a client.
+#[must_use]
+pub fn may_begin_client(begun: &[u8]) -> bool {
+    FIRST_VERBS
+        .into_iter()
+        .any(|verb| verb.starts_with(begun) || begun.starts_with(verb))
+}
+
 impl<'a> FromServer<'a> {
     /// Reads a line, without its line feed.
     ///

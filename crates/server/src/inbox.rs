@@ -3,6 +3,7 @@
 use crate::moment::Moment;
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder, whole_characters};
+use chat_proto::rich::may_begin_client;
 use std::time::Duration;
 
 /// After this much silence, what a plain connection has sent without a line feed is a message, until it
@@ -109,10 +110,9 @@ impl Inbox {
         // What passed the limit was refused, and nothing of it is pending. No program that ends its messages with
         // nothing writes that much: after a short pause the rest of it would be refused again, or be a message.
         let was_refused = pending.is_empty();
-        // Half a HELLO holds secrets of its client, and must not become a message for a short pause. Nor is half an
-        // EXAMINE meant for anybody.
-        let of_a_client = pending.starts_with(b"HELLO ") || pending.starts_with(b"EXAMINE ");
-        let may_go_on = self.framed || was_refused || whole < pending.len() || of_a_client;
+        // Half a HELLO holds secrets of its client, and must not become a message for a short pause; nor must its first
+        // letters, after which the rest would be one.
+        let may_go_on = self.framed || was_refused || whole < pending.len() || may_begin_client(pending);
         let silence = if may_go_on {
             FRAMED_SILENCE
         } else {
@@ -200,7 +200,13 @@ mod tests {
 
     #[test]
     fn half_a_hello_is_waited_for() {
-        assert_eq!(after(&mut Inbox::default(), 100, b"HELLO 1 alice 5"), Some(1100));
+        for line in ["HELLO 1 alice 5", "EXAMINE 1 -"] {
+            for end in 1..=line.len() {
+                let begun = line[..end].as_bytes();
+                assert_eq!(after(&mut Inbox::default(), 100, begun), Some(1100), "{begun:?}");
+            }
+        }
+        assert_eq!(after(&mut Inbox::default(), 100, b"HELP"), Some(130));
     }
 
     #[test]

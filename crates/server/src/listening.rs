@@ -7,10 +7,7 @@ use crate::room::Room;
 use crate::roster::{Member, Slot};
 use crate::transcript::Dialect;
 use chat_proto::now::Now;
-use chat_proto::rich::{FromServer, Reason};
-
-/// What a client says first. A connection that begins with anything else is a plain user.
-const FIRST_VERBS: [&[u8]; 2] = [b"HELLO ", b"EXAMINE "];
+use chat_proto::rich::{FromServer, Reason, may_begin_client};
 
 impl Room {
     /// Bytes came.
@@ -151,9 +148,7 @@ impl Room {
         let Some(member) = self.roster.get(slot) else {
             return;
         };
-        let begun = member.connection.inbox.begun();
-        let may_be = |verb: &[u8]| verb.starts_with(begun) || begun.starts_with(verb);
-        let may_be_client = FIRST_VERBS.into_iter().any(may_be);
+        let may_be_client = may_begin_client(member.connection.inbox.begun());
         if member.connection.arrives_at().is_some() && !may_be_client {
             self.arrive(now, slot);
         }

@@ -151,10 +151,12 @@ impl Room {
         let ghost = ghost.and_then(|ghost| self.roster.get(ghost));
         let freed = usize::from(ghost.is_some());
         let freed_there = usize::from(ghost.is_some_and(|ghost| ghost.id().address().ip() == address));
-        if self.roster.staying() >= max_users + freed {
+        // A ghost is one of those who stay, so nothing is taken from less than one.
+        let staying = self.roster.staying().saturating_sub(freed);
+        let staying_there = self.roster.staying_from(address).saturating_sub(freed_there);
+        if staying >= max_users {
             Some(Refusal::Full(max_users))
-        } else if !address.is_loopback() && self.roster.staying_from(address) >= max_per_address + freed_there
-        {
+        } else if !address.is_loopback() && staying_there >= max_per_address {
             Some(Refusal::Address(max_per_address))
         } else {
             None

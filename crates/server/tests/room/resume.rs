@@ -93,8 +93,12 @@ const NO_PLACE: [&str; 2] = ["* chat/1 no place is free [EXAMINE]", "too many us
 
 #[test]
 fn in_a_full_room_a_client_takes_the_place_of_its_ghost() {
-    for address in ["10.0.0.1:1002", "10.0.0.2:1"] {
-        let (mut sim, witness, ghost) = full_room(1);
+    for (address, max_per_address) in [
+        ("10.0.0.1:1002", 1),
+        ("10.0.0.2:1", 1),
+        ("10.0.0.1:1002", usize::MAX),
+    ] {
+        let (mut sim, witness, ghost) = full_room(max_per_address);
         let resume = token(&sim, ghost);
         let alice = come_back(&mut sim, address, &resume);
         assert!(sim.news(alice)[1].starts_with(&format!("WELCOME alice@{address} ")));

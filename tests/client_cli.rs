@@ -184,6 +184,23 @@ fn a_wrong_command_is_a_complaint_and_is_not_said() {
 }
 
 #[test]
+fn nothing_is_said_after_quit() {
+    for lines in ["/quit\nafter\n", "before\n/quit\nafter\n"] {
+        let server = Server::start(&[]);
+        let mut watcher = server.plain("watcher");
+        let mut client = server.client("alice");
+        client.write(lines);
+        assert_eq!(client.exit_code(), 0);
+        let heard = watcher.until("alice@");
+        let heard = [heard, watcher.until(" is offline")].concat();
+        let said: Vec<_> = heard.iter().filter(|line| line.starts_with("from ")).collect();
+        assert_eq!(said.len(), lines.matches("before").count(), "{heard:?}");
+        assert!(!heard.iter().any(|line| line.contains("after")), "{heard:?}");
+        assert_eq!(client.complains().with("after"), [""; 0]);
+    }
+}
+
+#[test]
 fn quit_ends_it() {
     let server = Server::start(&[]);
     let mut client = server.client("alice");

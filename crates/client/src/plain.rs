@@ -90,6 +90,11 @@ impl Plain {
                 Line::Whole(line) => ask(line, self.commands, session, now),
                 Line::TooLong => session.line_too_long(),
             }
+            if session.is_ending() {
+                // Who has left says nothing more.
+                self.input = None;
+                return;
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ const USERS_MAX: usize = 100_000;
 pub struct Roster {
     users: BTreeMap<UserId, User>,
     /// Whose UDP address this is; almost always one user's.
-    by_udp: HashMap<SocketAddr, Vec<UserId>>,
+    by_udp: HashMap<SocketAddr, BTreeSet<UserId>>,
 }
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Roster {
         }
         self.remove(id);
         if let Some(udp) = profile.udp {
-            self.by_udp.entry(udp).or_default().push(id);
+            self.by_udp.entry(udp).or_default().insert(id);
         }
         let key = profile.who.nick.as_ref().map(Nick::key);
         self.users.insert(id, User { profile, key });
@@ -57,7 +57,7 @@ impl Roster {
             return;
         };
         if let Some(ids) = self.by_udp.get_mut(&udp) {
-            ids.retain(|&other| other != id);
+            ids.remove(&id);
             if ids.is_empty() {
                 self.by_udp.remove(&udp);
             }
@@ -114,13 +114,13 @@ impl Roster {
     /// the one who announced none and whose it is by the port-pair rule. Nobody, if several announced it.
     #[must_use]
     pub fn behind(&self, source: SocketAddr) -> Option<&Profile> {
-        match self.by_udp.get(&source).map(Vec::as_slice) {
-            Some([id]) => self.get(*id),
-            Some(_) => None,
-            None => self
+        let Some(announced_by) = self.by_udp.get(&source) else {
+            return self
                 .get(UserId::from_private_address(source)?)
-                .filter(|profile| profile.udp.is_none()),
-        }
+                .filter(|profile| profile.udp.is_none());
+        };
+        let id = announced_by.first().filter(|_| announced_by.len() == 1)?;
+        self.get(*id)
     }
 
     /// The user that a person means: by id, by `nick@id`, or by nick.
@@ -209,6 +209,29 @@ mod tests {
 
     fn found(roster: &Roster, typed: &str) -> Result<String, Unresolved> {
         roster.resolve(typed).map(|profile| profile.who.to_string())
+    }
+
+    #[test]
+    fn sixty_thousand_behind_one_address_leave_in_no_time() {
+        let mut roster = Roster::default();
+        let user = |number: u32| Profile {
+            who: UserId::from(SocketAddr::from((std::net::Ipv4Addr::from_bits(number), 1))).into(),
+            udp: Some(([10, 0, 0, 5], 50313).into()),
+            key: None,
+        };
+        let users: Vec<Profile> = (1..=60_000).map(user).collect();
+        let began = std::time::Instant::now();
+        // Told of twice, each is let go once in between.
+        for user in users.iter().chain(&users) {
+            roster.insert(user.clone());
+        }
+        assert_eq!(roster.len(), users.len());
+        for user in &users {
+            roster.remove(user.who.id);
+        }
+        assert_eq!((roster.len(), roster.by_udp.len()), (0, 0));
+        // To look through all of them for each takes minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(10));
     }
 
     #[test]

@@ -211,12 +211,7 @@ impl Attempt {
         if let Some(error) = dialled.tcp.take_error()? {
             return Err(error);
         }
-        let connection = dialled.ready()?;
-        // Where nobody listens, a socket whose own port is the server's reaches itself.
-        if connection.tcp.local_addr()? == connection.tcp.peer_addr()? {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        Ok(connection)
+        dialled.ready()
     }
 }
 
@@ -261,6 +256,10 @@ fn is_taken(error: &io::Error) -> bool {
 impl Dialled {
     fn ready(self) -> io::Result<Connection> {
         let Self { tcp, udp, ports } = self;
+        // Where nobody listens, a socket whose own port is the server's reaches itself.
+        if tcp.local_addr()?.as_socket() == tcp.peer_addr()?.as_socket() {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         // A line shall go out at once, not when the last one was acknowledged.
         tcp.set_tcp_nodelay(true)?;
         tcp.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
@@ -347,19 +346,39 @@ mod tests {
     #[test]
     fn a_port_before_it_that_is_taken_is_not_had() {
         let address = "127.0.0.1:9".parse().unwrap();
-        let udp = bind_udp(address).unwrap();
-        let first = bind_tcp_before(&udp, address);
-        if first.is_some() {
-            assert!(bind_tcp_before(&udp, address).is_none());
-        }
+        // The first may be somebody else's already.
+        let had = std::iter::repeat_with(|| bind_udp(address).unwrap())
+            .take(1000)
+            .find_map(|udp| Some((bind_tcp_before(&udp, address)?, udp)));
+        let (_first, udp) = had.unwrap();
+        assert!(bind_tcp_before(&udp, address).is_none());
+    }
+
+    #[test]
+    fn a_connection_to_itself_is_none() {
+        let address = "127.0.0.1:9".parse().unwrap();
+        let tcp = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        bind(&tcp, address, 0).unwrap();
+        let port = tcp.local_addr().unwrap().as_socket().unwrap().port();
+        tcp.connect(&SockAddr::from(SocketAddr::from(([127, 0, 0, 1], port))))
+            .unwrap();
+        let dialled = Dialled {
+            tcp,
+            udp: None,
+            ports: Ports::NoUdp,
+        };
+        assert_eq!(
+            dialled.ready().unwrap_err().kind(),
+            io::ErrorKind::ConnectionRefused
+        );
     }
 
     #[test]
     fn each_error_says_in_a_line_what_to_do() {
-        let port = {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port()
-        };
+        // Bound, so that nobody else gets it, and not listening.
+        let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        bind(&held, "127.0.0.1:9".parse().unwrap(), 0).unwrap();
+        let port = held.local_addr().unwrap().as_socket().unwrap().port();
         let error = connect("127.0.0.1", port, TIMEOUT).unwrap_err();
         let expected = format!(
             "nobody listens at 127.0.0.1:{port}: start a server there with `chat-server 0.0.0.0 {port}`"

@@ -63,15 +63,23 @@ mod tests {
     #[test]
     fn a_datagram_to_a_port_that_nobody_has_is_heard_of() {
         for host in ["127.0.0.1:0", "[::1]:0"] {
-            let gone = UdpSocket::bind(host).unwrap().local_addr().unwrap();
-            let udp = UdpSocket::bind(host).unwrap();
+            let Ok(udp) = UdpSocket::bind(host) else {
+                // There are machines without IPv6.
+                assert!(host.starts_with('['));
+                println!("skipped {host}: no IPv6 here");
+                continue;
+            };
+            // Only what it is connected to reaches it: for everybody else its port is closed, and stays its own.
+            let gone = UdpSocket::bind(host).unwrap();
+            gone.connect(gone.local_addr().unwrap()).unwrap();
+            let address = gone.local_addr().unwrap();
             udp.set_nonblocking(true).unwrap();
             keep(&udp).unwrap();
             assert_eq!(take(&udp), []);
-            udp.send_to(b"anybody?", gone).unwrap();
+            udp.send_to(b"anybody?", address).unwrap();
             let mut fds = [PollFd::new(udp.as_fd(), PollFlags::empty())];
             assert_eq!(poll(&mut fds, PollTimeout::from(5000_u16)), Ok(1), "no news came");
-            assert_eq!(take(&udp), [gone]);
+            assert_eq!(take(&udp), [address]);
             assert_eq!(take(&udp), []);
         }
     }

@@ -49,7 +49,7 @@ impl Room {
             if is_padded(datagram) && !is_its_own || !examination.may_probe(now) {
                 return None;
             }
-            return answer(datagram, source, (self.tokens)(), |_| true);
+            return answer(datagram, source, (self.tokens)());
         }
         let progress = member.rich_mut()?.rendezvous_progress.get_or_insert_default();
         let rate = Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
@@ -58,7 +58,7 @@ impl Room {
         }
         let nonce = (self.tokens)();
         progress.offered = Some((nonce, source));
-        answer(datagram, source, nonce, |_| true)
+        answer(datagram, source, nonce)
     }
 
     /// A client brings a nonce back: it is reached where that was sent. If that is news, everybody

@@ -6,7 +6,7 @@ use crate::connect::Ports;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
-use chat_proto::rendezvous::{REQUEST_LEN, answer};
+use chat_proto::rendezvous::{REQUEST_LEN, Request, answer};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -268,7 +268,8 @@ impl Sim {
         if bytes.len() > REQUEST_LEN && source.ip() != seen.ip() {
             return;
         }
-        let reply = answer(bytes, source, Opaque([9; 16]), |token| token.to_string() == TOKEN).unwrap();
+        assert_eq!(Request::parse(bytes).unwrap().token.to_string(), TOKEN);
+        let reply = answer(bytes, source, Opaque([9; 16])).unwrap();
         match self.world.udp {
             Udp::Answers => self.later(2, News::Datagram(SERVER, reply)),
             Udp::CutTo(length) => {

@@ -85,7 +85,11 @@ impl Screen {
             Link::Lost { again: None } => add(0, Role::Alert, "offline, trying now".into()),
             Link::Lost { again: Some(_) } => {
                 let seconds = self.countdown.unwrap_or(0);
-                add(0, Role::Alert, format!("offline, trying again in {seconds} s (Enter: now)"));
+                add(
+                    0,
+                    Role::Alert,
+                    format!("offline, trying again in {seconds} s (Enter: now)"),
+                );
             }
         }
         let unseen = self.scroll.unseen(&self.lines);

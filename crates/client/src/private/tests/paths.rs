@@ -555,7 +555,11 @@ fn the_server_is_asked_how_the_world_sees_this_client_and_told_the_answer() {
     assert_eq!(pair.take_datagrams(ALICE).len(), 1, "there was no reply");
     let reply = |request: &[u8]| {
         let nonce = Opaque([9; 16]);
-        chat_proto::rendezvous::answer(request, elsewhere(), nonce, |known| *known == token).unwrap()
+        assert_eq!(
+            chat_proto::rendezvous::Request::parse(request).unwrap().token,
+            token
+        );
+        chat_proto::rendezvous::answer(request, elsewhere(), nonce).unwrap()
     };
     pair.arrive_from(ALICE, server, &reply(request));
     assert_eq!(pair.take(ALICE), [], "to an earlier question");

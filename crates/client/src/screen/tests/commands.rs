@@ -320,7 +320,11 @@ fn who_leaves_while_something_is_under_way_is_told_and_need_not_wait() {
         sim.keys(again);
         assert_eq!(sim.sent(), "QUIT\n");
         sim.wait(1000);
-        assert_eq!(sim.session.outcome(), Some(&Outcome::Unacknowledged(1)), "{again:?}");
+        assert_eq!(
+            sim.session.outcome(),
+            Some(&Outcome::Unacknowledged(1)),
+            "{again:?}"
+        );
     }
 }
 

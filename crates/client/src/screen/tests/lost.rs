@@ -68,7 +68,10 @@ fn enter_on_an_empty_line_does_not_wait_for_the_next_try() {
     let again = Some(sim.now().monotonic + Duration::from_secs(20));
     sim.screen.set_link(Link::Lost { again });
     assert!(hurries(&mut sim, "\r"));
-    assert!(!hurries(&mut sim, "a draft\r"), "it is kept, and no more than that");
+    assert!(
+        !hurries(&mut sim, "a draft\r"),
+        "it is kept, and no more than that"
+    );
     sim.screen.set_link(Link::Lost { again: None });
     assert!(!hurries(&mut sim, "\r"), "on its way already");
 }

@@ -2,7 +2,6 @@
 
 use crate::text::is_invisible;
 use std::fmt;
-use std::net::Ipv4Addr;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -53,7 +52,7 @@ impl Nick {
             return Err(NickError::TooLong);
         }
         let key = key_of(&nick);
-        if key.parse::<Ipv4Addr>().is_ok() || !key.chars().any(char::is_alphabetic) {
+        if !key.chars().any(char::is_alphabetic) {
             return Err(NickError::LooksLikeAnId);
         }
         if RESERVED.contains(&key.as_str()) {

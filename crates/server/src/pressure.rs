@@ -79,8 +79,9 @@ fn blocks(ring: &Ring, cursor: u64) -> bool {
 
 impl Room {
     /// To be called before the writes of a turn: lets go of those whose next bytes are no longer held, which
-    /// happens only when more people leave at once than the reserve has room for. Until the turn ends, who is here
-    /// does not change, and whoever is sent the list of them is sent the same.
+    /// happens only when more people leave at once than the reserve has room for. Whoever is sent
+    /// the list of those who are here from here on is sent the same: who is found to be gone by a write is said to have left
+    /// after it.
     pub fn settle(&mut self, now: Now) {
         self.listings.clear();
         // Each departure adds a line, which may overtake the next reader.

@@ -35,7 +35,7 @@ pub const LEAVING_MAX: usize = 64;
 /// that there is no place, and a client that is told so while it comes back tries again.
 pub const WAITING_MAX: usize = 16;
 
-/// Clients that left without a word, and whose last message number is kept in case they come back.
+/// Clients that left, and whose last message number is kept in case they come back.
 const DEPARTED_MAX: usize = 1024;
 
 /// What the operator decides.

@@ -1,31 +1,21 @@
 //! An address and its port, small enough to keep for each user and to look users up by.
 
-use chat_proto::id::canonical;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use chat_proto::rendezvous::{ADDRESS_LEN, decode_address, encode_address};
+use std::net::SocketAddr;
 
-/// A canonical address in 18 bytes, where a [`SocketAddr`] takes 32: IPv6, or IPv4 mapped into it.
+/// A canonical address in 18 bytes, as datagrams carry it, where a [`SocketAddr`] takes 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Address {
-    ip: [u8; 16],
-    port: u16,
-}
+pub struct Address([u8; ADDRESS_LEN]);
 
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
-        let ip = match address.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
-        };
-        Self {
-            ip: ip.octets(),
-            port: address.port(),
-        }
+        Self(encode_address(address))
     }
 }
 
 impl From<Address> for SocketAddr {
-    fn from(address: Address) -> Self {
-        canonical(Self::new(Ipv6Addr::from(address.ip).into(), address.port))
+    fn from(Address(bytes): Address) -> Self {
+        decode_address(&bytes)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod listener;
 mod listening;
 mod listing;
 pub mod log;
+pub mod member;
 pub mod moment;
 pub mod outbox;
 mod pressure;

@@ -2,9 +2,10 @@
 
 use crate::connection::{Connection, End};
 use crate::event::Departure;
+use crate::member::Member;
 use crate::rate::Usage;
 use crate::room::Room;
-use crate::roster::{Member, Slot};
+use crate::roster::Slot;
 use crate::transcript::Dialect;
 use chat_proto::now::Now;
 use chat_proto::rich::{FromServer, Reason, may_begin_client};

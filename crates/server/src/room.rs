@@ -7,11 +7,12 @@
 use crate::connection::{Connection, Stage};
 use crate::event::{Departure, Event, Refusal};
 use crate::listing::Listings;
+use crate::member::Member;
 use crate::moment::Moment;
 use crate::outbox::{Outbox, Slices};
 use crate::pressure::Pressure;
 use crate::rate::Rate;
-use crate::roster::{Member, Roster, Slot};
+use crate::roster::{Roster, Slot};
 use crate::transcript::{Dialect, Ring, Transcript};
 use chat_proto::id::UserId;
 use chat_proto::now::Now;

@@ -1,139 +1,19 @@
 //! Who is here, and how they are found.
 
 use crate::address::Address;
-use crate::connection::{Connection, Stage};
+use crate::connection::Stage;
 use crate::examination::Examination;
-use crate::rendezvous::Progress;
-use crate::transcript::Dialect;
+use crate::member::{Client, Member, Rich};
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
-use chat_proto::opaque::{PublicKey, Token};
-use chat_proto::rich::Profile;
+use chat_proto::opaque::Token;
 use chat_proto::who::Who;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The number of a connection, from when it is accepted until it is closed.
 pub type Slot = usize;
-
-/// A connection and the user behind it.
-#[derive(Debug)]
-pub struct Member {
-    /// The address the user is seen at.
-    address: Address,
-    /// The user as lines name one, with the nick: so that a message need not format it again. Nicks are looked up in
-    /// the index and hardly ever wanted otherwise, so that none is kept beside it.
-    label: Box<str>,
-    /// What only a connection has that has said what it is. Most have nothing else that differs, and this takes one word.
-    client: Option<Box<Client>>,
-    /// The connection.
-    pub connection: Connection,
-}
-
-/// What a connection is that speaks the rich dialect.
-#[derive(Debug)]
-enum Client {
-    /// It said HELLO.
-    Rich(Rich),
-    /// It is being examined.
-    Examined(Examination),
-}
-
-/// What is known of a client that said HELLO.
-#[derive(Debug)]
-pub struct Rich {
-    /// Where it takes private messages.
-    pub udp: Option<Address>,
-    /// Its key for private messages.
-    pub key: Option<PublicKey>,
-    /// What proves that a later connection is the same client's.
-    pub resume: Token,
-    /// What it asks the rendezvous with.
-    pub rendezvous: Token,
-    /// How far the rendezvous has got, if the client has begun it.
-    pub rendezvous_progress: Option<Box<Progress>>,
-    /// The number of the last message that was taken from it.
-    pub seq: u64,
-}
-
-impl Member {
-    /// Somebody of whom only the address is known.
-    #[must_use]
-    pub fn new(id: UserId, connection: Connection) -> Self {
-        Self {
-            address: id.address().into(),
-            label: id.to_string().into(),
-            client: None,
-            connection,
-        }
-    }
-
-    /// The address the user is seen at.
-    #[must_use]
-    pub fn id(&self) -> UserId {
-        SocketAddr::from(self.address).into()
-    }
-
-    /// The user's nick, if there is one.
-    #[must_use]
-    pub fn nick(&self) -> Option<Nick> {
-        let (nick, _) = self.label.split_once('@')?;
-        Nick::parse(nick).ok()
-    }
-
-    /// The user as lines name one.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        &self.label
-    }
-
-    /// What only a client that said HELLO has.
-    #[must_use]
-    pub fn rich(&self) -> Option<&Rich> {
-        match self.client.as_deref()? {
-            Client::Rich(rich) => Some(rich),
-            Client::Examined(_) => None,
-        }
-    }
-
-    /// The same, to change.
-    pub fn rich_mut(&mut self) -> Option<&mut Rich> {
-        match self.client.as_deref_mut()? {
-            Client::Rich(rich) => Some(rich),
-            Client::Examined(_) => None,
-        }
-    }
-
-    /// What only a connection has that is being examined, to change.
-    pub fn examination_mut(&mut self) -> Option<&mut Examination> {
-        match self.client.as_deref_mut()? {
-            Client::Examined(examination) => Some(examination),
-            Client::Rich(_) => None,
-        }
-    }
-
-    /// The dialect the connection speaks, as far as is known.
-    #[must_use]
-    pub fn dialect(&self) -> Dialect {
-        if self.client.is_some() {
-            Dialect::Rich
-        } else {
-            Dialect::Plain
-        }
-    }
-
-    /// What others need to know to write to this user privately.
-    #[must_use]
-    pub fn profile(&self) -> Profile<&str> {
-        let rich = self.rich();
-        Profile {
-            who: self.label(),
-            udp: rich.and_then(|rich| rich.udp).map(Into::into),
-            key: rich.and_then(|rich| rich.key),
-        }
-    }
-}
 
 /// A token for the member in this slot: the slot, and twelve bytes that nobody can guess.
 #[must_use]
@@ -152,7 +32,7 @@ fn number(slot: Slot) -> u32 {
 
 /// Every connection, and indexes over those that stay.
 ///
-/// Invariant: the indexes name just the members that [`Connection::is_staying`]; those that wait for a place are not
+/// Invariant: the indexes name just the members whose [`crate::connection::Connection::is_staying`]; those that wait for a place are not
 /// counted with the others.
 #[derive(Debug, Default)]
 pub struct Roster {
@@ -407,7 +287,9 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::Connection;
     use chat_proto::opaque::Opaque;
+    use std::net::SocketAddr;
 
     fn member(port: u16) -> Member {
         let address = SocketAddr::from(([10, 0, 0, 1], port));

@@ -2,8 +2,9 @@
 
 use crate::connection::Stage;
 use crate::event::{Departure, Event};
+use crate::member::{Member, Rich};
 use crate::room::Room;
-use crate::roster::{Member, Rich, Slot, token_for};
+use crate::roster::{Slot, token_for};
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
 use chat_proto::line::Line;

@@ -159,7 +159,9 @@ impl Transcript {
         // Writing into the ring can't fail, so neither can formatting.
         let _ = writeln!(self.rich, "{rich}");
         let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
-        while self.starts.pop_front_if(|start| *start < oldest).is_some() {}
+        while self.starts.front().is_some_and(|start| *start < oldest) {
+            self.starts.pop_front();
+        }
         if let Some(plain) = plain {
             let _ = writeln!(self.plain, "{plain}");
         }

@@ -71,7 +71,10 @@ impl Raw {
             let sent = self.recent.pop_front();
             outputs.extend(sent.map(|sent| state(sent.id, State::SentPlain { path: Path::Direct })));
         }
-        while let Some((id, _)) = self.whispers.pop_front_if(|(_, since)| *since + PATIENCE <= now) {
+        while let Some(&(id, since)) = self.whispers.front()
+            && since + PATIENCE <= now
+        {
+            self.whispers.pop_front();
             outputs.push_back(state(id, State::NotDelivered(Why::NoAnswer)));
         }
     }

@@ -3,7 +3,7 @@
 
 use chat_proto::id::UserId;
 use chat_proto::opaque::{Opaque, PublicKey};
-use chat_proto::rendezvous::{Nonce, answer};
+use chat_proto::rendezvous::{Nonce, Request, answer};
 use chat_proto::rich::{FromClient, FromServer, Profile};
 use chat_proto::who::Who;
 use std::collections::BTreeMap;
@@ -130,13 +130,10 @@ impl Server {
 
     /// The reply to a datagram.
     pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], nonce: Nonce) -> Option<Vec<u8>> {
-        let mut asker = None;
-        let reply = answer(bytes, from, nonce, |token| {
-            asker = self.users.values_mut().find(|user| user.token == *token);
-            asker.is_some()
-        })?;
-        asker?.nonce = Some((nonce, from));
-        Some(reply.to_vec())
+        let token = Request::parse(bytes)?.token;
+        let asker = self.users.values_mut().find(|user| user.token == token)?;
+        asker.nonce = Some((nonce, from));
+        answer(bytes, from, nonce)
     }
 
     fn confirm(&mut self, conn: Conn, nonce: Nonce) {

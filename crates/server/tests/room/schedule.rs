@@ -934,5 +934,8 @@ fn is_own(line: &str) -> bool {
         "GOODBYE",
         "private",
     ];
-    VERBS.contains(&line.split(' ').next().unwrap_or_default()) || line == "too many users"
+    let changes_nothing = || matches!(FromServer::parse(line), Ok(FromServer::Nick(_, who, nick)) if who.nick.as_ref() == Some(&nick));
+    VERBS.contains(&line.split(' ').next().unwrap_or_default())
+        || line == "too many users"
+        || changes_nothing()
 }

@@ -60,6 +60,11 @@ fn what_is_wrong_with_the_file_is_told_with_its_line() {
         .stderr
         .expect_all(&[&path.display().to_string(), "line 3", "`colour`", "`colours`"]);
 
+    fs::write(&path, b"# fine\nnick = 'al\xFFce'\n").unwrap();
+    let mut client = Process::start("alice", &Journal::new(), &mut command(&home));
+    assert_eq!(client.exit_code(), 2);
+    client.stderr.expect("line 2: this is not UTF-8");
+
     let mut named = command(&home);
     named.args(["--config", "/dev/null/no"]);
     let mut client = Process::start("alice", &Journal::new(), &mut named);

@@ -3,7 +3,6 @@
 use chat_proto::plain::{ME_USAGE, MSG_USAGE, NICK_USAGE};
 use chat_proto::text::Text;
 use clap::ValueEnum;
-use serde::Deserialize;
 
 /// What one typed line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +58,7 @@ pub enum Local<'a> {
 }
 
 /// When the terminal rings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Bell {
     /// Never.
     Off,

@@ -4,6 +4,7 @@
 
 mod file;
 mod places;
+mod words;
 
 pub use file::{File, FileError};
 pub use places::{LastServer, Source};
@@ -13,7 +14,6 @@ use crate::args::Args;
 use crate::command::Bell;
 use chat_proto::nick::Nick;
 use clap::ValueEnum;
-use serde::Deserialize;
 use std::fmt;
 use toml::Spanned;
 
@@ -70,28 +70,23 @@ pub enum Origin {
 }
 
 /// How many colours to draw with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Colours {
     /// As many as the environment says the terminal has; see <https://no-color.org>.
     #[default]
-    #[serde(rename = "auto")]
     Auto,
     /// No colour: what matters is bold or reversed.
-    #[serde(rename = "none")]
     None,
     /// The sixteen of every terminal.
-    #[serde(rename = "16")]
     #[value(name = "16")]
     Sixteen,
     /// The palette of xterm.
-    #[serde(rename = "256")]
     #[value(name = "256")]
     Many,
 }
 
 /// How the time of a line is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Timestamps {
     /// Not at all.
     Off,
@@ -103,8 +98,7 @@ pub enum Timestamps {
 }
 
 /// So many lines, of which there are some, and not more than a memory holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "i64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lines(usize);
 
 impl Lines {
@@ -294,7 +288,7 @@ impl Chooser<'_> {
                 origin: Origin::CommandLine,
             }),
             (None, Some(spanned)) => {
-                let origin = Origin::File(file::line_at(self.text, spanned.span().start));
+                let origin = Origin::File(file::line_at(self.text.as_bytes(), spanned.span().start));
                 let value = spanned.into_inner();
                 Some(Setting { value, origin })
             }

@@ -66,7 +66,7 @@ impl File {
             let at = error.span().map_or(0, |span| span.start);
             let what = error.message().lines().collect::<Vec<_>>().join("; ");
             FileError {
-                line: line_at(text, at),
+                line: line_at(text.as_bytes(), at),
                 what: Text::from(what),
             }
         })
@@ -74,7 +74,7 @@ impl File {
 }
 
 /// The line in which this byte is, the first being 1.
-pub(super) fn line_at(text: &str, byte: usize) -> usize {
-    let before = text.as_bytes().iter().take(byte);
+pub(super) fn line_at(text: &[u8], byte: usize) -> usize {
+    let before = text.iter().take(byte);
     1 + before.filter(|&&byte| byte == b'\n').count()
 }

@@ -4,8 +4,9 @@
 //! `~/.local/state`. A path there that is not absolute does not count.
 
 use super::FileError;
+use super::file::line_at;
 use crate::address::Address;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read, Write};
@@ -53,18 +54,21 @@ impl Source {
             Err(error) if may_be_missing && is_missing(&error) => return Ok(String::new()),
             opened => opened.with_context(|| self.to_string())?,
         };
-        let mut text = String::new();
-        let length = file.take(FILE_MAX as u64 + 1).read_to_string(&mut text);
+        let mut bytes = Vec::new();
+        let length = file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes);
         if length.with_context(|| self.to_string())? > FILE_MAX {
             bail!("{self}: longer than {FILE_MAX} bytes, that can't be meant");
         }
-        Ok(text)
+        String::from_utf8(bytes).map_err(|error| {
+            let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
+            anyhow!("{self}, line {line}: this is not UTF-8")
+        })
     }
 
     /// An error in the file, with its name before it.
     #[must_use]
     pub fn explain(&self, error: &FileError) -> anyhow::Error {
-        anyhow::anyhow!("{self}, {error}")
+        anyhow!("{self}, {error}")
     }
 }
 

@@ -163,8 +163,23 @@ fn colours_may_be_spelled_otherwise() {
 fn what_is_wrong_is_named_with_its_line() {
     for (file, line, words) in [
         ("nick = 'alice'\n\ncolour = 'none'\n", 3, ["colour", "`colours`"]),
-        ("bell = 'loud'", 1, ["loud", "`mention`"]),
-        ("bell = 1", 1, ["", ""]),
+        ("bell = 'loud'", 1, ["\"loud\"", "one of \"off\", \"mention\""]),
+        ("bell = 1", 1, ["integer `1`", "one of \"off\", \"mention\""]),
+        (
+            "colours = 16",
+            1,
+            ["integer `16`", "\"auto\", \"none\", \"16\", \"256\""],
+        ),
+        (
+            "timestamps = 'Off'",
+            1,
+            ["\"Off\"", "\"off\", \"minutes\", \"seconds\""],
+        ),
+        (
+            "scrollback = '10'",
+            1,
+            ["string \"10\"", "a number of lines, without quotes"],
+        ),
         ("quiet = 'yes'", 1, ["string", "boolean"]),
         ("\nnick = 'a b'", 2, ["", ""]),
         ("\nserver = 'a b c'", 2, ["expected a name", ""]),

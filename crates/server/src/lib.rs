@@ -6,6 +6,7 @@
 pub mod address;
 pub mod args;
 pub mod connection;
+mod departed;
 pub mod descriptors;
 pub mod event;
 pub mod examination;

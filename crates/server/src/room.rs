@@ -5,6 +5,7 @@
 //! reads too slowly.
 
 use crate::connection::{Connection, Stage};
+use crate::departed::Departed;
 use crate::event::{Departure, Event, Refusal};
 use crate::listing::Listings;
 use crate::member::Member;
@@ -20,7 +21,6 @@ use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::{FromServer, Reason};
 use chat_proto::text::Text;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -35,9 +35,6 @@ pub const LEAVING_MAX: usize = 64;
 /// theirs: for the time that a HELLO takes. Each needs a descriptor beside those of the users. One more is told at once
 /// that there is no place, and a client that is told so while it comes back tries again.
 pub const WAITING_MAX: usize = 16;
-
-/// Clients that left, and whose last message number is kept in case they come back.
-const DEPARTED_MAX: usize = 1024;
 
 /// What the operator decides.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +82,7 @@ pub struct Room {
     /// Where secrets come from.
     pub(crate) tokens: Box<dyn FnMut() -> Token>,
     /// Message numbers of clients that may come back, oldest first.
-    pub(crate) departed: VecDeque<(Token, u64)>,
+    pub(crate) departed: Departed,
     pub(crate) events: Vec<Event>,
     effects: Vec<Effect>,
     /// Users who were announced and have not left.
@@ -106,7 +103,7 @@ impl Room {
             pressure: Pressure::default(),
             listings: Listings::default(),
             tokens,
-            departed: VecDeque::new(),
+            departed: Departed::default(),
             events: Vec::new(),
             effects: Vec::new(),
             here: 0,
@@ -357,10 +354,7 @@ impl Room {
         let Some(rich) = self.roster.get(slot).and_then(|member| member.rich()) else {
             return;
         };
-        if self.departed.len() == DEPARTED_MAX {
-            self.departed.pop_front();
-        }
-        self.departed.push_back((rich.resume, rich.seq));
+        self.departed.leave(rich.resume, rich.seq);
     }
 
     /// The server ends: everybody is told, and nobody is let in or listened to any more. Asked for again,

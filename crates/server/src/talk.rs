@@ -131,9 +131,9 @@ impl Room {
         if !self.takes_a_place(now, slot, hello.resume) {
             return;
         }
-        let seq = hello.resume.map_or(0, |token| self.resume(now, &token));
-        self.roster.seat(slot);
         let [resume, rendezvous] = [(self.tokens)(), (self.tokens)()].map(|secret| token_for(slot, secret));
+        let seq = hello.resume.map_or(0, |token| self.resume(now, token, resume));
+        self.roster.seat(slot);
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
@@ -200,7 +200,7 @@ impl Room {
         if !matches!(member.connection.stage, Stage::Waiting(_)) {
             return true;
         }
-        let ghost = resume.and_then(|token| self.roster.resumed_by(&token));
+        let ghost = resume.and_then(|token| self.ghost(token));
         let refusal = self.refusal(member.id(), ghost);
         if let Some(why) = refusal {
             self.turn_out(now, slot, why);
@@ -208,10 +208,15 @@ impl Room {
         refusal.is_none()
     }
 
-    /// Ends the connection that this token resumes, if it is still here, and gives the number of the
-    /// last message that was taken from it.
-    fn resume(&mut self, now: Now, token: &Token) -> u64 {
-        if let Some(ghost) = self.roster.resumed_by(token) {
+    /// The connection that this token resumes, if it is still here.
+    fn ghost(&self, token: Token) -> Option<Slot> {
+        self.roster.resumed_by(&self.departed.latest(token))
+    }
+
+    /// Ends the connection that this token resumes, if it is still here, and gives the number of the last message
+    /// that was taken from it. `next` is what resumes the new one, if it arrives.
+    fn resume(&mut self, now: Now, token: Token, next: Token) -> u64 {
+        if let Some(ghost) = self.ghost(token) {
             let farewell = "you are here again over a newer connection";
             self.leave(
                 now,
@@ -220,10 +225,7 @@ impl Room {
                 Some((Reason::Replaced, farewell)),
             );
         }
-        let place = self.departed.iter().position(|(departed, _)| departed == token);
-        place
-            .and_then(|place| self.departed.remove(place))
-            .map_or(0, |(_, seq)| seq)
+        self.departed.come_back(token, next)
     }
 
     /// The first lines of the rich dialect: who the client is, who is here, what was said before.
@@ -259,8 +261,14 @@ impl Room {
         self.transcript.append(None, &user);
         if let Some(nick) = member.nick() {
             let line = ServerLine::IsNow(bare.as_str(), member.label());
-            self.transcript
-                .append(Some(&line), &FromServer::Nick(now.unix_ms, bare.as_str(), nick));
+            self.transcript.append(
+                Some(&line),
+                &FromServer::Nick(now.unix_ms, bare.as_str(), nick.clone()),
+            );
+            self.events.push(Event::Nick {
+                who: bare.into(),
+                nick,
+            });
         }
     }
 

@@ -1,6 +1,7 @@
 //! When, and as whom, a connection is announced.
 
 use crate::sim::{Reading, Sim, limits, ms};
+use chat_server::event::Event;
 
 #[test]
 fn a_hello_in_time_is_announced_once_and_under_the_nick() {
@@ -127,6 +128,11 @@ fn a_late_hello_makes_a_named_user_of_an_announced_one() {
             "NICK 1700001000550 10.0.0.2:1001 alice",
             "SAID 1700001000550 alice@10.0.0.2:1001 hi"
         ]
+    );
+    let logged: Vec<String> = sim.events.iter().map(Event::to_string).collect();
+    assert!(
+        logged.contains(&"nick 10.0.0.2:1001 now alice".into()),
+        "{logged:?}"
     );
     let heard = sim.news(alice);
     assert_eq!(heard[1], "10.0.0.2:1001 is online");

@@ -58,7 +58,36 @@ fn a_client_replaces_its_ghost() {
     sim.send(alice, "SAY 41 again\nSAY 42 again\nSAY 43 new\nSAY 43 twice\n");
     sim.run(ms(0));
     assert_eq!(sim.news(witness), ["from alice@10.0.0.1:1002: new"]);
-    assert_ne!(token(&sim, alice), resume, "a token serves once");
+    assert_ne!(token(&sim, alice), resume, "each has a token of its own");
+}
+
+#[test]
+fn a_welcome_that_is_lost_costs_neither_the_count_nor_the_nick() {
+    for is_noticed in [true, false] {
+        let mut sim = Sim::new(limits());
+        let witness = sim.plain("10.0.0.9:1");
+        let gone = sim.rich("10.0.0.1:1001", "alice");
+        sim.send(gone, "SAY 1 once\n");
+        sim.run(ms(0));
+        let resume = token(&sim, gone);
+        sim.reset(gone);
+        sim.run(ms(0));
+        // It never reads what it is sent.
+        let between = come_back(&mut sim, "10.0.0.1:1002", &resume);
+        if is_noticed {
+            sim.reset(between);
+            sim.run(ms(0));
+        }
+        sim.news(witness);
+        let alice = come_back(&mut sim, "10.0.0.1:1003", &resume);
+        assert_eq!(seq(&sim, alice), "1");
+        let came = sim.news(witness);
+        assert_eq!(came.last().unwrap(), "alice@10.0.0.1:1003 is online");
+        assert_eq!(came.len(), if is_noticed { 1 } else { 2 }, "{came:?}");
+        sim.send(alice, "SAY 1 once\nSAY 2 twice\n");
+        sim.run(ms(0));
+        assert_eq!(sim.news(witness), ["from alice@10.0.0.1:1003: twice"]);
+    }
 }
 
 #[test]
@@ -72,8 +101,12 @@ fn a_client_that_left_without_a_word_goes_on_counting() {
     sim.run(Duration::from_secs(3600));
     let alice = come_back(&mut sim, "10.0.0.1:1002", &resume);
     assert_eq!(seq(&sim, alice), "7");
+    let next = token(&sim, alice);
+    sim.reset(alice);
+    let alice = come_back(&mut sim, "10.0.0.1:1003", &next);
+    assert_eq!(seq(&sim, alice), "7");
     let stranger = come_back(&mut sim, "10.0.0.3:1002", &resume);
-    assert_eq!(seq(&sim, stranger), "0", "a token serves once");
+    assert_eq!(seq(&sim, stranger), "0", "a token serves until the next one has");
 }
 
 /// A room of two in which nobody else has a place: alice, who is about to come back, and a witness.

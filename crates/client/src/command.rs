@@ -71,31 +71,84 @@ pub enum Bell {
     All,
 }
 
+impl Bell {
+    /// Every choice, as it is written.
+    pub(crate) fn words() -> impl Iterator<Item = String> {
+        let choices = Self::value_variants().iter();
+        choices
+            .filter_map(ValueEnum::to_possible_value)
+            .map(|choice| choice.get_name().to_owned())
+    }
+}
+
+/// What a command does, which decides how it is read. Private, so that the compiler tells of one without a row.
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Msg,
+    Reply,
+    Query,
+    Who,
+    Whois,
+    Nick,
+    Me,
+    Ignore,
+    Unignore,
+    Quiet,
+    Bell,
+    Verify,
+    Search,
+    Clear,
+    Help,
+    Quit,
+}
+
+/// What stands after a command, which decides how it is completed. Whether it may be left out, the usage says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Nothing; what stands there all the same is passed over.
+    None,
+    /// A user.
+    User,
+    /// A user, and what is said to that one.
+    UserThenText,
+    /// A choice of [`Bell`].
+    Bell,
+    /// Words of the user's own.
+    Text,
+}
+
 /// A command by its names, and how it is written.
 #[derive(Debug)]
 pub struct Entry {
+    verb: Verb,
     /// Its name, without the slash.
     pub name: &'static str,
     /// Its other name, if it has one.
     pub alias: Option<&'static str>,
+    /// What it takes.
+    pub argument: Argument,
     /// How it is written; what may be left out stands in brackets.
     pub usage: &'static str,
-    /// What it does.
+    /// What it does; after that of [`Argument::Bell`], `/help` names the choices.
     pub about: &'static str,
     /// Whether it is there on the full screen only.
     pub screen_only: bool,
 }
 
 const fn everywhere(
+    verb: Verb,
     name: &'static str,
     alias: Option<&'static str>,
+    argument: Argument,
     usage: &'static str,
     about: &'static str,
 ) -> Entry {
     let screen_only = false;
     Entry {
+        verb,
         name,
         alias,
+        argument,
         usage,
         about,
         screen_only,
@@ -103,15 +156,19 @@ const fn everywhere(
 }
 
 const fn on_screen(
+    verb: Verb,
     name: &'static str,
     alias: Option<&'static str>,
+    argument: Argument,
     usage: &'static str,
     about: &'static str,
 ) -> Entry {
     let screen_only = true;
     Entry {
+        verb,
         name,
         alias,
+        argument,
         usage,
         about,
         screen_only,
@@ -121,64 +178,120 @@ const fn on_screen(
 /// Every command: the one table that the program, its completion, `/help` and the README are made from.
 pub const COMMANDS: &[Entry] = &[
     everywhere(
+        Verb::Msg,
         "msg",
         Some("m"),
+        Argument::UserThenText,
         MSG_USAGE,
         "to one alone: a nick, an id (ip:port), or nick@id",
     ),
     everywhere(
+        Verb::Reply,
         "reply",
         Some("r"),
+        Argument::Text,
         "/reply TEXT",
         "to who last wrote to you alone",
     ),
     everywhere(
+        Verb::Query,
         "query",
         Some("q"),
+        Argument::User,
         "/query [WHO]",
         "what you type goes to WHO alone; /query ends that",
     ),
-    everywhere("who", Some("names"), "/who", "who is here"),
-    on_screen("whois", None, "/whois WHO", "what is known of somebody"),
-    everywhere("nick", None, NICK_USAGE, "take a nick"),
-    everywhere("me", None, ME_USAGE, "say what you do"),
+    everywhere(
+        Verb::Who,
+        "who",
+        Some("names"),
+        Argument::None,
+        "/who",
+        "who is here",
+    ),
     on_screen(
+        Verb::Whois,
+        "whois",
+        None,
+        Argument::User,
+        "/whois WHO",
+        "what is known of somebody",
+    ),
+    everywhere(
+        Verb::Nick,
+        "nick",
+        None,
+        Argument::Text,
+        NICK_USAGE,
+        "take a nick",
+    ),
+    everywhere(Verb::Me, "me", None, Argument::Text, ME_USAGE, "say what you do"),
+    on_screen(
+        Verb::Ignore,
         "ignore",
         None,
+        Argument::User,
         "/ignore [WHO]",
         "show nothing of WHO; or who is ignored",
     ),
-    on_screen("unignore", None, "/unignore WHO", "show somebody again"),
     on_screen(
+        Verb::Unignore,
+        "unignore",
+        None,
+        Argument::User,
+        "/unignore WHO",
+        "show somebody again",
+    ),
+    on_screen(
+        Verb::Quiet,
         "quiet",
         None,
+        Argument::None,
         "/quiet",
         "fold joins and leaves into one line, or don't",
     ),
-    on_screen("bell", None, "/bell [WHEN]", BELL_ABOUT),
+    on_screen(
+        Verb::Bell,
+        "bell",
+        None,
+        Argument::Bell,
+        "/bell [WHEN]",
+        "when to ring",
+    ),
     everywhere(
+        Verb::Verify,
         "verify",
         None,
+        Argument::User,
         "/verify WHO",
         "a code to compare aloud: is nobody between you?",
     ),
     on_screen(
+        Verb::Search,
         "search",
         None,
+        Argument::Text,
         "/search [TEXT]",
         "scroll to where TEXT was said; then to before that",
     ),
     on_screen(
+        Verb::Clear,
         "clear",
         None,
+        Argument::None,
         "/clear",
         "an empty screen; PgUp shows what was there",
     ),
-    everywhere("help", None, "/help [keys]", "this, or what each key does"),
-    everywhere("quit", Some("exit"), "/quit", "leave"),
+    everywhere(
+        Verb::Help,
+        "help",
+        None,
+        Argument::Text,
+        "/help [keys]",
+        "this, or what each key does",
+    ),
+    everywhere(Verb::Quit, "quit", Some("exit"), Argument::None, "/quit", "leave"),
 ];
-
-const BELL_ABOUT: &str = "when to ring: off, mention, private or all";
 
 /// What `/help` says of the commands, one line each, of 74 columns at most.
 pub fn help(full_screen: bool) -> impl Iterator<Item = String> {
@@ -187,9 +300,23 @@ pub fn help(full_screen: bool) -> impl Iterator<Item = String> {
         .filter(move |entry| full_screen || !entry.screen_only);
     let lines = table.map(|entry| {
         let alias = entry.alias.map_or(String::new(), |alias| format!(", /{alias}"));
-        help_line(&format!("{}{alias}", entry.usage), entry.about)
+        help_line(&format!("{}{alias}", entry.usage), &about(entry))
     });
     lines.chain([help_line("//TEXT", "a message that begins with a slash")])
+}
+
+fn about(entry: &Entry) -> String {
+    match entry.argument {
+        Argument::Bell => format!("{}: {}", entry.about, one_of(&Bell::words().collect::<Vec<_>>())),
+        _ => entry.about.to_owned(),
+    }
+}
+
+fn one_of(choices: &[String]) -> String {
+    match choices {
+        [others @ .., before, last] => [others, &[format!("{before} or {last}")]].concat().join(", "),
+        _ => choices.concat(),
+    }
 }
 
 fn help_line(written: &str, about: &str) -> String {
@@ -213,48 +340,36 @@ impl<'a> Command<'a> {
         let Some(entry) = entry(name) else {
             return Self::Unknown(name, nearest(name));
         };
-        let command = match Some(rest.trim()).filter(|rest| !rest.is_empty()) {
-            Some(rest) => Self::with(entry, rest, line),
-            None => Self::alone(entry),
-        };
-        command.unwrap_or(Self::Incomplete(entry.usage))
+        let rest = Some(rest.trim()).filter(|rest| !rest.is_empty());
+        Self::of(entry.verb, rest, line).unwrap_or(Self::Incomplete(entry.usage))
     }
 
-    /// A command with something after it.
-    fn with(entry: &Entry, rest: &'a str, line: &'a str) -> Option<Self> {
-        Some(match entry.name {
-            "msg" => {
-                let (who, text) = rest.split_once(char::is_whitespace)?;
+    /// A command and what stands after it, of this line. `None`: it lacks something.
+    fn of(verb: Verb, rest: Option<&'a str>, line: &'a str) -> Option<Self> {
+        Some(match verb {
+            Verb::Msg => {
+                let (who, text) = rest?.split_once(char::is_whitespace)?;
                 Self::Msg(who, Text::new(text.trim_start()))
             }
-            "nick" => Self::Nick(rest),
-            "me" => Self::Say(Text::new(line)),
-            "reply" => Self::Local(Local::Reply(Text::new(rest))),
-            "query" => Self::Local(Local::Query(Some(rest))),
-            "whois" => Self::Local(Local::Whois(rest)),
-            "ignore" => Self::Local(Local::Ignore(Some(rest))),
-            "unignore" => Self::Local(Local::Unignore(rest)),
-            "bell" => Self::Local(Local::Bell(Some(Bell::from_str(rest, false).ok()?))),
-            "verify" => Self::Local(Local::Verify(rest)),
-            "search" => Self::Local(Local::Search(Some(rest))),
-            "help" if rest == "keys" => Self::Local(Local::Keys),
-            _ => return Self::alone(entry),
-        })
-    }
-
-    /// A command with nothing after it, where that means something.
-    fn alone(entry: &Entry) -> Option<Self> {
-        Some(match entry.name {
-            "who" => Self::Who,
-            "help" => Self::Help,
-            "quit" => Self::Quit,
-            "query" => Self::Local(Local::Query(None)),
-            "ignore" => Self::Local(Local::Ignore(None)),
-            "quiet" => Self::Local(Local::Quiet),
-            "bell" => Self::Local(Local::Bell(None)),
-            "search" => Self::Local(Local::Search(None)),
-            "clear" => Self::Local(Local::Clear),
-            _ => return None,
+            Verb::Reply => Self::Local(Local::Reply(Text::new(rest?))),
+            Verb::Query => Self::Local(Local::Query(rest)),
+            Verb::Who => Self::Who,
+            Verb::Whois => Self::Local(Local::Whois(rest?)),
+            Verb::Nick => Self::Nick(rest?),
+            Verb::Me => Self::Say(rest.map(|_| Text::new(line))?),
+            Verb::Ignore => Self::Local(Local::Ignore(rest)),
+            Verb::Unignore => Self::Local(Local::Unignore(rest?)),
+            Verb::Quiet => Self::Local(Local::Quiet),
+            Verb::Bell => {
+                let when = rest.map(|word| Bell::from_str(word, false)).transpose();
+                Self::Local(Local::Bell(when.ok()?))
+            }
+            Verb::Verify => Self::Local(Local::Verify(rest?)),
+            Verb::Search => Self::Local(Local::Search(rest)),
+            Verb::Clear => Self::Local(Local::Clear),
+            Verb::Help if rest == Some("keys") => Self::Local(Local::Keys),
+            Verb::Help => Self::Help,
+            Verb::Quit => Self::Quit,
         })
     }
 
@@ -270,7 +385,8 @@ impl<'a> Command<'a> {
     }
 }
 
-fn entry(name: &str) -> Option<&'static Entry> {
+/// The row of a command, by one of its names.
+pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
     COMMANDS
         .iter()
         .find(|entry| entry.name == name || entry.alias == Some(name))
@@ -375,6 +491,33 @@ mod tests {
             assert!(help(full_screen).count() <= 18);
         }
         assert!(!help(false).any(|line| line.contains("/bell")));
+        let bell = help(true).find(|line| line.contains("/bell"));
+        assert!(
+            bell.unwrap()
+                .ends_with(" when to ring: off, mention, private or all")
+        );
+    }
+
+    #[test]
+    fn every_command_takes_what_its_usage_says() {
+        for entry in COMMANDS {
+            let (command, usage) = entry.usage.split_once(' ').unwrap_or((entry.usage, ""));
+            assert_eq!(command, format!("/{}", entry.name));
+            let argument = match usage {
+                "" => Argument::None,
+                "WHO" | "[WHO]" => Argument::User,
+                "WHO TEXT" => Argument::UserThenText,
+                "[WHEN]" => Argument::Bell,
+                _ => Argument::Text,
+            };
+            assert_eq!(entry.argument, argument, "{command}");
+            let lacks_it = Command::parse(command) == Command::Incomplete(entry.usage);
+            assert_eq!(
+                lacks_it,
+                !usage.is_empty() && !usage.starts_with('['),
+                "{command}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Completing what is being typed.
 
 use super::input::Input;
-use crate::command::COMMANDS;
+use crate::command::{self, Argument, Bell, COMMANDS};
 
 /// Users that can be completed to; those before them are the likelier ones.
 #[derive(Debug, Default)]
@@ -70,12 +70,12 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
     let mut arguments = before.split_whitespace();
     let command = arguments
         .next()
-        .filter(|first| first.starts_with('/') && !first.starts_with("//"));
-    match (before, command) {
+        .and_then(|first| command::entry(first.strip_prefix('/')?));
+    match (before, command.map(|entry| entry.argument)) {
         ("", _) if word.starts_with('/') && !word.starts_with("//") => commands(word),
         ("", _) => users(word, &names.speakers, ": "),
-        (_, Some("/bell")) => words(word, &["off", "mention", "private", "all"]),
-        (_, Some("/msg" | "/m" | "/query" | "/q" | "/verify")) if arguments.next().is_none() => {
+        (_, Some(Argument::Bell)) => Bell::words().filter(|choice| choice.starts_with(word)).collect(),
+        (_, Some(Argument::User | Argument::UserThenText)) if arguments.next().is_none() => {
             let likely = names.correspondents.iter();
             let others = names
                 .speakers
@@ -96,11 +96,6 @@ fn commands(word: &str) -> Vec<String> {
         entry.name.starts_with(&typed) || alias_begins
     });
     matching.map(|entry| format!("/{} ", entry.name)).collect()
-}
-
-fn words(word: &str, all: &[&str]) -> Vec<String> {
-    let matching = all.iter().filter(|choice| choice.starts_with(word));
-    matching.map(|&choice| choice.to_owned()).collect()
 }
 
 fn users(word: &str, names: &[String], ending: &str) -> Vec<String> {
@@ -163,9 +158,19 @@ mod tests {
         assert_eq!(presses("/ex", 1, false), ["/quit "]);
         assert_eq!(presses("/msg b", 2, false), ["/msg barbara ", "/msg bob "]);
         assert_eq!(presses("/q ", 1, false), ["/q barbara "]);
-        assert_eq!(presses("/whois b", 1, false), ["/whois bob "]);
+        for command in ["/whois", "/ignore", "/unignore", "/verify"] {
+            let typed = format!("{command} b");
+            assert_eq!(presses(&typed, 1, false), [format!("{command} barbara ")]);
+        }
+        assert_eq!(presses("/q bob b", 1, false), ["/q bob bob "]);
+        assert_eq!(presses("/reply b", 1, false), ["/reply bob "]);
+        assert_eq!(presses("/clear b", 1, false), ["/clear bob "]);
         assert_eq!(presses("/msg bob hi a", 1, false), ["/msg bob hi Alice "]);
         assert_eq!(presses("/bell m", 1, false), ["/bell mention"]);
+        assert_eq!(
+            presses("/bell ", 4, false),
+            ["/bell off", "/bell mention", "/bell private", "/bell all"]
+        );
         assert_eq!(presses("//b", 1, false), [""; 0]);
     }
 

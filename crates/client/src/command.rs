@@ -175,7 +175,8 @@ const fn on_screen(
     }
 }
 
-/// Every command: the one table that the program, its completion, `/help` and the README are made from.
+/// Every command: the one table that the program, its completion, `/help` and the manual page are made from. A test
+/// compares the README with the manual page.
 pub const COMMANDS: &[Entry] = &[
     everywhere(
         Verb::Msg,

@@ -1,4 +1,5 @@
-//! Which key does what: the one table that the program, `/help` and the README are made from.
+//! Which key does what: the one table that the program, `/help` and the manual page are made from. A test compares the
+//! README with the manual page.
 
 use super::key::Key;
 

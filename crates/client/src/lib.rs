@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod client;
 pub mod clock;
 pub mod command;
+mod company;
 pub mod connect;
 pub mod doctor;
 pub mod errors;

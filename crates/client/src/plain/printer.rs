@@ -1,6 +1,7 @@
 //! Events as lines.
 
 use crate::command;
+use crate::company;
 use crate::session::{Direction, Event, Outcome, about_original};
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
@@ -9,9 +10,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Display;
 use std::io::Write;
-
-/// Users that the welcome names; `/who` names all.
-const NAMED_MAX: usize = 20;
 
 /// Turns events into lines: those of the conversation as the plain dialect has them, and all else after `* `.
 #[derive(Debug)]
@@ -91,22 +89,7 @@ impl Printer {
     }
 
     fn print_welcome(&self, me: &Who, users: &[Who], to: &mut Vec<u8>) {
-        let others: Vec<String> = users
-            .iter()
-            .filter(|who| who.id != me.id)
-            .map(Who::to_string)
-            .collect();
-        let named = others
-            .get(..NAMED_MAX.min(others.len()))
-            .unwrap_or_default()
-            .join(", ");
-        let here = match others.len() {
-            0 => "nobody else is here".to_owned(),
-            1 => format!("with you is {named}"),
-            count if count <= NAMED_MAX => format!("with you are {named}"),
-            count => format!("with you are {named}, and {} more", count - NAMED_MAX),
-        };
-        note(to, format_args!("you are {me}; {here}"));
+        note(to, company::welcome(me, users, Who::to_string));
         if self.typed {
             note(to, "/help lists the commands; Ctrl-D leaves");
         }
@@ -173,10 +156,7 @@ fn print_code(who: &Who, code: &str, to: &mut Vec<u8>) {
 }
 
 fn print_users(users: &[Who], to: &mut Vec<u8>) {
-    match users.len() {
-        1 => note(to, "1 user is here:"),
-        count => note(to, format_args!("{count} users are here:")),
-    }
+    note(to, company::heading(users.len()));
     for who in users {
         note(to, who);
     }

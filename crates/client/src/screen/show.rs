@@ -5,12 +5,10 @@ use super::find::names;
 use super::status::Link;
 use super::{Effect, Screen, clock, keys};
 use crate::command::{self, Bell};
+use crate::company;
 use crate::session::{Direction, Event, Way, about_original};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
-
-/// Users that the welcome names; `/who` names all.
-const NAMED_MAX: usize = 20;
 
 impl Screen {
     /// Shows an event.
@@ -80,19 +78,8 @@ impl Screen {
         if again {
             self.remember_known();
         }
-        let others: Vec<String> = users.iter().filter(|who| who.id != me.id).map(name).collect();
-        let named = others
-            .get(..NAMED_MAX.min(others.len()))
-            .unwrap_or_default()
-            .join(", ");
-        let here = match others.len() {
-            0 => "nobody else is here".to_owned(),
-            1 => format!("with you is {named}"),
-            count if count <= NAMED_MAX => format!("with you are {named}"),
-            count => format!("with you are {named} and {} more", count - NAMED_MAX),
-        };
-        let verb = if again { "back: you are" } else { "you are" };
-        self.note(format!("{verb} {me}; {here}"));
+        let back = if again { "back: " } else { "" };
+        self.note(format!("{back}{}", company::welcome(me, users, name)));
         if me.nick.is_none() {
             self.note("you have no nick: /nick NAME takes one");
         }
@@ -169,10 +156,7 @@ impl Screen {
     }
 
     fn users(&mut self, users: &[Who]) {
-        match users.len() {
-            1 => self.note("1 user is here:"),
-            count => self.note(format!("{count} users are here:")),
-        }
+        self.note(company::heading(users.len()));
         for who in users {
             self.note(format!("  {who}"));
         }

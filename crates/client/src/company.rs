@@ -1,0 +1,55 @@
+//! Who is here, in words.
+
+use chat_proto::who::Who;
+
+/// Users that a welcome names; `/who` names all.
+const NAMED_MAX: usize = 20;
+
+/// Who this is, and who else is here, each by the name that `name` gives.
+pub(crate) fn welcome(me: &Who, users: &[Who], name: fn(&Who) -> String) -> String {
+    let others = || users.iter().filter(|who| who.id != me.id);
+    let named = others().take(NAMED_MAX).map(name).collect::<Vec<_>>().join(", ");
+    let here = match others().count() {
+        0 => "nobody else is here".to_owned(),
+        1 => format!("with you is {named}"),
+        count if count <= NAMED_MAX => format!("with you are {named}"),
+        count => format!("with you are {named}, and {} more", count - NAMED_MAX),
+    };
+    format!("you are {me}; {here}")
+}
+
+/// What stands above a list of so many users.
+pub(crate) fn heading(count: usize) -> String {
+    match count {
+        1 => "1 user is here:".to_owned(),
+        count => format!("{count} users are here:"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_welcome_names_the_others_and_not_too_many() {
+        let users: Vec<Who> = (1..=22)
+            .map(|port| format!("10.0.0.9:{port}").parse().unwrap())
+            .collect();
+        let name = |who: &Who| format!("<{who}>");
+        let with = |others: usize| welcome(&users[0], &users[..=others], name);
+        assert_eq!(with(0), "you are 10.0.0.9:1; nobody else is here");
+        assert_eq!(with(1), "you are 10.0.0.9:1; with you is <10.0.0.9:2>");
+        assert_eq!(
+            with(2),
+            "you are 10.0.0.9:1; with you are <10.0.0.9:2>, <10.0.0.9:3>"
+        );
+        assert!(with(20).ends_with(", <10.0.0.9:20>, <10.0.0.9:21>"));
+        assert!(with(21).ends_with(", <10.0.0.9:20>, <10.0.0.9:21>, and 1 more"));
+    }
+
+    #[test]
+    fn one_user_is_and_others_are() {
+        assert_eq!(heading(1), "1 user is here:");
+        assert_eq!(heading(2), "2 users are here:");
+    }
+}

@@ -1,19 +1,25 @@
-//! What the network says of datagrams that did not arrive.
+//! Errors that end nothing: those that mean only later, and what the network says of datagrams that did not arrive.
 
 use chat_proto::id::canonical;
 use nix::cmsg_space;
 use nix::libc::sock_extended_err;
 use nix::sys::socket::sockopt::{Ipv4RecvErr, Ipv6RecvErr};
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt};
-use std::io::IoSliceMut;
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// Errors taken at once; more wait for the next turn.
 const ERRORS_MAX: usize = 32;
 
-/// Asks the system to keep such news. Without it a port that nobody listens at looks like a message
-/// that went well.
+/// Whether an error of reading or writing means only that it goes later, when poll(2) says so. All others mean that it
+/// does not go any more, that of a terminal that hung up too.
+pub(crate) fn is_later(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+/// Asks the system to keep news of datagrams that did not arrive. Without it a port that nobody listens at looks like a
+/// message that went well.
 ///
 /// # Errors
 /// If the system does not do that; then no news comes, and nothing else changes.
@@ -57,8 +63,16 @@ fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::errno::Errno;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
+
+    #[test]
+    fn a_terminal_that_hung_up_does_not_come_back_later() {
+        let is_later = |error: Errno| is_later(&error.into());
+        assert!(is_later(Errno::EAGAIN) && is_later(Errno::EINTR));
+        assert!(!is_later(Errno::EIO) && !is_later(Errno::ECONNRESET));
+    }
 
     #[test]
     fn a_datagram_to_a_port_that_nobody_has_is_heard_of() {

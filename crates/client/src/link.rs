@@ -1,7 +1,7 @@
 //! The sockets of a running session.
 
 use crate::connect::Connection;
-use crate::errors;
+use crate::errors::{self, is_later};
 use crate::session::{Session, Transmit};
 use chat_proto::now::Now;
 use nix::poll::PollFlags;
@@ -196,13 +196,6 @@ fn set_hop_limit(socket: &SockRef<'_>, to: SocketAddr, hops: u32) -> io::Result<
     } else {
         socket.set_unicast_hops_v6(hops)
     }
-}
-
-fn is_later(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
 }
 
 /// Gives a link-local address the scope of the server's: an id has none, because it means something

@@ -6,6 +6,7 @@ mod printer;
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::command::Command;
+use crate::errors::is_later;
 use crate::session::{Event, Session};
 use crate::sink::Sink;
 use chat_proto::TEXT_MAX;
@@ -130,11 +131,7 @@ impl FrontEnd for Plain {
         match input.read(&mut buffer) {
             Ok(0) => self.end(session, now),
             Ok(length) => self.read_lines(buffer.get(..length).unwrap_or_default(), session, now),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) => {}
+            Err(error) if is_later(&error) => {}
             // A terminal that hung up.
             Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => self.end(session, now),
             Err(error) => return Err(error),

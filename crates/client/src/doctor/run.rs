@@ -4,7 +4,7 @@ use super::findings::{Failure, Verdict};
 use super::{Doctor, Effect, Ends, report};
 use crate::clock::Clock;
 use crate::connect::{Attempt, Connection, resolve};
-use crate::errors;
+use crate::errors::{self, is_later};
 use crate::exit::Exit;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
@@ -249,8 +249,4 @@ fn failure(error: &io::Error) -> Failure {
         ErrorKind::ConnectionRefused => Failure::Refused,
         _ => Failure::Other(error.to_string().into()),
     }
-}
-
-fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

@@ -8,6 +8,7 @@ use super::theme::Theme;
 use super::{Effect, Screen, Size};
 use crate::args::Args;
 use crate::client::FrontEnd;
+use crate::errors::is_later;
 use crate::session::{Event, Outcome, Session};
 use crate::settings::Settings;
 use crate::sink::Sink;
@@ -15,7 +16,6 @@ use crate::wire::Change;
 use chat_proto::now::Now;
 use jiff::tz::TimeZone;
 use nix::fcntl::OFlag;
-use nix::libc;
 use nix::poll::PollFd;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, ttyname};
@@ -303,13 +303,6 @@ fn size() -> Size {
         columns: size.ws_col.into(),
         rows: size.ws_row.into(),
     }
-}
-
-fn is_later(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    ) && error.raw_os_error() != Some(libc::EIO)
 }
 
 fn variable(name: &str) -> Option<OsString> {

@@ -1,6 +1,6 @@
 //! Completing what is being typed.
 
-use super::input::Input;
+use super::input::{Input, after_blank};
 use crate::command::{self, Argument, Bell, COMMANDS};
 
 /// Users that can be completed to; those before them are the likelier ones.
@@ -28,13 +28,7 @@ impl Completion {
     #[must_use]
     pub(super) fn begin(input: &mut Input, names: &Names, backwards: bool) -> Option<Self> {
         let head = input.head();
-        let start = head.rfind(char::is_whitespace).map_or(0, |blank| {
-            blank
-                + head
-                    .get(blank..)
-                    .and_then(|rest| rest.chars().next())
-                    .map_or(0, char::len_utf8)
-        });
+        let start = after_blank(head);
         let word = head.get(start..).unwrap_or_default().to_owned();
         let before = head.get(..start).unwrap_or_default().trim();
         let mut candidates = candidates(before, &word, names);

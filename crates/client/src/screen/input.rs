@@ -196,14 +196,7 @@ impl Input {
     }
 
     fn blank_before(&self) -> usize {
-        let head = self.head().trim_end();
-        head.rfind(char::is_whitespace).map_or(0, |blank| {
-            blank
-                + head
-                    .get(blank..)
-                    .and_then(|rest| rest.chars().next())
-                    .map_or(0, char::len_utf8)
-        })
+        after_blank(self.head().trim_end())
     }
 }
 
@@ -359,6 +352,12 @@ pub(super) fn fitting(grapheme: &str, width: usize) -> (&str, usize) {
     } else {
         ("?", 1)
     }
+}
+
+/// Where in a text what stands after its last blank begins, in bytes.
+pub(super) fn after_blank(text: &str) -> usize {
+    text.trim_end_matches(|character: char| !character.is_whitespace())
+        .len()
 }
 
 fn is_of_word(character: char) -> bool {

@@ -67,6 +67,11 @@ fn cuts_go_as_far_as_their_names_say() {
     assert_eq!(becomes("one t|wo", &[Input::cut_to_end]), "one t|");
     assert_eq!(becomes("one t|wo", &[Input::cut_to_start]), "|wo");
     assert_eq!(becomes("one /a-b |c", &[Input::cut_blank_back]), "one |c");
+    assert_eq!(
+        becomes("one\u{3000}李雷|", &[Input::cut_blank_back]),
+        "one\u{3000}|"
+    );
+    assert_eq!(becomes("one|", &[Input::cut_blank_back]), "|");
     assert_eq!(becomes("one /a-b |c", &[Input::cut_word_back]), "one /a-|c");
     assert_eq!(becomes("one |two three", &[Input::cut_word]), "one | three");
 }

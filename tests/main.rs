@@ -32,4 +32,5 @@ mod server_cli;
 mod settings;
 mod shutdown;
 mod signals;
+mod stopped_terminal;
 mod text;

@@ -1,9 +1,9 @@
 //! Readers who do not read, peers who vanish, a log that nobody reads.
 
-use crate::harness::{Feed, Plain, Server, Wire};
+use crate::harness::{Feed, Plain, Server, Wire, pseudo_terminal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use std::io::{PipeWriter, Write};
+use std::io::{PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::process::Stdio;
 
@@ -189,11 +189,11 @@ fn a_log_that_nobody_reads_stops_nothing() {
     drop(reader);
 }
 
-#[test]
-fn what_a_log_that_nobody_read_has_left_out_is_counted() {
+/// Has far more logged than is kept, and only then reads the log at its other end.
+#[track_caller]
+fn expect_count_of_what_is_left_out(log: Stdio, reader: impl Read + Send + 'static) {
     const RENAMES: usize = 10_000;
-    let (reader, writer) = std::io::pipe().unwrap();
-    let server = Server::start_logging_to(Stdio::from(writer), &["--rate", "0"]);
+    let server = Server::start_logging_to(log, &["--rate", "0"]);
     let mut alice = server.plain("alice");
     for from in (0..RENAMES).step_by(100) {
         let renames: String = (from..from + 100).map(|n| format!("/nick alice{n}\n")).collect();
@@ -211,9 +211,22 @@ fn what_a_log_that_nobody_read_has_left_out_is_counted() {
         panic!("{said:?}")
     };
     let (_, count) = said.split_once('=').unwrap();
-    let left_out: usize = count.parse().unwrap();
+    // A terminal ends a line its own way.
+    let left_out: usize = count.trim_end().parse().unwrap();
     let kept = log.with(" now alice").len();
     assert_eq!(kept + left_out, RENAMES, "{left_out} are said to be left out");
+}
+
+#[test]
+fn what_a_log_that_nobody_read_has_left_out_is_counted() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    expect_count_of_what_is_left_out(Stdio::from(writer), reader);
+}
+
+#[test]
+fn what_a_log_on_a_terminal_that_was_stopped_has_left_out_is_counted() {
+    let (window, terminal) = pseudo_terminal();
+    expect_count_of_what_is_left_out(Stdio::from(terminal), window);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub use programs::{chat_server, client_command};
 pub use rich::Rich;
 pub use server::Server;
 pub use storm::{Chance, part_of};
-pub use terminal::Terminal;
+pub use terminal::{Terminal, pseudo_terminal};
 pub use wire::{End, Wire};
 
 use std::time::Duration;

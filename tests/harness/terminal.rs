@@ -183,9 +183,9 @@ impl Terminal {
     }
 }
 
-/// Both ends of a pseudo-terminal. Neither is for programs that other tests start at the same moment, or it would never
+/// Both ends of a pseudo-terminal: that of the window, and that of the programs. Neither is for programs that other tests start at the same moment, or it would never
 /// hang up.
-fn pseudo_terminal() -> (File, File) {
+pub fn pseudo_terminal() -> (File, File) {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let master = posix_openpt(flags).expect("a pseudo-terminal");
     grantpt(&master).unwrap();

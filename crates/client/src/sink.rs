@@ -1,9 +1,11 @@
 //! An output that never makes the program wait.
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// What a pipe takes at once when it is ready at all, by POSIX: `PIPE_BUF` on Linux.
 const CHUNK: usize = 4096;
@@ -15,7 +17,8 @@ const PENDING_MAX: usize = 256 * 1024;
 /// Text on its way to the standard output or the standard error.
 ///
 /// Those may be shared with other programs, so they are not made non-blocking; instead they are written to
-/// only when ready, and then no more than surely goes.
+/// only when ready, and then no more than surely goes. What surely goes to a terminal is one byte, so a terminal is
+/// opened anew.
 #[derive(Debug)]
 pub struct Sink {
     file: File,
@@ -25,12 +28,13 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// A sink for this descriptor, of which it takes a copy.
+    /// A sink for what this descriptor is open for. It gets a descriptor of its own.
     ///
     /// # Errors
     /// If the system has no more descriptors.
     pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
-        Ok(Self::from(descriptor.try_clone_to_owned()?))
+        let own = terminal(descriptor).map_or_else(|| descriptor.try_clone_to_owned(), Ok)?;
+        Ok(Self::from(own))
     }
 
     /// Where to add what shall be written.
@@ -96,6 +100,18 @@ impl Sink {
         // An error shows itself by writing.
         self.is_file || poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
+}
+
+/// The terminal that this is, opened anew so that writing to it never waits, not even for one that is stopped. If that
+/// can't be, as for a terminal that belongs to another user, there is none.
+fn terminal(descriptor: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    // By the descriptor: a terminal of another namespace has no name here.
+    let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+    let mut options = File::options();
+    options.write(true).custom_flags(flags.bits());
+    let opened = descriptor.is_terminal().then(|| options.open(path).ok());
+    opened.flatten().map(OwnedFd::from)
 }
 
 impl From<OwnedFd> for Sink {

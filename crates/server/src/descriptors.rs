@@ -5,8 +5,8 @@ use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 
-/// Descriptors that are no connections: the standard streams, the listener, the rendezvous, the
-/// signals, the reserve, and some that the process was born with.
+/// Descriptors that are no connections: the standard streams, the terminal of the log, the listener, the rendezvous,
+/// the signals, the reserve, and some that the process was born with.
 const OTHERS: usize = 24;
 
 /// Descriptors beside those of the users.

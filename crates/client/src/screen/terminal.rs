@@ -15,15 +15,13 @@ use crate::sink::Sink;
 use crate::wire::Change;
 use chat_proto::now::Now;
 use jiff::tz::TimeZone;
-use nix::fcntl::OFlag;
 use nix::poll::PollFd;
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::{Pid, ttyname};
+use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// Time between two frames, at least. The first change after a pause is drawn at once, and so is what is typed: it is
@@ -85,7 +83,7 @@ impl FullScreen {
             decoder: Decoder::default(),
             painter: Painter::new(theme),
             input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
-            output: Sink::from(unshared(io::stdout().as_fd())?),
+            output: Sink::new(io::stdout().as_fd())?,
             guard: Guard::new()?,
             drawn: None,
             typed: false,
@@ -274,21 +272,6 @@ impl Drop for FullScreen {
             // If nobody can read it, the exit status still tells.
             let _ = writeln!(io::stderr(), "chat-client: {words}");
         }
-    }
-}
-
-/// The same terminal, opened anew so that writing to it never waits. The streams that the shell lends are shared with
-/// other programs, which would be surprised.
-fn unshared(stdout: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let opened = ttyname(stdout).ok().and_then(|path| {
-        let mut options = File::options();
-        options.write(true).custom_flags(flags.bits()).open(path).ok()
-    });
-    match opened {
-        Some(file) => Ok(file.into()),
-        // A terminal of another namespace has no name here.
-        None => stdout.try_clone_to_owned(),
     }
 }
 

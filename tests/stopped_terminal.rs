@@ -1,0 +1,101 @@
+//! Terminals that take no output: a connection that stalls, Ctrl-S, a window that was closed.
+
+use crate::harness::{Impostor, Process, Rich, Server, Stage, Wire, client_command, pseudo_terminal};
+use nix::sys::signal::Signal;
+use std::fs::File;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Far more lines than a terminal holds that nobody reads, and fewer than a program keeps for it.
+const LINES: usize = 2000;
+
+/// Waits until the server has asked twice whether this user is there, a second apart, and checks that it has rested
+/// meanwhile.
+#[track_caller]
+fn expect_rest(server: &Server, user: &mut Rich) {
+    let mut expect_question = || {
+        let question = Wire::expect(user, "PING ");
+        user.line(&question.replace("PING", "PONG"));
+    };
+    expect_question();
+    let (began, before) = (Instant::now(), server.process.processor_time());
+    expect_question();
+    let used = server.process.processor_time() - before;
+    assert!(began.elapsed() >= Duration::from_millis(500));
+    assert!(used <= Duration::from_millis(100), "{used:?} without any work");
+}
+
+#[test]
+fn a_log_on_a_terminal_stops_nothing_when_it_is_stopped_nor_when_it_is_gone() {
+    let (window, terminal) = pseudo_terminal();
+    let options = ["--rate", "0", "--ping-interval", "1"];
+    let mut server = Server::start_logging_to(Stdio::from(terminal), &options);
+    let mut alice = server.rich("alice");
+    for _ in 0..LINES / 2 {
+        // It tells the log that it comes and that it goes.
+        server.plain("bob").reset();
+    }
+    alice.sync("all is well");
+    expect_rest(&server, &mut alice);
+    drop(window);
+    server.plain("bob").close();
+    alice.sync("all is still well");
+    expect_rest(&server, &mut alice);
+    drop(alice);
+    server.stop();
+}
+
+/// A client in line mode with its output on this terminal. Its input stays open.
+fn client_on(terminal: &File, impostor: &Impostor) -> Process {
+    let mut command = client_command();
+    command
+        .arg(impostor.address.ip().to_string())
+        .arg(impostor.address.port().to_string())
+        .args(["--plain", "--nick", "alice"])
+        .stdin(Stdio::piped())
+        .stdout(terminal.try_clone().unwrap())
+        .stderr(terminal.try_clone().unwrap());
+    Process::start_as_set_up("alice", &impostor.journal, &mut command)
+}
+
+/// Tells the client lines for both of its outputs, by turns, and waits until it has tried to show them.
+#[track_caller]
+fn tell_much(server: &mut Wire) {
+    let lines = (0..LINES).map(|n| match n % 2 {
+        0 => format!("SAID 1 10.0.0.1:1 {n}\n"),
+        _ => format!("NOTICE {n}\n"),
+    });
+    server.send(lines.collect::<String>());
+    // It answers before it shows what came with the question.
+    for question in ["7", "8"] {
+        server.line(&format!("PING {question}"));
+        server.expect(&format!("PONG {question}"));
+    }
+}
+
+#[test]
+fn a_client_whose_terminal_is_stopped_answers_its_server_and_leaves_when_it_is_told_to() {
+    let impostor = Impostor::start();
+    let (window, terminal) = pseudo_terminal();
+    let mut alice = client_on(&terminal, &impostor);
+    let mut server = impostor.accept_at(Stage::Live);
+    tell_much(&mut server);
+    alice.signal(Signal::SIGTERM);
+    server.expect("QUIT");
+    drop(server);
+    assert_eq!(alice.exit_code(), 143);
+    drop(window);
+}
+
+#[test]
+fn a_client_whose_terminal_is_gone_leaves() {
+    let impostor = Impostor::start();
+    let (window, terminal) = pseudo_terminal();
+    let mut alice = client_on(&terminal, &impostor);
+    let mut server = impostor.accept_at(Stage::Live);
+    tell_much(&mut server);
+    drop(window);
+    server.expect("QUIT");
+    drop(server);
+    assert_eq!(alice.exit_code(), 1);
+}

@@ -1,6 +1,6 @@
 //! Terminals that take no output: a connection that stalls, Ctrl-S, a window that was closed.
 
-use crate::harness::{Impostor, Process, Rich, Server, Stage, Wire, client_command, pseudo_terminal};
+use crate::harness::{Feed, Impostor, Process, Rich, Server, Stage, Wire, client_command, pseudo_terminal};
 use nix::sys::signal::Signal;
 use std::fs::File;
 use std::process::Stdio;
@@ -98,4 +98,28 @@ fn a_client_whose_terminal_is_gone_leaves() {
     server.expect("QUIT");
     drop(server);
     assert_eq!(alice.exit_code(), 1);
+}
+
+#[test]
+fn a_terminal_that_goes_on_shows_whole_lines_in_the_order_in_which_they_came() {
+    let impostor = Impostor::start();
+    let (window, terminal) = pseudo_terminal();
+    let _alice = client_on(&terminal, &impostor);
+    let mut server = impostor.accept_at(Stage::Live);
+    tell_much(&mut server);
+    let screen = Feed::new("alice", "|", &impostor.journal);
+    screen.fill_from(window);
+    screen.expect(&format!("* {}", LINES - 1));
+    let shown = screen.lines();
+    let shown: Vec<_> = shown.iter().map(|line| line.trim_end()).collect();
+    let expected = (0..LINES).map(|n| match n % 2 {
+        0 => format!("from 10.0.0.1:1: {n}"),
+        _ => format!("* {n}"),
+    });
+    let before = shown.iter().position(|line| line.starts_with("from ")).unwrap();
+    let wrong = shown[before..]
+        .iter()
+        .zip(expected)
+        .find(|(line, expected)| *line != expected);
+    assert_eq!(wrong, None);
 }

@@ -37,7 +37,9 @@ pub struct Plain {
     /// The time of day, as it was last told; in milliseconds since the Unix epoch.
     now: u64,
     stdout: Sink,
-    stderr: Sink,
+    /// Unless both are the same, as on a terminal: the standard output takes all then. Two that each stop wherever the
+    /// terminal is full would mix their lines.
+    stderr: Option<Sink>,
     /// Nobody reads the diagnostics, so there are none.
     mute: bool,
 }
@@ -68,14 +70,15 @@ impl Plain {
         } else {
             Some(File::from(stdin.as_fd().try_clone_to_owned()?))
         };
+        let (stdout, stderr) = (Sink::new(io::stdout().as_fd())?, Sink::new(io::stderr().as_fd())?);
         Ok(Self {
             input,
             decoder: LineDecoder::new(LINE_MAX),
             commands: !args.no_commands && args.to.is_none(),
             format,
             now: now.unix_ms,
-            stdout: Sink::new(io::stdout().as_fd())?,
-            stderr: Sink::new(io::stderr().as_fd())?,
+            stderr: Some(stderr).filter(|stderr| !stderr.is_the_same_as(&stdout)),
+            stdout,
             mute: false,
         })
     }
@@ -140,11 +143,13 @@ impl FrontEnd for Plain {
     }
 
     fn show(&mut self, event: &Event) {
-        let (out, diagnostics) = (self.stdout.pending(), self.stderr.pending());
+        let (out, mut diagnostics) = (self.stdout.pending(), Vec::new());
         match &mut self.format {
-            Format::Lines(printer) => printer.print(event, out, diagnostics),
+            Format::Lines(printer) => printer.print(event, out, &mut diagnostics),
             Format::Json(json) => json.print(event, self.now, out),
         }
+        let stderr = self.stderr.as_mut().unwrap_or(&mut self.stdout);
+        stderr.pending().append(&mut diagnostics);
     }
 
     fn tick(&mut self, _: &mut Session, now: Now) {
@@ -153,26 +158,28 @@ impl FrontEnd for Plain {
 
     /// The diagnostics first: they say who one is before the first message.
     fn flush(&mut self, _: &Session, _: Now) -> io::Result<()> {
-        if self.mute || self.stderr.flush().is_err() {
+        if let Some(stderr) = &mut self.stderr
+            && (self.mute || stderr.flush().is_err())
+        {
             self.mute = true;
-            self.stderr.pending().clear();
+            stderr.pending().clear();
         }
         self.stdout.flush()
     }
 
     fn outputs(&self) -> Vec<PollFd<'_>> {
         let mut outputs = vec![PollFd::new(self.stdout.as_fd(), self.stdout.interest())];
-        if !self.stderr.is_empty() {
-            outputs.push(PollFd::new(self.stderr.as_fd(), PollFlags::POLLOUT));
+        if let Some(stderr) = self.stderr.as_ref().filter(|stderr| !stderr.is_empty()) {
+            outputs.push(PollFd::new(stderr.as_fd(), PollFlags::POLLOUT));
         }
         outputs
     }
 
     fn has_room(&self) -> bool {
-        self.stdout.has_room() && self.stderr.has_room()
+        self.stdout.has_room() && self.stderr.as_ref().is_none_or(Sink::has_room)
     }
 
     fn is_flushed(&self) -> bool {
-        self.stdout.is_empty() && self.stderr.is_empty()
+        self.stdout.is_empty() && self.stderr.as_ref().is_none_or(Sink::is_empty)
     }
 }

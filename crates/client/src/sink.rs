@@ -5,7 +5,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 /// What a pipe takes at once when it is ready at all, by POSIX: `PIPE_BUF` on Linux.
 const CHUNK: usize = 4096;
@@ -35,6 +35,13 @@ impl Sink {
     pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
         let own = terminal(descriptor).map_or_else(|| descriptor.try_clone_to_owned(), Ok)?;
         Ok(Self::from(own))
+    }
+
+    /// Whether both lead to the same terminal, pipe or file.
+    #[must_use]
+    pub fn is_the_same_as(&self, other: &Self) -> bool {
+        let place = |sink: &Self| sink.file.metadata().map(|place| (place.dev(), place.ino()));
+        matches!((place(self), place(other)), (Ok(one), Ok(two)) if one == two)
     }
 
     /// Where to add what shall be written.
@@ -156,6 +163,15 @@ mod tests {
         drop(sink);
         reader.read_to_end(&mut got).unwrap();
         assert!(got == text);
+    }
+
+    #[test]
+    fn what_is_the_same_is_known_by_where_it_leads() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let (_other_reader, other_writer) = io::pipe().unwrap();
+        let sink = Sink::new(writer.as_fd()).unwrap();
+        assert!(sink.is_the_same_as(&Sink::new(writer.as_fd()).unwrap()));
+        assert!(!sink.is_the_same_as(&Sink::new(other_writer.as_fd()).unwrap()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The settings file of the client.
 
-use crate::harness::{Client, Journal, Process, Server, client_command};
+use crate::harness::{Client, Impostor, Journal, Process, Server, client_command};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -130,6 +130,23 @@ fn the_last_server_is_joined_again_by_those_who_want_that() {
 
 #[test]
 fn a_place_that_cannot_be_written_is_told_of_and_no_more() {
+#[test]
+fn what_was_no_room_is_not_kept_as_the_last_one() {
+    let home = home("strangers", "last-server = true\n");
+    let kept = home.join(".local/state/chat/last-server");
+    for says in ["", "SSH-2.0-OpenSSH_9.9\r\n", "* OK ready\r\n"] {
+        let impostor = Impostor::start();
+        let mut client = command(&home);
+        client.arg(impostor.address.to_string());
+        let mut client = Client::start_command("client", &mut client, &impostor.journal);
+        let mut stranger = impostor.accept();
+        stranger.send(says);
+        client.end_input();
+        client.exit_code();
+        assert!(!kept.exists(), "{says:?}");
+    }
+}
+
     let server = Server::start(&[]);
     let mut command = client_command();
     command.args([&server.address.to_string(), "--nick", "alice", "--last-server"]);

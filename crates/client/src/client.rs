@@ -220,7 +220,7 @@ impl<F: FrontEnd> Client<F> {
     fn show_events(&mut self) {
         while let Some(event) = self.session.next_event() {
             self.front_end.show(&event);
-            if matches!(event, Event::Welcome { .. } | Event::Original { .. }) {
+            if matches!(event, Event::Welcome { .. } | Event::Joined { own: true, .. }) {
                 self.keep_server();
             }
         }

@@ -48,6 +48,8 @@ fn a_nick_of_the_file_that_somebody_has_is_no_reason_to_stay_out() {
     alice.complains().expect("you are 127.0.0.1:");
     alice.line("hello");
     other.expect("hello");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0, "all that was said was heard");
 }
 
 #[test]

@@ -141,6 +141,8 @@ pub struct Session {
     query: Option<UserId>,
     /// `NICK`s that were not answered.
     nicks_asked: usize,
+    /// The server owes the reason why the nick of `HELLO` can't be had, which was a wish only.
+    owes_nick_reason: bool,
     /// What was under way when that was last looked at.
     under_way: usize,
     /// Takes this connection's place after a reconnection.
@@ -201,6 +203,7 @@ impl Session {
             failures: Failures::default(),
             clocks: Clocks {
                 heard: now.monotonic,
+            owes_nick_reason: false,
                 ..Clocks::default()
             },
             goodbye: None,

@@ -100,6 +100,7 @@ impl Session {
         self.outbox.acknowledge_through(seq);
         self.outbox.resend();
         self.roster.clear();
+        self.owes_nick_reason = self.config.nick.is_some() && who.nick.is_none();
         self.roster.insert(Profile {
             who,
             udp: None,

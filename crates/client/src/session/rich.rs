@@ -197,6 +197,11 @@ impl Session {
                 return self.private.whisper_answered(MessageId(seq), false);
             }
         }
+        if is_about_nick(code) && std::mem::take(&mut self.owes_nick_reason) {
+            // Nothing that was asked for failed.
+            self.events.push_back(Event::Error(Some(code), text.into_owned()));
+            return;
+        }
         if is_about_nick(code) {
             self.nicks_asked = self.nicks_asked.saturating_sub(1);
             self.failures.nicks += 1;

@@ -564,6 +564,9 @@ fn a_new_nick_is_the_users_when_the_server_says_so() {
     assert_eq!(sim.sent(), "NICK Zoë\n");
     sim.hear(&format!("NICK 12 {ME} Zoë\n"));
     assert_eq!(sim.session.me().unwrap().to_string(), "Zoë@10.0.0.1:5000");
+    assert_eq!(sim.session.failures(), Failures::default(), "it was a wish");
+    sim.type_line("/nick bob");
+    sim.hear("ERROR nick-taken - bob has it\n");
     assert!(matches!(sim.shown()[..], [Event::Renamed { own: true, .. }]));
     assert_eq!(sim.sent(), "QUIT\n");
 }

@@ -88,6 +88,8 @@ struct Screen {
     /// The server's address, as it was typed.
     room: String,
     link: Link,
+    /// Why the connection was lost, or the last one after it, since the client was in the room.
+    lost: Option<String>,
     me: Option<Who>,
     /// Every id that was this client's, over reconnections: it is in what the server tells of the past.
     own_ids: Vec<UserId>,
@@ -174,6 +176,7 @@ impl Screen {
             clock: Clock::new(zone, settings.timestamps.value),
             room: settings.server.value.joined(),
             link: Link::Joining,
+            lost: None,
             me: None,
             own_ids: Vec::new(),
             lines: Scrollback::new(settings.scrollback.value.get()),

@@ -65,7 +65,7 @@ impl Screen {
             }),
             Event::Error(_, text) => self.error(text.as_str()),
             Event::Warning(text) => self.note(format!("careful: {text}")),
-            Event::Lost(outcome) => self.lost(&outcome.to_string()),
+            Event::Lost(outcome) => self.lost(outcome.to_string()),
             Event::Ended(_) => {}
         }
     }
@@ -75,6 +75,7 @@ impl Screen {
         self.me = Some(me.clone());
         self.own_ids.push(me.id);
         self.link = Link::Here;
+        self.lost = None;
         if again {
             self.remember_known();
         }
@@ -94,15 +95,20 @@ impl Screen {
 
     fn original(&mut self, silent: bool) {
         self.link = Link::Here;
+        self.lost = None;
         self.note(format!(
             "{}; /msg IP:PORT TEXT is for one alone; /help lists more",
             about_original(silent)
         ));
     }
 
-    fn lost(&mut self, why: &str) {
+    fn lost(&mut self, why: String) {
         self.link = Link::Lost { again: None };
-        self.error(format!("{why}; what you type is kept and sent when it is back"));
+        // However often that is tried, once is enough.
+        if self.lost.as_ref() != Some(&why) {
+            self.error(format!("{why}; what you type is kept and sent when it is back"));
+            self.lost = Some(why);
+        }
     }
 
     /// What is on the screen already is not shown again when the server tells of it again.

@@ -56,6 +56,32 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
 }
 
 #[test]
+fn what_goes_on_failing_in_the_same_way_is_told_of_once() {
+    let mut sim = Sim::in_a_room(76, 12);
+    let count = |sim: &mut Sim| sim.messages().iter().filter(|row| row.starts_with("!!")).count();
+    sim.lose_connection();
+    for answer in [
+        "220 mail.example ready\n",
+        "220 mail.example ready\n",
+        "SSH-2.0\n",
+    ] {
+        reconnect(&mut sim);
+        sim.hear(answer);
+    }
+    assert_eq!(count(&mut sim), 2);
+    reconnect(&mut sim);
+    sim.hear("* away for a moment\n");
+    assert_eq!(count(&mut sim), 3);
+    reconnect(&mut sim);
+    sim.join("alice@10.0.0.1:5555", 0);
+    sim.keys("/clear\r");
+    sim.lose_connection();
+    reconnect(&mut sim);
+    sim.hear("* away for a moment\n");
+    assert_eq!(count(&mut sim), 2);
+}
+
+#[test]
 fn enter_on_an_empty_line_does_not_wait_for_the_next_try() {
     let mut sim = Sim::in_a_room(64, 8);
     let hurries = |sim: &mut Sim, keys| {

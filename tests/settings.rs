@@ -131,8 +131,6 @@ fn the_last_server_is_joined_again_by_those_who_want_that() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_told_of_and_no_more() {
-#[test]
 fn what_was_no_room_is_not_kept_as_the_last_one() {
     let home = home("strangers", "last-server = true\n");
     let kept = home.join(".local/state/chat/last-server");
@@ -149,6 +147,8 @@ fn what_was_no_room_is_not_kept_as_the_last_one() {
     }
 }
 
+#[test]
+fn a_place_that_cannot_be_written_is_told_of_and_no_more() {
     let server = Server::start(&[]);
     let mut command = client_command();
     command.args([&server.address.to_string(), "--nick", "alice", "--last-server"]);

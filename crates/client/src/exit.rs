@@ -46,7 +46,9 @@ impl Exit {
             | Outcome::Closed(_)
             | Outcome::Silent
             | Outcome::NoRoster
-            | Outcome::Stranger => Self::Error,
+            | Outcome::Stranger
+            | Outcome::Unfinished
+            | Outcome::TurnedAway(_) => Self::Error,
             Outcome::Left if failures.requests > 0 => Self::Error,
             Outcome::Left if failures.privates > 0 => Self::Private,
             Outcome::Left if failures.nicks > 0 => Self::Nick,

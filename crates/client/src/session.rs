@@ -23,7 +23,7 @@ mod stage;
 
 pub use event::{Direction, Event, Way, about_original};
 pub use lost::Unsent;
-pub use outcome::{Failures, Outcome};
+pub use outcome::{Ending, Failures, Outcome};
 pub use peer::Peer;
 pub use roster::{Roster, Unresolved};
 
@@ -148,6 +148,8 @@ pub struct Session {
     /// Takes this connection's place after a reconnection.
     resume: Option<Token>,
     failures: Failures,
+    /// Messages that failed since the input ended.
+    failed_at_end: usize,
     clocks: Clocks,
     goodbye: Option<Text<'static>>,
     outcome: Option<Outcome>,
@@ -169,6 +171,9 @@ struct Clocks {
     pinged: Option<Duration>,
     /// When the last message went to an original server.
     paced: Option<Duration>,
+    /// Until when what is there in place of a lost original server may show that it is one, by saying who the client is.
+    /// It is told nothing before.
+    proof: Option<Duration>,
     /// When something under way was last done with since the input ended.
     ending: Option<Duration>,
     /// When the session is over at the latest, since the user leaves.
@@ -198,12 +203,13 @@ impl Session {
             last_writer: None,
             query: None,
             nicks_asked: 0,
+            owes_nick_reason: false,
             under_way: 0,
             resume: None,
             failures: Failures::default(),
+            failed_at_end: 0,
             clocks: Clocks {
                 heard: now.monotonic,
-            owes_nick_reason: false,
                 ..Clocks::default()
             },
             goodbye: None,
@@ -242,6 +248,9 @@ impl Session {
         if let Stage::Greeting { heard, .. } = &self.stage {
             if heard == greeting::FULL {
                 return self.end(Outcome::Full);
+            }
+            if greeting::is_begun(heard) {
+                return self.end(Outcome::Unfinished);
             }
             if !heard.is_empty() {
                 self.become_original(now);
@@ -331,7 +340,8 @@ impl Session {
             Stage::Greeting { until, .. } | Stage::Hello { until } => Some(*until),
             Stage::Rich(Phase::Roster) => Some(self.silence_deadline().min(self.roster_deadline())),
             Stage::Rich(_) => Some(self.silence_deadline()),
-            Stage::Original | Stage::Lost => None,
+            Stage::Original => self.clocks.proof,
+            Stage::Lost => None,
         };
         let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
         let progress = progress.filter(|_| self.is_ready() && self.owed() > 0);
@@ -363,12 +373,15 @@ impl Session {
         self.hear(heard, now);
         self.private.timeout(now);
         match &self.stage {
-            Stage::Greeting { until, .. } if now.monotonic >= *until => self.become_original(now),
+            Stage::Greeting { until, .. } if now.monotonic >= *until => self.greeting_is_late(now),
             Stage::Hello { until } if now.monotonic >= *until => self.welcome_is_late(),
             Stage::Rich(Phase::Roster) if now.monotonic >= self.roster_deadline() => {
                 self.end(Outcome::NoRoster);
             }
             Stage::Rich(_) if now.monotonic >= self.silence_deadline() => self.break_silence(now),
+            Stage::Original if self.clocks.proof.is_some_and(|until| now.monotonic >= until) => {
+                self.end(Outcome::Stranger);
+            }
             _ => {}
         }
         self.settle(now);
@@ -470,7 +483,7 @@ impl Session {
         };
         // What becomes of a private message is told in the end; what the server owes an answer to may not be.
         let owed = self.owed();
-        if owed == 0 && self.privates.is_empty() && self.waiting_privates.is_empty() {
+        if self.nicks_asked == 0 && self.under_way() == 0 {
             self.leave(now);
         } else if owed > 0 && now.monotonic >= since + PROGRESS_WAIT {
             self.give_up(Outcome::Unacknowledged(owed));
@@ -543,8 +556,14 @@ impl Session {
 
     fn refused(&mut self, text: Text<'static>, reason: Text<'_>) {
         self.failures.requests += 1;
+        self.note_failed_message();
         let reason = reason.into_owned();
         self.events.push_back(Event::Refused { text, reason });
+    }
+
+    /// Who has typed the last line may not see what becomes of it, and is told at the end.
+    fn note_failed_message(&mut self) {
+        self.failed_at_end += usize::from(self.is_ending());
     }
 
     fn next_seq(&mut self) -> u64 {
@@ -579,7 +598,12 @@ impl Session {
                 self.lose(outcome);
             }
         } else if self.outcome.is_none() {
-            self.events.push_back(Event::Ended(outcome.clone()));
+            let ending = Ending {
+                outcome: outcome.clone(),
+                unknown: self.under_way(),
+                failed: self.failed_at_end,
+            };
+            self.events.push_back(Event::Ended(ending));
             self.outcome = Some(outcome);
         }
     }

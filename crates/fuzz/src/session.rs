@@ -388,7 +388,8 @@ fn texts(event: &Event) -> Vec<String> {
             vec![text.to_string()]
         }
         Event::Code { who, code } => vec![who.to_string(), code.clone()],
-        Event::Lost(outcome) | Event::Ended(outcome) => vec![outcome.to_string()],
+        Event::Lost(outcome) => vec![outcome.to_string()],
+        Event::Ended(ending) => vec![ending.to_string()],
         Event::Original { .. } | Event::Live | Event::SomeoneLeft { .. } | Event::Help => Vec::new(),
     }
 }

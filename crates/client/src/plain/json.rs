@@ -225,7 +225,7 @@ fn describe(event: &Event, me: Option<String>) -> Object<'_> {
         Event::Warning(text) => object("warning").text(text.as_str()),
         Event::Unattributed { at, text } => object("unattributed").at(*at).text(text.as_str()),
         Event::Lost(outcome) => object("lost").reason(outcome.to_string()),
-        Event::Ended(outcome) => object("ended").reason(outcome.to_string()),
+        Event::Ended(ending) => object("ended").reason(ending.to_string()),
     }
 }
 

@@ -82,8 +82,9 @@ impl Printer {
             } => {
                 note(to, format_args!("not delivered to {peer}: {reason}: {text}"));
             }
-            Event::Ended(Outcome::Left) => {}
-            Event::Ended(outcome) => note(to, outcome),
+            // What failed has been told of already.
+            Event::Ended(ending) if ending.outcome == Outcome::Left => {}
+            Event::Ended(ending) => note(to, ending),
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use super::{Effect, Screen, Size};
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::errors::is_later;
-use crate::session::{Event, Outcome, Session};
+use crate::session::{Event, Session};
 use crate::settings::Settings;
 use crate::sink::Sink;
 use crate::wire::Change;
@@ -196,10 +196,10 @@ impl FrontEnd for FullScreen {
     }
 
     fn show(&mut self, event: &Event) {
-        if let Event::Ended(outcome) = event
-            && *outcome != Outcome::Left
+        if let Event::Ended(ending) = event
+            && !ending.is_quiet()
         {
-            self.last_words = Some(outcome.to_string());
+            self.last_words = Some(ending.to_string());
         }
         self.screen.show(event);
     }

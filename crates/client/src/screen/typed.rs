@@ -257,11 +257,11 @@ impl Screen {
 
     /// Leaves when all that is under way was acknowledged; at once where that can't be, or where it was asked for before.
     pub(super) fn leave(&mut self, session: &mut Session, now: Now) {
-        if session.is_lost() || session.is_ending() {
+        if session.is_lost() || session.is_ending() || session.under_way() == 0 {
             return session.leave(now);
         }
         session.end_input(now);
-        if session.under_way() > 0 {
+        if session.outcome().is_none() {
             self.note("leaving once all that you said has arrived; /quit again leaves at once");
         }
     }

@@ -27,19 +27,25 @@ impl Session {
             }
             Greeting::Full => self.end(Outcome::Full),
             Greeting::TurnedAway(reason) => {
-                let line = std::mem::take(heard);
-                self.turned_away(line.get(reason).unwrap_or_default());
+                let reason = heard.get(reason).unwrap_or_default();
+                let outcome = if reason.starts_with(greeting::FULL) {
+                    Outcome::Full
+                } else {
+                    Outcome::TurnedAway(Text::from_bytes(reason).into_owned())
+                };
+                self.end(outcome);
             }
             Greeting::Original => self.become_original(now),
         }
     }
 
-    /// The server closes the connection next.
-    fn turned_away(&mut self, reason: &[u8]) {
-        if reason.starts_with(greeting::FULL) {
-            self.end(Outcome::Full);
-        } else {
-            self.goodbye = Some(Text::from_bytes(reason).into_owned());
+    /// No whole greeting came, and nothing that only an original server would say.
+    pub(super) fn greeting_is_late(&mut self, now: Now) {
+        match &self.stage {
+            Stage::Greeting { heard, .. } if greeting::is_begun(heard) => self.end(Outcome::Unfinished),
+            // To who comes back an original server says at least who that is.
+            _ if self.joined => self.end(Outcome::Stranger),
+            _ => self.become_original(now),
         }
     }
 
@@ -94,13 +100,13 @@ impl Session {
         if lacks_nick {
             return self.await_nick_refusal(now);
         }
+        self.owes_nick_reason = self.config.nick.is_some() && who.nick.is_none();
         self.stage = Stage::Rich(Phase::Roster);
         self.clocks.welcomed = now.monotonic;
         self.joined = true;
         self.outbox.acknowledge_through(seq);
         self.outbox.resend();
         self.roster.clear();
-        self.owes_nick_reason = self.config.nick.is_some() && who.nick.is_none();
         self.roster.insert(Profile {
             who,
             udp: None,

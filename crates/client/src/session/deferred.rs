@@ -106,6 +106,7 @@ impl Session {
 
     fn give_up_deferred(&mut self, message: Message) {
         self.failures.privates += 1;
+        self.note_failed_message();
         let reason = format!("{} is not here any more", message.peer.who);
         self.events.push_back(Event::Refused {
             text: message.text,

@@ -1,7 +1,7 @@
 //! What a front end is told.
 
 use super::ear::SAFE_TEXT_MAX;
-use super::outcome::Outcome;
+use super::outcome::{Ending, Outcome};
 use crate::private::Path;
 use chat_proto::rich::ErrorCode;
 use chat_proto::text::Text;
@@ -156,7 +156,7 @@ pub enum Event {
     /// again then, from [`Event::Welcome`] on.
     Lost(Outcome),
     /// The session is over; nothing comes after this.
-    Ended(Outcome),
+    Ended(Ending),
 }
 
 /// What a user should know of an original server, see [`Event::Original`].

@@ -41,6 +41,11 @@ pub(crate) fn read(heard: &[u8]) -> Greeting {
     }
 }
 
+/// Whether this is the beginning of what a server of ours says first, and not all of it.
+pub(crate) fn is_begun(heard: &[u8]) -> bool {
+    !heard.is_empty() && read(heard) == Greeting::More
+}
+
 fn read_line(line: &[u8], length: usize) -> Greeting {
     if line == FULL {
         Greeting::Full

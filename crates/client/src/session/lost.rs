@@ -55,6 +55,7 @@ impl Session {
         self.may_yet_greet = false;
         self.clocks.pinged = None;
         self.clocks.paced = None;
+        self.clocks.proof = None;
         self.nicks_asked = 0;
         self.goodbye = None;
         self.bytes.clear();

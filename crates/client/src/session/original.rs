@@ -4,6 +4,7 @@ use super::ear::{Heard, SAFE_TEXT_MAX};
 use super::event::Event;
 use super::outbox::Message;
 use super::outcome::Outcome;
+use super::stage::GREETING_WAIT;
 use super::{PACE, Session, Stage};
 use crate::private::Connection;
 use chat_proto::id::UserId;
@@ -22,11 +23,14 @@ impl Session {
             return;
         };
         self.may_yet_greet = heard.is_empty();
+        self.clocks.proof = self.joined.then(|| now.monotonic + GREETING_WAIT);
         self.roster.clear();
         self.outbox.resend();
         self.begin_private_originally(now);
-        let silent = self.may_yet_greet;
-        self.events.push_back(Event::Original { silent });
+        if self.clocks.proof.is_none() {
+            let silent = self.may_yet_greet;
+            self.events.push_back(Event::Original { silent });
+        }
         let heard = self.ear.hear(&heard, now);
         self.hear(heard, now);
     }
@@ -54,6 +58,9 @@ impl Session {
     }
 
     fn hear_one(&mut self, said: Heard, now: Now) {
+        if self.clocks.proof.is_some() && !matches!(said, Heard::Online(_) | Heard::Full) {
+            return;
+        }
         let (at, history) = (now.unix_ms, false);
         match said {
             Heard::Online(id) => {
@@ -99,6 +106,9 @@ impl Session {
         if self.me.is_none() || who.id == UserId::from(self.config.ends.local) {
             self.me = Some(who.clone());
             self.joined = true;
+            if self.clocks.proof.take().is_some() {
+                self.events.push_back(Event::Original { silent: false });
+            }
         }
         self.me.as_ref() == Some(who)
     }
@@ -115,7 +125,7 @@ impl Session {
     }
 
     pub(super) fn pace_deadline(&self) -> Option<Duration> {
-        let waits = self.is_original() && self.outbox.waiting() > 0;
+        let waits = self.is_original() && self.outbox.waiting() > 0 && self.clocks.proof.is_none();
         waits.then(|| self.clocks.paced.map_or(Duration::ZERO, |last| last + PACE))
     }
 }

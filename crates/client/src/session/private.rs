@@ -150,6 +150,7 @@ impl Session {
 
     pub(super) fn not_sent(&mut self, to: Text<'_>, reason: &str) {
         self.failures.privates += 1;
+        self.note_failed_message();
         self.error(format!("not sent to {to}: {reason}"));
     }
 
@@ -264,6 +265,7 @@ impl Session {
             State::SentPlain { path } => delivered(peer, text, path, None),
             State::NotDelivered(why) => {
                 self.failures.privates += 1;
+                self.note_failed_message();
                 Event::NotDelivered {
                     seq,
                     peer,

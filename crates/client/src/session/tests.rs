@@ -284,9 +284,24 @@ fn who_finds_no_place_after_all_is_told_why() {
 fn who_is_turned_away_is_told_why() {
     let mut sim = Sim::new(config());
     sim.hear("* your address and port are here already\n");
-    sim.session.closed(sim.now());
     let reason = text("your address and port are here already");
-    assert_eq!(sim.outcome(), Some(&Outcome::Closed(Some(reason))));
+    assert_eq!(sim.outcome(), Some(&Outcome::TurnedAway(reason)));
+    assert_eq!(sim.sent(), "");
+}
+
+#[test]
+fn what_begins_as_a_server_of_ours_is_never_taken_for_an_original_one() {
+    for greeting in ["*", "* chat/1 you are 10.0.0.1:5; /help says wh", "too many us"] {
+        let mut sim = Sim::new(config());
+        sim.hear(greeting);
+        sim.wait(2000);
+        assert_eq!(sim.sent(), "");
+        assert_eq!(sim.outcome(), Some(&Outcome::Unfinished));
+        let mut sim = Sim::new(config());
+        sim.hear(greeting);
+        sim.session.closed(sim.now());
+        assert_eq!(sim.outcome(), Some(&Outcome::Unfinished), "{greeting:?}");
+    }
 }
 
 #[test]
@@ -456,7 +471,7 @@ fn a_server_that_goes_says_why_if_it_can() {
         sim.hear(silence);
         sim.session.closed(sim.now());
         assert_eq!(sim.outcome(), Some(&Outcome::Closed(None)), "{silence:?}");
-        assert!(matches!(sim.shown()[..], [Event::Ended(Outcome::Closed(None))]));
+        assert_eq!(sim.shown(), [Event::Ended(Outcome::Closed(None).into())]);
     }
 }
 
@@ -549,6 +564,9 @@ fn a_nick_that_is_not_insisted_on_costs_an_error() {
     sim.hear("HISTORY\nLIVE\nERROR nick-taken - bob has it\n");
     assert_eq!(sim.errors(), ["bob has it"]);
     assert!(sim.session.takes_input());
+    assert_eq!(sim.session.failures(), Failures::default(), "it was a wish");
+    sim.type_line("/nick bob");
+    sim.hear("ERROR nick-taken - bob has it\n");
     assert_eq!(sim.session.failures().nicks, 1);
 }
 
@@ -564,9 +582,6 @@ fn a_new_nick_is_the_users_when_the_server_says_so() {
     assert_eq!(sim.sent(), "NICK Zoë\n");
     sim.hear(&format!("NICK 12 {ME} Zoë\n"));
     assert_eq!(sim.session.me().unwrap().to_string(), "Zoë@10.0.0.1:5000");
-    assert_eq!(sim.session.failures(), Failures::default(), "it was a wish");
-    sim.type_line("/nick bob");
-    sim.hear("ERROR nick-taken - bob has it\n");
     assert!(matches!(sim.shown()[..], [Event::Renamed { own: true, .. }]));
     assert_eq!(sim.sent(), "QUIT\n");
 }
@@ -766,15 +781,18 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
 #[test]
 fn whoever_has_the_servers_port_by_now_is_told_nothing() {
     type Answer = fn(&mut Sim);
-    let answers: [Answer; 3] = [
-        |sim| sim.wait(2000),
-        |sim| sim.hear("220 mail.example ready\n"),
-        |sim| {
-            sim.hear("* chat/1 he");
-            sim.session.closed(sim.now());
-        },
+    let answers: [(Answer, Outcome); 3] = [
+        (|sim| sim.wait(2000), Outcome::Stranger),
+        (|sim| sim.hear("220 mail.example ready\n"), Outcome::Stranger),
+        (
+            |sim| {
+                sim.hear("* chat/1 he");
+                sim.session.closed(sim.now());
+            },
+            Outcome::Unfinished,
+        ),
     ];
-    for answer in answers {
+    for (answer, outcome) in answers {
         let mut sim = in_a_room_that_may_be_lost();
         sim.session.closed(sim.now());
         sim.type_line("for the room");
@@ -782,7 +800,7 @@ fn whoever_has_the_servers_port_by_now_is_told_nothing() {
         reconnect(&mut sim);
         answer(&mut sim);
         assert_eq!(sim.sent(), "");
-        assert_eq!(sim.shown(), [Event::Lost(Outcome::Stranger)]);
+        assert_eq!(sim.shown(), [Event::Lost(outcome)]);
         assert_eq!(sim.unsent(), ["for the room"]);
         // The server is back, and is told.
         reconnect(&mut sim);
@@ -791,6 +809,45 @@ fn whoever_has_the_servers_port_by_now_is_told_nothing() {
         ));
         assert!(sim.sent().ends_with("\nSAY 1 for the room\n"));
     }
+}
+
+#[test]
+fn in_place_of_an_original_server_only_another_one_is_told_anything() {
+    let away = || {
+        let mut sim = Sim::new(Config {
+            reconnect: true,
+            ..config()
+        });
+        sim.hear("10.0.0.1:5000 is online");
+        sim.session.closed(sim.now());
+        sim.type_line("for the room");
+        sim.shown();
+        reconnect(&mut sim);
+        sim
+    };
+    for said in ["", "SSH-2.0-OpenSSH_9.9\r\n", "from 10.0.0.9:9: hi"] {
+        let mut sim = away();
+        if !said.is_empty() {
+            sim.hear(said);
+        }
+        sim.wait(1999);
+        assert_eq!(sim.shown(), [], "{said:?}");
+        sim.wait(1);
+        assert_eq!(sim.shown(), [Event::Lost(Outcome::Stranger)], "{said:?}");
+        assert_eq!(
+            (sim.sent(), sim.unsent()),
+            (String::new(), vec!["for the room".into()])
+        );
+    }
+    let mut sim = away();
+    sim.hear("10.0.0.1:5555 is on");
+    assert_eq!(sim.sent(), "");
+    sim.hear("line");
+    sim.wait(1);
+    assert_eq!(sim.sent(), "for the room");
+    assert_eq!(sim.shown()[0], Event::Original { silent: false });
+    sim.wait(10_000);
+    assert!(!sim.session.is_lost());
 }
 
 #[test]
@@ -837,6 +894,27 @@ fn who_leaves_while_messages_wait_is_told_so() {
     sim.type_line("hello");
     sim.session.leave(sim.now());
     assert_eq!(sim.session.outcome(), Some(&Outcome::Unacknowledged(1)));
+    // Something has the port that has not greeted.
+    let mut sim = in_a_room_that_may_be_lost();
+    sim.session.closed(sim.now());
+    sim.type_line("hello");
+    reconnect(&mut sim);
+    sim.session.leave(sim.now());
+    assert_eq!(sim.session.outcome(), Some(&Outcome::Unacknowledged(1)));
+    // And nothing else than the end is waited for.
+    let mut sim = in_a_room_that_may_be_lost();
+    sim.session.closed(sim.now());
+    sim.type_line("hello");
+    reconnect(&mut sim);
+    sim.session.end_input(sim.now());
+    sim.shown();
+    sim.wait(2000);
+    let ending = Ending {
+        outcome: Outcome::Stranger,
+        unknown: 1,
+        failed: 0,
+    };
+    assert_eq!(sim.shown(), [Event::Ended(ending)]);
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn examples() -> Vec<Event> {
             text: text("a very long text"),
             reason: text("too long"),
         },
-        Event::Ended(Outcome::Closed(None)),
+        Event::Ended(Outcome::Closed(None).into()),
         Event::Lost(Outcome::Silent),
     ]
 }

@@ -168,10 +168,10 @@ fn all_else_is_on_the_standard_error() {
             "* 1 user is here:\n* alice@10.0.0.5:50312\n",
         ),
         (
-            Event::Ended(Outcome::Closed(None)),
+            Event::Ended(Outcome::Closed(None).into()),
             "* the server closed the connection\n",
         ),
-        (Event::Ended(Outcome::Left), ""),
+        (Event::Ended(Outcome::Left.into()), ""),
         (Event::Live, ""),
     ];
     for (event, lines) in cases {

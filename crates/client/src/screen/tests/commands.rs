@@ -329,6 +329,21 @@ fn who_leaves_while_something_is_under_way_is_told_and_need_not_wait() {
 }
 
 #[test]
+fn who_has_said_nothing_need_not_wait_for_the_room() {
+    for (said, sent) in [("", ""), ("* chat/1 hi\n", "QUIT\n")] {
+        for keys in ["/quit\r", "\x04y"] {
+            let mut sim = Sim::new(60, 4);
+            sim.hear(said);
+            sim.sent();
+            sim.keys(keys);
+            assert_eq!(sim.sent(), sent);
+            sim.wait(1000);
+            assert_eq!(sim.session.outcome(), Some(&Outcome::Left), "{said:?} {keys:?}");
+        }
+    }
+}
+
+#[test]
 fn a_typing_error_is_neither_said_nor_lost() {
     let mut sim = Sim::in_a_room(70, 4);
     sim.keys("/quti now\r");

@@ -516,6 +516,26 @@ fn who_does_not_come_back_is_told_of_with_what_was_written() {
 }
 
 #[test]
+fn who_leaves_waits_for_those_too_who_may_come_back() {
+    let mut alice = away(&["/msg bob psst"]);
+    back(&mut alice, &[]);
+    alice.session.end_input(alice.now());
+    alice.sent();
+    alice.wait(29_999);
+    assert_eq!(alice.sent(), "");
+    assert_eq!(alice.outcome(), None);
+    alice.wait(1);
+    assert!(alice.sent().ends_with("QUIT\n"));
+    alice.hear("GOODBYE quit bye\n");
+    let ending = Ending {
+        outcome: Outcome::Left,
+        unknown: 0,
+        failed: 1,
+    };
+    assert_eq!(alice.shown().last(), Some(&Event::Ended(ending)));
+}
+
+#[test]
 fn a_connection_lost_again_begins_the_wait_anew() {
     let mut alice = away(&["/msg bob psst"]);
     back(&mut alice, &[]);

@@ -95,6 +95,17 @@ impl fmt::Display for Ending {
     }
 }
 
+/// What went wrong on the way, though the session went on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Messages to everybody that were refused or lost, and requests that could not be carried out.
+    pub requests: usize,
+    /// Private messages that were not delivered.
+    pub privates: usize,
+    /// Nicks that could not be had.
+    pub nicks: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,15 +135,4 @@ mod tests {
              not delivered"
         );
     }
-}
-
-/// What went wrong on the way, though the session went on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Failures {
-    /// Messages to everybody that were refused or lost, and requests that could not be carried out.
-    pub requests: usize,
-    /// Private messages that were not delivered.
-    pub privates: usize,
-    /// Nicks that could not be had.
-    pub nicks: usize,
 }

@@ -80,7 +80,7 @@ fn where_no_port_is_open_the_server_passes_it_on() {
         pair.events(ALICE),
         [Event::State(next, State::NotDelivered(Why::Unreachable))]
     );
-    pair.pass(ms(60_000));
+    pair.pass(ms(58_000));
     pair.say(ALICE, "later");
     assert!(matches!(pair.take(ALICE)[..], [Sent::Datagram(..)]));
 }

@@ -188,6 +188,27 @@ fn enter_tries_a_lost_connection_at_once() {
 }
 
 #[test]
+fn who_tries_often_waits_no_longer_for_the_next_try() {
+    let impostor = Impostor::start();
+    let journal = impostor.journal.clone();
+    let mut alice = Terminal::start("alice", impostor.address, &["--nick", "alice"], USUAL, &journal);
+    let link = impostor.accept_at(Stage::Live);
+    drop(impostor);
+    drop(link);
+    alice.expect("offline, trying again in");
+    for number in 0..8 {
+        // Nobody listens, which is known at once; the draft shows that the key was taken.
+        alice.keys(&format!("\x15\r{number}"));
+        alice.expect_line(&format!("> {number}"));
+    }
+    let row = alice.expect("offline, trying again in");
+    let seconds = row.split_once("again in ").unwrap().1;
+    let seconds: u64 = seconds.split(' ').next().unwrap().parse().unwrap();
+    // Eight waits in a row would have grown to 20 seconds at least.
+    assert!(seconds <= 15, "{row}");
+}
+
+#[test]
 fn what_is_typed_while_the_server_is_away_is_said_once_when_it_is_back() {
     let mut server = Server::start(&[]);
     let (ip, port) = (server.address.ip().to_string(), server.address.port().to_string());

@@ -20,6 +20,8 @@ pub struct Wire {
     /// How long one try may take.
     patience: Duration,
     backoff: Backoff,
+    /// When the next try was due that the user did not wait for. One that fails changes nothing about it.
+    planned: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ impl Wire {
             state: State::Up(Link::new(connection)?),
             patience,
             backoff: Backoff::default(),
+            planned: None,
         })
     }
 
@@ -119,6 +122,7 @@ impl Wire {
         {
             Ok(link) => {
                 self.state = State::Up(link);
+                self.planned = None;
                 Some(Change::Up)
             }
             Err(_) => Some(self.wait(now)),
@@ -127,7 +131,11 @@ impl Wire {
 
     /// Does not wait for the next try. `None`: it was not waited for.
     pub fn hurry(&mut self, now: Now) -> Option<Change> {
-        matches!(self.state, State::Waiting(_)).then(|| self.try_again(now))
+        let State::Waiting(until) = self.state else {
+            return None;
+        };
+        self.planned = Some(until);
+        Some(self.try_again(now))
     }
 
     fn try_again(&mut self, now: Now) -> Change {
@@ -143,7 +151,10 @@ impl Wire {
     fn wait(&mut self, now: Now) -> Change {
         // Seeded anew for each value by the system: random enough to tell clients apart.
         let random = RandomState::new().build_hasher().finish();
-        let until = now.monotonic + self.backoff.wait(random);
+        let until = match self.planned.take() {
+            Some(planned) => planned.max(now.monotonic),
+            None => now.monotonic + self.backoff.wait(random),
+        };
         self.state = State::Waiting(until);
         Change::Waiting(until)
     }

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::ear::SAFE_TEXT_MAX;
+use super::event::Event;
 use super::outbox::Message;
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
@@ -33,11 +34,21 @@ impl Session {
         }
         match Nick::parse(typed) {
             Err(error) => self.fail_nick(error.to_string()),
-            Ok(nick) if self.me.as_ref().and_then(|me| me.nick.as_ref()) == Some(&nick) => {}
+            Ok(nick) if self.me.as_ref().and_then(|me| me.nick.as_ref()) == Some(&nick) => {
+                self.tell_own_name();
+            }
             Ok(nick) => {
                 self.nicks_asked += 1;
                 self.send_line(&FromClient::Nick(nick.as_str()).to_string());
             }
+        }
+    }
+
+    /// The nick that was asked for is the user's already.
+    pub(super) fn tell_own_name(&mut self) {
+        if let Some(me) = &self.me {
+            let text = Text::from(format!("you are {me} already"));
+            self.events.push_back(Event::Notice(text));
         }
     }
 

@@ -24,8 +24,7 @@ pub enum Event {
     },
     /// The server is an original one, which knows no nicks and takes short texts only: say what [`about_original`] says.
     Original {
-        /// It counts as one only because it has said nothing, as they do to who comes first. So would something that is no
-        /// chat server, or hangs.
+        /// It counts as one only because it has said nothing yet. So would something that is no chat server, or hangs.
         silent: bool,
     },
     /// History ends here: what follows happens now.

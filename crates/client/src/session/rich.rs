@@ -177,7 +177,7 @@ impl Session {
         }
         if before == after {
             // An answer, and no news.
-            return;
+            return self.tell_own_name();
         }
         self.events.push_back(Event::Renamed {
             at,

@@ -597,7 +597,8 @@ fn a_nick_asked_for_twice_is_answered_twice() {
     assert_eq!(sim.sent(), "", "one is not answered");
     sim.shown();
     sim.hear("NICK 1 al@10.0.0.1:5000 al\n");
-    assert_eq!((sim.shown(), sim.sent()), (vec![], "QUIT\n".into()));
+    let notice = Event::Notice(text("you are al@10.0.0.1:5000 already"));
+    assert_eq!((sim.shown(), sim.sent()), (vec![notice], "QUIT\n".into()));
 }
 
 #[test]

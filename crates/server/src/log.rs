@@ -121,13 +121,13 @@ impl Log {
     }
 }
 
-/// The terminal that standard error is, opened anew so that writing to it never waits, not even for one that is
+/// The terminal that this stream is, opened anew so that writing to it never waits, not even for one that is
 /// stopped. If that can't be, as for a terminal that belongs to another user, there is none.
-fn terminal(stderr: &Stderr) -> Option<File> {
+pub(crate) fn terminal(stream: &(impl IsTerminal + AsRawFd)) -> Option<File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     // By the descriptor: a terminal of another namespace has no name here.
-    let path = format!("/proc/self/fd/{}", stderr.as_raw_fd());
+    let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
     let mut options = File::options();
     options.write(true).custom_flags(flags.bits());
-    stderr.is_terminal().then(|| options.open(path).ok()).flatten()
+    stream.is_terminal().then(|| options.open(path).ok()).flatten()
 }

@@ -9,7 +9,7 @@ use crate::connection::End;
 use crate::descriptors::{Spare, provide_for};
 use crate::event::{Event, Refusal};
 use crate::listener::{listen, local_address};
-use crate::log::Log;
+use crate::log::{Log, terminal};
 use crate::rendezvous::Desk;
 use crate::room::{Effect, Room};
 use crate::roster::Slot;
@@ -94,8 +94,7 @@ impl Server {
         let (listener, desk) = open_doors(SocketAddr::new(args.address, args.port), &mut log)?;
         let address = local_address(&listener)?;
         log.line(format_args!("listen {address} max-users={}", limits.max_users));
-        // Whoever does not read this does not want it.
-        let _ = writeln!(io::stdout(), "listening on {address}").and_then(|()| io::stdout().flush());
+        tell_address(address);
         Ok(Self {
             room: Room::new(
                 limits,
@@ -343,6 +342,17 @@ impl Server {
             self.room.shut_down(now, signal);
         }
     }
+}
+
+/// Says where the server listens. Whoever does not read this does not want it.
+fn tell_address(address: SocketAddr) {
+    let line = format!("listening on {address}\n");
+    let stdout = io::stdout();
+    let _ = match terminal(&stdout) {
+        // One that is stopped gets nothing, and the room is open all the same.
+        Some(mut terminal) => terminal.write_all(line.as_bytes()),
+        None => stdout.lock().write_all(line.as_bytes()),
+    };
 }
 
 /// Opens the listener and, on the same port number, the rendezvous. Where any port will do, one is

@@ -20,7 +20,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -269,8 +269,13 @@ impl Drop for FullScreen {
     fn drop(&mut self) {
         self.guard.suspend();
         if let Some(words) = self.last_words.take() {
-            // If nobody can read it, the exit status still tells.
-            let _ = writeln!(io::stderr(), "chat-client: {words}");
+            // If nobody can read it, because the terminal is gone or stopped, the exit status still tells.
+            if let Ok(mut stderr) = Sink::new(io::stderr().as_fd()) {
+                stderr
+                    .pending()
+                    .extend_from_slice(format!("chat-client: {words}\n").as_bytes());
+                let _ = stderr.flush();
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Inbox {
     rest: Option<Box<Rest>>,
     /// A burst has come that ended in a line feed: the peer's lines are lines.
     framed: bool,
+    /// A line has come: what follows is not the first one.
+    has_line: bool,
     last_byte: Moment,
 }
 
@@ -94,7 +96,9 @@ impl Inbox {
 
     /// The next line in these bytes, see [`LineDecoder::next`].
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
-        self.rest.get_or_insert_default().decoder.next(input)
+        let line = self.rest.get_or_insert_default().decoder.next(input);
+        self.has_line |= line.is_some();
+        line
     }
 
     /// When silence will have ended the line that has begun, for a plain connection.
@@ -112,7 +116,8 @@ impl Inbox {
         let was_refused = pending.is_empty();
         // Half a HELLO holds secrets of its client, and must not become a message for a short pause; nor must its first
         // letters, after which the rest would be one.
-        let may_go_on = self.framed || was_refused || whole < pending.len() || may_begin_client(pending);
+        let of_a_client = !self.has_line && may_begin_client(pending);
+        let may_go_on = self.framed || was_refused || whole < pending.len() || of_a_client;
         let silence = if may_go_on {
             FRAMED_SILENCE
         } else {
@@ -136,6 +141,7 @@ impl Inbox {
             return Vec::new();
         };
         let line = end(&mut rest.decoder);
+        self.has_line |= !line.is_empty();
         self.forget_if_empty();
         line
     }
@@ -207,6 +213,11 @@ mod tests {
             }
         }
         assert_eq!(after(&mut Inbox::default(), 100, b"HELP"), Some(130));
+        // Who has said something else is no client.
+        let mut inbox = Inbox::default();
+        after(&mut inbox, 100, b"hi");
+        assert_eq!(inbox.end_line(), b"hi");
+        assert_eq!(after(&mut inbox, 200, b"HELLO"), Some(230));
     }
 
     #[test]

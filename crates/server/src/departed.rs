@@ -54,6 +54,11 @@ impl Departed {
         seq
     }
 
+    /// The client has got this token: it will not bring the one before.
+    pub(crate) fn arrive(&mut self, token: Token) {
+        self.clients.retain(|(_, fate)| *fate != Fate::Back(token));
+    }
+
     fn fate(&self, token: &Token) -> Option<Fate> {
         let found = self.clients.iter().rev().find(|(other, _)| other == token);
         found.map(|(_, fate)| *fate)
@@ -91,6 +96,15 @@ mod tests {
         assert_eq!(departed.latest(A), A, "C has served");
         assert_eq!(departed.come_back(C, B), 10);
         assert_eq!(departed.clients.len(), 1);
+    }
+
+    #[test]
+    fn a_token_has_served_when_the_client_has_got_the_next() {
+        let mut departed = Departed::default();
+        departed.leave(A, 7);
+        departed.come_back(A, B);
+        departed.arrive(B);
+        assert_eq!((departed.latest(A), departed.clients.len()), (A, 0));
     }
 
     #[test]

@@ -304,6 +304,7 @@ mod tests {
             rendezvous: Opaque([1; 16]),
             rendezvous_progress: None,
             seq: 0,
+            has_answered: false,
         }
     }
 

@@ -105,6 +105,11 @@ impl Room {
     }
 
     fn take_rich(&mut self, now: Now, slot: Slot, line: &str) {
+        if let Some(rich) = self.roster.get_mut(slot).and_then(Member::rich_mut)
+            && !std::mem::replace(&mut rich.has_answered, true)
+        {
+            self.departed.arrive(rich.resume);
+        }
         match FromClient::parse(line) {
             Ok(FromClient::Say(seq, text)) => self.say(now, slot, Some(seq), &text),
             Ok(FromClient::Nick(name)) => self.rename(now, slot, name),
@@ -160,6 +165,7 @@ impl Room {
                 rendezvous,
                 rendezvous_progress: None,
                 seq,
+                has_answered: false,
             },
         );
         let refused = hello.nick.and_then(|name| self.take_nick(slot, name).err());

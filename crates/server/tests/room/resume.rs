@@ -87,6 +87,15 @@ fn a_welcome_that_is_lost_costs_neither_the_count_nor_the_nick() {
         sim.send(alice, "SAY 1 once\nSAY 2 twice\n");
         sim.run(ms(0));
         assert_eq!(sim.news(witness), ["from alice@10.0.0.1:1003: twice"]);
+        // What comes late with the token of before harms nobody: the client has got a newer one.
+        let late = come_back(&mut sim, "10.0.0.1:1004", &resume);
+        assert_eq!(seq(&sim, late), "0");
+        sim.send(alice, "SAY 3 still here\n");
+        sim.run(ms(0));
+        assert_eq!(
+            sim.news(witness).last().unwrap(),
+            "from alice@10.0.0.1:1003: still here"
+        );
     }
 }
 

@@ -71,14 +71,10 @@ pub enum Bell {
     All,
 }
 
-impl Bell {
-    /// Every choice, as it is written.
-    pub(crate) fn words() -> impl Iterator<Item = String> {
-        let choices = Self::value_variants().iter();
-        choices
-            .filter_map(ValueEnum::to_possible_value)
-            .map(|choice| choice.get_name().to_owned())
-    }
+/// Every choice that there is, as it is written.
+pub(crate) fn words<T: ValueEnum>() -> Vec<String> {
+    let choices = T::value_variants().iter().filter_map(T::to_possible_value);
+    choices.map(|choice| choice.get_name().to_owned()).collect()
 }
 
 /// What a command does, which decides how it is read. Private, so that the compiler tells of one without a row.
@@ -308,7 +304,7 @@ pub fn help(full_screen: bool) -> impl Iterator<Item = String> {
 
 fn about(entry: &Entry) -> String {
     match entry.argument {
-        Argument::Bell => format!("{}: {}", entry.about, one_of(&Bell::words().collect::<Vec<_>>())),
+        Argument::Bell => format!("{}: {}", entry.about, one_of(&words::<Bell>())),
         _ => entry.about.to_owned(),
     }
 }

@@ -68,7 +68,10 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
     match (before, command.map(|entry| entry.argument)) {
         ("", _) if word.starts_with('/') && !word.starts_with("//") => commands(word),
         ("", _) => users(word, &names.speakers, ": "),
-        (_, Some(Argument::Bell)) => Bell::words().filter(|choice| choice.starts_with(word)).collect(),
+        (_, Some(Argument::Bell)) => command::words::<Bell>()
+            .into_iter()
+            .filter(|choice| choice.starts_with(word))
+            .collect(),
         (_, Some(Argument::User | Argument::UserThenText)) if arguments.next().is_none() => {
             let likely = names.correspondents.iter();
             let others = names

@@ -302,8 +302,13 @@ impl Screen {
         {
             return;
         }
-        self.tell_query(&what, history);
-        self.forget_path(&what, history);
+        if let What::Went(who) = &what
+            && !history
+        {
+            self.tell_query(who);
+            // How messages went to somebody who is gone is of no use.
+            self.path.take_if(|(peer, _)| peer.id == who.id);
+        }
         if self.quiet && self.fold(&what) {
             return;
         }
@@ -339,21 +344,10 @@ impl Screen {
     }
 
     /// Who writes to somebody who leaves wants to know.
-    fn tell_query(&mut self, what: &What, history: bool) {
-        let What::Went(who) = what else {
-            return;
-        };
-        if !history && self.query.as_ref().is_some_and(|query| query.who.id == who.id) {
+    fn tell_query(&mut self, who: &Who) {
+        if self.query.as_ref().is_some_and(|query| query.who.id == who.id) {
             self.error(format!("{} left; /q ends your private conversation", name(who)));
         }
-    }
-
-    /// How messages went to somebody who is gone is of no use.
-    fn forget_path(&mut self, what: &What, history: bool) {
-        let What::Went(who) = what else {
-            return;
-        };
-        self.path = self.path.take().filter(|(peer, _)| history || peer.id != who.id);
     }
 }
 

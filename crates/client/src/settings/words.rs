@@ -1,7 +1,7 @@
 //! Values of the settings file that are options too: the same words, and errors that name them.
 
 use super::{Colours, Lines, Timestamps};
-use crate::command::Bell;
+use crate::command::{Bell, words};
 use clap::ValueEnum;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use std::fmt;
@@ -14,8 +14,7 @@ impl<T: ValueEnum> Visitor<'_> for OneOf<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = T::value_variants().iter().filter_map(T::to_possible_value);
-        let words: Vec<_> = words.map(|word| format!("{:?}", word.get_name())).collect();
+        let words: Vec<_> = words::<T>().iter().map(|word| format!("{word:?}")).collect();
         write!(f, "one of {}", words.join(", "))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::harness::{Rich, Server};
 use chat_proto::rich::FromServer;
+use chat_proto::times::Times;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn unix_ms() -> u64 {
@@ -17,9 +18,14 @@ fn unix_ms() -> u64 {
 #[track_caller]
 fn past(server: &Server, name: &str) -> Vec<(u64, String)> {
     let user = Rich::hello(server.connect(name), &format!("HELLO 1 {name} - - -"));
-    let said = |line: &String| match FromServer::parse(line) {
-        Ok(FromServer::Said(at, _, text)) => Some((at, text.to_string())),
-        _ => None,
+    let mut times = Times::default();
+    let said = |line: &String| {
+        let mut line = FromServer::parse(line).ok()?;
+        let at = times.restore(&mut line)?;
+        match line {
+            FromServer::Said(_, _, text) => Some((at, text.to_string())),
+            _ => None,
+        }
     };
     user.past.iter().filter_map(said).collect()
 }

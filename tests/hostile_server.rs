@@ -212,7 +212,7 @@ fn a_giant_roster_and_ever_more_of_it_take_bounded_memory() {
     fence(&mut wire);
     let used = growth(&client, full);
     assert!(used < SLACK, "{used} bytes for users beyond the limit");
-    wire.line("HISTORY\nLIVE\nSAID 1 10.0.0.1:1 hello");
+    wire.line("HISTORY -\nLIVE\nSAID 1 10.0.0.1:1 hello");
     client.shows().expect_line("from 10.0.0.1:1: hello");
     client.complains().expect(" and 99979 more");
 }
@@ -320,7 +320,7 @@ fn one_that_changes_names_and_keys_is_not_believed() {
     ] {
         wire.line(&format!("USER {user}"));
     }
-    wire.line("HISTORY\nLIVE");
+    wire.line("HISTORY -\nLIVE");
     client.complains().expect("you are alice@");
     // Another key for one who is here; the client's own key, and another one's, for somebody else.
     wire.line(&format!("USER bob@10.0.0.2:1 10.0.0.2:2 {}", KEYS[1]));

@@ -285,7 +285,7 @@ fn no_line_of_a_hostile_server_harms_who_believes_it() {
     let screen = Terminal::start("bob", impostor.address, &[], (100, 30), &impostor.journal);
     let mut to_screen = impostor.accept_at(Stage::Welcomed);
     for wire in [&mut to_lines, &mut to_screen] {
-        for stage in ["HISTORY", "LIVE"] {
+        for stage in ["HISTORY -", "LIVE"] {
             for (_, nasty) in NASTY {
                 for before in [
                     "NOTICE ",

@@ -49,7 +49,7 @@ impl Impostor {
             client.line(&format!("WELCOME alice@{} {TOKEN} {TOKEN} 0", client.peer()));
         }
         if stage >= Stage::History {
-            client.line("HISTORY");
+            client.line("HISTORY -");
         }
         if stage >= Stage::Live {
             client.line("LIVE");

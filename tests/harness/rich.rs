@@ -18,7 +18,7 @@ pub struct Rich {
     pub taken: u64,
     /// The `USER` lines at joining.
     pub roster: Vec<String>,
-    /// What came between `HISTORY` and `LIVE`.
+    /// `HISTORY` and what came up to `LIVE`.
     pub past: Vec<String>,
     said: u64,
 }
@@ -75,8 +75,9 @@ impl Rich {
             said: seq,
         };
         user.roster = user.until("HISTORY");
-        user.roster.pop();
-        user.past = user.until("LIVE");
+        user.past.extend(user.roster.pop());
+        let past = user.until("LIVE");
+        user.past.extend(past);
         user.past.pop();
         user
     }

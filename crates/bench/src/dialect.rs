@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn lines_mean_what_their_servers_mean() {
-        let cases: [(Dialect, &str, Line<'_>); 18] = [
+        let cases: [(Dialect, &str, Line<'_>); 19] = [
             (Dialect::Plain, "from 10.0.0.1:9: hi: you", Line::Said(b"hi: you")),
             (Dialect::Plain, "from 10.0.0.1:9 hi", Line::Strange),
             (Dialect::Plain, "10.0.0.1:9 is online", Line::Joined),
@@ -207,6 +207,11 @@ mod tests {
             (
                 Dialect::Rich,
                 "SAID 17 ann@10.0.0.1:9 hi you",
+                Line::Said(b"hi you"),
+            ),
+            (
+                Dialect::Rich,
+                "SAID - ann@10.0.0.1:9 hi you",
                 Line::Said(b"hi you"),
             ),
             (Dialect::Rich, "JOIN 17 10.0.0.1:9 - -", Line::Joined),

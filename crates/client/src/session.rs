@@ -36,6 +36,7 @@ use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
+use chat_proto::times::Times;
 use chat_proto::who::Who;
 use chat_proto::{SERVER_LINE_MAX, TEXT_MAX};
 use deferred::Deferred;
@@ -118,6 +119,8 @@ pub struct Session {
     ear: Ear,
     /// The server counts as an original one only because it said nothing, and was told nothing yet.
     may_yet_greet: bool,
+    /// The time that the server said last.
+    times: Times,
     me: Option<Who>,
     /// The client has been in the room.
     joined: bool,
@@ -189,6 +192,7 @@ impl Session {
             stage: Stage::greeting(now),
             decoder: LineDecoder::new(SERVER_LINE_MAX),
             ear: Ear::default(),
+            times: Times::default(),
             may_yet_greet: false,
             me: None,
             joined: false,

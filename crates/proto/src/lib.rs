@@ -14,6 +14,7 @@ pub mod plain;
 pub mod rendezvous;
 pub mod rich;
 pub mod text;
+pub mod times;
 pub mod who;
 
 /// The protocol version that the greeting names and HELLO repeats.

@@ -71,6 +71,9 @@ pub struct Hello<'a> {
 }
 
 /// What the server says to a client. `W` is a user, see [`crate::plain::ServerLine`].
+///
+/// What happened in the room has a time, in milliseconds since 1970 by the server's clock; `None`, `-` on the wire, stands for
+/// the time that was said last before, see [`crate::times`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromServer<'a, W = Who> {
     /// `WELCOME <who> <resume> <rendezvous> <seq>`: the answer to `HELLO`: who you are, the token that resumes
@@ -90,20 +93,21 @@ pub enum FromServer<'a, W = Who> {
     Examined(u64, W, Token),
     /// `USER <who> <udp> <key>`: someone who is here; one line for each, after `WELCOME`, in no order.
     User(Profile<W>),
-    /// `HISTORY`: those who are here have been named; what follows happened before you came.
-    History,
+    /// `HISTORY <unix-ms>`: those who are here have been named; what follows happened before you came. The time is what `-` means
+    /// until a line says another.
+    History(Option<u64>),
     /// `LIVE`: what follows happens now.
     Live,
     /// `SAID <unix-ms> <who> <text>`: a message.
-    Said(u64, W, Text<'a>),
+    Said(Option<u64>, W, Text<'a>),
     /// `JOIN <unix-ms> <who> <udp> <key>`: someone came.
-    Join(u64, Profile<W>),
+    Join(Option<u64>, Profile<W>),
     /// `LEAVE <unix-ms> <who>`: someone left.
-    Leave(u64, W),
+    Leave(Option<u64>, W),
     /// `NICK <unix-ms> <who> <nick>`: someone took another nick; `who` is as before.
-    Nick(u64, W, Nick),
+    Nick(Option<u64>, W, Nick),
     /// `ADDRESS <unix-ms> <who> <udp>`: someone's private messages go to another UDP address from now on.
-    Address(u64, W, SocketAddr),
+    Address(Option<u64>, W, SocketAddr),
     /// `WHISPER <who> <text>`: a private message that came through the server in the clear.
     Whisper(W, Text<'a>),
     /// `WHISPERED <seq>`: that whisper of yours was passed on.
@@ -270,20 +274,20 @@ impl<'a> FromServer<'a> {
             },
             "EXAMINED" => Self::Examined(fields.value()?, fields.value()?, fields.value()?),
             "USER" => Self::User(fields.profile()?),
-            "HISTORY" => Self::History,
+            "HISTORY" => Self::History(fields.optional()?),
             "LIVE" => Self::Live,
-            "SAID" => Self::Said(fields.value()?, fields.value()?, fields.text()),
-            "JOIN" => Self::Join(fields.value()?, fields.profile()?),
-            "LEAVE" => Self::Leave(fields.value()?, fields.value()?),
+            "SAID" => Self::Said(fields.optional()?, fields.value()?, fields.text()),
+            "JOIN" => Self::Join(fields.optional()?, fields.profile()?),
+            "LEAVE" => Self::Leave(fields.optional()?, fields.value()?),
             "NICK" => {
-                let (at, who) = (fields.value()?, fields.value()?);
+                let (at, who) = (fields.optional()?, fields.value()?);
                 Self::Nick(
                     at,
                     who,
                     Nick::parse(fields.token()?).map_err(|_| RichError::Malformed)?,
                 )
             }
-            "ADDRESS" => Self::Address(fields.value()?, fields.value()?, fields.address()?),
+            "ADDRESS" => Self::Address(fields.optional()?, fields.value()?, fields.address()?),
             "WHISPER" => Self::Whisper(fields.value()?, fields.text()),
             "WHISPERED" => Self::Whispered(fields.value()?),
             "RELAY" => Self::Relay(fields.value()?, fields.bytes()?),
@@ -295,6 +299,20 @@ impl<'a> FromServer<'a> {
             "GOODBYE" => Self::Goodbye(fields.value()?, fields.text()),
             _ => return Err(RichError::UnknownVerb),
         })
+    }
+}
+
+impl<W> FromServer<'_, W> {
+    /// When it happened, if it is something that happened in the room.
+    pub fn time_mut(&mut self) -> Option<&mut Option<u64>> {
+        match self {
+            Self::Said(at, ..)
+            | Self::Join(at, ..)
+            | Self::Leave(at, ..)
+            | Self::Nick(at, ..)
+            | Self::Address(at, ..) => Some(at),
+            _ => None,
+        }
     }
 }
 
@@ -425,13 +443,13 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
                 f.write_str("USER ")?;
                 profile.fmt(f)
             }
-            Self::History => f.write_str("HISTORY"),
+            Self::History(at) => write!(f, "HISTORY {}", OrDash(at)),
             Self::Live => f.write_str("LIVE"),
-            Self::Said(at, who, text) => write!(f, "SAID {at} {who} {text}"),
-            Self::Join(at, profile) => write!(f, "JOIN {at} {profile}"),
-            Self::Leave(at, who) => write!(f, "LEAVE {at} {who}"),
-            Self::Nick(at, who, nick) => write!(f, "NICK {at} {who} {nick}"),
-            Self::Address(at, who, udp) => write!(f, "ADDRESS {at} {who} {udp}"),
+            Self::Said(at, who, text) => write!(f, "SAID {} {who} {text}", OrDash(at)),
+            Self::Join(at, profile) => write!(f, "JOIN {} {profile}", OrDash(at)),
+            Self::Leave(at, who) => write!(f, "LEAVE {} {who}", OrDash(at)),
+            Self::Nick(at, who, nick) => write!(f, "NICK {} {who} {nick}", OrDash(at)),
+            Self::Address(at, who, udp) => write!(f, "ADDRESS {} {who} {udp}", OrDash(at)),
             Self::Whisper(who, text) => write!(f, "WHISPER {who} {text}"),
             Self::Whispered(seq) => write!(f, "WHISPERED {seq}"),
             Self::Relay(who, bytes) => write!(f, "RELAY {who} {}", encode(bytes)),
@@ -476,6 +494,10 @@ mod tests {
         any::<[u8; 16]>().prop_map(Opaque)
     }
 
+    fn time() -> impl Strategy<Value = Option<u64>> {
+        prop::option::of(any::<u64>())
+    }
+
     fn profile() -> impl Strategy<Value = Profile> {
         (
             who(),
@@ -501,13 +523,13 @@ mod tests {
             }),
             (any::<u64>(), who(), token()).prop_map(|(at, who, token)| FromServer::Examined(at, who, token)),
             profile().prop_map(FromServer::User),
-            Just(FromServer::History),
+            time().prop_map(FromServer::History),
             Just(FromServer::Live),
-            (any::<u64>(), who(), text()).prop_map(|(at, who, text)| FromServer::Said(at, who, text)),
-            (any::<u64>(), profile()).prop_map(|(at, profile)| FromServer::Join(at, profile)),
-            (any::<u64>(), who()).prop_map(|(at, who)| FromServer::Leave(at, who)),
-            (any::<u64>(), who(), nick()).prop_map(|(at, who, nick)| FromServer::Nick(at, who, nick)),
-            (any::<u64>(), who(), address()).prop_map(|(at, who, udp)| FromServer::Address(at, who, udp)),
+            (time(), who(), text()).prop_map(|(at, who, text)| FromServer::Said(at, who, text)),
+            (time(), profile()).prop_map(|(at, profile)| FromServer::Join(at, profile)),
+            (time(), who()).prop_map(|(at, who)| FromServer::Leave(at, who)),
+            (time(), who(), nick()).prop_map(|(at, who, nick)| FromServer::Nick(at, who, nick)),
+            (time(), who(), address()).prop_map(|(at, who, udp)| FromServer::Address(at, who, udp)),
             (who(), text()).prop_map(|(who, text)| FromServer::Whisper(who, text)),
             any::<u64>().prop_map(FromServer::Whispered),
             (who(), bytes()).prop_map(|(who, bytes)| FromServer::Relay(who, bytes)),

@@ -61,7 +61,7 @@ variants!(from_server_kind, FROM_SERVER, FromServer<'_>, {
     FromServer::Welcome { .. } => "Welcome",
     FromServer::Examined(..) => "Examined",
     FromServer::User(_) => "User",
-    FromServer::History => "History",
+    FromServer::History(_) => "History",
     FromServer::Live => "Live",
     FromServer::Said(..) => "Said",
     FromServer::Join(..) => "Join",

@@ -74,8 +74,10 @@ impl Room {
             return;
         };
         if rich.udp.replace(address.into()) != Some(address.into()) {
-            self.transcript
-                .append(None, &FromServer::Address(now.unix_ms, member.label(), address));
+            self.transcript.append(
+                None,
+                FromServer::Address(Some(now.unix_ms), member.label(), address),
+            );
         }
     }
 }

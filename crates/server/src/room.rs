@@ -301,9 +301,9 @@ impl Room {
                 .follow(self.transcript.ring(Dialect::Plain).head());
         }
         let who: Box<str> = member.label().into();
-        let join = FromServer::Join(now.unix_ms, member.profile());
+        let join = FromServer::Join(Some(now.unix_ms), member.profile());
         self.transcript
-            .append(Some(&ServerLine::Online(member.label())), &join);
+            .append(Some(&ServerLine::Online(member.label())), join);
         self.here += 1;
         self.events.push(Event::Join {
             who,
@@ -340,7 +340,7 @@ impl Room {
     pub(crate) fn announce_leave(&mut self, now: Now, who: Box<str>, why: Departure) {
         let line = ServerLine::Offline(&*who);
         self.transcript
-            .append(Some(&line), &FromServer::Leave(now.unix_ms, &*who));
+            .append(Some(&line), FromServer::Leave(Some(now.unix_ms), &*who));
         self.here -= 1;
         self.events.push(Event::Leave {
             who,
@@ -369,7 +369,7 @@ impl Room {
         });
         let goodbye = FromServer::Goodbye(Reason::Shutdown, Text::new(TEXT));
         self.transcript
-            .append::<&str>(Some(&ServerLine::Notice(Text::new(TEXT))), &goodbye);
+            .append::<&str>(Some(&ServerLine::Notice(Text::new(TEXT))), goodbye);
         for slot in 0..self.roster.end() {
             let Some(member) = self.roster.get_mut(slot) else {
                 continue;

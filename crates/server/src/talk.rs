@@ -238,7 +238,7 @@ impl Room {
     fn welcome(&mut self, slot: Slot, seq: u64, resume: Token, rendezvous: Token) {
         let history = self.transcript.history_start();
         let live = self.transcript.ring(Dialect::Rich).head();
-        self.pressure.reader_at(Dialect::Rich, history);
+        self.pressure.reader_at(Dialect::Rich, history.offset);
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
@@ -250,10 +250,11 @@ impl Room {
         };
         let welcome = format!("{welcome}\n").into_bytes();
         let outbox = &mut member.connection.outbox;
-        outbox.follow(history);
-        outbox.say(history, welcome);
-        outbox.list(history);
-        outbox.say(history, format!("{}\n", FromServer::<&str>::History).into_bytes());
+        outbox.follow(history.offset);
+        outbox.say(history.offset, welcome);
+        outbox.list(history.offset);
+        let past = FromServer::<&str>::History(history.times.last());
+        outbox.say(history.offset, format!("{past}\n").into_bytes());
         outbox.say(live, format!("{}\n", FromServer::<&str>::Live).into_bytes());
     }
 
@@ -264,12 +265,12 @@ impl Room {
         };
         let bare = member.id().to_string();
         let user = FromServer::User(member.profile());
-        self.transcript.append(None, &user);
+        self.transcript.append(None, user);
         if let Some(nick) = member.nick() {
             let line = ServerLine::IsNow(bare.as_str(), member.label());
             self.transcript.append(
                 Some(&line),
-                &FromServer::Nick(now.unix_ms, bare.as_str(), nick.clone()),
+                FromServer::Nick(Some(now.unix_ms), bare.as_str(), nick.clone()),
             );
             self.events.push(Event::Nick {
                 who: bare.into(),
@@ -302,8 +303,10 @@ impl Room {
             .roster
             .has_plain()
             .then(|| ServerLine::From(who, text.borrow()));
-        self.transcript
-            .append(plain.as_ref(), &FromServer::Said(now.unix_ms, who, text.borrow()));
+        self.transcript.append(
+            plain.as_ref(),
+            FromServer::Said(Some(now.unix_ms), who, text.borrow()),
+        );
     }
 
     /// The user in a slot. Who has not been announced is nobody yet: a port scan, or a client that is about
@@ -390,14 +393,14 @@ impl Room {
         if member.label() == before {
             // A client counts the answers to what it asked.
             return match member.dialect() {
-                Dialect::Rich => self.tell(slot, &FromServer::Nick(now.unix_ms, &*before, nick)),
+                Dialect::Rich => self.tell(slot, &FromServer::Nick(None, &*before, nick)),
                 Dialect::Plain => self.notices(slot, &[format!("you are {before} already")]),
             };
         }
         let line = ServerLine::IsNow(&*before, member.label());
         self.transcript.append(
             Some(&line),
-            &FromServer::Nick(now.unix_ms, &*before, nick.clone()),
+            FromServer::Nick(Some(now.unix_ms), &*before, nick.clone()),
         );
         self.events.push(Event::Nick {
             who: before.into(),

@@ -2,6 +2,7 @@
 
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::FromServer;
+use chat_proto::times::Times;
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Write};
 
@@ -116,13 +117,24 @@ fn place(offset: u64) -> usize {
     usize::try_from(offset % CAPACITY as u64).unwrap_or_default()
 }
 
+/// Where a line of the rich ring begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The offset of its first byte.
+    pub offset: u64,
+    /// The time that was said last before it.
+    pub times: Times,
+}
+
 /// The two rings, one for each dialect, and where the history of the rich one begins.
 #[derive(Debug)]
 pub struct Transcript {
     plain: Ring,
     rich: Ring,
-    /// Where the last lines of the rich ring begin, at most `history` of them and none that is no longer shown.
-    starts: VecDeque<u64>,
+    /// The time that was said last in the rich ring.
+    times: Times,
+    /// The last lines of the rich ring, at most `history` of them and none that is no longer shown.
+    starts: VecDeque<Start>,
     history: usize,
 }
 
@@ -133,6 +145,7 @@ impl Transcript {
         Self {
             plain: Ring::default(),
             rich: Ring::default(),
+            times: Times::default(),
             starts: VecDeque::new(),
             history,
         }
@@ -149,17 +162,19 @@ impl Transcript {
 
     /// Appends one thing that happened, as each dialect says it. What a dialect has no word for, it
     /// does not say.
-    pub fn append<W: Display>(&mut self, plain: Option<&ServerLine<'_, W>>, rich: &FromServer<'_, W>) {
+    pub fn append<W: Display>(&mut self, plain: Option<&ServerLine<'_, W>>, mut rich: FromServer<'_, W>) {
+        let start = self.head();
+        self.times.shorten(&mut rich);
         if self.history > 0 {
             if self.starts.len() == self.history {
                 self.starts.pop_front();
             }
-            self.starts.push_back(self.rich.head);
+            self.starts.push_back(start);
         }
         // Writing into the ring can't fail, so neither can formatting.
         let _ = writeln!(self.rich, "{rich}");
         let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
-        while self.starts.front().is_some_and(|start| *start < oldest) {
+        while self.starts.front().is_some_and(|start| start.offset < oldest) {
             self.starts.pop_front();
         }
         if let Some(plain) = plain {
@@ -169,8 +184,16 @@ impl Transcript {
 
     /// Where the history begins that a newcomer is shown.
     #[must_use]
-    pub fn history_start(&self) -> u64 {
-        self.starts.front().copied().unwrap_or(self.rich.head)
+    pub fn history_start(&self) -> Start {
+        self.starts.front().copied().unwrap_or_else(|| self.head())
+    }
+
+    /// Where the next line of the rich ring will begin.
+    fn head(&self) -> Start {
+        Start {
+            offset: self.rich.head,
+            times: self.times,
+        }
     }
 }
 
@@ -186,8 +209,8 @@ mod tests {
 
     fn said(transcript: &mut Transcript, text: &str) {
         let text = Text::new(text);
-        let rich = FromServer::Said(7, "10.0.0.1:1", text.borrow());
-        transcript.append(Some(&ServerLine::From("10.0.0.1:1", text.borrow())), &rich);
+        let rich = FromServer::Said(Some(7), "10.0.0.1:1", text.borrow());
+        transcript.append(Some(&ServerLine::From("10.0.0.1:1", text.borrow())), rich);
     }
 
     #[test]
@@ -203,19 +226,19 @@ mod tests {
     #[test]
     fn history_is_the_last_lines_and_never_much_of_the_ring() {
         let mut transcript = Transcript::new(2);
-        assert_eq!(transcript.history_start(), 0);
+        assert_eq!(transcript.history_start().offset, 0);
         for text in ["one", "two", "three"] {
             said(&mut transcript, text);
         }
         let rich = transcript.ring(Dialect::Rich);
-        let history = read(rich, transcript.history_start(), rich.head());
-        assert_eq!(history, b"SAID 7 10.0.0.1:1 two\nSAID 7 10.0.0.1:1 three\n");
+        let history = read(rich, transcript.history_start().offset, rich.head());
+        assert_eq!(history, b"SAID - 10.0.0.1:1 two\nSAID - 10.0.0.1:1 three\n");
 
         let mut transcript = Transcript::new(1000);
         for _ in 0..1000 {
             said(&mut transcript, &"x".repeat(4000));
         }
-        let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start();
+        let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start().offset;
         assert!(
             shown <= HISTORY_BYTES_MAX && shown > HISTORY_BYTES_MAX - 5000,
             "{shown}"
@@ -224,9 +247,9 @@ mod tests {
         // Lines of 1 KiB, which fill that part to the last byte.
         let mut transcript = Transcript::new(1000);
         for _ in 0..1000 {
-            said(&mut transcript, &"x".repeat(1024 - "SAID 7 10.0.0.1:1 \n".len()));
+            said(&mut transcript, &"x".repeat(1024 - "SAID - 10.0.0.1:1 \n".len()));
         }
-        let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start();
+        let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start().offset;
         assert_eq!(shown, HISTORY_BYTES_MAX);
     }
 
@@ -238,7 +261,7 @@ mod tests {
             said(&mut transcript, "x");
             most = most.max(transcript.starts.len());
         }
-        let length = "SAID 7 10.0.0.1:1 x\n".len() as u64;
+        let length = "SAID - 10.0.0.1:1 x\n".len() as u64;
         assert_eq!(most as u64, HISTORY_BYTES_MAX / length);
     }
 
@@ -246,7 +269,10 @@ mod tests {
     fn no_history_is_none() {
         let mut transcript = Transcript::new(0);
         said(&mut transcript, "hi");
-        assert_eq!(transcript.history_start(), transcript.ring(Dialect::Rich).head());
+        assert_eq!(
+            transcript.history_start().offset,
+            transcript.ring(Dialect::Rich).head()
+        );
     }
 
     proptest! {

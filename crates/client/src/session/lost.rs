@@ -8,6 +8,7 @@ use super::outcome::Outcome;
 use super::{Ends, Event, LineDecoder, Message, SERVER_LINE_MAX, Session, Stage};
 use chat_proto::now::Now;
 use chat_proto::text::Text;
+use chat_proto::times::Times;
 use chat_proto::who::Who;
 
 /// A message that waits to be sent, or to be confirmed by the server.
@@ -53,6 +54,7 @@ impl Session {
         self.decoder = LineDecoder::new(SERVER_LINE_MAX);
         self.ear = Ear::default();
         self.may_yet_greet = false;
+        self.times = Times::default();
         self.clocks.pinged = None;
         self.clocks.paced = None;
         self.clocks.proof = None;

@@ -44,16 +44,18 @@ impl Session {
         }
     }
 
-    fn heard(&mut self, said: FromServer<'_>, phase: Phase, now: Now) {
+    fn heard(&mut self, mut said: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
+        // A server that never said a time is taken to tell what happens now.
+        let at = self.times.restore(&mut said).unwrap_or(now.unix_ms);
         match said {
             FromServer::User(profile) if !history => self.here(profile, now),
-            FromServer::History if phase == Phase::Roster => self.roster_is_complete(Phase::History, now),
+            FromServer::History(_) if phase == Phase::Roster => self.roster_is_complete(Phase::History, now),
             FromServer::Live => self.live(phase, now),
-            FromServer::Said(at, who, text) => self.said(at, who, text, history),
-            FromServer::Join(at, profile) => self.joined(at, profile, history, now),
-            FromServer::Leave(at, who) => self.left(at, who, history, now),
-            FromServer::Nick(at, before, nick) => self.renamed(at, before, nick, history),
+            FromServer::Said(_, who, text) => self.said(at, who, text, history),
+            FromServer::Join(_, profile) => self.joined(at, profile, history, now),
+            FromServer::Leave(_, who) => self.left(at, who, history, now),
+            FromServer::Nick(_, before, nick) => self.renamed(at, before, nick, history),
             FromServer::Address(_, who, udp) if !history => {
                 self.roster.readdress(who.id, udp);
                 self.private.peer_address(now, who.id, udp);

@@ -80,7 +80,7 @@ impl Sim {
         let mut sim = Self::new(config());
         sim.hear("* chat/1 welcome\n");
         sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n"));
-        sim.hear("USER bob@10.0.0.2:6000 10.0.0.2:6001 -\nUSER carol@10.0.0.3:7000 - -\nHISTORY\nLIVE\n");
+        sim.hear("USER bob@10.0.0.2:6000 10.0.0.2:6001 -\nUSER carol@10.0.0.3:7000 - -\nHISTORY -\nLIVE\n");
         sim.sent();
         sim.shown();
         sim
@@ -202,7 +202,7 @@ fn all_that_comes_at_once_with_the_greeting_is_understood() {
         stream,
         "WELCOME {ME} {TOKEN} {TOKEN} 0\nUSER bob@10.0.0.2:6000 - -\n"
     );
-    stream.push_str("HISTORY\nSAID 5 bob@10.0.0.2:6000 before\nLEAVE 6 bob@10.0.0.2:6000\nLIVE\n");
+    stream.push_str("HISTORY -\nSAID 5 bob@10.0.0.2:6000 before\nLEAVE 6 bob@10.0.0.2:6000\nLIVE\n");
     sim.hear(&stream);
     let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
     let me: Who = ME.parse().unwrap();
@@ -233,9 +233,41 @@ fn all_that_comes_at_once_with_the_greeting_is_understood() {
 }
 
 #[test]
+fn a_line_without_a_time_has_the_last_one_that_this_connection_said() {
+    fn times(sim: &mut Sim) -> Vec<u64> {
+        let events = sim.shown().into_iter();
+        let time = |event| match event {
+            Event::Said { at, .. } | Event::Left { at, .. } => Some(at),
+            _ => None,
+        };
+        events.filter_map(time).collect()
+    }
+    let mut sim = in_a_room_that_may_be_lost();
+    sim.hear("SAID - bob@10.0.0.2:6000 whenever\n");
+    assert_eq!(times(&mut sim), [sim.now().unix_ms]);
+
+    sim.session.closed(sim.now());
+    reconnect(&mut sim);
+    sim.hear(&format!(
+        "* chat/1 welcome\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY 5\n\
+         SAID - bob@10.0.0.2:6000 one\nADDRESS 6 bob@10.0.0.2:6000 1.1.1.1:1\nLIVE\nSAID - bob@10.0.0.2:6000 two\n\
+         SAID 4 bob@10.0.0.2:6000 three\nSAID x bob@10.0.0.2:6000 nothing\nLEAVE - bob@10.0.0.2:6000\n"
+    ));
+    assert_eq!(times(&mut sim), [5, 6, 4, 4]);
+
+    sim.session.closed(sim.now());
+    reconnect(&mut sim);
+    sim.hear(&format!(
+        "* chat/1 welcome\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n\
+         SAID - alice@10.0.0.1:5555 again\n"
+    ));
+    assert_eq!(times(&mut sim), [sim.now().unix_ms]);
+}
+
+#[test]
 fn every_cut_of_a_stream_says_the_same() {
     let stream = format!(
-        "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\nSAID 7 {ME} \u{4e2d}\r\nPING 3\nLEAVE 8 {ME}\n"
+        "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\nSAID 7 {ME} \u{4e2d}\r\nPING 3\nLEAVE 8 {ME}\n"
     );
     let all = |cut: usize| {
         let mut sim = Sim::new(config());
@@ -535,7 +567,7 @@ fn a_nick_that_is_insisted_on_is_had_or_the_user_leaves_and_knows_why() {
         insist_on_nick: true,
         ..config()
     };
-    let welcome = format!("WELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n");
+    let welcome = format!("WELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n");
     let error = "ERROR nick-taken - bob has it\n";
     let goodbye = "GOODBYE nick you are not here without that nick\n";
     for answer in [
@@ -561,7 +593,7 @@ fn a_nick_that_is_insisted_on_is_had_or_the_user_leaves_and_knows_why() {
 fn a_nick_that_is_not_insisted_on_costs_an_error() {
     let mut sim = Sim::new(config());
     sim.hear(&format!("* chat/1 hi\nWELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\n"));
-    sim.hear("HISTORY\nLIVE\nERROR nick-taken - bob has it\n");
+    sim.hear("HISTORY -\nLIVE\nERROR nick-taken - bob has it\n");
     assert_eq!(sim.errors(), ["bob has it"]);
     assert!(sim.session.takes_input());
     assert_eq!(sim.session.failures(), Failures::default(), "it was a wish");
@@ -740,7 +772,7 @@ fn in_a_room_that_may_be_lost() -> Sim {
         ..config()
     });
     sim.hear("* chat/1 welcome\n");
-    sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n"));
+    sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"));
     sim.sent();
     sim.shown();
     sim
@@ -772,7 +804,7 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
     assert_eq!(sim.sent(), format!("HELLO 1 alice 5556 {key} {token}\n"));
     // The server took the second message, and only its echo was lost.
     sim.hear(&format!(
-        "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 2\nHISTORY\nLIVE\n"
+        "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 2\nHISTORY -\nLIVE\n"
     ));
     assert_eq!(sim.sent(), "SAY 3 three\nSAY 4 four\n");
     sim.hear("SAID 1 alice@10.0.0.1:5555 three\nSAID 1 alice@10.0.0.1:5555 four\n");
@@ -806,7 +838,7 @@ fn whoever_has_the_servers_port_by_now_is_told_nothing() {
         // The server is back, and is told.
         reconnect(&mut sim);
         sim.hear(&format!(
-            "* chat/1 welcome\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n"
+            "* chat/1 welcome\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"
         ));
         assert!(sim.sent().ends_with("\nSAY 1 for the room\n"));
     }
@@ -860,7 +892,7 @@ fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
     });
     sim.hear("* chat/1 welcome\n");
     sim.hear(&format!(
-        "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\nNICK 1 {ME} zoe\n"
+        "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\nNICK 1 {ME} zoe\n"
     ));
     sim.session.closed(sim.now());
     reconnect(&mut sim);
@@ -868,7 +900,7 @@ fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
     sim.hear("* chat/1 welcome\n");
     assert_eq!(sim.sent(), format!("HELLO 1 zoe 5556 {} {TOKEN}\n", own_key()));
     sim.hear(&format!(
-        "ERROR nick-taken - taken\nWELCOME 10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY\nLIVE\n"
+        "ERROR nick-taken - taken\nWELCOME 10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"
     ));
     assert_eq!(sim.session.outcome(), None);
 }

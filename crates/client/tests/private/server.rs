@@ -36,7 +36,7 @@ impl Server {
         if key.is_some() {
             self.welcome(conn, id);
         }
-        self.say_to_all(&FromServer::Join(0, profile.clone()));
+        self.say_to_all(&FromServer::Join(None, profile.clone()));
         let token = token_of(conn);
         self.users.insert(
             conn,
@@ -67,7 +67,7 @@ impl Server {
     /// A connection ended.
     pub(crate) fn leave(&mut self, conn: Conn) {
         if let Some(user) = self.users.remove(&conn) {
-            self.say_to_all(&FromServer::Leave(0, user.profile.who));
+            self.say_to_all(&FromServer::Leave(None, user.profile.who));
         }
     }
 
@@ -93,7 +93,7 @@ impl Server {
             udp: None,
             key: Some(key),
         };
-        self.say(to, &FromServer::Join(0, profile));
+        self.say(to, &FromServer::Join(None, profile));
     }
 
     pub(crate) fn line(&mut self, conn: Conn, line: &str) {
@@ -143,7 +143,7 @@ impl Server {
             && user.profile.udp != Some(address)
         {
             user.profile.udp = Some(address);
-            let line = FromServer::Address(0, user.profile.who.clone(), address);
+            let line = FromServer::Address(None, user.profile.who.clone(), address);
             self.say_to_all(&line);
         }
     }

@@ -5,6 +5,7 @@ use chat_proto::SERVER_LINE_MAX;
 use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::FromServer;
+use chat_proto::times::Times;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// One connection's end of the conversation.
@@ -15,7 +16,8 @@ pub(super) struct Ear {
     /// The last line that was for everybody; heard again, it is as good as it was.
     last: Vec<u8>,
     phase: Phase,
-    /// Digests of what is for everybody, in the order in which it came.
+    times: Times,
+    /// Digests of what is for everybody, in the order in which it came, and with its time in the rich dialect.
     pub(super) plain: Vec<u64>,
     pub(super) rich: Vec<u64>,
     pub(super) resume: Option<Token>,
@@ -131,25 +133,26 @@ impl Ear {
     }
 
     fn rich_line(&mut self, line: &str) {
-        let said = FromServer::parse(line)
+        let mut said = FromServer::parse(line)
             .unwrap_or_else(|error| panic!("no line of the rich dialect: {line:?} ({error:?})"));
         assert_eq!(said.to_string(), line);
         assert_ne!(self.phase, Phase::Over, "after the last line comes {line:?}");
-        match said {
+        let time = self.times.restore(&mut said);
+        match &said {
             FromServer::Welcome {
                 resume, rendezvous, ..
             } => {
                 self.advance(Phase::Plain, Phase::Roster);
-                (self.resume, self.rendezvous) = (Some(resume), Some(rendezvous));
+                (self.resume, self.rendezvous) = (Some(*resume), Some(*rendezvous));
             }
             FromServer::Examined(_, _, rendezvous) => {
                 self.advance(Phase::Plain, Phase::Examined);
-                self.rendezvous = Some(rendezvous);
+                self.rendezvous = Some(*rendezvous);
             }
-            FromServer::History => self.advance(Phase::Roster, Phase::History),
+            FromServer::History(_) => self.advance(Phase::Roster, Phase::History),
             FromServer::Live => self.advance(Phase::History, Phase::Live),
             // The answer to who has that nick already.
-            FromServer::Nick(_, who, nick) if who.nick.as_ref() == Some(&nick) => {}
+            FromServer::Nick(_, who, nick) if who.nick.as_ref() == Some(nick) => {}
             FromServer::User(_) => assert!(self.phase >= Phase::Roster, "before WELCOME comes {line:?}"),
             FromServer::Said(..)
             | FromServer::Join(..)
@@ -157,9 +160,10 @@ impl Ear {
             | FromServer::Nick(..)
             | FromServer::Address(..) => {
                 assert!(self.phase >= Phase::History, "before HISTORY comes {line:?}");
-                self.rich.push(digest(line));
+                assert!(time.is_some(), "no time was said for {line:?}");
+                self.rich.push(digest(&said.to_string()));
             }
-            FromServer::Ping(number) => self.pings.push(number),
+            FromServer::Ping(number) => self.pings.push(*number),
             FromServer::Goodbye(..) => self.phase = Phase::Over,
             _ => {}
         }

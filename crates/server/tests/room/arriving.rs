@@ -126,7 +126,7 @@ fn a_late_hello_makes_a_named_user_of_an_announced_one() {
         [
             "USER alice@10.0.0.2:1001 10.0.0.2:7 -",
             "NICK 1700001000550 10.0.0.2:1001 alice",
-            "SAID 1700001000550 alice@10.0.0.2:1001 hi"
+            "SAID - alice@10.0.0.2:1001 hi"
         ]
     );
     let logged: Vec<String> = sim.events.iter().map(Event::to_string).collect();
@@ -138,7 +138,7 @@ fn a_late_hello_makes_a_named_user_of_an_announced_one() {
     assert_eq!(heard[1], "10.0.0.2:1001 is online");
     assert!(heard[2].starts_with("WELCOME alice@10.0.0.2:1001 "), "{heard:?}");
     let live = heard.iter().position(|line| line == "LIVE").unwrap();
-    assert_eq!(heard.last().unwrap(), "SAID 1700001000550 alice@10.0.0.2:1001 hi");
+    assert_eq!(heard.last().unwrap(), "SAID - alice@10.0.0.2:1001 hi");
     assert_eq!(heard.len() - live, 4, "USER, NICK and SAID after LIVE: {heard:?}");
 }
 

@@ -9,6 +9,7 @@ use chat_proto::nick::{Nick, NickKey};
 use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::FromServer;
+use chat_proto::times::Times;
 use chat_proto::who::Who;
 use chat_server::connection::End;
 use chat_server::event::{Departure, Event};
@@ -715,7 +716,7 @@ impl Play {
 
     /// All of what a peer received is whole, and what was said to everybody is what the witnesses heard:
     /// from its own arrival on, without a gap.
-    fn check_stream(&self, peer: PeerNo, plain: &[&str], rich: &[&str]) {
+    fn check_stream(&self, peer: PeerNo, plain: &[String], rich: &[String]) {
         let (lines, rest) = self.sim.lines(peer);
         let reads = self.actors[peer].reads;
         assert!(
@@ -758,13 +759,13 @@ impl Play {
             };
             let ends_plain = std::ptr::eq(all, plain) && !after.is_empty();
             if is_last && !ends_plain {
-                let next = all.get(start + heard.len()).unwrap_or(&"");
+                let next = all.get(start + heard.len()).map_or("", String::as_str);
                 let leaves =
                     next.contains(&id) && (next.ends_with(" is offline") || next.starts_with("LEAVE "));
                 assert!(leaves, "peer {peer} missed {next:.150?}");
             }
         }
-        if let Some(history) = after_verb(&lines, "HISTORY") {
+        if let Some(history) = lines.iter().position(|line| line.starts_with("HISTORY ")) {
             let live = lines.iter().position(|line| *line == "LIVE");
             let shown = live.map_or(0, |live| live - history - 1);
             assert!(shown <= self.limits.history, "{shown} lines of history");
@@ -899,21 +900,33 @@ fn rich_deed(line: &str) -> Deed {
 }
 
 /// As whom this address came, by the rich story.
-fn who_came(rich: &[&str], address: &str) -> Who {
-    let comes = |line: &&str| match rich_deed(line) {
+fn who_came(rich: &[String], address: &str) -> Who {
+    let comes = |line: &String| match rich_deed(line) {
         Deed::Comes(who) => (who.id.to_string() == address).then_some(who),
         _ => None,
     };
     rich.iter().find_map(comes).unwrap()
 }
 
-fn after_verb(lines: &[&str], verb: &str) -> Option<usize> {
-    lines.iter().position(|line| *line == verb)
-}
-
-/// The lines that are not for one connection alone.
-fn broadcasts<'a>(lines: &[&'a str]) -> Vec<&'a str> {
-    lines.iter().copied().filter(|line| !is_own(line)).collect()
+/// The lines that are not for one connection alone, each with its time.
+fn broadcasts(lines: &[&str]) -> Vec<String> {
+    let mut times = Times::default();
+    let mut told = Vec::new();
+    for line in lines {
+        let mut said = FromServer::parse(line);
+        let time = said.as_mut().ok().and_then(|said| times.restore(said));
+        if is_own(line) {
+            continue;
+        }
+        told.push(said.map_or_else(
+            |_| (*line).to_owned(),
+            |said| {
+                assert!(time.is_some(), "nobody was told when this was: {line:?}");
+                said.to_string()
+            },
+        ));
+    }
+    told
 }
 
 fn is_own(line: &str) -> bool {

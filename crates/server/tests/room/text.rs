@@ -66,9 +66,9 @@ fn a_line_that_is_too_long_is_refused_and_the_next_is_heard() {
     assert_eq!(
         sim.news(rich),
         [
-            "SAID 1700001000250 10.0.0.1:1 next",
+            "SAID - 10.0.0.1:1 next",
             "ERROR too-long - a line has at most 4096 bytes; yours was not sent",
-            "SAID 1700001000250 rick@10.0.0.2:1 next"
+            "SAID - rick@10.0.0.2:1 next"
         ]
     );
 }

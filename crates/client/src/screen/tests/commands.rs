@@ -270,7 +270,7 @@ fn the_past_does_not_ring() {
     let mut sim = Sim::new(60, 8);
     sim.hear("* chat/1 welcome\n");
     sim.hear(&format!(
-        "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY\nSAID 1 bob@10.0.0.2:6000 hi alice\nLIVE\n"
+        "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nSAID 1 bob@10.0.0.2:6000 hi alice\nLIVE\n"
     ));
     assert_eq!(sim.effects, []);
 }

@@ -26,7 +26,7 @@ fn the_first_minute() {
     );
     sim.hear("* chat/1 welcome\n");
     sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n"));
-    sim.hear("USER bob@10.0.0.2:6000 - -\nUSER 10.0.0.3:7000 - -\nHISTORY\n");
+    sim.hear("USER bob@10.0.0.2:6000 - -\nUSER 10.0.0.3:7000 - -\nHISTORY -\n");
     sim.hear("SAID 1699900000000 bob@10.0.0.2:6000 is anybody there?\n");
     sim.hear("JOIN 1699999990000 carol@10.0.0.4:7000 - -\nLEAVE 1699999999000 carol@10.0.0.4:7000\n");
     sim.hear(&format!("LIVE\nJOIN {TIME} {ME} - -\n"));

@@ -114,7 +114,7 @@ fn history_that_is_on_the_screen_is_not_shown_again() {
     reconnect(&mut sim);
     sim.hear("* chat/1 welcome\n");
     sim.hear(&format!(
-        "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY\n"
+        "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY -\n"
     ));
     sim.hear(
         "SAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\n",

@@ -57,7 +57,7 @@ fn a_roster_that_took_long_is_no_reason_to_leave_once_it_is_complete() {
     let mut sim = Sim::new(config());
     sim.hear(&format!("* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
     sim.wait(29_000);
-    sim.hear("HISTORY\n");
+    sim.hear("HISTORY -\n");
     assert_eq!(lasts(&mut sim, "SAID 1 10.0.0.9:1 long ago\n"), 3600);
 }
 

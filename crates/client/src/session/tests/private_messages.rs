@@ -17,7 +17,7 @@ pub(super) fn alice() -> Sim {
         key_of(1)
     ));
     sim.hear(&format!(
-        "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 - -\nHISTORY\nLIVE\n",
+        "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 - -\nHISTORY -\nLIVE\n",
         key_of(2)
     ));
     sim.quiet();
@@ -445,7 +445,7 @@ fn back(alice: &mut Sim, users: &[String]) {
     for user in users {
         alice.hear(&format!("USER {user}\n"));
     }
-    alice.hear("HISTORY\nLIVE\n");
+    alice.hear("HISTORY -\nLIVE\n");
 }
 
 /// Bob as he is named after coming back, with the key that he has as long as he runs.

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What the server reads from one connection in one turn, and how many it lets in.
-const READ_MAX: usize = 16 * 1024;
+const READ_MAX: usize = 32 * 1024;
 const ACCEPTS_MAX: usize = 256;
 
 /// What may wait for one connection alone: 256 KiB that others may add to, and one line more.

@@ -1,9 +1,15 @@
 //! Terminals that take no output: a connection that stalls, Ctrl-S, a window that was closed.
 
-use crate::harness::{Feed, Impostor, Process, Rich, Server, Stage, Wire, client_command, pseudo_terminal};
+use crate::harness::{
+    Feed, Impostor, Journal, Process, Rich, Server, Stage, Wire, chat_server, client_command, pseudo_terminal,
+};
 use nix::sys::signal::Signal;
+use nix::sys::termios::{FlowArg, tcflow};
 use std::fs::File;
-use std::process::Stdio;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Far more lines than a terminal holds that nobody reads, and fewer than a program keeps for it.
@@ -43,6 +49,26 @@ fn a_log_on_a_terminal_stops_nothing_when_it_is_stopped_nor_when_it_is_gone() {
     expect_rest(&server, &mut alice);
     drop(alice);
     server.stop();
+}
+
+#[test]
+fn a_server_that_is_started_on_a_stopped_terminal_opens_its_door_and_closes_it_when_it_is_told_to() {
+    let (_window, terminal) = pseudo_terminal();
+    tcflow(&terminal, FlowArg::TCOOFF).unwrap();
+    let journal = Journal::new();
+    let mut command = Command::new(chat_server());
+    command.args(["127.0.0.1", "0"]).stdin(Stdio::null());
+    command.stdout(terminal).stderr(Stdio::piped());
+    let mut server = Process::start_as_set_up("server", &journal, &mut command);
+    // What it would say to the terminal, it says to the log as well.
+    let logged = server.stderr.expect(" listen ");
+    let address = logged
+        .split_whitespace()
+        .find_map(|word| word.parse::<SocketAddr>().ok())
+        .unwrap();
+    Wire::connect("alice", address, &journal).expect("* chat/1");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.exit_code(), 0);
 }
 
 /// A client in line mode with its output on this terminal. Its input stays open.
@@ -85,6 +111,31 @@ fn a_client_whose_terminal_is_stopped_answers_its_server_and_leaves_when_it_is_t
     drop(server);
     assert_eq!(alice.exit_code(), 143);
     drop(window);
+}
+
+#[test]
+fn a_full_screen_that_is_stopped_ends_when_it_is_told_to_though_it_has_something_to_say() {
+    let impostor = Impostor::start();
+    let (mut window, terminal) = pseudo_terminal();
+    let mut command = client_command();
+    command
+        .arg(impostor.address.ip().to_string())
+        .arg(impostor.address.port().to_string())
+        .args(["--nick", "alice"])
+        .env("TERM", "xterm-256color")
+        .process_group(0)
+        .stdin(terminal.try_clone().unwrap())
+        .stdout(terminal.try_clone().unwrap())
+        .stderr(terminal.try_clone().unwrap());
+    let mut alice = Process::start_as_set_up("alice", &impostor.journal, &mut command);
+    let mut server = impostor.accept_at(Stage::Live);
+    window.write_all(b"unconfirmed\r").unwrap();
+    server.expect("SAY 1 unconfirmed");
+    tcflow(&terminal, FlowArg::TCOOFF).unwrap();
+    alice.signal(Signal::SIGTERM);
+    server.expect("QUIT");
+    drop(server);
+    assert_eq!(alice.exit_code(), 143);
 }
 
 #[test]

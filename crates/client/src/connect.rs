@@ -129,9 +129,18 @@ fn explain(address: SocketAddr, error: &io::Error, timeout: Duration) -> String 
             let port = address.port();
             format!("nobody listens at {address}: start a server there with `chat-server {anywhere} {port}`")
         }
+        _ if lacks_interface(address) => format!(
+            "can't reach {address}: a link-local address needs its interface too, as in {}%eth0",
+            address.ip()
+        ),
         TimedOut => format!("no answer from {address} within {} s", timeout.as_secs_f64()),
         _ => format!("can't reach {address}: {error}"),
     }
+}
+
+/// Every interface has its own link-local addresses.
+fn lacks_interface(address: SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
 }
 
 fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<Connection> {
@@ -304,6 +313,16 @@ mod tests {
         for host in ["127.0.0.1", "localhost", "::ffff:127.0.0.1"] {
             assert_paired(&listener, host);
         }
+    }
+
+    #[test]
+    fn what_a_link_local_address_lacks_is_said() {
+        // Where there is no IPv6 at all, that is in the way first; what is said is the same.
+        let error = connect("fe80::1", 9000, TIMEOUT).unwrap_err().to_string();
+        assert!(
+            error.contains("needs its interface too, as in fe80::1%eth0"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -28,7 +28,13 @@ const USER_TIMEOUT: Duration = Duration::from_secs(60);
 /// # Errors
 /// If the address can't be listened at, for example because somebody does already.
 pub fn listen(address: SocketAddr) -> anyhow::Result<Socket> {
-    open(address).with_context(|| format!("can't listen at {address}"))
+    open(address).with_context(|| {
+        let hint = match address.ip() {
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => ", which is link-local (:: takes in those too)",
+            _ => "",
+        };
+        format!("can't listen at {address}{hint}")
+    })
 }
 
 fn open(address: SocketAddr) -> io::Result<Socket> {

@@ -179,7 +179,10 @@ impl Session {
         }
         if before == after {
             // An answer, and no news.
-            return self.tell_own_name();
+            if own {
+                self.tell_own_name();
+            }
+            return;
         }
         self.events.push_back(Event::Renamed {
             at,

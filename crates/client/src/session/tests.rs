@@ -258,7 +258,7 @@ fn a_line_without_a_time_has_the_last_one_that_this_connection_said() {
     sim.session.closed(sim.now());
     reconnect(&mut sim);
     sim.hear(&format!(
-        "* chat/1 welcome\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n\
+        "* chat/1 welcome\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nLIVE\n\
          SAID - alice@10.0.0.1:5555 again\n"
     ));
     assert_eq!(times(&mut sim), [sim.now().unix_ms]);
@@ -629,6 +629,7 @@ fn a_nick_asked_for_twice_is_answered_twice() {
     assert_eq!(sim.sent(), "", "one is not answered");
     sim.shown();
     sim.hear("NICK 1 al@10.0.0.1:5000 al\n");
+    sim.hear("NICK 1 bob@10.0.0.2:6000 bob\n");
     let notice = Event::Notice(text("you are al@10.0.0.1:5000 already"));
     assert_eq!((sim.shown(), sim.sent()), (vec![notice], "QUIT\n".into()));
 }
@@ -697,6 +698,8 @@ fn a_hostile_server_is_survived() {
         "SAID",
         "SAID x y z",
         "HISTORY",
+        "HISTORY -",
+        "HISTORY 18446744073709551615",
         "LIVE",
         "WHISPERED 999",
         "ERROR too-long 999 what",

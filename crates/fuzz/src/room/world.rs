@@ -13,6 +13,7 @@ use chat_server::connection::End;
 use chat_server::event::Event;
 use chat_server::room::{Effect, FLUSH, LEAVING_MAX, Limits, Room, WAITING_MAX};
 use chat_server::roster::Slot;
+use chat_server::server::READ_MAX;
 use chat_server::transcript::CAPACITY;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -20,9 +21,6 @@ use std::time::Duration;
 
 /// A window that never closes.
 pub(super) const EVERYTHING: usize = usize::MAX;
-
-/// Bytes that the loop reads from a connection in one turn.
-const READ_MAX: usize = 16 * 1024;
 
 /// Connections of one script.
 const PEOPLE_MAX: usize = 40;

@@ -9,12 +9,12 @@ use chat_server::connection::End;
 use chat_server::event::{Departure, Event};
 use chat_server::room::{Effect, Limits, Room};
 use chat_server::roster::Slot;
+use chat_server::server::READ_MAX;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What the server reads from one connection in one turn, and how many it lets in.
-const READ_MAX: usize = 32 * 1024;
+/// How many the server lets in in one turn.
 const ACCEPTS_MAX: usize = 256;
 
 /// What may wait for one connection alone: 256 KiB that others may add to, and one line more.

@@ -113,3 +113,10 @@ fn the_terminal_that_hangs_up_or_a_closed_output_does_not_crash_it() {
     server.plain("alice").sync("hello");
     server.stop();
 }
+
+#[test]
+fn who_wants_to_listen_at_a_link_local_address_is_told_what_takes_those_in() {
+    let (code, _, said) = run(&["fe80::1", "0"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("link-local (:: takes in those too)"), "{said:?}");
+}

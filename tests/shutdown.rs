@@ -75,16 +75,6 @@ fn a_second_server_on_the_same_port_says_why_it_cannot() {
 }
 
 #[test]
-fn a_server_that_is_to_listen_at_a_link_local_address_says_what_takes_those_in() {
-    let mut command = Command::new(chat_server());
-    command.args(["fe80::1", "0"]);
-    let mut server = Process::start("server", &Journal::new(), &mut command);
-    assert_eq!(server.exit_code(), 1);
-    let said = server.stderr.lines().join("\n");
-    assert!(said.contains("link-local (:: takes in those too)"), "{said:?}");
-}
-
-#[test]
 fn a_reader_who_does_not_read_does_not_keep_the_server_from_ending() {
     let mut server = Server::start(&["--rate", "1000000", "--burst", "1000000"]);
     let _stuck = server.plain("stuck");

@@ -1,11 +1,11 @@
 //! The times of lines that follow each other: one that was just said is not said again.
 //!
-//! Of a short message to everybody the time is the sixth part, and in a crowded room most lines that are sent at once have the
+//! Of a short message to everybody the time would be a sixth, and in a crowded room most lines that are sent at once have the
 //! same.
 
 use crate::rich::FromServer;
 
-/// The time that was said last, by or to one who speaks the rich dialect.
+/// The time that was said last in one direction of the rich dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// In milliseconds since 1970; none before the first.
@@ -25,7 +25,7 @@ impl Times {
         if *time == self.last {
             *time = None;
         } else {
-            self.last = *time;
+            self.last = time.or(self.last);
         }
     }
 

@@ -49,7 +49,7 @@ pub struct Rich {
     pub rendezvous_progress: Option<Box<Progress>>,
     /// The number of the last message that was taken from it.
     pub seq: u64,
-    /// It has said something after HELLO, and so has read what that was answered with.
+    /// It has said something after HELLO: one that may come back has read by then what that was answered with.
     pub has_answered: bool,
 }
 

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn however_much_history_is_asked_for_it_takes_no_more_memory_than_can_be_shown() {
+    fn however_much_history_is_asked_for_no_more_lines_are_remembered_than_can_be_shown() {
         let mut transcript = Transcript::new(usize::MAX);
         let mut most = 0;
         for _ in 0..50_000 {

@@ -71,12 +71,14 @@ fn without_history_it_is_now_at_once() {
     sim.send(talker, "one\n");
     sim.run(ms(0));
     let client = sim.rich("10.0.0.2:1", "rick");
-    let lines = sim.lines(client).0;
-    let place = lines
-        .iter()
-        .position(|line| line.starts_with("HISTORY "))
-        .unwrap();
-    assert_eq!(lines[place + 1], "LIVE");
+    assert_eq!(
+        sim.lines(client).0[4..],
+        [
+            "HISTORY 1700001000250",
+            "LIVE",
+            "JOIN - rick@10.0.0.2:1 10.0.0.2:5000 -"
+        ]
+    );
 }
 
 /// A newcomer begins behind the others. What is said in the very turn of its HELLO must not overtake it.

@@ -27,9 +27,9 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Bytes that are read from one connection in one turn. More makes fewer and larger writes when many talk: a crowd is told 1.2
-/// times as much with 32 KiB as with 16. And it makes people wait beside a flooder whom no limit holds back: 1.1 ms at the 99th
-/// percentile with 32 KiB, 1.0 with 16, and 1.9 with 64.
+/// Bytes that are read from one connection in one turn. More makes fewer and larger writes when many talk: a crowd is told
+/// 1.1 to 1.2 times as much with 32 KiB as with 16. And it makes people wait beside a flooder whom no limit holds back: 1.1 ms
+/// at the 99th percentile with 32 KiB, 1.0 with 16, and 1.9 with 64.
 pub const READ_MAX: usize = 32 * 1024;
 
 /// Newcomers that are let in in one turn, so that a crowd at the door does not keep those inside waiting.

@@ -119,7 +119,7 @@ impl Link {
         while let Some(Transmit { to, ttl, bytes }) = self.datagrams.front() {
             let to = *to;
             let sent = match &self.udp {
-                Some(udp) => send_datagram(udp, bytes, scoped(to, self.server), *ttl),
+                Some(udp) => send_past_errors(udp, bytes, scoped(to, self.server), *ttl),
                 None => Err(io::ErrorKind::Unsupported.into()),
             };
             match sent {
@@ -152,17 +152,37 @@ impl Link {
             return;
         };
         for _ in 0..DATAGRAMS_MAX {
-            match udp.recv_from(&mut self.datagram) {
-                Ok((length, source)) => {
-                    session.datagram(source, self.datagram.get(..length).unwrap_or_default(), now);
-                }
-                // An error here is about a datagram that was sent: the queue of errors says which.
-                Err(_) => break,
-            }
+            let Some((length, source)) = receive_past_errors(udp, &mut self.datagram) else {
+                break;
+            };
+            session.datagram(source, self.datagram.get(..length).unwrap_or_default(), now);
         }
         for to in errors::take(udp) {
             session.datagram_failed(to, now);
         }
+    }
+}
+
+/// The next datagram that is there.
+///
+/// An error is about one that was sent before, and the queue of errors says which. It is told first, and what has come is
+/// behind it: the last word, perhaps, of somebody who has closed the port meanwhile.
+fn receive_past_errors(udp: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    for _ in 0..DATAGRAMS_MAX {
+        match udp.recv_from(buffer) {
+            Ok(received) => return Some(received),
+            Err(error) if is_later(&error) => return None,
+            Err(_) => {}
+        }
+    }
+    None
+}
+
+/// Sends a datagram, see [`send_datagram`]. The first error may be about an earlier one, to somebody else.
+fn send_past_errors(udp: &UdpSocket, bytes: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<usize> {
+    match send_datagram(udp, bytes, to, ttl) {
+        Err(error) if !is_later(&error) => send_datagram(udp, bytes, to, ttl),
+        sent => sent,
     }
 }
 
@@ -212,4 +232,52 @@ fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
 
 fn is_link_local(ip: &Ipv6Addr) -> bool {
     ip.is_unicast_link_local()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::poll::{PollFd, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    fn socket() -> (UdpSocket, SocketAddr) {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        udp.set_nonblocking(true).unwrap();
+        let address = udp.local_addr().unwrap();
+        (udp, address)
+    }
+
+    /// Sends something that nobody takes, and waits until the system says so.
+    fn send_in_vain(udp: &UdpSocket) {
+        let (closed, nobody) = socket();
+        drop(closed);
+        udp.send_to(b"in vain", nobody).unwrap();
+        let mut descriptors = [PollFd::new(udp.as_fd(), PollFlags::empty())];
+        assert_eq!(poll(&mut descriptors, PollTimeout::from(5000u16)), Ok(1));
+    }
+
+    #[test]
+    fn what_has_come_is_read_though_something_was_sent_in_vain() {
+        let (udp, address) = socket();
+        errors::keep(&udp).unwrap();
+        let (other, source) = socket();
+        other.send_to(b"the last word", address).unwrap();
+        send_in_vain(&udp);
+        let mut buffer = [0; 100];
+        assert_eq!(receive_past_errors(&udp, &mut buffer), Some((13, source)));
+        assert_eq!(receive_past_errors(&udp, &mut buffer), None);
+    }
+
+    #[test]
+    fn what_was_sent_in_vain_keeps_nothing_else_from_being_sent() {
+        let (udp, _) = socket();
+        errors::keep(&udp).unwrap();
+        let (other, address) = socket();
+        send_in_vain(&udp);
+        assert_eq!(send_past_errors(&udp, b"hi", address, None).unwrap(), 2);
+        other.set_nonblocking(false).unwrap();
+        other.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        assert_eq!(other.recv(&mut [0; 100]).unwrap(), 2);
+    }
 }

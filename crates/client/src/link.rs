@@ -8,7 +8,7 @@ use nix::poll::PollFlags;
 use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 /// What may wait to be written to the server, in bytes, before the program stops reading what would
 /// add to it.
@@ -152,7 +152,7 @@ impl Link {
             return;
         };
         for _ in 0..DATAGRAMS_MAX {
-            let Some((length, source)) = receive_past_errors(udp, &mut self.datagram) else {
+            let Some((length, source)) = errors::receive(udp, &mut self.datagram) else {
                 break;
             };
             session.datagram(source, self.datagram.get(..length).unwrap_or_default(), now);
@@ -161,21 +161,6 @@ impl Link {
             session.datagram_failed(to, now);
         }
     }
-}
-
-/// The next datagram that is there.
-///
-/// An error is about one that was sent before, and the queue of errors says which. It is told first, and what has come is
-/// behind it: the last word, perhaps, of somebody who has closed the port meanwhile.
-fn receive_past_errors(udp: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-    for _ in 0..DATAGRAMS_MAX {
-        match udp.recv_from(buffer) {
-            Ok(received) => return Some(received),
-            Err(error) if is_later(&error) => return None,
-            Err(_) => {}
-        }
-    }
-    None
 }
 
 /// Sends a datagram, see [`send_datagram`]. The first error may be about an earlier one, to somebody else.
@@ -222,7 +207,7 @@ fn set_hop_limit(socket: &SockRef<'_>, to: SocketAddr, hops: u32) -> io::Result<
 /// on one host only, and whoever is in the room by such an address is on the link of the server.
 fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
     match (to, server) {
-        (SocketAddr::V6(mut to), SocketAddr::V6(server)) if is_link_local(to.ip()) => {
+        (SocketAddr::V6(mut to), SocketAddr::V6(server)) if to.ip().is_unicast_link_local() => {
             to.set_scope_id(server.scope_id());
             to.into()
         }
@@ -230,53 +215,21 @@ fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
     }
 }
 
-fn is_link_local(ip: &Ipv6Addr) -> bool {
-    ip.is_unicast_link_local()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::poll::{PollFd, PollTimeout, poll};
-    use std::os::fd::AsFd;
+    use crate::errors::tests::send_in_vain;
     use std::time::Duration;
-
-    fn socket() -> (UdpSocket, SocketAddr) {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        udp.set_nonblocking(true).unwrap();
-        let address = udp.local_addr().unwrap();
-        (udp, address)
-    }
-
-    /// Sends something that nobody takes, and waits until the system says so.
-    fn send_in_vain(udp: &UdpSocket) {
-        let (closed, nobody) = socket();
-        drop(closed);
-        udp.send_to(b"in vain", nobody).unwrap();
-        let mut descriptors = [PollFd::new(udp.as_fd(), PollFlags::empty())];
-        assert_eq!(poll(&mut descriptors, PollTimeout::from(5000u16)), Ok(1));
-    }
-
-    #[test]
-    fn what_has_come_is_read_though_something_was_sent_in_vain() {
-        let (udp, address) = socket();
-        errors::keep(&udp).unwrap();
-        let (other, source) = socket();
-        other.send_to(b"the last word", address).unwrap();
-        send_in_vain(&udp);
-        let mut buffer = [0; 100];
-        assert_eq!(receive_past_errors(&udp, &mut buffer), Some((13, source)));
-        assert_eq!(receive_past_errors(&udp, &mut buffer), None);
-    }
 
     #[test]
     fn what_was_sent_in_vain_keeps_nothing_else_from_being_sent() {
-        let (udp, _) = socket();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        udp.set_nonblocking(true).unwrap();
         errors::keep(&udp).unwrap();
-        let (other, address) = socket();
-        send_in_vain(&udp);
-        assert_eq!(send_past_errors(&udp, b"hi", address, None).unwrap(), 2);
-        other.set_nonblocking(false).unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let _gone = send_in_vain(&udp);
+        let to = other.local_addr().unwrap();
+        assert_eq!(send_past_errors(&udp, b"hi", to, None).unwrap(), 2);
         other.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         assert_eq!(other.recv(&mut [0; 100]).unwrap(), 2);
     }

@@ -208,7 +208,7 @@ impl Practice {
             return;
         };
         for _ in 0..DATAGRAMS_MAX {
-            let Ok((count, from)) = udp.recv_from(&mut self.buffer) else {
+            let Some((count, from)) = errors::receive(udp, &mut self.buffer) else {
                 break;
             };
             let datagram = self.buffer.get(..count).unwrap_or_default();

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub const READ_MAX: usize = 32 * 1024;
 
 /// Newcomers that are let in in one turn, so that a crowd at the door does not keep those inside waiting.
-const ACCEPTS_MAX: usize = 256;
+pub const ACCEPTS_MAX: usize = 256;
 
 /// When no newcomer can be let in for want of descriptors or memory, and the reserve is gone too, the
 /// door stays shut for this long.

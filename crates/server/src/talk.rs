@@ -5,7 +5,7 @@ use crate::event::{Departure, Event};
 use crate::member::{Member, Rich};
 use crate::room::Room;
 use crate::roster::{Slot, token_for};
-use crate::transcript::Dialect;
+use crate::transcript::{Dialect, Start};
 use chat_proto::id::UserId;
 use chat_proto::line::Line;
 use chat_proto::nick::{Nick, NickError};
@@ -236,9 +236,12 @@ impl Room {
 
     /// The first lines of the rich dialect: who the client is, who is here, what was said before.
     fn welcome(&mut self, slot: Slot, seq: u64, resume: Token, rendezvous: Token) {
-        let history = self.transcript.history_start();
+        let Start {
+            offset: history,
+            times,
+        } = self.transcript.history_start();
         let live = self.transcript.ring(Dialect::Rich).head();
-        self.pressure.reader_at(Dialect::Rich, history.offset);
+        self.pressure.reader_at(Dialect::Rich, history);
         let Some(member) = self.roster.get_mut(slot) else {
             return;
         };
@@ -250,11 +253,11 @@ impl Room {
         };
         let welcome = format!("{welcome}\n").into_bytes();
         let outbox = &mut member.connection.outbox;
-        outbox.follow(history.offset);
-        outbox.say(history.offset, welcome);
-        outbox.list(history.offset);
-        let past = FromServer::<&str>::History(history.times.last());
-        outbox.say(history.offset, format!("{past}\n").into_bytes());
+        outbox.follow(history);
+        outbox.say(history, welcome);
+        outbox.list(history);
+        let past = FromServer::<&str>::History(times.last());
+        outbox.say(history, format!("{past}\n").into_bytes());
         outbox.say(live, format!("{}\n", FromServer::<&str>::Live).into_bytes());
     }
 

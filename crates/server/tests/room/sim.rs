@@ -9,13 +9,10 @@ use chat_server::connection::End;
 use chat_server::event::{Departure, Event};
 use chat_server::room::{Effect, Limits, Room};
 use chat_server::roster::Slot;
-use chat_server::server::READ_MAX;
+use chat_server::server::{ACCEPTS_MAX, READ_MAX};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// How many the server lets in in one turn.
-const ACCEPTS_MAX: usize = 256;
 
 /// What may wait for one connection alone: 256 KiB that others may add to, and one line more.
 const OWN_BYTES_MAX: usize = 256 * 1024 + chat_proto::SERVER_LINE_MAX;

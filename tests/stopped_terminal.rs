@@ -71,16 +71,22 @@ fn a_server_that_is_started_on_a_stopped_terminal_opens_its_door_and_closes_it_w
     assert_eq!(server.exit_code(), 0);
 }
 
-/// A client in line mode with its output on this terminal. Its input stays open.
-fn client_on(terminal: &File, impostor: &Impostor) -> Process {
+/// What starts a client with its output on this terminal.
+fn command_on(terminal: &File, impostor: &Impostor) -> Command {
     let mut command = client_command();
     command
         .arg(impostor.address.ip().to_string())
         .arg(impostor.address.port().to_string())
-        .args(["--plain", "--nick", "alice"])
-        .stdin(Stdio::piped())
+        .args(["--nick", "alice"])
         .stdout(terminal.try_clone().unwrap())
         .stderr(terminal.try_clone().unwrap());
+    command
+}
+
+/// A client in line mode with its output on this terminal. Its input stays open.
+fn client_on(terminal: &File, impostor: &Impostor) -> Process {
+    let mut command = command_on(terminal, impostor);
+    command.arg("--plain").stdin(Stdio::piped());
     Process::start_as_set_up("alice", &impostor.journal, &mut command)
 }
 
@@ -117,16 +123,9 @@ fn a_client_whose_terminal_is_stopped_answers_its_server_and_leaves_when_it_is_t
 fn a_full_screen_that_is_stopped_ends_when_it_is_told_to_though_it_has_something_to_say() {
     let impostor = Impostor::start();
     let (mut window, terminal) = pseudo_terminal();
-    let mut command = client_command();
-    command
-        .arg(impostor.address.ip().to_string())
-        .arg(impostor.address.port().to_string())
-        .args(["--nick", "alice"])
-        .env("TERM", "xterm-256color")
-        .process_group(0)
-        .stdin(terminal.try_clone().unwrap())
-        .stdout(terminal.try_clone().unwrap())
-        .stderr(terminal.try_clone().unwrap());
+    let mut command = command_on(&terminal, &impostor);
+    command.env("TERM", "xterm-256color").process_group(0);
+    command.stdin(terminal.try_clone().unwrap());
     let mut alice = Process::start_as_set_up("alice", &impostor.journal, &mut command);
     let mut server = impostor.accept_at(Stage::Live);
     window.write_all(b"unconfirmed\r").unwrap();

@@ -73,7 +73,7 @@ fn names(line: &str) -> Vec<String> {
 #[test]
 fn the_readme_names_the_commands_and_keys_that_there_are_and_no_others() {
     let manual = document(client_command(), "man").replace("\\-", "-");
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../crates/client/README.md");
     for (heading, table) in [("COMMANDS", "command | does"), ("KEYS", "keys | do")] {
         let (_, section) = manual.split_once(&format!(".SH {heading}\n.nf\n")).unwrap();
         let (section, _) = section.split_once("\n.fi").unwrap();

@@ -3,8 +3,8 @@
 use crate::address::{Address, AddressError};
 use crate::command::{self, Bell};
 use crate::exit;
-use crate::screen::keys;
 use crate::settings::{Colours, Lines, Timestamps};
+use crate::tui::keys;
 use chat_manual::{Document, Section};
 use chat_proto::nick::Nick;
 use clap::builder::NonEmptyStringValueParser;

@@ -7,10 +7,10 @@ use chat_client::clock::Clock;
 use chat_client::connect::{Connection, connect};
 use chat_client::doctor;
 use chat_client::exit::Exit;
-use chat_client::plain::Plain;
-use chat_client::screen::{self, FullScreen};
+use chat_client::line::LineMode;
 use chat_client::settings::{LastServer, Settings};
 use chat_client::signals::Signals;
+use chat_client::tui::{self, FullScreen};
 use chat_client::wire::Wire;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -55,7 +55,7 @@ fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let server = &settings.server.value;
     let connection = connect(&server.host, server.port(), args.connect_timeout)?;
     let warning = connection.ports.warning();
-    let is_screen = screen::is_wanted(args);
+    let is_screen = tui::is_wanted(args);
     let signals = Signals::new(is_screen).context("can't take over the signals")?;
     if is_screen {
         let mut front_end =
@@ -63,7 +63,7 @@ fn run(args: &Args, settings: &Settings) -> Result<Exit> {
         warning.into_iter().for_each(|warning| front_end.warn(warning));
         run_with(args, settings, clock, signals, connection, front_end)
     } else {
-        let mut front_end = Plain::new(args, clock.now())?;
+        let mut front_end = LineMode::new(args, clock.now())?;
         warning.into_iter().for_each(|warning| front_end.warn(warning));
         run_with(args, settings, clock, signals, connection, front_end)
     }

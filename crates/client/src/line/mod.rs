@@ -28,7 +28,7 @@ const READ_MAX: usize = 16 * 1024;
 /// Reads lines from the standard input; prints messages to the standard output, and all else, what
 /// commands answer too, to the standard error.
 #[derive(Debug)]
-pub struct Plain {
+pub struct LineMode {
     /// Until it ends.
     input: Option<File>,
     decoder: LineDecoder,
@@ -53,7 +53,7 @@ enum Format {
     Json(Json),
 }
 
-impl Plain {
+impl LineMode {
     /// The line mode for these arguments, over the standard streams.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ fn ask(line: &[u8], commands: bool, session: &mut Session, now: Now) {
     session.request(&command, now);
 }
 
-impl FrontEnd for Plain {
+impl FrontEnd for LineMode {
     fn input(&self, taken: bool) -> Option<BorrowedFd<'_>> {
         self.input.as_ref().filter(|_| taken).map(File::as_fd)
     }

@@ -5,9 +5,9 @@ use super::decoder;
 use super::entry::{Entry, name};
 use super::history::Search;
 use super::key::{Code, Key};
-use super::keys::{Deed, deed};
+use super::keys::{Action, action};
 use super::paste::{Paste, Pasted};
-use super::view::ScrollDeed;
+use super::view::ScrollAction;
 use super::{Effect, Mode, Screen};
 use crate::session::Session;
 use chat_proto::now::Now;
@@ -27,9 +27,9 @@ impl Screen {
 
     fn press(&mut self, key: Key, session: &mut Session, now: Now) {
         // These mean the same whatever is going on.
-        match deed(key) {
-            Some(Deed::Suspend) => return self.effects.push(Effect::Suspend),
-            Some(Deed::Redraw) => return self.effects.push(Effect::Redraw),
+        match action(key) {
+            Some(Action::Suspend) => return self.effects.push(Effect::Suspend),
+            Some(Action::Redraw) => return self.effects.push(Effect::Redraw),
             _ => {}
         }
         match std::mem::replace(&mut self.mode, Mode::Typing) {
@@ -42,26 +42,26 @@ impl Screen {
 
     fn press_typing(&mut self, key: Key, session: &mut Session, now: Now) {
         let completion = self.completion.take();
-        match deed(key) {
+        match action(key) {
             None => self.write(key),
-            Some(Deed::Submit) => self.submit_line(session, now),
-            Some(Deed::Complete) => self.complete(completion, session, false),
-            Some(Deed::CompleteBack) => self.complete(completion, session, true),
-            Some(Deed::DeleteOrLeave) if self.input.is_empty() => self.mode = Mode::Leaving,
-            Some(Deed::Clear) => self.clear_line(),
-            Some(Deed::Cancel) => self.cancel(),
-            Some(Deed::Search) => self.mode = Mode::Searching(Search::default()),
-            Some(Deed::Older) => {
+            Some(Action::Submit) => self.submit_line(session, now),
+            Some(Action::Complete) => self.complete(completion, session, false),
+            Some(Action::CompleteBack) => self.complete(completion, session, true),
+            Some(Action::DeleteOrLeave) if self.input.is_empty() => self.mode = Mode::Leaving,
+            Some(Action::Clear) => self.clear_line(),
+            Some(Action::Cancel) => self.cancel(),
+            Some(Action::Search) => self.mode = Mode::Searching(Search::default()),
+            Some(Action::Older) => {
                 if let Some(line) = self.history.older(self.input.text()) {
                     self.input.set(line);
                 }
             }
-            Some(Deed::Newer) => {
+            Some(Action::Newer) => {
                 if let Some(line) = self.history.newer() {
                     self.input.set(&line);
                 }
             }
-            Some(deed) => self.edit(deed),
+            Some(action) => self.edit(action),
         }
     }
 
@@ -74,29 +74,29 @@ impl Screen {
         }
     }
 
-    fn edit(&mut self, deed: Deed) {
+    fn edit(&mut self, action: Action) {
         let input = &mut self.input;
-        match deed {
-            Deed::LineStart => input.home(),
-            Deed::LineEnd => input.end(),
-            Deed::Left => input.left(),
-            Deed::Right => input.right(),
-            Deed::WordLeft => input.word_left(),
-            Deed::WordRight => input.word_right(),
-            Deed::DeleteBack => input.delete_back(),
-            Deed::Delete | Deed::DeleteOrLeave => input.delete(),
-            Deed::CutToEnd => input.cut_to_end(),
-            Deed::CutToStart => input.cut_to_start(),
-            Deed::CutBlankBack => input.cut_blank_back(),
-            Deed::CutWordBack => input.cut_word_back(),
-            Deed::CutWord => input.cut_word(),
-            Deed::Yank => input.yank(),
-            Deed::YankOlder => input.yank_older(),
-            Deed::Transpose => input.transpose(),
-            Deed::PageUp => self.scroll_by(ScrollDeed::PageUp),
-            Deed::PageDown => self.scroll_by(ScrollDeed::PageDown),
-            Deed::Top => self.scroll_by(ScrollDeed::Begin),
-            Deed::Bottom => self.scroll_by(ScrollDeed::End),
+        match action {
+            Action::LineStart => input.home(),
+            Action::LineEnd => input.end(),
+            Action::Left => input.left(),
+            Action::Right => input.right(),
+            Action::WordLeft => input.word_left(),
+            Action::WordRight => input.word_right(),
+            Action::DeleteBack => input.delete_back(),
+            Action::Delete | Action::DeleteOrLeave => input.delete(),
+            Action::CutToEnd => input.cut_to_end(),
+            Action::CutToStart => input.cut_to_start(),
+            Action::CutBlankBack => input.cut_blank_back(),
+            Action::CutWordBack => input.cut_word_back(),
+            Action::CutWord => input.cut_word(),
+            Action::Yank => input.yank(),
+            Action::YankOlder => input.yank_older(),
+            Action::Transpose => input.transpose(),
+            Action::PageUp => self.scroll_by(ScrollAction::PageUp),
+            Action::PageDown => self.scroll_by(ScrollAction::PageDown),
+            Action::Top => self.scroll_by(ScrollAction::Begin),
+            Action::Bottom => self.scroll_by(ScrollAction::End),
             _ => {}
         }
     }
@@ -122,7 +122,7 @@ impl Screen {
 
     fn cancel(&mut self) {
         self.search = None;
-        self.scroll_by(ScrollDeed::End);
+        self.scroll_by(ScrollAction::End);
     }
 
     fn complete(&mut self, completion: Option<Completion>, session: &Session, backwards: bool) {
@@ -146,12 +146,12 @@ impl Screen {
             .users()
             .map(|profile| &profile.who)
             .filter(|who| !self.is_me(who))
-            .map(|who| (self.people.rank(who.id), name(who), who.id))
+            .map(|who| (self.contacts.rank(who.id), name(who), who.id))
             .collect();
         users.sort();
         let mut correspondents: Vec<_> = users
             .iter()
-            .filter_map(|(_, name, id)| Some((self.people.correspondent_rank(*id)?, name.clone())))
+            .filter_map(|(_, name, id)| Some((self.contacts.correspondent_rank(*id)?, name.clone())))
             .collect();
         correspondents.sort();
         Names {
@@ -164,15 +164,15 @@ impl Screen {
 // A search in the lines typed before.
 impl Screen {
     fn press_searching(&mut self, mut search: Search, key: Key, session: &mut Session, now: Now) {
-        match (deed(key), key.character()) {
+        match (action(key), key.character()) {
             (_, Some(character)) => search.push(character, &self.history),
-            (Some(Deed::DeleteBack), _) => search.pop(&self.history),
-            (Some(Deed::Search), _) => search.older(&self.history),
-            (Some(Deed::Cancel | Deed::Clear), _) => return,
-            (deed, _) => {
+            (Some(Action::DeleteBack), _) => search.pop(&self.history),
+            (Some(Action::Search), _) => search.older(&self.history),
+            (Some(Action::Cancel | Action::Clear), _) => return,
+            (action, _) => {
                 self.take_found(&search);
                 // Enter only takes the line, so that what was found can be looked at before it is sent.
-                if deed != Some(Deed::Submit) {
+                if action != Some(Action::Submit) {
                     self.press_typing(key, session, now);
                 }
                 return;
@@ -218,9 +218,9 @@ impl Screen {
     }
 
     fn press_confirming(&mut self, paste: Paste, key: Key, session: &mut Session, now: Now) {
-        match (key.code, deed(key)) {
+        match (key.code, action(key)) {
             (Code::Char('y' | 'Y'), None) => self.send_paste(&paste, session, now),
-            (Code::Char('n' | 'N'), None) | (_, Some(Deed::Cancel | Deed::Clear)) => {}
+            (Code::Char('n' | 'N'), None) | (_, Some(Action::Cancel | Action::Clear)) => {}
             (Code::Char('j' | 'J'), None) => self.input.set(&paste.joined()),
             // Anything else, Enter above all, is no answer.
             _ => self.mode = Mode::Confirming(paste),
@@ -247,9 +247,9 @@ impl Screen {
 // Leaving.
 impl Screen {
     fn press_leaving(&mut self, key: Key, session: &mut Session, now: Now) {
-        match (key.code, deed(key)) {
-            (Code::Char('y' | 'Y'), None) | (_, Some(Deed::DeleteOrLeave)) => self.leave(session, now),
-            (Code::Char('n' | 'N'), None) | (_, Some(Deed::Cancel | Deed::Clear | Deed::Submit)) => {}
+        match (key.code, action(key)) {
+            (Code::Char('y' | 'Y'), None) | (_, Some(Action::DeleteOrLeave)) => self.leave(session, now),
+            (Code::Char('n' | 'N'), None) | (_, Some(Action::Cancel | Action::Clear | Action::Submit)) => {}
             // Who goes on typing stays.
             _ => self.press_typing(key, session, now),
         }

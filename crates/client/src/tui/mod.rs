@@ -4,7 +4,9 @@
 //! terminal, so that a test can draw the screen that it expects. What carries it out is in `terminal`.
 
 mod clock;
+mod commands;
 mod complete;
+mod contacts;
 mod decoder;
 mod draw;
 mod entry;
@@ -12,11 +14,10 @@ mod find;
 mod guard;
 mod history;
 mod input;
+mod input_handler;
 mod key;
 pub mod keys;
-mod local;
 mod paste;
-mod people;
 mod scroll;
 mod scrollback;
 mod show;
@@ -24,7 +25,6 @@ mod status;
 mod style;
 mod terminal;
 mod theme;
-mod typed;
 mod view;
 mod wrap;
 
@@ -38,13 +38,13 @@ use chat_proto::now::Now;
 use chat_proto::who::Who;
 use clock::Clock;
 use complete::Completion;
+use contacts::Contacts;
 use entry::Entry;
 use history::{History, Search};
 use input::Input;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use paste::Paste;
-use people::People;
 use scroll::Scroll;
 use scrollback::Scrollback;
 use status::Link;
@@ -110,7 +110,7 @@ struct Screen {
     /// Who gets what is typed, instead of everybody.
     query: Option<Peer>,
 
-    people: People,
+    contacts: Contacts,
     /// Joins and leaves are folded.
     quiet: bool,
     bell: Bell,
@@ -189,7 +189,7 @@ impl Screen {
             completion: None,
             mode: Mode::Typing,
             query: None,
-            people: People::default(),
+            contacts: Contacts::default(),
             quiet: settings.quiet.value,
             bell: settings.bell.value,
             path: None,

@@ -1,7 +1,7 @@
 //! Events as lines.
 
 use crate::command;
-use crate::company;
+use crate::format;
 use crate::session::{Direction, Event, Outcome, about_original};
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
@@ -90,7 +90,7 @@ impl Printer {
     }
 
     fn print_welcome(&self, me: &Who, users: &[Who], to: &mut Vec<u8>) {
-        note(to, company::welcome(me, users, Who::to_string));
+        note(to, format::welcome(me, users, Who::to_string));
         if self.typed {
             note(to, "/help lists the commands; Ctrl-D leaves");
         }
@@ -157,7 +157,7 @@ fn print_code(who: &Who, code: &str, to: &mut Vec<u8>) {
 }
 
 fn print_users(users: &[Who], to: &mut Vec<u8>) {
-    note(to, company::heading(users.len()));
+    note(to, format::heading(users.len()));
     for who in users {
         note(to, who);
     }

@@ -5,7 +5,7 @@ use super::key::Key;
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// Send the line, or do what it asks for.
     Submit,
     /// To the beginning of the line.
@@ -70,107 +70,119 @@ pub enum Deed {
     Suspend,
 }
 
-/// A deed, the keys for it, and what `/help` says of it.
+/// A action, the keys for it, and what `/help` says of it.
 #[derive(Debug)]
 pub struct Binding {
     /// The names of its keys.
     pub keys: &'static [&'static str],
     /// What they do.
-    pub deed: Deed,
+    pub action: Action,
     /// The same in words.
     pub about: &'static str,
 }
 
-const fn bind(keys: &'static [&'static str], deed: Deed, about: &'static str) -> Binding {
-    Binding { keys, deed, about }
+const fn bind(keys: &'static [&'static str], action: Action, about: &'static str) -> Binding {
+    Binding { keys, action, about }
 }
 
 /// All of them.
 pub const BINDINGS: &[Binding] = &[
     bind(
         &["Enter", "Alt-Enter", "Shift-Enter"],
-        Deed::Submit,
+        Action::Submit,
         "send the line; offline, an empty one: try now",
     ),
     bind(
         &["Ctrl-A", "Home"],
-        Deed::LineStart,
+        Action::LineStart,
         "to the beginning of the line",
     ),
-    bind(&["Ctrl-E", "End"], Deed::LineEnd, "to the end of the line"),
-    bind(&["Ctrl-B", "Left"], Deed::Left, "one character back"),
-    bind(&["Ctrl-F", "Right"], Deed::Right, "one character on"),
+    bind(&["Ctrl-E", "End"], Action::LineEnd, "to the end of the line"),
+    bind(&["Ctrl-B", "Left"], Action::Left, "one character back"),
+    bind(&["Ctrl-F", "Right"], Action::Right, "one character on"),
     bind(
         &["Alt-B", "Ctrl-Left", "Alt-Left"],
-        Deed::WordLeft,
+        Action::WordLeft,
         "one word back",
     ),
     bind(
         &["Alt-F", "Ctrl-Right", "Alt-Right"],
-        Deed::WordRight,
+        Action::WordRight,
         "one word on",
     ),
     bind(
         &["Backspace", "Shift-Backspace"],
-        Deed::DeleteBack,
+        Action::DeleteBack,
         "delete the character before the cursor",
     ),
-    bind(&["Delete"], Deed::Delete, "delete the character at the cursor"),
+    bind(&["Delete"], Action::Delete, "delete the character at the cursor"),
     bind(
         &["Ctrl-D"],
-        Deed::DeleteOrLeave,
+        Action::DeleteOrLeave,
         "the same; on an empty line leave, asked once",
     ),
-    bind(&["Ctrl-K"], Deed::CutToEnd, "cut to the end of the line"),
-    bind(&["Ctrl-U"], Deed::CutToStart, "cut to the beginning of the line"),
-    bind(&["Ctrl-W"], Deed::CutBlankBack, "cut back to the last blank"),
+    bind(&["Ctrl-K"], Action::CutToEnd, "cut to the end of the line"),
+    bind(
+        &["Ctrl-U"],
+        Action::CutToStart,
+        "cut to the beginning of the line",
+    ),
+    bind(&["Ctrl-W"], Action::CutBlankBack, "cut back to the last blank"),
     bind(
         &["Alt-Backspace", "Ctrl-Backspace"],
-        Deed::CutWordBack,
+        Action::CutWordBack,
         "cut the word before the cursor",
     ),
     bind(
         &["Alt-D", "Ctrl-Delete"],
-        Deed::CutWord,
+        Action::CutWord,
         "cut the word after the cursor",
     ),
-    bind(&["Ctrl-Y"], Deed::Yank, "put back what was cut"),
+    bind(&["Ctrl-Y"], Action::Yank, "put back what was cut"),
     bind(
         &["Alt-Y"],
-        Deed::YankOlder,
+        Action::YankOlder,
         "put back what was cut before that instead",
     ),
     bind(
         &["Ctrl-T"],
-        Deed::Transpose,
+        Action::Transpose,
         "exchange the two characters before the cursor",
     ),
-    bind(&["Up", "Ctrl-P"], Deed::Older, "the line typed before"),
-    bind(&["Down", "Ctrl-N"], Deed::Newer, "the line typed after"),
-    bind(&["Ctrl-R"], Deed::Search, "search in the lines typed before"),
+    bind(&["Up", "Ctrl-P"], Action::Older, "the line typed before"),
+    bind(&["Down", "Ctrl-N"], Action::Newer, "the line typed after"),
+    bind(&["Ctrl-R"], Action::Search, "search in the lines typed before"),
     bind(
         &["Tab"],
-        Deed::Complete,
+        Action::Complete,
         "complete a nick or a command; again: the next",
     ),
-    bind(&["Shift-Tab"], Deed::CompleteBack, "complete with the one before"),
-    bind(&["PgUp", "Shift-PgUp"], Deed::PageUp, "scroll up a page"),
-    bind(&["PgDn", "Shift-PgDn"], Deed::PageDown, "scroll down a page"),
-    bind(&["Ctrl-Home"], Deed::Top, "scroll to the first message"),
-    bind(&["Ctrl-End"], Deed::Bottom, "scroll to the last message"),
-    bind(&["Ctrl-L"], Deed::Redraw, "draw the screen anew"),
-    bind(&["Ctrl-C"], Deed::Clear, "clear the line; never leaves"),
+    bind(
+        &["Shift-Tab"],
+        Action::CompleteBack,
+        "complete with the one before",
+    ),
+    bind(&["PgUp", "Shift-PgUp"], Action::PageUp, "scroll up a page"),
+    bind(&["PgDn", "Shift-PgDn"], Action::PageDown, "scroll down a page"),
+    bind(&["Ctrl-Home"], Action::Top, "scroll to the first message"),
+    bind(&["Ctrl-End"], Action::Bottom, "scroll to the last message"),
+    bind(&["Ctrl-L"], Action::Redraw, "draw the screen anew"),
+    bind(&["Ctrl-C"], Action::Clear, "clear the line; never leaves"),
     bind(
         &["Esc", "Ctrl-G"],
-        Deed::Cancel,
+        Action::Cancel,
         "stop a search, a paste, scrolling",
     ),
-    bind(&["Ctrl-Z"], Deed::Suspend, "suspend; fg in the shell comes back"),
+    bind(
+        &["Ctrl-Z"],
+        Action::Suspend,
+        "suspend; fg in the shell comes back",
+    ),
 ];
 
 /// What this key does, if it does something besides writing a character.
 #[must_use]
-pub(super) fn deed(key: Key) -> Option<Deed> {
+pub(super) fn action(key: Key) -> Option<Action> {
     if key.character().is_some() {
         return None;
     }
@@ -178,7 +190,7 @@ pub(super) fn deed(key: Key) -> Option<Deed> {
     let binding = BINDINGS
         .iter()
         .find(|binding| binding.keys.contains(&name.as_str()));
-    binding.map(|binding| binding.deed)
+    binding.map(|binding| binding.action)
 }
 
 /// What `/help` says of the keys, one line each.
@@ -202,15 +214,19 @@ mod tests {
             }
         }
         for (place, binding) in BINDINGS.iter().enumerate() {
-            assert!(!BINDINGS[..place].iter().any(|before| before.deed == binding.deed));
+            assert!(
+                !BINDINGS[..place]
+                    .iter()
+                    .any(|before| before.action == binding.action)
+            );
         }
     }
 
     #[test]
     fn characters_are_written_whatever_their_name() {
         use super::super::key::Code;
-        assert_eq!(deed(Key::from(Code::Char('a'))), None);
-        assert_eq!(deed(Key::from(Code::Char('a')).ctrl()), Some(Deed::LineStart));
-        assert_eq!(deed(Key::from(Code::Char('ж')).ctrl()), None);
+        assert_eq!(action(Key::from(Code::Char('a'))), None);
+        assert_eq!(action(Key::from(Code::Char('a')).ctrl()), Some(Action::LineStart));
+        assert_eq!(action(Key::from(Code::Char('ж')).ctrl()), None);
     }
 }

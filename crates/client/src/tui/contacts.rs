@@ -9,7 +9,7 @@ const SPEAKERS_MAX: usize = 64;
 
 /// Whom the user hears, in which order, and whom not.
 #[derive(Debug, Default)]
-pub(super) struct People {
+pub(super) struct Contacts {
     /// Who spoke, the last first.
     speakers: Vec<UserId>,
     /// Who exchanged private messages with the user, the last first.
@@ -20,7 +20,7 @@ pub(super) struct People {
     ignored: Vec<Who>,
 }
 
-impl People {
+impl Contacts {
     /// This user said something.
     pub(super) fn spoke(&mut self, id: UserId) {
         to_front(&mut self.speakers, id);
@@ -119,43 +119,43 @@ mod tests {
 
     #[test]
     fn who_is_ignored_stays_so_under_another_id_or_nick() {
-        let mut people = People::default();
-        people.ignore(who("bob@10.0.0.6:40000"));
+        let mut contacts = Contacts::default();
+        contacts.ignore(who("bob@10.0.0.6:40000"));
         for other in [
             "bob@10.0.0.6:40000",
             "BOB@10.0.0.9:1",
             "rob@10.0.0.6:40000",
             "10.0.0.6:40000",
         ] {
-            assert!(people.is_ignored(&who(other)), "{other}");
+            assert!(contacts.is_ignored(&who(other)), "{other}");
         }
         for other in ["carol@10.0.0.7:1", "10.0.0.7:1"] {
-            assert!(!people.is_ignored(&who(other)), "{other}");
+            assert!(!contacts.is_ignored(&who(other)), "{other}");
         }
-        assert_eq!(people.unignore("carol"), []);
-        assert_eq!(people.unignore("Bob"), [who("bob@10.0.0.6:40000")]);
-        assert!(!people.is_ignored(&who("bob@10.0.0.6:40000")));
+        assert_eq!(contacts.unignore("carol"), []);
+        assert_eq!(contacts.unignore("Bob"), [who("bob@10.0.0.6:40000")]);
+        assert!(!contacts.is_ignored(&who("bob@10.0.0.6:40000")));
     }
 
     #[test]
     fn who_has_no_nick_is_not_everybody_without_one() {
-        let mut people = People::default();
-        people.ignore(who("10.0.0.6:40000"));
-        assert!(!people.is_ignored(&who("10.0.0.7:40000")));
-        assert_eq!(people.unignore("10.0.0.6:40000").len(), 1);
+        let mut contacts = Contacts::default();
+        contacts.ignore(who("10.0.0.6:40000"));
+        assert!(!contacts.is_ignored(&who("10.0.0.7:40000")));
+        assert_eq!(contacts.unignore("10.0.0.6:40000").len(), 1);
     }
 
     #[test]
     fn who_spoke_last_comes_first() {
-        let mut people = People::default();
+        let mut contacts = Contacts::default();
         let id = |port: u16| who(&format!("10.0.0.1:{port}")).id;
         for port in [1, 2, 1] {
-            people.spoke(id(port));
+            contacts.spoke(id(port));
         }
-        assert!(people.rank(id(1)) < people.rank(id(2)) && people.rank(id(2)) < people.rank(id(3)));
+        assert!(contacts.rank(id(1)) < contacts.rank(id(2)) && contacts.rank(id(2)) < contacts.rank(id(3)));
         for port in 1..1000 {
-            people.spoke(id(port));
+            contacts.spoke(id(port));
         }
-        assert_eq!(people.speakers.len(), SPEAKERS_MAX);
+        assert_eq!(contacts.speakers.len(), SPEAKERS_MAX);
     }
 }

@@ -279,7 +279,7 @@ fn clip_row(row: Row, columns: usize) -> Row {
 
 impl Screen {
     /// Scrolls by what `scroll` says, with the heights that entries have now.
-    pub(super) fn scroll_by(&mut self, deed: ScrollDeed) {
+    pub(super) fn scroll_by(&mut self, action: ScrollAction) {
         let mut scroll = std::mem::take(&mut self.scroll);
         let page = self.page();
         let entry = |serial| self.rows_of(serial).len();
@@ -287,12 +287,12 @@ impl Screen {
             view: page,
             entry: &entry,
         };
-        match deed {
-            ScrollDeed::PageUp => scroll.up(page.saturating_sub(1).max(1), &self.lines, &height),
-            ScrollDeed::PageDown => scroll.down(page.saturating_sub(1).max(1), &self.lines, &height),
-            ScrollDeed::Begin => scroll.top(&self.lines, &height),
-            ScrollDeed::End => scroll.follow(),
-            ScrollDeed::Show(serial) => scroll.show(serial, &self.lines, &height),
+        match action {
+            ScrollAction::PageUp => scroll.up(page.saturating_sub(1).max(1), &self.lines, &height),
+            ScrollAction::PageDown => scroll.down(page.saturating_sub(1).max(1), &self.lines, &height),
+            ScrollAction::Begin => scroll.top(&self.lines, &height),
+            ScrollAction::End => scroll.follow(),
+            ScrollAction::Show(serial) => scroll.show(serial, &self.lines, &height),
         }
         self.scroll = scroll;
         self.stale = true;
@@ -301,7 +301,7 @@ impl Screen {
 
 /// How the view moves.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum ScrollDeed {
+pub(super) enum ScrollAction {
     /// Up a page, less a row to go on from.
     PageUp,
     /// Down a page, less a row to go on from.

@@ -5,7 +5,7 @@ use super::find::names;
 use super::status::Link;
 use super::{Effect, Screen, clock, keys};
 use crate::command::{self, Bell};
-use crate::company;
+use crate::format;
 use crate::session::{Direction, Event, Way, about_original};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -80,7 +80,7 @@ impl Screen {
             self.remember_known();
         }
         let back = if again { "back: " } else { "" };
-        self.note(format!("{back}{}", company::welcome(me, users, name)));
+        self.note(format!("{back}{}", format::welcome(me, users, name)));
         if me.nick.is_none() {
             self.note("you have no nick: /nick NAME takes one");
         }
@@ -162,7 +162,7 @@ impl Screen {
     }
 
     fn users(&mut self, users: &[Who]) {
-        self.note(company::heading(users.len()));
+        self.note(format::heading(users.len()));
         for who in users {
             self.note(format!("  {who}"));
         }
@@ -172,7 +172,7 @@ impl Screen {
         if let Some(query) = self.query.as_mut().filter(|query| query.who.id == before.id) {
             query.who = after.clone();
         }
-        self.people.renamed(after);
+        self.contacts.renamed(after);
     }
 }
 
@@ -180,7 +180,7 @@ impl Screen {
 impl Screen {
     fn said(&mut self, at: u64, who: &Who, text: &Text<'static>, history: bool, own: bool) {
         let own = own || history && self.own_ids.contains(&who.id);
-        if !own && self.people.is_ignored(who) {
+        if !own && self.contacts.is_ignored(who) {
             return;
         }
         let mentioned = !own && self.is_named(text);
@@ -190,7 +190,7 @@ impl Screen {
             _ => Kind::Other,
         };
         if !own {
-            self.people.spoke(who.id);
+            self.contacts.spoke(who.id);
         }
         if !own && !history {
             self.ring(mentioned, false);
@@ -217,12 +217,12 @@ impl Screen {
             return;
         };
         let fate = match direction {
-            Direction::Received if self.people.is_ignored(peer) => return,
+            Direction::Received if self.contacts.is_ignored(peer) => return,
             Direction::Received => Fate::Received,
             Direction::Sent(seq) => Fate::Sending(*seq),
         };
         let received = fate == Fate::Received;
-        self.people.corresponded(peer, received);
+        self.contacts.corresponded(peer, received);
         if received {
             self.path = Some((peer.clone(), way.to_string()));
             self.ring(false, true);
@@ -298,7 +298,7 @@ impl Screen {
             _ => return,
         };
         if let What::Came(who) | What::Went(who) = &what
-            && self.people.is_ignored(who)
+            && self.contacts.is_ignored(who)
         {
             return;
         }

@@ -3,7 +3,7 @@
 use super::entry::{Entry, name};
 use super::find::find;
 use super::status::Link;
-use super::view::ScrollDeed;
+use super::view::ScrollAction;
 use super::{Effect, Screen};
 use crate::command::{Bell, Command, Local};
 use crate::session::{Peer, Session};
@@ -15,7 +15,7 @@ impl Screen {
     /// Submits what was typed. A line that can't be done stays, to be mended.
     pub(super) fn submit_line(&mut self, session: &mut Session, now: Now) {
         let line = self.input.text().to_owned();
-        self.scroll_by(ScrollDeed::End);
+        self.scroll_by(ScrollAction::End);
         if line.is_empty() && matches!(self.link, Link::Lost { again: Some(_) }) {
             self.effects.push(Effect::Hurry);
         }
@@ -83,7 +83,7 @@ impl Screen {
     }
 
     fn reply(&mut self, text: &Text<'_>, session: &mut Session, now: Now) -> bool {
-        let Some(writer) = self.people.writer().cloned() else {
+        let Some(writer) = self.contacts.writer().cloned() else {
             self.error("nobody has written to you privately yet");
             return false;
         };
@@ -152,7 +152,7 @@ impl Screen {
             "private messages are unencrypted"
         };
         let own = if self.is_me(&who) { ", that is you" } else { "" };
-        let ignored = if self.people.is_ignored(&who) {
+        let ignored = if self.contacts.is_ignored(&who) {
             "; ignored"
         } else {
             ""
@@ -169,11 +169,11 @@ impl Screen {
             "nothing of {who} is shown any more, until /unignore {}",
             name(&who)
         ));
-        self.people.ignore(who);
+        self.contacts.ignore(who);
     }
 
     fn list_ignored(&mut self) {
-        let names: Vec<String> = self.people.ignored().iter().map(Who::to_string).collect();
+        let names: Vec<String> = self.contacts.ignored().iter().map(Who::to_string).collect();
         if names.is_empty() {
             self.note("nobody is ignored");
         } else {
@@ -182,7 +182,7 @@ impl Screen {
     }
 
     fn unignore(&mut self, typed: &str) -> bool {
-        let meant = self.people.unignore(typed);
+        let meant = self.contacts.unignore(typed);
         if meant.is_empty() {
             self.error(format!("{} is not ignored", Text::new(typed)));
         }
@@ -229,7 +229,7 @@ impl Screen {
         match found {
             Some(serial) => {
                 self.search = Some((needle, serial));
-                self.scroll_by(ScrollDeed::Show(serial));
+                self.scroll_by(ScrollAction::Show(serial));
             }
             None => self.error(format!("'{needle}' was not found")),
         }

@@ -24,7 +24,7 @@ pub(super) struct Input {
     before: Before,
 }
 
-/// What was done last, which decides what the next deed means.
+/// What was done last, which decides what the next action means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Other,

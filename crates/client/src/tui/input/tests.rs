@@ -13,11 +13,11 @@ fn drawn(input: &Input) -> String {
     format!("{}|{}", input.head(), input.tail())
 }
 
-/// What a line becomes by some deeds.
-fn becomes(before: &str, deeds: &[fn(&mut Input)]) -> String {
+/// What a line becomes by some actions.
+fn becomes(before: &str, actions: &[fn(&mut Input)]) -> String {
     let mut input = line(before);
-    for deed in deeds {
-        deed(&mut input);
+    for action in actions {
+        action(&mut input);
     }
     drawn(&input)
 }
@@ -177,9 +177,9 @@ fn a_long_line_grows_over_rows_and_the_cursor_keeps_its_place() {
     assert_eq!(laid_out("李|", 2, 1), (vec!["?".into(), String::new()], (1, 0)));
 }
 
-type Deed = fn(&mut Input);
+type Action = fn(&mut Input);
 
-const DEEDS: &[Deed] = &[
+const DEEDS: &[Action] = &[
     Input::home,
     Input::end,
     Input::left,
@@ -206,9 +206,9 @@ proptest! {
         width in 1usize..12)
     {
         let mut input = Input::new(200);
-        for (deed, text) in steps {
-            match DEEDS.get(deed) {
-                Some(deed) => deed(&mut input),
+        for (action, text) in steps {
+            match DEEDS.get(action) {
+                Some(action) => action(&mut input),
                 None => { input.insert(text); }
             }
             prop_assert!(input.text().is_char_boundary(input.cursor));

@@ -86,7 +86,7 @@ fn help_names_the_options_and_the_exit_statuses() {
     let help = client.stdout.lines().join("\n");
     for option in [
         "--nick",
-        "--plain",
+        "--line-mode",
         "--no-commands",
         "--recv-only",
         "--send-only",

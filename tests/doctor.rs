@@ -209,7 +209,7 @@ fn something_that_is_no_chat_server() {
 
 #[test]
 fn options_of_those_who_join_make_no_sense_with_it() {
-    for option in [&["--plain"][..], &["--to", "bob"], &["--history"]] {
+    for option in [&["--line-mode"][..], &["--to", "bob"], &["--history"]] {
         let mut command = client_command();
         command.args(["--doctor"]).args(option);
         let mut doctor = Process::start("doctor", &Journal::new(), &mut command);

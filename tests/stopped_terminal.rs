@@ -86,7 +86,7 @@ fn command_on(terminal: &File, impostor: &Impostor) -> Command {
 /// A client in line mode with its output on this terminal. Its input stays open.
 fn client_on(terminal: &File, impostor: &Impostor) -> Process {
     let mut command = command_on(terminal, impostor);
-    command.arg("--plain").stdin(Stdio::piped());
+    command.arg("--line-mode").stdin(Stdio::piped());
     Process::start_as_set_up("alice", &impostor.journal, &mut command)
 }
 

@@ -81,7 +81,7 @@ pub struct Args {
 
     /// Line by line, even on a terminal
     #[arg(long)]
-    pub plain: bool,
+    pub line_mode: bool,
 
     /// Line by line, and each thing that happens as one JSON object, for programs
     #[arg(long)]
@@ -120,12 +120,12 @@ pub struct Args {
 
     /// Neither send nor take private messages in the clear
     #[arg(long, help_heading = SETTINGS, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub no_plain_private: Option<bool>,
+    pub no_unencrypted: Option<bool>,
 
     /// Hops that the first datagram to a peer behind a router makes: past the own router, and not as
     /// far as the peer's
     #[arg(long, value_name = "HOPS", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
-    pub primer_ttl: u8,
+    pub punch_ttl: u8,
 
     /// How long each of the server's addresses may take to answer
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
@@ -134,7 +134,7 @@ pub struct Args {
 
 /// Options that mean something only to one who joins.
 const JOINING: [&str; 16] = [
-    "plain",
+    "line_mode",
     "json",
     "no_commands",
     "history",
@@ -147,8 +147,8 @@ const JOINING: [&str; 16] = [
     "scrollback",
     "to",
     "direct_only",
-    "no_plain_private",
-    "primer_ttl",
+    "no_unencrypted",
+    "punch_ttl",
     "connect_timeout",
 ];
 
@@ -266,9 +266,9 @@ mod tests {
             &["--connect-timeout", "inf"],
             &["--recv-only", "--send-only"],
             &["--to", ""],
-            &["--doctor", "--plain"],
+            &["--doctor", "--line-mode"],
             &["--doctor", "--to", "bob"],
-            &["--doctor", "--primer-ttl", "3"],
+            &["--doctor", "--punch-ttl", "3"],
             &["--scrollback", "0"],
             &["--scrollback", "1000001"],
         ] {

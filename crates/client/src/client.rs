@@ -112,8 +112,8 @@ pub fn private(args: &Args, settings: &Settings) -> Result<Private> {
     getrandom::fill(&mut secret).context("the system has no randomness")?;
     let options = Options {
         direct_only: settings.direct_only.value,
-        no_plain: settings.no_plain_private.value,
-        primer_ttl: args.primer_ttl,
+        no_plain: settings.no_unencrypted.value,
+        primer_ttl: args.punch_ttl,
     };
     let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
     Ok(Private::new(

@@ -59,7 +59,7 @@ fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let signals = Signals::new(is_screen).context("can't take over the signals")?;
     if is_screen {
         let mut front_end =
-            FullScreen::new(settings).context("can't draw on the terminal; --plain does without")?;
+            FullScreen::new(settings).context("can't draw on the terminal; --line-mode does without")?;
         warning.into_iter().for_each(|warning| front_end.warn(warning));
         run_with(args, settings, clock, signals, connection, front_end)
     } else {

@@ -40,7 +40,7 @@ pub struct Settings {
     /// Never send private messages through the server.
     pub direct_only: Setting<bool>,
     /// Neither send nor take private messages in the clear.
-    pub no_plain_private: Setting<bool>,
+    pub no_unencrypted: Setting<bool>,
     /// Join the server that was joined last, unless another is named.
     pub last_server: Setting<bool>,
     /// The settings file, as far as there is a place for one, and whether it is there.
@@ -165,7 +165,7 @@ impl Settings {
             quiet: choose.value(args.quiet, file.quiet, false),
             scrollback: choose.value(args.scrollback, file.scrollback, Lines(SCROLLBACK)),
             direct_only: choose.value(args.direct_only, file.direct_only, false),
-            no_plain_private: choose.value(args.no_plain_private, file.no_plain_private, false),
+            no_unencrypted: choose.value(args.no_unencrypted, file.no_unencrypted, false),
             last_server,
             source,
         }
@@ -193,7 +193,7 @@ impl Settings {
             row("quiet", &self.quiet, bool::to_string),
             row("scrollback", &self.scrollback, |lines| lines.0.to_string()),
             row("direct-only", &self.direct_only, bool::to_string),
-            row("no-plain-private", &self.no_plain_private, bool::to_string),
+            row("no-unencrypted", &self.no_unencrypted, bool::to_string),
             row("last-server", &self.last_server, bool::to_string),
         ]
     }

@@ -22,7 +22,7 @@ pub struct File {
     pub(super) quiet: Option<Spanned<bool>>,
     pub(super) scrollback: Option<Spanned<Lines>>,
     pub(super) direct_only: Option<Spanned<bool>>,
-    pub(super) no_plain_private: Option<Spanned<bool>>,
+    pub(super) no_unencrypted: Option<Spanned<bool>>,
     pub(super) last_server: Option<Spanned<bool>>,
 }
 

@@ -29,7 +29,7 @@ timestamps = "seconds"
 quiet = true
 scrollback = 500
 direct-only = true
-no-plain-private = true
+no-unencrypted = true
 last-server = true
 "#;
 
@@ -71,7 +71,7 @@ fn each_option_goes_before_its_key() {
         &["--quiet=false"],
         &["--scrollback", "7"],
         &["--direct-only=false"],
-        &["--no-plain-private=false"],
+        &["--no-unencrypted=false"],
         &["--last-server=false"],
     ];
     let without = settings(EVERYTHING, &[]).rows();
@@ -112,7 +112,7 @@ timestamps = "minutes"     # default
 quiet = false              # default
 scrollback = 10000         # default
 direct-only = false        # default
-no-plain-private = false   # default
+no-unencrypted = false     # default
 last-server = true         # settings file, line 2
 "#
     );

@@ -61,8 +61,12 @@ pub struct FullScreen {
 #[must_use]
 pub fn is_wanted(args: &Args) -> bool {
     let term = variable("TERM").unwrap_or_default();
-    let lines =
-        args.plain || args.json || args.no_commands || args.recv_only || args.send_only || args.to.is_some();
+    let lines = args.line_mode
+        || args.json
+        || args.no_commands
+        || args.recv_only
+        || args.send_only
+        || args.to.is_some();
     !lines && !term.is_empty() && term != "dumb" && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 

@@ -39,7 +39,7 @@ impl Private {
     pub fn connection_lost(&mut self, now: Now) {
         self.connection = None;
         self.rendezvous = None;
-        self.raw.connection_lost(&mut self.outputs);
+        self.plaintext.connection_lost(&mut self.outputs);
         self.flush_all(now.monotonic);
     }
 
@@ -103,7 +103,7 @@ impl Private {
             return;
         };
         if self.ensure_peer(&key, now).is_ok() {
-            self.with_peer(now, &key, |peer, world| peer.punch(world, canonical(address)));
+            self.with_peer(now, &key, |peer, context| peer.punch(context, canonical(address)));
             self.flush(now, &key);
         }
     }
@@ -111,13 +111,13 @@ impl Private {
     /// A private message came through the server in the clear.
     pub fn whisper(&mut self, _now: Now, from: &Who, text: &Text<'_>) {
         if !self.options.no_plain {
-            self.received_plain(from.id, text.borrow().into_owned(), Path::Relayed);
+            self.received_unencrypted(from.id, text.borrow().into_owned(), Path::Relayed);
         }
     }
 
     /// The server has passed a message on in the clear, as it was asked to; or says that it can't.
     pub fn whisper_answered(&mut self, message: MessageId, passed_on: bool) {
-        self.raw.answered(message, passed_on, &mut self.outputs);
+        self.plaintext.answered(message, passed_on, &mut self.outputs);
     }
 
     fn roster_changed(&mut self, change: &Change) {
@@ -148,7 +148,7 @@ impl Private {
         let Some(address) = self.roster.address(id) else {
             return;
         };
-        self.with_peer(now, key, |peer, world| peer.announce(world.now, address));
+        self.with_peer(now, key, |peer, context| peer.announce(context.now, address));
         self.flush(now, key);
     }
 

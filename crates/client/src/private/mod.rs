@@ -11,25 +11,25 @@
 //! A conversation belongs to the peer's public key; the id is a label, and only who the roster says has a key now is
 //! written to or heard under it. What does not open is dropped without an answer or a trace.
 //!
-//! Layers, from the wire inwards: `seal` (datagrams), `packet` (what is in them), `outgoing` and `incoming`
+//! Layers, from the wire inwards: `seal` (datagrams), `packet` (what is in them), `sender` and `receiver`
 //! (the two halves of a conversation; `segment` is what they exchange), `path` and `probe` (where the peer is),
-//! `peer` (one conversation), and here all of them. `raw` is for peers without a key.
+//! `peer` (one conversation), and here all of them. `plaintext` is for peers without a key.
 
 mod event;
 mod from_server;
-mod incoming;
 mod keys;
-mod outgoing;
 mod packet;
 mod path;
 mod peer;
+mod plaintext;
 mod probe;
-mod raw;
+mod receiver;
 mod rendezvous;
 mod roster;
 mod rto;
 mod seal;
 mod segment;
+mod sender;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -45,8 +45,8 @@ use chat_proto::rendezvous::MARK;
 use chat_proto::text::Text;
 use keys::{KeyId, SessionKeys};
 use packet::Packet;
-use peer::{Peer, Source, World};
-use raw::Raw;
+use peer::{Context, Peer, Source};
+use plaintext::Plaintext;
 use rendezvous::Rendezvous;
 use roster::{Roster, Standing};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -82,7 +82,7 @@ pub struct Private {
     /// The sum of what all peers hold back.
     held_bytes: usize,
     peers: usize,
-    raw: Raw,
+    plaintext: Plaintext,
     rendezvous: Option<Rendezvous>,
     connection: Option<Connection>,
     own: Option<UserId>,
@@ -126,7 +126,7 @@ impl Private {
             timers: BTreeSet::new(),
             held_bytes: 0,
             peers: 0,
-            raw: Raw::default(),
+            plaintext: Plaintext::default(),
             rendezvous: None,
             connection: None,
             own: None,
@@ -167,7 +167,7 @@ impl Private {
     pub fn deadline(&self) -> Option<Duration> {
         let contact = self.timers.first().map(|(at, _)| *at);
         let rendezvous = self.rendezvous.as_ref().map(Rendezvous::deadline);
-        [contact, rendezvous, self.raw.deadline()]
+        [contact, rendezvous, self.plaintext.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -185,7 +185,7 @@ impl Private {
         for key in due {
             self.flush(now, &key);
         }
-        self.raw.timeout(now, &mut self.outputs);
+        self.plaintext.timeout(now, &mut self.outputs);
         self.ask_rendezvous(now);
     }
 }
@@ -208,7 +208,7 @@ impl Private {
             return Err(Refusal::Yourself);
         }
         match self.standing(to).ok_or(Refusal::NotHere)? {
-            Standing::Plain => self.send_raw(now, to, text),
+            Standing::Plain => self.send_unencrypted(now, to, text),
             Standing::Keyed(key) => self.send_sealed(now, key, text),
             Standing::Claims(_) => Err(Refusal::KeyTaken),
             Standing::Refused => Err(Refusal::BadKey),
@@ -219,7 +219,7 @@ impl Private {
     #[must_use]
     pub fn can_send(&self, to: UserId) -> bool {
         match self.standing(to) {
-            Some(Standing::Plain) => !self.raw.is_full(),
+            Some(Standing::Plain) => !self.plaintext.is_full(),
             Some(Standing::Keyed(key)) => {
                 let peer = self.contacts.get(&key).and_then(|contact| contact.peer.as_ref());
                 peer.is_none_or(|peer| !peer.is_full())
@@ -242,18 +242,18 @@ impl Private {
         Ok(id)
     }
 
-    fn send_raw(&mut self, now: Duration, to: UserId, text: &Text<'_>) -> Result<MessageId, Refusal> {
+    fn send_unencrypted(&mut self, now: Duration, to: UserId, text: &Text<'_>) -> Result<MessageId, Refusal> {
         if self.options.no_plain {
             return Err(Refusal::PlainRefused);
         }
-        self.raw.timeout(now, &mut self.outputs);
-        if self.raw.is_full() {
+        self.plaintext.timeout(now, &mut self.outputs);
+        if self.plaintext.is_full() {
             return Err(Refusal::Busy);
         }
         let id = self.next_message;
         self.next_message.0 += 1;
-        let (address, can_whisper) = (self.raw_address(to), self.can_whisper());
-        self.raw
+        let (address, can_whisper) = (self.unencrypted_address(to), self.can_whisper());
+        self.plaintext
             .send(now, (id, to), address, text, can_whisper, &mut self.outputs);
         Ok(id)
     }
@@ -268,7 +268,7 @@ impl Private {
         known.or_else(|| is_original.then_some(Standing::Plain))
     }
 
-    fn raw_address(&self, id: UserId) -> Option<SocketAddr> {
+    fn unencrypted_address(&self, id: UserId) -> Option<SocketAddr> {
         self.roster.address(id).or_else(|| id.private_address())
     }
 }
@@ -279,7 +279,7 @@ impl Private {
     pub fn datagram(&mut self, now: Now, from: SocketAddr, bytes: &[u8]) {
         let from = canonical(from);
         if bytes.first() != Some(&MARK) {
-            self.receive_raw(from, bytes);
+            self.receive_unencrypted(from, bytes);
         } else if seal::key_id_of(bytes).is_some() {
             self.receive_sealed(now.monotonic, Source::Address(from), bytes);
         } else if let Some(rendezvous) = &mut self.rendezvous {
@@ -292,7 +292,7 @@ impl Private {
     pub fn port_unreachable(&mut self, now: Now, address: SocketAddr) {
         let (now, address) = (now.monotonic, canonical(address));
         // What was told too late is not told at all.
-        self.raw.timeout(now, &mut self.outputs);
+        self.plaintext.timeout(now, &mut self.outputs);
         let struck = self.contacts.iter_mut().filter_map(|(key, contact)| {
             let peer = contact.peer.as_mut()?;
             peer.unreachable(now, address).then_some(*key)
@@ -301,7 +301,8 @@ impl Private {
             self.flush(now, &key);
         }
         let can_whisper = self.can_whisper();
-        self.raw.unreachable(now, address, can_whisper, &mut self.outputs);
+        self.plaintext
+            .unreachable(now, address, can_whisper, &mut self.outputs);
     }
 
     fn receive_sealed(&mut self, now: Duration, source: Source, bytes: &[u8]) -> Option<()> {
@@ -309,24 +310,24 @@ impl Private {
         let keys = self.session_keys(&key)?;
         let packet = Packet::parse(&seal::open(&keys.incoming, bytes)?)?;
         self.ensure_peer(&key, now).ok()?;
-        self.with_peer(now, &key, |peer, world| {
-            peer.receive(world, source, bytes.len(), packet);
+        self.with_peer(now, &key, |peer, context| {
+            peer.receive(context, source, bytes.len(), packet);
         });
         self.flush(now, &key);
         Some(())
     }
 
-    fn receive_raw(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<()> {
+    fn receive_unencrypted(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<()> {
         let id = UserId::from_private_address(from).filter(|id| Some(*id) != self.own)?;
         if self.options.no_plain || self.standing(id)? != Standing::Plain {
             return None;
         }
-        let text = raw::text_of(bytes)?;
-        self.received_plain(id, text, Path::Direct);
+        let text = plaintext::text_of(bytes)?;
+        self.received_unencrypted(id, text, Path::Direct);
         Some(())
     }
 
-    fn received_plain(&mut self, from: UserId, text: Text<'static>, path: Path) {
+    fn received_unencrypted(&mut self, from: UserId, text: Text<'static>, path: Path) {
         self.outputs.push_back(Output::Event(Event::Received(Received {
             from,
             text,
@@ -341,9 +342,9 @@ impl Private {
 impl Private {
     /// Lets a peer do what is due, and notes when it next has something to do.
     fn flush(&mut self, now: Duration, key: &PublicKey) {
-        let deadline = self.with_peer(now, key, |peer, world| {
-            peer.flush(world);
-            peer.deadline(world)
+        let deadline = self.with_peer(now, key, |peer, context| {
+            peer.flush(context);
+            peer.deadline(context)
         });
         self.set_timer(key, deadline.flatten());
     }
@@ -364,14 +365,14 @@ impl Private {
         &mut self,
         now: Duration,
         key: &PublicKey,
-        act: impl FnOnce(&mut Peer, &mut World<'_>) -> T,
+        act: impl FnOnce(&mut Peer, &mut Context<'_>) -> T,
     ) -> Option<T> {
         let label = self.roster.holder(key)?;
         let peer = self.contacts.get_mut(key)?.peer.as_mut()?;
         let connection = self.connection.as_ref();
         let has_server = connection.is_some_and(|connection| connection.is_rich);
         let held_before = peer.held_bytes();
-        let mut world = World {
+        let mut context = Context {
             now,
             random: &mut self.random,
             outputs: &mut self.outputs,
@@ -383,7 +384,7 @@ impl Private {
             local: connection.map_or(&[], |connection| connection.offers_to(label)),
             may_hold: self.held_bytes < HELD_BYTES_MAX,
         };
-        let result = act(peer, &mut world);
+        let result = act(peer, &mut context);
         self.held_bytes = self.held_bytes + peer.held_bytes() - held_before;
         Some(result)
     }

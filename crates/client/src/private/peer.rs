@@ -1,12 +1,12 @@
 //! A conversation with one peer: what is sealed for it and opened from it, over whichever path works.
 
 use super::event::{Event, MessageId, Output, Path, Received, Why};
-use super::incoming::{Incoming, Shown, Verdict};
 use super::keys::SessionKeys;
-use super::outgoing::{Ack, Outgoing, Settled, Ways};
 use super::packet::{Body, Packet};
 use super::path::{Choice, Paths};
+use super::receiver::{Receiver, Shown, Verdict};
 use super::seal::seal;
+use super::sender::{Ack, Routes, Sender, Settled};
 use super::window::{Place, Window};
 use super::{Random, random};
 use chat_proto::id::UserId;
@@ -30,8 +30,8 @@ const PUNCH_AGAIN: Duration = Duration::from_secs(60);
 /// again while the keys live. While the peer is away it is about 1 KB.
 pub(super) struct Peer {
     keys: SessionKeys,
-    outgoing: Outgoing,
-    incoming: Incoming,
+    sender: Sender,
+    receiver: Receiver,
     paths: Paths,
     /// The number of the next packet that is no segment.
     next_control: u64,
@@ -47,7 +47,7 @@ pub(super) struct Peer {
 }
 
 /// What a peer needs to know, and may use, of what is around it.
-pub(super) struct World<'a> {
+pub(super) struct Context<'a> {
     pub(super) now: Duration,
     pub(super) random: &'a mut Random,
     pub(super) outputs: &'a mut VecDeque<Output>,
@@ -86,8 +86,8 @@ impl Peer {
     pub(super) fn new(keys: SessionKeys) -> Self {
         Self {
             keys,
-            outgoing: Outgoing::default(),
-            incoming: Incoming::default(),
+            sender: Sender::default(),
+            receiver: Receiver::default(),
             paths: Paths::default(),
             next_control: 0,
             controls: Window::default(),
@@ -99,15 +99,15 @@ impl Peer {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.outgoing.is_full()
+        self.sender.is_full()
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.outgoing.bytes()
+        self.sender.bytes()
     }
 
     pub(super) fn held_bytes(&self) -> usize {
-        self.incoming.held_bytes()
+        self.receiver.held_bytes()
     }
 
     /// The server says where the peer is.
@@ -121,31 +121,37 @@ impl Peer {
     }
 
     /// The server says that both sides are to open their routers now.
-    pub(super) fn punch(&mut self, world: &mut World<'_>, address: SocketAddr) {
-        self.paths.punch(world.now, address);
-        self.punch_at = world.now + PUNCH_AGAIN;
-        if !world.local.is_empty() && !self.paths.is_proven(world.now) {
-            let offer = Body::Addresses(world.local.to_vec());
-            self.answer(world, Source::Relay, offer);
+    pub(super) fn punch(&mut self, context: &mut Context<'_>, address: SocketAddr) {
+        self.paths.punch(context.now, address);
+        self.punch_at = context.now + PUNCH_AGAIN;
+        if !context.local.is_empty() && !self.paths.is_proven(context.now) {
+            let offer = Body::Addresses(context.local.to_vec());
+            self.answer(context, Source::Relay, offer);
         }
     }
 
     pub(super) fn send(&mut self, now: Duration, id: MessageId, text: &str) {
-        self.outgoing.push(now, id, text.as_bytes());
+        self.sender.push(now, id, text.as_bytes());
         self.last_message = Some(now);
     }
 
     /// The peer is gone. What waits for it fails; what was held back for order is shown.
     pub(super) fn leave(&mut self, outputs: &mut VecDeque<Output>, label: UserId, why: Why) {
-        settle(outputs, self.outgoing.fail_all(why));
-        show(outputs, label, self.incoming.flush());
+        settle(outputs, self.sender.fail_all(why));
+        show(outputs, label, self.receiver.flush());
         self.paths = Paths::default();
         self.last_message = None;
         self.punch_at = Duration::ZERO;
     }
 
     /// Takes a packet that opened, in a datagram of so many bytes.
-    pub(super) fn receive(&mut self, world: &mut World<'_>, source: Source, bytes: usize, packet: Packet) {
+    pub(super) fn receive(
+        &mut self,
+        context: &mut Context<'_>,
+        source: Source,
+        bytes: usize,
+        packet: Packet,
+    ) {
         let Packet {
             number,
             cumulative,
@@ -161,72 +167,72 @@ impl Peer {
         };
         match body {
             Body::Data { floor, parts } => {
-                let verdict = self.receive_segment(world, source, number, floor, parts);
+                let verdict = self.receive_segment(context, source, number, floor, parts);
                 if verdict == Verdict::Dropped {
                     return;
                 }
                 let newest = is_newest(&mut self.newest_segment, number);
-                self.note_source(world.now, source, bytes, newest);
-                self.acknowledge_segment(world, source, number);
+                self.note_source(context.now, source, bytes, newest);
+                self.acknowledge_segment(context, source, number);
             }
             body => {
                 if !self.is_new_control(number) {
                     return;
                 }
                 let newest = is_newest(&mut self.newest_control, number);
-                self.note_source(world.now, source, bytes, newest);
-                self.receive_control(world, source, body, &mut ack);
+                self.note_source(context.now, source, bytes, newest);
+                self.receive_control(context, source, body, &mut ack);
             }
         }
-        let (settled, overtaken) = self.outgoing.acknowledge(world.now, ack);
-        settle(world.outputs, settled);
+        let (settled, overtaken) = self.sender.acknowledge(context.now, ack);
+        settle(context.outputs, settled);
         if let Some(sent) = overtaken {
-            self.paths.missed(world.now, sent);
+            self.paths.missed(context.now, sent);
         }
     }
 
     fn receive_segment(
         &mut self,
-        world: &mut World<'_>,
+        context: &mut Context<'_>,
         source: Source,
         number: u64,
         floor: u64,
         parts: Vec<u8>,
     ) -> Verdict {
-        let (now, path) = (world.now, source.path());
+        let (now, path) = (context.now, source.path());
         let (verdict, shown) = self
-            .incoming
-            .segment(now, number, floor, parts, path, world.may_hold);
+            .receiver
+            .segment(now, number, floor, parts, path, context.may_hold);
         if !shown.is_empty() {
             self.last_message = Some(now);
         }
-        show(world.outputs, world.label, shown);
+        show(context.outputs, context.label, shown);
         verdict
     }
 
-    fn receive_control(&mut self, world: &mut World<'_>, source: Source, body: Body, ack: &mut Ack) {
+    fn receive_control(&mut self, context: &mut Context<'_>, source: Source, body: Body, ack: &mut Ack) {
         let moved = match (body, source) {
             (Body::Ack { of, passed }, source) => {
                 (ack.of, ack.passed) = (Some(of), passed);
                 match source {
-                    Source::Address(from) => self.paths.acknowledged_from(world.now, from),
+                    Source::Address(from) => self.paths.acknowledged_from(context.now, from),
                     Source::Relay => false,
                 }
             }
             (Body::Ping(token), Source::Address(_)) => {
-                self.answer(world, source, Body::Pong(token));
+                self.answer(context, source, Body::Pong(token));
                 false
             }
-            (Body::Pong(token), Source::Address(_)) => self.paths.pong(world.now, token),
+            (Body::Pong(token), Source::Address(_)) => self.paths.pong(context.now, token),
             (Body::Addresses(addresses), _) => {
-                self.paths.offered(world.now, &addresses);
+                self.paths.offered(context.now, &addresses);
                 false
             }
             // Pings say something about a path between two addresses, and the relay has none.
             (Body::Ping(_) | Body::Pong(_) | Body::Data { .. }, _) => false,
         };
         if moved {
-            self.outgoing.path_changed();
+            self.sender.path_changed();
         }
     }
 
@@ -247,28 +253,28 @@ impl Peer {
         true
     }
 
-    fn acknowledge_segment(&mut self, world: &mut World<'_>, source: Source, of: u64) {
-        let passed = self.incoming.passed();
-        self.answer(world, source, Body::Ack { of, passed });
+    fn acknowledge_segment(&mut self, context: &mut Context<'_>, source: Source, of: u64) {
+        let passed = self.receiver.passed();
+        self.answer(context, source, Body::Ack { of, passed });
     }
 
     /// Sends all that is due, and drops all that is overdue.
-    pub(super) fn flush(&mut self, world: &mut World<'_>) {
-        settle(world.outputs, self.outgoing.expire(world.now));
-        self.pass_gap(world);
+    pub(super) fn flush(&mut self, context: &mut Context<'_>) {
+        settle(context.outputs, self.sender.expire(context.now));
+        self.pass_gap(context);
         // First, because a probe that failed changes the path; and again, because a path that fails is probed.
-        self.ping(world);
-        self.transmit(world);
-        self.ask_to_punch(world);
-        self.ping(world);
+        self.ping(context);
+        self.transmit(context);
+        self.ask_to_punch(context);
+        self.ping(context);
     }
 
-    pub(super) fn deadline(&self, world: &World<'_>) -> Option<Duration> {
-        let (ways, _) = self.ways(world);
-        let punch = self.wants_path(world.now).then_some(self.punch_at);
+    pub(super) fn deadline(&self, context: &Context<'_>) -> Option<Duration> {
+        let (routes, _) = self.routes(context);
+        let punch = self.wants_path(context.now).then_some(self.punch_at);
         let deadlines = [
-            self.outgoing.deadline(ways),
-            self.incoming.deadline(),
+            self.sender.deadline(routes),
+            self.receiver.deadline(),
             self.paths.deadline(self.talk_until()),
             punch,
         ];
@@ -280,50 +286,49 @@ impl Peer {
     }
 
     /// Shows what was held back for too long, and tells the peer what will not be shown any more.
-    fn pass_gap(&mut self, world: &mut World<'_>) {
-        let before = self.incoming.passed();
-        let shown = self.incoming.pass_gap(world.now);
-        if self.incoming.passed() == before {
+    fn pass_gap(&mut self, context: &mut Context<'_>) {
+        let before = self.receiver.passed();
+        let shown = self.receiver.pass_gap(context.now);
+        if self.receiver.passed() == before {
             return;
         }
-        self.last_message = Some(world.now);
-        show(world.outputs, world.label, shown);
-        let source = match self.paths.choose(world.now, world.opens_first) {
+        self.last_message = Some(context.now);
+        show(context.outputs, context.label, shown);
+        let source = match self.paths.choose(context.now, context.opens_first) {
             Choice::Proven(address) => Source::Address(address),
             _ => Source::Relay,
         };
         // It answers no segment: the one named has not come, or it would have been passed.
-        self.acknowledge_segment(world, source, self.incoming.passed());
+        self.acknowledge_segment(context, source, self.receiver.passed());
     }
 
     fn wants_path(&self, now: Duration) -> bool {
-        !self.outgoing.is_idle() && !self.paths.is_proven(now)
+        !self.sender.is_idle() && !self.paths.is_proven(now)
     }
 
-    fn ask_to_punch(&mut self, world: &mut World<'_>) {
-        if !self.wants_path(world.now) || world.now < self.punch_at {
+    fn ask_to_punch(&mut self, context: &mut Context<'_>) {
+        if !self.wants_path(context.now) || context.now < self.punch_at {
             return;
         }
-        self.punch_at = world.now + PUNCH_AGAIN;
-        if world.opens_first {
-            self.paths.open(world.now);
+        self.punch_at = context.now + PUNCH_AGAIN;
+        if context.opens_first {
+            self.paths.open(context.now);
         }
-        if world.has_server {
-            world
+        if context.has_server {
+            context
                 .outputs
-                .push_back(Output::Line(FromClient::Punch(world.label)));
+                .push_back(Output::Line(FromClient::Punch(context.label)));
         }
     }
 
-    fn ping(&mut self, world: &mut World<'_>) {
+    fn ping(&mut self, context: &mut Context<'_>) {
         let talk_until = self.talk_until();
-        while let Some(ping) = self
-            .paths
-            .poll(world.now, talk_until, || u64::from_be_bytes(random(world.random)))
-        {
-            let bytes = self.seal_control(world, Body::Ping(ping.token));
-            let ttl = ping.is_primer.then_some(world.primer_ttl);
-            world.outputs.push_back(Output::Datagram {
+        while let Some(ping) = self.paths.poll(context.now, talk_until, || {
+            u64::from_be_bytes(random(context.random))
+        }) {
+            let bytes = self.seal_control(context, Body::Ping(ping.token));
+            let ttl = ping.is_primer.then_some(context.primer_ttl);
+            context.outputs.push_back(Output::Datagram {
                 to: ping.to,
                 ttl,
                 bytes,
@@ -331,42 +336,44 @@ impl Peer {
         }
     }
 
-    fn transmit(&mut self, world: &mut World<'_>) {
+    fn transmit(&mut self, context: &mut Context<'_>) {
         loop {
-            let (ways, to) = self.ways(world);
-            let jitter = || u8::from_be_bytes(random(world.random));
-            let Some(copy) = self.outgoing.transmit(world.now, ways, jitter) else {
+            let (routes, to) = self.routes(context);
+            let jitter = || u8::from_be_bytes(random(context.random));
+            let Some(copy) = self.sender.transmit(context.now, routes, jitter) else {
                 return;
             };
             let body = Body::Data {
                 floor: copy.floor,
                 parts: copy.parts,
             };
-            let bytes = self.seal(world, copy.number, body);
+            let bytes = self.seal(context, copy.number, body);
             match (copy.path, to) {
                 (Path::Direct, Some(to)) => {
-                    world.outputs.push_back(Output::Datagram { to, ttl: None, bytes })
+                    context
+                        .outputs
+                        .push_back(Output::Datagram { to, ttl: None, bytes })
                 }
-                _ => relay(world, bytes),
+                _ => relay(context, bytes),
             }
             if let Some(sent) = copy.timed_out {
-                self.paths.missed(world.now, sent);
+                self.paths.missed(context.now, sent);
             }
         }
     }
 
     /// By which paths a segment may go now, and the address of the direct one.
-    fn ways(&self, world: &World<'_>) -> (Ways, Option<SocketAddr>) {
-        let (to, patience) = match self.paths.choose(world.now, world.opens_first) {
-            Choice::Proven(to) => (Some(to), self.outgoing.direct_patience()),
+    fn routes(&self, context: &Context<'_>) -> (Routes, Option<SocketAddr>) {
+        let (to, patience) = match self.paths.choose(context.now, context.opens_first) {
+            Choice::Proven(to) => (Some(to), self.sender.direct_patience()),
             Choice::Untried(to) => (Some(to), UNPROVEN_PATIENCE),
             Choice::Opening => (None, UNPROVEN_PATIENCE),
             // Without a relay there is nothing better to do than to go on trying.
-            Choice::Dead(to) => (to.filter(|_| !world.has_relay), Duration::ZERO),
+            Choice::Dead(to) => (to.filter(|_| !context.has_relay), Duration::ZERO),
         };
-        let relay_after = world.has_relay.then_some(patience);
+        let relay_after = context.has_relay.then_some(patience);
         (
-            Ways {
+            Routes {
                 direct: to.is_some(),
                 relay_after,
             },
@@ -375,32 +382,34 @@ impl Peer {
     }
 
     /// Sends something back the way that what it answers came.
-    fn answer(&mut self, world: &mut World<'_>, source: Source, body: Body) {
-        let bytes = self.seal_control(world, body);
+    fn answer(&mut self, context: &mut Context<'_>, source: Source, body: Body) {
+        let bytes = self.seal_control(context, body);
         match source {
             Source::Address(to) if self.paths.may_answer(to, bytes.len()) => {
-                world.outputs.push_back(Output::Datagram { to, ttl: None, bytes });
+                context
+                    .outputs
+                    .push_back(Output::Datagram { to, ttl: None, bytes });
             }
-            Source::Relay if world.has_relay => relay(world, bytes),
+            Source::Relay if context.has_relay => relay(context, bytes),
             Source::Address(_) | Source::Relay => {}
         }
     }
 
-    fn seal_control(&mut self, world: &mut World<'_>, body: Body) -> Vec<u8> {
+    fn seal_control(&mut self, context: &mut Context<'_>, body: Body) -> Vec<u8> {
         let number = self.next_control;
         self.next_control += 1;
-        self.seal(world, number, body)
+        self.seal(context, number, body)
     }
 
-    fn seal(&self, world: &mut World<'_>, number: u64, body: Body) -> Vec<u8> {
-        let (cumulative, selective) = self.incoming.acks();
+    fn seal(&self, context: &mut Context<'_>, number: u64, body: Body) -> Vec<u8> {
+        let (cumulative, selective) = self.receiver.acks();
         let packet = Packet {
             number,
             cumulative,
             selective,
             body,
         };
-        let nonce = random(world.random);
+        let nonce = random(context.random);
         seal(
             &self.keys.outgoing,
             self.keys.outgoing_id,
@@ -417,9 +426,9 @@ fn is_newest(end: &mut u64, number: u64) -> bool {
     newest
 }
 
-fn relay(world: &mut World<'_>, bytes: Vec<u8>) {
-    let line = FromClient::Relay(world.label, Cow::Owned(bytes));
-    world.outputs.push_back(Output::Line(line));
+fn relay(context: &mut Context<'_>, bytes: Vec<u8>) {
+    let line = FromClient::Relay(context.label, Cow::Owned(bytes));
+    context.outputs.push_back(Output::Line(line));
 }
 
 fn settle(outputs: &mut VecDeque<Output>, settled: Vec<Settled>) {

@@ -266,57 +266,57 @@ fn a_stream_goes_as_fast_as_the_acks_come() {
 
 #[test]
 fn a_peer_that_says_it_has_what_was_never_sent_is_not_believed() {
-    let mut outgoing = outgoing::Outgoing::default();
-    outgoing.push(ms(0), MessageId(1), b"hi");
-    let ways = outgoing::Ways {
+    let mut sender = sender::Sender::default();
+    sender.push(ms(0), MessageId(1), b"hi");
+    let routes = sender::Routes {
         direct: true,
         relay_after: None,
     };
-    outgoing.transmit(ms(0), ways, || 0).unwrap();
-    let ack = outgoing::Ack {
+    sender.transmit(ms(0), routes, || 0).unwrap();
+    let ack = sender::Ack {
         cumulative: 2,
         selective: 0,
         passed: 2,
         of: Some(1),
         path: Path::Direct,
     };
-    assert!(outgoing.acknowledge(ms(1), ack).0.is_empty());
-    assert!(!outgoing.is_idle());
+    assert!(sender.acknowledge(ms(1), ack).0.is_empty());
+    assert!(!sender.is_idle());
 }
 
 /// Karn's rule: the answer to a segment that was sent twice says nothing about the round trip.
 #[test]
 fn the_round_trip_of_what_was_sent_twice_is_not_measured() {
-    let mut outgoing = outgoing::Outgoing::default();
-    let ways = outgoing::Ways {
+    let mut sender = sender::Sender::default();
+    let routes = sender::Routes {
         direct: true,
         relay_after: None,
     };
-    let ack = |number| outgoing::Ack {
+    let ack = |number| sender::Ack {
         cumulative: number + 1,
         selective: 0,
         passed: number + 1,
         of: Some(number),
         path: Path::Direct,
     };
-    let wait = |outgoing: &mut outgoing::Outgoing, now| {
-        outgoing.push(ms(now), MessageId(now), b"hi");
-        outgoing.transmit(ms(now), ways, || 127).unwrap();
-        outgoing.deadline(ways).unwrap() - ms(now)
+    let wait = |sender: &mut sender::Sender, now| {
+        sender.push(ms(now), MessageId(now), b"hi");
+        sender.transmit(ms(now), routes, || 127).unwrap();
+        sender.deadline(routes).unwrap() - ms(now)
     };
-    assert!(wait(&mut outgoing, 0) > ms(490));
+    assert!(wait(&mut sender, 0) > ms(490));
     assert!(
-        outgoing
-            .transmit(ms(600), ways, || 127)
+        sender
+            .transmit(ms(600), routes, || 127)
             .unwrap()
             .timed_out
             .is_some()
     );
-    outgoing.acknowledge(ms(601), ack(0));
-    assert!(wait(&mut outgoing, 1000) > ms(900), "still doubled");
-    outgoing.acknowledge(ms(1001), ack(1));
-    assert!(wait(&mut outgoing, 2000) < ms(300), "now it was measured");
-    assert!(outgoing.direct_patience() == ms(750));
+    sender.acknowledge(ms(601), ack(0));
+    assert!(wait(&mut sender, 1000) > ms(900), "still doubled");
+    sender.acknowledge(ms(1001), ack(1));
+    assert!(wait(&mut sender, 2000) < ms(300), "now it was measured");
+    assert!(sender.direct_patience() == ms(750));
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn the_pieces_of_a_text_may_come_in_any_order() {
 
 #[test]
 fn nothing_is_held_back_without_end() {
-    let mut incoming = incoming::Incoming::default();
+    let mut receiver = receiver::Receiver::default();
     let mut parts = Vec::new();
     packet::Part {
         begins: true,
@@ -397,21 +397,21 @@ fn nothing_is_held_back_without_end() {
     }
     .write(&mut parts);
     let mut take = |number| {
-        incoming
+        receiver
             .segment(ms(0), number, 0, parts.clone(), Path::Direct, true)
             .0
     };
     for number in 1..=64 {
-        assert_eq!(take(number), incoming::Verdict::New);
+        assert_eq!(take(number), receiver::Verdict::New);
     }
-    assert_eq!(take(65), incoming::Verdict::Dropped, "no room, so no ack");
-    assert_eq!(take(5000), incoming::Verdict::Dropped, "outside the window");
-    assert!(incoming.held_bytes() <= 64 * 1200);
+    assert_eq!(take(65), receiver::Verdict::Dropped, "no room, so no ack");
+    assert_eq!(take(5000), receiver::Verdict::Dropped, "outside the window");
+    assert!(receiver.held_bytes() <= 64 * 1200);
 }
 
 #[test]
 fn segments_that_were_given_up_are_not_waited_for() {
-    let mut incoming = incoming::Incoming::default();
+    let mut receiver = receiver::Receiver::default();
     let mut parts = Vec::new();
     packet::Part {
         begins: true,
@@ -419,17 +419,17 @@ fn segments_that_were_given_up_are_not_waited_for() {
         text: b"x",
     }
     .write(&mut parts);
-    let (verdict, shown) = incoming.segment(ms(0), 9, 9, parts.clone(), Path::Direct, true);
-    assert_eq!(verdict, incoming::Verdict::New);
+    let (verdict, shown) = receiver.segment(ms(0), 9, 9, parts.clone(), Path::Direct, true);
+    assert_eq!(verdict, receiver::Verdict::New);
     assert!(shown[0].after_gap, "some are missing");
-    let (verdict, shown) = incoming.segment(ms(0), 10, 11, parts.clone(), Path::Direct, true);
+    let (verdict, shown) = receiver.segment(ms(0), 10, 11, parts.clone(), Path::Direct, true);
     assert_eq!(
         (verdict, shown.len()),
-        (incoming::Verdict::Dropped, 0),
+        (receiver::Verdict::Dropped, 0),
         "it gives up itself"
     );
     // A peer that was away for long goes on far beyond the window.
-    let (verdict, shown) = incoming.segment(ms(0), 1_000_000, 1_000_000, parts, Path::Direct, true);
-    assert_eq!((verdict, shown.len()), (incoming::Verdict::New, 1));
-    assert_eq!(incoming.acks(), (1_000_001, 0));
+    let (verdict, shown) = receiver.segment(ms(0), 1_000_000, 1_000_000, parts, Path::Direct, true);
+    assert_eq!((verdict, shown.len()), (receiver::Verdict::New, 1));
+    assert_eq!(receiver.acks(), (1_000_001, 0));
 }

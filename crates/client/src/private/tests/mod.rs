@@ -3,7 +3,7 @@
 mod delivery;
 mod hostile;
 mod paths;
-mod plain;
+mod plaintext;
 mod users;
 
 use super::*;

@@ -94,26 +94,22 @@ fn a_proven_path_is_given_three_timeouts() {
 
 #[test]
 fn a_slow_path_is_not_given_longer_than_the_peer_waits() {
-    let mut outgoing = outgoing::Outgoing::default();
-    let ways = outgoing::Ways {
+    let mut sender = sender::Sender::default();
+    let routes = sender::Routes {
         direct: true,
         relay_after: None,
     };
-    outgoing.push(ms(0), MessageId(1), b"hi");
-    outgoing.transmit(ms(0), ways, || 255).unwrap();
-    let ack = outgoing::Ack {
+    sender.push(ms(0), MessageId(1), b"hi");
+    sender.transmit(ms(0), routes, || 255).unwrap();
+    let ack = sender::Ack {
         cumulative: 1,
         selective: 0,
         passed: 1,
         of: Some(0),
         path: Path::Direct,
     };
-    outgoing.acknowledge(ms(540), ack);
-    assert_eq!(
-        outgoing.direct_patience(),
-        ms(1000),
-        "and not 3 * (540 + 4 * 270)"
-    );
+    sender.acknowledge(ms(540), ack);
+    assert_eq!(sender.direct_patience(), ms(1000), "and not 3 * (540 + 4 * 270)");
 }
 
 #[test]

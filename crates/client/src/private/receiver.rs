@@ -15,7 +15,7 @@ pub(super) const GAP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Invariant: `came.base() <= passed`; every segment in `held` is after `passed` and marked in `came`.
 #[derive(Debug, Default)]
-pub(super) struct Incoming {
+pub(super) struct Receiver {
     /// The segments that have come. Before its base, all have, or their sender has given them up.
     came: Window,
     /// Segments before this are shown, or never will be.
@@ -54,7 +54,7 @@ pub(super) enum Verdict {
     Dropped,
 }
 
-impl Incoming {
+impl Receiver {
     /// The acks: all before this number; and bit i for the i-th after it.
     pub(super) fn acks(&self) -> (u64, u64) {
         (self.came.base(), self.came.after_base())

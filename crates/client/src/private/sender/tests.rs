@@ -2,12 +2,12 @@
 
 use super::*;
 
-const DIRECT: Ways = Ways {
+const DIRECT: Routes = Routes {
     direct: true,
     relay_after: None,
 };
 
-const RELAY: Ways = Ways {
+const RELAY: Routes = Routes {
     direct: false,
     relay_after: Some(Duration::ZERO),
 };
@@ -28,17 +28,17 @@ fn ack(cumulative: u64, selective: u64, passed: u64, of: Option<u64>) -> Ack {
 }
 
 /// Messages of so many bytes that fill a segment each, numbered from 0.
-fn with_messages(count: u64) -> Outgoing {
-    let mut outgoing = Outgoing::default();
+fn with_messages(count: u64) -> Sender {
+    let mut sender = Sender::default();
     for id in 0..count {
-        outgoing.push(ms(0), MessageId(id), &[b'x'; PARTS_MAX - PART_HEAD_LEN]);
+        sender.push(ms(0), MessageId(id), &[b'x'; PARTS_MAX - PART_HEAD_LEN]);
     }
-    outgoing
+    sender
 }
 
 /// The numbers of all that is to be sent now.
-fn sent(outgoing: &mut Outgoing, now: Duration, ways: Ways) -> Vec<u64> {
-    std::iter::from_fn(|| outgoing.transmit(now, ways, || 127))
+fn sent(sender: &mut Sender, now: Duration, routes: Routes) -> Vec<u64> {
+    std::iter::from_fn(|| sender.transmit(now, routes, || 127))
         .map(|copy| copy.number)
         .collect()
 }
@@ -54,29 +54,29 @@ fn fates(settled: &[Settled]) -> Vec<(u64, Result<Path, Why>)> {
 
 #[test]
 fn what_just_fits_a_segment_goes_in_one_and_a_byte_more_in_two() {
-    let mut outgoing = with_messages(1);
-    let copy = outgoing.transmit(ms(0), DIRECT, || 0).unwrap();
+    let mut sender = with_messages(1);
+    let copy = sender.transmit(ms(0), DIRECT, || 0).unwrap();
     assert_eq!(copy.parts.len(), PARTS_MAX);
-    assert!(outgoing.transmit(ms(0), DIRECT, || 0).is_none());
-    let mut outgoing = Outgoing::default();
-    outgoing.push(ms(0), MessageId(0), &[b'x'; PARTS_MAX - PART_HEAD_LEN + 1]);
-    assert_eq!(sent(&mut outgoing, ms(0), DIRECT), [0, 1]);
+    assert!(sender.transmit(ms(0), DIRECT, || 0).is_none());
+    let mut sender = Sender::default();
+    sender.push(ms(0), MessageId(0), &[b'x'; PARTS_MAX - PART_HEAD_LEN + 1]);
+    assert_eq!(sent(&mut sender, ms(0), DIRECT), [0, 1]);
 }
 
 #[test]
 fn what_waits_is_packed_as_tightly_as_it_goes() {
-    let mut outgoing = Outgoing::default();
+    let mut sender = Sender::default();
     let (mut segments, mut next) = (Vec::new(), 0);
     // Each is tried at once: four are on their way, and the rest waits.
     for id in 0..200 {
-        outgoing.push(ms(0), MessageId(id), b"0123456789");
-        segments.extend(sent(&mut outgoing, ms(0), DIRECT));
+        sender.push(ms(0), MessageId(id), b"0123456789");
+        segments.extend(sent(&mut sender, ms(0), DIRECT));
     }
     assert_eq!(segments.len(), IN_FLIGHT_MAX);
-    while !outgoing.is_idle() {
+    while !sender.is_idle() {
         next += 1;
-        outgoing.acknowledge(ms(1), ack(next, 0, next, Some(next - 1)));
-        segments.extend(sent(&mut outgoing, ms(1), DIRECT));
+        sender.acknowledge(ms(1), ack(next, 0, next, Some(next - 1)));
+        segments.extend(sent(&mut sender, ms(1), DIRECT));
     }
     // 85 messages of 13 bytes, lengths and flags included, to a segment.
     assert_eq!(segments, (0..7).collect::<Vec<_>>());
@@ -84,34 +84,34 @@ fn what_waits_is_packed_as_tightly_as_it_goes() {
 
 #[test]
 fn nothing_is_sent_that_lies_64_after_the_first_that_is_not_settled() {
-    let mut outgoing = with_messages(200);
-    let mut segments = sent(&mut outgoing, ms(0), DIRECT);
+    let mut sender = with_messages(200);
+    let mut segments = sent(&mut sender, ms(0), DIRECT);
     let mut came = 0;
     for number in 1..64 {
         came |= 1 << (number - 1);
-        outgoing.acknowledge(ms(1), ack(0, came, 0, Some(number)));
-        segments.extend(sent(&mut outgoing, ms(1), DIRECT));
+        sender.acknowledge(ms(1), ack(0, came, 0, Some(number)));
+        segments.extend(sent(&mut sender, ms(1), DIRECT));
     }
     assert_eq!(segments, (0..64).collect::<Vec<_>>());
-    outgoing.acknowledge(ms(1), ack(64, 0, 64, Some(0)));
-    assert_eq!(sent(&mut outgoing, ms(1), DIRECT), [64, 65, 66, 67]);
+    sender.acknowledge(ms(1), ack(64, 0, 64, Some(0)));
+    assert_eq!(sent(&mut sender, ms(1), DIRECT), [64, 65, 66, 67]);
 }
 
 #[test]
 fn when_one_times_out_those_sent_before_follow_as_acks_make_room() {
-    let mut outgoing = with_messages(3);
-    assert_eq!(outgoing.transmit(ms(0), DIRECT, || 0).unwrap().number, 0);
-    assert_eq!(outgoing.transmit(ms(0), DIRECT, || 255).unwrap().number, 1);
-    outgoing.transmit(ms(100), DIRECT, || 255).unwrap();
+    let mut sender = with_messages(3);
+    assert_eq!(sender.transmit(ms(0), DIRECT, || 0).unwrap().number, 0);
+    assert_eq!(sender.transmit(ms(0), DIRECT, || 255).unwrap().number, 1);
+    sender.transmit(ms(100), DIRECT, || 255).unwrap();
     // After 450 ms, and not 550 like the second.
-    let again = outgoing.transmit(ms(450), DIRECT, || 255).unwrap();
+    let again = sender.transmit(ms(450), DIRECT, || 255).unwrap();
     assert_eq!((again.number, again.timed_out), (0, Some(ms(0))));
-    assert_eq!(sent(&mut outgoing, ms(450), DIRECT), [0_u64; 0]);
-    outgoing.acknowledge(ms(460), ack(1, 0, 1, Some(0)));
-    let next = outgoing.transmit(ms(460), DIRECT, || 255).unwrap();
+    assert_eq!(sent(&mut sender, ms(450), DIRECT), [0_u64; 0]);
+    sender.acknowledge(ms(460), ack(1, 0, 1, Some(0)));
+    let next = sender.transmit(ms(460), DIRECT, || 255).unwrap();
     assert_eq!((next.number, next.timed_out), (1, None));
     assert_eq!(
-        sent(&mut outgoing, ms(460), DIRECT),
+        sent(&mut sender, ms(460), DIRECT),
         [0_u64; 0],
         "the third was sent later"
     );
@@ -119,33 +119,33 @@ fn when_one_times_out_those_sent_before_follow_as_acks_make_room() {
 
 #[test]
 fn copies_through_the_relay_follow_each_other_more_and_more_slowly() {
-    let mut outgoing = with_messages(1);
+    let mut sender = with_messages(1);
     let copies = (0..30_000).step_by(500);
     let copies: Vec<u64> = copies
-        .filter(|&now| !sent(&mut outgoing, ms(now), RELAY).is_empty())
+        .filter(|&now| !sent(&mut sender, ms(now), RELAY).is_empty())
         .collect();
     assert_eq!(copies, [0, 1000, 3000, 7000, 15_000, 23_000]);
 }
 
 #[test]
 fn an_ack_of_what_was_never_sent_is_not_believed_in_any_of_its_fields() {
-    let mut outgoing = with_messages(1);
-    sent(&mut outgoing, ms(0), DIRECT);
+    let mut sender = with_messages(1);
+    sent(&mut sender, ms(0), DIRECT);
     for lie in [ack(2, 0, 0, None), ack(0, 0, 2, None), ack(2, 0, 2, Some(1))] {
-        assert_eq!(outgoing.acknowledge(ms(1), lie).0, []);
+        assert_eq!(sender.acknowledge(ms(1), lie).0, []);
     }
-    assert!(!outgoing.is_idle());
-    let (settled, _) = outgoing.acknowledge(ms(1), ack(1, 0, 1, Some(0)));
+    assert!(!sender.is_idle());
+    let (settled, _) = sender.acknowledge(ms(1), ack(1, 0, 1, Some(0)));
     assert_eq!(fates(&settled), [(0, Ok(Path::Direct))]);
 }
 
 #[test]
 fn selective_acks_say_of_each_segment_whether_it_came() {
-    let mut outgoing = with_messages(4);
-    sent(&mut outgoing, ms(0), DIRECT);
-    let (settled, _) = outgoing.acknowledge(ms(1), ack(0, 0b110, 0, Some(2)));
+    let mut sender = with_messages(4);
+    sent(&mut sender, ms(0), DIRECT);
+    let (settled, _) = sender.acknowledge(ms(1), ack(0, 0b110, 0, Some(2)));
     assert_eq!(settled, [], "nothing is shown yet");
-    let (settled, _) = outgoing.acknowledge(ms(2), ack(1, 0b110, 4, None));
+    let (settled, _) = sender.acknowledge(ms(2), ack(1, 0b110, 4, None));
     let direct = Ok(Path::Direct);
     assert_eq!(
         fates(&settled),
@@ -159,12 +159,12 @@ fn what_is_answered_through_the_relay_alone_shows_that_the_direct_path_failed() 
         path: Path::Relayed,
         ..ack(1, 0, 1, of)
     };
-    let overtaken = |ways: &[Ways], ack| {
-        let mut outgoing = with_messages(1);
-        for &ways in ways {
-            sent(&mut outgoing, ms(7), ways);
+    let overtaken = |routes: &[Routes], ack| {
+        let mut sender = with_messages(1);
+        for &routes in routes {
+            sent(&mut sender, ms(7), routes);
         }
-        outgoing.acknowledge(ms(20), ack).1
+        sender.acknowledge(ms(20), ack).1
     };
     assert_eq!(overtaken(&[DIRECT, RELAY], relayed(Some(0))), Some(ms(7)));
     assert_eq!(
@@ -178,16 +178,16 @@ fn what_is_answered_through_the_relay_alone_shows_that_the_direct_path_failed() 
 
 #[test]
 fn of_a_text_that_failed_nothing_more_is_sent_and_what_waits_behind_it_is() {
-    let mut outgoing = Outgoing::default();
-    outgoing.push(ms(0), MessageId(0), &[b'x'; 6 * PARTS_MAX]);
-    outgoing.push(ms(0), MessageId(1), b"behind");
-    assert_eq!(sent(&mut outgoing, ms(0), DIRECT), [0, 1, 2, 3]);
-    let (settled, _) = outgoing.acknowledge(ms(1), ack(0, 0b111, 4, Some(1)));
+    let mut sender = Sender::default();
+    sender.push(ms(0), MessageId(0), &[b'x'; 6 * PARTS_MAX]);
+    sender.push(ms(0), MessageId(1), b"behind");
+    assert_eq!(sent(&mut sender, ms(0), DIRECT), [0, 1, 2, 3]);
+    let (settled, _) = sender.acknowledge(ms(1), ack(0, 0b111, 4, Some(1)));
     assert_eq!(fates(&settled), [(0, Err(Why::Overtaken))]);
-    let next = outgoing.transmit(ms(1), DIRECT, || 0).unwrap();
+    let next = sender.transmit(ms(1), DIRECT, || 0).unwrap();
     assert_eq!(next.number, 4);
     assert!(next.parts.ends_with(b"behind"));
-    let (settled, _) = outgoing.acknowledge(ms(2), ack(5, 0, 5, Some(4)));
+    let (settled, _) = sender.acknowledge(ms(2), ack(5, 0, 5, Some(4)));
     assert_eq!(fates(&settled), [(1, Ok(Path::Direct))]);
-    assert!(outgoing.is_idle());
+    assert!(sender.is_idle());
 }

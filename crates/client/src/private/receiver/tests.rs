@@ -14,9 +14,9 @@ fn part(begins: bool, ends: bool, text: &[u8]) -> Vec<u8> {
 }
 
 /// A segment comes that holds one message, its number. The numbers shown, each with whether some before it are missing.
-fn comes(incoming: &mut Incoming, now: Duration, number: u8, floor: u64) -> Vec<(u8, bool)> {
+fn comes(receiver: &mut Receiver, now: Duration, number: u8, floor: u64) -> Vec<(u8, bool)> {
     let parts = part(true, true, &[number]);
-    let (_, shown) = incoming.segment(now, number.into(), floor, parts, Path::Direct, true);
+    let (_, shown) = receiver.segment(now, number.into(), floor, parts, Path::Direct, true);
     numbers(&shown)
 }
 
@@ -29,47 +29,47 @@ fn numbers(shown: &[Shown]) -> Vec<(u8, bool)> {
 
 #[test]
 fn what_was_held_back_is_shown_when_its_sender_gives_up_what_is_missing() {
-    let mut incoming = Incoming::default();
+    let mut receiver = Receiver::default();
     for number in [1, 3, 6] {
-        assert_eq!(comes(&mut incoming, ms(0), number, 0), []);
+        assert_eq!(comes(&mut receiver, ms(0), number, 0), []);
     }
-    let shown = comes(&mut incoming, ms(0), 4, 3);
+    let shown = comes(&mut receiver, ms(0), 4, 3);
     assert_eq!(shown, [(1, true), (3, true), (4, false)]);
-    assert_eq!(comes(&mut incoming, ms(0), 5, 3), [(5, false), (6, false)]);
-    assert_eq!(incoming.acks(), (7, 0));
+    assert_eq!(comes(&mut receiver, ms(0), 5, 3), [(5, false), (6, false)]);
+    assert_eq!(receiver.acks(), (7, 0));
 }
 
 #[test]
 fn a_gap_is_waited_for_two_seconds_whatever_comes_meanwhile() {
-    let mut incoming = Incoming::default();
-    assert_eq!(comes(&mut incoming, ms(0), 1, 0), []);
-    assert_eq!(comes(&mut incoming, ms(1900), 2, 0), []);
-    assert_eq!(incoming.deadline(), Some(ms(2000)));
-    assert_eq!(numbers(&incoming.pass_gap(ms(1999))), []);
-    assert_eq!(numbers(&incoming.pass_gap(ms(2000))), [(1, true), (2, false)]);
-    assert_eq!(incoming.deadline(), None);
+    let mut receiver = Receiver::default();
+    assert_eq!(comes(&mut receiver, ms(0), 1, 0), []);
+    assert_eq!(comes(&mut receiver, ms(1900), 2, 0), []);
+    assert_eq!(receiver.deadline(), Some(ms(2000)));
+    assert_eq!(numbers(&receiver.pass_gap(ms(1999))), []);
+    assert_eq!(numbers(&receiver.pass_gap(ms(2000))), [(1, true), (2, false)]);
+    assert_eq!(receiver.deadline(), None);
 }
 
 #[test]
 fn each_gap_is_waited_for_since_it_was_the_first() {
-    let mut incoming = Incoming::default();
-    assert_eq!(comes(&mut incoming, ms(0), 3, 0), []);
-    assert_eq!(comes(&mut incoming, ms(0), 1, 0), []);
-    assert_eq!(comes(&mut incoming, ms(1000), 0, 0), [(0, false), (1, false)]);
-    assert_eq!(incoming.deadline(), Some(ms(3000)));
+    let mut receiver = Receiver::default();
+    assert_eq!(comes(&mut receiver, ms(0), 3, 0), []);
+    assert_eq!(comes(&mut receiver, ms(0), 1, 0), []);
+    assert_eq!(comes(&mut receiver, ms(1000), 0, 0), [(0, false), (1, false)]);
+    assert_eq!(receiver.deadline(), Some(ms(3000)));
 }
 
 #[test]
 fn a_text_in_pieces_may_be_as_long_as_any_and_no_longer() {
     for (last, is_shown) in [(TEXT_MAX - 3000, true), (TEXT_MAX - 3000 + 1, false)] {
-        let mut incoming = Incoming::default();
+        let mut receiver = Receiver::default();
         let sizes = [1000, 1000, 1000, last];
         let mut shown = Vec::new();
         for (number, size) in (0..).zip(sizes) {
             let parts = part(number == 0, number == 3, &vec![b'x'; size]);
-            shown.extend(incoming.segment(ms(0), number, 0, parts, Path::Direct, true).1);
+            shown.extend(receiver.segment(ms(0), number, 0, parts, Path::Direct, true).1);
         }
         assert_eq!(shown.len(), usize::from(is_shown), "{last}");
-        assert_eq!(numbers(&incoming.flush()), []);
+        assert_eq!(numbers(&receiver.flush()), []);
     }
 }

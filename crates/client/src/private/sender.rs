@@ -33,7 +33,7 @@ const RELAY_WAIT_MIN: Duration = Duration::from_secs(1);
 const RELAY_WAIT_MAX: Duration = Duration::from_secs(8);
 
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct Sender {
     queue: VecDeque<Waiting>,
     /// In the order of their numbers; none is settled.
     flight: VecDeque<Segment>,
@@ -56,7 +56,7 @@ struct Long {
 
 /// By which paths segments can be sent just now.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ways {
+pub(super) struct Routes {
     pub(super) direct: bool,
     /// How long a segment waits before a copy of it goes through the relay, if there is one.
     pub(super) relay_after: Option<Duration>,
@@ -88,7 +88,7 @@ pub(super) struct Ack {
 /// A message whose fate is settled.
 pub(super) type Settled = (MessageId, State);
 
-impl Default for Outgoing {
+impl Default for Sender {
     fn default() -> Self {
         Self {
             queue: VecDeque::new(),
@@ -102,7 +102,7 @@ impl Default for Outgoing {
     }
 }
 
-impl Outgoing {
+impl Sender {
     pub(super) fn is_full(&self) -> bool {
         self.queue.len() >= QUEUE_MAX
     }
@@ -148,12 +148,12 @@ impl Outgoing {
     pub(super) fn transmit(
         &mut self,
         now: Duration,
-        ways: Ways,
+        routes: Routes,
         jitter: impl FnOnce() -> u8,
     ) -> Option<Transmission> {
         self.fill(now);
         let floor = self.flight.front()?.number;
-        if ways.direct
+        if routes.direct
             && let Some((place, timed_out)) = self.due_directly(now)
         {
             let wait = self.direct.wait(jitter());
@@ -162,7 +162,7 @@ impl Outgoing {
             segment.direct.count(now, wait);
             return Some(Transmission::of(segment, Path::Direct, floor, timed_out));
         }
-        let relay_after = ways.relay_after?;
+        let relay_after = routes.relay_after?;
         let wait = self.relay.base().max(RELAY_WAIT_MIN);
         let place = self
             .open()
@@ -176,10 +176,10 @@ impl Outgoing {
     }
 
     /// When [`Self::transmit`] or [`Self::expire`] next has something to do.
-    pub(super) fn deadline(&self, ways: Ways) -> Option<Duration> {
-        let direct = self.open().filter(|_| ways.direct);
+    pub(super) fn deadline(&self, routes: Routes) -> Option<Duration> {
+        let direct = self.open().filter(|_| routes.direct);
         let direct = direct.map(|(_, segment)| segment.direct_due()).min();
-        let relay = ways
+        let relay = routes
             .relay_after
             .and_then(|after| self.open().map(|(_, segment)| segment.relay_due(after)).min());
         let expiry = self.oldest().map(|since| since + PATIENCE);

@@ -5,8 +5,8 @@
 //! a datagram counts as sent when nothing was heard against it for a moment: a message has one fate, not two.
 
 use super::event::{Event, MessageId, Output, Path, State, Why};
-use super::outgoing::PATIENCE;
 use super::seal::DATAGRAM_MAX;
+use super::sender::PATIENCE;
 use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;
 use chat_proto::line::whole_characters;
@@ -34,7 +34,7 @@ const CLOSED: Duration = Duration::from_secs(60);
 const CLOSED_MAX: usize = 256;
 
 #[derive(Debug, Default)]
-pub(super) struct Raw {
+pub(super) struct Plaintext {
     /// Those whose fate is not told yet, the first first.
     recent: VecDeque<Sent>,
     closed: BTreeMap<SocketAddr, Duration>,
@@ -51,7 +51,7 @@ struct Sent {
     at: Duration,
 }
 
-impl Raw {
+impl Plaintext {
     /// Whether there is no memory for another message just now.
     pub(super) fn is_full(&self) -> bool {
         self.recent.len() >= RECENT_MAX || self.whispers.len() >= WHISPERS_MAX

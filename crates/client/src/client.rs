@@ -3,18 +3,18 @@
 
 use crate::address::Address;
 use crate::args::Args;
-use crate::clock::Clock;
 use crate::connect::Connection;
 use crate::exit::Exit;
 use crate::link::Link;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Event, Failures, Session};
 use crate::settings::{LastServer, Settings};
-use crate::signals::Signals;
 use crate::wire::{Change, Wire};
 use anyhow::{Context, Result};
 use chat_proto::now::Now;
 use chat_proto::text::Text;
+use chat_sys::clock::Clock;
+use chat_sys::signals::Signals;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -24,6 +24,12 @@ use std::time::Duration;
 
 /// How long a reader who pauses may hold up the program after a signal, in milliseconds.
 const LAST_OUTPUT_MS: u16 = 1000;
+
+/// Signals that end the program.
+const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
+/// Signals from the terminal and the shell to a full-screen program.
+const TERMINAL: [Signal; 3] = [Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT];
 
 /// How the user sees the session and speaks to it.
 pub trait FrontEnd {
@@ -82,6 +88,18 @@ pub trait FrontEnd {
 
     /// The connection to the server changed.
     fn wire_changed(&mut self, _change: Change) {}
+}
+
+/// Watches the signals that end the program; for a full screen those of the terminal too.
+///
+/// # Errors
+/// If the system refuses.
+pub fn signals(is_full_screen: bool) -> io::Result<Signals> {
+    if is_full_screen {
+        Signals::watch(&[&ENDING[..], &TERMINAL].concat())
+    } else {
+        Signals::watch(&ENDING)
+    }
 }
 
 /// What a session starts from, by the command line, the settings and the connection.
@@ -333,7 +351,7 @@ impl<F: FrontEnd> Client<F> {
             self.wire.deadline(),
             self.front_end.deadline(),
         ];
-        self.clock.until(deadlines.into_iter().flatten().min())
+        self.clock.timeout(deadlines.into_iter().flatten().min())
     }
 
     /// Puts out what is left. A reader may pause as long as it likes, but not after a signal, nor

@@ -4,10 +4,10 @@
 //! UDP port from the system first and connects from the TCP port before it; the other way round the UDP
 //! port is much more often taken.
 
-use crate::errors;
 use crate::interfaces::addresses;
 use crate::session::Ends;
 use anyhow::{Context, Result, bail};
+use chat_sys::udp_errors;
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
@@ -279,7 +279,7 @@ impl Dialled {
         let udp = udp.map(UdpSocket::from);
         if let Some(udp) = &udp {
             // Without this news of closed ports, messages in the clear are less sure, as they always were.
-            let _ = errors::keep(udp);
+            let _ = udp_errors::enable(udp);
         }
         Ok(Connection {
             tcp: tcp.into(),

@@ -1,9 +1,9 @@
 //! The sockets of a running session.
 
 use crate::connect::Connection;
-use crate::errors::{self, is_later};
 use crate::session::{Session, Transmit};
 use chat_proto::now::Now;
+use chat_sys::{is_transient, udp_errors};
 use nix::poll::PollFlags;
 use socket2::SockRef;
 use std::collections::VecDeque;
@@ -104,7 +104,7 @@ impl Link {
         while let Some(rest) = self.unsent.get(written..).filter(|rest| !rest.is_empty()) {
             match self.tcp.write(rest) {
                 Ok(length) => written += length,
-                Err(error) if is_later(&error) => break,
+                Err(error) if is_transient(&error) => break,
                 Err(_) => {
                     // Why it broke the server may have said before; reading tells.
                     self.broken = true;
@@ -119,11 +119,14 @@ impl Link {
         while let Some(Transmit { to, ttl, bytes }) = self.datagrams.front() {
             let to = *to;
             let sent = match &self.udp {
-                Some(udp) => send_past_errors(udp, bytes, scoped(to, self.server), *ttl),
+                Some(udp) => {
+                    let to = scoped(to, self.server);
+                    udp_errors::send_past(|| send_datagram(udp, bytes, to, *ttl))
+                }
                 None => Err(io::ErrorKind::Unsupported.into()),
             };
             match sent {
-                Err(error) if is_later(&error) => return,
+                Err(error) if is_transient(&error) => return,
                 Err(_) => session.datagram_failed(to, now),
                 Ok(_) => {}
             }
@@ -141,7 +144,7 @@ impl Link {
         match read {
             Ok(0) => session.closed(now),
             Ok(length) => session.receive(self.buffer.get(..length).unwrap_or_default(), now),
-            Err(error) if is_later(&error) => {}
+            Err(error) if is_transient(&error) => {}
             Err(_) => session.closed(now),
         }
     }
@@ -152,22 +155,14 @@ impl Link {
             return;
         };
         for _ in 0..DATAGRAMS_MAX {
-            let Some((length, source)) = errors::receive(udp, &mut self.datagram) else {
+            let Some((length, source)) = udp_errors::receive(udp, &mut self.datagram) else {
                 break;
             };
             session.datagram(source, self.datagram.get(..length).unwrap_or_default(), now);
         }
-        for to in errors::take(udp) {
+        for to in udp_errors::take(udp) {
             session.datagram_failed(to, now);
         }
-    }
-}
-
-/// Sends a datagram, see [`send_datagram`]. The first error may be about an earlier one, to somebody else.
-fn send_past_errors(udp: &UdpSocket, bytes: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<usize> {
-    match send_datagram(udp, bytes, to, ttl) {
-        Err(error) if !is_later(&error) => send_datagram(udp, bytes, to, ttl),
-        sent => sent,
     }
 }
 
@@ -212,25 +207,5 @@ fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
             to.into()
         }
         _ => to,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::errors::tests::send_in_vain;
-    use std::time::Duration;
-
-    #[test]
-    fn what_was_sent_in_vain_keeps_nothing_else_from_being_sent() {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        udp.set_nonblocking(true).unwrap();
-        errors::keep(&udp).unwrap();
-        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let _gone = send_in_vain(&udp);
-        let to = other.local_addr().unwrap();
-        assert_eq!(send_past_errors(&udp, b"hi", to, None).unwrap(), 2);
-        other.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        assert_eq!(other.recv(&mut [0; 100]).unwrap(), 2);
     }
 }

@@ -3,15 +3,15 @@
 use anyhow::{Context, Error, Result};
 use chat_client::args::Args;
 use chat_client::client::{self, Client, FrontEnd};
-use chat_client::clock::Clock;
 use chat_client::connect::{Connection, connect};
 use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::line::LineMode;
 use chat_client::settings::{LastServer, Settings};
-use chat_client::signals::Signals;
 use chat_client::tui::{self, FullScreen};
 use chat_client::wire::Wire;
+use chat_sys::clock::Clock;
+use chat_sys::signals::Signals;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -56,7 +56,7 @@ fn run(args: &Args, settings: &Settings) -> Result<Exit> {
     let connection = connect(&server.host, server.port(), args.connect_timeout)?;
     let warning = connection.ports.warning();
     let is_screen = tui::is_wanted(args);
-    let signals = Signals::new(is_screen).context("can't take over the signals")?;
+    let signals = client::signals(is_screen).context("can't take over the signals")?;
     if is_screen {
         let mut front_end =
             FullScreen::new(settings).context("can't draw on the terminal; --line-mode does without")?;

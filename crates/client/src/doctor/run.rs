@@ -2,13 +2,13 @@
 
 use super::findings::{Failure, Verdict};
 use super::{Doctor, Effect, Ends, report};
-use crate::clock::Clock;
 use crate::connect::{Attempt, Connection, resolve};
-use crate::errors::{self, is_later};
 use crate::exit::Exit;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
 use chat_proto::opaque::Opaque;
+use chat_sys::clock::Clock;
+use chat_sys::{is_transient, udp_errors};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::{
@@ -160,7 +160,7 @@ impl Practice {
             }
         }
         let deadline = Some(self.doctor.deadline());
-        match poll(&mut descriptors, self.clock.until(deadline)) {
+        match poll(&mut descriptors, self.clock.timeout(deadline)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error).context("can't poll"),
         }
@@ -192,7 +192,7 @@ impl Practice {
                     Ok(count) => self
                         .doctor
                         .receive(now, self.buffer.get(..count).unwrap_or_default()),
-                    Err(error) if is_later(&error) => {}
+                    Err(error) if is_transient(&error) => {}
                     Err(_) => self.doctor.closed(),
                 }
                 self.state = State::Up(connection);
@@ -208,13 +208,13 @@ impl Practice {
             return;
         };
         for _ in 0..DATAGRAMS_MAX {
-            let Some((count, from)) = errors::receive(udp, &mut self.buffer) else {
+            let Some((count, from)) = udp_errors::receive(udp, &mut self.buffer) else {
                 break;
             };
             let datagram = self.buffer.get(..count).unwrap_or_default();
             self.doctor.datagram(self.clock.now(), from, datagram);
         }
-        if !errors::take(udp).is_empty() {
+        if !udp_errors::take(udp).is_empty() {
             self.doctor.datagram_refused();
         }
     }

@@ -6,13 +6,13 @@ mod printer;
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::command::Command;
-use crate::errors::is_later;
 use crate::session::{Event, Session};
-use crate::sink::Sink;
 use chat_proto::TEXT_MAX;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::now::Now;
 use chat_proto::who::WHO_MAX;
+use chat_sys::is_transient;
+use chat_sys::writer::Writer;
 use json::Json;
 use nix::poll::{PollFd, PollFlags};
 use printer::Printer;
@@ -36,10 +36,10 @@ pub struct LineMode {
     format: Format,
     /// The time of day, as it was last told; in milliseconds since the Unix epoch.
     now: u64,
-    stdout: Sink,
+    stdout: Writer,
     /// Unless both are the same, as on a terminal: the standard output takes all then. Two that each stop wherever the
     /// terminal is full would mix their lines.
-    stderr: Option<Sink>,
+    stderr: Option<Writer>,
     /// Nobody reads the diagnostics, so there are none.
     mute: bool,
 }
@@ -70,14 +70,17 @@ impl LineMode {
         } else {
             Some(File::from(stdin.as_fd().try_clone_to_owned()?))
         };
-        let (stdout, stderr) = (Sink::new(io::stdout().as_fd())?, Sink::new(io::stderr().as_fd())?);
+        let (stdout, stderr) = (
+            Writer::new(io::stdout().as_fd())?,
+            Writer::new(io::stderr().as_fd())?,
+        );
         Ok(Self {
             input,
             decoder: LineDecoder::new(LINE_MAX),
             commands: !args.no_commands && args.to.is_none(),
             format,
             now: now.unix_ms,
-            stderr: Some(stderr).filter(|stderr| !stderr.is_the_same_as(&stdout)),
+            stderr: Some(stderr).filter(|stderr| !stderr.is_same_as(&stdout)),
             stdout,
             mute: false,
         })
@@ -134,7 +137,7 @@ impl FrontEnd for LineMode {
         match input.read(&mut buffer) {
             Ok(0) => self.end(session, now),
             Ok(length) => self.read_lines(buffer.get(..length).unwrap_or_default(), session, now),
-            Err(error) if is_later(&error) => {}
+            Err(error) if is_transient(&error) => {}
             // A terminal that hung up.
             Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => self.end(session, now),
             Err(error) => return Err(error),
@@ -176,10 +179,10 @@ impl FrontEnd for LineMode {
     }
 
     fn has_room(&self) -> bool {
-        self.stdout.has_room() && self.stderr.as_ref().is_none_or(Sink::has_room)
+        self.stdout.has_room() && self.stderr.as_ref().is_none_or(Writer::has_room)
     }
 
     fn is_flushed(&self) -> bool {
-        self.stdout.is_empty() && self.stderr.as_ref().is_none_or(Sink::is_empty)
+        self.stdout.is_empty() && self.stderr.as_ref().is_none_or(Writer::is_empty)
     }
 }

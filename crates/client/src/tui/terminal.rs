@@ -8,12 +8,12 @@ use super::theme::Theme;
 use super::{Effect, Screen, Size};
 use crate::args::Args;
 use crate::client::FrontEnd;
-use crate::errors::is_later;
 use crate::session::{Event, Session};
 use crate::settings::Settings;
-use crate::sink::Sink;
 use crate::wire::Change;
 use chat_proto::now::Now;
+use chat_sys::is_transient;
+use chat_sys::writer::Writer;
 use jiff::tz::TimeZone;
 use nix::poll::PollFd;
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -46,7 +46,7 @@ pub struct FullScreen {
     guard: Guard,
     /// Until the terminal is gone.
     input: Option<File>,
-    output: Sink,
+    output: Writer,
     drawn: Option<Duration>,
     /// Something was typed since the last frame.
     typed: bool,
@@ -87,7 +87,7 @@ impl FullScreen {
             decoder: Decoder::default(),
             painter: Painter::new(theme),
             input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
-            output: Sink::new(io::stdout().as_fd())?,
+            output: Writer::new(io::stdout().as_fd())?,
             guard: Guard::new()?,
             drawn: None,
             typed: false,
@@ -177,7 +177,7 @@ impl FrontEnd for FullScreen {
         let mut buffer = [0; READ_MAX];
         let length = match input.read(&mut buffer) {
             Ok(length) => length,
-            Err(error) if is_later(&error) => return Ok(()),
+            Err(error) if is_transient(&error) => return Ok(()),
             // The terminal is gone.
             Err(_) => 0,
         };
@@ -274,7 +274,7 @@ impl Drop for FullScreen {
         self.guard.suspend();
         if let Some(words) = self.last_words.take() {
             // If nobody can read it, because the terminal is gone or stopped, the exit status still tells.
-            if let Ok(mut stderr) = Sink::new(io::stderr().as_fd()) {
+            if let Ok(mut stderr) = Writer::new(io::stderr().as_fd()) {
                 stderr
                     .pending()
                     .extend_from_slice(format!("chat-client: {words}\n").as_bytes());

@@ -1,4 +1,4 @@
-//! An output that never makes the program wait.
+//! Output that never blocks the program.
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -7,28 +7,27 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
-/// What a pipe takes at once when it is ready at all, by POSIX: `PIPE_BUF` on Linux.
+/// A pipe that polls writable takes this many bytes without blocking: `PIPE_BUF`, pipe(7).
 const CHUNK: usize = 4096;
 
-/// What may wait to be written, in bytes, before the program must stop adding to it: some thousand
-/// lines, for a reader that pauses.
+/// Bytes that may be pending before the program must stop adding more: some thousand lines, for a reader that pauses.
 const PENDING_MAX: usize = 256 * 1024;
 
-/// Text on its way to the standard output or the standard error.
+/// Buffered text for the standard output or the standard error.
 ///
-/// Those may be shared with other programs, so they are not made non-blocking; instead they are written to
-/// only when ready, and then no more than surely goes. What surely goes to a terminal is one byte, so a terminal is
-/// opened anew.
+/// These streams may be shared with a shell, so they are not made non-blocking. A writer polls them instead, and writes
+/// no more than they take without blocking. A terminal that polls writable may take a single byte, so the writer opens the
+/// terminal anew, non-blocking.
 #[derive(Debug)]
-pub struct Sink {
+pub struct Writer {
     file: File,
-    /// A file takes everything at once, and is always ready.
+    /// A regular file is always ready and takes everything at once.
     is_file: bool,
     pending: Vec<u8>,
 }
 
-impl Sink {
-    /// A sink for what this descriptor is open for. It gets a descriptor of its own.
+impl Writer {
+    /// A writer to the file, pipe or terminal behind a descriptor. It has a descriptor of its own.
     ///
     /// # Errors
     /// If the system has no more descriptors.
@@ -37,19 +36,19 @@ impl Sink {
         Ok(Self::from(own))
     }
 
-    /// Whether both lead to the same terminal, pipe or file.
+    /// Whether both write to the same terminal, pipe or file.
     #[must_use]
-    pub fn is_the_same_as(&self, other: &Self) -> bool {
-        let place = |sink: &Self| sink.file.metadata().map(|place| (place.dev(), place.ino()));
-        matches!((place(self), place(other)), (Ok(one), Ok(two)) if one == two)
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let inode = |writer: &Self| writer.file.metadata().map(|file| (file.dev(), file.ino()));
+        matches!((inode(self), inode(other)), (Ok(one), Ok(two)) if one == two)
     }
 
-    /// Where to add what shall be written.
+    /// The bytes not yet written. Append to it, then call [`Self::flush`].
     pub fn pending(&mut self) -> &mut Vec<u8> {
         &mut self.pending
     }
 
-    /// Whether nothing waits to be written.
+    /// Whether nothing is pending.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
@@ -71,10 +70,10 @@ impl Sink {
         }
     }
 
-    /// Writes what goes without waiting.
+    /// Writes as much as goes without blocking.
     ///
     /// # Errors
-    /// If the output is closed or fails; what was pending is lost then.
+    /// If the output is closed or fails; the pending bytes are discarded then.
     pub fn flush(&mut self) -> io::Result<()> {
         let mut written = 0;
         let result = loop {
@@ -104,16 +103,16 @@ impl Sink {
 
     fn is_ready(&self) -> bool {
         let mut descriptors = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
-        // An error shows itself by writing.
+        // After POLLERR or POLLHUP the write reports the error.
         self.is_file || poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 }
 
-/// The terminal that this is, opened anew so that writing to it never waits, not even for one that is stopped. If that
-/// can't be, as for a terminal that belongs to another user, there is none.
+/// Opens the terminal behind a descriptor anew, so that a write never blocks, even while the terminal is stopped (Ctrl-S).
+/// `None` if it is no terminal or can't be opened, for example because it belongs to another user.
 fn terminal(descriptor: BorrowedFd<'_>) -> Option<OwnedFd> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    // By the descriptor: a terminal of another namespace has no name here.
+    // By descriptor: a terminal of another namespace has no name here.
     let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
     let mut options = File::options();
     options.write(true).custom_flags(flags.bits());
@@ -121,7 +120,7 @@ fn terminal(descriptor: BorrowedFd<'_>) -> Option<OwnedFd> {
     opened.flatten().map(OwnedFd::from)
 }
 
-impl From<OwnedFd> for Sink {
+impl From<OwnedFd> for Writer {
     fn from(descriptor: OwnedFd) -> Self {
         let file = File::from(descriptor);
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
@@ -133,7 +132,7 @@ impl From<OwnedFd> for Sink {
     }
 }
 
-impl AsFd for Sink {
+impl AsFd for Writer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -145,42 +144,42 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn a_full_pipe_keeps_the_rest_and_nothing_is_lost() {
+    fn a_full_pipe_leaves_the_rest_pending() {
         let (reader, writer) = io::pipe().unwrap();
-        let mut sink = Sink::from(OwnedFd::from(writer));
+        let mut out = Writer::from(OwnedFd::from(writer));
         let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
-        sink.pending().extend_from_slice(&text);
+        out.pending().extend_from_slice(&text);
         let mut reader = File::from(OwnedFd::from(reader));
         let mut got = Vec::new();
-        sink.flush().unwrap();
-        assert!(!sink.is_empty() && !sink.has_room());
-        while !sink.is_empty() {
+        out.flush().unwrap();
+        assert!(!out.is_empty() && !out.has_room());
+        while !out.is_empty() {
             let mut buffer = [0; 10_000];
             let length = reader.read(&mut buffer).unwrap();
             got.extend_from_slice(&buffer[..length]);
-            sink.flush().unwrap();
+            out.flush().unwrap();
         }
-        drop(sink);
+        drop(out);
         reader.read_to_end(&mut got).unwrap();
         assert!(got == text);
     }
 
     #[test]
-    fn what_is_the_same_is_known_by_where_it_leads() {
+    fn writers_to_one_pipe_are_the_same() {
         let (_reader, writer) = io::pipe().unwrap();
         let (_other_reader, other_writer) = io::pipe().unwrap();
-        let sink = Sink::new(writer.as_fd()).unwrap();
-        assert!(sink.is_the_same_as(&Sink::new(writer.as_fd()).unwrap()));
-        assert!(!sink.is_the_same_as(&Sink::new(other_writer.as_fd()).unwrap()));
+        let out = Writer::new(writer.as_fd()).unwrap();
+        assert!(out.is_same_as(&Writer::new(writer.as_fd()).unwrap()));
+        assert!(!out.is_same_as(&Writer::new(other_writer.as_fd()).unwrap()));
     }
 
     #[test]
-    fn a_reader_that_is_gone_is_an_error() {
+    fn a_closed_pipe_is_an_error() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let mut sink = Sink::from(OwnedFd::from(writer));
-        sink.flush().unwrap();
-        sink.pending().extend_from_slice(b"x");
-        assert_eq!(sink.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        let mut out = Writer::from(OwnedFd::from(writer));
+        out.flush().unwrap();
+        out.pending().extend_from_slice(b"x");
+        assert_eq!(out.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -1,29 +1,26 @@
-//! Errors that end nothing: those that mean only later, and what the network says of datagrams that did not arrive.
+//! What the system reports about datagrams that did not arrive (ip(7), `IP_RECVERR`).
+//!
+//! The report of an earlier datagram fails the next call on the socket, whatever that call is about. The functions here
+//! read past such reports.
 
+use crate::is_transient;
 use chat_proto::id::canonical;
 use nix::cmsg_space;
 use nix::libc::sock_extended_err;
 use nix::sys::socket::sockopt::{Ipv4RecvErr, Ipv6RecvErr};
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt};
-use std::io::{self, ErrorKind, IoSliceMut};
+use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
-/// Errors taken at once; more wait for the next turn.
+/// Reports that are read in one turn; more wait for the next.
 const ERRORS_MAX: usize = 32;
 
-/// Whether an error of reading or writing means only that it goes later, when poll(2) says so. All others mean that it
-/// does not go any more, that of a terminal that hung up too.
-pub(crate) fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-/// Asks the system to keep news of datagrams that did not arrive. Without it a port that nobody listens at looks like a
-/// message that went well.
+/// Asks the system for reports. Without them a datagram to a closed port looks like one that arrived.
 ///
 /// # Errors
-/// If the system does not do that; then no news comes, and nothing else changes.
-pub fn keep(udp: &UdpSocket) -> nix::Result<()> {
+/// If the system has no such reports; the socket works without them.
+pub fn enable(udp: &UdpSocket) -> nix::Result<()> {
     if udp.local_addr().is_ok_and(|address| address.is_ipv6()) {
         setsockopt(udp, Ipv6RecvErr, &true)
     } else {
@@ -31,22 +28,33 @@ pub fn keep(udp: &UdpSocket) -> nix::Result<()> {
     }
 }
 
-/// The next datagram that is there: its length, and where it came from.
+/// The next datagram that was received: its length and its source.
 ///
-/// An error is about one that was sent before, and [`take`] says which. It is told first, and what has come is behind it: the
-/// last word, perhaps, of somebody who has closed the port meanwhile.
+/// A pending report is returned before datagrams that arrived earlier, perhaps the last one of a peer that has closed its
+/// port since; so it must not end the reading.
 pub fn receive(udp: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
     for _ in 0..ERRORS_MAX {
         match udp.recv_from(buffer) {
             Ok(received) => return Some(received),
-            Err(error) if is_later(&error) => return None,
+            Err(error) if is_transient(&error) => return None,
             Err(_) => {}
         }
     }
     None
 }
 
-/// Where datagrams went that nobody took (ip(7), `IP_RECVERR`).
+/// Sends a datagram by calling `send`, again if the first error may be the report of an earlier datagram.
+///
+/// # Errors
+/// If the datagram can't be sent.
+pub fn send_past(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    match send() {
+        Err(error) if !is_transient(&error) => send(),
+        sent => sent,
+    }
+}
+
+/// The destinations of datagrams that were reported as undeliverable.
 #[must_use]
 pub fn take(udp: &UdpSocket) -> Vec<SocketAddr> {
     std::iter::from_fn(|| take_one(udp))
@@ -55,7 +63,7 @@ pub fn take(udp: &UdpSocket) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// The next error; the inner value is the address, if the error says one.
+/// The next report; the inner value is the destination, if the report names one.
 fn take_one(udp: &UdpSocket) -> Option<Option<SocketAddr>> {
     let mut buffer = [0; 1];
     let mut slices = [IoSliceMut::new(&mut buffer)];
@@ -76,32 +84,25 @@ fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use nix::errno::Errno;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
+    use std::time::Duration;
 
-    /// Sends something to a port that nobody has, the returned socket's, and waits until the system says so.
-    pub(crate) fn send_in_vain(udp: &UdpSocket) -> UdpSocket {
-        // Only what it is connected to reaches it: for everybody else its port is closed, and stays its own.
+    /// Sends to a closed port, that of the returned socket, and waits for the report.
+    fn send_in_vain(udp: &UdpSocket) -> UdpSocket {
+        // Connected to itself, it receives from nobody else: to others its port is closed, and stays reserved.
         let gone = UdpSocket::bind((udp.local_addr().unwrap().ip(), 0)).unwrap();
         gone.connect(gone.local_addr().unwrap()).unwrap();
         udp.send_to(b"anybody?", gone.local_addr().unwrap()).unwrap();
         let mut fds = [PollFd::new(udp.as_fd(), PollFlags::empty())];
-        assert_eq!(poll(&mut fds, PollTimeout::from(5000_u16)), Ok(1), "no news came");
+        assert_eq!(poll(&mut fds, PollTimeout::from(5000_u16)), Ok(1), "no report");
         gone
     }
 
     #[test]
-    fn a_terminal_that_hung_up_does_not_come_back_later() {
-        let is_later = |error: Errno| is_later(&error.into());
-        assert!(is_later(Errno::EAGAIN) && is_later(Errno::EINTR));
-        assert!(!is_later(Errno::EIO) && !is_later(Errno::ECONNRESET));
-    }
-
-    #[test]
-    fn a_datagram_to_a_port_that_nobody_has_is_heard_of() {
+    fn a_datagram_to_a_closed_port_is_reported() {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(udp) = UdpSocket::bind(host) else {
                 // There are machines without IPv6.
@@ -110,18 +111,19 @@ pub(crate) mod tests {
                 continue;
             };
             udp.set_nonblocking(true).unwrap();
-            keep(&udp).unwrap();
+            enable(&udp).unwrap();
             assert_eq!(take(&udp), []);
             let gone = send_in_vain(&udp);
             assert_eq!(take(&udp), [gone.local_addr().unwrap()]);
             assert_eq!(take(&udp), []);
         }
     }
+
     #[test]
-    fn what_has_come_is_read_though_something_was_sent_in_vain() {
+    fn datagrams_are_received_past_a_report() {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         udp.set_nonblocking(true).unwrap();
-        keep(&udp).unwrap();
+        enable(&udp).unwrap();
         let other = UdpSocket::bind("127.0.0.1:0").unwrap();
         other
             .send_to(b"the last word", udp.local_addr().unwrap())
@@ -133,5 +135,18 @@ pub(crate) mod tests {
             Some((13, other.local_addr().unwrap()))
         );
         assert_eq!(receive(&udp, &mut buffer), None);
+    }
+
+    #[test]
+    fn a_datagram_is_sent_past_a_report() {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        udp.set_nonblocking(true).unwrap();
+        enable(&udp).unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let _gone = send_in_vain(&udp);
+        let to = other.local_addr().unwrap();
+        assert_eq!(send_past(|| udp.send_to(b"hi", to)).unwrap(), 2);
+        other.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        assert_eq!(other.recv(&mut [0; 100]).unwrap(), 2);
     }
 }

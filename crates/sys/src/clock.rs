@@ -4,7 +4,7 @@ use chat_proto::now::Now;
 use nix::poll::PollTimeout;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Reads the time of day, and the time since this clock was made, which nobody can set.
+/// Reads the wall clock, and a monotonic clock that begins when this is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
@@ -19,7 +19,7 @@ impl Clock {
         }
     }
 
-    /// Both times. A time of day before 1970 is 1970.
+    /// Both times. A wall clock before 1970 reads as 1970.
     #[must_use]
     pub fn now(&self) -> Now {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -30,9 +30,10 @@ impl Clock {
         }
     }
 
-    /// How long `poll(2)` has to wait for a deadline, rounded up: a little late is better than in vain.
+    /// The timeout of a `poll(2)` that ends at a deadline on the monotonic clock. Rounded up to a millisecond: rounded
+    /// down, the last turns before the deadline would find nothing to do.
     #[must_use]
-    pub fn until(&self, deadline: Option<Duration>) -> PollTimeout {
+    pub fn timeout(&self, deadline: Option<Duration>) -> PollTimeout {
         let Some(deadline) = deadline else {
             return PollTimeout::NONE;
         };

@@ -130,8 +130,8 @@ pub fn private(args: &Args, settings: &Settings) -> Result<Private> {
     getrandom::fill(&mut secret).context("the system has no randomness")?;
     let options = Options {
         direct_only: settings.direct_only.value,
-        no_plain: settings.no_unencrypted.value,
-        primer_ttl: args.punch_ttl,
+        no_unencrypted: settings.no_unencrypted.value,
+        punch_ttl: args.punch_ttl,
     };
     let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
     Ok(Private::new(

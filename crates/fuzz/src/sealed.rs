@@ -92,7 +92,7 @@ impl World {
         let flags = script.byte();
         let options = Options {
             direct_only: flags & 1 == 1,
-            no_plain: flags & 2 == 2,
+            no_unencrypted: flags & 2 == 2,
             ..Options::default()
         };
         let now = Now {
@@ -378,7 +378,7 @@ impl World {
         match state {
             State::Delivered { .. } => assert!(message.was_shown, "delivered, and not shown"),
             State::NotDelivered(Why::Overtaken) => assert!(!message.was_shown, "shown, and overtaken"),
-            State::SentPlain { .. } => panic!("sent in the clear"),
+            State::SentUnencrypted { .. } => panic!("sent in the clear"),
             State::NotDelivered(_) => {}
         }
         message.fate = Some(state);

@@ -177,7 +177,7 @@ impl World {
         };
         let options = Options {
             direct_only: script.byte() & 1 == 1,
-            no_plain: script.byte() & 1 == 1,
+            no_unencrypted: script.byte() & 1 == 1,
             ..Options::default()
         };
         let mut number = 0u8;

@@ -82,7 +82,7 @@ pub enum State {
         after: Duration,
     },
     /// It was sent unencrypted, and nobody will confirm it.
-    SentPlain {
+    SentUnencrypted {
         /// How it went: through the server where no datagram reaches the peer.
         path: Path,
     },
@@ -134,7 +134,7 @@ pub enum Refusal {
     /// As much as is held for this peer waits already: wait for some of it to be settled.
     Busy,
     /// The peer takes no encrypted messages, and none are sent in the clear.
-    PlainRefused,
+    OnlyUnencrypted,
     /// The peer's key changed while it was connected, or is none that can be used.
     BadKey,
     /// Somebody else who is here has that key: one of the two is not who they say.
@@ -151,7 +151,7 @@ impl fmt::Display for Refusal {
             Self::Blank => "there is nothing to send",
             Self::TooLong => "the message is too long",
             Self::Busy => "too many messages to that user are waiting",
-            Self::PlainRefused => "that user takes unencrypted messages only",
+            Self::OnlyUnencrypted => "that user takes unencrypted messages only",
             Self::BadKey => "that user's key can't be trusted",
             Self::KeyTaken => "another user has the same key",
             Self::Full => "too many private conversations",
@@ -179,18 +179,18 @@ pub struct Options {
     /// Never use the relay: a message goes directly or not at all.
     pub direct_only: bool,
     /// Neither send nor take private messages that are not sealed.
-    pub no_plain: bool,
+    pub no_unencrypted: bool,
     /// The hop limit of the datagram that opens this side's router. It has to reach that and no farther than
     /// half-way: 2 for one router at home, more behind several.
-    pub primer_ttl: u8,
+    pub punch_ttl: u8,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             direct_only: false,
-            no_plain: false,
-            primer_ttl: 2,
+            no_unencrypted: false,
+            punch_ttl: 2,
         }
     }
 }
@@ -214,7 +214,7 @@ mod tests {
             Refusal::Blank,
             Refusal::TooLong,
             Refusal::Busy,
-            Refusal::PlainRefused,
+            Refusal::OnlyUnencrypted,
             Refusal::BadKey,
             Refusal::KeyTaken,
             Refusal::Full,

@@ -110,7 +110,7 @@ impl Private {
 
     /// A private message came through the server in the clear.
     pub fn whisper(&mut self, _now: Now, from: &Who, text: &Text<'_>) {
-        if !self.options.no_plain {
+        if !self.options.no_unencrypted {
             self.received_unencrypted(from.id, text.borrow().into_owned(), Path::Relayed);
         }
     }

@@ -243,8 +243,8 @@ impl Private {
     }
 
     fn send_unencrypted(&mut self, now: Duration, to: UserId, text: &Text<'_>) -> Result<MessageId, Refusal> {
-        if self.options.no_plain {
-            return Err(Refusal::PlainRefused);
+        if self.options.no_unencrypted {
+            return Err(Refusal::OnlyUnencrypted);
         }
         self.plaintext.timeout(now, &mut self.outputs);
         if self.plaintext.is_full() {
@@ -319,7 +319,7 @@ impl Private {
 
     fn receive_unencrypted(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<()> {
         let id = UserId::from_private_address(from).filter(|id| Some(*id) != self.own)?;
-        if self.options.no_plain || self.standing(id)? != Standing::Plain {
+        if self.options.no_unencrypted || self.standing(id)? != Standing::Plain {
             return None;
         }
         let text = plaintext::text_of(bytes)?;
@@ -380,7 +380,7 @@ impl Private {
             has_server,
             has_relay: has_server && !self.options.direct_only,
             opens_first: connection.is_some_and(Connection::is_behind_router),
-            primer_ttl: self.options.primer_ttl,
+            punch_ttl: self.options.punch_ttl,
             local: connection.map_or(&[], |connection| connection.offers_to(label)),
             may_hold: self.held_bytes < HELD_BYTES_MAX,
         };

@@ -59,7 +59,7 @@ pub(super) struct Context<'a> {
     pub(super) has_relay: bool,
     /// This side is behind a router, which pings are to open first.
     pub(super) opens_first: bool,
-    pub(super) primer_ttl: u8,
+    pub(super) punch_ttl: u8,
     /// Addresses to be offered to a peer behind the same router.
     pub(super) local: &'a [SocketAddr],
     /// There is memory to hold a segment back.
@@ -327,7 +327,7 @@ impl Peer {
             u64::from_be_bytes(random(context.random))
         }) {
             let bytes = self.seal_control(context, Body::Ping(ping.token));
-            let ttl = ping.is_primer.then_some(context.primer_ttl);
+            let ttl = ping.is_primer.then_some(context.punch_ttl);
             context.outputs.push_back(Output::Datagram {
                 to: ping.to,
                 ttl,

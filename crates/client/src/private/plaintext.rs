@@ -69,7 +69,7 @@ impl Plaintext {
     pub(super) fn timeout(&mut self, now: Duration, outputs: &mut VecDeque<Output>) {
         while self.recent.front().is_some_and(|sent| sent.at + MEMORY <= now) {
             let sent = self.recent.pop_front();
-            outputs.extend(sent.map(|sent| state(sent.id, State::SentPlain { path: Path::Direct })));
+            outputs.extend(sent.map(|sent| state(sent.id, State::SentUnencrypted { path: Path::Direct })));
         }
         while let Some(&(id, since)) = self.whispers.front()
             && since + PATIENCE <= now
@@ -135,7 +135,7 @@ impl Plaintext {
             outputs.push_back(state(
                 id,
                 if passed_on {
-                    State::SentPlain { path: Path::Relayed }
+                    State::SentUnencrypted { path: Path::Relayed }
                 } else {
                     State::NotDelivered(Why::Unreachable)
                 },

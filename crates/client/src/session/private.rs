@@ -262,7 +262,7 @@ impl Session {
         };
         let event = match state {
             State::Delivered { path, after } => delivered(peer, text, path, Some(after)),
-            State::SentPlain { path } => delivered(peer, text, path, None),
+            State::SentUnencrypted { path } => delivered(peer, text, path, None),
             State::NotDelivered(why) => {
                 self.failures.privates += 1;
                 self.note_failed_message();

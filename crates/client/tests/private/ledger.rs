@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     pub(crate) fn state(&mut self, now: Duration, from: PublicKey, id: MessageId, state: State) {
-        if let State::SentPlain { .. } = state {
+        if let State::SentUnencrypted { .. } = state {
             return;
         }
         let Some(&place) = self.by_id.get(&(from, id)) else {
@@ -133,7 +133,7 @@ impl Ledger {
                 );
                 *self.failed.entry(format!("{why:?}")).or_default() += 1;
             }
-            State::SentPlain { .. } => unreachable!(),
+            State::SentUnencrypted { .. } => unreachable!(),
         }
     }
 

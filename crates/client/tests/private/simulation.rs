@@ -134,7 +134,7 @@ impl Simulation {
             let udp = SocketAddr::from((host, udp_port));
             let options = Options {
                 direct_only: self.rng.chance(100) && !self.is_peaceful,
-                no_plain: self.rng.chance(100),
+                no_unencrypted: self.rng.chance(100),
                 ..Options::default()
             };
             let client = Client {
@@ -349,7 +349,7 @@ impl Simulation {
                 }
                 Output::Event(Event::Received(received)) => {
                     let label_key = client.view.get(&received.from).copied().flatten();
-                    assert!(received.sealed || !client.options.no_plain);
+                    assert!(received.sealed || !client.options.no_unencrypted);
                     self.ledger.shown(key, label_key, &received);
                 }
                 Output::Event(Event::State(id, state)) => self.ledger.state(self.now, key, id, state),

@@ -46,7 +46,7 @@ fn sent(sender: &mut Sender, now: Duration, routes: Routes) -> Vec<u64> {
 /// What became of each message.
 fn fates(settled: &[Settled]) -> Vec<(u64, Result<Path, Why>)> {
     let fate = |state| match state {
-        State::Delivered { path, .. } | State::SentPlain { path } => Ok(path),
+        State::Delivered { path, .. } | State::SentUnencrypted { path } => Ok(path),
         State::NotDelivered(why) => Err(why),
     };
     settled.iter().map(|&(id, state)| (id.0, fate(state))).collect()

@@ -50,7 +50,10 @@ fn a_text_goes_bare_to_the_port_after_and_nobody_confirms_it() {
     pair.pass(ms(1));
     assert_eq!(
         pair.events(ALICE),
-        [Event::State(message, State::SentPlain { path: Path::Direct })]
+        [Event::State(
+            message,
+            State::SentUnencrypted { path: Path::Direct }
+        )]
     );
     assert_eq!(pair.clients[ALICE].deadline(), None);
 }
@@ -70,7 +73,10 @@ fn where_no_port_is_open_the_server_passes_it_on() {
     pair.clients[ALICE].whisper_answered(message, true);
     assert_eq!(
         pair.events(ALICE),
-        [Event::State(message, State::SentPlain { path: Path::Relayed })]
+        [Event::State(
+            message,
+            State::SentUnencrypted { path: Path::Relayed }
+        )]
     );
     // The next one takes that way at once; after a minute the port is tried again.
     let next = pair.say(ALICE, "and now?");
@@ -116,7 +122,10 @@ fn a_forged_closed_port_makes_no_message_go_twice() {
     assert!(pair.take(ALICE).is_empty());
     assert_eq!(
         pair.events(ALICE),
-        [Event::State(message, State::SentPlain { path: Path::Direct })]
+        [Event::State(
+            message,
+            State::SentUnencrypted { path: Path::Direct }
+        )]
     );
 }
 
@@ -196,12 +205,12 @@ fn bare_text_in_the_name_of_one_who_has_a_key_comes_to_nothing() {
 #[test]
 fn who_wants_no_plain_messages_sends_and_gets_none() {
     let mut pair = alice(Options {
-        no_plain: true,
+        no_unencrypted: true,
         ..Options::default()
     });
     let now = pair.now();
     let refused = pair.clients[ALICE].send(now, id(NC), &Text::new("hi"));
-    assert_eq!(refused, Err(Refusal::PlainRefused));
+    assert_eq!(refused, Err(Refusal::OnlyUnencrypted));
     pair.arrive_from(ALICE, udp(NC), b"hi");
     pair.clients[ALICE].whisper(now, &id(NC).into(), &Text::new("hi"));
     assert_eq!(pair.events(ALICE), []);

@@ -305,7 +305,7 @@ fn what_the_server_passed_on_is_shown_where_it_came_and_by_the_name_of_then() {
 #[test]
 fn who_takes_nothing_in_the_clear_neither_sends_nor_shows_it() {
     let options = Options {
-        no_plain: true,
+        no_unencrypted: true,
         ..Options::default()
     };
     let mut sim = Sim::with(config(), private(1, options));

@@ -13,6 +13,7 @@ mod format;
 pub mod interfaces;
 pub mod line;
 pub mod link;
+pub mod paths;
 pub mod private;
 pub mod session;
 pub mod settings;

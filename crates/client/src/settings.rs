@@ -3,11 +3,12 @@
 //! Each setting is an option of the command line and a key of the file, by the same name and with the same values.
 
 mod file;
-mod places;
+
 mod words;
 
+use crate::paths::{LastServer, Source};
+pub(crate) use file::line_at;
 pub use file::{File, FileError};
-pub use places::{LastServer, Source};
 
 use crate::address::Address;
 use crate::args::Args;
@@ -288,7 +289,7 @@ impl Chooser<'_> {
                 origin: Origin::CommandLine,
             }),
             (None, Some(spanned)) => {
-                let origin = Origin::File(file::line_at(self.text.as_bytes(), spanned.span().start));
+                let origin = Origin::File(line_at(self.text.as_bytes(), spanned.span().start));
                 let value = spanned.into_inner();
                 Some(Setting { value, origin })
             }

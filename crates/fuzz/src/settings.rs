@@ -3,7 +3,8 @@
 use crate::safe::assert_safe;
 use chat_client::address::Address;
 use chat_client::args::Args;
-use chat_client::settings::{File, Settings, Source};
+use chat_client::paths::Source;
+use chat_client::settings::{File, Settings};
 use clap::Parser;
 
 pub(crate) fn target(input: &[u8]) {

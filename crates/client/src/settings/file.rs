@@ -74,7 +74,7 @@ impl File {
 }
 
 /// The line in which this byte is, the first being 1.
-pub(super) fn line_at(text: &[u8], byte: usize) -> usize {
+pub(crate) fn line_at(text: &[u8], byte: usize) -> usize {
     let before = text.iter().take(byte);
     1 + before.filter(|&&byte| byte == b'\n').count()
 }

@@ -15,9 +15,10 @@ use super::style::{Role, Row, Span};
 use super::view::Frame;
 use super::*;
 use crate::args::Args;
+use crate::paths::Source;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Ends, Outcome};
-use crate::settings::{File, Source};
+use crate::settings::File;
 use clap::Parser;
 use unicode_width::UnicodeWidthStr;
 

@@ -3,9 +3,8 @@
 //! By the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`; `$XDG_STATE_HOME`, else
 //! `~/.local/state`. A path there that is not absolute does not count.
 
-use super::FileError;
-use super::file::line_at;
 use crate::address::Address;
+use crate::settings::{FileError, line_at};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fmt;
 use std::fs::{self, DirBuilder};

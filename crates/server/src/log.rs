@@ -1,48 +1,26 @@
-//! The log on standard error, which nobody has to read.
+//! The log on standard error.
 
 use crate::event::Event;
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::write;
-use std::fmt::{Display, Write};
-use std::fs::File;
-use std::io::{IsTerminal, Stderr, stderr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use chat_sys::writer::Writer;
+use nix::poll::{PollFd, PollFlags};
+use std::fmt::Display;
+use std::io::{Write, stderr};
+use std::os::fd::AsFd;
 
-/// Bytes that wait for a reader at most. When they are too many, whole lines are left out and
-/// counted: the log must neither stop the room nor grow with it.
-const WAITING_MAX: usize = 256 * 1024;
-
-/// A pipe that is ready takes this many bytes at once without blocking (`PIPE_BUF`, pipe(7)).
-const PIECE: usize = 4096;
-
-/// Lines on their way to standard error.
-///
-/// Standard error may be shared with a shell, so it is not made non-blocking: it is asked before each
-/// write whether it is ready. That is not enough for a terminal, which is ready as soon as it takes anything at all,
-/// so a terminal is opened anew.
+/// Lines on their way to standard error, whose reader may pause or be gone. The log neither blocks the room nor grows
+/// without limit: when the writer is full, whole lines are left out and counted.
 #[derive(Debug)]
 pub struct Log {
-    stderr: Stderr,
-    /// Standard error again, if it is a terminal: writing here never waits.
-    terminal: Option<File>,
-    waiting: Vec<u8>,
+    /// Where lines go, until standard error is closed.
+    writer: Option<Writer>,
     left_out: usize,
-    /// Standard error is closed: nobody will ever read this.
-    dead: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        let stderr = stderr();
         Self {
-            terminal: terminal(&stderr),
-            stderr,
-            waiting: Vec::new(),
+            writer: Writer::new(stderr().as_fd()).ok(),
             left_out: 0,
-            dead: false,
         }
     }
 }
@@ -57,77 +35,34 @@ impl Log {
 
     /// Adds a line, with the time in front.
     pub fn line(&mut self, what: impl Display) {
-        if self.dead {
+        let Some(writer) = &mut self.writer else {
             return;
-        }
-        let before = self.waiting.len();
-        if before > WAITING_MAX {
+        };
+        if !writer.has_room() {
             self.left_out += 1;
             return;
         }
-        let mut line = String::new();
         let now = jiff::Timestamp::now();
+        let pending = writer.pending();
+        // Writing to memory can't fail.
         if self.left_out > 0 {
-            let _ = writeln!(
-                line,
-                "{now:.0} log left-out={}",
-                std::mem::take(&mut self.left_out)
-            );
+            let _ = writeln!(pending, "{now:.0} log left-out={}", self.left_out);
+            self.left_out = 0;
         }
-        let _ = writeln!(line, "{now:.0} {what}");
-        self.waiting.extend_from_slice(line.as_bytes());
+        let _ = writeln!(pending, "{now:.0} {what}");
     }
 
-    /// Where to wait for a reader, if anything waits.
+    /// What to poll, while lines are pending.
     #[must_use]
-    pub fn wants(&self) -> Option<BorrowedFd<'_>> {
-        (!self.waiting.is_empty()).then(|| self.out())
+    pub fn interest(&self) -> Option<PollFd<'_>> {
+        let writer = self.writer.as_ref().filter(|writer| !writer.is_empty())?;
+        Some(PollFd::new(writer.as_fd(), PollFlags::POLLOUT))
     }
 
-    /// Writes as much as is taken without waiting.
+    /// Writes as much as goes without blocking. After an error nobody can read the log, and it ends.
     pub fn flush(&mut self) {
-        while !self.waiting.is_empty() && self.is_ready() {
-            let piece = self.waiting.get(..PIECE).unwrap_or(&self.waiting);
-            match write(self.out(), piece) {
-                Ok(count) => drop(self.waiting.drain(..count)),
-                Err(Errno::EINTR) => {}
-                // Another program was faster, and the terminal is full again.
-                Err(Errno::EAGAIN) => return,
-                // A terminal that hung up, too: nobody will see this on it.
-                Err(_) => self.give_up(),
-            }
+        if self.writer.as_mut().is_some_and(|writer| writer.flush().is_err()) {
+            self.writer = None;
         }
     }
-
-    fn out(&self) -> BorrowedFd<'_> {
-        self.terminal.as_ref().map_or(self.stderr.as_fd(), File::as_fd)
-    }
-
-    fn give_up(&mut self) {
-        self.dead = true;
-        self.waiting = Vec::new();
-    }
-
-    fn is_ready(&mut self) -> bool {
-        let mut fds = [PollFd::new(self.out(), PollFlags::POLLOUT)];
-        let ready = poll(&mut fds, PollTimeout::ZERO).unwrap_or_default() > 0;
-        let [fd] = fds;
-        let events = fd.revents().unwrap_or(PollFlags::empty());
-        if events.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL) {
-            self.give_up();
-            return false;
-        }
-        ready
-    }
-}
-
-/// The terminal that this stream is, opened anew so that writing to it never waits, not even for one that is
-/// stopped. If that can't be, as for a terminal that belongs to another user, there is none.
-pub(crate) fn terminal(stream: &(impl IsTerminal + AsRawFd)) -> Option<File> {
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    // By the descriptor: a terminal of another namespace has no name here.
-    let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
-    let mut options = File::options();
-    options.write(true).custom_flags(flags.bits());
-    stream.is_terminal().then(|| options.open(path).ok()).flatten()
 }

@@ -9,23 +9,26 @@ use crate::connection::End;
 use crate::descriptors::{Spare, provide_for};
 use crate::event::{Event, Refusal};
 use crate::listener::{listen, local_address};
-use crate::log::{Log, terminal};
+use crate::log::Log;
 use crate::rendezvous::Desk;
 use crate::room::{Effect, Room};
 use crate::roster::Slot;
 use anyhow::Context;
 use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
+use chat_sys::clock::Clock;
+use chat_sys::is_transient;
+use chat_sys::signals::Signals;
+use chat_sys::writer::Writer;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::Socket;
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Bytes that are read from one connection in one turn. More makes fewer and larger writes when many talk: a crowd is told
 /// 1.1 to 1.2 times as much with 32 KiB as with 16. And it makes people wait beside a flooder whom no limit holds back: 1.1 ms
@@ -48,16 +51,6 @@ const PORT_TRIES: u32 = 16;
 /// The signals that end the server. A terminal that goes away ends it too, unless it runs under nohup.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Those that would end it by themselves, without a word to anybody, and that nobody means for it: they do nothing.
-const IGNORED: [Signal; 6] = [
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGALRM,
-    Signal::SIGVTALRM,
-    Signal::SIGPROF,
-    Signal::SIGIO,
-];
-
 /// The server: the room, and the sockets of those in it.
 pub struct Server {
     room: Room,
@@ -66,12 +59,12 @@ pub struct Server {
     desk: Option<Desk>,
     /// By slot.
     sockets: Vec<Option<Socket>>,
-    signals: SignalFd,
+    signals: Signals,
     log: Log,
     spare: Spare,
     /// Nobody is let in before this time.
     shut_until: Option<Duration>,
-    started: Instant,
+    clock: Clock,
     buffer: Box<[u8]>,
 }
 
@@ -83,13 +76,7 @@ impl Server {
     pub fn open(args: &Args) -> anyhow::Result<Self> {
         let limits = args.limits();
         provide_for(limits.max_users)?;
-        let signals: SigSet = ENDING.into_iter().collect();
-        signals.thread_block().context("can't block signals")?;
-        // Blocked and never read, which keeps them from doing anything.
-        let ignored: SigSet = IGNORED.into_iter().collect();
-        ignored.thread_block().context("can't block signals")?;
-        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let signals = SignalFd::with_flags(&signals, flags).context("can't wait for signals")?;
+        let signals = Signals::watch(&ENDING).context("can't wait for signals")?;
         token().context("the system has no randomness")?;
         let mut log = Log::default();
         let (listener, desk) = open_doors(SocketAddr::new(args.address, args.port), &mut log)?;
@@ -108,7 +95,7 @@ impl Server {
             log,
             spare: Spare::take(),
             shut_until: None,
-            started: Instant::now(),
+            clock: Clock::start(),
             buffer: vec![0; READ_MAX].into(),
         })
     }
@@ -120,7 +107,7 @@ impl Server {
     pub fn run(mut self) -> anyhow::Result<()> {
         while !self.room.is_over() {
             let ready = self.wait()?;
-            let now = self.now();
+            let now = self.clock.now();
             if ready.signal {
                 self.take_signals(now);
             }
@@ -145,17 +132,9 @@ impl Server {
         Ok(())
     }
 
-    fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            monotonic: self.started.elapsed(),
-            unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-
     /// Waits until something can be done.
     fn wait(&mut self) -> anyhow::Result<Ready> {
-        let now = self.now();
+        let now = self.clock.now();
         if self.shut_until.is_some_and(|until| until <= now.monotonic) {
             self.shut_until = None;
         }
@@ -179,12 +158,12 @@ impl Server {
         let listener = door.then(|| self.listener.as_fd());
         let others = [listener, self.desk.as_ref().map(AsFd::as_fd)];
         let places = others.map(|fd| fd.map(|fd| push(&mut fds, PollFd::new(fd, PollFlags::POLLIN))));
-        fds.extend(self.log.wants().map(|fd| PollFd::new(fd, PollFlags::POLLOUT)));
+        fds.extend(self.log.interest());
         let deadline = [self.room.deadline(), self.shut_until]
             .into_iter()
             .flatten()
             .min();
-        match poll(&mut fds, timeout(deadline, now.monotonic)) {
+        match poll(&mut fds, self.clock.timeout(deadline)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error).context("poll failed"),
         }
@@ -313,8 +292,7 @@ impl Server {
             };
             match result {
                 Ok(count) => self.room.sent(slot, count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_transient(&error) => {}
                 Err(error) => self.lose(now, slot, &error),
             }
         }
@@ -337,23 +315,19 @@ impl Server {
 
     /// The first signal ends the room; another one ends the waiting for people to be told.
     fn take_signals(&mut self, now: Now) {
-        while let Ok(Some(info)) = self.signals.read_signal() {
-            let number = i32::try_from(info.ssi_signo).unwrap_or_default();
-            let signal = Signal::try_from(number).map_or("unknown", Signal::as_str);
-            self.room.shut_down(now, signal);
+        while let Ok(Some(signal)) = self.signals.take() {
+            self.room.shut_down(now, signal.as_str());
         }
     }
 }
 
-/// Says where the server listens. Whoever does not read this does not want it.
+/// Prints where the server listens. A stopped terminal or a closed output loses the line, and the room is open all the
+/// same.
 fn tell_address(address: SocketAddr) {
-    let line = format!("listening on {address}\n");
-    let stdout = io::stdout();
-    let _ = match terminal(&stdout) {
-        // One that is stopped gets nothing, and the room is open all the same.
-        Some(mut terminal) => terminal.write_all(line.as_bytes()),
-        None => stdout.lock().write_all(line.as_bytes()),
-    };
+    if let Ok(mut stdout) = Writer::new(io::stdout().as_fd()) {
+        let _ = writeln!(stdout.pending(), "listening on {address}");
+        let _ = stdout.flush();
+    }
 }
 
 /// Opens the listener and, on the same port number, the rendezvous. Where any port will do, one is
@@ -400,16 +374,6 @@ impl Ready {
 fn push<'fd>(fds: &mut Vec<PollFd<'fd>>, fd: PollFd<'fd>) -> usize {
     fds.push(fd);
     fds.len() - 1
-}
-
-/// For how long to wait, in whole milliseconds and never too short, or the loop would turn for nothing
-/// until the deadline has come.
-fn timeout(deadline: Option<Duration>, now: Duration) -> PollTimeout {
-    let Some(deadline) = deadline else {
-        return PollTimeout::NONE;
-    };
-    let wait = deadline.saturating_sub(now).as_nanos().div_ceil(1_000_000);
-    PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
 }
 
 /// Send without waiting, and without a signal if nobody is there. Accepted sockets need not be made

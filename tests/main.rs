@@ -16,6 +16,7 @@ mod framing;
 mod history;
 mod hostile_server;
 mod hostile_text;
+mod imports;
 mod joining;
 mod json;
 mod killing;

@@ -1,4 +1,4 @@
-//! The manual pages and the completions that the programs print, and what the README says of the same.
+//! The manual pages and the completions that the programs print, and what the guide says of the same.
 
 use crate::harness::{Journal, Process, chat_server, client_command};
 use std::collections::BTreeSet;
@@ -71,23 +71,23 @@ fn names(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_names_the_commands_and_keys_that_there_are_and_no_others() {
+fn the_guide_names_exactly_the_commands_and_keys_of_the_program() {
     let manual = document(client_command(), "man").replace("\\-", "-");
-    let readme = include_str!("../crates/client/README.md");
-    for (heading, table) in [("COMMANDS", "command | does"), ("KEYS", "keys | do")] {
+    let guide = include_str!("../crates/client/README.md");
+    for (heading, table) in [("COMMANDS", "command | effect"), ("KEYS", "keys | effect")] {
         let (_, section) = manual.split_once(&format!(".SH {heading}\n.nf\n")).unwrap();
         let (section, _) = section.split_once("\n.fi").unwrap();
         let known: BTreeSet<String> = section.lines().flat_map(names).collect();
         assert!(known.len() > 10, "{section}");
 
-        let (_, rows) = readme.split_once(&format!("| {table} |\n|---|---|\n")).unwrap();
+        let (_, rows) = guide.split_once(&format!("| {table} |\n|---|---|\n")).unwrap();
         let (rows, _) = rows.split_once("\n\n").unwrap();
         let column = |row: &str| row.split('|').nth(1).unwrap().replace('`', "");
         let named: BTreeSet<String> = rows.lines().flat_map(|row| names(&column(row))).collect();
         let different: Vec<&String> = named.symmetric_difference(&known).collect();
         assert!(
             different.is_empty(),
-            "in README.md only, or not there: {different:?}"
+            "in only one of the guide and the program: {different:?}"
         );
     }
 }

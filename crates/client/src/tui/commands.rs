@@ -2,9 +2,10 @@
 
 use super::entry::{Entry, name};
 use super::find::find;
-use super::status::Link;
+use super::keys;
+use super::link::Link;
+use super::screen::{Effect, Screen};
 use super::view::ScrollAction;
-use super::{Effect, Screen};
 use crate::command::{Bell, Command, Local};
 use crate::session::{Peer, Session};
 use chat_proto::now::Now;
@@ -40,6 +41,17 @@ impl Screen {
             command => session.request(&command, now),
         }
         session.failures() == before
+    }
+
+    /// Leaves when all that is under way was acknowledged; at once where that can't be, or where it was asked for before.
+    pub(super) fn leave(&mut self, session: &mut Session, now: Now) {
+        if session.is_lost() || session.is_ending() || session.under_way() == 0 {
+            return session.leave(now);
+        }
+        session.end_input(now);
+        if session.outcome().is_none() {
+            self.note("leaving once all that you said has arrived; /quit again leaves at once");
+        }
     }
 
     /// To everybody, or to the one whom the prompt names: never to everybody what was meant for one.
@@ -190,6 +202,10 @@ impl Screen {
             self.note(format!("{who} is shown again"));
         }
         !meant.is_empty()
+    }
+
+    fn help_keys(&mut self) {
+        keys::help().for_each(|line| self.note(line));
     }
 
     fn toggle_quiet(&mut self) {

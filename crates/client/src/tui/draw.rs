@@ -1,8 +1,7 @@
 //! Rows as what a terminal is to be sent.
 
-use super::style::Row;
+use super::style::{Frame, Row};
 use super::theme::Theme;
-use super::view::Frame;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::queue;
 use crossterm::style::{Attribute, Print, SetAttribute, SetStyle};

@@ -7,8 +7,8 @@ use super::history::Search;
 use super::key::{Code, Key};
 use super::keys::{Action, action};
 use super::paste::{Paste, Pasted};
+use super::screen::{Effect, Mode, Screen};
 use super::view::ScrollAction;
-use super::{Effect, Mode, Screen};
 use crate::session::Session;
 use chat_proto::now::Now;
 
@@ -252,17 +252,6 @@ impl Screen {
             (Code::Char('n' | 'N'), None) | (_, Some(Action::Cancel | Action::Clear | Action::Submit)) => {}
             // Who goes on typing stays.
             _ => self.press_typing(key, session, now),
-        }
-    }
-
-    /// Leaves when all that is under way was acknowledged; at once where that can't be, or where it was asked for before.
-    pub(super) fn leave(&mut self, session: &mut Session, now: Now) {
-        if session.is_lost() || session.is_ending() || session.under_way() == 0 {
-            return session.leave(now);
-        }
-        session.end_input(now);
-        if session.outcome().is_none() {
-            self.note("leaving once all that you said has arrived; /quit again leaves at once");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What happens, as lines on the screen.
 
+use super::clock;
 use super::entry::{Entry, Fate, Folded, Kind, What, name};
 use super::find::names;
-use super::status::Link;
-use super::{Effect, Screen, clock, keys};
+use super::link::Link;
+use super::screen::{Effect, Screen};
 use crate::command::{self, Bell};
 use crate::format;
 use crate::session::{Direction, Event, Way, about_original};
@@ -155,10 +156,6 @@ impl Screen {
 
     fn help(&mut self) {
         command::help(true).for_each(|line| self.note(line));
-    }
-
-    pub(super) fn help_keys(&mut self) {
-        keys::help().for_each(|line| self.note(line));
     }
 
     fn users(&mut self, users: &[Who]) {

@@ -2,6 +2,7 @@
 
 use chat_proto::id::UserId;
 use chat_proto::text::Text;
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 /// What a piece of a row is. How that looks is the theme's business.
@@ -88,4 +89,42 @@ impl Row {
     pub(super) fn width(&self) -> usize {
         self.0.iter().map(|span| span.as_str().width()).sum()
     }
+}
+
+/// What is to stand on the screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// Every row of it.
+    pub(super) rows: Vec<Row>,
+    /// The cursor's column and row.
+    pub(super) cursor: Option<(usize, usize)>,
+}
+
+/// As much of a text as goes into so many columns; where something is left out, that shows.
+pub(super) fn clip(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(1);
+    let mut clipped = String::new();
+    for grapheme in text.graphemes(true) {
+        if clipped.width() + grapheme.width() > room {
+            break;
+        }
+        clipped.push_str(grapheme);
+    }
+    if columns > 0 {
+        clipped.push('~');
+    }
+    clipped
+}
+
+pub(super) fn clip_row(row: Row, columns: usize) -> Row {
+    let mut left = columns;
+    let spans = row.0.into_iter().map(|span| {
+        let text = clip(span.as_str(), left);
+        left -= text.width().min(left);
+        Span::new(span.role, text)
+    });
+    Row(spans.collect())
 }

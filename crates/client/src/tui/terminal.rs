@@ -3,9 +3,9 @@
 use super::decoder::Decoder;
 use super::draw::Painter;
 use super::guard::Guard;
-use super::status::Link;
+use super::link::Link;
+use super::screen::{Effect, Screen, Size};
 use super::theme::Theme;
-use super::{Effect, Screen, Size};
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::session::{Event, Session};

@@ -11,15 +11,20 @@ mod scrolling;
 mod typing;
 
 use super::decoder::{Decoder, Input};
-use super::style::{Role, Row, Span};
-use super::view::Frame;
-use super::*;
+use super::keys;
+use super::link::Link;
+use super::screen::{Effect, Screen, Size};
+use super::style::{Frame, Role, Row, Span};
 use crate::args::Args;
 use crate::paths::Source;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Ends, Outcome};
-use crate::settings::File;
+use crate::session::{Config, Ends, Outcome, Session};
+use crate::settings::{File, Settings};
+use chat_proto::now::Now;
+use chat_proto::who::Who;
 use clap::Parser;
+use jiff::tz::TimeZone;
+use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";

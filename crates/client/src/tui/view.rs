@@ -1,13 +1,12 @@
 //! The screen as rows.
 
 use super::entry::{Entry, name};
+use super::screen::{Mode, Screen};
 use super::scroll::{Height, Place};
-use super::style::{Role, Row, Span};
+use super::style::{Frame, Role, Row, Span, clip, clip_row};
 use super::wrap::wrap;
-use super::{Mode, Screen};
 use crate::session::{Session, Unsent};
 use chat_proto::now::Now;
-use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 /// A screen narrower than this shows no times: there they would take more than they tell.
@@ -18,15 +17,6 @@ const PROMPT_FROM: usize = 8;
 const WAITING_MAX: usize = 5;
 /// What stands after each of them.
 const WAITING: &str = " (waiting)";
-
-/// What is to stand on the screen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Frame {
-    /// Every row of it.
-    pub(super) rows: Vec<Row>,
-    /// The cursor's column and row.
-    pub(super) cursor: Option<(usize, usize)>,
-}
 
 /// The rows at the bottom that keys write to.
 struct Bottom {
@@ -246,35 +236,6 @@ impl Bottom {
         self.cursor = (column, row - first);
         self
     }
-}
-
-/// As much of a text as goes into so many columns; where something is left out, that shows.
-pub(super) fn clip(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let room = columns.saturating_sub(1);
-    let mut clipped = String::new();
-    for grapheme in text.graphemes(true) {
-        if clipped.width() + grapheme.width() > room {
-            break;
-        }
-        clipped.push_str(grapheme);
-    }
-    if columns > 0 {
-        clipped.push('~');
-    }
-    clipped
-}
-
-fn clip_row(row: Row, columns: usize) -> Row {
-    let mut left = columns;
-    let spans = row.0.into_iter().map(|span| {
-        let text = clip(span.as_str(), left);
-        left -= text.width().min(left);
-        Span::new(span.role, text)
-    });
-    Row(spans.collect())
 }
 
 impl Screen {

@@ -111,13 +111,13 @@ pub fn config(
     args: &Args,
     settings: &Settings,
     connection: &Connection,
-    reconnect: bool,
+    interactive: bool,
 ) -> io::Result<Config> {
     Ok(Config {
         nick: settings.nick.value.clone(),
         insist_on_nick: settings.insists_on_nick(),
         ends: connection.ends()?,
-        reconnect,
+        interactive,
         to: args.to.clone(),
     })
 }

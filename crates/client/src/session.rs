@@ -17,19 +17,18 @@ mod outbox;
 mod outcome;
 mod peer;
 mod private;
+mod recipients;
 mod rich;
 mod roster;
 mod stage;
 
-pub use event::{Direction, Event, Way, about_original};
+pub use event::{Direction, Event, Way, about_original, about_query};
 pub use lost::Unsent;
 pub use outcome::{Ending, Failures, Outcome};
-pub use peer::Peer;
 pub use roster::{Roster, Unresolved};
 
 use crate::command::{Command, Local};
 use crate::private::Private;
-use chat_proto::id::UserId;
 use chat_proto::line::LineDecoder;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -44,6 +43,7 @@ use ear::Ear;
 use greeting::Greeting;
 use outbox::{Message, Outbox};
 use private::{Pending, Waiting};
+use recipients::Recipients;
 use stage::{GREETING_WAIT, Phase, Stage};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -81,8 +81,9 @@ pub struct Config {
     pub ends: Ends,
     /// The user to whom alone everything goes that is said, as typed.
     pub to: Option<String>,
-    /// Whether a connection that is lost is to be made again.
-    pub reconnect: bool,
+    /// Whether a person sees each error before typing on: then a lost connection is made again, and a `/query` that
+    /// fails changes nothing.
+    pub interactive: bool,
 }
 
 /// The addresses of a connection, and of the UDP socket beside it.
@@ -138,10 +139,7 @@ pub struct Session {
     private_has_server: bool,
     /// Private messages that found no room at once, in order; no input is taken while there are any.
     waiting_privates: VecDeque<Waiting>,
-    /// Who last wrote privately.
-    last_writer: Option<UserId>,
-    /// The user to whom alone goes what is typed.
-    query: Option<UserId>,
+    recipients: Recipients,
     /// `NICK`s that were not answered.
     nicks_asked: usize,
     /// The server owes the reason why the nick of `HELLO` can't be had, which was a wish only.
@@ -188,6 +186,7 @@ impl Session {
     #[must_use]
     pub fn new(config: Config, private: Private, now: Now) -> Self {
         Self {
+            recipients: Recipients::new(config.to.clone()),
             config,
             stage: Stage::greeting(now),
             decoder: LineDecoder::new(SERVER_LINE_MAX),
@@ -204,8 +203,6 @@ impl Session {
             privates: BTreeMap::new(),
             private_has_server: false,
             waiting_privates: VecDeque::new(),
-            last_writer: None,
-            query: None,
             nicks_asked: 0,
             owes_nick_reason: false,
             under_way: 0,
@@ -275,7 +272,9 @@ impl Session {
     pub fn request(&mut self, command: &Command<'_>, now: Now) {
         match command {
             Command::Say(text) => self.say_where_it_goes(text, now),
-            Command::Msg(who, text) => self.send_private(who, text, now),
+            Command::Msg(who, text) => {
+                self.send_private(who, text, now);
+            }
             Command::Who => {
                 let users = self.users();
                 self.events.push_back(Event::Users(users));

@@ -169,7 +169,7 @@ impl World {
             insist_on_nick,
             ends,
             to: script.one_of(&[None, Some("bob"), None]).map(str::to_owned),
-            reconnect: script.byte() & 1 == 1,
+            interactive: script.byte() & 1 == 1,
         };
         let now = Now {
             monotonic: Duration::from_secs(5),
@@ -372,6 +372,7 @@ fn texts(event: &Event) -> Vec<String> {
     match event {
         Event::Welcome { me, users } => users.iter().chain([me]).map(ToString::to_string).collect(),
         Event::Users(users) => users.iter().map(ToString::to_string).collect(),
+        Event::Query(to) => to.iter().map(ToString::to_string).collect(),
         Event::Said { who, text, .. } => vec![who.to_string(), text.to_string()],
         Event::Joined { who, .. } | Event::Left { who, .. } => vec![who.to_string()],
         Event::Renamed { before, after, .. } => vec![before.to_string(), after.to_string()],

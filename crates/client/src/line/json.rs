@@ -2,7 +2,7 @@
 
 use crate::command;
 use crate::private::Path;
-use crate::session::{Direction, Event, Way};
+use crate::session::{Direction, Event, Way, about_query};
 use chat_proto::who::Who;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -218,6 +218,7 @@ fn describe(event: &Event, me: Option<String>) -> Object<'_> {
         Event::Private { .. } | Event::Delivered { .. } | Event::NotDelivered { .. } => private(event, me),
         Event::Refused { text, reason } => object("refused").text(text.as_str()).reason(reason.as_str()),
         Event::Users(users) => object("users").users(users),
+        Event::Query(to) => object("warning").text(about_query(to.as_ref()).to_string()),
         Event::Code { who, code } => object("code").from(who).text(code.as_str()),
         Event::Help => object("help"),
         Event::Notice(text) => object("notice").text(text.as_str()),

@@ -2,7 +2,7 @@
 
 use crate::command;
 use crate::format;
-use crate::session::{Direction, Event, Outcome, about_original};
+use crate::session::{Direction, Event, Outcome, about_original, about_query};
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -76,6 +76,7 @@ impl Printer {
             } => {
                 note(to, format_args!("sent to {peer} ({way}, unconfirmed): {text}"));
             }
+            Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
             Event::Code { who, code } => print_code(who, code, to),
             Event::NotDelivered {
                 peer, text, reason, ..

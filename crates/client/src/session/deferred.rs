@@ -70,20 +70,20 @@ impl Session {
     }
 
     /// Keeps a message, if there is any use in that.
-    pub(super) fn defer(&mut self, to: Who, text: &Text<'_>) {
+    pub(super) fn defer(&mut self, peer: Peer, text: &Text<'_>) {
         let refusal = if text.as_str().len() > TEXT_MAX {
             Some(Refusal::TooLong)
-        } else if self.me.as_ref().is_some_and(|me| me.id == to.id) {
+        } else if self.me.as_ref().is_some_and(|me| me.id == peer.who.id) {
             Some(Refusal::Yourself)
         } else {
             None
         };
         if let Some(refusal) = refusal {
-            return self.not_sent(Text::from(to.to_string()), &refusal.to_string());
+            return self.not_sent(Text::from(peer.who.to_string()), &refusal.to_string());
         }
         let message = Message {
             seq: self.next_seq(),
-            peer: Peer::new(to, &self.roster),
+            peer,
             text: text.clone().into_owned(),
         };
         self.deferred.push(message);
@@ -95,9 +95,10 @@ impl Session {
             return;
         };
         for message in self.deferred.take() {
-            let found = message.peer.find(&self.roster).map(|profile| profile.who.id);
-            match found {
-                Some(id) => self.send_to(id, &message.text, now),
+            match message.peer.find(&self.roster) {
+                Some(_) => {
+                    self.send_to(message.peer, &message.text, now);
+                }
                 None if now.monotonic < deadline => self.deferred.push(message),
                 None => self.give_up_deferred(message),
             }

@@ -128,6 +128,8 @@ pub enum Event {
     },
     /// The answer to `/who`: everybody who is here, ordered by id.
     Users(Vec<Who>),
+    /// The answer to `/query`: lines that are no commands go to this user alone from now on, or to everybody.
+    Query(Option<Who>),
     /// The answer to `/verify`: what the two users compare.
     Code {
         /// The other user.
@@ -167,6 +169,15 @@ pub fn about_original(silent: bool) -> String {
         "this is an original server"
     };
     format!("{found}: no nicks, no history, and texts over {SAFE_TEXT_MAX} bytes of UTF-8 are at risk")
+}
+
+/// What a user should know after `/query`, see [`Event::Query`].
+#[must_use]
+pub fn about_query(to: Option<&Who>) -> Text<'static> {
+    Text::from(match to {
+        Some(who) => format!("what you type goes to {who} alone, until /query"),
+        None => "what you type goes to everybody".into(),
+    })
 }
 
 /// Whether a private message comes or goes.

@@ -45,7 +45,7 @@ impl Session {
             Outcome::Left | Outcome::Unacknowledged(_) | Outcome::NickRefused(_)
         );
         let stays = self.clocks.ending.is_none() && self.clocks.leaving.is_none();
-        self.config.reconnect && self.joined && by_the_server && stays
+        self.config.interactive && self.joined && by_the_server && stays
     }
 
     pub(super) fn lose(&mut self, outcome: Outcome) {

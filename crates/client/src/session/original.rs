@@ -77,7 +77,12 @@ impl Session {
             Heard::Offline(id) => {
                 self.roster.remove(id);
                 let who = Who::from(id);
-                self.events.push_back(Event::Left { at, who, history });
+                self.events.push_back(Event::Left {
+                    at,
+                    who: who.clone(),
+                    history,
+                });
+                self.recipient_left(&who);
             }
             Heard::SomeoneLeft => self.events.push_back(Event::SomeoneLeft { at }),
             Heard::Said(id, text) => {

@@ -1,34 +1,44 @@
-//! The one user whom what is typed is for, whatever becomes of that user's connection.
+//! A user who was chosen, and is to be known again.
 
 use super::Roster;
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
 
-/// A user who was chosen, and is to be known again.
+/// A user, whatever becomes of its connection.
 ///
-/// An id may be somebody else's after its user left, and so may a nick. A key is not: who announces it can alone read
-/// what is sealed for it.
+/// An id may be somebody else's after its user left, and so may a nick. A key is not: only its owner can read
+/// what is sealed for it. A user without a key is known again for as long as it stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub(super) struct Peer {
     /// The user, under the last name known.
-    pub who: Who,
+    pub(super) who: Who,
     key: Option<PublicKey>,
+    /// A user without a key left: it can't be known again.
+    is_gone: bool,
 }
 
 impl Peer {
     /// This user, as it is now.
-    #[must_use]
-    pub fn new(who: Who, roster: &Roster) -> Self {
+    pub(super) fn new(who: Who, roster: &Roster) -> Self {
         let key = roster.get(who.id).and_then(|profile| profile.key);
-        Self { who, key }
+        let is_gone = false;
+        Self { who, key, is_gone }
+    }
+
+    /// A user left, perhaps this one.
+    pub(super) fn left(&mut self, who: &Who) {
+        self.is_gone |= self.key.is_none() && self.who.id == who.id;
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_gone
     }
 
     /// The user, if it is here: under its id or, by its key, under a new one.
-    #[must_use]
-    pub fn find<'r>(&self, roster: &'r Roster) -> Option<&'r Profile> {
+    pub(super) fn find<'r>(&self, roster: &'r Roster) -> Option<&'r Profile> {
         let Some(key) = self.key else {
-            let profile = roster.get(self.who.id)?;
+            let profile = roster.get(self.who.id).filter(|_| !self.is_gone)?;
             return (profile.key.is_none() && profile.who == self.who).then_some(profile);
         };
         let is_it = |profile: &&Profile| profile.key == Some(key);

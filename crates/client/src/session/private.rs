@@ -1,6 +1,7 @@
 //! Private messages: what connects their delivery to the rest of the session.
 
 use super::event::{Direction, Event, Way};
+use super::peer::Peer;
 use super::{Session, Stage, Transmit};
 use crate::private::{Event as Told, MessageId, Output, Received, Refusal, State, Warning};
 use chat_proto::id::UserId;
@@ -20,71 +21,22 @@ pub(super) struct Pending {
 /// A private message that found no room at once.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    to: UserId,
+    pub(super) peer: Peer,
     text: Text<'static>,
 }
 
 impl Session {
-    /// `/msg`: sends a private message to the user that was typed.
-    pub(super) fn send_private(&mut self, typed: &str, text: &Text<'_>, now: Now) {
+    /// `/msg`: sends a private message to the user that was typed. Answers with that user.
+    pub(super) fn send_private(&mut self, typed: &str, text: &Text<'_>, now: Now) -> Option<Peer> {
         if text.is_blank() {
-            return;
+            return None;
         }
         match self.resolve(typed) {
-            Ok(to) => self.send_to(to, text, now),
-            Err(reason) => self.not_sent(Text::new(typed), &reason),
-        }
-    }
-
-    /// A line that is no command: to everybody, unless the user chose somebody.
-    pub(super) fn say_where_it_goes(&mut self, text: &Text<'_>, now: Now) {
-        if let Some(to) = self.config.to.clone() {
-            self.send_private(&to, text, now);
-        } else if let Some(to) = self.query {
-            self.send_to(to, text, now);
-        } else {
-            self.say(text);
-        }
-    }
-
-    /// `/reply`: to who wrote last.
-    pub(super) fn reply(&mut self, text: &Text<'_>, now: Now) {
-        match self.last_writer {
-            Some(to) => self.send_to(to, text, now),
-            None => self.fail("nobody has written to you privately".into()),
-        }
-    }
-
-    /// `/query`: from now on what is typed goes to this user alone, or again to everybody.
-    pub(super) fn set_query(&mut self, typed: Option<&str>) {
-        let Some(typed) = typed else {
-            if let Some(before) = self.query.take() {
-                let before = self.who(before);
-                self.warn(format!(
-                    "what you type goes to everybody again, not to {before} alone"
-                ));
+            Ok(to) => self.send_to(self.peer(to), text, now),
+            Err(reason) => {
+                self.not_sent(Text::new(typed), &reason);
+                None
             }
-            return;
-        };
-        match self.resolve(typed) {
-            Ok(to) => {
-                self.query = Some(to);
-                let to = self.who(to);
-                self.warn(format!("what you type goes to {to} alone, until /query"));
-            }
-            Err(reason) => self.fail(format!("no query with {}: {reason}", Text::new(typed))),
-        }
-    }
-
-    /// `/verify`: the code to compare.
-    pub(super) fn verify(&mut self, typed: &str) {
-        let code = self.resolve(typed).and_then(|id| {
-            let code = self.private.verify_code(id).ok_or("that user has no key")?;
-            Ok((self.who(id), code))
-        });
-        match code {
-            Ok((who, code)) => self.events.push_back(Event::Code { who, code }),
-            Err(reason) => self.fail(format!("nothing to compare with {}: {reason}", Text::new(typed))),
         }
     }
 
@@ -94,36 +46,55 @@ impl Session {
         self.private.verify_code(with)
     }
 
-    /// Sends a message to one user, as soon as there is room for it.
-    pub(super) fn send_to(&mut self, to: UserId, text: &Text<'_>, now: Now) {
+    /// Sends a message to a user as soon as there is room for it. Answers with the user as it is now.
+    pub(super) fn send_to(&mut self, peer: Peer, text: &Text<'_>, now: Now) -> Option<Peer> {
         if self.is_away() {
-            return self.defer(self.who(to), text);
+            self.defer(peer.clone(), text);
+            return Some(peer);
         }
+        let Some(to) = self.locate(&peer) else {
+            self.not_sent(Text::from(peer.who.to_string()), "that user is not here any more");
+            return None;
+        };
+        let peer = self.peer(to);
         if self.waiting_privates.is_empty() {
             match self.private.send(now, to, text) {
-                Ok(id) => return self.private_is_sent(to, id, text, now),
+                Ok(id) => {
+                    self.private_is_sent(to, id, text, now);
+                    return Some(peer);
+                }
                 Err(Refusal::Busy) => {}
                 Err(refusal) => {
-                    let to = Text::from(self.who(to).to_string());
-                    return self.not_sent(to, &refusal.to_string());
+                    self.not_sent(Text::from(peer.who.to_string()), &refusal.to_string());
+                    return Some(peer);
                 }
             }
         }
-        let text = text.clone().into_owned();
-        self.waiting_privates.push_back(Waiting { to, text });
+        self.waiting_privates.push_back(Waiting {
+            peer: peer.clone(),
+            text: text.clone().into_owned(),
+        });
+        Some(peer)
+    }
+
+    /// Where a user is now. An original server does not tell of users who were here before.
+    fn locate(&self, peer: &Peer) -> Option<UserId> {
+        let found = peer.find(&self.roster).map(|profile| profile.who.id);
+        found.or_else(|| (self.is_original() && !peer.is_gone()).then_some(peer.who.id))
     }
 
     /// Sends what had to wait, as far as there is room now.
     pub(super) fn send_waiting(&mut self, now: Now) {
-        while let Some(Waiting { to, .. }) = self.waiting_privates.front() {
-            if !self.private.can_send(*to) {
+        while let Some(waiting) = self.waiting_privates.front() {
+            let to = self.locate(&waiting.peer);
+            if to.is_some_and(|to| !self.private.can_send(to)) {
                 return;
             }
-            let Some(Waiting { to, text }) = self.waiting_privates.pop_front() else {
+            let Some(Waiting { peer, text }) = self.waiting_privates.pop_front() else {
                 return;
             };
             let rest = std::mem::take(&mut self.waiting_privates);
-            self.send_to(to, &text, now);
+            self.send_to(peer, &text, now);
             self.waiting_privates.extend(rest);
         }
     }
@@ -155,7 +126,7 @@ impl Session {
     }
 
     /// Who is meant. Original servers do not tell who was here before, so there any id may be written to.
-    fn resolve(&self, typed: &str) -> Result<UserId, String> {
+    pub(super) fn resolve(&self, typed: &str) -> Result<UserId, String> {
         use super::roster::Unresolved;
         // Who was here when the connection was lost can still be meant.
         if !self.is_ready() && !self.is_away() {
@@ -169,8 +140,12 @@ impl Session {
         }
     }
 
+    pub(super) fn peer(&self, id: UserId) -> Peer {
+        Peer::new(self.who(id), &self.roster)
+    }
+
     /// A user as one is shown, here or not.
-    fn who(&self, id: UserId) -> Who {
+    pub(super) fn who(&self, id: UserId) -> Who {
         self.roster
             .get(id)
             .map_or(Who::from(id), |profile| profile.who.clone())
@@ -230,7 +205,7 @@ impl Session {
             sealed,
             after_gap,
         } = received;
-        self.last_writer = Some(from);
+        self.recipients.written_by(self.peer(from));
         self.events.push_back(Event::Private {
             at: now.unix_ms,
             direction: Direction::Received,

@@ -99,6 +99,7 @@ impl Session {
     /// Somebody is here.
     fn here(&mut self, profile: Profile, now: Now) {
         self.private.peer_here(now, &profile);
+        self.drain_private(now);
         self.roster.insert(profile);
     }
 
@@ -160,6 +161,13 @@ impl Session {
             self.private.peer_left(now, who.id);
             self.drain_private(now);
             self.roster.remove(who.id);
+            // Told after the event of the user's leaving.
+            self.events.push_back(Event::Left {
+                at,
+                who: who.clone(),
+                history,
+            });
+            return self.recipient_left(&who);
         }
         self.events.push_back(Event::Left { at, who, history });
     }
@@ -171,6 +179,7 @@ impl Session {
             id: before.id,
         };
         if !history {
+            self.recipient_renamed(&after);
             self.roster.rename(before.id, nick);
         }
         if own {

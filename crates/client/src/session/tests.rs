@@ -26,7 +26,7 @@ fn config() -> Config {
         insist_on_nick: false,
         ends: ends(5000),
         to: None,
-        reconnect: false,
+        interactive: false,
     }
 }
 
@@ -77,7 +77,11 @@ impl Sim {
 
     /// A session in a room of ours with bob, who takes datagrams, and carol, who does not.
     fn in_a_room() -> Self {
-        let mut sim = Self::new(config());
+        Self::in_a_room_with(config())
+    }
+
+    fn in_a_room_with(config: Config) -> Self {
+        let mut sim = Self::new(config);
         sim.hear("* chat/1 welcome\n");
         sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n"));
         sim.hear("USER bob@10.0.0.2:6000 10.0.0.2:6001 -\nUSER carol@10.0.0.3:7000 - -\nHISTORY -\nLIVE\n");
@@ -771,7 +775,7 @@ fn random_bytes_are_survived_by_every_dialect() {
 
 fn in_a_room_that_may_be_lost() -> Sim {
     let mut sim = Sim::new(Config {
-        reconnect: true,
+        interactive: true,
         ..config()
     });
     sim.hear("* chat/1 welcome\n");
@@ -851,7 +855,7 @@ fn whoever_has_the_servers_port_by_now_is_told_nothing() {
 fn in_place_of_an_original_server_only_another_one_is_told_anything() {
     let away = || {
         let mut sim = Sim::new(Config {
-            reconnect: true,
+            interactive: true,
             ..config()
         });
         sim.hear("10.0.0.1:5000 is online");
@@ -889,7 +893,7 @@ fn in_place_of_an_original_server_only_another_one_is_told_anything() {
 #[test]
 fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
     let mut sim = Sim::new(Config {
-        reconnect: true,
+        interactive: true,
         insist_on_nick: true,
         ..config()
     });
@@ -912,7 +916,7 @@ fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
 fn a_connection_that_never_was_is_not_made_again() {
     for reconnect in [true, false] {
         let mut sim = Sim::new(Config {
-            reconnect,
+            interactive: reconnect,
             ..config()
         });
         sim.session.closed(sim.now());
@@ -976,7 +980,7 @@ fn who_leaves_at_once_is_told_what_was_not_acknowledged_till_the_end() {
 #[test]
 fn what_an_original_server_was_sent_before_it_was_lost_is_not_sent_again() {
     let mut sim = Sim::new(Config {
-        reconnect: true,
+        interactive: true,
         ..config()
     });
     sim.hear("10.0.0.1:5000 is online");

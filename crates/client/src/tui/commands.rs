@@ -7,7 +7,7 @@ use super::link::Link;
 use super::screen::{Effect, Screen};
 use super::view::ScrollAction;
 use crate::command::{Bell, Command, Local};
-use crate::session::{Peer, Session};
+use crate::session::Session;
 use chat_proto::now::Now;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -30,12 +30,10 @@ impl Screen {
     pub(super) fn submit(&mut self, line: &str, session: &mut Session, now: Now) -> bool {
         let before = session.failures();
         match Command::parse(line) {
-            Command::Say(_) | Command::Msg(..) if !session.has_room() => {
+            Command::Say(_) | Command::Msg(..) | Command::Local(Local::Reply(_)) if !session.has_room() => {
                 self.error("not sent: too much is waiting to be sent already");
                 return false;
             }
-            Command::Say(text) if !self.say(&text, session, now) => return false,
-            Command::Say(_) => {}
             Command::Local(local) => return self.carry_out(&local, session, now),
             Command::Quit => self.leave(session, now),
             command => session.request(&command, now),
@@ -54,30 +52,8 @@ impl Screen {
         }
     }
 
-    /// To everybody, or to the one whom the prompt names: never to everybody what was meant for one.
-    fn say(&mut self, text: &Text<'_>, session: &mut Session, now: Now) -> bool {
-        let Some(peer) = &self.query else {
-            session.request(&Command::Say(text.borrow()), now);
-            return true;
-        };
-        let Some(who) = peer.find(session.roster()).map(|profile| profile.who.clone()) else {
-            let name = name(&peer.who);
-            self.error(format!(
-                "not sent: {name} is not here any more; /q ends your private conversation"
-            ));
-            return false;
-        };
-        send_private(&who, text, session, now);
-        if who != peer.who {
-            self.query = Some(Peer::new(who, session.roster()));
-        }
-        true
-    }
-
     fn carry_out(&mut self, local: &Local<'_>, session: &mut Session, now: Now) -> bool {
         match local {
-            Local::Reply(text) => return self.reply(text, session, now),
-            Local::Query(who) => return self.query(*who, session),
             Local::Whois(typed) => return self.with_user(typed, session, Self::whois),
             Local::Ignore(Some(typed)) => {
                 return self.with_user(typed, session, |screen, _, who| screen.ignore(who));
@@ -86,54 +62,14 @@ impl Screen {
             Local::Unignore(typed) => return self.unignore(typed),
             Local::Quiet => self.toggle_quiet(),
             Local::Bell(when) => self.set_bell(*when),
-            Local::Verify(_) => return request(&Command::Local(local.clone()), session, now),
+            Local::Reply(_) | Local::Query(_) | Local::Verify(_) => {
+                return request(&Command::Local(local.clone()), session, now);
+            }
             Local::Search(text) => return self.search(*text),
             Local::Clear => self.scroll.clear(&self.lines),
             Local::Keys => self.help_keys(),
         }
         true
-    }
-
-    fn reply(&mut self, text: &Text<'_>, session: &mut Session, now: Now) -> bool {
-        let Some(writer) = self.contacts.writer().cloned() else {
-            self.error("nobody has written to you privately yet");
-            return false;
-        };
-        // The id may be somebody else's by now.
-        if session
-            .roster()
-            .get(writer.id)
-            .is_none_or(|profile| profile.who != writer)
-        {
-            self.error(format!("not sent: {writer} is not here any more"));
-            return false;
-        }
-        let before = session.failures();
-        send_private(&writer, text, session, now);
-        session.failures() == before
-    }
-
-    fn query(&mut self, typed: Option<&str>, session: &Session) -> bool {
-        match (typed, self.query.take()) {
-            (Some(typed), before) => {
-                let found = self.with_user(typed, session, |screen, session, who| {
-                    screen.note(format!("what you type goes to {who} alone, until /q"));
-                    screen.query = Some(Peer::new(who, session.roster()));
-                });
-                if !found {
-                    self.query = before;
-                }
-                found
-            }
-            (None, Some(_)) => {
-                self.note("what you type goes to everybody again");
-                true
-            }
-            (None, None) => {
-                self.error("/query WHO makes what you type go to one user; nobody is chosen now");
-                false
-            }
-        }
     }
 
     /// Does something about the user that was typed, if it is clear who that is.
@@ -258,8 +194,4 @@ fn request(command: &Command<'_>, session: &mut Session, now: Now) -> bool {
     let before = session.failures();
     session.request(command, now);
     session.failures() == before
-}
-
-fn send_private(to: &Who, text: &Text<'_>, session: &mut Session, now: Now) {
-    session.request(&Command::Msg(&to.to_string(), text.borrow()), now);
 }

@@ -14,8 +14,6 @@ pub(super) struct Contacts {
     speakers: Vec<UserId>,
     /// Who exchanged private messages with the user, the last first.
     correspondents: Vec<UserId>,
-    /// Who last wrote to the user privately.
-    writer: Option<Who>,
     /// By name and by id: who comes back has another id, who takes another nick still has the id.
     ignored: Vec<Who>,
 }
@@ -27,24 +25,8 @@ impl Contacts {
     }
 
     /// This user exchanged a private message with the user.
-    pub(super) fn corresponded(&mut self, peer: &Who, wrote: bool) {
+    pub(super) fn corresponded(&mut self, peer: &Who) {
         to_front(&mut self.correspondents, peer.id);
-        if wrote {
-            self.writer = Some(peer.clone());
-        }
-    }
-
-    /// A user took another nick.
-    pub(super) fn renamed(&mut self, after: &Who) {
-        if let Some(writer) = self.writer.as_mut().filter(|writer| writer.id == after.id) {
-            writer.clone_from(after);
-        }
-    }
-
-    /// Who last wrote privately.
-    #[must_use]
-    pub(super) fn writer(&self) -> Option<&Who> {
-        self.writer.as_ref()
     }
 
     /// Where a user stands among those who spoke; the last is 0.

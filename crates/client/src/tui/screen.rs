@@ -11,7 +11,7 @@ use super::paste::Paste;
 use super::scroll::Scroll;
 use super::scrollback::Scrollback;
 use crate::command::Bell;
-use crate::session::{Peer, Session};
+use crate::session::Session;
 use crate::settings::Settings;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
@@ -77,8 +77,8 @@ pub(super) struct Screen {
     pub(super) history: History,
     pub(super) completion: Option<Completion>,
     pub(super) mode: Mode,
-    /// Who gets what is typed, instead of everybody.
-    pub(super) query: Option<Peer>,
+    /// The recipient of `/query`.
+    pub(super) query: Option<Who>,
 
     pub(super) contacts: Contacts,
     /// Joins and leaves are folded.
@@ -217,6 +217,8 @@ impl Screen {
         let count = session.unsent_count();
         self.waiting.tick(count, self.link == Link::Here, now);
         self.stale |= self.waiting.visible() != before.visible();
+        self.stale |= self.query.as_ref() != session.query();
+        self.query = session.query().cloned();
         let left = self.link.seconds_left(now);
         self.stale |= left != self.countdown;
         self.countdown = left;

@@ -7,7 +7,7 @@ use super::link::Link;
 use super::screen::{Effect, Screen};
 use crate::command::{self, Bell};
 use crate::format;
-use crate::session::{Direction, Event, Way, about_original};
+use crate::session::{Direction, Event, Way, about_original, about_query};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
@@ -52,12 +52,12 @@ impl Screen {
                 if *own {
                     self.me = Some(after.clone());
                 }
-                self.renamed(before, after);
                 self.happened(*at, What::Renamed(before.clone(), after.clone()), *history);
             }
             Event::Unattributed { at, text } => self.happened(*at, What::Unattributed(text.clone()), false),
             Event::Refused { text, reason } => self.error(format!("not sent: {reason}: {text}")),
             Event::Users(users) => self.users(users),
+            Event::Query(to) => self.note(about_query(to.as_ref()).as_str()),
             Event::Code { who, code } => self.code(who, code),
             Event::Help => self.help(),
             Event::Notice(text) => self.push(Entry {
@@ -164,13 +164,6 @@ impl Screen {
             self.note(format!("  {who}"));
         }
     }
-
-    fn renamed(&mut self, before: &Who, after: &Who) {
-        if let Some(query) = self.query.as_mut().filter(|query| query.who.id == before.id) {
-            query.who = after.clone();
-        }
-        self.contacts.renamed(after);
-    }
 }
 
 // Messages.
@@ -219,7 +212,7 @@ impl Screen {
             Direction::Sent(seq) => Fate::Sending(*seq),
         };
         let received = fate == Fate::Received;
-        self.contacts.corresponded(peer, received);
+        self.contacts.corresponded(peer);
         if received {
             self.path = Some((peer.clone(), way.to_string()));
             self.ring(false, true);
@@ -302,7 +295,6 @@ impl Screen {
         if let What::Went(who) = &what
             && !history
         {
-            self.tell_query(who);
             // How messages went to somebody who is gone is of no use.
             self.path.take_if(|(peer, _)| peer.id == who.id);
         }
@@ -338,13 +330,6 @@ impl Screen {
             }
         });
         folds
-    }
-
-    /// Who writes to somebody who leaves wants to know.
-    fn tell_query(&mut self, who: &Who) {
-        if self.query.as_ref().is_some_and(|query| query.who.id == who.id) {
-            self.error(format!("{} left; /q ends your private conversation", name(who)));
-        }
     }
 }
 

@@ -67,7 +67,7 @@ impl Screen {
             add(2, Role::Alert, format!("{waiting} waiting"));
         }
         if let Some(query) = &self.query {
-            add(3, Role::Alert, format!("to {} alone", name(&query.who)));
+            add(3, Role::Alert, format!("to {} alone", name(query)));
         }
         if let Some(me) = &self.me {
             add(5, Role::Status, name(me));

@@ -53,7 +53,7 @@ impl Sim {
             insist_on_nick: false,
             ends: ends(5000),
             to: None,
-            reconnect: true,
+            interactive: true,
         };
         let random = Box::new(|bytes: &mut [u8]| bytes.fill(7));
         let private = Private::new(keys(1), Options::default(), random);

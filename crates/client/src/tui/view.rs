@@ -202,7 +202,7 @@ impl Screen {
     fn prompt(&self, columns: usize) -> String {
         match &self.query {
             None => "> ".into(),
-            Some(query) => format!("[{}] ", clip(&name(&query.who), columns.saturating_sub(3))),
+            Some(query) => format!("[{}] ", clip(&name(query), columns.saturating_sub(3))),
         }
     }
 

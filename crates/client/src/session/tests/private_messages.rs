@@ -366,14 +366,147 @@ fn a_query_with_who_has_left_says_nothing_in_public() {
     assert_eq!(sim.sent(), "");
     assert_eq!(
         sim.errors(),
-        ["not sent to 10.0.0.2:6000: nobody with that id is here"]
+        [format!("not sent to {BOB}: that user is not here any more")]
     );
+}
+
+/// A user leaves, and others come: one on the address of the first, one with its nick, and one with both.
+const TAKE_OVERS: [&str; 3] = ["zoe@10.0.0.2:6000", "bob@10.0.0.9:1", BOB];
+
+/// Bob left, and this user came, without a key.
+fn replace_bob(sim: &mut Sim, user: &str) {
+    sim.hear(&format!("LEAVE 1 {BOB}\nJOIN 2 {user} 10.0.0.2:6001 -\n"));
+    sim.quiet();
+}
+
+#[test]
+fn a_query_never_goes_to_the_next_user_of_the_address() {
+    for user in TAKE_OVERS {
+        let mut sim = alice();
+        sim.type_line("/query bob");
+        replace_bob(&mut sim, user);
+        sim.type_line("secret");
+        assert_eq!(
+            (sim.sent(), sim.session.next_datagram()),
+            (String::new(), None),
+            "{user}"
+        );
+        let error = format!("not sent to {BOB}: that user is not here any more");
+        assert_eq!(sim.errors(), [error]);
+        assert_eq!(sim.session.failures().privates, 1);
+        // The user who was chosen is back.
+        sim.hear(&format!("JOIN 3 {}\n", bob_again()));
+        sim.quiet();
+        sim.type_line("for bob");
+        assert_eq!(
+            sim.session.query().map(Who::to_string).as_deref(),
+            Some("bob@10.0.0.2:6666")
+        );
+        assert_eq!(sim.datagrams_to("10.0.0.2:6001").len(), 1);
+    }
+}
+
+#[test]
+fn a_query_of_a_user_without_key_ends_with_its_stay() {
+    let carol = "carol@10.0.0.3:7000";
+    let mut sim = alice();
+    sim.type_line("/query carol");
+    sim.hear(&format!("LEAVE 1 {carol}\nJOIN 2 {carol} - -\n"));
+    let told = format!("{carol} left: what you type is not sent; /query alone writes to everybody");
+    assert_eq!(sim.errors(), [told]);
+    sim.type_line("secret");
+    assert_eq!((sim.sent(), sim.session.next_datagram()), (String::new(), None));
+    sim.type_line("/query carol");
+    sim.type_line("hi again");
+    assert_eq!(sim.datagrams_to("10.0.0.3:7001"), [b"hi again".to_vec()]);
+}
+
+#[test]
+fn a_query_follows_a_user_to_another_nick() {
+    let mut sim = alice();
+    sim.type_line("/query carol");
+    sim.hear("NICK 1 carol@10.0.0.3:7000 cara\n");
+    sim.type_line("hi");
+    assert_eq!(sim.datagrams_to("10.0.0.3:7001"), [b"hi".to_vec()]);
+}
+
+#[test]
+fn a_reply_never_goes_to_the_next_user_of_the_address() {
+    for user in TAKE_OVERS {
+        let (mut alice, mut bob) = (alice(), bob());
+        bob.type_line("/msg alice hi");
+        carry(&mut alice, &mut bob);
+        replace_bob(&mut alice, user);
+        alice.type_line("/reply secret");
+        assert_eq!(
+            (alice.sent(), alice.session.next_datagram()),
+            (String::new(), None)
+        );
+        assert_eq!(alice.session.failures().privates, 1, "{user}");
+    }
+    let mut sim = alice();
+    sim.datagram("10.0.0.3:7001", b"hi");
+    sim.hear("LEAVE 1 carol@10.0.0.3:7000\nJOIN 2 carol@10.0.0.3:7000 - -\n");
+    sim.type_line("/reply secret");
+    assert_eq!((sim.sent(), sim.session.next_datagram()), (String::new(), None));
+}
+
+#[test]
+fn the_user_of_the_command_line_is_the_same_for_every_line() {
+    let mut sim = Sim::in_a_room_with(Config {
+        to: Some("bob".into()),
+        ..config()
+    });
+    sim.type_line("one");
+    assert_eq!(sim.datagrams_to("10.0.0.2:6001"), [b"one".to_vec()]);
+    sim.hear(&format!("LEAVE 1 {BOB}\nJOIN 2 bob@10.0.0.9:1 - -\n"));
+    sim.quiet();
+    sim.type_line("two");
+    assert_eq!((sim.sent(), sim.session.next_datagram()), (String::new(), None));
+    assert_eq!(sim.session.failures().privates, 1);
+}
+
+#[test]
+fn lines_after_a_failed_query_go_to_nobody() {
+    let failed = |interactive: bool| {
+        let mut sim = alice();
+        sim.session.config.interactive = interactive;
+        sim.type_line("/query nobody");
+        sim.type_line("secret");
+        sim
+    };
+    let mut script = failed(false);
+    assert_eq!(
+        (script.sent(), script.session.failures().requests),
+        (String::new(), 2)
+    );
+    script.type_line("/query");
+    script.type_line("to all");
+    assert_eq!(script.sent(), "SAY 1 to all\n");
+    // A person has seen the error.
+    assert_eq!(failed(true).sent(), "SAY 1 secret\n");
+}
+
+#[test]
+fn a_message_that_waits_never_goes_to_the_next_user_of_the_address() {
+    let mut sim = alice();
+    for number in 0..600 {
+        sim.type_line(&format!("/msg bob {number}"));
+    }
+    sim.quiet();
+    sim.hear(&format!("LEAVE 1 {BOB}\nJOIN 2 {BOB} 10.0.0.2:6001 -\n"));
+    assert_eq!((sim.sent(), sim.session.next_datagram()), (String::new(), None));
+    sim.wait(1000);
+    assert_eq!(sim.session.failures().privates, 600);
+    assert!(sim.datagrams_to("10.0.0.2:6001").is_empty());
 }
 
 #[test]
 fn all_goes_to_one_user_if_the_command_line_says_so() {
-    let mut sim = alice();
-    sim.session.config.to = Some("bob".into());
+    let mut sim = Sim::in_a_room_with(Config {
+        to: Some("bob".into()),
+        ..config()
+    });
     sim.session.request(&Command::text("/etc/passwd"), sim.now());
     assert_eq!(sim.datagrams_to("10.0.0.2:6001").len(), 1);
     assert_eq!(sim.sent().matches("SAY").count(), 0);
@@ -427,7 +560,7 @@ fn more_messages_than_find_room_wait_and_none_is_lost() {
 /// Alice, whose connection was lost, and who typed these lines since.
 fn away(lines: &[&str]) -> Sim {
     let mut alice = alice();
-    alice.session.config.reconnect = true;
+    alice.session.config.interactive = true;
     alice.session.closed(alice.now());
     alice.shown();
     for line in lines {

@@ -53,7 +53,10 @@ fn a_query_says_in_the_prompt_to_whom_lines_go() {
          |[bob] yes█",
     );
     sim.keys("\x15/q carol\r/q nobody\r");
-    assert_eq!(sim.last_message(), "!! nobody: nobody here has that name");
+    assert_eq!(
+        sim.last_message(),
+        "!! no query with nobody: nobody here has that name"
+    );
     sim.keys("\x15for carol\r");
     assert_eq!(sim.datagrams(), ["10.0.0.3:7001 for carol"]);
     sim.keys("/q\rto all\r");
@@ -75,8 +78,8 @@ fn who_left_a_query_gets_nothing_and_nor_does_anybody_else() {
     assert_eq!(sim.line(), "a secret");
     sim.shows(
         "|
-         |!! not sent: bert is not here any more; /q ends your private
-         |      conversation
+         |
+         |!! not sent to bert@10.0.0.2:6000: that user is not here any more
          | to bert alone | alice | 2 here | 10.0.0.9:9000
          |[bert] a secret█",
     );

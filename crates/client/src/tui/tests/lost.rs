@@ -142,7 +142,7 @@ fn a_private_message_that_finds_no_server_waits_too() {
     sim.shows(
         "|!! the server closed the connection; what you type is kept and
          |      sent when it is back
-         |-- what you type goes to bob@10.0.0.2:6000 alone, until /q
+         |-- what you type goes to bob@10.0.0.2:6000 alone, until /query
          |... [you -> bob] one (waiting)
          |... two (waiting)
          |... [you -> bob] three (waiting)

@@ -14,14 +14,12 @@ pub(super) struct Clock {
 
 impl Clock {
     /// A clock for this zone that tells times so.
-    #[must_use]
     pub(super) fn new(zone: TimeZone, timestamps: Timestamps) -> Self {
         Self { zone, timestamps }
     }
 
     /// What stands before a line of this time, with a blank after it. A number that is no time at all that anybody
     /// could mean is dashes.
-    #[must_use]
     pub(super) fn time(&self, unix_ms: u64) -> String {
         let (format, nonsense) = match self.timestamps {
             Timestamps::Off => return String::new(),
@@ -33,13 +31,11 @@ impl Clock {
     }
 
     /// How many columns [`Self::time`] takes.
-    #[must_use]
     pub(super) fn width(&self) -> usize {
         self.time(0).len()
     }
 
     /// The day.
-    #[must_use]
     pub(super) fn date(&self, unix_ms: u64) -> Option<Date> {
         self.zoned(unix_ms).map(|zoned| zoned.date())
     }
@@ -52,7 +48,6 @@ impl Clock {
 }
 
 /// A day in words.
-#[must_use]
 pub(super) fn day(date: Date) -> String {
     date.strftime("%A, %-d %B %Y").to_string()
 }

@@ -5,7 +5,7 @@ use super::find::find;
 use super::keys;
 use super::link::Link;
 use super::screen::{Effect, Screen};
-use super::view::ScrollAction;
+use super::scroll::ScrollAction;
 use crate::command::{Bell, Command, Local};
 use crate::session::Session;
 use chat_proto::now::Now;
@@ -16,7 +16,7 @@ impl Screen {
     /// Submits what was typed. A line that can't be done stays, to be mended.
     pub(super) fn submit_line(&mut self, session: &mut Session, now: Now) {
         let line = self.input.text().to_owned();
-        self.scroll_by(ScrollAction::End);
+        self.scroll_by(ScrollAction::Bottom);
         if line.is_empty() && matches!(self.link, Link::Lost { again: Some(_) }) {
             self.effects.push(Effect::Hurry);
         }

@@ -25,7 +25,6 @@ pub(super) struct Completion {
 
 impl Completion {
     /// Begins to complete what stands before the cursor, if there is anything that it can become.
-    #[must_use]
     pub(super) fn begin(input: &mut Input, names: &Names, backwards: bool) -> Option<Self> {
         let head = input.head();
         let start = after_blank(head);
@@ -107,6 +106,7 @@ fn users(word: &str, names: &[String], ending: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::input::Edit;
     use super::*;
 
     fn names() -> Names {
@@ -176,7 +176,7 @@ mod tests {
         let mut input = Input::new(100);
         input.set("al ok");
         for _ in 0..3 {
-            input.left();
+            input.edit(Edit::Left);
         }
         let completion = Completion::begin(&mut input, &names(), false);
         assert!(completion.is_some());

@@ -30,13 +30,11 @@ impl Contacts {
     }
 
     /// Where a user stands among those who spoke; the last is 0.
-    #[must_use]
     pub(super) fn rank(&self, id: UserId) -> usize {
         rank(&self.speakers, id)
     }
 
     /// The same among those who exchanged private messages with the user, if it is one of them.
-    #[must_use]
     pub(super) fn correspondent_rank(&self, id: UserId) -> Option<usize> {
         self.correspondents.iter().position(|&other| other == id)
     }
@@ -59,13 +57,11 @@ impl Contacts {
     }
 
     /// Who is ignored.
-    #[must_use]
     pub(super) fn ignored(&self) -> &[Who] {
         &self.ignored
     }
 
     /// Whether nothing of this user is shown.
-    #[must_use]
     pub(super) fn is_ignored(&self, who: &Who) -> bool {
         !self.ignored.is_empty()
             && self

@@ -59,7 +59,6 @@ impl Decoder {
     }
 
     /// When to call [`Decoder::quiet`].
-    #[must_use]
     pub(super) fn deadline(&self) -> Option<Duration> {
         if self.pasted.is_some() {
             Some(self.last + PASTE_WAIT)
@@ -142,7 +141,7 @@ fn first(bytes: &[u8], more_may_come: bool) -> First {
             First::PasteBegin(length) => First::PasteBegin(length + 1),
             First::Skip(length) => First::Skip(length + 1),
             First::More if more_may_come && bytes.len() < SEQUENCE_MAX => First::More,
-            First::More => First::Input(Code::Escape.into(), 1),
+            First::More => First::Input(Code::Esc.into(), 1),
         },
         [byte, ..] if *byte < 0x20 || *byte == 0x7f => First::Input(control(*byte), 1),
         _ => character(bytes, more_may_come),
@@ -257,8 +256,8 @@ fn numbered(number: u32) -> Option<Key> {
         1 | 7 => Code::Home,
         3 => Code::Delete,
         4 | 8 => Code::End,
-        5 => Code::PageUp,
-        6 => Code::PageDown,
+        5 => Code::PgUp,
+        6 => Code::PgDn,
         _ => return None,
     };
     Some(code.into())
@@ -267,7 +266,7 @@ fn numbered(number: u32) -> Option<Key> {
 /// Of terminals that name a key by the character it writes.
 fn by_code_point(number: u32) -> Option<Key> {
     match char::from_u32(number)? {
-        '\u{1b}' => Some(Code::Escape.into()),
+        '\u{1b}' => Some(Code::Esc.into()),
         character if character.is_control() => u8::try_from(number).ok().map(control),
         character => Some(Code::Char(character).into()),
     }
@@ -405,7 +404,7 @@ mod tests {
         assert_eq!(decoder.feed(b"\x1b", at(0)), []);
         assert_eq!(decoder.deadline(), Some(SEQUENCE_WAIT));
         assert_eq!(decoder.quiet(at(49)), []);
-        assert_eq!(decoder.quiet(at(50)), [Input::Key(Code::Escape.into())]);
+        assert_eq!(decoder.quiet(at(50)), [Input::Key(Code::Esc.into())]);
     }
 
     #[test]

@@ -136,7 +136,6 @@ impl Folded {
 }
 
 /// How a user is called in a line: by nick, or by id without one.
-#[must_use]
 pub(super) fn name(who: &Who) -> String {
     match &who.nick {
         Some(nick) => nick.to_string(),
@@ -146,21 +145,18 @@ pub(super) fn name(who: &Who) -> String {
 
 impl Entry {
     /// Something that the program says.
-    #[must_use]
     pub(super) fn note(text: impl Into<String>) -> Self {
         let what = What::Note(Text::from(text.into()));
         Self { at: None, what }
     }
 
     /// Something that went wrong.
-    #[must_use]
     pub(super) fn error(text: impl Into<String>) -> Self {
         let what = What::Error(Text::from(text.into()));
         Self { at: None, what }
     }
 
     /// What it takes in memory, about.
-    #[must_use]
     pub(super) fn cost(&self) -> usize {
         let texts = match &self.what {
             What::Said { text, .. }
@@ -187,7 +183,6 @@ impl Entry {
 
     /// A number by which the same event is known when the server tells of it again; only of what it
     /// does tell again.
-    #[must_use]
     pub(super) fn fingerprint(&self) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         self.at?.hash(&mut hasher);
@@ -203,7 +198,6 @@ impl Entry {
 
     /// The line that tells of it. Each begins with its time or with a mark that no name can begin with, and rows after
     /// the first with blanks, so that no text passes for a line of its own.
-    #[must_use]
     pub(super) fn line(&self, clock: &Clock, with_time: bool, search: Option<&str>) -> Vec<Span> {
         let mut line = Vec::new();
         if let Some(at) = self.at.filter(|_| with_time) {
@@ -217,7 +211,6 @@ impl Entry {
     }
 
     /// What a search looks at: what people said.
-    #[must_use]
     pub(super) fn said(&self) -> Option<String> {
         let is_said = matches!(
             self.what,

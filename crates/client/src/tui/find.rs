@@ -4,7 +4,6 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
 /// Where `needle` first stands in `text`, in bytes. An empty needle stands nowhere.
-#[must_use]
 pub(super) fn find(text: &str, needle: &str) -> Option<Range<usize>> {
     if needle.is_empty() {
         return None;
@@ -17,7 +16,6 @@ pub(super) fn find(text: &str, needle: &str) -> Option<Range<usize>> {
 }
 
 /// Whether `name` stands in `text` as a word of its own.
-#[must_use]
 pub(super) fn names(text: &str, name: &str) -> bool {
     let mut from = 0;
     while let Some(found) = text.get(from..).and_then(|rest| find(rest, name)) {

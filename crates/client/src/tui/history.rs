@@ -64,13 +64,11 @@ pub(super) struct Search {
 
 impl Search {
     /// What is searched for.
-    #[must_use]
     pub(super) fn needle(&self) -> &str {
         &self.needle
     }
 
     /// The line found.
-    #[must_use]
     pub(super) fn found<'h>(&self, history: &'h History) -> Option<&'h str> {
         history.lines.get(self.found?).map(String::as_str)
     }

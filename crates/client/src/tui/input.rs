@@ -39,7 +39,6 @@ enum Before {
 
 impl Input {
     /// An empty line that takes at most `max` bytes.
-    #[must_use]
     pub(super) fn new(max: usize) -> Self {
         Self {
             text: String::new(),
@@ -51,25 +50,21 @@ impl Input {
     }
 
     /// The text.
-    #[must_use]
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
     /// The part of the text before the cursor.
-    #[must_use]
     pub(super) fn head(&self) -> &str {
         self.text.get(..self.cursor).unwrap_or_default()
     }
 
     /// The part of the text after the cursor.
-    #[must_use]
     pub(super) fn tail(&self) -> &str {
         self.text.get(self.cursor..).unwrap_or_default()
     }
 
     /// Whether there is nothing.
-    #[must_use]
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
@@ -124,38 +119,57 @@ impl Input {
     }
 }
 
+/// A change of the line or of the cursor's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edit {
+    LineStart,
+    LineEnd,
+    Left,
+    Right,
+    WordLeft,
+    WordRight,
+    DeleteBack,
+    Delete,
+    CutToEnd,
+    CutToStart,
+    /// Back to the last blank.
+    CutBlankBack,
+    CutWordBack,
+    CutWord,
+    /// Insert the last cut.
+    Yank,
+    /// After a yank: replace it with the cut before.
+    YankOlder,
+    /// Exchange the character before the cursor with the one at it; at the end the last two.
+    Transpose,
+}
+
+impl Input {
+    /// Edits the line.
+    pub(super) fn edit(&mut self, edit: Edit) {
+        match edit {
+            Edit::LineStart => self.go_to(0),
+            Edit::LineEnd => self.go_to(self.text.len()),
+            Edit::Left => self.go_to(self.before_cursor()),
+            Edit::Right => self.go_to(self.after_cursor()),
+            Edit::WordLeft => self.go_to(self.word_before()),
+            Edit::WordRight => self.go_to(self.word_after()),
+            Edit::DeleteBack => self.delete(self.before_cursor(), self.cursor),
+            Edit::Delete => self.delete(self.cursor, self.after_cursor()),
+            Edit::CutToEnd => self.cut(self.cursor, self.text.len()),
+            Edit::CutToStart => self.cut(0, self.cursor),
+            Edit::CutBlankBack => self.cut(after_blank(self.head().trim_end()), self.cursor),
+            Edit::CutWordBack => self.cut(self.word_before(), self.cursor),
+            Edit::CutWord => self.cut(self.cursor, self.word_after()),
+            Edit::Yank => self.yank(0),
+            Edit::YankOlder => self.yank_older(),
+            Edit::Transpose => self.transpose(),
+        }
+    }
+}
+
 // Moving.
 impl Input {
-    /// To the beginning.
-    pub(super) fn home(&mut self) {
-        self.go_to(0);
-    }
-
-    /// To the end.
-    pub(super) fn end(&mut self) {
-        self.go_to(self.text.len());
-    }
-
-    /// One character back.
-    pub(super) fn left(&mut self) {
-        self.go_to(self.before_cursor());
-    }
-
-    /// One character on.
-    pub(super) fn right(&mut self) {
-        self.go_to(self.after_cursor());
-    }
-
-    /// To the beginning of this or the last word.
-    pub(super) fn word_left(&mut self) {
-        self.go_to(self.word_before());
-    }
-
-    /// To the end of this or the next word.
-    pub(super) fn word_right(&mut self) {
-        self.go_to(self.word_after());
-    }
-
     fn go_to(&mut self, place: usize) {
         self.cursor = place;
         self.before = Before::Other;
@@ -194,49 +208,13 @@ impl Input {
         }
         self.text.len()
     }
-
-    fn blank_before(&self) -> usize {
-        after_blank(self.head().trim_end())
-    }
 }
 
 // Deleting, cutting and putting back.
 impl Input {
-    /// Deletes the character before the cursor.
-    pub(super) fn delete_back(&mut self) {
-        self.remove(self.before_cursor(), self.cursor);
+    fn delete(&mut self, from: usize, to: usize) {
+        self.remove(from, to);
         self.before = Before::Other;
-    }
-
-    /// Deletes the character at the cursor.
-    pub(super) fn delete(&mut self) {
-        self.remove(self.cursor, self.after_cursor());
-        self.before = Before::Other;
-    }
-
-    /// Cuts to the end.
-    pub(super) fn cut_to_end(&mut self) {
-        self.cut(self.cursor, self.text.len());
-    }
-
-    /// Cuts to the beginning.
-    pub(super) fn cut_to_start(&mut self) {
-        self.cut(0, self.cursor);
-    }
-
-    /// Cuts back to the last blank.
-    pub(super) fn cut_blank_back(&mut self) {
-        self.cut(self.blank_before(), self.cursor);
-    }
-
-    /// Cuts the word before the cursor.
-    pub(super) fn cut_word_back(&mut self) {
-        self.cut(self.word_before(), self.cursor);
-    }
-
-    /// Cuts the word after the cursor.
-    pub(super) fn cut_word(&mut self) {
-        self.cut(self.cursor, self.word_after());
     }
 
     fn cut(&mut self, from: usize, to: usize) {
@@ -261,21 +239,14 @@ impl Input {
         removed
     }
 
-    /// Puts back what was cut last.
-    pub(super) fn yank(&mut self) {
-        self.yank_cut(0);
-    }
-
-    /// After that: what was cut before it instead.
-    pub(super) fn yank_older(&mut self) {
+    fn yank_older(&mut self) {
         if let Before::Yank { length, cut } = self.before {
             self.remove(self.cursor.saturating_sub(length), self.cursor);
-            let next = (cut + 1) % self.cuts.len().max(1);
-            self.yank_cut(next);
+            self.yank((cut + 1) % self.cuts.len().max(1));
         }
     }
 
-    fn yank_cut(&mut self, cut: usize) {
+    fn yank(&mut self, cut: usize) {
         let Some(text) = self.cuts.get(cut).cloned() else {
             return;
         };
@@ -286,8 +257,7 @@ impl Input {
         }
     }
 
-    /// Exchanges the character before the cursor with the one at it, or the last two at the end.
-    pub(super) fn transpose(&mut self) {
+    fn transpose(&mut self) {
         if self.tail().is_empty() {
             self.cursor = self.before_cursor();
         }
@@ -312,7 +282,6 @@ pub(super) struct Layout {
 impl Input {
     /// Lays the line out, the first row `indent` columns shorter. Cut at characters, not at words, so that nothing moves
     /// while a word is typed.
-    #[must_use]
     pub(super) fn layout(&self, indent: usize, width: usize) -> Layout {
         let width = width.max(1);
         let mut rows = vec![String::new()];

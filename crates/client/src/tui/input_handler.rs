@@ -4,11 +4,12 @@ use super::complete::{Completion, Names};
 use super::decoder;
 use super::entry::{Entry, name};
 use super::history::Search;
+use super::input::Edit;
 use super::key::{Code, Key};
 use super::keys::{Action, action};
 use super::paste::{Paste, Pasted};
 use super::screen::{Effect, Mode, Screen};
-use super::view::ScrollAction;
+use super::scroll::ScrollAction;
 use crate::session::Session;
 use chat_proto::now::Now;
 
@@ -61,7 +62,11 @@ impl Screen {
                     self.input.set(&line);
                 }
             }
-            Some(action) => self.edit(action),
+            Some(Action::Edit(edit)) => self.input.edit(edit),
+            Some(Action::DeleteOrLeave) => self.input.edit(Edit::Delete),
+            Some(Action::Scroll(scroll)) => self.scroll_by(scroll),
+            // Handled whatever the mode is.
+            Some(Action::Redraw | Action::Suspend) => {}
         }
     }
 
@@ -71,33 +76,6 @@ impl Screen {
             .map(|character| self.input.insert(character.encode_utf8(&mut [0; 4])));
         if written == Some(false) {
             self.effects.push(Effect::Ring);
-        }
-    }
-
-    fn edit(&mut self, action: Action) {
-        let input = &mut self.input;
-        match action {
-            Action::LineStart => input.home(),
-            Action::LineEnd => input.end(),
-            Action::Left => input.left(),
-            Action::Right => input.right(),
-            Action::WordLeft => input.word_left(),
-            Action::WordRight => input.word_right(),
-            Action::DeleteBack => input.delete_back(),
-            Action::Delete | Action::DeleteOrLeave => input.delete(),
-            Action::CutToEnd => input.cut_to_end(),
-            Action::CutToStart => input.cut_to_start(),
-            Action::CutBlankBack => input.cut_blank_back(),
-            Action::CutWordBack => input.cut_word_back(),
-            Action::CutWord => input.cut_word(),
-            Action::Yank => input.yank(),
-            Action::YankOlder => input.yank_older(),
-            Action::Transpose => input.transpose(),
-            Action::PageUp => self.scroll_by(ScrollAction::PageUp),
-            Action::PageDown => self.scroll_by(ScrollAction::PageDown),
-            Action::Top => self.scroll_by(ScrollAction::Begin),
-            Action::Bottom => self.scroll_by(ScrollAction::End),
-            _ => {}
         }
     }
 
@@ -122,7 +100,7 @@ impl Screen {
 
     fn cancel(&mut self) {
         self.search = None;
-        self.scroll_by(ScrollAction::End);
+        self.scroll_by(ScrollAction::Bottom);
     }
 
     fn complete(&mut self, completion: Option<Completion>, session: &Session, backwards: bool) {
@@ -166,7 +144,7 @@ impl Screen {
     fn press_searching(&mut self, mut search: Search, key: Key, session: &mut Session, now: Now) {
         match (action(key), key.character()) {
             (_, Some(character)) => search.push(character, &self.history),
-            (Some(Action::DeleteBack), _) => search.pop(&self.history),
+            (Some(Action::Edit(Edit::DeleteBack)), _) => search.pop(&self.history),
             (Some(Action::Search), _) => search.older(&self.history),
             (Some(Action::Cancel | Action::Clear), _) => return,
             (action, _) => {

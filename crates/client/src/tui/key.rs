@@ -1,50 +1,35 @@
-//! One press of a key, and what it is called.
+//! One press of a key, and its name.
 
 use std::fmt;
 
-/// A key, whatever held down with it.
+/// A key without modifiers. The names of the variants are the names of the keys, as `/help keys` has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
-    /// One that writes a character.
+    /// A key that writes a character.
     Char(char),
-    /// Enter or Return.
     Enter,
-    /// Tab.
     Tab,
-    /// Backspace.
     Backspace,
-    /// Delete.
     Delete,
-    /// Escape.
-    Escape,
-    /// The arrow to the left.
+    Esc,
     Left,
-    /// The arrow to the right.
     Right,
-    /// The arrow upwards.
     Up,
-    /// The arrow downwards.
     Down,
-    /// Home.
     Home,
-    /// End.
     End,
-    /// Page up.
-    PageUp,
-    /// Page down.
-    PageDown,
+    PgUp,
+    PgDn,
 }
 
-/// A key with what was held down.
+/// A press of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Which.
     pub(super) code: Code,
-    /// With Ctrl?
     pub(super) ctrl: bool,
-    /// With Alt, which some keyboards call Meta or Option?
+    /// Meta or Option on some keyboards.
     pub(super) alt: bool,
-    /// With Shift? Never told of a character, where it shows in the character.
+    /// Never set with a character: there the character itself shows it.
     pub(super) shift: bool,
 }
 
@@ -60,26 +45,19 @@ impl From<Code> for Key {
 }
 
 impl Key {
-    /// The key with Ctrl held down.
-    #[must_use]
     pub(super) fn ctrl(self) -> Self {
         Self { ctrl: true, ..self }
     }
 
-    /// The key with Alt held down.
-    #[must_use]
     pub(super) fn alt(self) -> Self {
         Self { alt: true, ..self }
     }
 
-    /// The key with Shift held down.
-    #[must_use]
     pub(super) fn shift(self) -> Self {
         Self { shift: true, ..self }
     }
 
-    /// The character that this key writes, if it writes one.
-    #[must_use]
+    /// The character that this press writes, if any.
     pub(super) fn character(self) -> Option<char> {
         match self.code {
             Code::Char(character) if !self.ctrl && !self.alt => Some(character),
@@ -88,7 +66,7 @@ impl Key {
     }
 }
 
-/// The name by which the table of keys has it: `Ctrl-A`, `Alt-Left`, `PgUp`.
+/// The name in the table of keys: `Ctrl-A`, `Alt-Left`, `PgUp`.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (held, name) in [(self.ctrl, "Ctrl-"), (self.alt, "Alt-"), (self.shift, "Shift-")] {
@@ -96,21 +74,9 @@ impl fmt::Display for Key {
                 f.write_str(name)?;
             }
         }
-        f.write_str(match self.code {
-            Code::Char(character) => return write!(f, "{}", character.to_uppercase()),
-            Code::Enter => "Enter",
-            Code::Tab => "Tab",
-            Code::Backspace => "Backspace",
-            Code::Delete => "Delete",
-            Code::Escape => "Esc",
-            Code::Left => "Left",
-            Code::Right => "Right",
-            Code::Up => "Up",
-            Code::Down => "Down",
-            Code::Home => "Home",
-            Code::End => "End",
-            Code::PageUp => "PgUp",
-            Code::PageDown => "PgDn",
-        })
+        match self.code {
+            Code::Char(character) => write!(f, "{}", character.to_uppercase()),
+            named => write!(f, "{named:?}"),
+        }
     }
 }

@@ -1,72 +1,32 @@
 //! Which key does what: the one table that the program, `/help` and the manual page are made from. A test compares the
 //! README with the manual page.
 
+use super::input::Edit;
 use super::key::Key;
+use super::scroll::ScrollAction;
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send the line, or do what it asks for.
+pub(super) enum Action {
+    /// Send the line, or run its command.
     Submit,
-    /// To the beginning of the line.
-    LineStart,
-    /// To the end of the line.
-    LineEnd,
-    /// One character back.
-    Left,
-    /// One character on.
-    Right,
-    /// One word back.
-    WordLeft,
-    /// One word on.
-    WordRight,
-    /// Delete the character before the cursor.
-    DeleteBack,
-    /// Delete the character at the cursor.
-    Delete,
+    Edit(Edit),
     /// Delete the character at the cursor; on an empty line leave.
     DeleteOrLeave,
-    /// Cut to the end of the line.
-    CutToEnd,
-    /// Cut to the beginning of the line.
-    CutToStart,
-    /// Cut back to the last blank.
-    CutBlankBack,
-    /// Cut the word before the cursor.
-    CutWordBack,
-    /// Cut the word after the cursor.
-    CutWord,
-    /// Put back what was cut.
-    Yank,
-    /// Put back what was cut before that instead.
-    YankOlder,
-    /// Exchange two characters.
-    Transpose,
-    /// The line typed before.
+    /// Show the line typed before.
     Older,
-    /// The line typed after.
+    /// Show the line typed after.
     Newer,
-    /// Search in the lines typed before.
+    /// Search the lines typed before.
     Search,
-    /// Complete.
     Complete,
-    /// Complete with the candidate before.
     CompleteBack,
-    /// Scroll up a page.
-    PageUp,
-    /// Scroll down a page.
-    PageDown,
-    /// Scroll to the beginning.
-    Top,
-    /// Scroll to the end.
-    Bottom,
-    /// Draw everything anew.
+    Scroll(ScrollAction),
     Redraw,
     /// Clear the line; never leaves.
     Clear,
-    /// Stop what was begun: a search, a paste, scrolling.
+    /// Stop a search, a paste or scrolling.
     Cancel,
-    /// Suspend the program.
     Suspend,
 }
 
@@ -76,7 +36,7 @@ pub struct Binding {
     /// The names of its keys.
     pub keys: &'static [&'static str],
     /// What they do.
-    pub action: Action,
+    action: Action,
     /// The same in words.
     pub about: &'static str,
 }
@@ -94,59 +54,83 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         &["Ctrl-A", "Home"],
-        Action::LineStart,
+        Action::Edit(Edit::LineStart),
         "to the beginning of the line",
     ),
-    bind(&["Ctrl-E", "End"], Action::LineEnd, "to the end of the line"),
-    bind(&["Ctrl-B", "Left"], Action::Left, "one character back"),
-    bind(&["Ctrl-F", "Right"], Action::Right, "one character on"),
+    bind(
+        &["Ctrl-E", "End"],
+        Action::Edit(Edit::LineEnd),
+        "to the end of the line",
+    ),
+    bind(
+        &["Ctrl-B", "Left"],
+        Action::Edit(Edit::Left),
+        "one character back",
+    ),
+    bind(
+        &["Ctrl-F", "Right"],
+        Action::Edit(Edit::Right),
+        "one character on",
+    ),
     bind(
         &["Alt-B", "Ctrl-Left", "Alt-Left"],
-        Action::WordLeft,
+        Action::Edit(Edit::WordLeft),
         "one word back",
     ),
     bind(
         &["Alt-F", "Ctrl-Right", "Alt-Right"],
-        Action::WordRight,
+        Action::Edit(Edit::WordRight),
         "one word on",
     ),
     bind(
         &["Backspace", "Shift-Backspace"],
-        Action::DeleteBack,
+        Action::Edit(Edit::DeleteBack),
         "delete the character before the cursor",
     ),
-    bind(&["Delete"], Action::Delete, "delete the character at the cursor"),
+    bind(
+        &["Delete"],
+        Action::Edit(Edit::Delete),
+        "delete the character at the cursor",
+    ),
     bind(
         &["Ctrl-D"],
         Action::DeleteOrLeave,
         "the same; on an empty line leave, asked once",
     ),
-    bind(&["Ctrl-K"], Action::CutToEnd, "cut to the end of the line"),
+    bind(
+        &["Ctrl-K"],
+        Action::Edit(Edit::CutToEnd),
+        "cut to the end of the line",
+    ),
     bind(
         &["Ctrl-U"],
-        Action::CutToStart,
+        Action::Edit(Edit::CutToStart),
         "cut to the beginning of the line",
     ),
-    bind(&["Ctrl-W"], Action::CutBlankBack, "cut back to the last blank"),
+    bind(
+        &["Ctrl-W"],
+        Action::Edit(Edit::CutBlankBack),
+        "cut back to the last blank",
+    ),
     bind(
         &["Alt-Backspace", "Ctrl-Backspace"],
-        Action::CutWordBack,
+        Action::Edit(Edit::CutWordBack),
         "cut the word before the cursor",
     ),
     bind(
         &["Alt-D", "Ctrl-Delete"],
-        Action::CutWord,
+        Action::Edit(Edit::CutWord),
         "cut the word after the cursor",
     ),
-    bind(&["Ctrl-Y"], Action::Yank, "put back what was cut"),
+    bind(&["Ctrl-Y"], Action::Edit(Edit::Yank), "put back what was cut"),
     bind(
         &["Alt-Y"],
-        Action::YankOlder,
+        Action::Edit(Edit::YankOlder),
         "put back what was cut before that instead",
     ),
     bind(
         &["Ctrl-T"],
-        Action::Transpose,
+        Action::Edit(Edit::Transpose),
         "exchange the two characters before the cursor",
     ),
     bind(&["Up", "Ctrl-P"], Action::Older, "the line typed before"),
@@ -162,10 +146,26 @@ pub const BINDINGS: &[Binding] = &[
         Action::CompleteBack,
         "complete with the one before",
     ),
-    bind(&["PgUp", "Shift-PgUp"], Action::PageUp, "scroll up a page"),
-    bind(&["PgDn", "Shift-PgDn"], Action::PageDown, "scroll down a page"),
-    bind(&["Ctrl-Home"], Action::Top, "scroll to the first message"),
-    bind(&["Ctrl-End"], Action::Bottom, "scroll to the last message"),
+    bind(
+        &["PgUp", "Shift-PgUp"],
+        Action::Scroll(ScrollAction::PageUp),
+        "scroll up a page",
+    ),
+    bind(
+        &["PgDn", "Shift-PgDn"],
+        Action::Scroll(ScrollAction::PageDown),
+        "scroll down a page",
+    ),
+    bind(
+        &["Ctrl-Home"],
+        Action::Scroll(ScrollAction::Top),
+        "scroll to the first message",
+    ),
+    bind(
+        &["Ctrl-End"],
+        Action::Scroll(ScrollAction::Bottom),
+        "scroll to the last message",
+    ),
     bind(&["Ctrl-L"], Action::Redraw, "draw the screen anew"),
     bind(&["Ctrl-C"], Action::Clear, "clear the line; never leaves"),
     bind(
@@ -181,7 +181,6 @@ pub const BINDINGS: &[Binding] = &[
 ];
 
 /// What this key does, if it does something besides writing a character.
-#[must_use]
 pub(super) fn action(key: Key) -> Option<Action> {
     if key.character().is_some() {
         return None;
@@ -226,7 +225,10 @@ mod tests {
     fn characters_are_written_whatever_their_name() {
         use super::super::key::Code;
         assert_eq!(action(Key::from(Code::Char('a'))), None);
-        assert_eq!(action(Key::from(Code::Char('a')).ctrl()), Some(Action::LineStart));
+        assert_eq!(
+            action(Key::from(Code::Char('a')).ctrl()),
+            Some(Action::Edit(Edit::LineStart))
+        );
         assert_eq!(action(Key::from(Code::Char('ж')).ctrl()), None);
     }
 }

@@ -28,7 +28,6 @@ pub(super) struct Paste {
 
 impl Paste {
     /// What becomes of this text, pasted between `head` and `tail`.
-    #[must_use]
     pub(super) fn read(text: &str, head: &str, tail: &str) -> Pasted {
         // Terminals write line ends of their own.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -58,7 +57,6 @@ impl Paste {
     }
 
     /// The lines as one.
-    #[must_use]
     pub(super) fn joined(&self) -> String {
         self.submission(&self.lines.join(" "))
     }
@@ -72,7 +70,6 @@ impl Paste {
     }
 
     /// The lines as they will be sent, over at most `height` rows, one row each, and what is left out.
-    #[must_use]
     pub(super) fn rows(&self, height: usize) -> Vec<Row> {
         let shown = if self.lines.len() <= height {
             self.lines.len()
@@ -100,7 +97,6 @@ impl Paste {
     }
 
     /// What is asked.
-    #[must_use]
     pub(super) fn question(&self) -> String {
         format!(
             "send {} lines? y: yes  n: no  j: join into one ",

@@ -33,15 +33,28 @@ pub(super) struct Height<'a> {
     pub(super) entry: &'a dyn Fn(u64) -> usize,
 }
 
+/// A move of the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScrollAction {
+    /// Up by a page, less one row for context.
+    PageUp,
+    /// Down by a page, less one row for context.
+    PageDown,
+    /// To the first entry.
+    Top,
+    /// To the last entry, and follow new ones.
+    Bottom,
+    /// To the entry with this serial.
+    Show(u64),
+}
+
 impl Scroll {
     /// Whether the view follows the end.
-    #[must_use]
     pub(super) fn at_end(&self) -> bool {
         self.place.is_none()
     }
 
     /// The lower edge, and the first entry that may be shown. `None`: there is nothing.
-    #[must_use]
     pub(super) fn edge(&self, lines: &Scrollback) -> Option<(Place, u64)> {
         let last = lines.end().checked_sub(1).filter(|&last| last >= lines.begin())?;
         match self.place {
@@ -65,7 +78,6 @@ impl Scroll {
     }
 
     /// How many entries have never been in view.
-    #[must_use]
     pub(super) fn unseen(&self, lines: &Scrollback) -> u64 {
         match self.place {
             Some(place) => lines.end().saturating_sub(self.seen.max(place.serial + 1)),

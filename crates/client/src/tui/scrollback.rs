@@ -21,7 +21,6 @@ pub(super) struct Scrollback {
 
 impl Scrollback {
     /// An empty one that holds at most `max` entries, and at least one.
-    #[must_use]
     pub(super) fn new(max: usize) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -45,7 +44,6 @@ impl Scrollback {
     }
 
     /// The entry with this serial, if it is still there.
-    #[must_use]
     pub(super) fn get(&self, serial: u64) -> Option<&Entry> {
         self.entries.get(self.place(serial)?)
     }
@@ -69,13 +67,11 @@ impl Scrollback {
     }
 
     /// The serial of the first entry.
-    #[must_use]
     pub(super) fn begin(&self) -> u64 {
         self.begin
     }
 
     /// The serial that the next entry will have.
-    #[must_use]
     pub(super) fn end(&self) -> u64 {
         self.begin + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }

@@ -36,7 +36,6 @@ pub(super) enum Role {
 
 impl Role {
     /// The role of a user's name: the same id always has the same colour.
-    #[must_use]
     pub(super) fn user(id: UserId) -> Self {
         // FNV-1a over the text form: the same in every run, unlike the standard hasher.
         let hash = id
@@ -60,14 +59,12 @@ pub(super) struct Span {
 
 impl Span {
     /// A piece made of any text: what is not safe to show is replaced.
-    #[must_use]
     pub(super) fn new(role: Role, text: impl Into<String>) -> Self {
         let text = Text::from(text.into());
         Self { role, text }
     }
 
     /// The text.
-    #[must_use]
     pub(super) fn as_str(&self) -> &str {
         self.text.as_str()
     }
@@ -79,13 +76,11 @@ pub(super) struct Row(pub(super) Vec<Span>);
 
 impl Row {
     /// A row of one piece.
-    #[must_use]
     pub(super) fn of(role: Role, text: impl Into<String>) -> Self {
         Self(vec![Span::new(role, text)])
     }
 
     /// How many columns it takes.
-    #[must_use]
     pub(super) fn width(&self) -> usize {
         self.0.iter().map(|span| span.as_str().width()).sum()
     }

@@ -58,7 +58,6 @@ pub struct FullScreen {
 }
 
 /// Whether these arguments and streams are those of somebody at a terminal.
-#[must_use]
 pub fn is_wanted(args: &Args) -> bool {
     let term = variable("TERM").unwrap_or_default();
     let lines = args.line_mode

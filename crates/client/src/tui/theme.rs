@@ -33,7 +33,6 @@ const MANY: [u8; 16] = [
 impl Theme {
     /// The theme that the user set, else the one that these environment variables ask for. By
     /// <https://no-color.org>, what the user set for this program goes before `NO_COLOR`.
-    #[must_use]
     pub(super) fn choose(
         colours: Colours,
         no_color: Option<&OsStr>,
@@ -64,7 +63,6 @@ impl Theme {
     }
 
     /// How a role looks. The ground is never set: it is the user's.
-    #[must_use]
     pub(super) fn style(self, role: Role) -> ContentStyle {
         let (colour, attributes): (Option<Color>, &[Attribute]) = match role {
             Role::Text | Role::Note => (None, &[]),

@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, name};
 use super::screen::{Mode, Screen};
-use super::scroll::{Height, Place};
+use super::scroll::{Height, Place, ScrollAction};
 use super::style::{Frame, Role, Row, Span, clip, clip_row};
 use super::wrap::wrap;
 use crate::session::{Session, Unsent};
@@ -251,26 +251,11 @@ impl Screen {
         match action {
             ScrollAction::PageUp => scroll.up(page.saturating_sub(1).max(1), &self.lines, &height),
             ScrollAction::PageDown => scroll.down(page.saturating_sub(1).max(1), &self.lines, &height),
-            ScrollAction::Begin => scroll.top(&self.lines, &height),
-            ScrollAction::End => scroll.follow(),
+            ScrollAction::Top => scroll.top(&self.lines, &height),
+            ScrollAction::Bottom => scroll.follow(),
             ScrollAction::Show(serial) => scroll.show(serial, &self.lines, &height),
         }
         self.scroll = scroll;
         self.stale = true;
     }
-}
-
-/// How the view moves.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ScrollAction {
-    /// Up a page, less a row to go on from.
-    PageUp,
-    /// Down a page, less a row to go on from.
-    PageDown,
-    /// To the first entry.
-    Begin,
-    /// To the last entry.
-    End,
-    /// To this entry.
-    Show(u64),
 }

@@ -26,7 +26,6 @@ impl Cell<'_> {
 
 /// Breaks a line into rows of `width` columns; those after the first begin with `indent` blanks. Always at least
 /// one row.
-#[must_use]
 pub(super) fn wrap(line: &[Span], width: usize, indent: usize) -> Vec<Row> {
     let width = width.max(1);
     // A wide character must fit beside the blanks.

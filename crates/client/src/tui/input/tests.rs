@@ -13,11 +13,11 @@ fn drawn(input: &Input) -> String {
     format!("{}|{}", input.head(), input.tail())
 }
 
-/// What a line becomes by some actions.
-fn becomes(before: &str, actions: &[fn(&mut Input)]) -> String {
+/// The line after some edits.
+fn becomes(before: &str, edits: &[Edit]) -> String {
     let mut input = line(before);
-    for action in actions {
-        action(&mut input);
+    for &edit in edits {
+        input.edit(edit);
     }
     drawn(&input)
 }
@@ -25,55 +25,49 @@ fn becomes(before: &str, actions: &[fn(&mut Input)]) -> String {
 #[test]
 fn the_cursor_moves_by_characters_as_people_see_them() {
     let family = "a👨\u{200D}👩\u{200D}👧e\u{301}|";
+    assert_eq!(becomes(family, &[Edit::Left]), "a👨\u{200D}👩\u{200D}👧|e\u{301}");
     assert_eq!(
-        becomes(family, &[Input::left]),
-        "a👨\u{200D}👩\u{200D}👧|e\u{301}"
-    );
-    assert_eq!(
-        becomes(family, &[Input::left, Input::left]),
+        becomes(family, &[Edit::Left, Edit::Left]),
         "a|👨\u{200D}👩\u{200D}👧e\u{301}"
     );
     assert_eq!(
-        becomes(family, &[Input::home, Input::left]),
+        becomes(family, &[Edit::LineStart, Edit::Left]),
         "|a👨\u{200D}👩\u{200D}👧e\u{301}"
     );
-    assert_eq!(becomes("|李雷", &[Input::right]), "李|雷");
-    assert_eq!(becomes("李|", &[Input::right]), "李|");
-    assert_eq!(becomes("a|b", &[Input::end]), "ab|");
+    assert_eq!(becomes("|李雷", &[Edit::Right]), "李|雷");
+    assert_eq!(becomes("李|", &[Edit::Right]), "李|");
+    assert_eq!(becomes("a|b", &[Edit::LineEnd]), "ab|");
 }
 
 #[test]
 fn words_are_letters_and_digits() {
-    assert_eq!(becomes("one, two|", &[Input::word_left]), "one, |two");
+    assert_eq!(becomes("one, two|", &[Edit::WordLeft]), "one, |two");
     assert_eq!(
-        becomes("one, two|", &[Input::word_left, Input::word_left]),
+        becomes("one, two|", &[Edit::WordLeft, Edit::WordLeft]),
         "|one, two"
     );
-    assert_eq!(becomes("|one, two", &[Input::word_right]), "one|, two");
-    assert_eq!(becomes("one|, two", &[Input::word_right]), "one, two|");
-    assert_eq!(becomes("it's|", &[Input::word_left]), "|it's");
+    assert_eq!(becomes("|one, two", &[Edit::WordRight]), "one|, two");
+    assert_eq!(becomes("one|, two", &[Edit::WordRight]), "one, two|");
+    assert_eq!(becomes("it's|", &[Edit::WordLeft]), "|it's");
 }
 
 #[test]
 fn deleting_takes_whole_characters() {
-    assert_eq!(becomes("ae\u{301}|b", &[Input::delete_back]), "a|b");
-    assert_eq!(becomes("a|👩\u{200D}💻b", &[Input::delete]), "a|b");
-    assert_eq!(becomes("|a", &[Input::delete_back]), "|a");
-    assert_eq!(becomes("a|", &[Input::delete]), "a|");
+    assert_eq!(becomes("ae\u{301}|b", &[Edit::DeleteBack]), "a|b");
+    assert_eq!(becomes("a|👩\u{200D}💻b", &[Edit::Delete]), "a|b");
+    assert_eq!(becomes("|a", &[Edit::DeleteBack]), "|a");
+    assert_eq!(becomes("a|", &[Edit::Delete]), "a|");
 }
 
 #[test]
 fn cuts_go_as_far_as_their_names_say() {
-    assert_eq!(becomes("one t|wo", &[Input::cut_to_end]), "one t|");
-    assert_eq!(becomes("one t|wo", &[Input::cut_to_start]), "|wo");
-    assert_eq!(becomes("one /a-b |c", &[Input::cut_blank_back]), "one |c");
-    assert_eq!(
-        becomes("one\u{3000}李雷|", &[Input::cut_blank_back]),
-        "one\u{3000}|"
-    );
-    assert_eq!(becomes("one|", &[Input::cut_blank_back]), "|");
-    assert_eq!(becomes("one /a-b |c", &[Input::cut_word_back]), "one /a-|c");
-    assert_eq!(becomes("one |two three", &[Input::cut_word]), "one | three");
+    assert_eq!(becomes("one t|wo", &[Edit::CutToEnd]), "one t|");
+    assert_eq!(becomes("one t|wo", &[Edit::CutToStart]), "|wo");
+    assert_eq!(becomes("one /a-b |c", &[Edit::CutBlankBack]), "one |c");
+    assert_eq!(becomes("one\u{3000}李雷|", &[Edit::CutBlankBack]), "one\u{3000}|");
+    assert_eq!(becomes("one|", &[Edit::CutBlankBack]), "|");
+    assert_eq!(becomes("one /a-b |c", &[Edit::CutWordBack]), "one /a-|c");
+    assert_eq!(becomes("one |two three", &[Edit::CutWord]), "one | three");
 }
 
 #[test]
@@ -81,48 +75,43 @@ fn what_is_cut_in_one_go_comes_back_in_one_go() {
     assert_eq!(
         becomes(
             "one two three|",
-            &[
-                Input::cut_word_back,
-                Input::cut_word_back,
-                Input::home,
-                Input::yank
-            ]
+            &[Edit::CutWordBack, Edit::CutWordBack, Edit::LineStart, Edit::Yank]
         ),
         "two three|one "
     );
     assert_eq!(
         becomes(
             "|one two",
-            &[Input::cut_word, Input::cut_word, Input::yank, Input::yank]
+            &[Edit::CutWord, Edit::CutWord, Edit::Yank, Edit::Yank]
         ),
         "one twoone two|"
     );
     assert_eq!(
-        becomes("one|two", &[Input::cut_to_end, Input::cut_to_start, Input::yank]),
+        becomes("one|two", &[Edit::CutToEnd, Edit::CutToStart, Edit::Yank]),
         "onetwo|"
     );
 }
 
 #[test]
 fn older_cuts_come_back_instead() {
-    let older: &[fn(&mut Input)] = &[
-        Input::cut_word_back,
-        Input::left,
-        Input::cut_word_back,
-        Input::yank,
-        Input::yank_older,
+    let older: &[Edit] = &[
+        Edit::CutWordBack,
+        Edit::Left,
+        Edit::CutWordBack,
+        Edit::Yank,
+        Edit::YankOlder,
     ];
     assert_eq!(becomes("one two|", older), "two| ");
-    assert_eq!(becomes("one|", &[Input::yank_older, Input::yank]), "one|");
+    assert_eq!(becomes("one|", &[Edit::YankOlder, Edit::Yank]), "one|");
 }
 
 #[test]
 fn two_characters_change_places() {
-    assert_eq!(becomes("ab|", &[Input::transpose]), "ba|");
-    assert_eq!(becomes("a|bc", &[Input::transpose]), "ba|c");
-    assert_eq!(becomes("李|é", &[Input::transpose]), "é李|");
-    assert_eq!(becomes("|ab", &[Input::transpose]), "a|b");
-    assert_eq!(becomes("|", &[Input::transpose]), "|");
+    assert_eq!(becomes("ab|", &[Edit::Transpose]), "ba|");
+    assert_eq!(becomes("a|bc", &[Edit::Transpose]), "ba|c");
+    assert_eq!(becomes("李|é", &[Edit::Transpose]), "é李|");
+    assert_eq!(becomes("|ab", &[Edit::Transpose]), "a|b");
+    assert_eq!(becomes("|", &[Edit::Transpose]), "|");
 }
 
 #[test]
@@ -177,38 +166,36 @@ fn a_long_line_grows_over_rows_and_the_cursor_keeps_its_place() {
     assert_eq!(laid_out("李|", 2, 1), (vec!["?".into(), String::new()], (1, 0)));
 }
 
-type Action = fn(&mut Input);
-
-const DEEDS: &[Action] = &[
-    Input::home,
-    Input::end,
-    Input::left,
-    Input::right,
-    Input::word_left,
-    Input::word_right,
-    Input::delete_back,
-    Input::delete,
-    Input::cut_to_end,
-    Input::cut_to_start,
-    Input::cut_blank_back,
-    Input::cut_word_back,
-    Input::cut_word,
-    Input::yank,
-    Input::yank_older,
-    Input::transpose,
+const EDITS: &[Edit] = &[
+    Edit::LineStart,
+    Edit::LineEnd,
+    Edit::Left,
+    Edit::Right,
+    Edit::WordLeft,
+    Edit::WordRight,
+    Edit::DeleteBack,
+    Edit::Delete,
+    Edit::CutToEnd,
+    Edit::CutToStart,
+    Edit::CutBlankBack,
+    Edit::CutWordBack,
+    Edit::CutWord,
+    Edit::Yank,
+    Edit::YankOlder,
+    Edit::Transpose,
 ];
 
 proptest! {
     #[test]
     fn whatever_is_done_the_line_is_safe_and_the_cursor_in_it(
-        steps in prop::collection::vec((0..DEEDS.len() + 3, prop::sample::select(vec![
+        steps in prop::collection::vec((0..EDITS.len() + 3, prop::sample::select(vec![
             "a", " ", "李", "👩", "\u{200D}", "\u{FE0F}", "e\u{301}", "\u{301}", "\x1b[", "\u{202E}", "🇩", "가"])), 0..40),
         width in 1usize..12)
     {
         let mut input = Input::new(200);
-        for (action, text) in steps {
-            match DEEDS.get(action) {
-                Some(action) => action(&mut input),
+        for (edit, text) in steps {
+            match EDITS.get(edit) {
+                Some(&edit) => input.edit(edit),
                 None => { input.insert(text); }
             }
             prop_assert!(input.text().is_char_boundary(input.cursor));

@@ -18,5 +18,6 @@ pub mod reference;
 pub mod report;
 pub mod scenario;
 pub mod tally;
+pub mod terminal;
 pub mod typist;
 pub mod user;

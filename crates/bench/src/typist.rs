@@ -6,21 +6,21 @@
 use crate::histogram::Histogram;
 use crate::process::Process;
 use crate::report::Report;
+use crate::terminal::{PATIENCE, Size, Terminal};
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{Winsize, openpty};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::num::NonZeroU16;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-const COLUMNS: u16 = 100;
-const ROWS: u16 = 30;
+const SIZE: Size = Size {
+    columns: 100,
+    rows: 30,
+};
 
 /// What others say is sent in pieces so far apart, which is less than a frame of the screen.
 const TICK: Duration = Duration::from_millis(5);
@@ -28,8 +28,6 @@ const TICK: Duration = Duration::from_millis(5);
 const BETWEEN_KEYS: Duration = Duration::from_millis(50);
 /// As many keys as fit in the line, before it is cleared.
 const KEYS_IN_LINE: u16 = 60;
-/// Anything that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// What others say, after a number: no two lines are the same, so that every row changes.
 const TEXT: &str = " the quick brown fox jumps over the lazy dog and back again";
 
@@ -71,9 +69,9 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     let talker = Talker::join(SocketAddr::new(args.address, args.port))?;
     let started = Instant::now();
     let mut typist = Typist::start(args, talker)?;
-    typist.wait("the room", |typist| typist.shows("you are "))?;
+    typist.wait("the room", |typist| typist.terminal.shows("you are "))?;
     let painted = started.elapsed();
-    typist.wait("the last of the welcome", |typist| typist.shows("/help"))?;
+    typist.wait("the last of the welcome", |typist| typist.terminal.shows("/help"))?;
     typist.measure(args, painted)
 }
 
@@ -132,46 +130,28 @@ impl Talker {
 }
 
 struct Typist {
-    client: Child,
-    terminal: File,
-    screen: vt100::Parser,
+    terminal: Terminal,
     talker: Talker,
-    /// What the client has drawn, in bytes.
-    drawn: u64,
 }
 
 impl Typist {
     fn start(args: &Args, talker: Talker) -> anyhow::Result<Self> {
-        let size = Winsize {
-            ws_row: ROWS,
-            ws_col: COLUMNS,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        let pty = openpty(Some(&size), None).context("can't have a pseudo-terminal")?;
-        let stdio = || -> io::Result<Stdio> { Ok(Stdio::from(pty.slave.try_clone()?)) };
-        let client = Command::new(&args.client)
+        let mut client = Command::new(&args.client);
+        client
             .args(["--config", "/dev/null", "--nick", "typist"])
-            .args([args.address.to_string(), args.port.to_string()])
-            .env("TERM", "xterm-256color")
-            .stdin(stdio()?)
-            .stdout(stdio()?)
-            .stderr(stdio()?)
-            .spawn()
-            .with_context(|| format!("can't start {}", args.client.display()))?;
-        let cells = |number| NonZeroU16::new(number).context("a terminal has rows and columns");
-        Ok(Self {
-            client,
-            terminal: File::from(pty.master),
-            screen: vt100::Parser::new(cells(ROWS)?, cells(COLUMNS)?, 0),
-            talker,
-            drawn: 0,
-        })
+            .args([args.address.to_string(), args.port.to_string()]);
+        let terminal = Terminal::start(&mut client, SIZE)?;
+        Ok(Self { terminal, talker })
     }
 
     fn measure(mut self, args: &Args, painted: Duration) -> anyhow::Result<Report> {
-        let process = Process::find(self.client.id())?;
-        let (cpu, drawn, said, began) = (process.cpu()?, self.drawn, self.talker.said, Instant::now());
+        let process = Process::find(self.terminal.pid())?;
+        let (cpu, drawn, said, began) = (
+            process.cpu()?,
+            self.terminal.drawn(),
+            self.talker.said,
+            Instant::now(),
+        );
         self.talker.say(args.burst.into());
         let mut echo = Histogram::default();
         let mut keys = 0;
@@ -179,7 +159,7 @@ impl Typist {
             keys = self.clear_full_line(keys)?;
             keys += 1;
             let pressed = Instant::now();
-            self.terminal.write_all(b"x")?;
+            self.terminal.press("x")?;
             self.talk_until(args, began, "the echo of a key", |typist, _| {
                 typist.has_typed(keys)
             })?;
@@ -199,7 +179,11 @@ impl Typist {
         report.add_ms("echo_max_ms", echo.max());
         report.add_ratio("lines_per_s", (self.talker.said - said) * 1_000_000_000, took);
         report.add_ratio("client_cpu", cpu, took);
-        report.add_ratio("drawn_kb_per_s", (self.drawn - drawn) * 1_000_000, took);
+        report.add_ratio(
+            "drawn_kb_per_s",
+            (self.terminal.drawn() - drawn) * 1_000_000,
+            took,
+        );
         report.add("peak_kb", memory.peak);
         report.add("own_kb", memory.own);
         Ok(report)
@@ -209,18 +193,14 @@ impl Typist {
         if keys < KEYS_IN_LINE {
             return Ok(keys);
         }
-        self.terminal.write_all(b"\x15")?;
+        self.terminal.press("\x15")?;
         self.wait("an empty line", |typist| typist.has_typed(0))?;
         Ok(0)
     }
 
     /// Whether so many characters stand after the prompt.
     fn has_typed(&self, keys: u16) -> bool {
-        self.screen.screen().cursor_position() == (ROWS - 1, 2 + keys)
-    }
-
-    fn shows(&self, text: &str) -> bool {
-        self.screen.screen().contents().contains(text)
+        self.terminal.screen().cursor_position() == (SIZE.rows - 1, 2 + keys)
     }
 
     fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
@@ -265,35 +245,12 @@ impl Typist {
         )?;
         let [drawn, heard] = ready.map(|ready| ready.any().unwrap_or(false));
         if drawn {
-            self.look()?;
+            self.terminal.read()?;
         }
         if heard {
             self.talker.turn()?;
         }
         Ok(())
-    }
-
-    /// To be called when something is there: it waits for that.
-    fn look(&mut self) -> anyhow::Result<()> {
-        let mut buffer = [0; 16 * 1024];
-        match self.terminal.read(&mut buffer) {
-            Ok(length) => {
-                self.screen.process(buffer.get(..length).unwrap_or_default());
-                self.drawn += u64::try_from(length)?;
-                Ok(())
-            }
-            Err(error) => {
-                Err(error).with_context(|| format!("the client left: {}", self.screen.screen().contents()))
-            }
-        }
-    }
-}
-
-impl Drop for Typist {
-    fn drop(&mut self) {
-        // It has ended already, or it does now.
-        let _ = self.client.kill();
-        let _ = self.client.wait();
     }
 }
 

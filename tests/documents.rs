@@ -1,10 +1,9 @@
-//! The manual pages and the completions that the programs print, and what the guide says of the same.
+//! The manual pages and the completions that the programs print.
 
 use crate::harness::{Journal, Process, chat_server, client_command};
-use std::collections::BTreeSet;
 use std::process::Command;
 
-fn document(mut command: Command, name: &str) -> String {
+pub fn document(mut command: Command, name: &str) -> String {
     command.args(["--generate", name]);
     let mut process = Process::start(name, &Journal::new(), &mut command);
     assert_eq!(process.exit_code(), 0);
@@ -12,7 +11,7 @@ fn document(mut command: Command, name: &str) -> String {
 }
 
 /// The long options that `--help` names.
-fn options(mut command: Command) -> Vec<String> {
+pub fn options(mut command: Command) -> Vec<String> {
     command.arg("--help");
     let mut process = Process::start("help", &Journal::new(), &mut command);
     assert_eq!(process.exit_code(), 0);
@@ -55,40 +54,6 @@ fn the_manual_tells_of_commands_keys_and_exit_statuses() {
         "the room is full",
     ] {
         assert!(manual.contains(text), "{text}: {manual}");
-    }
-}
-
-/// The commands or keys that a line names before it says what they do, in words of which the first begins with a
-/// small letter.
-fn names(line: &str) -> Vec<String> {
-    let words = line.split_whitespace();
-    let named: Vec<&str> = words
-        .take_while(|word| !word.starts_with(char::is_lowercase))
-        .collect();
-    let named = named.join(" ").replace("; ", ", ");
-    let names = named.split(", ").filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
-}
-
-#[test]
-fn the_guide_names_exactly_the_commands_and_keys_of_the_program() {
-    let manual = document(client_command(), "man").replace("\\-", "-");
-    let guide = include_str!("../crates/client/README.md");
-    for (heading, table) in [("COMMANDS", "command | effect"), ("KEYS", "keys | effect")] {
-        let (_, section) = manual.split_once(&format!(".SH {heading}\n.nf\n")).unwrap();
-        let (section, _) = section.split_once("\n.fi").unwrap();
-        let known: BTreeSet<String> = section.lines().flat_map(names).collect();
-        assert!(known.len() > 10, "{section}");
-
-        let (_, rows) = guide.split_once(&format!("| {table} |\n|---|---|\n")).unwrap();
-        let (rows, _) = rows.split_once("\n\n").unwrap();
-        let column = |row: &str| row.split('|').nth(1).unwrap().replace('`', "");
-        let named: BTreeSet<String> = rows.lines().flat_map(|row| names(&column(row))).collect();
-        let different: Vec<&String> = named.symmetric_difference(&known).collect();
-        assert!(
-            different.is_empty(),
-            "in only one of the guide and the program: {different:?}"
-        );
     }
 }
 

@@ -25,6 +25,7 @@ mod limits;
 mod log;
 mod nicks;
 mod original;
+mod pages;
 mod pressure;
 mod private;
 mod scene;

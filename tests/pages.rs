@@ -1,0 +1,379 @@
+//! The pages of the repository name only files, options, keys and commands that exist.
+
+use crate::documents::{document, options};
+use crate::harness::{chat_server, client_command};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const README_WORDS_MAX: usize = 900;
+
+/// Options of other people's programs that the pages mention.
+const FOREIGN_OPTIONS: &[&str] = &[
+    "bin",
+    "chat",
+    "fuzz-dir",
+    "no-trace-compares",
+    "path",
+    "profile",
+    "release",
+    "sanitizer",
+    "ssl",
+    "workspace",
+];
+
+/// A code span that begins like this names a file of the repository.
+const DIRECTORIES: &[&str] = &[
+    ".cargo/",
+    ".ci/",
+    ".github/",
+    "bench/",
+    "client/",
+    "corpus/",
+    "crates/",
+    "fuzz/",
+    "libfuzzer/",
+    "manual/",
+    "proto/",
+    "scripts/",
+    "server/",
+    "src/",
+    "sys/",
+    "tests/",
+];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A Markdown page, by its path from the root.
+struct Page {
+    path: PathBuf,
+    text: String,
+}
+
+impl Page {
+    fn read(path: impl AsRef<Path>) -> Self {
+        Self::new(path.as_ref(), read(&path))
+    }
+
+    fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        let (path, text) = (path.into(), text.into());
+        Self { path, text }
+    }
+
+    /// Every page of the repository.
+    fn all() -> Vec<Self> {
+        let mut pages = Vec::new();
+        let mut directories = vec![PathBuf::new()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(root().join(&directory)).unwrap() {
+                let entry = entry.unwrap();
+                let (name, path) = (entry.file_name(), directory.join(entry.file_name()));
+                if entry.file_type().unwrap().is_dir() {
+                    if !["target", ".git", "mutants.out"]
+                        .iter()
+                        .any(|skipped| name == *skipped)
+                    {
+                        directories.push(path);
+                    }
+                } else if path.extension().is_some_and(|extension| extension == "md") {
+                    pages.push(Self::read(path));
+                }
+            }
+        }
+        assert!(pages.len() > 8, "only {} pages", pages.len());
+        pages
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap()
+    }
+
+    /// The lines outside of fenced blocks.
+    fn prose(&self) -> impl Iterator<Item = &str> {
+        let mut is_fenced = false;
+        self.text.lines().filter(move |line| {
+            is_fenced ^= line.starts_with("```");
+            !is_fenced && !line.starts_with("```")
+        })
+    }
+
+    /// What stands between backticks in a line of prose.
+    fn code_spans(&self) -> impl Iterator<Item = &str> {
+        self.prose().flat_map(|line| line.split('`').skip(1).step_by(2))
+    }
+
+    /// The targets of links and pictures within the repository.
+    fn links(&self) -> impl Iterator<Item = &str> {
+        let targets = self.prose().flat_map(|line| line.split("](").skip(1));
+        targets
+            .filter_map(|rest| Some(rest.split_once(')')?.0))
+            .filter(|target| !target.contains(':'))
+    }
+
+    /// The anchors of the headings, as GitHub makes them.
+    fn anchors(&self) -> BTreeSet<String> {
+        let headings = self.prose().filter(|line| line.starts_with('#'));
+        let anchor = |heading: &str| {
+            let kept = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = kept.chars().filter(|&c| c.is_alphanumeric() || " -_".contains(c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        };
+        headings.map(anchor).collect()
+    }
+
+    /// Links that lead nowhere.
+    fn broken_links(&self) -> Vec<String> {
+        let is_broken = |target: &&str| {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = self.directory().join(file);
+            if !root().join(&path).exists() {
+                return true;
+            }
+            let anchors = match file {
+                "" => self.anchors(),
+                _ if anchor.is_empty() => return false,
+                _ => Self::read(&path).anchors(),
+            };
+            !anchors.contains(anchor)
+        };
+        self.links().filter(is_broken).map(str::to_owned).collect()
+    }
+
+    /// Files in code spans that do not exist, seen from the root, from `crates/` or from the page.
+    fn missing_files(&self) -> Vec<String> {
+        let is_file = |span: &&str| {
+            let is_path = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+            let is_named =
+                DIRECTORIES.iter().any(|directory| span.starts_with(directory)) || span.ends_with(".rs");
+            // TARGET and the like stand for a name.
+            is_named && span.chars().all(is_path) && !span.contains("TARGET")
+        };
+        let is_missing = |span: &&str| {
+            let bases = [Path::new(""), Path::new("crates"), self.directory()];
+            !bases.iter().any(|base| root().join(base).join(span).exists())
+        };
+        let spans = self
+            .code_spans()
+            .map(|span| span.split(' ').next().unwrap_or(span));
+        spans
+            .filter(is_file)
+            .filter(is_missing)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Long options that are not among the known ones.
+    fn unknown_options(&self, known: &BTreeSet<String>) -> Vec<String> {
+        let words = self.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        let options = words
+            .filter_map(|word| word.strip_prefix("--"))
+            .filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
+        let unknown = options.filter(|name| !known.contains(*name));
+        unknown.map(|name| format!("--{name}")).collect()
+    }
+
+    /// Commands in code spans that are not among the known ones.
+    fn unknown_commands(&self, known: &BTreeSet<String>) -> Vec<String> {
+        let names = self.code_spans().filter_map(|span| {
+            let name = span.split(' ').next()?;
+            let is_command = name.strip_prefix('/')?.chars().all(|c| c.is_ascii_lowercase());
+            (is_command && name.len() > 1).then_some(name)
+        });
+        let unknown = names.filter(|name| !known.contains(*name));
+        unknown.map(str::to_owned).collect()
+    }
+
+    /// The cells in the first column of the table with this heading, without their backticks.
+    fn first_column(&self, heading: &str) -> Vec<String> {
+        let table = self.text.split_once(&format!("\n| {heading} |"));
+        let (_, rows) = table.unwrap_or_else(|| panic!("{} has no table {heading:?}", self.path.display()));
+        let (rows, _) = rows.split_once("\n\n").unwrap_or((rows, ""));
+        let rows = rows.lines().skip(2);
+        rows.map(|row| row.split('|').nth(1).unwrap().trim().replace('`', ""))
+            .collect()
+    }
+}
+
+fn manual_section(heading: &str) -> Vec<String> {
+    let manual = document(client_command(), "man").replace("\\-", "-");
+    let (_, section) = manual.split_once(&format!(".SH {heading}\n.nf\n")).unwrap();
+    let (section, _) = section.split_once("\n.fi").unwrap();
+    section.lines().map(str::to_owned).collect()
+}
+
+/// The commands or keys that a line names before it says what they do, in words of which the first begins with a
+/// small letter.
+fn names(line: &str) -> Vec<String> {
+    let words = line.split_whitespace();
+    let named: Vec<&str> = words
+        .take_while(|word| !word.starts_with(char::is_lowercase))
+        .collect();
+    let named = named.join(" ").replace("; ", ", ");
+    let names = named.split(", ").filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
+}
+
+/// The names of all commands, such as `/msg`.
+fn commands() -> BTreeSet<String> {
+    let lines = manual_section("COMMANDS");
+    let names = lines.iter().flat_map(|line| names(line));
+    names
+        .map(|name| name.split(' ').next().unwrap().to_owned())
+        .collect()
+}
+
+/// The options of all programs and scripts here, and of other people's programs.
+fn known_options() -> BTreeSet<String> {
+    let mut known: BTreeSet<String> = FOREIGN_OPTIONS.iter().map(|&name| name.to_owned()).collect();
+    known.extend(options(client_command()));
+    for program in [
+        "chat-server",
+        "chat-load",
+        "chat-picture",
+        "chat-reference",
+        "chat-typist",
+    ] {
+        known.extend(options(Command::new(chat_server().with_file_name(program))));
+    }
+    for directory in ["scripts", ".ci"] {
+        for entry in fs::read_dir(root().join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            // A page must not vouch for itself.
+            if path.is_file() && path.extension().is_none_or(|extension| extension != "md") {
+                let text = fs::read_to_string(path).unwrap();
+                known.extend(text.split("--").skip(1).map(|rest| {
+                    let end = rest.find(|c: char| c != '-' && !c.is_ascii_lowercase());
+                    rest[..end.unwrap_or(rest.len())].to_owned()
+                }));
+            }
+        }
+    }
+    known
+}
+
+#[test]
+fn links_lead_to_files_and_headings_that_exist() {
+    for page in Page::all() {
+        assert_eq!(page.broken_links(), [""; 0], "{}", page.path.display());
+    }
+    let page = Page::new(
+        "README.md",
+        "## A b\n[a](#a-b) [b](#c) [c](Cargo.toml) [d](no.md) [e](README.md#no)",
+    );
+    assert_eq!(page.broken_links(), ["#c", "no.md", "README.md#no"]);
+}
+
+#[test]
+fn pages_name_only_files_that_exist() {
+    for page in Page::all() {
+        assert_eq!(page.missing_files(), [""; 0], "{}", page.path.display());
+    }
+    let page = Page::new(
+        "README.md",
+        "`scripts/check --x` `scripts/chek`, `server/src/lib.rs` `no.rs`",
+    );
+    assert_eq!(page.missing_files(), ["scripts/chek", "no.rs"]);
+}
+
+#[test]
+fn pages_name_only_options_that_exist() {
+    let known = known_options();
+    // The page of changes also names options that are gone.
+    for page in Page::all()
+        .iter()
+        .filter(|page| !page.path.ends_with("CHANGELOG.md"))
+    {
+        assert_eq!(page.unknown_options(&known), [""; 0], "{}", page.path.display());
+    }
+    let page = Page::new("README.md", "`--nick=x --nik` and\n```\n--max-user 1\n```");
+    assert_eq!(page.unknown_options(&known), ["--nik", "--max-user"]);
+}
+
+#[test]
+fn pages_for_users_name_only_commands_that_exist() {
+    let known = commands();
+    for path in [
+        "README.md",
+        "crates/client/README.md",
+        "crates/client/JSON.md",
+        "crates/server/README.md",
+    ] {
+        assert_eq!(Page::read(path).unknown_commands(&known), [""; 0], "{path}");
+    }
+    let page = Page::new("README.md", "`/msg WHO TEXT` `/quti`");
+    assert_eq!(page.unknown_commands(&known), ["/quti"]);
+}
+
+#[test]
+fn the_guide_names_exactly_the_commands_and_keys_of_the_program() {
+    let guide = Page::read("crates/client/README.md");
+    for (section, table) in [("COMMANDS", "command | effect"), ("KEYS", "keys | effect")] {
+        let lines = manual_section(section);
+        let known: BTreeSet<String> = lines.iter().flat_map(|line| names(line)).collect();
+        assert!(known.len() > 10, "{lines:?}");
+        let column = guide.first_column(table);
+        let named: BTreeSet<String> = column.iter().flat_map(|cell| names(cell)).collect();
+        let different: Vec<&String> = named.symmetric_difference(&known).collect();
+        assert!(
+            different.is_empty(),
+            "only in one of guide and program: {different:?}"
+        );
+    }
+}
+
+#[test]
+fn the_guides_name_exactly_the_options_of_their_programs() {
+    let programs = [
+        ("crates/client/README.md", client_command()),
+        ("crates/server/README.md", Command::new(chat_server())),
+    ];
+    for (path, command) in programs {
+        let mut known: BTreeSet<String> = options(command).into_iter().collect();
+        // Any program has these.
+        known.remove("help");
+        known.remove("version");
+        let guide = Page::read(path);
+        let rows = guide.text.lines().filter(|line| line.starts_with("| `--"));
+        let cells = rows.flat_map(|row| row.split('|').nth(1).unwrap().split(['`', ' ']));
+        let named: BTreeSet<String> = cells
+            .filter_map(|word| word.strip_prefix("--"))
+            .map(str::to_owned)
+            .collect();
+        let different: Vec<&String> = named.symmetric_difference(&known).collect();
+        assert!(
+            different.is_empty(),
+            "only in one of {path} and --help: {different:?}"
+        );
+    }
+}
+
+#[test]
+fn the_readme_is_short_and_begins_with_two_commands() {
+    let readme = read("README.md");
+    let words = readme.split_whitespace().count();
+    assert!(words <= README_WORDS_MAX, "{words} words");
+    let (_, block) = readme.split_once("```console\n").unwrap();
+    let commands = "$ cargo run --release --bin chat-server -- 0.0.0.0 9000\n$ cargo test --workspace\n```";
+    assert!(block.starts_with(commands), "{block}");
+}
+
+#[test]
+fn the_table_of_dependencies_is_complete() {
+    let manifest = read("Cargo.toml");
+    let (_, section) = manifest.split_once("[workspace.dependencies]\n").unwrap();
+    let (section, _) = section.split_once("\n[").unwrap();
+    let declared = section.lines().filter_map(|line| Some(line.split_once(" = ")?.0));
+    let declared: BTreeSet<&str> = declared.filter(|name| !name.starts_with("chat-")).collect();
+
+    let column = Page::read("crates/ARCHITECTURE.md").first_column("crate | for");
+    let named: BTreeSet<&str> = column.iter().flat_map(|cell| cell.split(", ")).collect();
+    assert_eq!(named, declared);
+}

@@ -1,6 +1,5 @@
 //! Where a server is, as a person writes it.
 
-use serde::Deserialize;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -12,8 +11,7 @@ pub const PORT: u16 = 9000;
 ///
 /// Written `HOST`, `HOST:PORT` or `HOST PORT`; an IPv6 address stands in brackets before a colon and a port, and may
 /// stand in them elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// A name, an IPv4 address, or an IPv6 address without brackets.
     pub host: String,
@@ -22,15 +20,6 @@ pub struct Address {
 }
 
 impl Address {
-    /// The server that a client joins which is told nothing: one on this machine.
-    #[must_use]
-    pub fn local() -> Self {
-        Self {
-            host: "127.0.0.1".into(),
-            port: None,
-        }
-    }
-
     /// The TCP port, be it the usual one.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -86,14 +75,6 @@ impl FromStr for Address {
             (Some(host), Some(port), None) => address(bare(host), Some(port)),
             _ => Err(AddressError::Host),
         }
-    }
-}
-
-impl TryFrom<String> for Address {
-    type Error = AddressError;
-
-    fn try_from(text: String) -> Result<Self, AddressError> {
-        text.parse()
     }
 }
 

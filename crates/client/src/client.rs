@@ -9,7 +9,6 @@ use crate::link::Link;
 use crate::paths::LastServer;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Event, Failures, Session};
-use crate::settings::Settings;
 use crate::wire::{Change, Wire};
 use anyhow::{Context, Result};
 use chat_proto::now::Now;
@@ -107,15 +106,10 @@ pub fn signals(is_full_screen: bool) -> io::Result<Signals> {
 ///
 /// # Errors
 /// If the connection is gone already.
-pub fn config(
-    args: &Args,
-    settings: &Settings,
-    connection: &Connection,
-    interactive: bool,
-) -> io::Result<Config> {
+pub fn config(args: &Args, connection: &Connection, interactive: bool) -> io::Result<Config> {
     Ok(Config {
-        nick: settings.nick.value.clone(),
-        insist_on_nick: settings.insists_on_nick(),
+        nick: args.settings.nick.clone(),
+        insist_on_nick: args.settings.insists_on_nick(),
         ends: connection.ends()?,
         interactive,
         to: args.to.clone(),
@@ -126,12 +120,12 @@ pub fn config(
 ///
 /// # Errors
 /// If the system has no randomness.
-pub fn private(args: &Args, settings: &Settings) -> Result<Private> {
+pub fn private(args: &Args) -> Result<Private> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).context("the system has no randomness")?;
     let options = Options {
-        direct_only: settings.direct_only.value,
-        no_unencrypted: settings.no_unencrypted.value,
+        direct_only: args.settings.direct_only,
+        no_unencrypted: args.settings.no_unencrypted,
         punch_ttl: args.punch_ttl,
     };
     let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");

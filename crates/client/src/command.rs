@@ -57,17 +57,17 @@ pub enum Local<'a> {
     Keys,
 }
 
-/// When the terminal rings.
+/// When the terminal's bell rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Bell {
-    /// Never.
+    /// Never
     Off,
-    /// When the user is named, or written to privately.
+    /// When a message names you or is private
     #[default]
     Mention,
-    /// When the user is written to privately.
+    /// When a message is private
     Private,
-    /// At every message.
+    /// At every message
     All,
 }
 

@@ -1,42 +1,42 @@
-//! The exit status, which tells scripts how it went.
+//! The exit status.
 
 use crate::session::{Failures, Outcome};
 use nix::sys::signal::Signal;
 use std::process::ExitCode;
 
-/// What `--help` says of the exit status.
+/// The exit statuses, as `--help` lists them.
 pub const HELP: &str = "\
 Exit status:
-  0    all that was sent was delivered; --doctor: all that messages need was seen to work
-  1    an error: no connection, the server went away, a line was not sent or not acknowledged;
-       --doctor: something that messages need does not work, or could not be checked
-  2    the command line is wrong, or the settings file
+  0    everything was delivered; --doctor: everything that messages need works
+  1    error: no connection, connection lost, a line not sent or not acknowledged;
+       --doctor: something that messages need fails, or could not be checked
+  2    invalid command line or settings file
   3    the room is full
-  4    the nick can't be had
+  4    the nick was refused
   5    a private message was not delivered
   129, 130, 131, 143  ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, after leaving the room";
 
-/// How it went.
+/// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All that was sent was delivered; all that was examined works.
+    /// Everything was delivered; with `--doctor`, everything that messages need works.
     Delivered,
-    /// Anything that has no status of its own.
+    /// An error without a status of its own.
     Error,
-    /// The command line is wrong, or the settings file.
+    /// The command line or the settings file is invalid.
     Usage,
     /// The room is full.
     Full,
-    /// The nick can't be had.
+    /// The server refused the nick.
     Nick,
     /// A private message was not delivered.
     Private,
-    /// A signal ended the program; its number.
+    /// The signal of this number ended the program.
     Signal(u8),
 }
 
 impl Exit {
-    /// What a session amounts to. What ended it counts first, then the gravest of what went wrong on the way.
+    /// Judges a session: first by its end, then by the gravest failure before.
     #[must_use]
     pub fn of(outcome: &Outcome, failures: Failures) -> Self {
         match outcome {
@@ -56,19 +56,13 @@ impl Exit {
         }
     }
 
-    /// What `--doctor` amounts to.
-    #[must_use]
-    pub fn of_examination(is_good: bool) -> Self {
-        if is_good { Self::Delivered } else { Self::Error }
-    }
-
-    /// The end by a signal.
+    /// The signal ended the program.
     #[must_use]
     pub fn of_signal(signal: Signal) -> Self {
         u8::try_from(signal as i32).map_or(Self::Error, Self::Signal)
     }
 
-    /// The number.
+    /// The number that the shell sees.
     #[must_use]
     pub fn status(self) -> u8 {
         match self {

@@ -8,7 +8,7 @@ use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::line::LineMode;
 use chat_client::paths::LastServer;
-use chat_client::settings::Settings;
+use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
 use chat_client::wire::Wire;
 use chat_sys::clock::Clock;
@@ -20,71 +20,66 @@ use std::process::ExitCode;
 const CLOSED_AT_ONCE: &str = "the connection was closed at once";
 
 fn main() -> ExitCode {
-    let args = Args::of_this_program();
-    if let Some(document) = args.generate {
-        let written = Args::write_document(document, &mut io::stdout());
-        return written.map_or_else(
-            |error| fail(&error.into(), Exit::Error),
-            |()| Exit::Delivered.into(),
-        );
-    }
-    let settings = match Settings::load(&args) {
-        Ok(settings) => settings,
-        Err(error) => return fail(&error, Exit::Usage),
+    let exit = match Args::load() {
+        Ok(args) => run(&args).unwrap_or_else(|error| print(&error, Exit::Error)),
+        Err(error) => print(&error, Exit::Usage),
     };
-    match run(&args, &settings) {
-        Ok(exit) => exit.into(),
-        Err(error) => fail(&error, Exit::Error),
-    }
-}
-
-fn fail(error: &Error, exit: Exit) -> ExitCode {
-    // If nobody can read it, the exit status still tells.
-    let _ = writeln!(io::stderr(), "chat-client: {error:#}");
     exit.into()
 }
 
-fn run(args: &Args, settings: &Settings) -> Result<Exit> {
+fn print(error: &Error, exit: Exit) -> Exit {
+    // If standard error is closed, the exit status is all that is left.
+    let _ = writeln!(io::stderr(), "chat-client: {error:#}");
+    exit
+}
+
+fn run(args: &Args) -> Result<Exit> {
+    if let Some(document) = args.generate {
+        Args::write_document(document, &mut io::stdout()).context("can't print the document")?;
+        return Ok(Exit::Delivered);
+    }
     if args.print_config {
-        write!(io::stdout(), "{settings}").context("can't print the settings")?;
+        write!(io::stdout(), "{}", args.settings.report).context("can't print the settings")?;
         return Ok(Exit::Delivered);
     }
     if args.doctor {
-        return doctor::run(settings);
+        return doctor::run(&args.settings);
     }
+    join(args)
+}
+
+fn join(args: &Args) -> Result<Exit> {
     let clock = Clock::start();
-    let server = &settings.server.value;
+    let server = &args.settings.server;
     let connection = connect(&server.host, server.port(), args.connect_timeout)?;
-    let warning = connection.ports.warning();
-    let is_screen = tui::is_wanted(args);
-    let signals = client::signals(is_screen).context("can't take over the signals")?;
-    if is_screen {
-        let mut front_end =
-            FullScreen::new(settings).context("can't draw on the terminal; --line-mode does without")?;
-        warning.into_iter().for_each(|warning| front_end.warn(warning));
-        run_with(args, settings, clock, signals, connection, front_end)
+    let is_full_screen = tui::is_wanted(args);
+    let signals = client::signals(is_full_screen).context("can't handle signals")?;
+    if is_full_screen {
+        let front_end =
+            FullScreen::new(&args.settings).context("can't draw on the terminal; try --line-mode")?;
+        converse(args, clock, signals, connection, front_end)
     } else {
-        let mut front_end = LineMode::new(args, clock.now())?;
-        warning.into_iter().for_each(|warning| front_end.warn(warning));
-        run_with(args, settings, clock, signals, connection, front_end)
+        let front_end = LineMode::new(args, clock.now())?;
+        converse(args, clock, signals, connection, front_end)
     }
 }
 
-fn run_with(
+fn converse(
     args: &Args,
-    settings: &Settings,
     clock: Clock,
     signals: Signals,
     connection: Connection,
-    front_end: impl FrontEnd,
+    mut front_end: impl FrontEnd,
 ) -> Result<Exit> {
-    let config =
-        client::config(args, settings, &connection, front_end.is_a_person()).context(CLOSED_AT_ONCE)?;
-    let private = client::private(args, settings)?;
+    if let Some(warning) = connection.ports.warning() {
+        front_end.show(&Event::Warning(warning.to_owned().into()));
+    }
+    let config = client::config(args, &connection, front_end.is_a_person()).context(CLOSED_AT_ONCE)?;
+    let private = client::private(args)?;
     let wire = Wire::new(connection, args.connect_timeout).context(CLOSED_AT_ONCE)?;
     let client = Client::new(clock, signals, wire, config, private, front_end);
-    match LastServer::find().filter(|_| settings.last_server.value) {
-        Some(place) => client.keeping_server(place, settings.server.value.clone()).run(),
+    match LastServer::find().filter(|_| args.settings.last_server) {
+        Some(file) => client.keeping_server(file, args.settings.server.clone()).run(),
         None => client.run(),
     }
 }

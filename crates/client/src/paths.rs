@@ -1,34 +1,34 @@
-//! Where the system keeps what belongs to a user: the settings file, and the server that was joined last.
+//! Where a user's files are: the settings file, and the file that remembers the last server.
 //!
-//! By the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`; `$XDG_STATE_HOME`, else
-//! `~/.local/state`. A path there that is not absolute does not count.
+//! As in the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`; `$XDG_STATE_HOME`, else
+//! `~/.local/state`. A relative path there is ignored.
 
 use crate::address::Address;
-use crate::settings::{FileError, line_at};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The longest settings file, in bytes: some hundred times what all keys take, so that one named by mistake is not
-/// read without end.
+/// The longest settings file, in bytes: some hundred times what all keys take. The limit keeps the client from reading
+/// without end a file that was named by mistake.
 const FILE_MAX: usize = 64 * 1024;
 
-/// The settings file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Where it is looked for, and may be missing.
+/// The path of the settings file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ConfigPath {
+    /// The usual path; the file may be missing.
     Usual(PathBuf),
-    /// The one that the user named.
+    /// The path that the user named.
     Named(PathBuf),
-    /// There is neither a configuration directory nor a home.
+    /// Neither a configuration directory nor a home is known.
+    #[default]
     Nowhere,
 }
 
-impl Source {
-    /// The file that the user named, else the usual one.
+impl ConfigPath {
+    /// The path that the user named, else the usual one.
     #[must_use]
     pub fn find(named: Option<&Path>) -> Self {
         match named {
@@ -39,39 +39,30 @@ impl Source {
         }
     }
 
-    /// What the file says; nothing, if it is the usual one and is not there.
+    /// Reads the file; empty if it is missing at the usual path.
     ///
     /// # Errors
-    /// If it can't be read, is no text, or is too long.
-    pub fn read(&self) -> Result<String> {
+    /// If it can't be read or is too long.
+    pub fn read(&self) -> Result<Vec<u8>> {
         let (path, may_be_missing) = match self {
             Self::Usual(path) => (path, true),
             Self::Named(path) => (path, false),
-            Self::Nowhere => return Ok(String::new()),
+            Self::Nowhere => return Ok(Vec::new()),
         };
-        let file = match fs::File::open(path) {
-            Err(error) if may_be_missing && is_missing(&error) => return Ok(String::new()),
-            opened => opened.with_context(|| self.to_string())?,
-        };
-        let mut bytes = Vec::new();
-        let length = file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes);
-        if length.with_context(|| self.to_string())? > FILE_MAX {
-            bail!("{self}: longer than {FILE_MAX} bytes, that can't be meant");
+        let mut content = Vec::new();
+        match fs::File::open(path) {
+            Err(error) if may_be_missing && is_missing(&error) => return Ok(content),
+            opened => opened.and_then(|file| file.take(FILE_MAX as u64 + 1).read_to_end(&mut content)),
         }
-        String::from_utf8(bytes).map_err(|error| {
-            let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
-            anyhow!("{self}, line {line}: this is not UTF-8")
-        })
-    }
-
-    /// An error in the file, with its name before it.
-    #[must_use]
-    pub fn explain(&self, error: &FileError) -> anyhow::Error {
-        anyhow!("{self}, {error}")
+        .with_context(|| format!("can't read the {self}"))?;
+        if content.len() > FILE_MAX {
+            bail!("the {self} is longer than {FILE_MAX} bytes");
+        }
+        Ok(content)
     }
 }
 
-/// The error if nothing of that name is there, or not even a directory.
+/// Whether nothing is at the path, or a directory on the way there is missing.
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -79,7 +70,7 @@ fn is_missing(error: &io::Error) -> bool {
     )
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ConfigPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usual(path) | Self::Named(path) => write!(f, "settings file {}", path.display()),
@@ -88,36 +79,36 @@ impl fmt::Display for Source {
     }
 }
 
-/// Where the server is kept that was joined last, for those who want that.
+/// The file that remembers the server that was joined last.
 #[derive(Clone, Debug)]
 pub struct LastServer(PathBuf);
 
 impl LastServer {
-    /// The place for it, if the user has one.
+    /// The path of the file, if a state directory or a home is known.
     #[must_use]
     pub fn find() -> Option<Self> {
         let directory = directory("XDG_STATE_HOME", ".local/state")?;
         Some(Self(directory.join("last-server")))
     }
 
-    /// The server; none, if none was kept, or what is there is none.
+    /// The server, if the file holds a valid one.
     #[must_use]
     pub fn read(&self) -> Option<Address> {
         fs::read_to_string(&self.0).ok()?.parse().ok()
     }
 
-    /// Keeps this one.
+    /// Writes the server to the file.
     ///
     /// # Errors
-    /// If it can't be written; names the file.
+    /// If that fails; names the file.
     pub fn write(&self, server: &Address) -> Result<()> {
         self.replace(server).with_context(|| self.0.display().to_string())
     }
 
-    /// Another client that reads it meanwhile finds the old one or the new one, whole.
+    /// Replaces the file at once, so that another client reads the old server or the new one.
     fn replace(&self, server: &Address) -> io::Result<()> {
         if let Some(directory) = self.0.parent() {
-            // As the specification wants directories that have to be made.
+            // The mode that the specification demands for new directories.
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
         let new = self.0.with_extension(std::process::id().to_string());
@@ -125,14 +116,14 @@ impl LastServer {
             .and_then(|mut file| writeln!(file, "{server}"))
             .and_then(|()| fs::rename(&new, &self.0));
         if written.is_err() {
-            // Nobody would ever look for it, and each run would leave another one.
+            // Else each run would leave one more file behind.
             let _ = fs::remove_file(&new);
         }
         written
     }
 }
 
-/// This program's directory in the one that a variable names, else in one below the home.
+/// This program's directory below the one that `variable` names, else below the home directory.
 fn directory(variable: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |name: &str| {
         let path = PathBuf::from(std::env::var_os(name)?);

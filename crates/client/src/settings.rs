@@ -1,300 +1,385 @@
-//! What the user prefers: as the command line says, else the settings file, else as it is for everybody.
+//! The settings: options that the settings file can hold too.
 //!
-//! Each setting is an option of the command line and a key of the file, by the same name and with the same values.
-
-mod file;
-
-mod words;
-
-use crate::paths::{LastServer, Source};
-pub(crate) use file::line_at;
-pub use file::{File, FileError};
+//! To add a setting, add a field to [`Settings`], and use it. The field is an option of the command line, a key of the
+//! settings file and a line of `--print-config`; its doc comment is its help, its attributes give the default and the check.
+//! In the file a `bool` is `true` or `false`, a `usize` is an integer, and all else is a string, read as the option is.
 
 use crate::address::Address;
-use crate::args::Args;
 use crate::command::Bell;
+use crate::paths::ConfigPath;
+use anyhow::anyhow;
 use chat_proto::nick::Nick;
-use clap::ValueEnum;
+use chat_proto::text::Text;
+use clap::builder::RangedI64ValueParser;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, Id, ValueEnum, ValueHint};
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
-use toml::Spanned;
+use std::path::Path;
+use toml::{Spanned, Value};
 
-/// Lines that the full screen can scroll back to, unless the user says otherwise.
-const SCROLLBACK: usize = 10_000;
-
-/// The settings that are in force.
-#[derive(Clone, Debug)]
+/// The settings, each from the command line, else from the settings file, else its default.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Settings (each is also a key of the settings file)")]
 pub struct Settings {
-    /// The server to join.
-    pub server: Setting<Address>,
-    /// The nick to take.
-    pub nick: Setting<Option<Nick>>,
-    /// When the terminal rings.
-    pub bell: Setting<Bell>,
-    /// How many colours the full screen draws with.
-    pub colours: Setting<Colours>,
-    /// How the full screen tells the time of a line.
-    pub timestamps: Setting<Timestamps>,
-    /// Joins and leaves are folded, to begin with.
-    pub quiet: Setting<bool>,
-    /// How many lines the full screen can scroll back to.
-    pub scrollback: Setting<Lines>,
-    /// Never send private messages through the server.
-    pub direct_only: Setting<bool>,
-    /// Neither send nor take private messages in the clear.
-    pub no_unencrypted: Setting<bool>,
-    /// Join the server that was joined last, unless another is named.
-    pub last_server: Setting<bool>,
-    /// The settings file, as far as there is a place for one, and whether it is there.
-    source: Source,
+    /// Server: a host name, an IPv4 address or an IPv6 address; HOST:PORT works too
+    #[arg(index = 1, help_heading = None, value_name = "HOST", default_value = "127.0.0.1", value_hint = ValueHint::Hostname)]
+    pub server: Address,
+
+    /// Join as NICK, or exit with status 4 if the server refuses it
+    #[arg(long, value_parser = Nick::parse, value_hint = ValueHint::Other)]
+    pub nick: Option<Nick>,
+
+    /// When to ring the terminal's bell
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub bell: Bell,
+
+    /// Colours of the full screen
+    #[arg(long, alias = "colors", value_name = "WHICH", value_enum, default_value_t)]
+    pub colours: Colours,
+
+    /// Time before each line of the full screen
+    #[arg(long, value_name = "PRECISION", value_enum, default_value_t)]
+    pub timestamps: Timestamps,
+
+    /// Start with joins and leaves folded into one line
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub quiet: bool,
+
+    /// Lines that the full screen keeps to scroll back
+    #[arg(long, value_name = "LINES", default_value = "10000", value_parser = RangedI64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub scrollback: usize,
+
+    /// Never relay private messages through the server: send them directly or not at all
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub direct_only: bool,
+
+    /// Neither send nor accept unencrypted private messages
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub no_unencrypted: bool,
+
+    /// Remember the server; without HOST, join the remembered one
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub last_server: bool,
+
+    /// What `--print-config` prints.
+    #[arg(skip)]
+    pub report: Report,
 }
 
-/// One setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting<T> {
-    /// What is in force.
-    pub value: T,
-    /// By whose word.
-    pub origin: Origin,
+/// How many colours the full screen uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colours {
+    /// As many as NO_COLOR, TERM and COLORTERM allow
+    #[default]
+    Auto,
+    /// None: bold and reverse video instead
+    None,
+    /// The 16 colours of every terminal
+    #[value(name = "16")]
+    Sixteen,
+    /// The palette of xterm
+    #[value(name = "256")]
+    Palette,
 }
 
-/// Where a setting comes from.
+/// How precise the time before a line is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Timestamps {
+    /// No time
+    Off,
+    /// Such as 22:14
+    #[default]
+    Minutes,
+    /// Such as 22:14:05
+    Seconds,
+}
+
+/// Where a setting's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody said anything.
+enum Origin {
     Default,
     /// The server that was joined last.
     LastServer,
     /// This line of the settings file.
     File(usize),
-    /// The command line.
     CommandLine,
 }
 
-/// How many colours to draw with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Colours {
-    /// As many as the environment says the terminal has; see <https://no-color.org>.
-    #[default]
-    Auto,
-    /// No colour: what matters is bold or reversed.
-    None,
-    /// The sixteen of every terminal.
-    #[value(name = "16")]
-    Sixteen,
-    /// The palette of xterm.
-    #[value(name = "256")]
-    Many,
-}
-
-/// How the time of a line is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Timestamps {
-    /// Not at all.
-    Off,
-    /// Such as 22:14.
-    #[default]
-    Minutes,
-    /// Such as 22:14:05.
-    Seconds,
-}
-
-/// So many lines, of which there are some, and not more than a memory holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lines(usize);
-
-impl Lines {
-    /// How many.
-    #[must_use]
-    pub fn get(self) -> usize {
-        self.0
-    }
-}
-
-impl TryFrom<i64> for Lines {
-    type Error = &'static str;
-
-    fn try_from(lines: i64) -> Result<Self, &'static str> {
-        match usize::try_from(lines) {
-            Ok(lines @ 1..=1_000_000) => Ok(Self(lines)),
-            _ => Err("expected 1 to 1000000 lines"),
-        }
-    }
-}
-
-impl std::str::FromStr for Lines {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        let lines: i64 = text.parse().map_err(|_| "expected a number of lines")?;
-        Self::try_from(lines)
-    }
-}
-
 impl Settings {
-    /// The settings by the command line, the settings file and the system: what a program does first.
-    ///
-    /// # Errors
-    /// If the settings file can't be read or holds what it can't hold; names the file and the line.
-    pub fn load(args: &Args) -> anyhow::Result<Self> {
-        let source = Source::find(args.config.as_deref());
-        let text = source.read()?;
-        let file = File::parse(&text).map_err(|error| source.explain(&error))?;
-        let last = || LastServer::find().and_then(|last| last.read());
-        Ok(Self::resolve(args, file, &text, source, last))
-    }
-
-    /// What is in force. `text` is what `file` was read from.
-    #[must_use]
-    pub fn resolve(
-        args: &Args,
-        file: File,
-        text: &str,
-        source: Source,
-        last: impl FnOnce() -> Option<Address>,
-    ) -> Self {
-        let choose = Chooser { text };
-        let last_server = choose.value(args.last_server, file.last_server, false);
-        let named = choose.value(args.address(), file.server, Address::local());
-        let server = prefer_last(named, &last_server, last);
-        let nick = choose.value(args.nick.clone().map(Some), file.nick.map(unwrap_nick), None);
-        Self {
-            server,
-            nick,
-            bell: choose.value(args.bell, file.bell, Bell::default()),
-            colours: choose.value(args.colours, file.colours, Colours::default()),
-            timestamps: choose.value(args.timestamps, file.timestamps, Timestamps::default()),
-            quiet: choose.value(args.quiet, file.quiet, false),
-            scrollback: choose.value(args.scrollback, file.scrollback, Lines(SCROLLBACK)),
-            direct_only: choose.value(args.direct_only, file.direct_only, false),
-            no_unencrypted: choose.value(args.no_unencrypted, file.no_unencrypted, false),
-            last_server,
-            source,
-        }
-    }
-
-    /// Whether the user typed the nick just now: then it is that one or none.
+    /// Whether the command line names a nick: then the client joins with that one or not at all.
     #[must_use]
     pub fn insists_on_nick(&self) -> bool {
-        self.nick.value.is_some() && self.nick.origin == Origin::CommandLine
+        self.nick.is_some() && self.report.origin("nick") == Origin::CommandLine
     }
 
-    /// Each key, its value in TOML, and where that comes from.
-    fn rows(&self) -> [(&'static str, String, Origin); 10] {
-        let nick = self.nick.value.as_ref();
-        [
-            row("server", &self.server, |server| quote(&server.to_string())),
-            (
-                "nick",
-                nick.map_or(String::new(), |nick| quote(nick.as_str())),
-                self.nick.origin,
-            ),
-            row("bell", &self.bell, word),
-            row("colours", &self.colours, word),
-            row("timestamps", &self.timestamps, word),
-            row("quiet", &self.quiet, bool::to_string),
-            row("scrollback", &self.scrollback, |lines| lines.0.to_string()),
-            row("direct-only", &self.direct_only, bool::to_string),
-            row("no-unencrypted", &self.no_unencrypted, bool::to_string),
-            row("last-server", &self.last_server, bool::to_string),
-        ]
-    }
-}
-
-/// The server that was joined last, if there is one and the user wants it: before this machine, and before what the
-/// settings file names if it is wanted on the command line.
-fn prefer_last(
-    named: Setting<Address>,
-    wanted: &Setting<bool>,
-    last: impl FnOnce() -> Option<Address>,
-) -> Setting<Address> {
-    let yields = match named.origin {
-        Origin::Default => true,
-        Origin::File(_) => wanted.origin == Origin::CommandLine,
-        Origin::CommandLine | Origin::LastServer => false,
-    };
-    match (wanted.value && yields).then(last).flatten() {
-        Some(value) => Setting {
-            value,
-            origin: Origin::LastServer,
-        },
-        None => named,
+    /// Completes settings that `matches` gave: replaces the server by the last one where that is wanted, and reports
+    /// the origin of each value. `file` supplied the defaults of `matches`.
+    pub(crate) fn complete(
+        &mut self,
+        matches: &ArgMatches,
+        file: &File,
+        last: impl FnOnce() -> Option<Address>,
+    ) {
+        self.report = Report::new(matches, file);
+        let last_server_wins = match self.report.origin("server") {
+            Origin::Default => true,
+            Origin::File(_) => self.report.origin("last-server") == Origin::CommandLine,
+            Origin::CommandLine | Origin::LastServer => false,
+        };
+        let last = (self.last_server && last_server_wins).then(last).flatten();
+        if let Some(row) = self.report.rows.iter_mut().find(|row| row.key == "server") {
+            if let Some(last) = last {
+                self.server = last;
+                row.origin = Origin::LastServer;
+            }
+            row.value = Some(self.server.to_string().into());
+        }
     }
 }
 
-fn unwrap_nick(nick: Spanned<file::NickKey>) -> Spanned<Option<Nick>> {
-    let span = nick.span();
-    Spanned::new(span, Some(nick.into_inner().0))
+/// A settings file whose keys and values are valid.
+#[derive(Clone, Debug, Default)]
+pub struct File {
+    path: ConfigPath,
+    entries: BTreeMap<Id, Entry>,
 }
 
-/// What `--print-config` prints: a settings file that says what is in force, with where it comes from.
-impl fmt::Display for Settings {
+/// The value of an option, as it would be typed, and its line.
+#[derive(Clone, Debug)]
+struct Entry {
+    text: String,
+    line: usize,
+}
+
+/// What is wrong with a settings file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileError {
+    /// The wrong line; the first one is 1.
+    pub line: usize,
+    /// The reason, on one line.
+    pub reason: Text<'static>,
+}
+
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "# {}", self.source)?;
-        let rows = self.rows();
-        let written = rows.each_ref().map(|(key, value, _)| match value.as_str() {
-            "" => format!("# no {key}"),
-            value => format!("{key} = {value}"),
-        });
-        let width = written.iter().map(|row| row.chars().count()).max().unwrap_or(0);
-        for (written, (key, _, origin)) in written.iter().zip(&rows) {
-            write!(f, "{written:<width$}  # ")?;
-            match origin {
+        write!(f, "line {}: {}", self.line, self.reason)
+    }
+}
+
+impl Error for FileError {}
+
+impl File {
+    /// Reads the named file, else the usual one.
+    ///
+    /// # Errors
+    /// If it can't be read or is invalid; names the file and the line.
+    pub fn load(named: Option<&Path>) -> anyhow::Result<Self> {
+        let path = ConfigPath::find(named);
+        let file = Self::parse(&path.read()?).map_err(|error| anyhow!("{path}, {error}"))?;
+        Ok(Self { path, ..file })
+    }
+
+    /// Reads a file's content.
+    ///
+    /// # Errors
+    /// The first line that is not TOML, or else the first with an unknown key or an invalid value.
+    pub fn parse(content: &[u8]) -> Result<Self, FileError> {
+        let line_at = |byte| 1 + content.iter().take(byte).filter(|&&byte| byte == b'\n').count();
+        let error_at = |byte, reason: String| FileError {
+            line: line_at(byte),
+            reason: reason.into(),
+        };
+        let text = str::from_utf8(content)
+            .map_err(|error| error_at(error.valid_up_to(), "this is not UTF-8".to_owned()))?;
+        let table: BTreeMap<Spanned<String>, Value> = toml::from_str(text).map_err(|error| {
+            let reason: Vec<_> = error.message().lines().collect();
+            error_at(error.span().map_or(0, |span| span.start), reason.join("; "))
+        })?;
+        let mut rows: Vec<_> = table.into_iter().collect();
+        rows.sort_by_key(|(key, _)| key.span().start);
+        let mut entries = BTreeMap::new();
+        for (key, value) in rows {
+            let (start, key) = (key.span().start, key.into_inner());
+            let (id, text) = check(&key, &value).map_err(|reason| error_at(start, reason))?;
+            let line = line_at(start);
+            if entries.insert(id, Entry { text, line }).is_some() {
+                return Err(error_at(start, format!("duplicate key `{key}`")));
+            }
+        }
+        Ok(Self {
+            path: ConfigPath::default(),
+            entries,
+        })
+    }
+
+    /// Makes the file's values the defaults of the command line.
+    pub(crate) fn as_defaults(&self, command: Command) -> Command {
+        command.mut_args(|arg| match self.entries.get(arg.get_id()) {
+            Some(entry) => arg.default_value(entry.text.clone()),
+            None => arg,
+        })
+    }
+}
+
+/// Finds the option that a key names, and the text of its value.
+fn check(key: &str, value: &Value) -> Result<(Id, String), String> {
+    let command = command();
+    let is_named =
+        |arg: &&Arg| key_of(arg) == key || arg.get_all_aliases().is_some_and(|names| names.contains(&key));
+    let Some(arg) = command.get_arguments().find(is_named) else {
+        let keys: Vec<_> = command
+            .get_arguments()
+            .map(|arg| format!("`{}`", key_of(arg)))
+            .collect();
+        return Err(format!(
+            "unknown key `{key}`, expected one of {}",
+            keys.join(", ")
+        ));
+    };
+    let wrong_type = || {
+        format!(
+            "{key}: expected {}, found {} {value}",
+            expected(arg),
+            value.type_str()
+        )
+    };
+    let text = match (Kind::of(arg), value) {
+        (Kind::Switch, Value::Boolean(value)) => value.to_string(),
+        (Kind::Number, Value::Integer(value)) => value.to_string(),
+        (Kind::Text, Value::String(value)) => value.clone(),
+        _ => return Err(wrong_type()),
+    };
+    let typed = match arg.get_long() {
+        Some(long) => vec![format!("--{long}={text}")],
+        None => vec!["--".to_owned(), text.clone()],
+    };
+    match command.clone().no_binary_name(true).try_get_matches_from(typed) {
+        Ok(_) => Ok((arg.get_id().clone(), text)),
+        Err(error) => Err(error
+            .source()
+            .map_or_else(wrong_type, |reason| format!("{key}: {reason}"))),
+    }
+}
+
+/// The settings alone, as a command line.
+fn command() -> Command {
+    Settings::augment_args(Command::new("settings"))
+}
+
+fn key_of(arg: &Arg) -> &str {
+    arg.get_long().unwrap_or(arg.get_id().as_str())
+}
+
+/// How a setting is written in the file.
+enum Kind {
+    Switch,
+    Number,
+    Text,
+}
+
+impl Kind {
+    fn of(arg: &Arg) -> Self {
+        let value = arg.get_value_parser().type_id();
+        if value == TypeId::of::<bool>() {
+            Self::Switch
+        } else if value == TypeId::of::<usize>() {
+            Self::Number
+        } else {
+            Self::Text
+        }
+    }
+}
+
+fn expected(arg: &Arg) -> String {
+    let choices: Vec<_> = arg.get_possible_values();
+    match Kind::of(arg) {
+        Kind::Switch => "true or false".to_owned(),
+        Kind::Number => "a number without quotes".to_owned(),
+        Kind::Text if choices.is_empty() => "a string".to_owned(),
+        Kind::Text => {
+            let choices: Vec<_> = choices
+                .iter()
+                .map(|choice| format!("{:?}", choice.get_name()))
+                .collect();
+            format!("one of {}", choices.join(", "))
+        }
+    }
+}
+
+/// Each setting with its origin: prints as a settings file of the same meaning.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    path: ConfigPath,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    key: String,
+    /// None where no value is the default.
+    value: Option<Value>,
+    origin: Origin,
+}
+
+impl Report {
+    fn new(matches: &ArgMatches, file: &File) -> Self {
+        let row = |arg: &Arg| {
+            let id = arg.get_id();
+            let text = matches.get_raw(id.as_str()).and_then(|mut texts| texts.next());
+            let text = text.map(|text| text.to_string_lossy());
+            Row {
+                key: key_of(arg).to_owned(),
+                value: text.map(|text| match Kind::of(arg) {
+                    Kind::Switch => Value::Boolean(text == "true"),
+                    Kind::Number => Value::Integer(text.parse().unwrap_or_default()),
+                    Kind::Text => Value::String(text.into_owned()),
+                }),
+                origin: match (matches.value_source(id.as_str()), file.entries.get(id)) {
+                    (Some(ValueSource::CommandLine), _) => Origin::CommandLine,
+                    (_, Some(entry)) => Origin::File(entry.line),
+                    (_, None) => Origin::Default,
+                },
+            }
+        };
+        Self {
+            path: file.path.clone(),
+            rows: command().get_arguments().map(row).collect(),
+        }
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        let row = self.rows.iter().find(|row| row.key == key);
+        row.map_or(Origin::Default, |row| row.origin)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}", self.path)?;
+        let written = |row: &Row| match &row.value {
+            None => format!("# no {}", row.key),
+            Some(value) => format!("{} = {value}", row.key),
+        };
+        let width = self.rows.iter().map(|row| written(row).chars().count()).max();
+        for row in &self.rows {
+            write!(
+                f,
+                "{:<width$}  # ",
+                written(row),
+                width = width.unwrap_or_default()
+            )?;
+            match row.origin {
                 Origin::Default => writeln!(f, "default")?,
-                Origin::LastServer => writeln!(f, "the server that was joined last")?,
+                Origin::LastServer => writeln!(f, "last server")?,
                 Origin::File(line) => writeln!(f, "settings file, line {line}")?,
-                Origin::CommandLine if *key == "server" => writeln!(f, "command line, HOST and PORT")?,
-                Origin::CommandLine => writeln!(f, "command line, --{key}")?,
+                Origin::CommandLine if row.key == "server" => writeln!(f, "command line, HOST and PORT")?,
+                Origin::CommandLine => writeln!(f, "command line, --{}", row.key)?,
             }
         }
         Ok(())
-    }
-}
-
-fn row<T>(
-    key: &'static str,
-    setting: &Setting<T>,
-    write: impl Fn(&T) -> String,
-) -> (&'static str, String, Origin) {
-    (key, write(&setting.value), setting.origin)
-}
-
-fn quote(text: &str) -> String {
-    toml::Value::from(text).to_string()
-}
-
-fn word<T: ValueEnum>(value: &T) -> String {
-    let value = value.to_possible_value();
-    value.map_or(String::new(), |value| quote(value.get_name()))
-}
-
-/// Decides between what was said where.
-struct Chooser<'a> {
-    /// The settings file.
-    text: &'a str,
-}
-
-impl Chooser<'_> {
-    fn value<T>(&self, flag: Option<T>, file: Option<Spanned<T>>, default: T) -> Setting<T> {
-        let nobody = Setting {
-            value: default,
-            origin: Origin::Default,
-        };
-        self.said(flag, file).unwrap_or(nobody)
-    }
-
-    fn said<T>(&self, flag: Option<T>, file: Option<Spanned<T>>) -> Option<Setting<T>> {
-        match (flag, file) {
-            (Some(value), _) => Some(Setting {
-                value,
-                origin: Origin::CommandLine,
-            }),
-            (None, Some(spanned)) => {
-                let origin = Origin::File(line_at(self.text.as_bytes(), spanned.span().start));
-                let value = spanned.into_inner();
-                Some(Setting { value, origin })
-            }
-            (None, None) => None,
-        }
     }
 }
 

@@ -3,9 +3,7 @@
 use crate::safe::assert_safe;
 use chat_client::address::Address;
 use chat_client::args::Args;
-use chat_client::paths::Source;
-use chat_client::settings::{File, Settings};
-use clap::Parser;
+use chat_client::settings::File;
 
 pub(crate) fn target(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -13,25 +11,29 @@ pub(crate) fn target(input: &[u8]) {
         let shown = address.to_string().parse::<Address>();
         assert_eq!(shown.map(|shown| shown.joined()), Ok(address.joined()));
     }
-    match File::parse(&text) {
+    match File::parse(input) {
         Err(error) => {
-            assert!((1..=1 + text.matches('\n').count()).contains(&error.line));
+            let lines = 1 + input.iter().filter(|&&byte| byte == b'\n').count();
+            assert!((1..=lines).contains(&error.line));
             let shown = error.to_string();
             assert!(!shown.contains('\n'), "{shown:?} is more than a line");
             assert_safe(&shown);
         }
         Ok(file) => {
-            let shown = in_force(file, &text);
-            let again = File::parse(&shown).map(|file| in_force(file, &shown));
-            // The second time everything is said by the file, and so the remarks differ.
+            let shown = printed(&file);
+            let again = File::parse(shown.as_bytes()).map(|file| printed(&file));
+            // The second time the file gives every value, so the remarks differ.
             assert_eq!(again.map(|again| values(&again)), Ok(values(&shown)));
         }
     }
 }
 
-fn in_force(file: File, text: &str) -> String {
-    let args = Args::parse_from(["chat-client"]);
-    Settings::resolve(&args, file, text, Source::Nowhere, || None).to_string()
+fn printed(file: &File) -> String {
+    let args = Args::parse_with(file, ["chat-client"], || None);
+    args.expect("the command line is empty")
+        .settings
+        .report
+        .to_string()
 }
 
 /// A printed settings file without its remarks; a nick may contain what begins one.

@@ -30,7 +30,7 @@ const DATAGRAMS_MAX: usize = 64;
 /// If the system has no randomness, can't wait, or the report can't be printed.
 pub fn run(settings: &Settings) -> Result<Exit> {
     let clock = Clock::start();
-    let server = &settings.server.value;
+    let server = &settings.server;
     getrandom::fill(&mut [0; 16]).context("the system has no randomness")?;
     let random = || {
         let mut bytes = [0; 16];
@@ -40,7 +40,7 @@ pub fn run(settings: &Settings) -> Result<Exit> {
     // The system takes its own time for this, and has no other way to be asked.
     let found = resolve(&server.host, server.port()).map_err(|error| error.root_cause().to_string());
     // One of the settings file that somebody has is no hindrance: its user gets in without.
-    let nick = settings.nick.value.clone().filter(|_| settings.insists_on_nick());
+    let nick = settings.nick.clone().filter(|_| settings.insists_on_nick());
     let doctor = Doctor::new(clock.now(), found, &server.host, nick, Box::new(random));
     let practice = Practice {
         clock,
@@ -90,7 +90,11 @@ impl Practice {
         }
         let verdict = Verdict::of(self.doctor.findings());
         writeln!(io::stdout(), "{}", report::conclusion(verdict)).context("can't print")?;
-        Ok(Exit::of_examination(verdict.is_good()))
+        Ok(if verdict.is_good() {
+            Exit::Delivered
+        } else {
+            Exit::Error
+        })
     }
 
     fn carry_out(&mut self) {

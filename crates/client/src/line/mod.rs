@@ -86,11 +86,6 @@ impl LineMode {
         })
     }
 
-    /// Shows a warning that is no event.
-    pub fn warn(&mut self, text: &str) {
-        self.show(&Event::Warning(chat_proto::text::Text::new(text).into_owned()));
-    }
-
     fn read_lines(&mut self, mut bytes: &[u8], session: &mut Session, now: Now) {
         while let Some(line) = self.decoder.next(&mut bytes) {
             match line {

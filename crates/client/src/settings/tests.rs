@@ -1,22 +1,33 @@
 use super::*;
-use clap::Parser;
+use crate::args::Args;
 use std::path::PathBuf;
 
-/// What is in force with this settings file and these options.
-fn settings(file: &str, options: &[&str]) -> Settings {
-    settings_after(Some("192.0.2.9 9009"), file, options)
+/// The settings of this file and these options; the last server is 192.0.2.9 9009.
+fn settings(content: &str, options: &[&str]) -> Settings {
+    settings_after(Some("192.0.2.9 9009"), content, options)
 }
 
-/// The same, of somebody who has joined this server last.
-fn settings_after(last: Option<&str>, file: &str, options: &[&str]) -> Settings {
-    let args = Args::try_parse_from(["chat-client"].iter().chain(options)).unwrap();
-    let source = Source::Usual(PathBuf::from("/home/alice/.config/chat/config.toml"));
+/// The same with another last server.
+fn settings_after(last: Option<&str>, content: &str, options: &[&str]) -> Settings {
+    let file = File {
+        path: ConfigPath::Usual(PathBuf::from("/home/alice/.config/chat/config.toml")),
+        ..File::parse(content.as_bytes()).unwrap()
+    };
     let last = || last.map(|last| last.parse().unwrap());
-    Settings::resolve(&args, File::parse(file).unwrap(), file, source, last)
+    let words = ["chat-client"].iter().chain(options);
+    Args::parse_with(&file, words, last).unwrap().settings
 }
 
-fn error(file: &str) -> String {
-    File::parse(file).unwrap_err().to_string()
+/// Each key, its value and its origin.
+fn rows(settings: &Settings) -> Vec<(String, String, Origin)> {
+    let value = |row: &Row| row.value.as_ref().map_or(String::new(), Value::to_string);
+    let rows = settings.report.rows.iter();
+    rows.map(|row| (row.key.clone(), value(row), row.origin))
+        .collect()
+}
+
+fn error(content: &str) -> String {
+    File::parse(content.as_bytes()).unwrap_err().to_string()
 }
 
 const EVERYTHING: &str = r#"
@@ -34,24 +45,21 @@ last-server = true
 "#;
 
 #[test]
-fn without_a_word_everything_is_as_for_everybody() {
+fn without_file_and_options_all_are_defaults() {
     let settings = settings("", &[]);
-    assert_eq!(settings.server.value.to_string(), "127.0.0.1 9000");
-    assert_eq!(settings.nick.value, None);
-    assert_eq!(settings.scrollback.value.get(), 10_000);
+    assert_eq!(settings.server.to_string(), "127.0.0.1 9000");
+    assert_eq!(settings.nick, None);
+    assert_eq!(settings.scrollback, 10_000);
     assert!(
-        settings
-            .rows()
+        rows(&settings)
             .iter()
             .all(|(_, _, origin)| *origin == Origin::Default)
     );
 }
 
 #[test]
-fn each_key_of_the_file_is_in_force_and_its_line_is_known() {
-    let settings = settings(EVERYTHING, &[]);
-    let rows = settings.rows();
-    for (place, (key, value, origin)) in rows.iter().enumerate() {
+fn the_file_sets_each_key_and_the_line_is_known() {
+    for (place, (key, value, origin)) in rows(&settings(EVERYTHING, &[])).iter().enumerate() {
         assert_eq!(*origin, Origin::File(3 + place), "{key}");
         assert!(
             EVERYTHING.contains(&format!("\n{key} = {value}\n")),
@@ -61,7 +69,7 @@ fn each_key_of_the_file_is_in_force_and_its_line_is_known() {
 }
 
 #[test]
-fn each_option_goes_before_its_key() {
+fn each_option_overrides_its_key() {
     let options = [
         ["192.0.2.8"].as_slice(),
         &["--nick", "bob"],
@@ -74,9 +82,10 @@ fn each_option_goes_before_its_key() {
         &["--no-unencrypted=false"],
         &["--last-server=false"],
     ];
-    let without = settings(EVERYTHING, &[]).rows();
+    let without = rows(&settings(EVERYTHING, &[]));
+    assert_eq!(without.len(), options.len());
     for (place, option) in options.iter().enumerate() {
-        let with = settings(EVERYTHING, option).rows();
+        let with = rows(&settings(EVERYTHING, option));
         for (row, (before, after)) in without.iter().zip(&with).enumerate() {
             assert_eq!(before == after, row != place, "{option:?}: {after:?}");
         }
@@ -85,26 +94,29 @@ fn each_option_goes_before_its_key() {
 }
 
 #[test]
-fn what_is_printed_is_a_settings_file_that_says_the_same() {
+fn the_report_is_a_settings_file_of_the_same_meaning() {
     for (file, options) in [
         ("", [].as_slice()),
         (EVERYTHING, &[]),
         ("", &["::1", "9001", "--nick", "李雷"]),
     ] {
-        let printed = settings(file, options).to_string();
+        let printed = settings(file, options).report.to_string();
+        let values = |settings: &Settings| {
+            let rows = rows(settings).into_iter();
+            rows.map(|(key, value, _)| (key, value)).collect::<Vec<_>>()
+        };
         let again = settings(&printed, &[]);
-        let values = |settings: &Settings| settings.rows().map(|(key, value, _)| format!("{key} = {value}"));
         assert_eq!(values(&again), values(&settings(file, options)), "{printed}");
     }
 }
 
 #[test]
-fn what_is_printed_says_where_it_comes_from() {
+fn the_report_names_the_origin_of_each_value() {
     let file = "nick = \"alice\"\nlast-server = true\n";
     assert_eq!(
-        settings(file, &["--bell=all"]).to_string(),
+        settings(file, &["--bell=all"]).report.to_string(),
         r#"# settings file /home/alice/.config/chat/config.toml
-server = "192.0.2.9 9009"  # the server that was joined last
+server = "192.0.2.9 9009"  # last server
 nick = "alice"             # settings file, line 1
 bell = "all"               # command line, --bell
 colours = "auto"           # default
@@ -116,59 +128,62 @@ no-unencrypted = false     # default
 last-server = true         # settings file, line 2
 "#
     );
+    let printed = settings("", &["b", "9001", "--scrollback=007"])
+        .report
+        .to_string();
+    for row in [
+        "server = \"b 9001\"       # command line, HOST and PORT",
+        "# no nick               # default",
+        "scrollback = 7          # command line, --scrollback",
+    ] {
+        assert!(printed.contains(row), "{printed}");
+    }
 }
 
 #[test]
-fn the_last_server_is_joined_only_by_those_who_want_that_and_name_no_other() {
-    let server = |file: &str, options: &[&str]| settings(file, options).server;
-    assert_eq!(server("", &[]).origin, Origin::Default);
-    assert_eq!(server("", &["--last-server"]).origin, Origin::LastServer);
-    assert_eq!(
-        server("server = 'a'", &["--last-server"]).origin,
-        Origin::LastServer
-    );
-    assert_eq!(
-        server("server = 'a'\nlast-server = true", &[]).origin,
-        Origin::File(1)
-    );
-    assert_eq!(
-        server("server = 'a'", &["--last-server=false"]).origin,
-        Origin::File(1)
-    );
-    assert_eq!(server("", &["b", "--last-server"]).origin, Origin::CommandLine);
+fn the_last_server_is_joined_only_when_wanted_and_none_named() {
+    let origin = |file: &str, options: &[&str]| settings(file, options).report.origin("server");
+    assert_eq!(origin("", &[]), Origin::Default);
+    assert_eq!(origin("", &["--last-server"]), Origin::LastServer);
+    assert_eq!(origin("server = 'a'", &["--last-server"]), Origin::LastServer);
+    assert_eq!(origin("server = 'a'\nlast-server = true", &[]), Origin::File(1));
+    assert_eq!(origin("server = 'a'", &["--last-server=false"]), Origin::File(1));
+    assert_eq!(origin("", &["b", "--last-server"]), Origin::CommandLine);
 }
 
 #[test]
-fn who_wants_the_last_server_and_has_joined_none_yet_joins_the_one_of_the_file() {
-    let server = settings_after(None, "server = 'a'", &["--last-server"]).server;
-    assert_eq!(server.origin, Origin::File(1));
-    let server = settings_after(None, "", &["--last-server"]).server;
-    assert_eq!(server.origin, Origin::Default);
+fn without_a_last_server_the_file_names_the_server() {
+    let origin = |file| {
+        settings_after(None, file, &["--last-server"])
+            .report
+            .origin("server")
+    };
+    assert_eq!(origin("server = 'a'"), Origin::File(1));
+    assert_eq!(origin(""), Origin::Default);
 }
 
 #[test]
-fn a_nick_of_the_file_is_a_wish_and_one_of_the_command_line_a_demand() {
+fn only_the_command_line_insists_on_a_nick() {
     assert!(!settings("", &[]).insists_on_nick());
     assert!(!settings("nick = 'alice'", &[]).insists_on_nick());
     assert!(settings("nick = 'alice'", &["--nick", "bob"]).insists_on_nick());
 }
 
 #[test]
-fn colours_may_be_spelled_otherwise() {
-    let settings = settings("colors = 'none'", &[]);
-    assert_eq!(settings.colours.value, Colours::None);
+fn colours_have_an_american_spelling() {
+    assert_eq!(settings("colors = 'none'", &[]).colours, Colours::None);
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_line() {
+fn errors_name_the_line_and_what_is_expected() {
     for (file, line, words) in [
         ("nick = 'alice'\n\ncolour = 'none'\n", 3, ["colour", "`colours`"]),
         ("bell = 'loud'", 1, ["\"loud\"", "one of \"off\", \"mention\""]),
-        ("bell = 1", 1, ["integer `1`", "one of \"off\", \"mention\""]),
+        ("bell = 1", 1, ["integer 1", "one of \"off\", \"mention\""]),
         (
             "colours = 16",
             1,
-            ["integer `16`", "\"auto\", \"none\", \"16\", \"256\""],
+            ["integer 16", "\"auto\", \"none\", \"16\", \"256\""],
         ),
         (
             "timestamps = 'Off'",
@@ -178,17 +193,20 @@ fn what_is_wrong_is_named_with_its_line() {
         (
             "scrollback = '10'",
             1,
-            ["string \"10\"", "a number of lines, without quotes"],
+            ["string \"10\"", "a number without quotes"],
         ),
-        ("quiet = 'yes'", 1, ["string", "boolean"]),
-        ("\nnick = 'a b'", 2, ["", ""]),
+        ("quiet = 'yes'", 1, ["string", "true or false"]),
+        ("\nnick = 'a b'", 2, ["a nick has no spaces", ""]),
+        ("nick = ''", 1, ["a nick needs", ""]),
         ("\nserver = 'a b c'", 2, ["expected a name", ""]),
         ("server = 'host:99999'", 1, ["1 to 65535", ""]),
         ("scrollback = 0", 1, ["1000000", ""]),
         ("scrollback = -1", 1, ["1000000", ""]),
         ("nick = 'a'\nnick = 'b'", 2, ["duplicate", ""]),
+        ("colors = '16'\ncolours = '16'", 2, ["duplicate", ""]),
         ("# fine\nnick = alice", 2, ["", ""]),
         ("[chat]\nnick = 'a'", 1, ["chat", ""]),
+        ("json = true", 1, ["unknown key", ""]),
     ] {
         let error = error(file);
         assert!(error.starts_with(&format!("line {line}: ")), "{file:?}: {error}");
@@ -198,7 +216,7 @@ fn what_is_wrong_is_named_with_its_line() {
 }
 
 #[test]
-fn an_error_passes_on_nothing_that_drives_a_terminal() {
+fn errors_contain_no_control_characters() {
     let error = error("'\u{9b}2J\u{202e}' = 1");
     assert!(!error.contains(['\u{9b}', '\u{202e}']), "{error:?}");
 }

@@ -76,7 +76,7 @@ impl FullScreen {
     /// If it can't be had.
     pub fn new(settings: &Settings) -> io::Result<Self> {
         let theme = Theme::choose(
-            settings.colours.value,
+            settings.colours,
             variable("NO_COLOR").as_deref(),
             variable("TERM").as_deref(),
             variable("COLORTERM").as_deref(),
@@ -94,11 +94,6 @@ impl FullScreen {
             hurry: false,
             last_words: None,
         })
-    }
-
-    /// Shows a warning that is no event.
-    pub fn warn(&mut self, text: &str) {
-        self.screen.note(format!("careful: {text}"));
     }
 
     fn carry_out_effects(&mut self, now: Now) {

@@ -16,10 +16,9 @@ use super::link::Link;
 use super::screen::{Effect, Screen, Size};
 use super::style::{Frame, Role, Row, Span};
 use crate::args::Args;
-use crate::paths::Source;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Ends, Outcome, Session};
-use crate::settings::{File, Settings};
+use crate::settings::Settings;
 use chat_proto::now::Now;
 use chat_proto::who::Who;
 use clap::Parser;
@@ -231,8 +230,9 @@ impl Sim {
 /// What is in force with these options, and no settings file.
 fn settings(options: &[&str]) -> Settings {
     let words = ["chat-client", "10.0.0.9", "--scrollback=1000"];
-    let args = Args::try_parse_from(words.iter().chain(options)).unwrap();
-    Settings::resolve(&args, File::default(), "", Source::Nowhere, || None)
+    Args::try_parse_from(words.iter().chain(options))
+        .unwrap()
+        .settings
 }
 
 /// The keys of a user of this number; alice is the first.

@@ -43,7 +43,7 @@ impl Theme {
             Colours::Auto => Self::by_environment(no_color, term, colorterm),
             Colours::None => Self::Plain,
             Colours::Sixteen => Self::Sixteen,
-            Colours::Many => Self::Many,
+            Colours::Palette => Self::Many,
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
             Theme::choose(colours, Some(no_color), Some(term), None)
         };
         assert_eq!(set(Colours::Sixteen), Theme::Sixteen);
-        assert_eq!(set(Colours::Many), Theme::Many);
+        assert_eq!(set(Colours::Palette), Theme::Many);
         let many = OsStr::new("xterm-256color");
         assert_eq!(
             Theme::choose(Colours::None, None, Some(many), Some(many)),

@@ -3,13 +3,13 @@
 
 use crate::address::Address;
 use crate::args::Args;
-use crate::connect::Connection;
 use crate::exit::Exit;
-use crate::link::Link;
+use crate::net::connect::Connection;
+use crate::net::reconnect::{Change, Wire};
+use crate::net::transport::Link;
 use crate::paths::LastServer;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Event, Failures, Session};
-use crate::wire::{Change, Wire};
 use anyhow::{Context, Result};
 use chat_proto::now::Now;
 use chat_proto::text::Text;

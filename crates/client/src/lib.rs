@@ -3,19 +3,15 @@
 
 pub mod address;
 pub mod args;
-pub mod backoff;
 pub mod client;
 pub mod command;
-pub mod connect;
 pub mod doctor;
 pub mod exit;
 mod format;
-pub mod interfaces;
 pub mod line;
-pub mod link;
+pub mod net;
 pub mod paths;
 pub mod private;
 pub mod session;
 pub mod settings;
 pub mod tui;
-pub mod wire;

@@ -3,14 +3,14 @@
 use anyhow::{Context, Error, Result};
 use chat_client::args::Args;
 use chat_client::client::{self, Client, FrontEnd};
-use chat_client::connect::{Connection, connect};
 use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::line::LineMode;
+use chat_client::net::connect::{Connection, connect};
+use chat_client::net::reconnect::Wire;
 use chat_client::paths::LastServer;
 use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
-use chat_client::wire::Wire;
 use chat_sys::clock::Clock;
 use chat_sys::signals::Signals;
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! What the doctor found out, as data.
 
-use crate::connect::Ports;
+use crate::net::connect::Ports;
 use crate::private::{DATAGRAM_MAX, OVERHEAD};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;

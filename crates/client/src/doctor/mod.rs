@@ -18,7 +18,7 @@ mod tests;
 pub use findings::{Finding, Verdict};
 pub use run::run;
 
-use crate::connect::Ports;
+use crate::net::connect::Ports;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;

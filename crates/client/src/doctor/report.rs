@@ -4,7 +4,7 @@ use super::findings::{
     Clock, Datagrams, Failure, Finding, Group, Length, Outside, Place, Private, Sample, Server, Verdict,
 };
 use super::measurement::PINGS;
-use crate::connect::Ports;
+use crate::net::connect::Ports;
 use crate::private::DATAGRAM_MAX;
 use std::fmt::{self, Display};
 use std::net::SocketAddr;

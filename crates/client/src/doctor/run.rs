@@ -2,8 +2,8 @@
 
 use super::findings::{Failure, Verdict};
 use super::{Doctor, Effect, Ends, report};
-use crate::connect::{Attempt, Connection, resolve};
 use crate::exit::Exit;
+use crate::net::connect::{Attempt, Connection, resolve};
 use crate::settings::Settings;
 use anyhow::{Context, Result};
 use chat_proto::opaque::Opaque;

@@ -2,7 +2,7 @@
 
 use super::findings::Failure;
 use super::{BUDGET, Doctor, Effect, Ends, Verdict, report};
-use crate::connect::Ports;
+use crate::net::connect::Ports;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;

@@ -1,6 +1,6 @@
 //! What a front end is told.
 
-use super::ear::SAFE_TEXT_MAX;
+use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outcome::{Ending, Outcome};
 use crate::private::Path;
 use chat_proto::rich::ErrorCode;

@@ -1,15 +1,27 @@
-//! Messages to everybody, from being typed to being acknowledged.
+//! Every message that waits: to be sent, or to be acknowledged.
 
+use super::peer::Peer;
 use chat_proto::text::Text;
-use std::collections::VecDeque;
+use chat_proto::who::Who;
+use std::collections::{BTreeMap, VecDeque};
 
-/// The client's own messages: those that wait to be sent, and those that were sent and have not come
-/// back. They come back in the order in which they were sent.
+/// Bytes of unacknowledged messages at which no more input is taken: a second of 2 Mbit/s.
+pub(super) const BYTES_MAX: usize = 256 * 1024;
+/// Unacknowledged private messages at which no more input is taken.
+const PRIVATES_MAX: usize = 1024;
+
+/// The user's messages, from being typed to being acknowledged.
+///
+/// The server returns messages to everybody in the order in which they were sent.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<Message>,
     sent: VecDeque<Message>,
-    /// What both queues hold.
+    /// Private messages that wait for a connection, for their user to return, or for room. In the order typed.
+    drafts: VecDeque<Draft>,
+    /// Private messages that were handed to their delivery and have no result yet, by its number.
+    privates: BTreeMap<u64, Pending>,
+    /// What messages to everybody and drafts cost in memory, about.
     bytes: usize,
 }
 
@@ -22,8 +34,37 @@ pub(super) struct Message {
     pub(super) text: Text<'static>,
 }
 
-/// What a message costs besides its text: its framing on the wire and its place here.
+/// A private message that can't be sent yet.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Its number among all that was typed.
+    pub(super) seq: u64,
+    pub(super) peer: Peer,
+    pub(super) text: Text<'static>,
+    /// It was typed without a connection: its user may return later than this client.
+    pub(super) awaits_peer: bool,
+}
+
+/// A private message whose result is not known.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) peer: Who,
+    pub(super) text: Text<'static>,
+}
+
+/// A message that waits to be sent, or to be confirmed by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsent<'a> {
+    /// The user it is for, if it is private.
+    pub to: Option<&'a Who>,
+    /// The message.
+    pub text: &'a Text<'static>,
+}
+
+/// What a message to everybody costs besides its text: its framing on the wire and its place here.
 const OVERHEAD: usize = 64;
+/// What a draft costs besides its text.
+const DRAFT_OVERHEAD: usize = 256;
 
 impl Message {
     fn cost(&self) -> usize {
@@ -31,6 +72,13 @@ impl Message {
     }
 }
 
+impl Draft {
+    fn cost(&self) -> usize {
+        self.text.as_str().len() + DRAFT_OVERHEAD
+    }
+}
+
+// Messages to everybody.
 impl Outbox {
     pub(super) fn push(&mut self, message: Message) {
         self.bytes += message.cost();
@@ -91,24 +139,94 @@ impl Outbox {
         std::mem::swap(&mut self.sent, &mut self.waiting);
     }
 
-    /// All messages that are not acknowledged.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Message> {
-        self.sent.iter().chain(&self.waiting)
-    }
-
-    /// Messages that wait to be sent.
+    /// Messages to everybody that wait to be sent.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Messages that are not acknowledged, sent or not.
-    pub(super) fn len(&self) -> usize {
+    /// Messages to everybody that are not acknowledged, sent or not.
+    pub(super) fn unacknowledged(&self) -> usize {
         self.waiting.len() + self.sent.len()
     }
+}
 
-    /// What they cost in memory, about.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+// Private messages.
+impl Outbox {
+    pub(super) fn add_draft(&mut self, draft: Draft) {
+        self.bytes += draft.cost();
+        self.drafts.push_back(draft);
+    }
+
+    pub(super) fn take_drafts(&mut self) -> VecDeque<Draft> {
+        let drafts = std::mem::take(&mut self.drafts);
+        self.bytes -= drafts.iter().map(Draft::cost).sum::<usize>();
+        drafts
+    }
+
+    pub(super) fn drafts_mut(&mut self) -> impl Iterator<Item = &mut Draft> {
+        self.drafts.iter_mut()
+    }
+
+    /// Whether drafts wait for users who may return.
+    pub(super) fn awaits_peers(&self) -> bool {
+        self.drafts.iter().any(|draft| draft.awaits_peer)
+    }
+
+    /// A private message was handed to its delivery, under this number.
+    pub(super) fn add_pending(&mut self, number: u64, pending: Pending) {
+        self.privates.insert(number, pending);
+    }
+
+    /// The delivery has the result of a message.
+    pub(super) fn take_pending(&mut self, number: u64) -> Option<Pending> {
+        self.privates.remove(&number)
+    }
+
+    pub(super) fn is_pending(&self, number: u64) -> bool {
+        self.privates.contains_key(&number)
+    }
+}
+
+// All of them.
+impl Outbox {
+    /// Messages that no server and no delivery has confirmed or taken, in the order typed.
+    pub(super) fn unsent(&self) -> Vec<Unsent<'_>> {
+        let to_all = self.sent.iter().chain(&self.waiting).map(|message| {
+            let Message { seq, text } = message;
+            (*seq, Unsent { to: None, text })
+        });
+        let to_one = self.drafts.iter().map(|draft| {
+            let to = Some(&draft.peer.who);
+            (
+                draft.seq,
+                Unsent {
+                    to,
+                    text: &draft.text,
+                },
+            )
+        });
+        let mut unsent: Vec<_> = to_all.chain(to_one).collect();
+        unsent.sort_by_key(|(seq, _)| *seq);
+        unsent.into_iter().map(|(_, unsent)| unsent).collect()
+    }
+
+    pub(super) fn unsent_count(&self) -> usize {
+        self.unacknowledged() + self.drafts.len()
+    }
+
+    /// Messages without a result.
+    pub(super) fn len(&self) -> usize {
+        self.unsent_count() + self.privates.len()
+    }
+
+    /// Whether one more message may be typed.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes < BYTES_MAX && self.drafts.iter().all(|draft| draft.awaits_peer)
+    }
+
+    /// Whether more input may be read: drafts and results are waited for.
+    pub(super) fn takes_input(&self) -> bool {
+        self.has_room() && self.privates.len() < PRIVATES_MAX
     }
 }
 
@@ -137,7 +255,7 @@ mod tests {
         assert_eq!(outbox.refuse(3).unwrap().text.as_str(), "c");
         assert_eq!(outbox.refuse(3), None);
         outbox.acknowledge_through(4);
-        assert_eq!((outbox.len(), outbox.bytes()), (0, 0));
+        assert_eq!((outbox.len(), outbox.bytes), (0, 0));
         assert_eq!(outbox.acknowledge(), None);
     }
 
@@ -152,6 +270,6 @@ mod tests {
             Some(vec![])
         );
         assert_eq!(texts(outbox.acknowledge_text("z", 10)), Some(vec![]));
-        assert_eq!((outbox.len(), outbox.bytes()), (0, 0));
+        assert_eq!((outbox.len(), outbox.bytes), (0, 0));
     }
 }

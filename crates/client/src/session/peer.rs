@@ -1,6 +1,6 @@
 //! A user who was chosen, and is to be known again.
 
-use super::Roster;
+use super::roster::Roster;
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;

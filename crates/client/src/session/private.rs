@@ -1,29 +1,21 @@
 //! Private messages: what connects their delivery to the rest of the session.
 
 use super::event::{Direction, Event, Way};
+use super::outbox::{Draft, Pending};
 use super::peer::Peer;
-use super::{Session, Stage, Transmit};
+use super::roster::Unresolved;
+use super::stage::Stage;
+use super::state::{Session, Transmit};
 use crate::private::{Event as Told, MessageId, Output, Received, Refusal, State, Warning};
+use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::text::Text;
-use chat_proto::who::Who;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A private message whose fate is not known.
-#[derive(Debug)]
-pub(super) struct Pending {
-    peer: Who,
-    text: Text<'static>,
-}
-
-/// A private message that found no room at once.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) peer: Peer,
-    text: Text<'static>,
-}
+/// How long a user may take to return after this client did. It covers the longest pause between two tries.
+const PEER_WAIT: Duration = Duration::from_secs(30);
 
 impl Session {
     /// `/msg`: sends a private message to the user that was typed. Answers with that user.
@@ -46,10 +38,10 @@ impl Session {
         self.private.verify_code(with)
     }
 
-    /// Sends a message to a user as soon as there is room for it. Answers with the user as it is now.
+    /// Sends a message to a user, at once or when that is possible. Answers with the user as it is now.
     pub(super) fn send_to(&mut self, peer: Peer, text: &Text<'_>, now: Now) -> Option<Peer> {
         if self.is_away() {
-            self.defer(peer.clone(), text);
+            self.keep(peer.clone(), text);
             return Some(peer);
         }
         let Some(to) = self.locate(&peer) else {
@@ -57,24 +49,84 @@ impl Session {
             return None;
         };
         let peer = self.peer(to);
-        if self.waiting_privates.is_empty() {
-            match self.private.send(now, to, text) {
-                Ok(id) => {
-                    self.private_is_sent(to, id, text, now);
-                    return Some(peer);
+        // What was typed before comes first.
+        if self.outbox.has_room() && self.hand_over(to, text, now) {
+            return Some(peer);
+        }
+        self.add_draft(peer.clone(), text, false);
+        Some(peer)
+    }
+
+    /// Gives a message to the delivery; `false`, if that has no room now.
+    fn hand_over(&mut self, to: UserId, text: &Text<'_>, now: Now) -> bool {
+        match self.private.send(now, to, text) {
+            Ok(id) => self.private_is_sent(to, id, text, now),
+            Err(Refusal::Busy) => return false,
+            Err(refusal) => self.not_sent(Text::from(self.who(to).to_string()), &refusal.to_string()),
+        }
+        true
+    }
+
+    /// Keeps a message until there is a connection, unless it could never be sent.
+    fn keep(&mut self, peer: Peer, text: &Text<'_>) {
+        let refusal = if text.as_str().len() > TEXT_MAX {
+            Some(Refusal::TooLong)
+        } else if self.me.as_ref().is_some_and(|me| me.id == peer.who.id) {
+            Some(Refusal::Yourself)
+        } else {
+            None
+        };
+        match refusal {
+            Some(refusal) => self.not_sent(Text::from(peer.who.to_string()), &refusal.to_string()),
+            None => self.add_draft(peer, text, true),
+        }
+    }
+
+    fn add_draft(&mut self, peer: Peer, text: &Text<'_>, awaits_peer: bool) {
+        let draft = Draft {
+            seq: self.next_seq(),
+            peer,
+            text: text.clone().into_owned(),
+            awaits_peer,
+        };
+        self.outbox.add_draft(draft);
+    }
+
+    /// Sends the drafts for whose users there is room now. Gives up those whose users do not return.
+    pub(super) fn send_drafts(&mut self, now: Now) {
+        if !self.is_ready() {
+            return;
+        }
+        let is_late = self
+            .drafts_deadline()
+            .is_some_and(|deadline| now.monotonic >= deadline);
+        for mut draft in self.outbox.take_drafts() {
+            match self.locate(&draft.peer) {
+                Some(to) if self.hand_over(to, &draft.text, now) => {}
+                Some(_) => {
+                    draft.awaits_peer = false;
+                    self.outbox.add_draft(draft);
                 }
-                Err(Refusal::Busy) => {}
-                Err(refusal) => {
-                    self.not_sent(Text::from(peer.who.to_string()), &refusal.to_string());
-                    return Some(peer);
-                }
+                None if draft.awaits_peer && !is_late => self.outbox.add_draft(draft),
+                None => self.give_up_draft(draft),
             }
         }
-        self.waiting_privates.push_back(Waiting {
-            peer: peer.clone(),
-            text: text.clone().into_owned(),
+    }
+
+    fn give_up_draft(&mut self, draft: Draft) {
+        self.failures.privates += 1;
+        self.note_failed_message();
+        let reason = format!("{} is not here any more", draft.peer.who);
+        self.events.push_back(Event::Refused {
+            text: draft.text,
+            reason: Text::from(reason),
         });
-        Some(peer)
+    }
+
+    /// When the users of kept messages count as gone.
+    pub(super) fn drafts_deadline(&self) -> Option<Duration> {
+        let since = self.clocks.ready.filter(|_| self.is_ready())?;
+        self.outbox.awaits_peers().then(|| since + PEER_WAIT)
     }
 
     /// Where a user is now. An original server does not tell of users who were here before.
@@ -83,29 +135,13 @@ impl Session {
         found.or_else(|| (self.is_original() && !peer.is_gone()).then_some(peer.who.id))
     }
 
-    /// Sends what had to wait, as far as there is room now.
-    pub(super) fn send_waiting(&mut self, now: Now) {
-        while let Some(waiting) = self.waiting_privates.front() {
-            let to = self.locate(&waiting.peer);
-            if to.is_some_and(|to| !self.private.can_send(to)) {
-                return;
-            }
-            let Some(Waiting { peer, text }) = self.waiting_privates.pop_front() else {
-                return;
-            };
-            let rest = std::mem::take(&mut self.waiting_privates);
-            self.send_to(peer, &text, now);
-            self.waiting_privates.extend(rest);
-        }
-    }
-
     fn private_is_sent(&mut self, to: UserId, id: MessageId, text: &Text<'_>, now: Now) {
         let peer = self.who(to);
         let pending = Pending {
             peer: peer.clone(),
             text: text.clone().into_owned(),
         };
-        self.privates.insert(id.0, pending);
+        self.outbox.add_pending(id.0, pending);
         self.events.push_back(Event::Private {
             at: now.unix_ms,
             direction: Direction::Sent(id.0),
@@ -127,7 +163,6 @@ impl Session {
 
     /// Who is meant. Original servers do not tell who was here before, so there any id may be written to.
     pub(super) fn resolve(&self, typed: &str) -> Result<UserId, String> {
-        use super::roster::Unresolved;
         // Who was here when the connection was lost can still be meant.
         if !self.is_ready() && !self.is_away() {
             return Err("not connected yet".into());
@@ -142,27 +177,6 @@ impl Session {
 
     pub(super) fn peer(&self, id: UserId) -> Peer {
         Peer::new(self.who(id), &self.roster)
-    }
-
-    /// A user as one is shown, here or not.
-    pub(super) fn who(&self, id: UserId) -> Who {
-        self.roster
-            .get(id)
-            .map_or(Who::from(id), |profile| profile.who.clone())
-    }
-
-    /// A datagram came from this address.
-    pub fn datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) {
-        if matches!(self.stage, Stage::Rich(_) | Stage::Original | Stage::Lost) {
-            self.private.datagram(now, source, bytes);
-            self.settle(now);
-        }
-    }
-
-    /// A datagram did not arrive: the system could not send it, or was told that nobody takes it there.
-    pub fn datagram_failed(&mut self, to: SocketAddr, now: Now) {
-        self.private.port_unreachable(now, to);
-        self.settle(now);
     }
 
     /// Tells the delivery that the connection is gone, if it does not know yet.
@@ -181,7 +195,7 @@ impl Session {
                 }
                 Output::Datagram { to, .. } => self.private.port_unreachable(now, to),
                 Output::Line(line) if matches!(self.stage, Stage::Rich(_)) => {
-                    self.send_line(&line.to_string())
+                    self.send_line(&line);
                 }
                 // Meant for a connection that is gone.
                 Output::Line(_) => {}
@@ -222,7 +236,7 @@ impl Session {
     /// A private message met its fate; each has one.
     fn state_changed(&mut self, id: MessageId, state: State) {
         let seq = id.0;
-        let Some(Pending { peer, text }) = self.privates.remove(&seq) else {
+        let Some(Pending { peer, text }) = self.outbox.take_pending(seq) else {
             return;
         };
         let delivered = |peer, text, path, after: Option<Duration>| Event::Delivered {

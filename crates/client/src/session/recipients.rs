@@ -3,9 +3,9 @@
 //! A recipient is a user, known again by its key or for as long as it stays. An address or a nick may be
 //! somebody else's by the time the next line is typed.
 
-use super::Session;
 use super::event::Event;
 use super::peer::Peer;
+use super::state::Session;
 use chat_proto::now::Now;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -132,8 +132,12 @@ impl Session {
     /// A user left: what was meant for it never goes to the next user of its address.
     pub(super) fn recipient_left(&mut self, who: &Who) {
         let is_query = self.query().is_some_and(|query| query.id == who.id);
-        let waiting = self.waiting_privates.iter_mut().map(|waiting| &mut waiting.peer);
-        for peer in self.recipients.peers_mut().chain(waiting) {
+        let drafts = self.outbox.drafts_mut().filter(|draft| !draft.awaits_peer);
+        for peer in self
+            .recipients
+            .peers_mut()
+            .chain(drafts.map(|draft| &mut draft.peer))
+        {
             peer.left(who);
         }
         if is_query && self.config.to.is_none() {

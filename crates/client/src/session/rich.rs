@@ -2,7 +2,8 @@
 
 use super::event::Event;
 use super::outbox::Message;
-use super::{Phase, Session, Stage};
+use super::stage::{Phase, Stage, is_about_nick};
+use super::state::Session;
 use crate::private::{Connection, MessageId};
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::line::{Line, LineDecoder};
@@ -75,7 +76,7 @@ impl Session {
                 self.heard_error(code, seq, text);
             }
             FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
-            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
+            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n)),
             FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
             _ => {}
         }
@@ -207,7 +208,7 @@ impl Session {
             if let Some(Message { text: ours, .. }) = self.outbox.refuse(seq) {
                 return self.refused(ours, text);
             }
-            if self.privates.contains_key(&seq) {
+            if self.outbox.is_pending(seq) {
                 return self.private.whisper_answered(MessageId(seq), false);
             }
         }
@@ -236,8 +237,4 @@ impl Session {
     fn is_me(&self, who: &Who) -> bool {
         self.me.as_ref().is_some_and(|me| me.id == who.id)
     }
-}
-
-pub(super) fn is_about_nick(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::BadNick | ErrorCode::NickTaken)
 }

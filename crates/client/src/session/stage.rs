@@ -1,12 +1,16 @@
 //! How far a session has come.
 
 use chat_proto::now::Now;
+use chat_proto::rich::ErrorCode;
 use std::time::Duration;
 
 /// How long a server may take to greet. One that is silent for longer is an original one, with nobody there.
 pub(super) const GREETING_WAIT: Duration = Duration::from_secs(2);
 /// How long it may take if it says something all the while, and that is still no whole greeting.
 const GREETING_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long the server may take for its goodbye, or for the reason why a nick can't be had.
+pub(super) const LAST_WORD_WAIT: Duration = Duration::from_secs(1);
 
 /// How far the two sides have come to know each other.
 #[derive(Debug)]
@@ -49,4 +53,8 @@ impl Stage {
             latest: now.monotonic + GREETING_WAIT_MAX,
         }
     }
+}
+
+pub(super) fn is_about_nick(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::BadNick | ErrorCode::NickTaken)
 }

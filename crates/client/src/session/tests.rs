@@ -1,9 +1,18 @@
 //! Sessions in simulated time, against servers that are written out line by line.
 
+use super::outbox::BYTES_MAX;
 use super::*;
-use crate::private::{KeyPair, Options};
-use chat_proto::opaque::{Opaque, PublicKey};
+use crate::command::Command;
+use crate::private::{KeyPair, Options, Private};
+use chat_proto::nick::Nick;
+use chat_proto::now::Now;
+use chat_proto::opaque::{Opaque, PublicKey, Token};
+use chat_proto::text::Text;
+use chat_proto::who::Who;
+use chat_proto::{SERVER_LINE_MAX, TEXT_MAX};
 use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 mod clock;
 mod dripping;
@@ -522,7 +531,7 @@ fn input_is_taken_as_fast_as_it_is_acknowledged() {
         sim.type_line(&line);
         lines += 1;
     }
-    assert!(sim.sent().len() < UNACKNOWLEDGED_MAX + 8192);
+    assert!(sim.sent().len() < BYTES_MAX + 8192);
     for _ in 0..lines / 2 {
         sim.hear(&format!("SAID 11 {ME} {line}\n"));
     }

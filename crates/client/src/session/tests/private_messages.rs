@@ -695,14 +695,14 @@ fn what_could_never_be_sent_is_not_kept() {
 #[test]
 fn as_much_is_kept_as_has_room() {
     let mut alice = away(&[]);
-    for _ in 0..UNACKNOWLEDGED_MAX {
+    for _ in 0..BYTES_MAX {
         if !alice.session.has_room() {
             break;
         }
         alice.type_line("/msg bob x");
     }
     assert!(!alice.session.has_room());
-    assert!(alice.session.unsent_count() < UNACKNOWLEDGED_MAX / 100);
+    assert!(alice.session.unsent_count() < BYTES_MAX / 100);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What the user asks for.
 
-use super::Session;
-use super::ear::SAFE_TEXT_MAX;
 use super::event::Event;
+use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outbox::Message;
+use super::state::Session;
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::rich::FromClient;
@@ -39,7 +39,7 @@ impl Session {
             }
             Ok(nick) => {
                 self.nicks_asked += 1;
-                self.send_line(&FromClient::Nick(nick.as_str()).to_string());
+                self.send_line(&FromClient::Nick(nick.as_str()));
             }
         }
     }

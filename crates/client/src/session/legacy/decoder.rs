@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The longest text, in bytes, that an original server handles without harm: with the next byte it
 /// begins to overwrite the data of other users.
-pub(super) const SAFE_TEXT_MAX: usize = 41;
+pub(in crate::session) const SAFE_TEXT_MAX: usize = 41;
 
 /// Silence that ends an utterance. The server sends each in one piece, so that what was cut on the way comes
 /// together sooner.
@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_millis(30);
 
 /// One thing that the server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(in crate::session) enum LegacyLine {
     /// `<id> is online`
     Online(UserId),
     /// `<id> is offline`
@@ -33,16 +33,16 @@ pub(super) enum Heard {
 
 /// Takes the stream of an original server apart.
 #[derive(Debug, Default)]
-pub(super) struct Ear {
+pub(in crate::session) struct Decoder {
     /// An utterance that has begun. At most [`SERVER_LINE_MAX`] bytes between calls.
     pending: Vec<u8>,
     /// When the last byte of it came.
     last: Duration,
 }
 
-impl Ear {
+impl Decoder {
     /// Takes bytes in, and answers with what is complete.
-    pub(super) fn hear(&mut self, bytes: &[u8], now: Now) -> Vec<Heard> {
+    pub(in crate::session) fn hear(&mut self, bytes: &[u8], now: Now) -> Vec<LegacyLine> {
         self.pending.extend_from_slice(bytes);
         self.last = now.monotonic;
         let mut heard = self.drain(self.pending.len(), false);
@@ -52,14 +52,14 @@ impl Ear {
         heard
     }
 
-    /// When to call [`Ear::quiet`].
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    /// When to call [`Decoder::quiet`].
+    pub(in crate::session) fn deadline(&self) -> Option<Duration> {
         (!self.pending.is_empty()).then_some(self.last + QUIET)
     }
 
     /// Answers with what has begun and was silent for long enough to be complete, but never
     /// with a part of a character whose other part may still come.
-    pub(super) fn quiet(&mut self, now: Now) -> Vec<Heard> {
+    pub(in crate::session) fn quiet(&mut self, now: Now) -> Vec<LegacyLine> {
         if self.deadline().is_none_or(|deadline| now.monotonic < deadline) {
             return Vec::new();
         }
@@ -71,19 +71,20 @@ impl Ear {
     }
 
     /// Answers with all that is left: nothing more will come.
-    pub(super) fn finish(&mut self) -> Vec<Heard> {
+    pub(in crate::session) fn finish(&mut self) -> Vec<LegacyLine> {
         self.drain(self.pending.len(), true)
     }
 
     /// Takes utterances off the front of the first `limit` bytes. The last one of them may go on,
     /// unless all is said.
-    fn drain(&mut self, limit: usize, all_is_said: bool) -> Vec<Heard> {
+    fn drain(&mut self, limit: usize, all_is_said: bool) -> Vec<LegacyLine> {
         let mut heard = Vec::new();
         let mut done = 0;
         while let Some(rest) = self.pending.get(done..limit).filter(|rest| !rest.is_empty()) {
             let (said, length) = first(rest);
             let at_the_end = length == rest.len() && !rest.ends_with(b"\n");
-            if at_the_end && !all_is_said && matches!(said, Some(Heard::Said(..) | Heard::Other(_))) {
+            if at_the_end && !all_is_said && matches!(said, Some(LegacyLine::Said(..) | LegacyLine::Other(_)))
+            {
                 break;
             }
             heard.extend(said);
@@ -95,7 +96,7 @@ impl Ear {
 }
 
 /// The first utterance in some bytes, if there is one before the line feed, and how many bytes it takes.
-fn first(bytes: &[u8]) -> (Option<Heard>, usize) {
+fn first(bytes: &[u8]) -> (Option<LegacyLine>, usize) {
     let line_end = bytes
         .iter()
         .position(|&byte| byte == b'\n')
@@ -111,9 +112,9 @@ fn first(bytes: &[u8]) -> (Option<Heard>, usize) {
     };
     let text = shown(line.get(text_start..text_end).unwrap_or_default());
     let heard = match head {
-        Some(Head::From(id)) => Some(Heard::Said(id, text)),
+        Some(Head::From(id)) => Some(LegacyLine::Said(id, text)),
         Some(Head::Notice(notice)) => Some(notice),
-        None => (!text.is_blank()).then_some(Heard::Other(text)),
+        None => (!text.is_blank()).then_some(LegacyLine::Other(text)),
     };
     // The line feed belongs to the utterance before it.
     let taken = text_end + usize::from(text_end == line_end && line_end < bytes.len());
@@ -123,17 +124,17 @@ fn first(bytes: &[u8]) -> (Option<Heard>, usize) {
 /// What an utterance begins with.
 enum Head {
     From(UserId),
-    Notice(Heard),
+    Notice(LegacyLine),
 }
 
 impl Head {
     /// Reads what stands at the front, and how many bytes it takes.
     fn read(bytes: &[u8]) -> Option<(Self, usize)> {
         if bytes.starts_with(b"a user left") {
-            return Some((Self::Notice(Heard::SomeoneLeft), b"a user left".len()));
+            return Some((Self::Notice(LegacyLine::SomeoneLeft), b"a user left".len()));
         }
         if bytes.starts_with(b"too many users") {
-            return Some((Self::Notice(Heard::Full), b"too many users".len()));
+            return Some((Self::Notice(LegacyLine::Full), b"too many users".len()));
         }
         Self::read_with_id(bytes)
     }
@@ -148,9 +149,12 @@ impl Head {
         let (id, length) = id_at(bytes)?;
         let rest = bytes.get(length..)?;
         if rest.starts_with(b" is online") {
-            Some((Self::Notice(Heard::Online(id)), length + b" is online".len()))
+            Some((Self::Notice(LegacyLine::Online(id)), length + b" is online".len()))
         } else if rest.starts_with(b" is offline") {
-            Some((Self::Notice(Heard::Offline(id)), length + b" is offline".len()))
+            Some((
+                Self::Notice(LegacyLine::Offline(id)),
+                length + b" is offline".len(),
+            ))
         } else {
             None
         }
@@ -214,15 +218,18 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn said(from: &str, text: &str) -> Heard {
-        Heard::Said(id(from), Text::new(text).into_owned())
+    fn said(from: &str, text: &str) -> LegacyLine {
+        LegacyLine::Said(id(from), Text::new(text).into_owned())
     }
 
-    fn heard(pieces: &[&[u8]]) -> Vec<Heard> {
-        let mut ear = Ear::default();
-        let mut heard: Vec<Heard> = pieces.iter().flat_map(|piece| ear.hear(piece, at(0))).collect();
-        heard.extend(ear.quiet(at(30)));
-        assert_eq!(ear.deadline(), None);
+    fn heard(pieces: &[&[u8]]) -> Vec<LegacyLine> {
+        let mut decoder = Decoder::default();
+        let mut heard: Vec<LegacyLine> = pieces
+            .iter()
+            .flat_map(|piece| decoder.hear(piece, at(0)))
+            .collect();
+        heard.extend(decoder.quiet(at(30)));
+        assert_eq!(decoder.deadline(), None);
         heard
     }
 
@@ -231,14 +238,14 @@ mod tests {
         let stream = b"10.0.0.1:1 is online10.0.0.2:2 is onlinefrom 10.0.0.1:1: hi: you\
             from 10.0.0.2:2: \xC3\xA9510.0.0.3:3 is offlinea user leftfrom 10.0.0.1:1: a\nb\n";
         let expected = vec![
-            Heard::Online(id("10.0.0.1:1")),
-            Heard::Online(id("10.0.0.2:2")),
+            LegacyLine::Online(id("10.0.0.1:1")),
+            LegacyLine::Online(id("10.0.0.2:2")),
             said("10.0.0.1:1", "hi: you"),
             said("10.0.0.2:2", "é5"),
-            Heard::Offline(id("10.0.0.3:3")),
-            Heard::SomeoneLeft,
+            LegacyLine::Offline(id("10.0.0.3:3")),
+            LegacyLine::SomeoneLeft,
             said("10.0.0.1:1", "a"),
-            Heard::Other(Text::new("b")),
+            LegacyLine::Other(Text::new("b")),
         ];
         for cut in 0..=stream.len() {
             assert_eq!(heard(&[&stream[..cut], &stream[cut..]]), expected, "cut at {cut}");
@@ -249,22 +256,22 @@ mod tests {
 
     #[test]
     fn a_text_is_shown_when_it_stays_unterminated() {
-        let mut ear = Ear::default();
-        assert_eq!(ear.hear(b"from 10.0.0.1:1: hel", at(100)), []);
-        assert_eq!(ear.hear(b"lo", at(120)), []);
-        assert_eq!(ear.deadline(), Some(Duration::from_millis(150)));
-        assert_eq!(ear.quiet(at(149)), []);
-        assert_eq!(ear.quiet(at(150)), [said("10.0.0.1:1", "hello")]);
-        assert_eq!(ear.deadline(), None);
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.hear(b"from 10.0.0.1:1: hel", at(100)), []);
+        assert_eq!(decoder.hear(b"lo", at(120)), []);
+        assert_eq!(decoder.deadline(), Some(Duration::from_millis(150)));
+        assert_eq!(decoder.quiet(at(149)), []);
+        assert_eq!(decoder.quiet(at(150)), [said("10.0.0.1:1", "hello")]);
+        assert_eq!(decoder.deadline(), None);
     }
 
     #[test]
     fn a_character_is_not_cut_unless_its_end_never_comes() {
-        let mut ear = Ear::default();
-        ear.hear(b"from 10.0.0.1:1: a\xE4\xB8", at(0));
-        assert_eq!(ear.quiet(at(30)), [said("10.0.0.1:1", "a")]);
-        assert_eq!(ear.quiet(at(60)), [Heard::Other(Text::new("\u{FFFD}"))]);
-        assert_eq!(ear.deadline(), None);
+        let mut decoder = Decoder::default();
+        decoder.hear(b"from 10.0.0.1:1: a\xE4\xB8", at(0));
+        assert_eq!(decoder.quiet(at(30)), [said("10.0.0.1:1", "a")]);
+        assert_eq!(decoder.quiet(at(60)), [LegacyLine::Other(Text::new("\u{FFFD}"))]);
+        assert_eq!(decoder.deadline(), None);
     }
 
     #[test]
@@ -289,11 +296,11 @@ mod tests {
 
     #[test]
     fn an_endless_utterance_takes_no_memory() {
-        let mut ear = Ear::default();
+        let mut decoder = Decoder::default();
         let mut shown = 0;
         for _ in 0..100 {
-            shown += ear.hear(&[b'x'; 4096], at(0)).len();
-            assert!(ear.pending.len() <= SERVER_LINE_MAX);
+            shown += decoder.hear(&[b'x'; 4096], at(0)).len();
+            assert!(decoder.pending.len() <= SERVER_LINE_MAX);
         }
         assert!(shown > 10);
     }

@@ -3,8 +3,8 @@
 use super::event::Event;
 use super::greeting::{self, Greeting};
 use super::outcome::Outcome;
-use super::rich::is_about_nick;
-use super::{LAST_WORD_WAIT, Phase, Session, Stage, WELCOME_WAIT};
+use super::stage::{LAST_WORD_WAIT, Phase, Stage, is_about_nick};
+use super::state::Session;
 use chat_proto::VERSION;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -12,6 +12,10 @@ use chat_proto::opaque::Token;
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Profile};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
+use std::time::Duration;
+
+/// How long a server of ours may take to answer `HELLO`.
+const WELCOME_WAIT: Duration = Duration::from_secs(10);
 
 impl Session {
     pub(super) fn read_greeting(&mut self, now: Now) {
@@ -62,7 +66,7 @@ impl Session {
             resume: self.resume,
             insists: self.insists_on_nick(),
         });
-        self.send_line(&hello.to_string());
+        self.send_line(&hello);
     }
 
     /// Who finds no place is told so as plain users are; the server closes the connection then.
@@ -87,7 +91,7 @@ impl Session {
             }
             FromServer::Error(code, seq, text) => self.heard_error_before_welcome(code, seq, text),
             FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
-            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n).to_string()),
+            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n)),
             FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
             _ => {}
         }

@@ -4,7 +4,7 @@
 //! UDP port from the system first and connects from the TCP port before it; the other way round the UDP
 //! port is much more often taken.
 
-use crate::interfaces::addresses;
+use super::interfaces::addresses;
 use crate::session::Ends;
 use anyhow::{Context, Result, bail};
 use chat_sys::udp_errors;

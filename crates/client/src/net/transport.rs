@@ -1,6 +1,6 @@
 //! The sockets of a running session.
 
-use crate::connect::Connection;
+use super::connect::Connection;
 use crate::session::{Session, Transmit};
 use chat_proto::now::Now;
 use chat_sys::{is_transient, udp_errors};

@@ -1,20 +1,23 @@
 //! Original servers: what they say, and what the client makes of it.
 
-use super::ear::{Heard, SAFE_TEXT_MAX};
-use super::event::Event;
-use super::outbox::Message;
-use super::outcome::Outcome;
-use super::stage::GREETING_WAIT;
-use super::{PACE, Session, Stage};
+use super::decoder::{LegacyLine, SAFE_TEXT_MAX};
 use crate::private::Connection;
+use crate::session::event::Event;
+use crate::session::outbox::Message;
+use crate::session::outcome::Outcome;
+use crate::session::stage::{GREETING_WAIT, Stage};
+use crate::session::state::Session;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::time::Duration;
 
+/// Time between two messages: the server loses messages that arrive together.
+const PACE: Duration = Duration::from_millis(50);
+
 impl Session {
-    pub(super) fn become_original(&mut self, now: Now) {
+    pub(in crate::session) fn become_original(&mut self, now: Now) {
         if self.resume.is_some() {
             // What waits was meant for the room that was left, and is not for whoever has its port by now.
             return self.end(Outcome::Stranger);
@@ -48,7 +51,7 @@ impl Session {
         self.private.roster_complete(now);
     }
 
-    pub(super) fn hear(&mut self, heard: Vec<Heard>, now: Now) {
+    pub(in crate::session) fn hear(&mut self, heard: Vec<LegacyLine>, now: Now) {
         for said in heard {
             if self.outcome.is_some() {
                 return;
@@ -57,13 +60,13 @@ impl Session {
         }
     }
 
-    fn hear_one(&mut self, said: Heard, now: Now) {
-        if self.clocks.proof.is_some() && !matches!(said, Heard::Online(_) | Heard::Full) {
+    fn hear_one(&mut self, said: LegacyLine, now: Now) {
+        if self.clocks.proof.is_some() && !matches!(said, LegacyLine::Online(_) | LegacyLine::Full) {
             return;
         }
         let (at, history) = (now.unix_ms, false);
         match said {
-            Heard::Online(id) => {
+            LegacyLine::Online(id) => {
                 let who = Who::from(id);
                 let own = self.is_own_arrival(&who);
                 self.roster.insert_bare(id);
@@ -74,7 +77,7 @@ impl Session {
                     own,
                 });
             }
-            Heard::Offline(id) => {
+            LegacyLine::Offline(id) => {
                 self.roster.remove(id);
                 let who = Who::from(id);
                 self.events.push_back(Event::Left {
@@ -84,8 +87,8 @@ impl Session {
                 });
                 self.recipient_left(&who);
             }
-            Heard::SomeoneLeft => self.events.push_back(Event::SomeoneLeft { at }),
-            Heard::Said(id, text) => {
+            LegacyLine::SomeoneLeft => self.events.push_back(Event::SomeoneLeft { at }),
+            LegacyLine::Said(id, text) => {
                 self.roster.insert_bare(id);
                 let own = self.me.as_ref().is_some_and(|me| me.id == id);
                 if own {
@@ -100,9 +103,9 @@ impl Session {
                     own,
                 });
             }
-            Heard::Full if self.me.is_none() => self.end(Outcome::Full),
-            Heard::Full => {}
-            Heard::Other(text) => self.events.push_back(Event::Unattributed { at, text }),
+            LegacyLine::Full if self.me.is_none() => self.end(Outcome::Full),
+            LegacyLine::Full => {}
+            LegacyLine::Other(text) => self.events.push_back(Event::Unattributed { at, text }),
         }
     }
 
@@ -129,7 +132,7 @@ impl Session {
         }
     }
 
-    pub(super) fn pace_deadline(&self) -> Option<Duration> {
+    pub(in crate::session) fn pace_deadline(&self) -> Option<Duration> {
         let waits = self.is_original() && self.outbox.waiting() > 0 && self.clocks.proof.is_none();
         waits.then(|| self.clocks.paced.map_or(Duration::ZERO, |last| last + PACE))
     }

@@ -1,0 +1,6 @@
+//! The sockets: connecting to a server, carrying bytes and datagrams, and connecting again.
+
+pub mod connect;
+mod interfaces;
+pub mod reconnect;
+pub mod transport;

@@ -1,0 +1,4 @@
+//! The lab's original server: it knows no nicks, no history and no line ends, and takes short texts only.
+
+pub(super) mod decoder;
+mod room;

@@ -1,0 +1,33 @@
+//! What the client knows, and what it does about it.
+//!
+//! Pure: bytes, requests and the time come in; bytes, datagrams and events go out. It owns no
+//! socket and reads no clock. After every call take what is to go out, with
+//! [`Session::take_bytes`], [`Session::next_datagram`] and [`Session::next_event`], and call
+//! [`Session::tick`] at [`Session::deadline`].
+//!
+//! `state` is the session and what its parts share. Each other file handles one part of it; `driver` calls them all.
+
+mod driver;
+mod event;
+pub(crate) mod greeting;
+mod handshake;
+mod legacy;
+mod outbox;
+mod outcome;
+mod peer;
+mod private;
+mod recipients;
+mod reconnect;
+mod requests;
+mod rich;
+mod roster;
+mod stage;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use event::{Direction, Event, Way, about_original, about_query};
+pub use outbox::Unsent;
+pub use outcome::{Ending, Failures, Outcome};
+pub use roster::{Roster, Unresolved};
+pub use state::{Config, Ends, Session, Transmit};

@@ -694,7 +694,7 @@ fn a_typing_error_is_not_said_aloud() {
     assert_eq!(sim.sent(), "");
     let expected = [
         "no command /quti: the nearest is /quit; // begins a message with a slash",
-        "it is written /msg WHO TEXT",
+        "usage: /msg WHO TEXT",
         "no command /etc/passwd: /help lists all; // begins a message with a slash",
     ];
     assert_eq!(sim.errors(), expected);

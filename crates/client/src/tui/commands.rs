@@ -6,7 +6,7 @@ use super::keys;
 use super::link::Link;
 use super::screen::{Effect, Screen};
 use super::scroll::ScrollAction;
-use crate::command::{Bell, Command, Local};
+use crate::command::{Bell, Command, ScreenCommand};
 use crate::session::Session;
 use chat_proto::now::Now;
 use chat_proto::text::Text;
@@ -30,11 +30,11 @@ impl Screen {
     pub(super) fn submit(&mut self, line: &str, session: &mut Session, now: Now) -> bool {
         let before = session.failures();
         match Command::parse(line) {
-            Command::Say(_) | Command::Msg(..) | Command::Local(Local::Reply(_)) if !session.has_room() => {
+            Command::Say(_) | Command::Msg(..) | Command::Reply(_) if !session.has_room() => {
                 self.error("not sent: too much is waiting to be sent already");
                 return false;
             }
-            Command::Local(local) => return self.carry_out(&local, session, now),
+            Command::OnScreen(command) => return self.carry_out(&command, session),
             Command::Quit => self.leave(session, now),
             command => session.request(&command, now),
         }
@@ -52,22 +52,19 @@ impl Screen {
         }
     }
 
-    fn carry_out(&mut self, local: &Local<'_>, session: &mut Session, now: Now) -> bool {
-        match local {
-            Local::Whois(typed) => return self.with_user(typed, session, Self::whois),
-            Local::Ignore(Some(typed)) => {
+    fn carry_out(&mut self, command: &ScreenCommand<'_>, session: &Session) -> bool {
+        match command {
+            ScreenCommand::Whois(typed) => return self.with_user(typed, session, Self::whois),
+            ScreenCommand::Ignore(Some(typed)) => {
                 return self.with_user(typed, session, |screen, _, who| screen.ignore(who));
             }
-            Local::Ignore(None) => self.list_ignored(),
-            Local::Unignore(typed) => return self.unignore(typed),
-            Local::Quiet => self.toggle_quiet(),
-            Local::Bell(when) => self.set_bell(*when),
-            Local::Reply(_) | Local::Query(_) | Local::Verify(_) => {
-                return request(&Command::Local(local.clone()), session, now);
-            }
-            Local::Search(text) => return self.search(*text),
-            Local::Clear => self.scroll.clear(&self.lines),
-            Local::Keys => self.help_keys(),
+            ScreenCommand::Ignore(None) => self.list_ignored(),
+            ScreenCommand::Unignore(typed) => return self.unignore(typed),
+            ScreenCommand::Quiet => self.toggle_quiet(),
+            ScreenCommand::Bell(when) => self.set_bell(*when),
+            ScreenCommand::Search(text) => return self.search(*text),
+            ScreenCommand::Clear => self.scroll.clear(&self.lines),
+            ScreenCommand::Keys => self.help_keys(),
         }
         true
     }
@@ -187,11 +184,4 @@ impl Screen {
         }
         found.is_some()
     }
-}
-
-/// Asks the session for something; `false` if it can't be had.
-fn request(command: &Command<'_>, session: &mut Session, now: Now) -> bool {
-    let before = session.failures();
-    session.request(command, now);
-    session.failures() == before
 }

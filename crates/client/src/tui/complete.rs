@@ -64,14 +64,14 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
     let command = arguments
         .next()
         .and_then(|first| command::entry(first.strip_prefix('/')?));
-    match (before, command.map(|entry| entry.argument)) {
+    match (before, command.map(command::Entry::argument)) {
         ("", _) if word.starts_with('/') && !word.starts_with("//") => commands(word),
         ("", _) => users(word, &names.speakers, ": "),
         (_, Some(Argument::Bell)) => command::words::<Bell>()
             .into_iter()
             .filter(|choice| choice.starts_with(word))
             .collect(),
-        (_, Some(Argument::User | Argument::UserThenText)) if arguments.next().is_none() => {
+        (_, Some(Argument::User)) if arguments.next().is_none() => {
             let likely = names.correspondents.iter();
             let others = names
                 .speakers
@@ -89,9 +89,9 @@ fn commands(word: &str) -> Vec<String> {
         let alias_begins = entry
             .alias
             .is_some_and(|alias| alias.starts_with(&typed) && typed.len() > 1);
-        entry.name.starts_with(&typed) || alias_begins
+        entry.name().starts_with(&typed) || alias_begins
     });
-    matching.map(|entry| format!("/{} ", entry.name)).collect()
+    matching.map(|entry| format!("/{} ", entry.name())).collect()
 }
 
 fn users(word: &str, names: &[String], ending: &str) -> Vec<String> {

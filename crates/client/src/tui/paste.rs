@@ -1,7 +1,7 @@
 //! Several lines pasted at once, which are shown before they are sent.
 
 use super::style::{Role, Row, Span};
-use crate::command::{Command, Local};
+use crate::command::Command;
 use chat_proto::text::Text;
 
 /// Lines that are pasted at most; who has more to say has a file to send.
@@ -113,7 +113,7 @@ fn addressee(head: &str) -> Option<(&str, &str)> {
     // How many words say to whom, in a line with some text after them.
     let words = match Command::parse(&format!("{head}x")) {
         Command::Msg(..) => 2,
-        Command::Local(Local::Reply(_)) => 1,
+        Command::Reply(_) => 1,
         _ => return None,
     };
     let mut rest = head;

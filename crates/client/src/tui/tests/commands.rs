@@ -288,7 +288,7 @@ fn help_lists_every_command_and_every_key_without_wrapping() {
         assert!(
             line.contains(entry.usage) && line.contains(entry.about),
             "{}",
-            entry.name
+            entry.name()
         );
     }
     sim.keys("/clear\r/help keys\r");
@@ -358,14 +358,14 @@ fn a_typing_error_is_neither_said_nor_lost() {
          |> /quti now█",
     );
     sim.keys("\x15/msg\r");
-    assert_eq!(sim.last_message(), "!! it is written /msg WHO TEXT");
+    assert_eq!(sim.last_message(), "!! usage: /msg WHO TEXT");
     assert_eq!(sim.line(), "/msg");
 }
 
 #[test]
 fn every_command_is_known_here_by_each_of_its_names() {
     for entry in COMMANDS {
-        for name in [Some(entry.name), entry.alias].into_iter().flatten() {
+        for name in [Some(entry.name()), entry.alias].into_iter().flatten() {
             let mut sim = Sim::in_a_room(70, 20);
             sim.keys(&format!("/{name} bob hi\r"));
             let messages = sim.messages().join(" ");

@@ -10,13 +10,17 @@ pub fn document(mut command: Command, name: &str) -> String {
     process.stdout.lines().join("\n")
 }
 
-/// The long options that `--help` names.
-pub fn options(mut command: Command) -> Vec<String> {
+/// The lines of `--help`.
+pub fn help(mut command: Command) -> Vec<String> {
     command.arg("--help");
     let mut process = Process::start("help", &Journal::new(), &mut command);
     assert_eq!(process.exit_code(), 0);
-    let lines = process.stdout.lines();
-    let names = lines.iter().filter_map(|line| {
+    process.stdout.lines()
+}
+
+/// The long options that the lines of `--help` name.
+pub fn options(help: &[String]) -> Vec<String> {
+    let names = help.iter().filter_map(|line| {
         let (_, option) = line.trim_start().strip_prefix("-").and(line.split_once("--"))?;
         let end = option.find(|c: char| c != '-' && !c.is_ascii_lowercase());
         Some(option[..end.unwrap_or(option.len())].to_owned())
@@ -27,7 +31,7 @@ pub fn options(mut command: Command) -> Vec<String> {
 #[test]
 fn every_document_names_every_option() {
     for command in [client_command, || Command::new(chat_server())] {
-        let options = options(command());
+        let options = options(&help(command()));
         assert!(options.contains(&"generate".to_owned()), "{options:?}");
         for name in ["man", "complete-bash", "complete-zsh", "complete-fish"] {
             // A hyphen is written so that man(1) breaks no line there.

@@ -1,6 +1,6 @@
 //! The pages of the repository name only files, options, keys and commands that exist.
 
-use crate::documents::{document, options};
+use crate::documents::{document, help, options};
 use crate::harness::{chat_server, client_command};
 use std::collections::BTreeSet;
 use std::fs;
@@ -233,7 +233,7 @@ fn commands() -> BTreeSet<String> {
 /// The options of all programs and scripts here, and of other people's programs.
 fn known_options() -> BTreeSet<String> {
     let mut known: BTreeSet<String> = FOREIGN_OPTIONS.iter().map(|&name| name.to_owned()).collect();
-    known.extend(options(client_command()));
+    known.extend(options(&help(client_command())));
     for program in [
         "chat-server",
         "chat-load",
@@ -241,7 +241,9 @@ fn known_options() -> BTreeSet<String> {
         "chat-reference",
         "chat-typist",
     ] {
-        known.extend(options(Command::new(chat_server().with_file_name(program))));
+        known.extend(options(&help(Command::new(
+            chat_server().with_file_name(program),
+        ))));
     }
     for directory in ["scripts", ".ci"] {
         for entry in fs::read_dir(root().join(directory)).unwrap() {
@@ -336,17 +338,22 @@ fn the_guides_name_exactly_the_options_of_their_programs() {
         ("crates/server/README.md", Command::new(chat_server())),
     ];
     for (path, command) in programs {
-        let mut known: BTreeSet<String> = options(command).into_iter().collect();
+        let lines = help(command);
+        let help = lines.join("\n");
+        let mut known: BTreeSet<String> = options(&lines)
+            .into_iter()
+            .map(|name| match help.split_once(&format!("--{name} <")) {
+                Some((_, rest)) => format!("--{name} {}", rest.split('>').next().unwrap()),
+                None => format!("--{name}"),
+            })
+            .collect();
         // Any program has these.
-        known.remove("help");
-        known.remove("version");
+        known.remove("--help");
+        known.remove("--version");
         let guide = Page::read(path);
         let rows = guide.text.lines().filter(|line| line.starts_with("| `--"));
-        let cells = rows.flat_map(|row| row.split('|').nth(1).unwrap().split(['`', ' ']));
-        let named: BTreeSet<String> = cells
-            .filter_map(|word| word.strip_prefix("--"))
-            .map(str::to_owned)
-            .collect();
+        let cells = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
+        let named: BTreeSet<String> = cells.map(str::to_owned).collect();
         let different: Vec<&String> = named.symmetric_difference(&known).collect();
         assert!(
             different.is_empty(),

@@ -77,10 +77,12 @@ pub enum Bell {
     All,
 }
 
-/// The words for all values of an option.
-pub(crate) fn words<T: ValueEnum>() -> Vec<String> {
-    let choices = T::value_variants().iter().filter_map(T::to_possible_value);
-    choices.map(|choice| choice.get_name().to_owned()).collect()
+impl Bell {
+    /// The words for all values.
+    pub(crate) fn words() -> Vec<String> {
+        let values = Self::value_variants().iter().filter_map(Self::to_possible_value);
+        values.map(|value| value.get_name().to_owned()).collect()
+    }
 }
 
 /// A row of [`COMMANDS`].
@@ -420,7 +422,7 @@ mod tests {
         }
         assert!(!help(false).any(|line| line.contains("/bell")));
         let bell = help(true).find(|line| line.contains("/bell")).unwrap();
-        assert!(words::<Bell>().iter().all(|choice| bell.contains(choice)));
+        assert!(Bell::words().iter().all(|choice| bell.contains(choice)));
     }
 
     #[test]

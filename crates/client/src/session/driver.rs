@@ -6,7 +6,7 @@ use super::outbox::Message;
 use super::outcome::Outcome;
 use super::stage::{GREETING_WAIT, LAST_WORD_WAIT, Phase, Stage};
 use super::state::Session;
-use crate::command::{Command, Local};
+use crate::command::Command;
 use chat_proto::TEXT_MAX;
 use chat_proto::now::Now;
 use chat_proto::rich::FromClient;
@@ -97,12 +97,12 @@ impl Session {
             Command::Nick(nick) => self.ask_nick(nick),
             Command::Help => self.events.push_back(Event::Help),
             Command::Quit => self.end_input(now),
-            Command::Local(Local::Reply(text)) => self.reply(text, now),
-            Command::Local(Local::Query(who)) => self.set_query(*who),
-            Command::Local(Local::Verify(who)) => self.verify(who),
-            Command::Local(_) => self.fail("that works on the full screen only".into()),
+            Command::Reply(text) => self.reply(text, now),
+            Command::Query(who) => self.set_query(*who),
+            Command::Verify(who) => self.verify(who),
+            Command::OnScreen(_) => self.fail("that works on the full screen only".into()),
             Command::Nothing => {}
-            Command::Incomplete(usage) => self.fail(format!("it is written {usage}")),
+            Command::Incomplete(usage) => self.fail(format!("usage: {usage}")),
             Command::Unknown(name, nearest) => self.unknown(name, *nearest),
         }
         self.settle(now);

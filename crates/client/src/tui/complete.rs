@@ -67,7 +67,7 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
     match (before, command.map(command::Entry::argument)) {
         ("", _) if word.starts_with('/') && !word.starts_with("//") => commands(word),
         ("", _) => users(word, &names.speakers, ": "),
-        (_, Some(Argument::Bell)) => command::words::<Bell>()
+        (_, Some(Argument::Bell)) => Bell::words()
             .into_iter()
             .filter(|choice| choice.starts_with(word))
             .collect(),

@@ -1,4 +1,4 @@
-//! What the delivery of private messages tells the loop and the front end.
+//! What [`super::Private`] returns: datagrams, lines for the server, and events for the user.
 
 use chat_proto::id::UserId;
 use chat_proto::rich::FromClient;
@@ -7,62 +7,61 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Something to be done or shown.
+/// Something to send or to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send these bytes from the UDP socket.
     Datagram {
-        /// Where to.
+        /// The peer's address.
         to: SocketAddr,
-        /// The hop limit (TTL), if it is not to be the system's.
+        /// The hop limit (TTL), if not the system's.
         ttl: Option<u8>,
-        /// What.
+        /// The payload.
         bytes: Vec<u8>,
     },
-    /// Say this to the server.
+    /// Send this line to the server.
     Line(FromClient<'static>),
-    /// Tell the user.
+    /// Show this to the user.
     Event(Event),
 }
 
-/// What a user is told.
+/// An event for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A private message came.
+    /// A private message was received.
     Received(Received),
-    /// What became of a message that was sent.
+    /// A message's final state. Each message has exactly one.
     State(MessageId, State),
-    /// Something is not as it should be.
+    /// A peer's key can't be trusted.
     Warning(Warning),
 }
 
-/// A private message that came.
+/// A private message that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// Who wrote it.
+    /// The sender.
     pub from: UserId,
-    /// What.
+    /// The text.
     pub text: Text<'static>,
-    /// How it came.
+    /// The path that it took.
     pub path: Path,
-    /// It was sealed: nobody else could read it, and nobody else wrote it. Where this is not so, it is to be marked.
+    /// It was encrypted and authenticated. A front end marks messages that were not.
     pub sealed: bool,
-    /// One or more messages before it are missing, and their sender is told so.
+    /// Messages before it are missing. Their sender is told so.
     pub after_gap: bool,
 }
 
-/// A message, for as long as the program runs. The numbers begin above all that `SAY` uses, so that an `ERROR` that
-/// names one can't be about the other. They stay below 2^53, as `--json` tells them to programs, many of which read
-/// all numbers as floating-point ones.
+/// Identifies a message for one run of the program. The numbers start above those of `SAY`, so an `ERROR` can't mix
+/// up the two. They stay below 2^53, because many programs read the numbers of `--json` as floating-point ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub u64);
 
 impl MessageId {
-    /// The first there is.
+    /// The first id.
     pub(super) const FIRST: Self = Self(1 << 52);
 }
 
-/// How a message went.
+/// The path of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Path {
     /// From peer to peer.
@@ -71,39 +70,39 @@ pub enum Path {
     Relayed,
 }
 
-/// What became of a message. Until the first of these it is being sent.
+/// The final state of a message. Until it is reported, the message is being sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The peer has shown it.
+    /// The peer has confirmed that it showed the message.
     Delivered {
-        /// How it went.
+        /// The path that it took.
         path: Path,
-        /// How long it took to send and be confirmed.
+        /// The time from sending to confirmation.
         after: Duration,
     },
-    /// It was sent unencrypted, and nobody will confirm it.
+    /// It was sent unencrypted. Nobody will confirm it.
     SentUnencrypted {
-        /// How it went: through the server where no datagram reaches the peer.
+        /// The path that it took: through the server if the peer's port is closed.
         path: Path,
     },
-    /// It is not known to have arrived, and is not sent again.
+    /// It was not confirmed, and is not sent again.
     NotDelivered(Why),
 }
 
 /// Why a message was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The peer left.
+    /// The peer left the room.
     Left,
-    /// Nothing came back within 30 seconds. It may have arrived nevertheless.
+    /// The peer did not confirm it within 30 seconds. It may have arrived.
     NoAnswer,
-    /// It was held up for so long that later messages were shown without it; it will not be shown.
+    /// It arrived too late: the peer showed later messages without it, and will not show it.
     Overtaken,
     /// The peer's key changed while it was connected.
     KeyChanged,
-    /// No datagram reaches the peer, and the server does not pass it on.
+    /// The peer's port is closed, and the server can't relay the message.
     Unreachable,
-    /// The server was to pass it on, and the connection was lost before it said that it had.
+    /// The connection was lost before the server confirmed that it relayed the message.
     ConnectionLost,
 }
 
@@ -111,77 +110,77 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Left => "the user left",
-            Self::NoAnswer => "no answer in 30 seconds; it may have arrived",
-            Self::Overtaken => "it came too late and was not shown",
+            Self::NoAnswer => "not confirmed within 30 seconds; it may have arrived",
+            Self::Overtaken => "it arrived too late to be shown in order",
             Self::KeyChanged => "the user's key changed",
-            Self::Unreachable => "nothing reaches the user",
+            Self::Unreachable => "the user can't be reached",
             Self::ConnectionLost => "the connection to the server was lost; it may have arrived",
         })
     }
 }
 
-/// Why a message is not even tried.
+/// Why a message is rejected before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nobody with that id is here.
+    /// No user has that id.
     NotHere,
-    /// It is the user's own id.
+    /// The id is this client's own.
     Yourself,
-    /// There is nothing in it.
+    /// The text is blank.
     Blank,
-    /// It is longer than [`chat_proto::TEXT_MAX`].
+    /// The text is longer than [`chat_proto::TEXT_MAX`].
     TooLong,
-    /// As much as is held for this peer waits already: wait for some of it to be settled.
+    /// The queue for this peer is full.
     Busy,
-    /// The peer takes no encrypted messages, and none are sent in the clear.
+    /// The peer has no key, and [`Options::no_unencrypted`] is set.
     OnlyUnencrypted,
-    /// The peer's key changed while it was connected, or is none that can be used.
+    /// The peer's key changed while it was connected, or is unusable.
     BadKey,
-    /// Somebody else who is here has that key: one of the two is not who they say.
+    /// Another user has the same key: one of the two is an impostor.
     KeyTaken,
-    /// More users than are kept track of have been written to in this run.
+    /// This run has reached its limit of private conversations.
     Full,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotHere => "nobody with that id is here",
-            Self::Yourself => "that is you",
-            Self::Blank => "there is nothing to send",
+            Self::NotHere => "no user has that id",
+            Self::Yourself => "you can't send private messages to yourself",
+            Self::Blank => "the message is empty",
             Self::TooLong => "the message is too long",
-            Self::Busy => "too many messages to that user are waiting",
-            Self::OnlyUnencrypted => "that user takes unencrypted messages only",
+            Self::Busy => "too many unconfirmed messages to that user; try again later",
+            Self::OnlyUnencrypted => "that user has no key, and unencrypted messages are disabled",
             Self::BadKey => "that user's key can't be trusted",
             Self::KeyTaken => "another user has the same key",
-            Self::Full => "too many private conversations",
+            Self::Full => "too many private conversations; restart the client",
         })
     }
 }
 
 impl std::error::Error for Refusal {}
 
-/// Something that the user should know.
+/// A problem with a peer's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// This user's key changed within one connection, which no honest client and server do. Nothing more is
-    /// sent to it or taken from it until it leaves.
+    /// This user's key changed while it was connected, which no honest client and server do. Messages to and from
+    /// it are blocked until it leaves.
     KeyChanged(UserId),
-    /// This user announced a key with which nothing can be kept secret. Nothing is sent to it.
+    /// This user announced a key that protects nothing. Messages to it are blocked.
     UnusableKey(UserId),
-    /// The first user announced the key of the second. Nothing is sent to the first.
+    /// The first user announced the key of the second. Messages to the first are blocked.
     KeyTaken(UserId, UserId),
 }
 
-/// What the user chose.
+/// The user's options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Never use the relay: a message goes directly or not at all.
+    /// Never relay messages through the server.
     pub direct_only: bool,
-    /// Neither send nor take private messages that are not sealed.
+    /// Neither send nor accept unencrypted messages.
     pub no_unencrypted: bool,
-    /// The hop limit of the datagram that opens this side's router. It has to reach that and no farther than
-    /// half-way: 2 for one router at home, more behind several.
+    /// The hop limit of the punch probe, which opens this side's router. The probe must pass that router and not
+    /// reach the other one: 2 for one router at home, more behind several.
     pub punch_ttl: u8,
 }
 
@@ -200,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_failure_and_every_refusal_is_said_in_words_of_its_own() {
+    fn every_failure_and_refusal_has_its_own_message() {
         let failures = [
             Why::Left,
             Why::NoAnswer,

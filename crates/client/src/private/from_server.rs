@@ -110,9 +110,7 @@ impl Private {
 
     /// A private message came through the server in the clear.
     pub fn whisper(&mut self, _now: Now, from: &Who, text: &Text<'_>) {
-        if !self.options.no_unencrypted {
-            self.received_unencrypted(from.id, text.borrow().into_owned(), Path::Relayed);
-        }
+        self.show_unencrypted(from.id, text.borrow().into_owned(), Path::Relayed);
     }
 
     /// The server has passed a message on in the clear, as it was asked to; or says that it can't.
@@ -138,7 +136,7 @@ impl Private {
             self.contacts.remove(&key);
             return;
         };
-        self.held_bytes -= peer.held_bytes();
+        self.held_bytes -= peer.receiver.held_bytes();
         let why = if key_changed { Why::KeyChanged } else { Why::Left };
         peer.leave(&mut self.outputs, label, why);
     }

@@ -1,24 +1,25 @@
-//! Keys: whose a private message is, and what seals it.
+//! Keys: the pair that identifies a client, and the ciphers that it shares with a peer.
 
+use blake2::digest::consts::U8;
 use blake2::{Blake2s256, Digest};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305};
 use chat_proto::opaque::{Opaque, PublicKey};
 use x25519_dalek::StaticSecret;
 
-/// The key pair that a client makes for one run. The secret is overwritten when it is dropped.
+/// The X25519 key pair that a client makes for one run. Dropping it overwrites the secret.
 pub struct KeyPair {
     secret: StaticSecret,
     public: PublicKey,
 }
 
-/// What finds the keys for a datagram, whatever address it comes from.
+/// Identifies the cipher of a datagram, whatever address the datagram comes from.
 pub(super) type KeyId = [u8; 8];
 
-/// What seals and opens one direction. It overwrites its key when it is dropped.
+/// Seals and opens one direction. Dropping it overwrites the key.
 pub(super) type Cipher = XChaCha20Poly1305;
 
-/// The keys between this client and one peer, one for each direction, so that a datagram can't be
-/// reflected to its sender.
+/// The ciphers between this client and one peer: one for each direction, so that a datagram can't be reflected to
+/// its sender.
 #[derive(Clone)]
 pub(super) struct SessionKeys {
     pub(super) outgoing: Cipher,
@@ -27,22 +28,20 @@ pub(super) struct SessionKeys {
 }
 
 impl KeyPair {
-    /// A key pair from 32 bytes of good randomness (RFC 7748, section 6.1).
-    #[must_use]
+    /// A key pair from 32 unpredictable bytes (RFC 7748, section 6.1).
     pub fn from_random(bytes: [u8; 32]) -> Self {
         let secret = StaticSecret::from(bytes);
         let public = Opaque(x25519_dalek::PublicKey::from(&secret).to_bytes());
         Self { secret, public }
     }
 
-    /// The half that everybody may know.
-    #[must_use]
+    /// The public key.
     pub fn public(&self) -> PublicKey {
         self.public
     }
 
-    /// The keys shared with `peer`, or nothing if its public key is one of the few with which everybody
-    /// would share the same secret (RFC 7748, section 6.1: the all-zero check).
+    /// The ciphers shared with `peer`. `None` if its public key is one of the few that give every secret the same
+    /// result (RFC 7748, section 6.1: the all-zero check).
     pub(super) fn agree(&self, peer: &PublicKey) -> Option<SessionKeys> {
         let shared = self.secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer.0));
         shared.was_contributory().then(|| SessionKeys {
@@ -53,7 +52,7 @@ impl KeyPair {
     }
 }
 
-/// The key under which `sender` writes to `receiver`.
+/// The key of the direction from `sender` to `receiver`.
 fn direction_key(shared: &[u8; 32], sender: &PublicKey, receiver: &PublicKey) -> Key {
     let hash = Blake2s256::new()
         .chain_update(b"chat-dm-1\0")
@@ -63,55 +62,25 @@ fn direction_key(shared: &[u8; 32], sender: &PublicKey, receiver: &PublicKey) ->
     hash.finalize()
 }
 
-/// The key id of datagrams from `sender` to `receiver`. It takes no secret to compute, only to use.
+/// The key id of datagrams from `sender` to `receiver`. It is computed from public keys alone.
 pub(super) fn key_id(sender: &PublicKey, receiver: &PublicKey) -> KeyId {
-    let hash: [u8; 32] = Blake2s256::new()
+    let hash = Blake2s256::new()
         .chain_update(b"kid")
         .chain_update(sender.0)
         .chain_update(receiver.0)
-        .finalize()
-        .into();
-    let [
-        id @ ..,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-    ] = hash;
-    id
+        .finalize();
+    hash.split::<U8>().0.into()
 }
 
-/// How often the hash behind a [`verify_code`] is taken.
+/// Rounds of hashing behind a [`verify_code`].
 const STRETCH: u32 = 1 << 14;
 
 /// A short code over two public keys, the same on both sides, for two people to compare aloud: six groups of
 /// five digits, which is 99 bits.
 ///
-/// Somebody on the server's path who gives each side a key of their own must find two keys, one for
-/// each side, with which both codes come out alike. Any such pair will do, so 99 bits cost them some 2^50 keys
-/// for each side, not 2^99; each is hashed 2^14 times, which makes 2^64 hashes, in the one run for
-/// which the keys live.
-#[must_use]
+/// An attacker between the two needs two keys, one for each side, that give both sides the same code. Any such
+/// pair will do, so 99 bits cost about 2^50 keys for each side. Each key takes 2^14 hashes, which makes 2^64 in the
+/// one run for which the victims' keys live.
 pub fn verify_code(one: &PublicKey, other: &PublicKey) -> String {
     let (first, second) = if one <= other { (one, other) } else { (other, one) };
     let mut hash: [u8; 32] = Blake2s256::new()
@@ -123,7 +92,7 @@ pub fn verify_code(one: &PublicKey, other: &PublicKey) -> String {
     for _ in 0..STRETCH {
         hash = Blake2s256::digest(hash).into();
     }
-    // 40 bits make a group of five digits as good as evenly: 2^40 is 11 million times 100,000.
+    // 40 bits give each group of five digits almost the same probability: 2^40 is 11 million times 100,000.
     let groups = hash.chunks_exact(5).map(|bytes| {
         let number = bytes
             .iter()
@@ -148,7 +117,7 @@ mod tests {
 
     /// RFC 7748, section 6.1.
     #[test]
-    fn two_pairs_agree_as_the_rfc_says() {
+    fn key_agreement_matches_rfc_7748() {
         let alice = KeyPair::from_random(hex(
             "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
         ));
@@ -162,13 +131,13 @@ mod tests {
 
     /// RFC 7693, appendix B.
     #[test]
-    fn blake2s_is_the_one_of_the_rfc() {
+    fn blake2s_matches_rfc_7693() {
         let expected: [u8; 32] = hex("508c5e8c327c14e2e1a72ba34eeb452f37458b209ed63a294d999b4c86675982");
         assert_eq!(<[u8; 32]>::from(Blake2s256::digest(b"abc")), expected);
     }
 
     #[test]
-    fn each_direction_has_a_key_of_its_own() {
+    fn each_direction_has_its_own_key() {
         let (alice, bob) = (pair(1).public(), pair(2).public());
         assert_ne!(
             direction_key(&[9; 32], &alice, &bob),
@@ -177,10 +146,10 @@ mod tests {
         assert_ne!(key_id(&alice, &bob), key_id(&bob, &alice));
     }
 
-    /// The points of small order on the curve and its twist, with which X25519 gives zero whatever the
-    /// secret; each in the two forms that differ in the bit that is not looked at.
+    /// The points of small order on the curve and its twist: X25519 gives zero for them, whatever the secret. Each
+    /// is tested with the ignored high bit clear and set.
     #[test]
-    fn a_key_with_which_everybody_shares_the_same_secret_is_refused() {
+    fn public_keys_of_small_order_are_rejected() {
         let points = [
             "0000000000000000000000000000000000000000000000000000000000000000",
             "0100000000000000000000000000000000000000000000000000000000000000",
@@ -202,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn the_code_is_the_same_on_both_sides_and_no_other() {
+    fn both_sides_compute_the_same_verify_code() {
         let (alice, bob, eve) = (pair(1).public(), pair(2).public(), pair(3).public());
         let code = verify_code(&alice, &bob);
         assert_eq!(code, verify_code(&bob, &alice));
         assert_ne!(code, verify_code(&alice, &eve));
         assert_eq!(code.len(), 6 * 5 + 5);
-        // So that two versions of the client show the same, it changes only together with that of the protocol.
+        // Changing this code takes a new version of the protocol: two versions of the client must agree on it.
         assert_eq!(code, "51603 81789 00903 45999 46450 38119");
         assert!(
             code.split(' ')

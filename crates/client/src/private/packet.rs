@@ -1,26 +1,25 @@
-//! The packet: what a sealed datagram holds.
+//! The packet: the content of a sealed datagram.
 //!
 //! ```text
 //! 0       kind: 1 data, 2 ack, 3 ping, 4 pong, 5 addresses
-//! 1..9    number: of a segment, for data; for every other kind, of a count of its own
-//! 9..17   cumulative ack: the receiver is done with every segment before this one
-//! 17..25  selective acks: bit i (1 << i) says that segment `cumulative + 1 + i` has come
-//! 25..    body, as its kind says:
+//! 1..9    number: of the segment, for data; the other kinds share a counter of their own
+//! 9..17   cumulative ack: every segment before this one was received or given up
+//! 17..25  selective acks: bit i (1 << i) acknowledges segment `cumulative + 1 + i`
+//! 25..    body, by kind:
 //!
-//! data        floor u64: the sender has given up, or seen acknowledged, every segment before it; then parts:
+//! data        floor u64: every segment before it was acknowledged, or given up by its sender; then parts:
 //!                 flags u8 (1: begins a message, 2: ends it), length u16, that many bytes of text
-//! ack         of u64: the segment that is being answered;
-//!             passed u64: what comes before it is shown if it has come, and never will be if not
-//! ping, pong  token u64: the pong says the ping's
+//! ack         of u64: the segment that it answers;
+//!             passed u64: segments before it were shown if received, and will never be shown if not
+//! ping, pong  token u64: a pong repeats the token of its ping
 //! addresses   one or more of 18 bytes each: IPv6 (or IPv4 mapped into it), port
 //! ```
 //!
-//! Integers are big-endian; those that number or acknowledge are below 2^62, so that no sum of them overflows. A
-//! packet that breaks this, or has bytes to spare, is dropped like one that does not open.
+//! Integers are big-endian. Segment numbers are below 2^62, so that no sum of them overflows. A packet that is
+//! malformed or has trailing bytes is dropped, like one that can't be decrypted.
 //!
-//! A segment is the unit that is numbered, sent, acknowledged and sent again: one datagram's worth of parts. A
-//! message that fits is one part, and several short ones may share a segment; a longer one is cut into parts, each alone
-//! in its segment.
+//! A segment is one datagram's worth of parts: it is numbered, acknowledged and retransmitted as a whole. A short
+//! message is one part, and several may share a segment. A longer message is cut into parts with a segment each.
 
 use super::seal::PACKET_MAX;
 use chat_proto::rendezvous::{ADDRESS_LEN, decode_address, encode_address};
@@ -32,7 +31,7 @@ const HEAD_LEN: usize = 1 + 8 + 8 + 8;
 /// Bytes before the text of a part: flags and length.
 pub(super) const PART_HEAD_LEN: usize = 1 + 2;
 
-/// Bytes of parts in one segment at most, [`PART_HEAD_LEN`] each included.
+/// Bytes of parts in a segment at most, including [`PART_HEAD_LEN`] for each.
 pub(super) const PARTS_MAX: usize = PACKET_MAX - HEAD_LEN - 8;
 
 /// Bytes in a ping or pong.
@@ -41,7 +40,7 @@ pub(super) const PING_LEN: usize = HEAD_LEN + 8;
 /// Numbers stay below this; at a million segments a second that takes 146,000 years.
 const NUMBER_END: u64 = 1 << 62;
 
-/// Local addresses that one packet offers, or that are believed of one.
+/// Local addresses in a packet at most. Further ones are ignored.
 pub(super) const ADDRESSES_MAX: usize = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,26 +70,29 @@ pub(super) struct Part<'a> {
 
 impl Packet {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(PACKET_MAX);
-        bytes.push(self.body.kind());
-        for field in [self.number, self.cumulative, self.selective] {
-            bytes.extend_from_slice(&field.to_be_bytes());
-        }
         match &self.body {
-            Body::Data { floor, parts } => {
-                bytes.extend_from_slice(&floor.to_be_bytes());
-                bytes.extend_from_slice(parts);
-            }
-            Body::Ack { of, passed } => {
-                bytes.extend_from_slice(&of.to_be_bytes());
-                bytes.extend_from_slice(&passed.to_be_bytes());
-            }
-            Body::Ping(token) | Body::Pong(token) => bytes.extend_from_slice(&token.to_be_bytes()),
+            Body::Data { floor, parts } => self.encode(1, &[*floor], parts),
+            Body::Ack { of, passed } => self.encode(2, &[*of, *passed], &[]),
+            Body::Ping(token) => self.encode(3, &[*token], &[]),
+            Body::Pong(token) => self.encode(4, &[*token], &[]),
             Body::Addresses(addresses) => {
                 let addresses = addresses.iter().take(ADDRESSES_MAX);
-                bytes.extend(addresses.flat_map(|&address| encode_address(address)));
+                let bytes: Vec<u8> = addresses.flat_map(|&address| encode_address(address)).collect();
+                self.encode(5, &[], &bytes)
             }
         }
+    }
+
+    fn encode(&self, kind: u8, integers: &[u64], rest: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(PACKET_MAX);
+        bytes.push(kind);
+        for integer in [self.number, self.cumulative, self.selective]
+            .iter()
+            .chain(integers)
+        {
+            bytes.extend_from_slice(&integer.to_be_bytes());
+        }
+        bytes.extend_from_slice(rest);
         bytes
     }
 
@@ -121,35 +123,23 @@ impl Packet {
     }
 }
 
-impl Body {
-    fn kind(&self) -> u8 {
-        match self {
-            Self::Data { .. } => 1,
-            Self::Ack { .. } => 2,
-            Self::Ping(_) => 3,
-            Self::Pong(_) => 4,
-            Self::Addresses(_) => 5,
-        }
-    }
-}
-
 impl Part<'_> {
-    /// Adds this part to those of a segment.
-    pub(super) fn write(&self, parts: &mut Vec<u8>) {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
         let length = u16::try_from(self.text.len()).unwrap_or(u16::MAX);
-        parts.push(u8::from(self.begins) | u8::from(self.ends) << 1);
-        parts.extend_from_slice(&length.to_be_bytes());
-        parts.extend(self.text.iter().take(length.into()));
+        let mut bytes = vec![u8::from(self.begins) | u8::from(self.ends) << 1];
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend(self.text.iter().take(length.into()));
+        bytes
     }
 }
 
-/// The parts of a segment, in order; those of a packet that [`Packet::parse`] took are all well-formed.
+/// The parts of a segment, in order. [`Packet::parse`] has checked that all are well-formed.
 pub(super) fn parts_of(parts: &[u8]) -> impl Iterator<Item = Part<'_>> {
     let mut fields = Fields(parts);
     std::iter::from_fn(move || fields.part())
 }
 
-/// What is left of a packet while it is read.
+/// The rest of a packet while it is parsed.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -181,7 +171,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// At least one part, and nothing that is none.
+    /// One or more parts, to the end of the packet.
     fn parts(&mut self) -> Option<Vec<u8>> {
         let parts = self.0;
         self.part()?;
@@ -215,18 +205,16 @@ mod tests {
     }
 
     fn hello() -> Vec<u8> {
-        let mut parts = Vec::new();
         let part = Part {
             begins: true,
             ends: true,
             text: b"hi",
         };
-        part.write(&mut parts);
-        parts
+        part.to_bytes()
     }
 
     #[test]
-    fn every_kind_reads_back() {
+    fn every_kind_is_parsed_as_it_was_encoded() {
         let addresses = vec![
             "10.0.0.5:50313".parse().unwrap(),
             "[fd00::5]:50313".parse().unwrap(),
@@ -247,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_a_packet_are_these() {
+    fn a_data_packet_has_the_documented_bytes() {
         let bytes = packet(Body::Data {
             floor: 2,
             parts: hello(),
@@ -261,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_with_bytes_too_few_or_too_many_is_none() {
+    fn truncated_or_trailing_bytes_are_rejected() {
         let data = packet(Body::Data {
             floor: 2,
             parts: hello(),
@@ -281,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_at_the_end_of_its_range_is_the_last_that_is_read() {
+    fn numbers_above_the_limit_are_rejected() {
         let last = NUMBER_END - 1;
         let with = |number, cumulative, passed| {
             let body = Body::Ack { of: 0, passed };
@@ -299,41 +287,39 @@ mod tests {
         }
     }
 
-    /// What may be sent to an address that never answered is reckoned with it.
+    /// The amplification limit of unvalidated addresses counts on it.
     #[test]
-    fn a_ping_is_as_long_as_it_is_said_to_be() {
+    fn a_ping_has_the_declared_length() {
         for body in [Body::Ping(7), Body::Pong(7)] {
             assert_eq!(packet(body).to_bytes().len(), PING_LEN);
         }
     }
 
     #[test]
-    fn the_longest_segment_just_fits() {
-        let mut parts = Vec::new();
+    fn the_longest_segment_fits_a_packet() {
         let text = vec![b'x'; PARTS_MAX - PART_HEAD_LEN];
         let part = Part {
             begins: true,
             ends: false,
             text: &text,
         };
-        part.write(&mut parts);
+        let parts = part.to_bytes();
         let bytes = packet(Body::Data { floor: 0, parts }).to_bytes();
         assert_eq!(bytes.len(), PACKET_MAX);
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..7) {
+        fn any_bytes_are_parsed_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..7) {
             let _ = Packet::parse(&bytes);
             let _ = Packet::parse(&[&[kind], &bytes[..]].concat());
         }
 
         #[test]
-        fn the_parts_of_a_packet_are_those_that_were_written(
+        fn parts_are_parsed_as_they_were_encoded(
             written in prop::collection::vec((any::<bool>(), any::<bool>(), prop::collection::vec(any::<u8>(), 0..50)), 1..10)) {
-            let mut parts = Vec::new();
             let written: Vec<_> = written.iter().map(|(begins, ends, text)| Part { begins: *begins, ends: *ends, text }).collect();
-            written.iter().for_each(|part| part.write(&mut parts));
+            let parts: Vec<u8> = written.iter().flat_map(|part| part.to_bytes()).collect();
             let read: Vec<_> = parts_of(&parts).collect();
             prop_assert_eq!(&read, &written);
             let packet = packet(Body::Data { floor: 0, parts: parts.clone() });

@@ -1,12 +1,13 @@
-//! Messages to and from users who have no key: the original programs, and plain terminals.
+//! Messages to and from users without a key: the original programs, and plain terminals.
 //!
-//! They go as bare text, as in the original: in one datagram, or in several if they are long. Nobody confirms them. Where the peer's host answers
-//! that no such port is open, the server passes the text on instead, in the clear. That answer comes at once or never, so
-//! a datagram counts as sent when nothing was heard against it for a moment: a message has one fate, not two.
+//! They are sent as bare text, like the original's: in one datagram, or in several if they are long. Nobody confirms
+//! them. If the peer's host reports that the port is closed, the server relays the text instead, unencrypted. Such a
+//! report comes at once or never, so a datagram counts as sent after a short time without one. Thus each message goes
+//! one way only.
 
 use super::event::{Event, MessageId, Output, Path, State, Why};
 use super::seal::DATAGRAM_MAX;
-use super::sender::PATIENCE;
+use super::sender::DELIVERY_TIMEOUT;
 use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;
 use chat_proto::line::whole_characters;
@@ -16,18 +17,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// For how long a datagram is remembered, so that the text can go another way if its port turns out to be closed. What
-/// became of it is told after that.
-const MEMORY: Duration = Duration::from_millis(500);
+/// How long a report of a closed port can still make a message go through the server. After it, the message is
+/// reported as sent.
+const SENT_AFTER: Duration = Duration::from_millis(500);
 
-/// Messages that are remembered, and so may be sent in that time: 64 x 4 KB = 260 KB.
-const RECENT_MAX: usize = 64;
+/// Pending messages at most, after which sending is refused: 64 x 4 KB = 260 KB.
+const PENDING_MAX: usize = 64;
 
-/// Messages that the server was asked to pass on and has not answered for, when there is no room for another. With
-/// those whose ports turn out to be closed they are fewer than twice as many.
-const WHISPERS_MAX: usize = 64;
-
-/// How long a port counts as closed after its host said so.
+/// How long a port counts as closed after such a report.
 const CLOSED: Duration = Duration::from_secs(60);
 
 /// Closed ports that are remembered: 256 x 48 bytes.
@@ -35,80 +32,80 @@ const CLOSED_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Plaintext {
-    /// Those whose fate is not told yet, the first first.
-    recent: VecDeque<Sent>,
+    /// Messages whose final state is not known, in the order of sending.
+    pending: Vec<Pending>,
     closed: BTreeMap<SocketAddr, Duration>,
-    /// Those that the server has not answered for, the first first, and since when.
-    whispers: VecDeque<(MessageId, Duration)>,
+}
+
+/// A message to be sent unencrypted.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) id: MessageId,
+    pub(super) to: UserId,
+    pub(super) text: Text<'static>,
 }
 
 #[derive(Debug)]
-struct Sent {
-    id: MessageId,
-    user: UserId,
-    to: SocketAddr,
-    text: Text<'static>,
-    at: Duration,
+struct Pending {
+    message: Message,
+    via: Via,
+    since: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Via {
+    Address(SocketAddr),
+    /// The server was asked to relay it, and has not answered.
+    Server,
 }
 
 impl Plaintext {
-    /// Whether there is no memory for another message just now.
     pub(super) fn is_full(&self) -> bool {
-        self.recent.len() >= RECENT_MAX || self.whispers.len() >= WHISPERS_MAX
+        self.pending.len() >= PENDING_MAX
     }
 
-    /// When [`Self::timeout`] is to be called.
+    /// When [`Self::timeout`] has something to do.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let sent = self.recent.front().map(|sent| sent.at + MEMORY);
-        let answered = self.whispers.front().map(|(_, since)| *since + PATIENCE);
-        [sent, answered].into_iter().flatten().min()
+        self.pending.iter().map(Pending::deadline).min()
     }
 
-    /// Those that nothing was heard against are sent, as far as anybody will ever know. What the server was asked to pass on
-    /// and has not answered for is not.
+    /// Reports direct messages as sent, and relayed ones without the server's answer as not delivered.
     pub(super) fn timeout(&mut self, now: Duration, outputs: &mut VecDeque<Output>) {
-        while self.recent.front().is_some_and(|sent| sent.at + MEMORY <= now) {
-            let sent = self.recent.pop_front();
-            outputs.extend(sent.map(|sent| state(sent.id, State::SentUnencrypted { path: Path::Direct })));
-        }
-        while let Some(&(id, since)) = self.whispers.front()
-            && since + PATIENCE <= now
-        {
-            self.whispers.pop_front();
-            outputs.push_back(state(id, State::NotDelivered(Why::NoAnswer)));
-        }
+        let due = self.pending.extract_if(.., |pending| pending.deadline() <= now);
+        outputs.extend(due.map(|pending| {
+            pending.becomes(match pending.via {
+                Via::Address(_) => State::SentUnencrypted { path: Path::Direct },
+                Via::Server => State::NotDelivered(Why::NoAnswer),
+            })
+        }));
     }
 
-    /// Sends a message to `to`, or through the server if there is no such address or its port is closed.
+    /// Sends a message to `address`, or through the server if there is none or its port is closed.
     pub(super) fn send(
         &mut self,
         now: Duration,
-        (id, user): (MessageId, UserId),
-        to: Option<SocketAddr>,
-        text: &Text<'_>,
+        message: Message,
+        address: Option<SocketAddr>,
         can_whisper: bool,
         outputs: &mut VecDeque<Output>,
     ) {
         self.closed.retain(|_, since| now < *since + CLOSED);
-        let text = text.borrow().into_owned();
-        let Some(to) = to.filter(|to| !self.closed.contains_key(to)) else {
-            self.whisper(now, (id, user), text, can_whisper, outputs);
+        let Some(to) = address.filter(|to| !self.closed.contains_key(to)) else {
+            self.whisper(now, message, can_whisper, outputs);
             return;
         };
-        for piece in pieces(text.as_str()) {
+        for piece in pieces(message.text.as_str()) {
             let bytes = piece.to_vec();
             outputs.push_back(Output::Datagram { to, ttl: None, bytes });
         }
-        self.recent.push_back(Sent {
-            id,
-            user,
-            to,
-            text,
-            at: now,
+        self.pending.push(Pending {
+            message,
+            via: Via::Address(to),
+            since: now,
         });
     }
 
-    /// No port is open at that address: what was sent there a moment ago goes through the server.
+    /// The port at this address is closed: messages just sent there go through the server.
     pub(super) fn unreachable(
         &mut self,
         now: Duration,
@@ -116,61 +113,78 @@ impl Plaintext {
         can_whisper: bool,
         outputs: &mut VecDeque<Output>,
     ) {
-        let (lost, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.recent)
-            .into_iter()
-            .partition(|sent| sent.to == address);
-        self.recent = others;
+        let lost = self.take(Via::Address(address));
         if !lost.is_empty() && self.closed.len() < CLOSED_MAX {
             self.closed.insert(address, now);
         }
-        for Sent { id, user, text, .. } in lost {
-            self.whisper(now, (id, user), text, can_whisper, outputs);
+        for pending in lost {
+            self.whisper(now, pending.message, can_whisper, outputs);
         }
     }
 
-    /// The server answered for a message: it was passed on, or can't be.
-    pub(super) fn answered(&mut self, id: MessageId, passed_on: bool, outputs: &mut VecDeque<Output>) {
-        let asked = self.whispers.iter().position(|(asked, _)| *asked == id);
-        if asked.and_then(|place| self.whispers.remove(place)).is_some() {
-            outputs.push_back(state(
-                id,
-                if passed_on {
-                    State::SentUnencrypted { path: Path::Relayed }
-                } else {
-                    State::NotDelivered(Why::Unreachable)
-                },
-            ));
+    /// The server answered: it relayed the message, or can't.
+    pub(super) fn answered(&mut self, id: MessageId, is_relayed: bool, outputs: &mut VecDeque<Output>) {
+        let is_answered = |pending: &Pending| pending.message.id == id && pending.via == Via::Server;
+        if let Some(place) = self.pending.iter().position(is_answered) {
+            let pending = self.pending.remove(place);
+            outputs.push_back(pending.becomes(if is_relayed {
+                State::SentUnencrypted { path: Path::Relayed }
+            } else {
+                State::NotDelivered(Why::Unreachable)
+            }));
         }
     }
 
     /// The server will not answer any more.
     pub(super) fn connection_lost(&mut self, outputs: &mut VecDeque<Output>) {
-        let lost = std::mem::take(&mut self.whispers).into_iter();
-        outputs.extend(lost.map(|(id, _)| state(id, State::NotDelivered(Why::ConnectionLost))));
+        let lost = self.take(Via::Server).into_iter();
+        outputs.extend(lost.map(|pending| pending.becomes(State::NotDelivered(Why::ConnectionLost))));
     }
 
+    fn take(&mut self, via: Via) -> Vec<Pending> {
+        self.pending
+            .extract_if(.., |pending| pending.via == via)
+            .collect()
+    }
+
+    /// Asks the server to relay a message.
     fn whisper(
         &mut self,
         now: Duration,
-        (id, user): (MessageId, UserId),
-        text: Text<'static>,
+        message: Message,
         can_whisper: bool,
         outputs: &mut VecDeque<Output>,
     ) {
+        let pending = Pending {
+            message,
+            via: Via::Server,
+            since: now,
+        };
         if !can_whisper {
-            outputs.push_back(state(id, State::NotDelivered(Why::Unreachable)));
+            outputs.push_back(pending.becomes(State::NotDelivered(Why::Unreachable)));
             return;
         }
-        self.whispers.push_back((id, now));
-        outputs.push_back(Output::Line(FromClient::Whisper(user, id.0, text)));
+        let Message { id, to, text } = &pending.message;
+        outputs.push_back(Output::Line(FromClient::Whisper(*to, id.0, text.clone())));
+        self.pending.push(pending);
     }
 }
 
-fn state(id: MessageId, state: State) -> Output {
-    Output::Event(Event::State(id, state))
+impl Pending {
+    fn deadline(&self) -> Duration {
+        self.since
+            + match self.via {
+                Via::Address(_) => SENT_AFTER,
+                Via::Server => DELIVERY_TIMEOUT,
+            }
+    }
+
+    fn becomes(&self, state: State) -> Output {
+        Output::Event(Event::State(self.message.id, state))
+    }
 }
 
-/// A text in pieces that fit a datagram, never cut within a character. Whoever gets them shows them as several messages.
+/// A text in pieces that fit a datagram, cut between characters. The receiver shows them as separate messages.
 fn pieces(text: &str) -> impl Iterator<Item = &[u8]> {
     let mut rest = text.as_bytes();
     std::iter::from_fn(move || {
@@ -182,7 +196,7 @@ fn pieces(text: &str) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The text of a raw datagram, if there is any to see.
+/// The text of an unencrypted datagram, unless it is blank.
 pub(super) fn text_of(datagram: &[u8]) -> Option<Text<'static>> {
     let datagram = datagram.trim_ascii_end();
     let datagram = datagram

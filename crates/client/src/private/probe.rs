@@ -1,38 +1,39 @@
-//! When pings are sent to find out whether an address reaches the peer.
+//! Probes: when pings are sent to find out whether the peer answers at an address.
 
 use std::time::Duration;
 
-/// Why an address is being probed, which is when.
+/// Why an address is probed. Each purpose has its own schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Both sides open their routers at about the same time: a primer, then a burst.
+    /// Both sides open their routers at about the same time: a punch probe, then a burst.
     Punch,
-    /// An address that came up, or one that was dead.
+    /// To validate a new address, or one that was dead.
     Challenge,
-    /// The address in use, which has been silent; so that routers keep it open.
+    /// To keep the address in use open in routers, after silence.
     Keepalive,
 }
 
-/// What goes out at a step.
+/// How far a ping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shot {
-    /// A ping with a hop limit that takes it past this side's router and not to the other's. Once it has gone, what the
-    /// other side sends is an answer to this router, and not something unasked that it would turn away.
-    Primer,
-    Ping,
+pub(super) enum PingKind {
+    /// Past this side's router, but not to the other one, by its hop limit. After it, this router takes the other
+    /// side's datagrams for answers and lets them in.
+    PunchProbe,
+    /// To the peer.
+    Full,
 }
 
-/// A primer, and 200 ms later a burst that slows down.
+/// The punch probe, and 200 ms later a burst that slows down.
 const PUNCH_MS: [u64; 9] = [0, 200, 250, 300, 400, 600, 1000, 1800, 3400];
 
 const CHALLENGE_MS: [u64; 3] = [0, 500, 1500];
 
 const KEEPALIVE_MS: [u64; 4] = [0, 1000, 2000, 4000];
 
-/// How long the answer to the last ping may take.
+/// How long the probe waits for an answer to its last ping.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// One run of pings to one address.
+/// A series of pings to one address.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
     purpose: Purpose,
@@ -57,7 +58,7 @@ impl Probe {
         self.started
     }
 
-    /// When the next ping goes out; after the last, when the probe has failed.
+    /// When the next ping is due; after the last one, when the probe fails.
     pub(super) fn due(&self) -> Duration {
         let times = self.times();
         let after = match (times.get(self.step), times.last()) {
@@ -71,8 +72,8 @@ impl Probe {
         self.step >= self.times().len() && self.due() <= now
     }
 
-    /// Takes the next step, if it is time. Steps that time has passed over are taken once, not in a burst.
-    pub(super) fn fire(&mut self, now: Duration) -> Option<Shot> {
+    /// The next ping, if one is due. Several overdue pings are sent as one, not in a burst.
+    pub(super) fn fire(&mut self, now: Duration) -> Option<PingKind> {
         if self.step >= self.times().len() || self.due() > now {
             return None;
         }
@@ -82,9 +83,9 @@ impl Probe {
             .times()
             .partition_point(|&ms| Duration::from_millis(ms) <= since);
         Some(if first && self.purpose == Purpose::Punch {
-            Shot::Primer
+            PingKind::PunchProbe
         } else {
-            Shot::Ping
+            PingKind::Full
         })
     }
 
@@ -101,42 +102,45 @@ impl Probe {
 mod tests {
     use super::*;
 
-    /// The time and kind of every shot, and when the probe gives up, in ms.
-    fn run(purpose: Purpose) -> (Vec<(u128, Shot)>, u128) {
+    /// The time and kind of every ping, and when the probe fails, in ms.
+    fn run(purpose: Purpose) -> (Vec<(u128, PingKind)>, u128) {
         let start = Duration::from_secs(100);
         let mut probe = Probe::new(purpose, start);
-        let mut shots = Vec::new();
+        let mut sent = Vec::new();
         loop {
             let now = probe.due();
             if probe.has_failed(now) {
-                return (shots, (now - start).as_millis());
+                return (sent, (now - start).as_millis());
             }
-            shots.push(((now - start).as_millis(), probe.fire(now).unwrap()));
+            sent.push(((now - start).as_millis(), probe.fire(now).unwrap()));
             assert_eq!(probe.fire(now), None, "two at once");
         }
     }
 
     #[test]
-    fn punching_is_a_primer_and_then_a_burst_that_slows_down() {
-        let (shots, end) = run(Purpose::Punch);
-        assert_eq!(shots.first(), Some(&(0, Shot::Primer)));
-        let pings: Vec<u128> = shots[1..].iter().map(|(ms, _)| ms - 200).collect();
+    fn punching_is_a_punch_probe_and_a_slowing_burst() {
+        let (sent, end) = run(Purpose::Punch);
+        assert_eq!(sent.first(), Some(&(0, PingKind::PunchProbe)));
+        let pings: Vec<u128> = sent[1..].iter().map(|(ms, _)| ms - 200).collect();
         assert_eq!(pings, [0, 50, 100, 200, 400, 800, 1600, 3200]);
-        assert!(shots[1..].iter().all(|(_, shot)| *shot == Shot::Ping));
+        assert!(sent[1..].iter().all(|(_, kind)| *kind == PingKind::Full));
         assert_eq!(end, 4400);
     }
 
     #[test]
-    fn an_address_that_came_up_is_asked_three_times() {
-        let (shots, end) = run(Purpose::Challenge);
-        assert_eq!(shots, [(0, Shot::Ping), (500, Shot::Ping), (1500, Shot::Ping)]);
+    fn a_new_address_is_pinged_three_times() {
+        let (sent, end) = run(Purpose::Challenge);
+        assert_eq!(
+            sent,
+            [(0, PingKind::Full), (500, PingKind::Full), (1500, PingKind::Full)]
+        );
         assert_eq!(end, 2500);
     }
 
     #[test]
     fn a_late_timer_sends_one_ping_and_no_burst() {
         let mut probe = Probe::new(Purpose::Punch, Duration::ZERO);
-        assert_eq!(probe.fire(Duration::from_millis(500)), Some(Shot::Primer));
+        assert_eq!(probe.fire(Duration::from_millis(500)), Some(PingKind::PunchProbe));
         assert_eq!(probe.due(), Duration::from_millis(600));
     }
 }

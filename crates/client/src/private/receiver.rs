@@ -1,4 +1,4 @@
-//! The receiving half of a conversation: what has come, and in what order it is shown.
+//! The receiving half of a conversation: segments that arrived, and the order in which messages are shown.
 
 use super::event::Path;
 use super::packet::parts_of;
@@ -7,32 +7,35 @@ use chat_proto::TEXT_MAX;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Segments held back for one that is missing, at most: 64 x 1.2 KB = 77 KB for each peer.
+/// Segments held back for a missing one at most: 64 x 1.2 KB = 77 KB for each peer.
 pub(super) const HELD_MAX: usize = 64;
 
-/// A missing segment is waited for this long; then what was held back is shown without it.
-pub(super) const GAP_PATIENCE: Duration = Duration::from_secs(2);
+/// After this time without a missing segment, the held ones are shown without it.
+pub(super) const GAP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Invariant: `came.base() <= passed`; every segment in `held` is after `passed` and marked in `came`.
+/// Invariant: `received.base() <= passed`; every segment in `held` is after `passed` and marked in `received`.
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
-    /// The segments that have come. Before its base, all have, or their sender has given them up.
-    came: Window,
-    /// Segments before this are shown, or never will be.
+    /// The segments that arrived. All before its base arrived, or their sender has given them up.
+    received: Window,
+    /// Segments before this one were shown, or never will be.
     passed: u64,
-    held: BTreeMap<u64, Held>,
-    /// Since when `passed` waits for a missing segment; set while something is held.
+    held: BTreeMap<u64, Arrival>,
+    /// Since when `passed` waits for a missing segment; set while segments are held.
     gap_since: Option<Duration>,
-    /// The beginning of a message whose end is in segments to come. At most `TEXT_MAX` bytes.
+    /// The beginning of a message whose end is in later segments. At most `TEXT_MAX` bytes.
     begun: Option<Vec<u8>>,
-    /// Something before the next message is missing.
+    /// Messages before the next one are missing.
     gap: bool,
 }
 
-#[derive(Debug)]
-struct Held {
-    parts: Vec<u8>,
-    path: Path,
+/// A segment that arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    pub(super) number: u64,
+    pub(super) floor: u64,
+    pub(super) parts: Vec<u8>,
+    pub(super) path: Path,
 }
 
 /// A message to be shown.
@@ -43,21 +46,21 @@ pub(super) struct Shown {
     pub(super) after_gap: bool,
 }
 
-/// What to do about a segment.
+/// How to answer a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It was taken. To be acknowledged.
+    /// It was accepted: acknowledge it.
     New,
-    /// It came before, or was given up, or what follows it was shown already. To be acknowledged again.
+    /// It arrived before, was given up, or is before segments that were shown: acknowledge it again.
     Known,
-    /// As if it never came.
+    /// There is no room for it: ignore it.
     Dropped,
 }
 
 impl Receiver {
-    /// The acks: all before this number; and bit i for the i-th after it.
+    /// The cumulative and the selective acks: all before this number; and bit i for the i-th after it.
     pub(super) fn acks(&self) -> (u64, u64) {
-        (self.came.base(), self.came.after_base())
+        (self.received.base(), self.received.after_base())
     }
 
     pub(super) fn passed(&self) -> u64 {
@@ -69,92 +72,89 @@ impl Receiver {
         self.held.values().map(|held| held.parts.len()).sum()
     }
 
-    /// Whether a segment may be held back has to be known beforehand: `may_hold` says that there is memory.
-    pub(super) fn segment(
+    /// Processes a segment. `may_hold`: there is memory to hold it back.
+    pub(super) fn receive(
         &mut self,
         now: Duration,
-        number: u64,
-        floor: u64,
-        parts: Vec<u8>,
-        path: Path,
+        arrival: Arrival,
         may_hold: bool,
     ) -> (Verdict, Vec<Shown>) {
         let mut shown = Vec::new();
-        if floor > number {
+        let number = arrival.number;
+        if arrival.floor > number {
             return (Verdict::Dropped, shown);
         }
-        self.give_up_before(floor, &mut shown);
-        let verdict = match self.came.place(number) {
+        self.give_up_before(arrival.floor, &mut shown);
+        let verdict = match self.received.place(number) {
             Place::LongPast | Place::Beyond => Verdict::Dropped,
             Place::Seen => Verdict::Known,
             Place::New if number < self.passed => Verdict::Known,
-            Place::New if number == self.passed && self.lacks_beginning(&parts) => {
+            Place::New if number == self.passed && self.lacks_beginning(&arrival.parts) => {
                 self.pass_to(number + 1);
                 Verdict::Known
             }
             Place::New if number == self.passed => {
-                self.came.mark(number);
-                self.show(&parts, path, &mut shown);
+                self.received.mark(number);
+                self.show(&arrival, &mut shown);
                 Verdict::New
             }
             Place::New if may_hold && self.held.len() < HELD_MAX => {
-                self.came.mark(number);
-                self.held.insert(number, Held { parts, path });
+                self.received.mark(number);
+                self.held.insert(number, arrival);
                 Verdict::New
             }
             Place::New => Verdict::Dropped,
         };
-        self.show_what_follows(now, &mut shown);
+        self.show_in_order(now, &mut shown);
         (verdict, shown)
     }
 
     /// When [`Self::pass_gap`] has something to do.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.gap_since.map(|since| since + GAP_PATIENCE)
+        self.gap_since.map(|since| since + GAP_TIMEOUT)
     }
 
-    /// Shows what was held back, if what is missing has been waited for long enough.
+    /// Shows held segments, if the missing one did not arrive in time.
     pub(super) fn pass_gap(&mut self, now: Duration) -> Vec<Shown> {
         let mut shown = Vec::new();
         if self.deadline().is_some_and(|deadline| deadline <= now)
             && let Some(&next) = self.held.keys().next()
         {
             self.pass_to(next);
-            self.show_what_follows(now, &mut shown);
+            self.show_in_order(now, &mut shown);
         }
         shown
     }
 
-    /// Shows all that was held back: nothing more will come for some time.
+    /// Shows all held segments: the peer has left.
     pub(super) fn flush(&mut self) -> Vec<Shown> {
         let mut shown = Vec::new();
         while let Some(&next) = self.held.keys().next() {
             self.pass_to(next);
-            self.show_what_follows(Duration::ZERO, &mut shown);
+            self.show_in_order(Duration::ZERO, &mut shown);
         }
         self.begun = None;
         shown
     }
 
-    /// Whether a segment goes on with a message whose beginning was dropped, when its sender seemed to have left. It is
-    /// passed over like one that is missing, so that its sender learns that the message is not shown.
+    /// Whether a segment continues a message whose beginning was dropped when its sender seemed to have left. It is
+    /// treated as missing, so that its sender learns that the message is not shown.
     fn lacks_beginning(&self, parts: &[u8]) -> bool {
         self.begun.is_none() && parts_of(parts).next().is_some_and(|part| !part.begins)
     }
 
-    /// The sender will not send what is before `floor` again.
+    /// The sender will not retransmit segments before `floor`.
     fn give_up_before(&mut self, floor: u64, shown: &mut Vec<Shown>) {
         while let Some(entry) = self.held.first_entry().filter(|held| *held.key() < floor) {
-            let number = *entry.key();
             let held = entry.remove();
-            self.pass_to(number);
-            self.show(&held.parts, held.path, shown);
+            self.pass_to(held.number);
+            self.show(&held, shown);
         }
         self.pass_to(floor);
-        self.came.slide_to(floor);
+        self.received.slide_to(floor);
     }
 
-    /// Goes on to `next` over what is missing before it.
+    /// Skips the missing segments before `next`.
     fn pass_to(&mut self, next: u64) {
         if self.passed < next {
             self.passed = next;
@@ -163,13 +163,13 @@ impl Receiver {
         }
     }
 
-    /// Shows what was held back and is next now.
-    fn show_what_follows(&mut self, now: Duration, shown: &mut Vec<Shown>) {
+    /// Shows the held segments that are next in order.
+    fn show_in_order(&mut self, now: Duration, shown: &mut Vec<Shown>) {
         let before = self.passed;
         while let Some(held) = self.held.remove(&self.passed) {
-            self.show(&held.parts, held.path, shown);
+            self.show(&held, shown);
         }
-        self.came.slide_over_marked();
+        self.received.slide_over_marked();
         if self.held.is_empty() {
             self.gap_since = None;
         } else if self.gap_since.is_none() || before != self.passed {
@@ -177,14 +177,14 @@ impl Receiver {
         }
     }
 
-    /// Shows the segment that is next: the messages that end in it.
-    fn show(&mut self, parts: &[u8], path: Path, shown: &mut Vec<Shown>) {
+    /// Shows the messages that end in the next segment.
+    fn show(&mut self, arrival: &Arrival, shown: &mut Vec<Shown>) {
         self.passed += 1;
-        for part in parts_of(parts) {
+        for part in parts_of(&arrival.parts) {
             if part.begins {
                 self.begun = Some(Vec::new());
             }
-            // The end of a message whose beginning is missing: its sender knows.
+            // Without its beginning a message is not shown. Its sender knows.
             let Some(begun) = &mut self.begun else {
                 continue;
             };
@@ -196,11 +196,10 @@ impl Receiver {
             if part.ends
                 && let Some(text) = self.begun.take()
             {
-                let after_gap = std::mem::take(&mut self.gap);
                 shown.push(Shown {
                     text,
-                    path,
-                    after_gap,
+                    path: arrival.path,
+                    after_gap: std::mem::take(&mut self.gap),
                 });
             }
         }

@@ -1,16 +1,16 @@
-//! The client's part of the rendezvous: asking the server from which address its datagrams come.
+//! The client's side of the rendezvous: it asks the server from which address its datagrams arrive.
 
-use super::{Random, random};
+use super::random::{Random, random};
 use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::{Nonce, Reply, Request};
 use chat_proto::rich::FromClient;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How often the address is asked for, which also keeps it (a mapping was seen alive at 25 s and dead at 33 s).
+/// How often the client asks. This also keeps the router's mapping. (One was seen alive at 25 s and dead at 33 s.)
 const REFRESH: Duration = Duration::from_secs(20);
 
-/// How long after a request without a reply the next follows; after the last of these it is as for a refresh.
+/// The waits between requests without a reply. After the last of them, `REFRESH` applies.
 const RETRY: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
@@ -22,7 +22,7 @@ const RETRY: [Duration; 3] = [
 pub(super) struct Rendezvous {
     server: SocketAddr,
     token: Token,
-    /// Of the last request, until it is answered.
+    /// The last request's, until it is answered.
     nonce: Option<Nonce>,
     due: Duration,
     unanswered: usize,
@@ -45,7 +45,7 @@ impl Rendezvous {
         self.due
     }
 
-    /// The request to send, if it is time, and where to.
+    /// The request to send, if one is due, and its destination.
     pub(super) fn request(&mut self, now: Duration, source: &mut Random) -> Option<(SocketAddr, Vec<u8>)> {
         if now < self.due {
             return None;
@@ -58,8 +58,7 @@ impl Rendezvous {
         Some((self.server, Request { token, nonce }.to_bytes().to_vec()))
     }
 
-    /// What to say to the server over TCP about a datagram, if it is the reply to the last request and names an address
-    /// that was not confirmed before.
+    /// The line with which the client confirms a new address over TCP, if the datagram replies to the last request.
     pub(super) fn reply(
         &mut self,
         now: Duration,
@@ -100,7 +99,7 @@ mod tests {
         Rendezvous::new(Duration::ZERO, server(), Opaque([7; 16]))
     }
 
-    /// One exchange with the server's half; what the client then says over TCP.
+    /// One exchange with the server's side. Returns the client's line.
     fn exchange(
         client: &mut Rendezvous,
         random: &mut Random,
@@ -112,14 +111,18 @@ mod tests {
         assert_eq!(to, server());
         assert_eq!(Request::parse(&request).unwrap().token, Opaque([7; 16]));
         let reply = answer(&request, seen, Opaque([nonce; 16])).unwrap();
-        assert_eq!(client.reply(now, outside(1), &reply), None, "from somebody else");
+        assert_eq!(
+            client.reply(now, outside(1), &reply),
+            None,
+            "from another address"
+        );
         let confirm = client.reply(now, server(), &reply);
-        assert_eq!(client.reply(now, server(), &reply), None, "once more");
+        assert_eq!(client.reply(now, server(), &reply), None, "repeated");
         confirm
     }
 
     #[test]
-    fn the_nonce_that_the_server_made_is_brought_back_when_the_address_is_new() {
+    fn a_new_address_is_confirmed_with_the_servers_nonce() {
         let (mut client, mut random) = (new(), source());
         let confirm = exchange(&mut client, &mut random, outside(40_001), 9);
         assert_eq!(confirm, Some(FromClient::Confirm(Opaque([9; 16]))));
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_reply_it_asks_again_soon_and_then_seldom() {
+    fn without_a_reply_the_client_retries_and_then_refreshes() {
         let (mut client, mut random) = (new(), source());
         let mut times = Vec::new();
         for _ in 0..6 {
@@ -143,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_to_another_request_is_none() {
+    fn a_reply_to_another_request_is_ignored() {
         let (mut client, mut random) = (new(), source());
         client.request(Duration::ZERO, &mut random).unwrap();
         let reply = Reply {

@@ -1,25 +1,25 @@
-//! The sealed datagram: what stands on the wire, and what it takes to open it.
+//! The sealed datagram: its bytes on the wire, encryption and decryption.
 //!
 //! ```text
 //! 0       0xC1
 //! 1       1
 //! 2..10   key id: BLAKE2s("kid" || public key of the sender || of the receiver), the first 8 bytes
-//! 10..34  nonce: 24 random bytes, fresh for each datagram, retransmissions too
-//! 34..    XChaCha20-Poly1305 of a packet, and its tag of 16 bytes; bytes 0..34 are associated data
+//! 10..34  nonce: 24 random bytes, new for each datagram, also for retransmissions
+//! 34..    a packet under XChaCha20-Poly1305, and its tag of 16 bytes; bytes 0..34 are associated data
 //! ```
 //!
-//! The key is that of the direction, `BLAKE2s("chat-dm-1\0" || X25519 || public key of the sender || of the receiver)`.
-//! Nonces are random and not counted: 24 bytes are enough that two never meet
-//! (draft-irtf-cfrg-xchacha-03, section 2), and a client that starts again need not remember any.
+//! Each direction has its own key, `BLAKE2s("chat-dm-1\0" || X25519 || public key of the sender || of the receiver)`.
+//! Nonces are random: at 24 bytes, two are never the same (draft-irtf-cfrg-xchacha-03, section 2). So a client that
+//! restarts needs no memory of earlier ones.
 
-use super::keys::{Cipher, KeyId};
+use super::keys::{Cipher, KeyId, SessionKeys};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{Tag, XNonce};
 use chat_proto::rendezvous::{MARK, SEALED};
 
-/// Bytes in a datagram at most. With "don't fragment" set this passes every path of IPv6's least MTU,
-/// 1,280, less 40 for IPv6, 8 for UDP, and 32 to spare for a tunnel.
-pub(super) const DATAGRAM_MAX: usize = 1200;
+/// Bytes in a datagram at most. They pass every path of IPv6's smallest MTU without fragmentation: 1,280, less 40 for
+/// IPv6, 8 for UDP, and 32 to spare for a tunnel.
+pub const DATAGRAM_MAX: usize = 1200;
 
 /// Bytes before the sealed part: mark, kind, key id, nonce.
 const HEADER_LEN: usize = 2 + 8 + NONCE_LEN;
@@ -36,23 +36,26 @@ pub(super) const fn sealed_len(packet: usize) -> usize {
     HEADER_LEN + packet + TAG_LEN
 }
 
-/// Seals a packet. `nonce` is fresh randomness.
-pub(super) fn seal(cipher: &Cipher, id: KeyId, nonce: [u8; NONCE_LEN], packet: &[u8]) -> Vec<u8> {
+/// Encrypts a packet. `nonce` is random and new.
+pub(super) fn seal(keys: &SessionKeys, nonce: [u8; NONCE_LEN], packet: &[u8]) -> Vec<u8> {
     let mut datagram = Vec::with_capacity(sealed_len(packet.len()));
     datagram.extend_from_slice(&[MARK, SEALED]);
-    datagram.extend_from_slice(&id);
+    datagram.extend_from_slice(&keys.outgoing_id);
     datagram.extend_from_slice(&nonce);
     datagram.extend_from_slice(packet);
     let (header, body) = datagram.split_at_mut(HEADER_LEN);
-    match cipher.encrypt_inout_detached(&XNonce::from(nonce), header, body.into()) {
+    match keys
+        .outgoing
+        .encrypt_inout_detached(&XNonce::from(nonce), header, body.into())
+    {
         Ok(tag) => datagram.extend_from_slice(&tag),
-        // Only a packet of over 256 GiB can't be sealed; whatever went wrong, nothing is sent in the clear.
+        // Only a packet of over 256 GiB fails. In any case nothing is sent unencrypted.
         Err(_) => datagram.clear(),
     }
     datagram
 }
 
-/// The key id of a datagram, if it has the form of a sealed one.
+/// The key id of a datagram, if it has the form of a sealed datagram.
 pub(super) fn key_id_of(datagram: &[u8]) -> Option<KeyId> {
     if datagram.len() > DATAGRAM_MAX || datagram.len() < HEADER_LEN + TAG_LEN {
         return None;
@@ -61,7 +64,7 @@ pub(super) fn key_id_of(datagram: &[u8]) -> Option<KeyId> {
     rest.first_chunk().copied()
 }
 
-/// Opens a datagram: the packet, if it was sealed under the same key and nothing in it was changed.
+/// Decrypts a datagram. Returns the packet if it was encrypted under the same key and nothing was changed.
 pub(super) fn open(cipher: &Cipher, datagram: &[u8]) -> Option<Vec<u8>> {
     let (header, sealed) = datagram.split_at_checked(HEADER_LEN)?;
     let (body, tag) = sealed.split_last_chunk::<TAG_LEN>()?;
@@ -86,9 +89,19 @@ mod tests {
     use data_encoding::HEXLOWER as HEX;
     use proptest::prelude::*;
 
+    /// One key for both directions, and a key id of `[2; 8]`.
+    fn keys(byte: u8) -> SessionKeys {
+        let cipher = Cipher::new(&Key::from([byte; 32]));
+        SessionKeys {
+            outgoing: cipher.clone(),
+            incoming: cipher,
+            outgoing_id: [2; 8],
+        }
+    }
+
     /// draft-irtf-cfrg-xchacha-03, appendix A.3.1.
     #[test]
-    fn the_cipher_is_the_one_of_the_draft() {
+    fn the_cipher_matches_the_draft() {
         let key: [u8; 32] = std::array::from_fn(|i| 0x80 + u8::try_from(i).unwrap());
         let nonce: [u8; 24] = std::array::from_fn(|i| 0x40 + u8::try_from(i).unwrap());
         let aad = [
@@ -107,12 +120,12 @@ mod tests {
         assert_eq!(HEX.encode(&tag), "c0875924c1c7987947deafd8780acf49");
     }
 
-    /// Changes only together with the version of the protocol.
+    /// Changing these bytes takes a new version of the protocol.
     #[test]
-    fn the_bytes_of_a_whole_datagram_are_these() {
+    fn a_datagram_has_the_pinned_bytes() {
         let (alice, bob) = (KeyPair::from_random([1; 32]), KeyPair::from_random([2; 32]));
         let here = alice.agree(&bob.public()).unwrap();
-        let datagram = seal(&here.outgoing, here.outgoing_id, [3; 24], b"the packet");
+        let datagram = seal(&here, [3; 24], b"the packet");
         assert_eq!(HEX.encode(&datagram), PINNED);
         let there = bob.agree(&alice.public()).unwrap();
         assert_eq!(open(&there.incoming, &datagram).unwrap(), b"the packet");
@@ -122,14 +135,14 @@ mod tests {
                           f7f62a44fe9a654a6fdf8abf25323f1ba6a7ce96";
 
     #[test]
-    fn a_datagram_opens_under_no_key_but_that_of_its_direction() {
+    fn only_the_key_of_its_direction_opens_a_datagram() {
         let (alice, bob, eve) = (
             KeyPair::from_random([1; 32]),
             KeyPair::from_random([2; 32]),
             KeyPair::from_random([3; 32]),
         );
         let here = alice.agree(&bob.public()).unwrap();
-        let datagram = seal(&here.outgoing, here.outgoing_id, [3; 24], b"hi");
+        let datagram = seal(&here, [3; 24], b"hi");
         assert_eq!(open(&here.incoming, &datagram), None, "reflected to its sender");
         let others = eve.agree(&bob.public()).unwrap();
         assert_eq!(open(&others.outgoing, &datagram), None);
@@ -138,19 +151,14 @@ mod tests {
 
     #[test]
     fn the_longest_packet_makes_the_longest_datagram() {
-        let datagram = seal(
-            &Cipher::new(&Key::from([1; 32])),
-            [2; 8],
-            [3; 24],
-            &[0; PACKET_MAX],
-        );
+        let datagram = seal(&keys(1), [3; 24], &[0; PACKET_MAX]);
         assert_eq!(datagram.len(), DATAGRAM_MAX);
         assert_eq!(key_id_of(&datagram), Some([2; 8]));
         assert_eq!(sealed_len(PACKET_MAX), DATAGRAM_MAX);
     }
 
     #[test]
-    fn what_is_shorter_than_an_empty_packet_or_longer_than_the_longest_is_not_looked_at() {
+    fn datagrams_of_impossible_length_are_ignored() {
         let least = sealed_len(0);
         let mut datagram = [MARK, SEALED].to_vec();
         for (length, id) in [
@@ -169,23 +177,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_bit_anywhere_closes_it(bit in any::<prop::sample::Index>(), packet in prop::collection::vec(any::<u8>(), 0..80)) {
-            let key = Cipher::new(&Key::from([7; 32]));
-            let datagram = seal(&key, [2; 8], [3; 24], &packet);
-            prop_assert_eq!(open(&key, &datagram), Some(packet));
+        fn a_changed_bit_anywhere_is_detected(bit in any::<prop::sample::Index>(), packet in prop::collection::vec(any::<u8>(), 0..80)) {
+            let keys = keys(7);
+            let datagram = seal(&keys, [3; 24], &packet);
+            prop_assert_eq!(open(&keys.incoming, &datagram), Some(packet));
             let mut changed = datagram.clone();
             let bit = bit.index(datagram.len() * 8);
             changed[bit / 8] ^= 1 << (bit % 8);
-            prop_assert_eq!(open(&key, &changed), None);
+            prop_assert_eq!(open(&keys.incoming, &changed), None);
         }
 
         #[test]
-        fn a_cut_or_grown_datagram_does_not_open(cut in 0usize..60, more in 1usize..9) {
-            let key = Cipher::new(&Key::from([7; 32]));
-            let mut datagram = seal(&key, [2; 8], [3; 24], b"0123456789");
-            prop_assert_eq!(open(&key, &datagram[..cut.min(datagram.len() - 1)]), None);
+        fn a_truncated_or_extended_datagram_does_not_open(cut in 0usize..60, more in 1usize..9) {
+            let keys = keys(7);
+            let mut datagram = seal(&keys, [3; 24], b"0123456789");
+            prop_assert_eq!(open(&keys.incoming, &datagram[..cut.min(datagram.len() - 1)]), None);
             datagram.resize(datagram.len() + more, 0);
-            prop_assert_eq!(open(&key, &datagram), None);
+            prop_assert_eq!(open(&keys.incoming, &datagram), None);
         }
     }
 }

@@ -1,48 +1,48 @@
 //! A segment: one datagram's worth of messages on their way to a peer.
 
 use super::event::{MessageId, Path};
-use super::packet::{PART_HEAD_LEN, PARTS_MAX, Part};
+use super::packet::PARTS_MAX;
 use std::time::Duration;
 
-/// Messages that share a segment were written within this time: they are given up together.
+/// Messages share a segment only if they were sent within this time, because they expire together.
 const TOGETHER: Duration = Duration::from_millis(100);
 
-/// A part that is in no segment yet.
+/// A part that is not in a segment yet.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct QueuedPart {
     pub(super) owner: Owner,
-    pub(super) begins: bool,
-    pub(super) ends: bool,
-    pub(super) text: Vec<u8>,
+    /// The message has other parts.
+    pub(super) is_piece: bool,
+    /// As it is encoded in a packet.
+    pub(super) bytes: Vec<u8>,
 }
 
-/// Whose a part is.
+/// The message to which a part belongs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     pub(super) id: MessageId,
-    /// When the message was to be sent.
+    /// When the message was queued.
     pub(super) since: Duration,
-    /// The message has other parts.
-    pub(super) is_piece: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Segment {
     pub(super) number: u64,
     pub(super) parts: Vec<u8>,
-    /// Whose parts, in order. Never empty.
+    /// The owner of each part, in order. Never empty.
     pub(super) owners: Vec<Owner>,
+    is_piece: bool,
     /// When it could first have been sent.
     pub(super) started: Duration,
     pub(super) direct: Copies,
     pub(super) relay: Copies,
-    /// Given up on this copy because an earlier one timed out; to be sent again when there is room.
+    /// Considered lost because an earlier segment timed out; sent again when there is room.
     pub(super) lost: bool,
-    /// By which path it came, once the peer has said that it did.
-    pub(super) came: Option<Path>,
+    /// The path by which it arrived, once the peer has acknowledged it.
+    pub(super) received: Option<Path>,
 }
 
-/// What was sent of a segment by one path.
+/// The copies of a segment that were sent by one path.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
     pub(super) sent: u32,
@@ -54,38 +54,28 @@ impl Segment {
     pub(super) fn new(number: u64, now: Duration) -> Self {
         Self {
             number,
-            parts: Vec::new(),
-            owners: Vec::new(),
             started: now,
-            direct: Copies::default(),
-            relay: Copies::default(),
-            lost: false,
-            came: None,
+            ..Self::default()
         }
     }
 
-    /// Short messages share a segment; a piece of a long one is alone in its, so that it can be refused alone.
-    pub(super) fn has_room_for(&self, part: &Waiting) -> bool {
+    /// Short messages share a segment. A piece of a long one has a segment to itself, so that it can be dropped alone.
+    pub(super) fn has_room_for(&self, part: &QueuedPart) -> bool {
         let Some(first) = self.owners.first() else {
             return true;
         };
-        let fits = self.parts.len() + PART_HEAD_LEN + part.text.len() <= PARTS_MAX;
-        let is_of_its_time = part.owner.since <= first.since + TOGETHER;
-        fits && is_of_its_time && !first.is_piece && !part.owner.is_piece
+        let fits = self.parts.len() + part.bytes.len() <= PARTS_MAX;
+        let is_recent = part.owner.since <= first.since + TOGETHER;
+        fits && is_recent && !self.is_piece && !part.is_piece
     }
 
-    pub(super) fn add(&mut self, waiting: &Waiting) {
-        let &Waiting {
-            begins,
-            ends,
-            ref text,
-            owner,
-        } = waiting;
-        Part { begins, ends, text }.write(&mut self.parts);
-        self.owners.push(owner);
+    pub(super) fn add(&mut self, part: &QueuedPart) {
+        self.parts.extend_from_slice(&part.bytes);
+        self.owners.push(part.owner);
+        self.is_piece = part.is_piece;
     }
 
-    /// Since when its last message waits.
+    /// When its newest message was queued.
     pub(super) fn since(&self) -> Duration {
         self.owners.last().map_or(self.started, |owner| owner.since)
     }
@@ -106,11 +96,11 @@ impl Segment {
         }
     }
 
-    /// By which path this came, seeing that an ack came by `path`, and whether that ack answers this very segment.
-    /// Where a copy went through the server, only an answer that came directly shows that it went directly too.
-    pub(super) fn came_by(&self, path: Path, answered: bool) -> Path {
-        let answered_directly = answered && path == Path::Direct && self.direct.sent > 0;
-        if answered_directly || self.relay.sent == 0 {
+    /// The path by which this segment arrived, given an ack that came by `path`. If a copy was relayed, only a direct
+    /// answer to this very segment shows that it arrived directly.
+    pub(super) fn received_by(&self, path: Path, is_answer: bool) -> Path {
+        let is_direct_answer = is_answer && path == Path::Direct && self.direct.sent > 0;
+        if is_direct_answer || self.relay.sent == 0 {
             Path::Direct
         } else {
             Path::Relayed
@@ -120,9 +110,11 @@ impl Segment {
 
 impl Copies {
     pub(super) fn count(&mut self, now: Duration, wait: Duration) {
-        self.sent += 1;
-        self.last = now;
-        self.due = now + wait;
+        *self = Self {
+            sent: self.sent + 1,
+            last: now,
+            due: now + wait,
+        };
     }
 }
 
@@ -130,20 +122,18 @@ impl Copies {
 mod tests {
     use super::*;
 
-    fn waiting(length: usize, since_ms: u64, is_piece: bool) -> Waiting {
-        Waiting {
+    fn part(length: usize, since_ms: u64, is_piece: bool) -> QueuedPart {
+        QueuedPart {
             owner: Owner {
                 id: MessageId(0),
                 since: Duration::from_millis(since_ms),
-                is_piece,
             },
-            begins: true,
-            ends: true,
-            text: vec![b'x'; length],
+            is_piece,
+            bytes: vec![b'x'; length],
         }
     }
 
-    fn share(first: &Waiting, second: &Waiting) -> bool {
+    fn share(first: &QueuedPart, second: &QueuedPart) -> bool {
         let mut segment = Segment::new(0, Duration::ZERO);
         assert!(segment.has_room_for(first), "the first always fits");
         segment.add(first);
@@ -151,36 +141,36 @@ mod tests {
     }
 
     #[test]
-    fn messages_share_a_segment_up_to_its_last_byte() {
-        let rest = PARTS_MAX - 2 * PART_HEAD_LEN - 300;
-        assert!(share(&waiting(300, 0, false), &waiting(rest, 0, false)));
-        assert!(!share(&waiting(300, 0, false), &waiting(rest + 1, 0, false)));
+    fn messages_share_a_segment_up_to_the_last_byte() {
+        let rest = PARTS_MAX - 300;
+        assert!(share(&part(300, 0, false), &part(rest, 0, false)));
+        assert!(!share(&part(300, 0, false), &part(rest + 1, 0, false)));
     }
 
     #[test]
-    fn messages_that_share_a_segment_were_written_within_100_ms() {
-        assert!(share(&waiting(1, 5000, false), &waiting(1, 5100, false)));
-        assert!(!share(&waiting(1, 5000, false), &waiting(1, 5101, false)));
+    fn messages_share_a_segment_if_sent_within_100_ms() {
+        assert!(share(&part(1, 5000, false), &part(1, 5100, false)));
+        assert!(!share(&part(1, 5000, false), &part(1, 5101, false)));
     }
 
     #[test]
-    fn a_piece_of_a_long_text_is_alone_in_its_segment() {
+    fn a_piece_of_a_long_message_has_its_own_segment() {
         for (first, second) in [(true, false), (false, true), (true, true)] {
-            assert!(!share(&waiting(1, 0, first), &waiting(1, 0, second)));
+            assert!(!share(&part(1, 0, first), &part(1, 0, second)));
         }
     }
 
     #[test]
-    fn where_a_copy_went_through_the_server_only_a_direct_answer_shows_that_it_came_directly() {
-        let came_by = |direct, relay, path, answered| {
+    fn after_a_relayed_copy_only_a_direct_answer_counts_as_direct() {
+        let received_by = |direct, relay, path, answered| {
             let mut segment = Segment::new(0, Duration::ZERO);
             (segment.direct.sent, segment.relay.sent) = (direct, relay);
-            segment.came_by(path, answered)
+            segment.received_by(path, answered)
         };
-        assert_eq!(came_by(1, 1, Path::Direct, true), Path::Direct);
-        assert_eq!(came_by(1, 1, Path::Direct, false), Path::Relayed);
-        assert_eq!(came_by(1, 1, Path::Relayed, true), Path::Relayed);
-        assert_eq!(came_by(0, 1, Path::Direct, true), Path::Relayed);
-        assert_eq!(came_by(1, 0, Path::Relayed, false), Path::Direct);
+        assert_eq!(received_by(1, 1, Path::Direct, true), Path::Direct);
+        assert_eq!(received_by(1, 1, Path::Direct, false), Path::Relayed);
+        assert_eq!(received_by(1, 1, Path::Relayed, true), Path::Relayed);
+        assert_eq!(received_by(0, 1, Path::Direct, true), Path::Relayed);
+        assert_eq!(received_by(1, 0, Path::Relayed, false), Path::Direct);
     }
 }

@@ -1,79 +1,79 @@
-//! The sending half of a conversation: what waits, what is on its way, and when it is sent again.
+//! The sending half of a conversation: queued messages, messages in flight, and retransmission.
 
 use super::event::{MessageId, Path, State, Why};
-use super::packet::{PART_HEAD_LEN, PARTS_MAX};
+use super::packet::{PART_HEAD_LEN, PARTS_MAX, Part};
 use super::rto::Estimator;
-use super::segment::{Owner, Segment, Waiting};
+use super::segment::{Owner, QueuedPart, Segment};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Parts that wait behind those on their way, at most; whoever has more to say has to wait. A message is at most
-/// four parts of 1.1 KB, so a peer takes 260 x 1.1 KB = 290 KB here, and 64 x 1.2 KB in flight.
+/// Queued parts at most; beyond it, sending is refused. A message has at most four parts of 1.1 KB, so a peer takes
+/// 260 x 1.1 KB = 290 KB here, and 64 x 1.2 KB in flight.
 const QUEUE_MAX: usize = 256;
 
-/// Segments on their way and not known to have come (RFC 8085, section 3.1.3, for little traffic). After a timeout
-/// it is 1, and each acknowledgement adds 1. Short messages share a segment, so this is no limit
-/// on messages: at 1,117 bytes each and a round trip of 0.2 ms it is 20 MB a second.
+/// Segments in flight at most (RFC 8085, section 3.1.3, for low data volumes). Short messages share a segment, so this
+/// does not limit messages: 1,117 bytes each at a round trip of 0.2 ms are 20 MB a second.
 const IN_FLIGHT_MAX: usize = 4;
 
-/// Segments between the first that is not settled and the last that was sent: what the peer holds back for
-/// order, and what its selective acks can name.
+/// Segments between the first unacknowledged one and the last that was sent: as many as the peer holds back for order,
+/// and as its selective acks can name.
 const SPAN_MAX: u64 = 64;
 
-/// A message is on its way for this long at most. Then its sender is told that it may not have arrived.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// A message that is not confirmed within this time is reported as not delivered.
+pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whatever the timeout, a path is given no longer than this: the peer waits for a missing segment for 2 s, and then goes
-/// on without it.
-const PROVEN_PATIENCE_MAX: Duration = Duration::from_secs(1);
+/// The longest wait for a validated path before a copy is relayed. The peer waits 2 s for a missing segment, and then
+/// shows what follows.
+const RELAY_DELAY_MAX: Duration = Duration::from_secs(1);
 
-/// The shortest time between two copies through the relay, which is a TCP connection and loses little.
+/// The shortest time between two relayed copies. The relay is a TCP connection and loses little.
 const RELAY_WAIT_MIN: Duration = Duration::from_secs(1);
 
 const RELAY_WAIT_MAX: Duration = Duration::from_secs(8);
 
 #[derive(Debug)]
 pub(super) struct Sender {
-    queue: VecDeque<Waiting>,
-    /// In the order of their numbers; none is settled.
-    flight: VecDeque<Segment>,
-    /// The messages in `queue` and `flight` that are of more than one part.
-    long: BTreeMap<MessageId, Long>,
-    /// The number of the next segment. It never starts again while the keys live.
+    /// Parts that wait for room in flight.
+    queue: VecDeque<QueuedPart>,
+    /// Segments that were sent and not acknowledged, in the order of their numbers.
+    in_flight: VecDeque<Segment>,
+    /// The messages with parts in `queue` or `in_flight`.
+    messages: BTreeMap<MessageId, Message>,
+    /// The number of the next segment. It never restarts while the keys live.
     next: u64,
-    /// Segments allowed in flight: 1 <= allowed <= IN_FLIGHT_MAX.
-    allowed: usize,
+    /// Segments allowed in flight: `1 <= window <= IN_FLIGHT_MAX`. A timeout sets it to 1; each acknowledgement adds 1.
+    window: usize,
     direct: Estimator,
     relay: Estimator,
 }
 
 #[derive(Debug)]
-struct Long {
-    /// Parts that the peer has not yet passed.
-    left: usize,
+struct Message {
+    /// Parts that the peer has not acknowledged as shown.
+    parts_left: usize,
     path: Path,
 }
 
-/// By which paths segments can be sent just now.
+/// The paths by which segments can be sent now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Routes {
     pub(super) direct: bool,
-    /// How long a segment waits before a copy of it goes through the relay, if there is one.
+    /// How long a segment waits before a copy is relayed; `None` without a relay.
     pub(super) relay_after: Option<Duration>,
 }
 
-/// One copy of a segment that is to be sent now.
+/// A copy of a segment, to be sent now.
 #[derive(Debug)]
 pub(super) struct Transmission {
     pub(super) path: Path,
     pub(super) number: u64,
     pub(super) floor: u64,
     pub(super) parts: Vec<u8>,
-    /// When the copy that this one replaces was sent, if nothing came back for it in time.
+    /// If this copy replaces one that timed out: when that one was sent.
     pub(super) timed_out: Option<Duration>,
 }
 
-/// What the peer says it has.
+/// What the peer acknowledges.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ack {
     pub(super) cumulative: u64,
@@ -81,21 +81,21 @@ pub(super) struct Ack {
     pub(super) passed: u64,
     /// The segment that this answers.
     pub(super) of: Option<u64>,
-    /// The path by which it came; an answer takes that of what it answers.
+    /// The path by which it came: the one of the segment that it answers.
     pub(super) path: Path,
 }
 
-/// A message whose fate is settled.
+/// A message and its final state.
 pub(super) type Settled = (MessageId, State);
 
 impl Default for Sender {
     fn default() -> Self {
         Self {
             queue: VecDeque::new(),
-            flight: VecDeque::new(),
-            long: BTreeMap::new(),
+            in_flight: VecDeque::new(),
+            messages: BTreeMap::new(),
             next: 0,
-            allowed: IN_FLIGHT_MAX,
+            window: IN_FLIGHT_MAX,
             direct: Estimator::default(),
             relay: Estimator::default(),
         }
@@ -108,43 +108,45 @@ impl Sender {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.flight.is_empty()
+        self.queue.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Bytes of messages that are held until they are settled.
+    /// Bytes of messages that are not settled.
     pub(super) fn bytes(&self) -> usize {
-        let flying: usize = self.flight.iter().map(|segment| segment.parts.len()).sum();
-        flying + self.queue.iter().map(|part| part.text.len()).sum::<usize>()
+        let sent = self.in_flight.iter().map(|segment| segment.parts.len());
+        let queued = self.queue.iter().map(|part| part.bytes.len());
+        sent.chain(queued).sum()
     }
 
-    /// How long a path that is known to work is given: three timeouts, without doublings.
-    pub(super) fn direct_patience(&self) -> Duration {
-        (self.direct.base() * 3).min(PROVEN_PATIENCE_MAX)
+    /// How long a segment waits for a validated path before a copy is relayed: three timeouts, without doublings.
+    pub(super) fn relay_delay(&self) -> Duration {
+        (self.direct.base() * 3).min(RELAY_DELAY_MAX)
     }
 
-    /// Takes a message that is to be sent.
+    /// Queues a message.
     pub(super) fn push(&mut self, now: Duration, id: MessageId, text: &[u8]) {
         let pieces = text.chunks(PARTS_MAX - PART_HEAD_LEN);
         let count = pieces.len();
-        let is_piece = count > 1;
-        if is_piece {
-            let path = Path::Direct;
-            self.long.insert(id, Long { left: count, path });
-        }
-        self.queue
-            .extend(pieces.enumerate().map(|(place, piece)| Waiting {
-                owner: Owner {
-                    id,
-                    since: now,
-                    is_piece,
-                },
+        let message = Message {
+            parts_left: count,
+            path: Path::Direct,
+        };
+        self.messages.insert(id, message);
+        self.queue.extend(pieces.enumerate().map(|(place, piece)| {
+            let part = Part {
                 begins: place == 0,
                 ends: place + 1 == count,
-                text: piece.to_vec(),
-            }));
+                text: piece,
+            };
+            QueuedPart {
+                owner: Owner { id, since: now },
+                is_piece: count > 1,
+                bytes: part.to_bytes(),
+            }
+        }));
     }
 
-    /// The next copy to send, if any is due. To be asked until there is none. `jitter` gives a random byte.
+    /// The next copy to send, if one is due. Called until it returns `None`. `jitter` gives a random byte.
     pub(super) fn transmit(
         &mut self,
         now: Duration,
@@ -152,56 +154,60 @@ impl Sender {
         jitter: impl FnOnce() -> u8,
     ) -> Option<Transmission> {
         self.fill(now);
-        let floor = self.flight.front()?.number;
-        if routes.direct
-            && let Some((place, timed_out)) = self.due_directly(now)
-        {
-            let wait = self.direct.wait(jitter());
-            let segment = self.flight.get_mut(place)?;
-            segment.lost = false;
-            segment.direct.count(now, wait);
-            return Some(Transmission::of(segment, Path::Direct, floor, timed_out));
+        let floor = self.in_flight.front()?.number;
+        let direct = routes.direct.then(|| self.next_direct(now)).flatten();
+        let (path, place, timed_out) = match direct {
+            Some((place, timed_out)) => (Path::Direct, place, timed_out),
+            None => (Path::Relayed, self.next_relayed(now, routes.relay_after?)?, None),
+        };
+        let segment = self.in_flight.get_mut(place)?;
+        match path {
+            Path::Direct => {
+                segment.lost = false;
+                segment.direct.count(now, self.direct.wait(jitter()));
+            }
+            Path::Relayed => {
+                let wait = self.relay.base().max(RELAY_WAIT_MIN) * (1 << segment.relay.sent.min(4));
+                segment.relay.count(now, wait.min(RELAY_WAIT_MAX));
+            }
         }
-        let relay_after = routes.relay_after?;
-        let wait = self.relay.base().max(RELAY_WAIT_MIN);
-        let place = self
-            .open()
-            .find(|&(_, open)| open.relay_due(relay_after) <= now)?
-            .0;
-        let segment = self.flight.get_mut(place)?;
-        segment
-            .relay
-            .count(now, (wait * (1 << segment.relay.sent.min(4))).min(RELAY_WAIT_MAX));
-        Some(Transmission::of(segment, Path::Relayed, floor, None))
+        Some(Transmission {
+            path,
+            number: segment.number,
+            floor,
+            parts: segment.parts.clone(),
+            timed_out,
+        })
     }
 
     /// When [`Self::transmit`] or [`Self::expire`] next has something to do.
     pub(super) fn deadline(&self, routes: Routes) -> Option<Duration> {
-        let direct = self.open().filter(|_| routes.direct);
-        let direct = direct.map(|(_, segment)| segment.direct_due()).min();
-        let relay = routes
-            .relay_after
-            .and_then(|after| self.open().map(|(_, segment)| segment.relay_due(after)).min());
-        let expiry = self.oldest().map(|since| since + PATIENCE);
-        [direct, relay, expiry].into_iter().flatten().min()
+        let due = self.sendable().flat_map(|(_, segment)| {
+            let direct = routes.direct.then(|| segment.direct_due());
+            let relay = routes.relay_after.map(|after| segment.relay_due(after));
+            [direct, relay]
+        });
+        let sent = self.in_flight.front().map(Segment::since);
+        let oldest = sent.or_else(|| self.queue.front().map(|part| part.owner.since));
+        let expiry = oldest.map(|since| since + DELIVERY_TIMEOUT);
+        due.chain([expiry]).flatten().min()
     }
 
-    /// Takes in what the peer says has come. Gives the messages that are settled by it, in order; and, if a segment
-    /// that was sent directly turns out to have come by the relay alone, when it was sent directly.
+    /// Processes an acknowledgement. Returns the messages that it settles, in order; and, if a segment that was sent
+    /// directly was received through the relay alone, when it was sent directly.
     pub(super) fn acknowledge(&mut self, now: Duration, ack: Ack) -> (Vec<Settled>, Option<Duration>) {
         let mut settled = Vec::new();
         if ack.cumulative > self.next || ack.passed > self.next {
             return (settled, None);
         }
-        let (progress, overtaken) = self.mark_those_that_came(now, ack);
+        let (progress, overtaken) = self.mark_received(now, ack);
         if progress {
-            self.allowed = (self.allowed + 1).min(IN_FLIGHT_MAX);
+            self.window = (self.window + 1).min(IN_FLIGHT_MAX);
         }
         let end = ack.passed.max(ack.cumulative);
-        let done = self.flight.partition_point(|segment| segment.number < end);
-        let done: Vec<Segment> = self.flight.drain(..done).collect();
-        for segment in done {
-            match segment.came {
+        let done = self.in_flight.partition_point(|segment| segment.number < end);
+        for segment in self.in_flight.drain(..done).collect::<Vec<_>>() {
+            match segment.received {
                 Some(path) => self.deliver(now, &segment, path, &mut settled),
                 None => self.fail(&segment.owners, Why::Overtaken, &mut settled),
             }
@@ -209,112 +215,100 @@ impl Sender {
         (settled, overtaken)
     }
 
-    /// Settles what has been on its way for too long.
+    /// Gives up on messages that were not confirmed in time.
     pub(super) fn expire(&mut self, now: Duration) -> Vec<Settled> {
-        let mut settled = Vec::new();
-        let old = |since: Duration| since + PATIENCE <= now;
-        let flying = self.flight.partition_point(|segment| old(segment.since()));
-        for segment in self.flight.drain(..flying).collect::<Vec<_>>() {
-            self.fail(&segment.owners, Why::NoAnswer, &mut settled);
-        }
-        let waiting = self.queue.partition_point(|part| old(part.owner.since));
-        for part in self.queue.drain(..waiting).collect::<Vec<_>>() {
-            self.fail(&[part.owner], Why::NoAnswer, &mut settled);
-        }
-        settled
+        let is_old = |since: Duration| since + DELIVERY_TIMEOUT <= now;
+        let sent = self.in_flight.partition_point(|segment| is_old(segment.since()));
+        let queued = self.queue.partition_point(|part| is_old(part.owner.since));
+        self.drop_first(sent, queued, Why::NoAnswer)
     }
 
-    /// Settles everything: it will not be sent.
+    /// Gives up on all messages.
     pub(super) fn fail_all(&mut self, why: Why) -> Vec<Settled> {
-        let mut settled = Vec::new();
-        for segment in std::mem::take(&mut self.flight) {
-            self.fail(&segment.owners, why, &mut settled);
-        }
-        for part in std::mem::take(&mut self.queue) {
-            self.fail(&[part.owner], why, &mut settled);
-        }
-        self.long.clear();
-        self.allowed = IN_FLIGHT_MAX;
-        settled
+        self.window = IN_FLIGHT_MAX;
+        self.drop_first(self.in_flight.len(), self.queue.len(), why)
     }
 
-    /// The direct path leads elsewhere now: what was sent by the old one is to be sent again.
+    /// The direct path leads to another address now: segments sent to the previous one are sent again.
     pub(super) fn path_changed(&mut self) {
-        // Those that were not sent yet are due in any case.
-        for segment in &mut self.flight {
+        // Segments that were never sent are due in any case.
+        for segment in &mut self.in_flight {
             segment.lost = true;
         }
     }
 
-    /// Makes segments of what waits, as far as there is room.
+    /// Makes segments of queued parts while there is room.
     fn fill(&mut self, now: Duration) {
         while !self.queue.is_empty() && self.has_room() {
             let mut segment = Segment::new(self.next, now);
-            while let Some(part) = self.queue.pop_front() {
-                if !segment.has_room_for(&part) {
-                    self.queue.push_front(part);
-                    break;
-                }
+            while self.queue.front().is_some_and(|part| segment.has_room_for(part))
+                && let Some(part) = self.queue.pop_front()
+            {
                 segment.add(&part);
             }
             self.next += 1;
-            self.flight.push_back(segment);
+            self.in_flight.push_back(segment);
         }
     }
 
     fn has_room(&self) -> bool {
-        let unanswered = self
-            .flight
-            .iter()
-            .filter(|segment| segment.came.is_none())
-            .count();
-        let first = self.flight.front().map_or(self.next, |first| first.number);
-        unanswered < self.allowed && self.next - first < SPAN_MAX
+        let unacknowledged = self.in_flight.iter().filter(|segment| segment.received.is_none());
+        let first = self.in_flight.front().map_or(self.next, |first| first.number);
+        unacknowledged.count() < self.window && self.next - first < SPAN_MAX
     }
 
-    /// The segments that may be sent, and their places: the first that have not come, as many as are allowed. If all
-    /// have come and none is passed, then the first, so that the peer says again how far it is.
-    fn open(&self) -> impl Iterator<Item = (usize, &Segment)> {
-        let all_came = self.flight.iter().all(|segment| segment.came.is_some());
-        self.flight
+    /// The segments that may be sent, and their places: the first unacknowledged ones that fit the window. If all are
+    /// acknowledged and none is passed, the first one, so that the peer repeats how far it is.
+    fn sendable(&self) -> impl Iterator<Item = (usize, &Segment)> {
+        let all_received = self.in_flight.iter().all(|segment| segment.received.is_some());
+        self.in_flight
             .iter()
             .enumerate()
-            .filter(move |(_, segment)| all_came || segment.came.is_none())
-            .take(if all_came { 1 } else { self.allowed })
+            .filter(move |(_, segment)| all_received || segment.received.is_none())
+            .take(if all_received { 1 } else { self.window })
     }
 
-    /// The place of a segment to send directly, and, if that is because nothing came back for it in time,
-    /// when it was last sent.
-    fn due_directly(&mut self, now: Duration) -> Option<(usize, Option<Duration>)> {
-        let (place, segment) = self.open().find(|(_, segment)| segment.direct_due() <= now)?;
+    /// The place of the next segment to send directly. If it timed out: also when it was last sent.
+    fn next_direct(&mut self, now: Duration) -> Option<(usize, Option<Duration>)> {
+        let is_due = |(_, segment): &(usize, &Segment)| segment.direct_due() <= now;
+        let (place, segment) = self.sendable().find(is_due)?;
         if segment.direct.sent == 0 || segment.lost {
             return Some((place, None));
         }
         let last = segment.direct.last;
         self.direct.timed_out();
-        self.allowed = 1;
-        // What was sent before that is lost too, in all likelihood, and follows as acknowledgements make room.
-        for segment in &mut self.flight {
+        self.window = 1;
+        // Segments sent before it are probably lost too. They follow as acknowledgements make room.
+        for segment in &mut self.in_flight {
             segment.lost |= segment.direct.last <= last;
         }
-        let (place, _) = self.open().find(|(_, segment)| segment.direct_due() <= now)?;
+        let (place, _) = self.sendable().find(is_due)?;
         Some((place, Some(last)))
     }
 
-    fn mark_those_that_came(&mut self, now: Duration, ack: Ack) -> (bool, Option<Duration>) {
+    fn next_relayed(&self, now: Duration, after: Duration) -> Option<usize> {
+        let mut sendable = self.sendable();
+        let (place, _) = sendable.find(|(_, segment)| segment.relay_due(after) <= now)?;
+        Some(place)
+    }
+
+    /// Marks acknowledged segments. Returns whether there were new ones; and, if a segment that was sent directly was
+    /// answered through the relay, when it was sent directly.
+    fn mark_received(&mut self, now: Duration, ack: Ack) -> (bool, Option<Duration>) {
         let (mut progress, mut overtaken) = (false, None);
-        for segment in self.flight.iter_mut().filter(|segment| segment.came.is_none()) {
-            if !ack.names(segment.number) {
-                continue;
-            }
-            let answered = ack.of == Some(segment.number);
-            segment.came = Some(segment.came_by(ack.path, answered));
+        let unacknowledged = self
+            .in_flight
+            .iter_mut()
+            .filter(|segment| segment.received.is_none());
+        for segment in unacknowledged.filter(|segment| ack.covers(segment.number)) {
+            let is_answer = ack.of == Some(segment.number);
+            segment.received = Some(segment.received_by(ack.path, is_answer));
             progress = true;
-            if answered && ack.path == Path::Relayed && segment.direct.sent > 0 {
+            if is_answer && ack.path == Path::Relayed && segment.direct.sent > 0 {
                 overtaken = Some(segment.direct.last);
             }
-            // Karn's rule: of what was sent more than once nobody knows which copy is answered.
-            if answered && segment.direct.sent + segment.relay.sent == 1 {
+            // Karn's rule: after several copies, the answer does not tell which one was received.
+            if is_answer && segment.direct.sent + segment.relay.sent == 1 {
                 match ack.path {
                     Path::Direct => self.direct.measure(now.saturating_sub(segment.direct.last)),
                     Path::Relayed => self.relay.measure(now.saturating_sub(segment.relay.last)),
@@ -325,64 +319,50 @@ impl Sender {
     }
 
     fn deliver(&mut self, now: Duration, segment: &Segment, path: Path, settled: &mut Vec<Settled>) {
-        for owner in &segment.owners {
-            let mut path = path;
-            if owner.is_piece {
-                let Some(long) = self.long.get_mut(&owner.id) else {
-                    continue;
-                };
-                long.left -= 1;
-                long.path = long.path.max(path);
-                if long.left > 0 {
-                    continue;
-                }
-                path = long.path;
-                self.long.remove(&owner.id);
+        for Owner { id, since } in &segment.owners {
+            // A message that failed already is not in the map.
+            let Some(message) = self.messages.get_mut(id) else {
+                continue;
+            };
+            message.parts_left -= 1;
+            message.path = message.path.max(path);
+            if message.parts_left == 0 {
+                let (path, after) = (message.path, now.saturating_sub(*since));
+                self.messages.remove(id);
+                settled.push((*id, State::Delivered { path, after }));
             }
-            let after = now.saturating_sub(owner.since);
-            settled.push((owner.id, State::Delivered { path, after }));
         }
     }
 
-    /// Settles messages of which some part will never be acknowledged. What else there is of them on its way is
-    /// of no use to the peer, which shows whole messages only; what still waits is not sent.
+    /// Gives up on the messages in the first segments in flight and on the first queued parts.
+    fn drop_first(&mut self, sent: usize, queued: usize, why: Why) -> Vec<Settled> {
+        let sent = self.in_flight.drain(..sent).flat_map(|segment| segment.owners);
+        let queued = self.queue.drain(..queued).map(|part| part.owner);
+        let owners: Vec<Owner> = sent.chain(queued).collect();
+        let mut settled = Vec::new();
+        self.fail(&owners, why, &mut settled);
+        settled
+    }
+
+    /// Settles messages with a part that will never be acknowledged. Their queued parts are dropped: the peer shows
+    /// whole messages only.
     fn fail(&mut self, owners: &[Owner], why: Why, settled: &mut Vec<Settled>) {
-        for &Owner { id, is_piece, .. } in owners {
-            if is_piece {
-                if self.long.remove(&id).is_none() {
-                    continue;
+        for Owner { id, .. } in owners {
+            if let Some(message) = self.messages.remove(id) {
+                if message.parts_left > 1 {
+                    self.queue.retain(|part| part.owner.id != *id);
                 }
-                self.queue.retain(|part| part.owner.id != id);
+                settled.push((*id, State::NotDelivered(why)));
             }
-            settled.push((id, State::NotDelivered(why)));
-        }
-    }
-
-    /// Since when the oldest message waits.
-    fn oldest(&self) -> Option<Duration> {
-        let flying = self.flight.front().map(Segment::since);
-        flying.or_else(|| self.queue.front().map(|part| part.owner.since))
-    }
-}
-
-impl Transmission {
-    fn of(segment: &Segment, path: Path, floor: u64, timed_out: Option<Duration>) -> Self {
-        Self {
-            path,
-            number: segment.number,
-            floor,
-            parts: segment.parts.clone(),
-            timed_out,
         }
     }
 }
 
 impl Ack {
-    /// Whether it says that this segment has come.
-    fn names(&self, number: u64) -> bool {
+    /// Whether it acknowledges this segment.
+    fn covers(&self, number: u64) -> bool {
         match number.checked_sub(self.cumulative) {
             None => true,
-            Some(0) => false,
             Some(ahead @ 1..=64) => self.selective >> (ahead - 1) & 1 == 1,
             Some(_) => false,
         }

@@ -1,30 +1,30 @@
-//! Which numbers have come: 1,024 bits that slide.
+//! A sliding window over the numbers that arrived.
 
-/// Numbers that a window looks at.
+/// Numbers in a window.
 pub(super) const WINDOW: u64 = 1024;
 
 const WORDS: usize = 16;
 
-/// Which of the numbers `base..base + 1024` have come. What came before `base` is past.
+/// Which of the numbers `base..base + 1024` arrived.
 ///
 /// `base + 1024` does not overflow: numbers count datagrams from 0.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     base: u64,
-    /// A ring: number `n` has bit `n % 1024`, and those of `base..base + 1024` are all there are.
+    /// A ring: bit `n % 1024` stands for number `n`. All bits outside the window are clear.
     bits: [u64; WORDS],
 }
 
-/// Where a number stands.
+/// A number's place relative to a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// So far behind that nothing is known of it.
+    /// More than a window before it.
     LongPast,
     /// Before the window, or in it and marked.
     Seen,
     /// In the window and not marked.
     New,
-    /// Past the end of the window.
+    /// After the window.
     Beyond,
 }
 
@@ -64,19 +64,19 @@ impl Window {
         }
     }
 
-    /// Slides over what has come without a gap.
+    /// Slides to the first unmarked number.
     pub(super) fn slide_over_marked(&mut self) {
         while self.has(self.base) {
             self.step();
         }
     }
 
-    /// Slides as little as brings `number` into the window.
+    /// Slides just far enough to include `number`.
     pub(super) fn slide_to_hold(&mut self, number: u64) {
         self.slide_to((number + 1).saturating_sub(WINDOW));
     }
 
-    /// Bit i says whether `base + 1 + i` has come.
+    /// Bit i tells whether `base + 1 + i` is marked.
     pub(super) fn after_base(&self) -> u64 {
         let numbers = (0..64).map(|i| (i, self.base + 1 + i));
         numbers.fold(0, |bits, (i, number)| bits | u64::from(self.has(number)) << i)
@@ -109,7 +109,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn the_ends_of_the_window_are_where_they_are_said_to_be() {
+    fn places_change_at_the_edges_of_the_window() {
         let mut window = Window::default();
         window.slide_to(5000);
         assert_eq!(window.place(5000 - WINDOW - 1), Place::LongPast);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_slides_over_what_has_come_and_stops_at_the_gap() {
+    fn a_window_slides_to_the_first_gap() {
         let mut window = Window::default();
         for number in [0, 1, 3, 4, 66] {
             window.mark(number);
@@ -137,20 +137,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_knows_what_a_set_of_all_numbers_would_know(
+        fn it_agrees_with_a_set_of_all_numbers(
             numbers in prop::collection::vec(0u64..4000, 1..300), slides in prop::collection::vec(0u64..4000, 1..10)) {
             let mut window = Window::default();
-            let mut came = BTreeSet::new();
+            let mut marked = BTreeSet::new();
             for (turn, &number) in numbers.iter().enumerate() {
                 if window.place(number) == Place::New {
-                    prop_assert!(came.insert(number), "{} was marked before", number);
+                    prop_assert!(marked.insert(number), "{} was marked before", number);
                     window.mark(number);
                 }
                 if let Some(&to) = slides.get(turn / 5) {
                     window.slide_to(to);
                 }
                 for number in window.base()..window.base() + WINDOW {
-                    prop_assert_eq!(window.place(number) == Place::Seen, came.contains(&number));
+                    prop_assert_eq!(window.place(number) == Place::Seen, marked.contains(&number));
                 }
             }
         }

@@ -1,6 +1,9 @@
-//! Which addresses are asked, which are believed, and which are used.
+//! Which addresses are probed, which are validated, and which are used.
 
 use super::*;
+use crate::private::packet::PING_LEN;
+use crate::private::probe::PingKind;
+use crate::private::seal::sealed_len;
 
 fn at(host: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, host], 50_001))
@@ -10,7 +13,7 @@ fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The pings that are due, while there is a conversation that will not end soon.
+/// The pings that are due, in a conversation that goes on.
 fn pings(paths: &mut Paths, now: Duration) -> Vec<Ping> {
     let mut token = 0;
     let mut next = || {
@@ -24,93 +27,93 @@ fn pinged(paths: &mut Paths, now: Duration) -> Vec<SocketAddr> {
     pings(paths, now).iter().map(|ping| ping.to).collect()
 }
 
-/// The peer was announced at 1, and is there.
-fn proven(now: Duration) -> Paths {
+/// Paths with one announced and validated address, at 1.
+fn validated(now: Duration) -> Paths {
     let mut paths = Paths::default();
     paths.announce(now, at(1), false);
     assert!(paths.acknowledged_from(now, at(1)));
     paths
 }
 
-/// Something comes from an address, which is asked and answers. Whether it is in use now.
-fn turns_up(paths: &mut Paths, now: Duration, from: SocketAddr) -> bool {
-    paths.heard(now, from, 1000, true);
+/// A datagram comes from an address, which answers the probe. Returns whether it is in use now.
+fn peer_appears(paths: &mut Paths, now: Duration, from: SocketAddr) -> bool {
+    paths.received(now, from, 1000, true);
     let ping = pings(paths, now).into_iter().find(|ping| ping.to == from);
     paths.pong(now, ping.unwrap().token)
 }
 
 #[test]
-fn an_announced_address_is_asked_while_there_is_a_conversation_and_it_is_not_proven() {
+fn an_announced_address_is_probed_during_a_conversation() {
     let mut paths = Paths::default();
     paths.announce(s(0), at(1), false);
     assert_eq!(pinged(&mut paths, s(0)), []);
     paths.announce(s(0), at(1), true);
     assert_eq!(pinged(&mut paths, s(0)), [at(1)]);
-    let mut paths = proven(s(0));
+    let mut paths = validated(s(0));
     paths.announce(s(1), at(1), true);
     assert_eq!(pinged(&mut paths, s(1)), []);
 }
 
 #[test]
-fn the_address_in_use_stays_in_use_when_another_is_announced_as_long_as_it_works() {
-    let mut paths = proven(s(0));
+fn an_announcement_does_not_replace_a_working_address() {
+    let mut paths = validated(s(0));
     paths.announce(s(29), at(2), true);
-    assert_eq!(paths.choose(s(29), false), Choice::Proven(at(1)));
-    assert_eq!(pinged(&mut paths, s(29)), [at(1), at(2)], "each is due");
-    let mut paths = proven(s(0));
+    assert_eq!(paths.choose(s(29), false), Choice::Validated(at(1)));
+    assert_eq!(pinged(&mut paths, s(29)), [at(1), at(2)], "both are due");
+    let mut paths = validated(s(0));
     paths.announce(s(30), at(2), true);
-    assert_eq!(paths.choose(s(30), false), Choice::Untried(at(2)));
+    assert_eq!(paths.choose(s(30), false), Choice::Unvalidated(at(2)));
     assert_eq!(pinged(&mut paths, s(30)), [at(2)]);
 }
 
 #[test]
-fn what_was_announced_before_and_is_not_in_use_is_forgotten() {
-    let mut paths = proven(s(0));
-    assert!(turns_up(&mut paths, s(1), at(3)), "the peer moved");
+fn an_unused_address_is_removed_by_a_new_announcement() {
+    let mut paths = validated(s(0));
+    assert!(peer_appears(&mut paths, s(1), at(3)), "the peer moved");
     paths.announce(s(2), at(2), false);
     assert!(paths.find(at(1)).is_none());
-    assert_eq!(paths.choose(s(2), false), Choice::Proven(at(3)));
+    assert_eq!(paths.choose(s(2), false), Choice::Validated(at(3)));
 }
 
 #[test]
-fn however_many_addresses_there_are_what_the_server_announces_is_one_of_them() {
-    let mut paths = proven(s(0));
+fn an_announced_address_always_finds_room() {
+    let mut paths = validated(s(0));
     paths.punch(s(0), at(2));
-    paths.offered(s(0), &[at(11), at(12), at(13), at(14)]);
-    paths.heard(s(0), at(21), 100, true);
-    paths.heard(s(0), at(22), 100, true);
+    paths.offer(s(0), &[at(11), at(12), at(13), at(14)]);
+    paths.received(s(0), at(21), 100, true);
+    paths.received(s(0), at(22), 100, true);
     assert_eq!(paths.candidates.len(), 8);
     paths.announce(s(1), at(3), true);
     assert!(paths.find(at(3)).is_some());
     assert_eq!(paths.candidates.len(), 8);
-    assert_eq!(paths.choose(s(1), false), Choice::Proven(at(1)));
-    // Nor do more of the other kinds make more of all.
+    assert_eq!(paths.choose(s(1), false), Choice::Validated(at(1)));
+    // More addresses of the other origins don't raise the total.
     paths.punch(s(1), at(4));
-    paths.offered(s(1), &[at(15), at(16), at(17), at(18), at(19)]);
-    paths.heard(s(1), at(23), 100, true);
+    paths.offer(s(1), &[at(15), at(16), at(17), at(18), at(19)]);
+    paths.received(s(1), at(23), 100, true);
     assert_eq!(paths.candidates.len(), 8);
-    assert_eq!(paths.choose(s(1), false), Choice::Proven(at(1)));
+    assert_eq!(paths.choose(s(1), false), Choice::Validated(at(1)));
 }
 
 #[test]
-fn four_segments_in_a_row_that_are_not_answered_make_an_address_dead() {
-    let mut paths = proven(s(10));
+fn four_consecutive_failures_mark_an_address_dead() {
+    let mut paths = validated(s(10));
     for _ in 0..10 {
         paths.missed(s(10), s(9));
         paths.missed(s(10), s(10));
     }
     assert_eq!(
         paths.choose(s(10), false),
-        Choice::Proven(at(1)),
+        Choice::Validated(at(1)),
         "it has answered since"
     );
     for _ in 0..3 {
         paths.missed(s(12), s(11));
     }
-    assert_eq!(paths.choose(s(12), false), Choice::Proven(at(1)));
+    assert_eq!(paths.choose(s(12), false), Choice::Validated(at(1)));
     assert!(!paths.acknowledged_from(s(12), at(1)), "in use as it was");
     for _ in 0..4 {
-        assert_eq!(paths.choose(s(12), false), Choice::Proven(at(1)), "in a row");
+        assert_eq!(paths.choose(s(12), false), Choice::Validated(at(1)), "in a row");
         paths.missed(s(14), s(13));
     }
     assert_eq!(paths.choose(s(14), false), Choice::Dead(Some(at(1))));
@@ -118,69 +121,65 @@ fn four_segments_in_a_row_that_are_not_answered_make_an_address_dead() {
 }
 
 #[test]
-fn a_closed_port_means_nothing_while_routers_are_being_opened() {
+fn a_closed_port_is_ignored_while_punching() {
     let mut paths = Paths::default();
     paths.punch(s(0), at(1));
     assert!(!paths.unreachable(s(0), at(1)));
-    assert_eq!(paths.choose(s(0), false), Choice::Untried(at(1)));
+    assert_eq!(paths.choose(s(0), false), Choice::Unvalidated(at(1)));
     paths.announce(s(0), at(2), true);
-    assert!(paths.unreachable(s(0), at(2)), "a challenge is no punch");
-    assert!(!paths.unreachable(s(0), at(2)), "that is known");
+    assert!(paths.unreachable(s(0), at(2)), "this probe is no punch");
+    assert!(!paths.unreachable(s(0), at(2)), "already known");
     assert!(!paths.unreachable(s(0), at(3)), "nothing was sent there");
-    assert_eq!(paths.choose(s(0), false), Choice::Untried(at(1)));
+    assert_eq!(paths.choose(s(0), false), Choice::Unvalidated(at(1)));
 }
 
 #[test]
-fn an_address_that_merely_turned_up_gets_three_times_its_bytes_and_a_trusted_one_what_it_takes() {
-    let mut paths = proven(s(0));
-    paths.heard(s(1), at(2), 100, true);
+fn an_observed_address_gets_three_times_its_bytes() {
+    let mut paths = validated(s(0));
+    paths.received(s(1), at(2), 100, true);
     assert_eq!(pinged(&mut paths, s(1)), [at(1), at(2)]);
     let left = 3 * 100 - sealed_len(PING_LEN);
     assert!(!paths.may_answer(at(2), left + 1));
     assert!(paths.may_answer(at(2), left));
     assert!(!paths.may_answer(at(2), 1));
-    paths.heard(s(1), at(2), 1, false);
+    paths.received(s(1), at(2), 1, false);
     assert!(paths.may_answer(at(2), 3) && !paths.may_answer(at(2), 1));
-    assert_eq!(
-        pinged(&mut paths, s(2)),
-        [at(1)],
-        "there is nothing left for a ping"
-    );
+    assert_eq!(pinged(&mut paths, s(2)), [at(1)], "no bytes left for a ping");
     assert!(!paths.may_answer(at(3), 0), "nothing came from there");
     assert!(paths.may_answer(at(1), 1_000_000));
-    // Once it has answered it is as good as any.
-    let mut paths = proven(s(0));
-    assert!(turns_up(&mut paths, s(1), at(2)));
+    // After an answer there is no limit.
+    let mut paths = validated(s(0));
+    assert!(peer_appears(&mut paths, s(1), at(2)));
     assert!(paths.may_answer(at(2), 1_000_000));
 }
 
 #[test]
-fn a_late_or_repeated_datagram_brings_up_no_address() {
-    let mut paths = proven(s(0));
-    paths.heard(s(1), at(2), 100, false);
+fn a_late_or_repeated_datagram_adds_no_address() {
+    let mut paths = validated(s(0));
+    paths.received(s(1), at(2), 100, false);
     assert!(paths.find(at(2)).is_none());
     assert_eq!(pinged(&mut paths, s(1)), []);
 }
 
 #[test]
-fn an_ack_proves_an_address_that_segments_go_to_and_no_other() {
-    let mut paths = proven(s(0));
-    paths.heard(s(1), at(2), 100, true);
+fn an_ack_validates_only_addresses_that_get_segments() {
+    let mut paths = validated(s(0));
+    paths.received(s(1), at(2), 100, true);
     assert!(!paths.acknowledged_from(s(1), at(2)));
     assert!(!paths.acknowledged_from(s(1), at(3)));
-    assert_eq!(paths.choose(s(1), false), Choice::Proven(at(1)));
-    assert!(turns_up(&mut paths, s(2), at(4)));
+    assert_eq!(paths.choose(s(1), false), Choice::Validated(at(1)));
+    assert!(peer_appears(&mut paths, s(2), at(4)));
     assert!(!paths.acknowledged_from(s(40), at(4)), "it is in use");
     assert_eq!(
         paths.choose(s(69), false),
-        Choice::Proven(at(4)),
-        "and proven anew for 30 s"
+        Choice::Validated(at(4)),
+        "validated for another 30 s"
     );
-    assert_eq!(paths.choose(s(70), false), Choice::Untried(at(4)));
+    assert_eq!(paths.choose(s(70), false), Choice::Unvalidated(at(4)));
 }
 
 #[test]
-fn only_a_pong_to_the_latest_pings_counts() {
+fn only_a_pong_to_the_latest_probe_counts() {
     let mut paths = Paths::default();
     paths.announce(s(0), at(1), true);
     let first = pings(&mut paths, s(0)).remove(0);
@@ -188,13 +187,13 @@ fn only_a_pong_to_the_latest_pings_counts() {
     assert_eq!(first.token, second.token, "an answer to either will do");
     paths.announce(s(2), at(1), true);
     let third = pings(&mut paths, s(2)).remove(0);
-    assert!(!paths.pong(s(2), first.token) && !paths.is_proven(s(2)));
-    assert!(paths.pong(s(2), third.token) && paths.is_proven(s(2)));
+    assert!(!paths.pong(s(2), first.token) && !paths.is_validated(s(2)));
+    assert!(paths.pong(s(2), third.token) && paths.is_validated(s(2)));
 }
 
 #[test]
-fn an_address_in_use_is_asked_after_20_seconds_and_once_dead_each_minute_while_there_is_talk() {
-    let mut paths = proven(s(0));
+fn keepalive_after_20_seconds_and_reprobe_each_minute() {
+    let mut paths = validated(s(0));
     assert_eq!(paths.deadline(Some(s(21))), Some(s(20)));
     assert_eq!(paths.deadline(Some(s(20))), None);
     assert_eq!(paths.deadline(None), None);
@@ -210,20 +209,20 @@ fn an_address_in_use_is_asked_after_20_seconds_and_once_dead_each_minute_while_t
 
 #[test]
 fn only_the_address_in_use_is_kept_open() {
-    let mut paths = proven(s(0));
-    assert!(turns_up(&mut paths, s(1), at(2)));
+    let mut paths = validated(s(0));
+    assert!(peer_appears(&mut paths, s(1), at(2)));
     assert!(
         !paths.acknowledged_from(s(1), at(1)),
-        "it works, and is not in use"
+        "it works, but is not in use"
     );
     assert_eq!(paths.deadline(Some(s(1000))), Some(s(21)));
     assert_eq!(pinged(&mut paths, s(21)), [at(2)]);
 }
 
 #[test]
-fn what_nobody_vouched_for_and_does_not_answer_is_forgotten() {
-    let mut paths = proven(s(0));
-    paths.heard(s(1), at(2), 1000, true);
+fn a_silent_observed_address_is_removed() {
+    let mut paths = validated(s(0));
+    paths.received(s(1), at(2), 1000, true);
     assert!(paths.find(at(2)).is_some());
     for ms in (1000..=3500).step_by(100) {
         pings(&mut paths, Duration::from_millis(ms));
@@ -233,45 +232,46 @@ fn what_nobody_vouched_for_and_does_not_answer_is_forgotten() {
 }
 
 #[test]
-fn an_offered_address_is_asked_once_and_not_when_it_is_proven() {
+fn an_offered_address_is_probed_once_and_not_if_validated() {
     let mut paths = Paths::default();
-    paths.offered(s(0), &[at(1), at(2), at(3), at(4), at(5)]);
+    paths.offer(s(0), &[at(1), at(2), at(3), at(4), at(5)]);
     let asked = pings(&mut paths, s(0));
     let to: Vec<SocketAddr> = asked.iter().map(|ping| ping.to).collect();
     assert_eq!(to, [at(1), at(2), at(3), at(4)]);
-    paths.offered(s(0), &[at(1)]);
-    assert_eq!(pinged(&mut paths, s(0)), [], "its probe goes on");
+    paths.offer(s(0), &[at(1)]);
+    assert_eq!(pinged(&mut paths, s(0)), [], "the probe is still running");
     assert!(paths.pong(s(0), asked[1].token));
-    paths.offered(s(1), &[at(2)]);
+    paths.offer(s(1), &[at(2)]);
     assert!(!pinged(&mut paths, s(1)).contains(&at(2)));
 }
 
 #[test]
-fn from_behind_a_router_nothing_but_pings_goes_to_an_address_that_never_answered() {
+fn behind_a_router_a_new_address_gets_only_pings() {
     let mut paths = Paths::default();
     assert_eq!(paths.choose(s(0), true), Choice::Dead(None));
     paths.announce(s(0), at(1), false);
-    assert_eq!(paths.choose(s(0), true), Choice::Opening);
-    assert_eq!(paths.choose(s(0), false), Choice::Untried(at(1)));
-    paths.open(s(0));
+    assert_eq!(paths.choose(s(0), true), Choice::Punching);
+    assert_eq!(paths.choose(s(0), false), Choice::Unvalidated(at(1)));
+    paths.punch_trusted(s(0));
     let first = pings(&mut paths, s(0)).remove(0);
-    assert!(first.is_primer && first.to == at(1));
-    assert!(!pings(&mut paths, Duration::from_millis(200)).remove(0).is_primer);
+    assert!(first.kind == PingKind::PunchProbe && first.to == at(1));
+    let second = pings(&mut paths, Duration::from_millis(200)).remove(0);
+    assert_eq!(second.kind, PingKind::Full);
     assert!(paths.pong(s(1), first.token));
-    assert_eq!(paths.choose(s(30), true), Choice::Proven(at(1)));
+    assert_eq!(paths.choose(s(30), true), Choice::Validated(at(1)));
     assert_eq!(
         paths.choose(s(31), true),
-        Choice::Untried(at(1)),
+        Choice::Unvalidated(at(1)),
         "it answered once"
     );
 }
 
 #[test]
-fn another_address_that_works_takes_the_place_of_one_that_is_dead() {
-    let mut paths = proven(s(0));
-    assert!(turns_up(&mut paths, s(1), at(2)));
+fn a_working_address_replaces_a_dead_one() {
+    let mut paths = validated(s(0));
+    assert!(peer_appears(&mut paths, s(1), at(2)));
     assert!(paths.unreachable(s(2), at(2)));
-    assert_eq!(paths.choose(s(2), false), Choice::Proven(at(1)));
-    assert_eq!(paths.choose(s(30), false), Choice::Untried(at(1)));
+    assert_eq!(paths.choose(s(2), false), Choice::Validated(at(1)));
+    assert_eq!(paths.choose(s(30), false), Choice::Unvalidated(at(1)));
     assert!(paths.acknowledged_from(s(31), at(1)), "in use again");
 }

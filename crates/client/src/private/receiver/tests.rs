@@ -1,4 +1,4 @@
-//! What is shown, in what order, and what is waited for.
+//! What is shown, in what order, and how long missing segments delay it.
 
 use super::*;
 use crate::private::packet::Part;
@@ -8,15 +8,22 @@ fn ms(ms: u64) -> Duration {
 }
 
 fn part(begins: bool, ends: bool, text: &[u8]) -> Vec<u8> {
-    let mut parts = Vec::new();
-    Part { begins, ends, text }.write(&mut parts);
-    parts
+    Part { begins, ends, text }.to_bytes()
 }
 
-/// A segment comes that holds one message, its number. The numbers shown, each with whether some before it are missing.
-fn comes(receiver: &mut Receiver, now: Duration, number: u8, floor: u64) -> Vec<(u8, bool)> {
+fn arrival(number: u64, floor: u64, parts: &[u8]) -> Arrival {
+    Arrival {
+        number,
+        floor,
+        parts: parts.to_vec(),
+        path: Path::Direct,
+    }
+}
+
+/// A segment arrives that carries its number as a message. Returns the numbers shown, and whether each is after a gap.
+fn arrive(receiver: &mut Receiver, now: Duration, number: u8, floor: u64) -> Vec<(u8, bool)> {
     let parts = part(true, true, &[number]);
-    let (_, shown) = receiver.segment(now, number.into(), floor, parts, Path::Direct, true);
+    let (_, shown) = receiver.receive(now, arrival(number.into(), floor, &parts), true);
     numbers(&shown)
 }
 
@@ -28,22 +35,22 @@ fn numbers(shown: &[Shown]) -> Vec<(u8, bool)> {
 }
 
 #[test]
-fn what_was_held_back_is_shown_when_its_sender_gives_up_what_is_missing() {
+fn held_segments_are_shown_when_missing_ones_are_given_up() {
     let mut receiver = Receiver::default();
     for number in [1, 3, 6] {
-        assert_eq!(comes(&mut receiver, ms(0), number, 0), []);
+        assert_eq!(arrive(&mut receiver, ms(0), number, 0), []);
     }
-    let shown = comes(&mut receiver, ms(0), 4, 3);
+    let shown = arrive(&mut receiver, ms(0), 4, 3);
     assert_eq!(shown, [(1, true), (3, true), (4, false)]);
-    assert_eq!(comes(&mut receiver, ms(0), 5, 3), [(5, false), (6, false)]);
+    assert_eq!(arrive(&mut receiver, ms(0), 5, 3), [(5, false), (6, false)]);
     assert_eq!(receiver.acks(), (7, 0));
 }
 
 #[test]
-fn a_gap_is_waited_for_two_seconds_whatever_comes_meanwhile() {
+fn a_gap_delays_later_messages_for_two_seconds() {
     let mut receiver = Receiver::default();
-    assert_eq!(comes(&mut receiver, ms(0), 1, 0), []);
-    assert_eq!(comes(&mut receiver, ms(1900), 2, 0), []);
+    assert_eq!(arrive(&mut receiver, ms(0), 1, 0), []);
+    assert_eq!(arrive(&mut receiver, ms(1900), 2, 0), []);
     assert_eq!(receiver.deadline(), Some(ms(2000)));
     assert_eq!(numbers(&receiver.pass_gap(ms(1999))), []);
     assert_eq!(numbers(&receiver.pass_gap(ms(2000))), [(1, true), (2, false)]);
@@ -51,25 +58,57 @@ fn a_gap_is_waited_for_two_seconds_whatever_comes_meanwhile() {
 }
 
 #[test]
-fn each_gap_is_waited_for_since_it_was_the_first() {
+fn each_gap_has_its_own_two_seconds() {
     let mut receiver = Receiver::default();
-    assert_eq!(comes(&mut receiver, ms(0), 3, 0), []);
-    assert_eq!(comes(&mut receiver, ms(0), 1, 0), []);
-    assert_eq!(comes(&mut receiver, ms(1000), 0, 0), [(0, false), (1, false)]);
+    assert_eq!(arrive(&mut receiver, ms(0), 3, 0), []);
+    assert_eq!(arrive(&mut receiver, ms(0), 1, 0), []);
+    assert_eq!(arrive(&mut receiver, ms(1000), 0, 0), [(0, false), (1, false)]);
     assert_eq!(receiver.deadline(), Some(ms(3000)));
 }
 
 #[test]
-fn a_text_in_pieces_may_be_as_long_as_any_and_no_longer() {
+fn a_text_in_pieces_is_limited_to_text_max() {
     for (last, is_shown) in [(TEXT_MAX - 3000, true), (TEXT_MAX - 3000 + 1, false)] {
         let mut receiver = Receiver::default();
         let sizes = [1000, 1000, 1000, last];
         let mut shown = Vec::new();
         for (number, size) in (0..).zip(sizes) {
             let parts = part(number == 0, number == 3, &vec![b'x'; size]);
-            shown.extend(receiver.segment(ms(0), number, 0, parts, Path::Direct, true).1);
+            shown.extend(receiver.receive(ms(0), arrival(number, 0, &parts), true).1);
         }
         assert_eq!(shown.len(), usize::from(is_shown), "{last}");
         assert_eq!(numbers(&receiver.flush()), []);
     }
+}
+
+#[test]
+fn held_segments_are_limited() {
+    let mut receiver = Receiver::default();
+    let parts = part(true, true, &[b'x'; 1000]);
+    let mut take = |number| receiver.receive(ms(0), arrival(number, 0, &parts), true).0;
+    for number in 1..=64 {
+        assert_eq!(take(number), Verdict::New);
+    }
+    assert_eq!(take(65), Verdict::Dropped, "no room, so no ack");
+    assert_eq!(take(5000), Verdict::Dropped, "outside the window");
+    assert!(receiver.held_bytes() <= 64 * 1200);
+}
+
+#[test]
+fn segments_that_were_given_up_cause_no_wait() {
+    let mut receiver = Receiver::default();
+    let parts = part(true, true, b"x");
+    let (verdict, shown) = receiver.receive(ms(0), arrival(9, 9, &parts), true);
+    assert_eq!(verdict, Verdict::New);
+    assert!(shown[0].after_gap, "earlier ones are missing");
+    let (verdict, shown) = receiver.receive(ms(0), arrival(10, 11, &parts), true);
+    assert_eq!(
+        (verdict, shown.len()),
+        (Verdict::Dropped, 0),
+        "it gives itself up"
+    );
+    // After a long absence a peer continues far beyond the window.
+    let (verdict, shown) = receiver.receive(ms(0), arrival(1_000_000, 1_000_000, &parts), true);
+    assert_eq!((verdict, shown.len()), (Verdict::New, 1));
+    assert_eq!(receiver.acks(), (1_000_001, 0));
 }

@@ -1,4 +1,4 @@
-//! What is sent when, and what becomes of it.
+//! When segments are sent, and how messages are settled.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn ack(cumulative: u64, selective: u64, passed: u64, of: Option<u64>) -> Ack {
     }
 }
 
-/// Messages of so many bytes that fill a segment each, numbered from 0.
+/// Messages that fill a segment each, numbered from 0.
 fn with_messages(count: u64) -> Sender {
     let mut sender = Sender::default();
     for id in 0..count {
@@ -36,24 +36,24 @@ fn with_messages(count: u64) -> Sender {
     sender
 }
 
-/// The numbers of all that is to be sent now.
+/// The numbers of all segments that are due.
 fn sent(sender: &mut Sender, now: Duration, routes: Routes) -> Vec<u64> {
     std::iter::from_fn(|| sender.transmit(now, routes, || 127))
         .map(|copy| copy.number)
         .collect()
 }
 
-/// What became of each message.
-fn fates(settled: &[Settled]) -> Vec<(u64, Result<Path, Why>)> {
-    let fate = |state| match state {
+/// The final state of each message.
+fn states(settled: &[Settled]) -> Vec<(u64, Result<Path, Why>)> {
+    let result = |state| match state {
         State::Delivered { path, .. } | State::SentUnencrypted { path } => Ok(path),
         State::NotDelivered(why) => Err(why),
     };
-    settled.iter().map(|&(id, state)| (id.0, fate(state))).collect()
+    settled.iter().map(|&(id, state)| (id.0, result(state))).collect()
 }
 
 #[test]
-fn what_just_fits_a_segment_goes_in_one_and_a_byte_more_in_two() {
+fn a_message_over_the_segment_size_takes_two_segments() {
     let mut sender = with_messages(1);
     let copy = sender.transmit(ms(0), DIRECT, || 0).unwrap();
     assert_eq!(copy.parts.len(), PARTS_MAX);
@@ -64,10 +64,10 @@ fn what_just_fits_a_segment_goes_in_one_and_a_byte_more_in_two() {
 }
 
 #[test]
-fn what_waits_is_packed_as_tightly_as_it_goes() {
+fn queued_messages_fill_segments() {
     let mut sender = Sender::default();
     let (mut segments, mut next) = (Vec::new(), 0);
-    // Each is tried at once: four are on their way, and the rest waits.
+    // Four segments are in flight. The rest is queued.
     for id in 0..200 {
         sender.push(ms(0), MessageId(id), b"0123456789");
         segments.extend(sent(&mut sender, ms(0), DIRECT));
@@ -83,13 +83,13 @@ fn what_waits_is_packed_as_tightly_as_it_goes() {
 }
 
 #[test]
-fn nothing_is_sent_that_lies_64_after_the_first_that_is_not_settled() {
+fn at_most_64_segments_after_the_first_unacknowledged() {
     let mut sender = with_messages(200);
     let mut segments = sent(&mut sender, ms(0), DIRECT);
-    let mut came = 0;
+    let mut received = 0;
     for number in 1..64 {
-        came |= 1 << (number - 1);
-        sender.acknowledge(ms(1), ack(0, came, 0, Some(number)));
+        received |= 1 << (number - 1);
+        sender.acknowledge(ms(1), ack(0, received, 0, Some(number)));
         segments.extend(sent(&mut sender, ms(1), DIRECT));
     }
     assert_eq!(segments, (0..64).collect::<Vec<_>>());
@@ -98,7 +98,7 @@ fn nothing_is_sent_that_lies_64_after_the_first_that_is_not_settled() {
 }
 
 #[test]
-fn when_one_times_out_those_sent_before_follow_as_acks_make_room() {
+fn after_a_timeout_earlier_segments_follow_with_acks() {
     let mut sender = with_messages(3);
     assert_eq!(sender.transmit(ms(0), DIRECT, || 0).unwrap().number, 0);
     assert_eq!(sender.transmit(ms(0), DIRECT, || 255).unwrap().number, 1);
@@ -118,7 +118,7 @@ fn when_one_times_out_those_sent_before_follow_as_acks_make_room() {
 }
 
 #[test]
-fn copies_through_the_relay_follow_each_other_more_and_more_slowly() {
+fn relayed_copies_are_sent_at_growing_intervals() {
     let mut sender = with_messages(1);
     let copies = (0..30_000).step_by(500);
     let copies: Vec<u64> = copies
@@ -128,7 +128,7 @@ fn copies_through_the_relay_follow_each_other_more_and_more_slowly() {
 }
 
 #[test]
-fn an_ack_of_what_was_never_sent_is_not_believed_in_any_of_its_fields() {
+fn an_ack_of_unsent_segments_is_ignored() {
     let mut sender = with_messages(1);
     sent(&mut sender, ms(0), DIRECT);
     for lie in [ack(2, 0, 0, None), ack(0, 0, 2, None), ack(2, 0, 2, Some(1))] {
@@ -136,11 +136,11 @@ fn an_ack_of_what_was_never_sent_is_not_believed_in_any_of_its_fields() {
     }
     assert!(!sender.is_idle());
     let (settled, _) = sender.acknowledge(ms(1), ack(1, 0, 1, Some(0)));
-    assert_eq!(fates(&settled), [(0, Ok(Path::Direct))]);
+    assert_eq!(states(&settled), [(0, Ok(Path::Direct))]);
 }
 
 #[test]
-fn selective_acks_say_of_each_segment_whether_it_came() {
+fn selective_acks_settle_each_segment_by_itself() {
     let mut sender = with_messages(4);
     sent(&mut sender, ms(0), DIRECT);
     let (settled, _) = sender.acknowledge(ms(1), ack(0, 0b110, 0, Some(2)));
@@ -148,13 +148,13 @@ fn selective_acks_say_of_each_segment_whether_it_came() {
     let (settled, _) = sender.acknowledge(ms(2), ack(1, 0b110, 4, None));
     let direct = Ok(Path::Direct);
     assert_eq!(
-        fates(&settled),
+        states(&settled),
         [(0, direct), (1, Err(Why::Overtaken)), (2, direct), (3, direct)]
     );
 }
 
 #[test]
-fn what_is_answered_through_the_relay_alone_shows_that_the_direct_path_failed() {
+fn an_answer_by_relay_alone_means_the_direct_path_failed() {
     let relayed = |of| Ack {
         path: Path::Relayed,
         ..ack(1, 0, 1, of)
@@ -170,24 +170,28 @@ fn what_is_answered_through_the_relay_alone_shows_that_the_direct_path_failed() 
     assert_eq!(
         overtaken(&[DIRECT, RELAY], relayed(None)),
         None,
-        "another one is answered"
+        "it answers another segment"
     );
-    assert_eq!(overtaken(&[RELAY], relayed(Some(0))), None, "it was not tried");
+    assert_eq!(
+        overtaken(&[RELAY], relayed(Some(0))),
+        None,
+        "it was not sent directly"
+    );
     assert_eq!(overtaken(&[DIRECT, RELAY], ack(1, 0, 1, Some(0))), None);
 }
 
 #[test]
-fn of_a_text_that_failed_nothing_more_is_sent_and_what_waits_behind_it_is() {
+fn the_rest_of_a_failed_message_is_not_sent() {
     let mut sender = Sender::default();
     sender.push(ms(0), MessageId(0), &[b'x'; 6 * PARTS_MAX]);
     sender.push(ms(0), MessageId(1), b"behind");
     assert_eq!(sent(&mut sender, ms(0), DIRECT), [0, 1, 2, 3]);
     let (settled, _) = sender.acknowledge(ms(1), ack(0, 0b111, 4, Some(1)));
-    assert_eq!(fates(&settled), [(0, Err(Why::Overtaken))]);
+    assert_eq!(states(&settled), [(0, Err(Why::Overtaken))]);
     let next = sender.transmit(ms(1), DIRECT, || 0).unwrap();
     assert_eq!(next.number, 4);
     assert!(next.parts.ends_with(b"behind"));
     let (settled, _) = sender.acknowledge(ms(2), ack(5, 0, 5, Some(4)));
-    assert_eq!(fates(&settled), [(1, Ok(Path::Direct))]);
+    assert_eq!(states(&settled), [(1, Ok(Path::Direct))]);
     assert!(sender.is_idle());
 }

@@ -316,7 +316,7 @@ fn the_round_trip_of_what_was_sent_twice_is_not_measured() {
     assert!(wait(&mut sender, 1000) > ms(900), "still doubled");
     sender.acknowledge(ms(1001), ack(1));
     assert!(wait(&mut sender, 2000) < ms(300), "now it was measured");
-    assert!(sender.direct_patience() == ms(750));
+    assert!(sender.relay_delay() == ms(750));
 }
 
 #[test]
@@ -384,52 +384,4 @@ fn the_pieces_of_a_text_may_come_in_any_order() {
     }
     assert_eq!(pair.take_datagrams(BOB).len(), 3);
     assert_eq!(pair.shown(BOB), [text]);
-}
-
-#[test]
-fn nothing_is_held_back_without_end() {
-    let mut receiver = receiver::Receiver::default();
-    let mut parts = Vec::new();
-    packet::Part {
-        begins: true,
-        ends: true,
-        text: &[b'x'; 1000],
-    }
-    .write(&mut parts);
-    let mut take = |number| {
-        receiver
-            .segment(ms(0), number, 0, parts.clone(), Path::Direct, true)
-            .0
-    };
-    for number in 1..=64 {
-        assert_eq!(take(number), receiver::Verdict::New);
-    }
-    assert_eq!(take(65), receiver::Verdict::Dropped, "no room, so no ack");
-    assert_eq!(take(5000), receiver::Verdict::Dropped, "outside the window");
-    assert!(receiver.held_bytes() <= 64 * 1200);
-}
-
-#[test]
-fn segments_that_were_given_up_are_not_waited_for() {
-    let mut receiver = receiver::Receiver::default();
-    let mut parts = Vec::new();
-    packet::Part {
-        begins: true,
-        ends: true,
-        text: b"x",
-    }
-    .write(&mut parts);
-    let (verdict, shown) = receiver.segment(ms(0), 9, 9, parts.clone(), Path::Direct, true);
-    assert_eq!(verdict, receiver::Verdict::New);
-    assert!(shown[0].after_gap, "some are missing");
-    let (verdict, shown) = receiver.segment(ms(0), 10, 11, parts.clone(), Path::Direct, true);
-    assert_eq!(
-        (verdict, shown.len()),
-        (receiver::Verdict::Dropped, 0),
-        "it gives up itself"
-    );
-    // A peer that was away for long goes on far beyond the window.
-    let (verdict, shown) = receiver.segment(ms(0), 1_000_000, 1_000_000, parts, Path::Direct, true);
-    assert_eq!((verdict, shown.len()), (receiver::Verdict::New, 1));
-    assert_eq!(receiver.acks(), (1_000_001, 0));
 }

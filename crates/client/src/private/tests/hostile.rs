@@ -39,7 +39,7 @@ impl Pair {
     pub(super) fn seal_packet_as_alice(&self, packet: &Packet) -> Vec<u8> {
         let alice = &self.clients[ALICE].keys;
         let keys = alice.agree(&self.clients[BOB].public_key()).unwrap();
-        seal::seal(&keys.outgoing, keys.outgoing_id, [3; 24], &packet.to_bytes())
+        seal::seal(&keys, [3; 24], &packet.to_bytes())
     }
 
     /// A message of Alice's that has not arrived.
@@ -302,13 +302,12 @@ fn a_peer_has_nobody_pinged_but_hosts_of_its_own_network() {
 #[test]
 fn what_a_genuine_peer_may_say_at_worst_does_no_harm() {
     let end = (1 << 62) - 1;
-    let mut parts = Vec::new();
-    packet::Part {
+    let part = packet::Part {
         begins: false,
         ends: true,
         text: b"x",
-    }
-    .write(&mut parts);
+    };
+    let parts = part.to_bytes();
     let data = |floor| packet::Body::Data {
         floor,
         parts: parts.clone(),

@@ -23,7 +23,7 @@ fn elsewhere() -> SocketAddr {
 
 impl Pair {
     /// Both have an answer from the other.
-    fn proven() -> Self {
+    fn validated() -> Self {
         let mut pair = Self::new();
         for who in [ALICE, BOB] {
             pair.say(who, "hello");
@@ -82,7 +82,7 @@ fn an_unproven_path_is_given_400_ms_before_a_copy_goes_through_the_relay() {
 
 #[test]
 fn a_proven_path_is_given_three_timeouts() {
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     pair.say(ALICE, "hello");
     let sent = pair.take(ALICE);
     assert!(matches!(&sent[..], [Sent::Datagram(..)]), "no punching: {sent:?}");
@@ -109,12 +109,12 @@ fn a_slow_path_is_not_given_longer_than_the_peer_waits() {
         path: Path::Direct,
     };
     sender.acknowledge(ms(540), ack);
-    assert_eq!(sender.direct_patience(), ms(1000), "and not 3 * (540 + 4 * 270)");
+    assert_eq!(sender.relay_delay(), ms(1000), "and not 3 * (540 + 4 * 270)");
 }
 
 #[test]
 fn an_answer_from_30_seconds_ago_proves_nothing() {
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     pair.pass(ms(30_001));
     pair.take(ALICE);
     pair.say(ALICE, "hello");
@@ -164,14 +164,14 @@ fn a_dead_path_is_not_waited_for_and_is_asked_again_each_minute() {
 
 #[test]
 fn a_closed_port_is_not_waited_for_unless_it_answers_after_all() {
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     let now = pair.now();
     pair.clients[ALICE].port_unreachable(now, udp(BOB));
     assert_eq!(pings(&pair.take(ALICE)), [udp(BOB)]);
     pair.say(ALICE, "hello");
     assert!(is_relayed(&pair.take(ALICE)));
     // Anybody can say that a port is closed. A pong says otherwise.
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     let now = pair.now();
     pair.clients[ALICE].port_unreachable(now, udp(BOB));
     pair.settle();
@@ -207,7 +207,7 @@ fn direct_only_never_uses_the_relay() {
 
 #[test]
 fn a_peer_that_moved_is_found_by_what_it_sends() {
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     pair.pass(ms(1000));
     pair.say(ALICE, "from elsewhere");
     let datagram = pair.take_datagrams(ALICE).remove(0);
@@ -240,7 +240,7 @@ fn a_peer_that_moved_is_found_by_what_it_sends() {
 
 #[test]
 fn a_peer_that_is_still_heard_where_it_was_did_not_move() {
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     pair.pass(ms(1000));
     pair.say(ALICE, "copied by somebody quick");
     let datagram = pair.take_datagrams(ALICE).remove(0);
@@ -266,7 +266,7 @@ fn a_peer_that_is_still_heard_where_it_was_did_not_move() {
 
 #[test]
 fn a_path_is_kept_open_for_ten_minutes_after_a_message() {
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     let mut kept = Vec::new();
     for second in 0..1200 {
         pair.pass(ms(1000));
@@ -331,7 +331,7 @@ fn routers_are_asked_to_open_each_minute_while_something_waits_and_no_path_is_kn
         pair.pass(ms(1000));
     }
     assert_eq!(asked, [0, 60, 120]);
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     pair.pass(ms(61_000));
     pair.live(ms(3000));
     pair.say(ALICE, "no need to");
@@ -340,7 +340,7 @@ fn routers_are_asked_to_open_each_minute_while_something_waits_and_no_path_is_kn
 
 #[test]
 fn a_late_ping_from_elsewhere_brings_up_no_address() {
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     let ping = |pair: &Pair, number| {
         let packet = Packet {
             number,
@@ -371,7 +371,7 @@ fn news_of_a_gap_goes_directly_on_a_path_that_works_and_by_the_relay_otherwise()
         pair.pass(ms(2000));
         pair.take(BOB)
     };
-    let mut pair = Pair::proven();
+    let mut pair = Pair::validated();
     let sent = skip_one(&mut pair);
     assert!(
         matches!(&sent[..], [Sent::Datagram(to, None, _)] if *to == udp(ALICE)),

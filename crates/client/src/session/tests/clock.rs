@@ -36,7 +36,7 @@ fn nothing_that_happens_depends_on_the_wall_clock() {
     assert!(all.contains(&"and you? (direct, unencrypted)".into()), "{all:?}");
     assert!(
         all.iter()
-            .any(|line| line.starts_with("are you there?: no answer")),
+            .any(|line| line.starts_with("are you there?: not confirmed")),
         "{all:?}"
     );
     assert_eq!(outcome, Some(Outcome::Silent));

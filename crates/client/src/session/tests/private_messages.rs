@@ -319,7 +319,7 @@ fn who_takes_nothing_in_the_clear_neither_sends_nor_shows_it() {
     sim.type_line("/msg carol hi");
     assert_eq!(
         sim.errors(),
-        ["not sent to carol@10.0.0.3:7000: that user takes unencrypted messages only"]
+        ["not sent to carol@10.0.0.3:7000: that user has no key, and unencrypted messages are disabled"]
     );
     assert_eq!(sim.session.failures().privates, 1);
 }

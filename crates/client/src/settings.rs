@@ -15,7 +15,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, Id, ValueEnum, ValueHint};
 use std::any::TypeId;
 use std::collections::BTreeMap;
-use std::error::Error;
+use std::error::Error as _;
 use std::fmt;
 use std::path::Path;
 use toml::{Spanned, Value};
@@ -144,14 +144,8 @@ impl Settings {
 #[derive(Clone, Debug, Default)]
 pub struct File {
     path: ConfigPath,
-    entries: BTreeMap<Id, Entry>,
-}
-
-/// The value of an option, as it would be typed, and its line.
-#[derive(Clone, Debug)]
-struct Entry {
-    text: String,
-    line: usize,
+    /// The value of each option, as it would be typed, and its line.
+    values: BTreeMap<Id, (String, usize)>,
 }
 
 /// What is wrong with a settings file.
@@ -168,8 +162,6 @@ impl fmt::Display for FileError {
         write!(f, "line {}: {}", self.line, self.reason)
     }
 }
-
-impl Error for FileError {}
 
 impl File {
     /// Reads the named file, else the usual one.
@@ -198,27 +190,25 @@ impl File {
             let reason: Vec<_> = error.message().lines().collect();
             error_at(error.span().map_or(0, |span| span.start), reason.join("; "))
         })?;
-        let mut rows: Vec<_> = table.into_iter().collect();
-        rows.sort_by_key(|(key, _)| key.span().start);
-        let mut entries = BTreeMap::new();
-        for (key, value) in rows {
-            let (start, key) = (key.span().start, key.into_inner());
-            let (id, text) = check(&key, &value).map_err(|reason| error_at(start, reason))?;
-            let line = line_at(start);
-            if entries.insert(id, Entry { text, line }).is_some() {
-                return Err(error_at(start, format!("duplicate key `{key}`")));
+        let mut rows: Vec<_> = table
+            .iter()
+            .map(|(key, value)| (key.span().start, key, value))
+            .collect();
+        rows.sort_by_key(|(start, ..)| *start);
+        let mut file = Self::default();
+        for (start, key, value) in rows {
+            let (id, text) = check(key.get_ref(), value).map_err(|reason| error_at(start, reason))?;
+            if file.values.insert(id, (text, line_at(start))).is_some() {
+                return Err(error_at(start, format!("duplicate key `{}`", key.get_ref())));
             }
         }
-        Ok(Self {
-            path: ConfigPath::default(),
-            entries,
-        })
+        Ok(file)
     }
 
     /// Makes the file's values the defaults of the command line.
     pub(crate) fn as_defaults(&self, command: Command) -> Command {
-        command.mut_args(|arg| match self.entries.get(arg.get_id()) {
-            Some(entry) => arg.default_value(entry.text.clone()),
+        command.mut_args(|arg| match self.values.get(arg.get_id()) {
+            Some((text, _)) => arg.default_value(text.clone()),
             None => arg,
         })
     }
@@ -228,40 +218,41 @@ impl File {
 fn check(key: &str, value: &Value) -> Result<(Id, String), String> {
     let command = command();
     let is_named =
-        |arg: &&Arg| key_of(arg) == key || arg.get_all_aliases().is_some_and(|names| names.contains(&key));
-    let Some(arg) = command.get_arguments().find(is_named) else {
-        let keys: Vec<_> = command
-            .get_arguments()
-            .map(|arg| format!("`{}`", key_of(arg)))
-            .collect();
-        return Err(format!(
-            "unknown key `{key}`, expected one of {}",
-            keys.join(", ")
-        ));
+        |arg: &&Arg| key_of(arg) == key || arg.get_all_aliases().is_some_and(|keys| keys.contains(&key));
+    let Some(arg) = command.get_arguments().find(is_named).cloned() else {
+        let keys = join(command.get_arguments().map(|arg| format!("`{}`", key_of(arg))));
+        return Err(format!("unknown key `{key}`, expected one of {keys}"));
     };
-    let wrong_type = || {
-        format!(
-            "{key}: expected {}, found {} {value}",
-            expected(arg),
-            value.type_str()
-        )
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let unexpected = || {
+        let found = value.type_str();
+        format!("{key}: expected {}, found {found} {value}", expected(&arg))
     };
-    let text = match (Kind::of(arg), value) {
-        (Kind::Switch, Value::Boolean(value)) => value.to_string(),
-        (Kind::Number, Value::Integer(value)) => value.to_string(),
-        (Kind::Text, Value::String(value)) => value.clone(),
-        _ => return Err(wrong_type()),
-    };
+    if !to_toml(&arg, &text).same_type(value) {
+        return Err(unexpected());
+    }
     let typed = match arg.get_long() {
         Some(long) => vec![format!("--{long}={text}")],
         None => vec!["--".to_owned(), text.clone()],
     };
-    match command.clone().no_binary_name(true).try_get_matches_from(typed) {
+    match command.no_binary_name(true).try_get_matches_from(typed) {
         Ok(_) => Ok((arg.get_id().clone(), text)),
         Err(error) => Err(error
             .source()
-            .map_or_else(wrong_type, |reason| format!("{key}: {reason}"))),
+            .map_or_else(unexpected, |reason| format!("{key}: {reason}"))),
     }
+}
+
+/// What the settings file may hold for an option.
+fn expected(arg: &Arg) -> String {
+    let choices = arg.get_possible_values();
+    if choices.is_empty() {
+        return to_toml(arg, "").type_str().to_owned();
+    }
+    let choices = choices
+        .iter()
+        .map(|choice| to_toml(arg, choice.get_name()).to_string());
+    format!("one of {}", join(choices))
 }
 
 /// The settings alone, as a command line.
@@ -273,40 +264,20 @@ fn key_of(arg: &Arg) -> &str {
     arg.get_long().unwrap_or(arg.get_id().as_str())
 }
 
-/// How a setting is written in the file.
-enum Kind {
-    Switch,
-    Number,
-    Text,
-}
-
-impl Kind {
-    fn of(arg: &Arg) -> Self {
-        let value = arg.get_value_parser().type_id();
-        if value == TypeId::of::<bool>() {
-            Self::Switch
-        } else if value == TypeId::of::<usize>() {
-            Self::Number
-        } else {
-            Self::Text
-        }
+/// The value of an option as the settings file has it.
+fn to_toml(arg: &Arg, text: &str) -> Value {
+    let value = arg.get_value_parser().type_id();
+    if value == TypeId::of::<bool>() {
+        Value::Boolean(text == "true")
+    } else if value == TypeId::of::<usize>() {
+        Value::Integer(text.parse().unwrap_or_default())
+    } else {
+        Value::String(text.to_owned())
     }
 }
 
-fn expected(arg: &Arg) -> String {
-    let choices: Vec<_> = arg.get_possible_values();
-    match Kind::of(arg) {
-        Kind::Switch => "true or false".to_owned(),
-        Kind::Number => "a number without quotes".to_owned(),
-        Kind::Text if choices.is_empty() => "a string".to_owned(),
-        Kind::Text => {
-            let choices: Vec<_> = choices
-                .iter()
-                .map(|choice| format!("{:?}", choice.get_name()))
-                .collect();
-            format!("one of {}", choices.join(", "))
-        }
-    }
+fn join(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Each setting with its origin: prints as a settings file of the same meaning.
@@ -319,7 +290,7 @@ pub struct Report {
 #[derive(Clone, Debug)]
 struct Row {
     key: String,
-    /// None where no value is the default.
+    /// None only where the default is no value.
     value: Option<Value>,
     origin: Origin,
 }
@@ -329,17 +300,12 @@ impl Report {
         let row = |arg: &Arg| {
             let id = arg.get_id();
             let text = matches.get_raw(id.as_str()).and_then(|mut texts| texts.next());
-            let text = text.map(|text| text.to_string_lossy());
             Row {
                 key: key_of(arg).to_owned(),
-                value: text.map(|text| match Kind::of(arg) {
-                    Kind::Switch => Value::Boolean(text == "true"),
-                    Kind::Number => Value::Integer(text.parse().unwrap_or_default()),
-                    Kind::Text => Value::String(text.into_owned()),
-                }),
-                origin: match (matches.value_source(id.as_str()), file.entries.get(id)) {
+                value: text.map(|text| to_toml(arg, &text.to_string_lossy())),
+                origin: match (matches.value_source(id.as_str()), file.values.get(id)) {
                     (Some(ValueSource::CommandLine), _) => Origin::CommandLine,
-                    (_, Some(entry)) => Origin::File(entry.line),
+                    (_, Some((_, line))) => Origin::File(*line),
                     (_, None) => Origin::Default,
                 },
             }
@@ -359,18 +325,14 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}", self.path)?;
-        let written = |row: &Row| match &row.value {
-            None => format!("# no {}", row.key),
-            Some(value) => format!("{} = {value}", row.key),
+        let written = |Row { key, value, .. }: &Row| match value {
+            None => format!("# no {key}"),
+            Some(value) => format!("{key} = {value}"),
         };
-        let width = self.rows.iter().map(|row| written(row).chars().count()).max();
+        let widths = self.rows.iter().map(|row| written(row).chars().count());
+        let width = widths.max().unwrap_or_default();
         for row in &self.rows {
-            write!(
-                f,
-                "{:<width$}  # ",
-                written(row),
-                width = width.unwrap_or_default()
-            )?;
+            write!(f, "{:<width$}  # ", written(row))?;
             match row.origin {
                 Origin::Default => writeln!(f, "default")?,
                 Origin::LastServer => writeln!(f, "last server")?,

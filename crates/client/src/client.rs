@@ -9,7 +9,7 @@ use crate::net::reconnect::{Change, Wire};
 use crate::net::transport::Link;
 use crate::paths::LastServer;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Event, Failures, Session};
+use crate::session::{Config, Event, Failures, Join, Session};
 use anyhow::{Context, Result};
 use chat_proto::now::Now;
 use chat_proto::text::Text;
@@ -110,7 +110,7 @@ pub fn config(args: &Args, connection: &Connection, interactive: bool) -> io::Re
     Ok(Config {
         nick: args.settings.nick.clone(),
         insist_on_nick: args.settings.insists_on_nick(),
-        ends: connection.ends()?,
+        endpoints: connection.endpoints()?,
         interactive,
         to: args.to.clone(),
     })
@@ -233,7 +233,7 @@ impl<F: FrontEnd> Client<F> {
     fn show_events(&mut self) {
         while let Some(event) = self.session.next_event() {
             self.front_end.show(&event);
-            if matches!(event, Event::Welcome { .. } | Event::Joined { own: true, .. }) {
+            if matches!(event, Event::Welcome(_) | Event::Joined(Join { own: true, .. })) {
                 self.keep_server();
             }
         }

@@ -9,7 +9,10 @@ use crate::memory;
 use crate::safe::assert_safe;
 use chat_client::command::Command;
 use chat_client::private::{KeyPair, Options, Private};
-use chat_client::session::{Config, Ends, Event, Session};
+use chat_client::session::{
+    Config, Delivery, DeliveryFailure, Endpoints, Event, GroupMessage, Join, Leave, PrivateMessage,
+    RefusedMessage, Rename, Session, Unattributed, VerifyCode, Welcome,
+};
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::nick::Nick;
@@ -163,11 +166,11 @@ impl World {
     fn new(script: &mut Bytes<'_>) -> Self {
         let nick = script.one_of(&[None, Some("alice"), Some("Zoë")]);
         let insist_on_nick = script.byte() & 1 == 1;
-        let ends = ends(script);
+        let endpoints = endpoints(script);
         let config = Config {
             nick: nick.and_then(|nick| Nick::parse(nick).ok()),
             insist_on_nick,
-            ends,
+            endpoints,
             to: script.one_of(&[None, Some("bob"), None]).map(str::to_owned),
             interactive: script.byte() & 1 == 1,
         };
@@ -202,7 +205,7 @@ impl World {
         let now = self.now;
         if self.session.is_lost() && script.byte() & 1 == 0 {
             self.dialect = Dialect::Unknown;
-            return self.session.connected(ends(script), now);
+            return self.session.connected(endpoints(script), now);
         }
         match script.below(16) {
             0 => self.session.receive(script.bytes(), now),
@@ -345,9 +348,9 @@ impl World {
     }
 }
 
-fn ends(script: &mut Bytes<'_>) -> Ends {
+fn endpoints(script: &mut Bytes<'_>) -> Endpoints {
     let local = script.one_of(&["10.0.0.5:50312", "[fe80::1]:9000", "[::ffff:10.0.0.6]:40000"]);
-    Ends {
+    Endpoints {
         local: local.parse().expect("an address"),
         server: "10.0.0.1:9000".parse().expect("an address"),
         udp_port: script.one_of(&[Some(50313), None]),
@@ -370,27 +373,37 @@ fn line(script: &mut Bytes<'_>, patterns: &[&str]) -> Vec<u8> {
 /// All that a front end may show of an event.
 fn texts(event: &Event) -> Vec<String> {
     match event {
-        Event::Welcome { me, users } => users.iter().chain([me]).map(ToString::to_string).collect(),
+        Event::Welcome(Welcome { me, users }) => users.iter().chain([me]).map(ToString::to_string).collect(),
         Event::Users(users) => users.iter().map(ToString::to_string).collect(),
         Event::Query(to) => to.iter().map(ToString::to_string).collect(),
-        Event::Said { who, text, .. } => vec![who.to_string(), text.to_string()],
-        Event::Joined { who, .. } | Event::Left { who, .. } => vec![who.to_string()],
-        Event::Renamed { before, after, .. } => vec![before.to_string(), after.to_string()],
-        Event::Private { peer, text, way, .. } => vec![peer.to_string(), text.to_string(), way.to_string()],
-        Event::Delivered { peer, text, way, .. } => vec![peer.to_string(), text.to_string(), way.to_string()],
-        Event::NotDelivered {
+        Event::Said(GroupMessage { who, text, .. }) => vec![who.to_string(), text.to_string()],
+        Event::Joined(Join { who, .. }) | Event::Left(Leave { who, .. }) => vec![who.to_string()],
+        Event::Renamed(Rename { before, after, .. }) => vec![before.to_string(), after.to_string()],
+        Event::Private(PrivateMessage {
+            peer,
+            text,
+            transport,
+            ..
+        }) => vec![peer.to_string(), text.to_string(), transport.to_string()],
+        Event::Delivered(Delivery {
+            peer,
+            text,
+            transport,
+            ..
+        }) => vec![peer.to_string(), text.to_string(), transport.to_string()],
+        Event::NotDelivered(DeliveryFailure {
             peer, text, reason, ..
-        } => vec![peer.to_string(), text.to_string(), reason.to_string()],
-        Event::Refused { text, reason } => vec![text.to_string(), reason.to_string()],
+        }) => vec![peer.to_string(), text.to_string(), reason.to_string()],
+        Event::Refused(RefusedMessage { text, reason }) => vec![text.to_string(), reason.to_string()],
         Event::Notice(text)
         | Event::Error(_, text)
         | Event::Warning(text)
-        | Event::Unattributed { text, .. } => {
+        | Event::Unattributed(Unattributed { text, .. }) => {
             vec![text.to_string()]
         }
-        Event::Code { who, code } => vec![who.to_string(), code.clone()],
+        Event::Code(VerifyCode { who, code }) => vec![who.to_string(), code.clone()],
         Event::Lost(outcome) => vec![outcome.to_string()],
         Event::Ended(ending) => vec![ending.to_string()],
-        Event::Original { .. } | Event::Live | Event::SomeoneLeft { .. } | Event::Help => Vec::new(),
+        Event::Legacy { .. } | Event::Live | Event::SomeoneLeft { .. } | Event::Help => Vec::new(),
     }
 }

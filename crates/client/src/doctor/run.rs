@@ -225,7 +225,7 @@ impl Practice {
 }
 
 fn ends(connection: Connection) -> io::Result<(Connection, Ends)> {
-    let ends = connection.ends()?;
+    let ends = connection.endpoints()?;
     if let Some(udp) = &connection.udp {
         never_cut(udp, ends.server)?;
     }

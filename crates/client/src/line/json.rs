@@ -2,7 +2,9 @@
 
 use crate::command;
 use crate::private::Path;
-use crate::session::{Direction, Event, Way, about_query};
+use crate::session::{
+    Delivery, Direction, Event, PrivateMessage, Transport, VerifyCode, Welcome, about_query,
+};
 use chat_proto::who::Who;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -85,31 +87,24 @@ impl Json {
 
     fn learn(&mut self, event: &Event) {
         match event {
-            Event::Welcome { me: who, .. }
-            | Event::Joined { who, own: true, .. }
-            | Event::Renamed {
-                after: who,
-                own: true,
-                ..
-            } => self.me = Some(who.clone()),
+            Event::Welcome(welcome) => self.me = Some(welcome.me.clone()),
+            Event::Joined(join) if join.own => self.me = Some(join.who.clone()),
+            Event::Renamed(rename) if rename.own => self.me = Some(rename.after.clone()),
             _ => {}
         }
     }
 
     fn is_wanted(&self, event: &Event) -> bool {
-        match event {
-            Event::Said { history, .. }
-            | Event::Joined { history, .. }
-            | Event::Left { history, .. }
-            | Event::Renamed { history, .. } => self.conversation && (self.history || !history),
-            Event::SomeoneLeft { .. }
-            | Event::Unattributed { .. }
-            | Event::Private {
-                direction: Direction::Received,
-                ..
-            } => self.conversation,
-            _ => true,
-        }
+        let history = match event {
+            Event::Said(said) => said.history,
+            Event::Joined(join) => join.history,
+            Event::Left(leave) => leave.history,
+            Event::Renamed(rename) => rename.history,
+            Event::SomeoneLeft { .. } | Event::Unattributed(_) => false,
+            Event::Private(message) if message.direction == Direction::Received => false,
+            _ => return true,
+        };
+        self.conversation && (self.history || !history)
     }
 }
 
@@ -157,12 +152,12 @@ impl<'a> Object<'a> {
         self
     }
 
-    fn way(mut self, way: Way) -> Self {
-        self.path = way.path.map(|path| match path {
+    fn transport(mut self, transport: Transport) -> Self {
+        self.path = transport.path.map(|path| match path {
             Path::Direct => "direct",
             Path::Relayed => "relayed",
         });
-        self.sealed = Some(way.sealed);
+        self.sealed = Some(transport.sealed);
         self
     }
 
@@ -181,106 +176,75 @@ impl<'a> Object<'a> {
 /// What happened. `me` is the client itself.
 fn describe(event: &Event, me: Option<String>) -> Object<'_> {
     match event {
-        Event::Welcome { me, users } => object("welcome").to(me).users(users),
-        Event::Original { silent } => Object {
+        Event::Welcome(Welcome { me, users }) => object("welcome").to(me).users(users),
+        Event::Legacy { silent } => Object {
             silent: *silent,
             ..object("original")
         },
         Event::Live => object("live"),
-        Event::Said {
-            at,
-            who,
-            text,
-            history,
-            own,
-        } => {
-            let said = object("said").at(*at).from(who).text(text.as_str());
-            said.marked(*history, *own)
+        Event::Said(said) => {
+            let object = object("said").at(said.at).from(&said.who);
+            object.text(said.text.as_str()).marked(said.history, said.own)
         }
-        Event::Joined {
-            at,
-            who,
-            history,
-            own,
-        } => object("joined").at(*at).from(who).marked(*history, *own),
-        Event::Left { at, who, history } => object("left").at(*at).from(who).marked(*history, false),
+        Event::Joined(join) => {
+            let object = object("joined").at(join.at).from(&join.who);
+            object.marked(join.history, join.own)
+        }
+        Event::Left(leave) => {
+            let object = object("left").at(leave.at).from(&leave.who);
+            object.marked(leave.history, false)
+        }
         Event::SomeoneLeft { at } => object("left").at(*at),
-        Event::Renamed {
-            at,
-            before,
-            after,
-            history,
-            own,
-        } => {
-            let renamed = object("renamed").at(*at).from(before).to(after);
-            renamed.marked(*history, *own)
+        Event::Renamed(rename) => {
+            let object = object("renamed").at(rename.at);
+            let object = object.from(&rename.before).to(&rename.after);
+            object.marked(rename.history, rename.own)
         }
-        Event::Private { .. } | Event::Delivered { .. } | Event::NotDelivered { .. } => private(event, me),
-        Event::Refused { text, reason } => object("refused").text(text.as_str()).reason(reason.as_str()),
+        Event::Private(message) => private(message, me),
+        Event::Delivered(delivery) => delivered(delivery, me),
+        Event::NotDelivered(failure) => {
+            let sent = sent("not delivered", failure.seq, me, &failure.peer);
+            sent.text(failure.text.as_str()).reason(failure.reason.as_str())
+        }
+        Event::Refused(refused) => {
+            let object = object("refused").text(refused.text.as_str());
+            object.reason(refused.reason.as_str())
+        }
         Event::Users(users) => object("users").users(users),
         Event::Query(to) => object("warning").text(about_query(to.as_ref()).to_string()),
-        Event::Code { who, code } => object("code").from(who).text(code.as_str()),
+        Event::Code(VerifyCode { who, code }) => object("code").from(who).text(code.as_str()),
         Event::Help => object("help"),
         Event::Notice(text) => object("notice").text(text.as_str()),
         Event::Error(_, text) => object("error").text(text.as_str()),
         Event::Warning(text) => object("warning").text(text.as_str()),
-        Event::Unattributed { at, text } => object("unattributed").at(*at).text(text.as_str()),
+        Event::Unattributed(line) => object("unattributed").at(line.at).text(line.text.as_str()),
         Event::Lost(outcome) => object("lost").reason(outcome.to_string()),
         Event::Ended(ending) => object("ended").reason(ending.to_string()),
     }
 }
 
-/// A private message, or what became of one.
-fn private(event: &Event, me: Option<String>) -> Object<'_> {
-    match event {
-        Event::Private {
-            at,
-            direction: Direction::Received,
-            peer,
-            text,
-            way,
-            after_gap,
-        } => Object {
+fn private(message: &PrivateMessage, me: Option<String>) -> Object<'_> {
+    let object = match message.direction {
+        Direction::Received => Object {
             to: me,
             state: Some("received"),
-            after_gap: *after_gap,
-            ..object("private").at(*at).from(peer).text(text.as_str()).way(*way)
+            after_gap: message.after_gap,
+            ..object("private").from(&message.peer)
         },
-        Event::Private {
-            at,
-            direction: Direction::Sent(seq),
-            peer,
-            text,
-            way,
-            ..
-        } => {
-            let sent = sent("sending", *seq, me, peer).at(*at);
-            sent.text(text.as_str()).way(*way)
-        }
-        Event::Delivered {
-            seq,
-            peer,
-            text,
-            way,
-            after,
-        } => {
-            let state = if after.is_some() { "delivered" } else { "sent" };
-            Object {
-                after_ms: after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-                ..sent(state, *seq, me, peer).text(text.as_str()).way(*way)
-            }
-        }
-        Event::NotDelivered {
-            seq,
-            peer,
-            text,
-            reason,
-        } => {
-            let sent = sent("not delivered", *seq, me, peer);
-            sent.text(text.as_str()).reason(reason.as_str())
-        }
-        _ => object("private"),
-    }
+        Direction::Sent(seq) => sent("sending", seq, me, &message.peer),
+    };
+    let object = object.at(message.at).text(message.text.as_str());
+    object.transport(message.transport)
+}
+
+fn delivered(delivery: &Delivery, me: Option<String>) -> Object<'_> {
+    let Delivery { seq, peer, after, .. } = delivery;
+    let state = if after.is_some() { "delivered" } else { "sent" };
+    let object = Object {
+        after_ms: after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+        ..sent(state, *seq, me, peer)
+    };
+    object.text(delivery.text.as_str()).transport(delivery.transport)
 }
 
 /// As RFC 3339 writes it; none, if the number is no time at all that anybody could mean.

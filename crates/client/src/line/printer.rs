@@ -2,7 +2,10 @@
 
 use crate::command;
 use crate::format;
-use crate::session::{Direction, Event, Outcome, about_original, about_query};
+use crate::session::{
+    Delivery, DeliveryFailure, Direction, Event, Outcome, PrivateMessage, RefusedMessage, Unattributed,
+    VerifyCode, Welcome, about_legacy, about_query,
+};
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -48,41 +51,25 @@ impl Printer {
 
     fn print_diagnostic(&self, event: &Event, to: &mut Vec<u8>) {
         match event {
-            Event::Welcome { me, users } => self.print_welcome(me, users, to),
-            Event::Original { silent } => note(to, about_original(*silent)),
+            Event::Welcome(welcome) => self.print_welcome(welcome, to),
+            Event::Legacy { silent } => note(to, about_legacy(*silent)),
             Event::Users(users) => print_users(users, to),
             Event::Help => command::help(false).for_each(|line| note(to, line)),
             Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
-            Event::Refused { text, reason } => note(to, format_args!("not sent: {reason}: {text}")),
-            Event::Private { peer, text, .. } => note(to, format_args!("private to {peer}: {text}")),
-            Event::Delivered {
-                peer,
-                text,
-                way,
-                after: Some(after),
-                ..
-            } => {
-                note(
-                    to,
-                    format_args!("delivered to {peer} ({way}, {} ms): {text}", after.as_millis()),
-                );
+            Event::Refused(RefusedMessage { text, reason }) => {
+                note(to, format_args!("not sent: {reason}: {text}"));
             }
-            Event::Delivered {
-                peer,
-                text,
-                way,
-                after: None,
-                ..
-            } => {
-                note(to, format_args!("sent to {peer} ({way}, unconfirmed): {text}"));
+            Event::Private(PrivateMessage { peer, text, .. }) => {
+                note(to, format_args!("private to {peer}: {text}"));
             }
-            Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
-            Event::Code { who, code } => print_code(who, code, to),
-            Event::NotDelivered {
+            Event::Delivered(delivery) => print_delivery(delivery, to),
+            Event::NotDelivered(DeliveryFailure {
                 peer, text, reason, ..
-            } => {
+            }) => {
                 note(to, format_args!("not delivered to {peer}: {reason}: {text}"));
             }
+            Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
+            Event::Code(code) => print_code(code, to),
             // What failed has been told of already.
             Event::Ended(ending) if ending.outcome == Outcome::Left => {}
             Event::Ended(ending) => note(to, ending),
@@ -90,7 +77,7 @@ impl Printer {
         }
     }
 
-    fn print_welcome(&self, me: &Who, users: &[Who], to: &mut Vec<u8>) {
+    fn print_welcome(&self, Welcome { me, users }: &Welcome, to: &mut Vec<u8>) {
         note(to, format::welcome(me, users, Who::to_string));
         if self.typed {
             note(to, "/help lists the commands; Ctrl-D leaves");
@@ -118,38 +105,52 @@ impl Printer {
 fn conversation(event: &Event) -> Option<(String, u64, bool)> {
     let line = |line: ServerLine<'_, &Who>, at: u64, history: bool| Some((line.to_string(), at, history));
     match event {
-        Event::Said {
-            at,
-            who,
-            text,
-            history,
-            ..
-        } => line(ServerLine::From(who, text.borrow()), *at, *history),
-        Event::Joined { at, who, history, .. } => line(ServerLine::Online(who), *at, *history),
-        Event::Left { at, who, history } => line(ServerLine::Offline(who), *at, *history),
-        Event::Renamed {
-            at,
-            before,
-            after,
-            history,
-            ..
-        } => line(ServerLine::IsNow(before, after), *at, *history),
-        Event::Private {
-            at,
-            direction: Direction::Received,
-            peer,
-            text,
-            ..
-        } => line(ServerLine::PrivateFrom(peer, text.borrow()), *at, false),
+        Event::Said(said) => line(
+            ServerLine::From(&said.who, said.text.borrow()),
+            said.at,
+            said.history,
+        ),
+        Event::Joined(join) => line(ServerLine::Online(&join.who), join.at, join.history),
+        Event::Left(leave) => line(ServerLine::Offline(&leave.who), leave.at, leave.history),
+        Event::Renamed(rename) => {
+            let renamed = ServerLine::IsNow(&rename.before, &rename.after);
+            line(renamed, rename.at, rename.history)
+        }
+        Event::Private(message) if message.direction == Direction::Received => {
+            let from = ServerLine::PrivateFrom(&message.peer, message.text.borrow());
+            line(from, message.at, false)
+        }
         Event::SomeoneLeft { at } => Some(("a user left".into(), *at, false)),
         // It might look like any other line, and must not be taken for one.
-        Event::Unattributed { at, text } => Some((format!("? {text}"), *at, false)),
+        Event::Unattributed(Unattributed { at, text }) => Some((format!("? {text}"), *at, false)),
         _ => None,
     }
 }
 
+fn print_delivery(delivery: &Delivery, to: &mut Vec<u8>) {
+    let Delivery {
+        peer,
+        text,
+        transport,
+        ..
+    } = delivery;
+    match delivery.after {
+        Some(after) => {
+            let ms = after.as_millis();
+            note(
+                to,
+                format_args!("delivered to {peer} ({transport}, {ms} ms): {text}"),
+            );
+        }
+        None => note(
+            to,
+            format_args!("sent to {peer} ({transport}, unconfirmed): {text}"),
+        ),
+    }
+}
+
 /// What `/verify` is for is said with it, because few know.
-fn print_code(who: &Who, code: &str, to: &mut Vec<u8>) {
+fn print_code(VerifyCode { who, code }: &VerifyCode, to: &mut Vec<u8>) {
     note(to, format_args!("you and {who} share the code {code}"));
     note(
         to,

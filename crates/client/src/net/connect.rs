@@ -5,7 +5,7 @@
 //! port is much more often taken.
 
 use super::interfaces::addresses;
-use crate::session::Ends;
+use crate::session::Endpoints;
 use anyhow::{Context, Result, bail};
 use chat_sys::udp_errors;
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
@@ -37,7 +37,7 @@ impl Connection {
     ///
     /// # Errors
     /// If the connection is gone already.
-    pub fn ends(&self) -> io::Result<Ends> {
+    pub fn endpoints(&self) -> io::Result<Endpoints> {
         let local = self.tcp.local_addr()?;
         let udp_port = self
             .udp
@@ -45,7 +45,7 @@ impl Connection {
             .map(UdpSocket::local_addr)
             .transpose()?
             .map(|address| address.port());
-        Ok(Ends {
+        Ok(Endpoints {
             local,
             server: self.tcp.peer_addr()?,
             udp_port,

@@ -160,9 +160,9 @@ impl Wire {
 }
 
 fn connected(connection: Connection, session: &mut Session, now: Now) -> io::Result<Link> {
-    let ends = connection.ends()?;
+    let endpoints = connection.endpoints()?;
     let link = Link::new(connection)?;
-    session.connected(ends, now);
+    session.connected(endpoints, now);
     Ok(link)
 }
 

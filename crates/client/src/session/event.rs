@@ -11,158 +11,200 @@ use std::time::Duration;
 
 /// Something for a front end to show. Every text in it is safe to show.
 ///
-/// `at` is in milliseconds since the Unix epoch: by the server's clock where the server tells it, else
-/// by ours. `history` marks what happened before the client came. `own` marks what this client did.
+/// In the payloads, `at` is in milliseconds since the Unix epoch: by the server's clock where the server tells it, else
+/// by ours. `history` marks what happened before the client joined. `own` marks what this client did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The client is in the room.
-    Welcome {
-        /// The client itself, as everybody sees it.
-        me: Who,
-        /// Everybody who is here, the client too, ordered by id.
-        users: Vec<Who>,
-    },
-    /// The server is an original one, which knows no nicks and takes short texts only: say what [`about_original`] says.
-    Original {
-        /// It counts as one only because it has said nothing yet. So would something that is no chat server, or hangs.
+    /// The client joined the room.
+    Welcome(Welcome),
+    /// The server is an original one, which knows no nicks and takes short texts only, see [`about_legacy`].
+    Legacy {
+        /// It has said nothing yet. So would a hanging server, or one of another protocol.
         silent: bool,
     },
-    /// History ends here: what follows happens now.
+    /// The history ends here.
     Live,
     /// A message to everybody.
-    Said {
-        /// When.
-        at: u64,
-        /// Whose.
-        who: Who,
-        /// What.
-        text: Text<'static>,
-        /// Before the client came?
-        history: bool,
-        /// The client's own, come back?
-        own: bool,
-    },
-    /// Someone came.
-    Joined {
-        /// When.
-        at: u64,
-        /// Who.
-        who: Who,
-        /// Before the client came?
-        history: bool,
-        /// The client itself?
-        own: bool,
-    },
-    /// Someone left.
-    Left {
-        /// When.
-        at: u64,
-        /// Who.
-        who: Who,
-        /// Before the client came?
-        history: bool,
-    },
-    /// Someone left, and the server, an original one, does not say who.
+    Said(GroupMessage),
+    /// A user joined.
+    Joined(Join),
+    /// A user left.
+    Left(Leave),
+    /// A user left, and an original server does not say which.
     SomeoneLeft {
         /// When.
         at: u64,
     },
-    /// Someone took another nick.
-    Renamed {
-        /// When.
-        at: u64,
-        /// The user as before.
-        before: Who,
-        /// The user from now on.
-        after: Who,
-        /// Before the client came?
-        history: bool,
-        /// The client itself?
-        own: bool,
-    },
-    /// A private message came, or is on its way.
-    Private {
-        /// When.
-        at: u64,
-        /// Which of the two.
-        direction: Direction,
-        /// The other side.
-        peer: Who,
-        /// What.
-        text: Text<'static>,
-        /// How it travels.
-        way: Way,
-        /// One or more messages of that user's before it are missing; the user was told so.
-        after_gap: bool,
-    },
-    /// A private message of the client's was delivered, or, where nobody confirms that, sent.
-    Delivered {
-        /// The number from its [`Direction::Sent`].
-        seq: u64,
-        /// The other side.
-        peer: Who,
-        /// What.
-        text: Text<'static>,
-        /// How it went.
-        way: Way,
-        /// How long it took to send and be confirmed; `None` if nobody confirms it.
-        after: Option<Duration>,
-    },
-    /// A private message of the client's was not delivered.
-    NotDelivered {
-        /// The number from its [`Direction::Sent`].
-        seq: u64,
-        /// The other side.
-        peer: Who,
-        /// What.
-        text: Text<'static>,
-        /// Why.
-        reason: Text<'static>,
-    },
+    /// A user took another nick.
+    Renamed(Rename),
+    /// A private message was received, or is being sent.
+    Private(PrivateMessage),
+    /// A private message was delivered, or, where nobody confirms it, sent.
+    Delivered(Delivery),
+    /// A private message was not delivered.
+    NotDelivered(DeliveryFailure),
     /// A message was refused, or could not be sent at all.
-    Refused {
-        /// The message.
-        text: Text<'static>,
-        /// Why.
-        reason: Text<'static>,
-    },
-    /// The answer to `/who`: everybody who is here, ordered by id.
+    Refused(RefusedMessage),
+    /// The answer to `/who`: all users, ordered by id.
     Users(Vec<Who>),
     /// The answer to `/query`: lines that are no commands go to this user alone from now on, or to everybody.
     Query(Option<Who>),
-    /// The answer to `/verify`: what the two users compare.
-    Code {
-        /// The other user.
-        who: Who,
-        /// What both should see.
-        code: String,
-    },
+    /// The answer to `/verify`.
+    Code(VerifyCode),
     /// The answer to `/help`: show [`crate::command::help`].
     Help,
     /// The server says this to the user.
     Notice(Text<'static>),
-    /// What was asked for can't be done. The code is there if it was the server that said so.
+    /// A request failed. The code is there if the server sent the error.
     Error(Option<ErrorCode>, Text<'static>),
     /// Nothing failed, but the user should know this.
     Warning(Text<'static>),
-    /// A line of an original server that is none of those it is known to say; part of a message of
-    /// several lines, perhaps. Whose it is can't be known.
-    Unattributed {
-        /// When.
-        at: u64,
-        /// What.
-        text: Text<'static>,
-    },
-    /// The connection is lost, why, and another is to be made. What the client is to be told of the room comes
-    /// again then, from [`Event::Welcome`] on.
+    /// A line of an original server that nobody can be named for.
+    Unattributed(Unattributed),
+    /// The connection is lost, and another one is to be made. The room is told anew then, from [`Event::Welcome`] on.
     Lost(Outcome),
-    /// The session is over; nothing comes after this.
+    /// The session is over. This is the last event.
     Ended(Ending),
 }
 
-/// What a user should know of an original server, see [`Event::Original`].
+/// The room that the client joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// The client itself, as everybody sees it.
+    pub me: Who,
+    /// All users, the client too, ordered by id.
+    pub users: Vec<Who>,
+}
+
+/// A message to everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMessage {
+    /// When.
+    pub at: u64,
+    /// The sender.
+    pub who: Who,
+    /// The message.
+    pub text: Text<'static>,
+    /// Before the client joined?
+    pub history: bool,
+    /// Sent by this client?
+    pub own: bool,
+}
+
+/// A user joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// When.
+    pub at: u64,
+    /// The user.
+    pub who: Who,
+    /// Before the client joined?
+    pub history: bool,
+    /// The client itself?
+    pub own: bool,
+}
+
+/// A user left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leave {
+    /// When.
+    pub at: u64,
+    /// The user.
+    pub who: Who,
+    /// Before the client joined?
+    pub history: bool,
+}
+
+/// A user took another nick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// When.
+    pub at: u64,
+    /// The user before.
+    pub before: Who,
+    /// The user from now on.
+    pub after: Who,
+    /// Before the client joined?
+    pub history: bool,
+    /// The client itself?
+    pub own: bool,
+}
+
+/// A private message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivateMessage {
+    /// When.
+    pub at: u64,
+    /// Received or sent.
+    pub direction: Direction,
+    /// The other user.
+    pub peer: Who,
+    /// The message.
+    pub text: Text<'static>,
+    /// How it travels.
+    pub transport: Transport,
+    /// Messages of that user before it are missing; the user was told so.
+    pub after_gap: bool,
+}
+
+/// A private message that was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The number from its [`Direction::Sent`].
+    pub seq: u64,
+    /// The other user.
+    pub peer: Who,
+    /// The message.
+    pub text: Text<'static>,
+    /// How it went.
+    pub transport: Transport,
+    /// The time from typing to confirmation; `None` if nobody confirms it.
+    pub after: Option<Duration>,
+}
+
+/// A private message that was not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryFailure {
+    /// The number from its [`Direction::Sent`].
+    pub seq: u64,
+    /// The other user.
+    pub peer: Who,
+    /// The message.
+    pub text: Text<'static>,
+    /// Why.
+    pub reason: Text<'static>,
+}
+
+/// A message that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedMessage {
+    /// The message.
+    pub text: Text<'static>,
+    /// Why.
+    pub reason: Text<'static>,
+}
+
+/// What two users compare to find an impostor between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyCode {
+    /// The other user.
+    pub who: Who,
+    /// The code that both should see.
+    pub code: String,
+}
+
+/// A line of an original server whose sender is unknown: part of a message of several lines, perhaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unattributed {
+    /// When.
+    pub at: u64,
+    /// The line.
+    pub text: Text<'static>,
+}
+
+/// What a user should know of an original server, see [`Event::Legacy`].
 #[must_use]
-pub fn about_original(silent: bool) -> String {
+pub fn about_legacy(silent: bool) -> String {
     let found = if silent {
         "the server says nothing, so it is taken for an original one"
     } else {
@@ -180,25 +222,25 @@ pub fn about_query(to: Option<&Who>) -> Text<'static> {
     })
 }
 
-/// Whether a private message comes or goes.
+/// Whether a private message was received or sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// To this client.
     Received,
-    /// From this client, under this number, by which its fate is told.
+    /// From this client, under this number, which its result names too.
     Sent(u64),
 }
 
-/// How a private message travels. Shown as the marks that tell the user what that is worth.
+/// How a private message travels. Displayed as the marks that the user sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Way {
-    /// By which path, once that is known.
+pub struct Transport {
+    /// The path, once it is known.
     pub path: Option<Path>,
-    /// Nobody else could read it, and nobody else wrote it.
+    /// Sealed: only the two users could read or write it.
     pub sealed: bool,
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = match self.path {
             Some(Path::Direct) => "direct",

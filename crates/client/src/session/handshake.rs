@@ -61,7 +61,7 @@ impl Session {
         let hello = FromClient::Hello(Hello {
             version: VERSION,
             nick: nick.as_ref().map(Nick::as_str),
-            udp_port: self.config.ends.udp_port,
+            udp_port: self.config.endpoints.udp_port,
             key: Some(self.private.public_key()),
             resume: self.resume,
             insists: self.insists_on_nick(),

@@ -26,8 +26,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Direction, Event, Way, about_original, about_query};
+pub use event::{
+    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, PrivateMessage, RefusedMessage,
+    Rename, Transport, Unattributed, VerifyCode, Welcome, about_legacy, about_query,
+};
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};
 pub use roster::{Roster, Unresolved};
-pub use state::{Config, Ends, Session, Transmit};
+pub use state::{Config, Endpoints, Session, Transmit};

@@ -1,6 +1,6 @@
 //! Private messages: what connects their delivery to the rest of the session.
 
-use super::event::{Direction, Event, Way};
+use super::event::{Delivery, DeliveryFailure, Direction, Event, PrivateMessage, RefusedMessage, Transport};
 use super::outbox::{Draft, Pending};
 use super::peer::Peer;
 use super::roster::Unresolved;
@@ -117,10 +117,10 @@ impl Session {
         self.failures.privates += 1;
         self.note_failed_message();
         let reason = format!("{} is not here any more", draft.peer.who);
-        self.events.push_back(Event::Refused {
+        self.events.push_back(Event::Refused(RefusedMessage {
             text: draft.text,
             reason: Text::from(reason),
-        });
+        }));
     }
 
     /// When the users of kept messages count as gone.
@@ -142,17 +142,17 @@ impl Session {
             text: text.clone().into_owned(),
         };
         self.outbox.add_pending(id.0, pending);
-        self.events.push_back(Event::Private {
+        self.events.push_back(Event::Private(PrivateMessage {
             at: now.unix_ms,
             direction: Direction::Sent(id.0),
             peer,
             text: text.clone().into_owned(),
-            way: Way {
+            transport: Transport {
                 path: None,
                 sealed: self.roster.get(to).is_some_and(|profile| profile.key.is_some()),
             },
             after_gap: false,
-        });
+        }));
     }
 
     pub(super) fn not_sent(&mut self, to: Text<'_>, reason: &str) {
@@ -208,7 +208,7 @@ impl Session {
 
     /// Whether this client's UDP socket, if it has one, can send there.
     fn sends_to(&self, to: SocketAddr) -> bool {
-        self.config.ends.udp_port.is_some() && to.is_ipv4() == self.config.ends.local.is_ipv4()
+        self.config.endpoints.udp_port.is_some() && to.is_ipv4() == self.config.endpoints.local.is_ipv4()
     }
 
     fn received(&mut self, received: Received, now: Now) {
@@ -220,17 +220,17 @@ impl Session {
             after_gap,
         } = received;
         self.recipients.written_by(self.peer(from));
-        self.events.push_back(Event::Private {
+        self.events.push_back(Event::Private(PrivateMessage {
             at: now.unix_ms,
             direction: Direction::Received,
             peer: self.who(from),
             text,
-            way: Way {
+            transport: Transport {
                 path: Some(path),
                 sealed,
             },
             after_gap,
-        });
+        }));
     }
 
     /// A private message met its fate; each has one.
@@ -239,15 +239,17 @@ impl Session {
         let Some(Pending { peer, text }) = self.outbox.take_pending(seq) else {
             return;
         };
-        let delivered = |peer, text, path, after: Option<Duration>| Event::Delivered {
-            seq,
-            peer,
-            text,
-            way: Way {
-                path: Some(path),
-                sealed: after.is_some(),
-            },
-            after,
+        let delivered = |peer, text, path, after: Option<Duration>| {
+            Event::Delivered(Delivery {
+                seq,
+                peer,
+                text,
+                transport: Transport {
+                    path: Some(path),
+                    sealed: after.is_some(),
+                },
+                after,
+            })
         };
         let event = match state {
             State::Delivered { path, after } => delivered(peer, text, path, Some(after)),
@@ -255,12 +257,12 @@ impl Session {
             State::NotDelivered(why) => {
                 self.failures.privates += 1;
                 self.note_failed_message();
-                Event::NotDelivered {
+                Event::NotDelivered(DeliveryFailure {
                     seq,
                     peer,
                     text,
                     reason: Text::from(why.to_string()),
-                }
+                })
             }
         };
         self.events.push_back(event);

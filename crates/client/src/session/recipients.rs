@@ -3,7 +3,7 @@
 //! A recipient is a user, known again by its key or for as long as it stays. An address or a nick may be
 //! somebody else's by the time the next line is typed.
 
-use super::event::Event;
+use super::event::{Event, VerifyCode};
 use super::peer::Peer;
 use super::state::Session;
 use chat_proto::now::Now;
@@ -124,7 +124,7 @@ impl Session {
             Ok((self.who(id), code))
         });
         match code {
-            Ok((who, code)) => self.events.push_back(Event::Code { who, code }),
+            Ok((who, code)) => self.events.push_back(Event::Code(VerifyCode { who, code })),
             Err(reason) => self.fail(format!("nothing to compare with {}: {reason}", Text::new(typed))),
         }
     }

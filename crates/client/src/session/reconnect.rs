@@ -8,7 +8,7 @@ use super::legacy::decoder::Decoder;
 use super::outbox::Message;
 use super::outcome::Outcome;
 use super::stage::Stage;
-use super::state::{Ends, Session};
+use super::state::{Endpoints, Session};
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::line::LineDecoder;
 use chat_proto::now::Now;
@@ -17,8 +17,8 @@ use chat_proto::times::Times;
 
 impl Session {
     /// Another connection was made in place of the lost one.
-    pub fn connected(&mut self, ends: Ends, now: Now) {
-        self.config.ends = ends;
+    pub fn connected(&mut self, endpoints: Endpoints, now: Now) {
+        self.config.endpoints = endpoints;
         // The nick may be another by now, and one that can't be had any more is no reason to leave.
         let nick = self.me.take().and_then(|me| me.nick);
         self.config.nick = nick.or_else(|| self.config.nick.take());

@@ -1,6 +1,6 @@
 //! What our server says, and what the client makes of it.
 
-use super::event::Event;
+use super::event::{Event, GroupMessage, Join, Leave, Rename, Welcome};
 use super::outbox::Message;
 use super::stage::{Phase, Stage, is_about_nick};
 use super::state::Session;
@@ -83,17 +83,17 @@ impl Session {
     }
 
     pub(super) fn begin_private(&mut self, rendezvous: Token, now: Now) {
-        let ends = self.config.ends.clone();
+        let endpoints = self.config.endpoints.clone();
         let connection = Connection {
             own: self.me.as_ref().map(|me| me.id),
-            local: ends.local,
-            addresses: ends.addresses,
+            local: endpoints.local,
+            addresses: endpoints.addresses,
             is_rich: true,
         };
         self.private_has_server = true;
         self.private.connected(now, connection);
-        if ends.udp_port.is_some() {
-            self.private.rendezvous(now, ends.server, rendezvous);
+        if endpoints.udp_port.is_some() {
+            self.private.rendezvous(now, endpoints.server, rendezvous);
         }
     }
 
@@ -113,7 +113,7 @@ impl Session {
             return;
         };
         let users = self.users();
-        self.events.push_back(Event::Welcome { me, users });
+        self.events.push_back(Event::Welcome(Welcome { me, users }));
     }
 
     fn live(&mut self, phase: Phase, now: Now) {
@@ -133,13 +133,13 @@ impl Session {
             self.outbox.acknowledge();
         }
         let text = text.into_owned();
-        self.events.push_back(Event::Said {
+        self.events.push_back(Event::Said(GroupMessage {
             at,
             who,
             text,
             history,
             own,
-        });
+        }));
     }
 
     fn joined(&mut self, at: u64, profile: Profile, history: bool, now: Now) {
@@ -149,12 +149,12 @@ impl Session {
         if !history {
             self.here(profile, now);
         }
-        self.events.push_back(Event::Joined {
+        self.events.push_back(Event::Joined(Join {
             at,
             who,
             history,
             own,
-        });
+        }));
     }
 
     fn left(&mut self, at: u64, who: Who, history: bool, now: Now) {
@@ -163,14 +163,14 @@ impl Session {
             self.drain_private(now);
             self.roster.remove(who.id);
             // Told after the event of the user's leaving.
-            self.events.push_back(Event::Left {
+            self.events.push_back(Event::Left(Leave {
                 at,
                 who: who.clone(),
                 history,
-            });
+            }));
             return self.recipient_left(&who);
         }
-        self.events.push_back(Event::Left { at, who, history });
+        self.events.push_back(Event::Left(Leave { at, who, history }));
     }
 
     fn renamed(&mut self, at: u64, before: Who, nick: Nick, history: bool) {
@@ -194,13 +194,13 @@ impl Session {
             }
             return;
         }
-        self.events.push_back(Event::Renamed {
+        self.events.push_back(Event::Renamed(Rename {
             at,
             before,
             after,
             history,
             own,
-        });
+        }));
     }
 
     pub(super) fn heard_error(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {

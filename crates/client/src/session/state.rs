@@ -1,6 +1,6 @@
 //! What a session knows, and what all its parts do with it.
 
-use super::event::Event;
+use super::event::{Event, RefusedMessage};
 use super::legacy::decoder::Decoder;
 use super::outbox::{Outbox, Unsent};
 use super::outcome::{Ending, Failures, Outcome};
@@ -34,7 +34,7 @@ pub struct Config {
     /// Whether the session ends if that nick can't be had.
     pub insist_on_nick: bool,
     /// The sockets.
-    pub ends: Ends,
+    pub endpoints: Endpoints,
     /// The user to whom alone everything goes that is said, as typed.
     pub to: Option<String>,
     /// Whether a person sees each error before typing on: then a lost connection is made again, and a `/query` that
@@ -44,7 +44,7 @@ pub struct Config {
 
 /// The addresses of a connection, and of the UDP socket beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct Endpoints {
     /// The TCP connection's own address, by which an original server knows the client.
     pub local: SocketAddr,
     /// The server's, which is also that of its rendezvous.
@@ -295,7 +295,8 @@ impl Session {
         self.failures.requests += 1;
         self.note_failed_message();
         let reason = reason.into_owned();
-        self.events.push_back(Event::Refused { text, reason });
+        self.events
+            .push_back(Event::Refused(RefusedMessage { text, reason }));
     }
 
     /// Who has typed the last line may not see what becomes of it, and is told at the end.

@@ -33,15 +33,15 @@ fn config() -> Config {
     Config {
         nick: Some(Nick::parse("alice").unwrap()),
         insist_on_nick: false,
-        ends: ends(5000),
+        endpoints: endpoints(5000),
         to: None,
         interactive: false,
     }
 }
 
 /// Connected from this port, with the UDP port after it.
-fn ends(port: u16) -> Ends {
-    Ends {
+fn endpoints(port: u16) -> Endpoints {
+    Endpoints {
         local: format!("10.0.0.1:{port}").parse().unwrap(),
         server: "10.0.0.254:9000".parse().unwrap(),
         udp_port: Some(port + 1),
@@ -185,13 +185,13 @@ fn text(text: &str) -> Text<'static> {
 }
 
 fn said(who: &str, what: &str, at: u64, own: bool) -> Event {
-    Event::Said {
+    Event::Said(GroupMessage {
         at,
         who: who.parse().unwrap(),
         text: text(what),
         history: false,
         own,
-    }
+    })
 }
 
 #[test]
@@ -220,22 +220,22 @@ fn all_that_comes_at_once_with_the_greeting_is_understood() {
     let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
     let me: Who = ME.parse().unwrap();
     let expected = vec![
-        Event::Welcome {
+        Event::Welcome(Welcome {
             me: me.clone(),
             users: vec![me, bob.clone()],
-        },
-        Event::Said {
+        }),
+        Event::Said(GroupMessage {
             at: 5,
             who: bob.clone(),
             text: text("before"),
             history: true,
             own: false,
-        },
-        Event::Left {
+        }),
+        Event::Left(Leave {
             at: 6,
             who: bob.clone(),
             history: true,
-        },
+        }),
         Event::Live,
     ];
     assert_eq!(sim.shown(), expected);
@@ -250,7 +250,7 @@ fn a_line_without_a_time_has_the_last_one_that_this_connection_said() {
     fn times(sim: &mut Sim) -> Vec<u64> {
         let events = sim.shown().into_iter();
         let time = |event| match event {
-            Event::Said { at, .. } | Event::Left { at, .. } => Some(at),
+            Event::Said(GroupMessage { at, .. }) | Event::Left(Leave { at, .. }) => Some(at),
             _ => None,
         };
         events.filter_map(time).collect()
@@ -355,7 +355,7 @@ fn a_server_that_is_silent_is_an_original_one_until_it_greets_after_all() {
     sim.wait(1999);
     assert_eq!(sim.shown(), []);
     sim.wait(1);
-    assert_eq!(sim.shown(), [Event::Original { silent: true }]);
+    assert_eq!(sim.shown(), [Event::Legacy { silent: true }]);
     assert_eq!(sim.sent(), "");
     sim.hear("* chat/1 sorry, busy\n");
     assert_eq!(sim.sent(), hello());
@@ -365,16 +365,18 @@ fn a_server_that_is_silent_is_an_original_one_until_it_greets_after_all() {
 fn an_original_server_is_never_told_anything_unasked() {
     let mut sim = Sim::new(config());
     sim.hear("10.0.0.1:5000 is online10.0.0.2:6000 is online");
-    let joined = |who: &str, own| Event::Joined {
-        at: 1_000_000,
-        who: who.parse().unwrap(),
-        history: false,
-        own,
+    let joined = |who: &str, own| {
+        Event::Joined(Join {
+            at: 1_000_000,
+            who: who.parse().unwrap(),
+            history: false,
+            own,
+        })
     };
     assert_eq!(
         sim.shown(),
         [
-            Event::Original { silent: false },
+            Event::Legacy { silent: false },
             joined("10.0.0.1:5000", true),
             joined("10.0.0.2:6000", false)
         ]
@@ -427,10 +429,10 @@ fn what_an_original_server_lost_is_reported_when_a_later_message_comes_back() {
     sim.session.end_input(sim.now());
     sim.hear("from 10.0.0.1:5000: two");
     sim.wait(30);
-    let refused = Event::Refused {
+    let refused = Event::Refused(RefusedMessage {
         text: text("one"),
         reason: text("the server lost it"),
-    };
+    });
     assert!(sim.shown().contains(&refused));
     assert_eq!(sim.outcome(), Some(&Outcome::Left));
     assert_eq!(sim.session.failures().requests, 1);
@@ -466,10 +468,10 @@ fn a_refused_message_is_reported_and_not_waited_for() {
     sim.type_line("one");
     sim.type_line("two");
     sim.hear("ERROR too-long 1 that is too long\n");
-    let refused = Event::Refused {
+    let refused = Event::Refused(RefusedMessage {
         text: text("one"),
         reason: text("that is too long"),
-    };
+    });
     assert_eq!(sim.shown(), [refused]);
     sim.session.end_input(sim.now());
     sim.sent();
@@ -627,7 +629,10 @@ fn a_new_nick_is_the_users_when_the_server_says_so() {
     assert_eq!(sim.sent(), "NICK Zoë\n");
     sim.hear(&format!("NICK 12 {ME} Zoë\n"));
     assert_eq!(sim.session.me().unwrap().to_string(), "Zoë@10.0.0.1:5000");
-    assert!(matches!(sim.shown()[..], [Event::Renamed { own: true, .. }]));
+    assert!(matches!(
+        sim.shown()[..],
+        [Event::Renamed(Rename { own: true, .. })]
+    ));
     assert_eq!(sim.sent(), "QUIT\n");
 }
 
@@ -796,7 +801,7 @@ fn in_a_room_that_may_be_lost() -> Sim {
 
 fn reconnect(sim: &mut Sim) {
     let now = sim.now();
-    sim.session.connected(ends(5555), now);
+    sim.session.connected(endpoints(5555), now);
 }
 
 #[test]
@@ -894,7 +899,7 @@ fn in_place_of_an_original_server_only_another_one_is_told_anything() {
     sim.hear("line");
     sim.wait(1);
     assert_eq!(sim.sent(), "for the room");
-    assert_eq!(sim.shown()[0], Event::Original { silent: false });
+    assert_eq!(sim.shown()[0], Event::Legacy { silent: false });
     sim.wait(10_000);
     assert!(!sim.session.is_lost());
 }

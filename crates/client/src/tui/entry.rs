@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::find::find;
 use super::style::{Role, Span};
-use crate::session::Way;
+use crate::session::Transport;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,7 +39,7 @@ pub(super) enum What {
         /// What.
         text: Text<'static>,
         /// How it travels.
-        way: Way,
+        transport: Transport,
         /// What became of it.
         fate: Fate,
         /// One or more messages before it are missing.
@@ -232,11 +232,11 @@ impl What {
             Self::Private {
                 peer,
                 text,
-                way,
+                transport,
                 fate,
                 after_gap,
             } => {
-                write_private(line, &name(peer), text.as_str(), *way, fate);
+                write_private(line, &name(peer), text.as_str(), *transport, fate);
                 if *after_gap {
                     line.push(Span::new(Role::Error, " (messages before this one are missing)"));
                 }
@@ -282,18 +282,18 @@ fn write_said(line: &mut Vec<Span>, who: &Who, text: &str, kind: Kind) {
     }
 }
 
-fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, way: Way, fate: &Fate) {
+fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, transport: Transport, fate: &Fate) {
     let direction = match fate {
         Fate::Received => format!("[{peer} -> you] "),
         _ => format!("[you -> {peer}] "),
     };
     line.push(Span::new(Role::Private, direction + text));
-    let way = way.to_string();
+    let transport = transport.to_string();
     let marks = match fate {
-        Fate::Received => [way, String::new()],
-        Fate::Sending(_) => ["sending".into(), way],
-        Fate::Sent(_) => [way, "unconfirmed".into()],
-        Fate::Delivered => ["delivered".into(), way],
+        Fate::Received => [transport, String::new()],
+        Fate::Sending(_) => ["sending".into(), transport],
+        Fate::Sent(_) => [transport, "unconfirmed".into()],
+        Fate::Delivered => ["delivered".into(), transport],
         Fate::Failed(reason) => [format!("not delivered: {reason}"), String::new()],
     };
     let role = if matches!(fate, Fate::Failed(_)) {

@@ -7,7 +7,10 @@ use super::link::Link;
 use super::screen::{Effect, Screen};
 use crate::command::{self, Bell};
 use crate::format;
-use crate::session::{Direction, Event, Way, about_original, about_query};
+use crate::session::{
+    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, PrivateMessage, Rename,
+    Transport, VerifyCode, Welcome, about_legacy, about_query,
+};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
@@ -16,49 +19,24 @@ impl Screen {
     pub(super) fn show(&mut self, event: &Event) {
         self.stale = true;
         match event {
-            Event::Welcome { me, users } => self.welcome(me, users),
+            Event::Welcome(welcome) => self.welcome(welcome),
             Event::Live => self.live(),
-            Event::Original { silent } => self.original(*silent),
-            Event::Said {
-                at,
-                who,
-                text,
-                history,
-                own,
-            } => self.said(*at, who, text, *history, *own),
-            Event::Private { .. } => self.private(event),
-            Event::Delivered {
-                seq,
-                peer,
-                way,
-                after,
-                ..
-            } => {
-                self.path = Some((peer.clone(), way.to_string()));
-                let fate = after.map_or(Fate::Sent(*seq), |_| Fate::Delivered);
-                self.settle(*seq, fate, Some(*way));
+            Event::Legacy { silent } => self.legacy(*silent),
+            Event::Said(message) => self.said(message),
+            Event::Private(message) => self.private(message),
+            Event::Delivered(delivery) => self.delivered(delivery),
+            Event::NotDelivered(failure) => self.not_delivered(failure),
+            Event::Joined(join) => self.joined(join),
+            Event::Left(leave) => self.left(leave),
+            Event::SomeoneLeft { at } => self.happened_or_folded(*at, What::SomeoneWent, false),
+            Event::Renamed(rename) => self.renamed(rename),
+            Event::Unattributed(line) => {
+                self.happened(line.at, What::Unattributed(line.text.clone()), false);
             }
-            Event::NotDelivered {
-                seq, peer, reason, ..
-            } => self.not_delivered(*seq, peer, reason),
-            Event::Joined { .. } | Event::Left { .. } | Event::SomeoneLeft { .. } => self.came_or_went(event),
-            Event::Renamed {
-                at,
-                before,
-                after,
-                history,
-                own,
-            } => {
-                if *own {
-                    self.me = Some(after.clone());
-                }
-                self.happened(*at, What::Renamed(before.clone(), after.clone()), *history);
-            }
-            Event::Unattributed { at, text } => self.happened(*at, What::Unattributed(text.clone()), false),
-            Event::Refused { text, reason } => self.error(format!("not sent: {reason}: {text}")),
+            Event::Refused(message) => self.error(format!("not sent: {}: {}", message.reason, message.text)),
             Event::Users(users) => self.users(users),
             Event::Query(to) => self.note(about_query(to.as_ref()).as_str()),
-            Event::Code { who, code } => self.code(who, code),
+            Event::Code(code) => self.code(code),
             Event::Help => self.help(),
             Event::Notice(text) => self.push(Entry {
                 at: None,
@@ -71,7 +49,7 @@ impl Screen {
         }
     }
 
-    fn welcome(&mut self, me: &Who, users: &[Who]) {
+    fn welcome(&mut self, Welcome { me, users }: &Welcome) {
         let again = !self.own_ids.is_empty();
         self.me = Some(me.clone());
         self.own_ids.push(me.id);
@@ -94,12 +72,12 @@ impl Screen {
         }
     }
 
-    fn original(&mut self, silent: bool) {
+    fn legacy(&mut self, silent: bool) {
         self.link = Link::Here;
         self.lost = None;
         self.note(format!(
             "{}; /msg IP:PORT TEXT is for one alone; /help lists more",
-            about_original(silent)
+            about_legacy(silent)
         ));
     }
 
@@ -149,7 +127,7 @@ impl Screen {
         self.push(entry);
     }
 
-    fn code(&mut self, who: &Who, code: &str) {
+    fn code(&mut self, VerifyCode { who, code }: &VerifyCode) {
         self.note(format!("compare aloud with {who}: {code}"));
         self.note("if /verify shows the same there, nobody stands between the two of you");
     }
@@ -168,8 +146,11 @@ impl Screen {
 
 // Messages.
 impl Screen {
-    fn said(&mut self, at: u64, who: &Who, text: &Text<'static>, history: bool, own: bool) {
-        let own = own || history && self.own_ids.contains(&who.id);
+    fn said(&mut self, message: &GroupMessage) {
+        let GroupMessage {
+            who, text, history, ..
+        } = message;
+        let own = message.own || *history && self.own_ids.contains(&who.id);
         if !own && self.contacts.is_ignored(who) {
             return;
         }
@@ -186,7 +167,7 @@ impl Screen {
             self.ring(mentioned, false);
         }
         let (who, text) = (who.clone(), text.clone());
-        self.happened(at, What::Said { who, text, kind }, history);
+        self.happened(message.at, What::Said { who, text, kind }, *history);
     }
 
     fn is_named(&self, text: &Text<'_>) -> bool {
@@ -194,41 +175,37 @@ impl Screen {
         nick.is_some_and(|nick| names(text.as_str(), nick.as_str()))
     }
 
-    fn private(&mut self, event: &Event) {
-        let Event::Private {
-            at,
-            direction,
-            peer,
-            text,
-            way,
-            after_gap,
-        } = event
-        else {
-            return;
-        };
-        let fate = match direction {
+    fn private(&mut self, message: &PrivateMessage) {
+        let PrivateMessage { peer, transport, .. } = message;
+        let fate = match message.direction {
             Direction::Received if self.contacts.is_ignored(peer) => return,
             Direction::Received => Fate::Received,
-            Direction::Sent(seq) => Fate::Sending(*seq),
+            Direction::Sent(seq) => Fate::Sending(seq),
         };
-        let received = fate == Fate::Received;
         self.contacts.corresponded(peer);
-        if received {
-            self.path = Some((peer.clone(), way.to_string()));
+        if fate == Fate::Received {
+            self.path = Some((peer.clone(), transport.to_string()));
             self.ring(false, true);
         }
         let what = What::Private {
             peer: peer.clone(),
-            text: text.clone(),
-            way: *way,
+            text: message.text.clone(),
+            transport: *transport,
             fate,
-            after_gap: *after_gap,
+            after_gap: message.after_gap,
         };
-        self.happened(*at, what, false);
+        self.happened(message.at, what, false);
+    }
+
+    fn delivered(&mut self, delivery: &Delivery) {
+        let Delivery { seq, transport, .. } = *delivery;
+        self.path = Some((delivery.peer.clone(), transport.to_string()));
+        let fate = delivery.after.map_or(Fate::Sent(seq), |_| Fate::Delivered);
+        self.settle(seq, fate, Some(transport));
     }
 
     /// Changes the line of a private message in its place. `false`: it is there no more.
-    fn settle(&mut self, number: u64, outcome: Fate, how: Option<Way>) -> bool {
+    fn settle(&mut self, number: u64, outcome: Fate, how: Option<Transport>) -> bool {
         let is_it = |entry: &Entry| match &entry.what {
             What::Private {
                 fate: Fate::Sending(seq) | Fate::Sent(seq),
@@ -240,16 +217,17 @@ impl Screen {
             return false;
         };
         self.lines.change(serial, |entry| {
-            if let What::Private { fate, way, .. } = &mut entry.what {
+            if let What::Private { fate, transport, .. } = &mut entry.what {
                 *fate = outcome;
-                *way = how.unwrap_or(*way);
+                *transport = how.unwrap_or(*transport);
             }
         });
         true
     }
 
-    fn not_delivered(&mut self, number: u64, peer: &Who, reason: &Text<'static>) {
-        if !self.settle(number, Fate::Failed(reason.clone()), None) {
+    fn not_delivered(&mut self, failure: &DeliveryFailure) {
+        let DeliveryFailure { peer, reason, .. } = failure;
+        if !self.settle(failure.seq, Fate::Failed(reason.clone()), None) {
             self.error(format!("not delivered to {}: {reason}", name(peer)));
         }
     }
@@ -269,40 +247,44 @@ impl Screen {
 
 // Coming and going.
 impl Screen {
-    fn came_or_went(&mut self, event: &Event) {
-        let (at, history, what) = match event {
-            Event::Joined {
-                at,
-                who,
-                history,
-                own,
-            } => {
-                if *own {
-                    self.arrived(who);
-                    return;
-                }
-                (*at, *history, What::Came(who.clone()))
-            }
-            Event::Left { at, who, history } => (*at, *history, What::Went(who.clone())),
-            Event::SomeoneLeft { at } => (*at, false, What::SomeoneWent),
-            _ => return,
-        };
-        if let What::Came(who) | What::Went(who) = &what
-            && self.contacts.is_ignored(who)
-        {
+    fn joined(&mut self, join: &Join) {
+        if join.own {
+            self.arrived(&join.who);
+        } else if !self.contacts.is_ignored(&join.who) {
+            self.happened_or_folded(join.at, What::Came(join.who.clone()), join.history);
+        }
+    }
+
+    fn left(&mut self, leave: &Leave) {
+        let Leave { who, history, .. } = leave;
+        if self.contacts.is_ignored(who) {
             return;
         }
-        if let What::Went(who) = &what
-            && !history
-        {
+        if !history {
             // How messages went to somebody who is gone is of no use.
             self.path.take_if(|(peer, _)| peer.id == who.id);
         }
+        self.happened_or_folded(leave.at, What::Went(who.clone()), *history);
+    }
+
+    fn happened_or_folded(&mut self, at: u64, what: What, history: bool) {
         if self.quiet && self.fold(&what) {
             return;
         }
         let what = if self.quiet { folded(&what) } else { what };
         self.happened(at, what, history);
+    }
+
+    fn renamed(&mut self, rename: &Rename) {
+        let Rename { before, after, .. } = rename;
+        if rename.own {
+            self.me = Some(after.clone());
+        }
+        self.happened(
+            rename.at,
+            What::Renamed(before.clone(), after.clone()),
+            rename.history,
+        );
     }
 
     /// An original server tells who one is by telling everybody who came.

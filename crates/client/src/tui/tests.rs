@@ -17,7 +17,7 @@ use super::screen::{Effect, Screen, Size};
 use super::style::{Frame, Role, Row, Span};
 use crate::args::Args;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Ends, Outcome, Session};
+use crate::session::{Config, Endpoints, Outcome, Session};
 use crate::settings::Settings;
 use chat_proto::now::Now;
 use chat_proto::who::Who;
@@ -50,7 +50,7 @@ impl Sim {
         let config = Config {
             nick: None,
             insist_on_nick: false,
-            ends: ends(5000),
+            endpoints: endpoints(5000),
             to: None,
             interactive: true,
         };
@@ -241,8 +241,8 @@ fn keys(number: u8) -> KeyPair {
 }
 
 /// The sockets of a connection from this port.
-fn ends(port: u16) -> Ends {
-    Ends {
+fn endpoints(port: u16) -> Endpoints {
+    Endpoints {
         local: ([10, 0, 0, 1], port).into(),
         server: "10.0.0.9:9000".parse().unwrap(),
         udp_port: Some(port + 1),

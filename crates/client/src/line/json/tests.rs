@@ -1,5 +1,7 @@
 use super::*;
-use crate::session::Outcome;
+use crate::session::{
+    DeliveryFailure, GroupMessage, Join, Leave, Outcome, RefusedMessage, Rename, Unattributed,
+};
 use chat_proto::text::Text;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -18,36 +20,36 @@ fn text(text: &str) -> Text<'static> {
     Text::new(text).into_owned()
 }
 
-fn way(path: Option<Path>, sealed: bool) -> Way {
-    Way { path, sealed }
+fn transport(path: Option<Path>, sealed: bool) -> Transport {
+    Transport { path, sealed }
 }
 
 fn welcome() -> Event {
-    Event::Welcome {
+    Event::Welcome(Welcome {
         me: who(ALICE),
         users: vec![who(ALICE), who(PLAIN)],
-    }
+    })
 }
 
 fn said(after: u64, from: &str, what: &str, history: bool, own: bool) -> Event {
-    Event::Said {
+    Event::Said(GroupMessage {
         at: NOW + after,
         who: who(from),
         text: text(what),
         history,
         own,
-    }
+    })
 }
 
 fn received(after: u64, what: &str, path: Path, after_gap: bool) -> Event {
-    Event::Private {
+    Event::Private(PrivateMessage {
         at: NOW + after,
         direction: Direction::Received,
         peer: who(BOB),
         text: text(what),
-        way: way(Some(path), true),
+        transport: transport(Some(path), true),
         after_gap,
-    }
+    })
 }
 
 /// The events of the examples in the reference, in its order.
@@ -57,74 +59,74 @@ fn examples() -> Vec<Event> {
     vec![
         welcome(),
         Event::Live,
-        Event::Original { silent: false },
-        Event::Original { silent: true },
-        Event::Said {
+        Event::Legacy { silent: false },
+        Event::Legacy { silent: true },
+        Event::Said(GroupMessage {
             at: NOW - 1000,
             who: who(BOB),
             text: text("morning all"),
             history: true,
             own,
-        },
+        }),
         said(500, ALICE, "hi \"bob\"", false, true),
-        Event::Joined {
+        Event::Joined(Join {
             at: NOW + 1000,
             who: who(PLAIN),
             history,
             own,
-        },
-        Event::Renamed {
+        }),
+        Event::Renamed(Rename {
             at: NOW + 2000,
             before: who(PLAIN),
             after: who(renamed),
             history,
             own,
-        },
-        Event::Left {
+        }),
+        Event::Left(Leave {
             at: NOW + 3000,
             who: who(renamed),
             history,
-        },
+        }),
         Event::SomeoneLeft { at: NOW + 4000 },
-        Event::Unattributed {
+        Event::Unattributed(Unattributed {
             at: NOW + 4000,
             text: text("a second line"),
-        },
+        }),
         received(5000, "psst", Path::Direct, false),
         received(6000, "psst!", Path::Relayed, true),
-        Event::Private {
+        Event::Private(PrivateMessage {
             at: NOW + 7000,
             direction: Direction::Sent(1),
             peer: who(BOB),
             text: text("what?"),
-            way: way(None, true),
+            transport: transport(None, true),
             after_gap: false,
-        },
-        Event::Delivered {
+        }),
+        Event::Delivered(Delivery {
             seq: 1,
             peer: who(BOB),
             text: text("what?"),
-            way: way(Some(Path::Direct), true),
+            transport: transport(Some(Path::Direct), true),
             after: Some(Duration::from_micros(4_900)),
-        },
-        Event::Delivered {
+        }),
+        Event::Delivered(Delivery {
             seq: 2,
             peer: who(PLAIN),
             text: text("hi"),
-            way: way(Some(Path::Relayed), false),
+            transport: transport(Some(Path::Relayed), false),
             after: None,
-        },
-        Event::NotDelivered {
+        }),
+        Event::NotDelivered(DeliveryFailure {
             seq: 3,
             peer: who(BOB),
             text: text("hello?"),
             reason: text("that user left"),
-        },
+        }),
         Event::Users(vec![who(ALICE), who(BOB)]),
-        Event::Code {
+        Event::Code(VerifyCode {
             who: who(BOB),
             code: "12345 67890".into(),
-        },
+        }),
         Event::Help,
         Event::Notice(text("maintenance at noon")),
         Event::Error(
@@ -132,10 +134,10 @@ fn examples() -> Vec<Event> {
             text("no command /quti: the nearest is /quit; // begins a message with a slash"),
         ),
         Event::Warning(text("no pair of neighbouring ports is free")),
-        Event::Refused {
+        Event::Refused(RefusedMessage {
             text: text("a very long text"),
             reason: text("too long"),
-        },
+        }),
         Event::Ended(Outcome::Closed(None).into()),
         Event::Lost(Outcome::Silent),
     ]
@@ -219,13 +221,13 @@ fn the_client_knows_itself_under_its_new_nick() {
     let mut json = Json::new(true, false);
     print(&mut json, &welcome());
     let after = who("alicia@192.0.2.5:50312");
-    let renamed = Event::Renamed {
+    let renamed = Event::Renamed(Rename {
         at: NOW,
         before: who(ALICE),
         after,
         history: false,
         own: true,
-    };
+    });
     print(&mut json, &renamed);
     let printed = print(&mut json, &received(0, "psst", Path::Direct, false));
     assert_eq!(parse(&printed[0])["to"], "alicia@192.0.2.5:50312");

@@ -1,6 +1,6 @@
 use super::*;
 use crate::private::Path;
-use crate::session::Way;
+use crate::session::{GroupMessage, Join, Leave, Rename, Transport};
 use std::time::Duration;
 
 fn printer() -> Printer {
@@ -35,27 +35,27 @@ fn text(text: &str) -> Text<'static> {
 }
 
 fn said(history: bool) -> Event {
-    Event::Said {
+    Event::Said(GroupMessage {
         at: 1_700_000_000_000,
         who: alice(),
         text: text("hi: there"),
         history,
         own: true,
-    }
+    })
 }
 
 fn private(direction: Direction) -> Event {
-    Event::Private {
+    Event::Private(PrivateMessage {
         at: 0,
         direction,
         peer: alice(),
         text: text("psst"),
-        way: WAY,
+        transport: WAY,
         after_gap: false,
-    }
+    })
 }
 
-const WAY: Way = Way {
+const WAY: Transport = Transport {
     path: Some(Path::Relayed),
     sealed: true,
 };
@@ -67,31 +67,31 @@ fn the_conversation_is_on_the_standard_output() {
     let cases = [
         (said(false), "from alice@10.0.0.5:50312: hi: there\n"),
         (
-            Event::Joined {
+            Event::Joined(Join {
                 at,
                 who: alice(),
                 history,
                 own,
-            },
+            }),
             "alice@10.0.0.5:50312 is online\n",
         ),
         (
-            Event::Left {
+            Event::Left(Leave {
                 at,
                 who: alice(),
                 history,
-            },
+            }),
             "alice@10.0.0.5:50312 is offline\n",
         ),
         (Event::SomeoneLeft { at }, "a user left\n"),
         (
-            Event::Renamed {
+            Event::Renamed(Rename {
                 at,
                 before,
                 after,
                 history,
                 own,
-            },
+            }),
             "alice@10.0.0.5:50312 is now bob@10.0.0.5:50312\n",
         ),
         (
@@ -99,10 +99,10 @@ fn the_conversation_is_on_the_standard_output() {
             "private from alice@10.0.0.5:50312: psst\n",
         ),
         (
-            Event::Unattributed {
+            Event::Unattributed(Unattributed {
                 at,
                 text: text("private from 1.1.1.1:1: fake"),
-            },
+            }),
             "? private from 1.1.1.1:1: fake\n",
         ),
     ];
@@ -121,42 +121,42 @@ fn all_else_is_on_the_standard_error() {
             "* private to alice@10.0.0.5:50312: psst\n",
         ),
         (
-            Event::Delivered {
+            Event::Delivered(Delivery {
                 seq: 1,
                 peer: alice(),
                 text: text("psst"),
-                way: WAY,
+                transport: WAY,
                 after: Some(Duration::from_millis(7)),
-            },
+            }),
             "* delivered to alice@10.0.0.5:50312 (via the server, 7 ms): psst\n",
         ),
         (
-            Event::Delivered {
+            Event::Delivered(Delivery {
                 seq: 1,
                 peer: alice(),
                 text: text("psst"),
-                way: Way {
+                transport: Transport {
                     path: Some(Path::Direct),
                     sealed: false,
                 },
                 after: None,
-            },
+            }),
             "* sent to alice@10.0.0.5:50312 (direct, unencrypted, unconfirmed): psst\n",
         ),
         (
-            Event::NotDelivered {
+            Event::NotDelivered(DeliveryFailure {
                 seq: 1,
                 peer,
                 text: text("psst"),
                 reason,
-            },
+            }),
             "* not delivered to alice@10.0.0.5:50312: gone: psst\n",
         ),
         (
-            Event::Refused {
+            Event::Refused(RefusedMessage {
                 text: text("hi"),
                 reason: text("no"),
-            },
+            }),
             "* not sent: no: hi\n",
         ),
         (
@@ -218,7 +218,7 @@ fn the_welcome_names_those_who_are_here_up_to_a_number() {
     let welcome = |count: u16| {
         let mut users = vec![alice()];
         users.extend((1..=count).map(|port| who(&format!("10.0.0.9:{port}"))));
-        print(&printer(), &Event::Welcome { me: alice(), users }).1
+        print(&printer(), &Event::Welcome(Welcome { me: alice(), users })).1
     };
     assert_eq!(
         welcome(0),

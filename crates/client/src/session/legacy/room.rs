@@ -2,7 +2,7 @@
 
 use super::decoder::{LegacyLine, SAFE_TEXT_MAX};
 use crate::private::Connection;
-use crate::session::event::Event;
+use crate::session::event::{Event, GroupMessage, Join, Leave, Unattributed};
 use crate::session::outbox::Message;
 use crate::session::outcome::Outcome;
 use crate::session::stage::{GREETING_WAIT, Stage};
@@ -32,7 +32,7 @@ impl Session {
         self.begin_private_originally(now);
         if self.clocks.proof.is_none() {
             let silent = self.may_yet_greet;
-            self.events.push_back(Event::Original { silent });
+            self.events.push_back(Event::Legacy { silent });
         }
         let heard = self.ear.hear(&heard, now);
         self.hear(heard, now);
@@ -42,7 +42,7 @@ impl Session {
     fn begin_private_originally(&mut self, now: Now) {
         let connection = Connection {
             own: self.me.as_ref().map(|me| me.id),
-            local: self.config.ends.local,
+            local: self.config.endpoints.local,
             addresses: Vec::new(),
             is_rich: false,
         };
@@ -70,21 +70,21 @@ impl Session {
                 let who = Who::from(id);
                 let own = self.is_own_arrival(&who);
                 self.roster.insert_bare(id);
-                self.events.push_back(Event::Joined {
+                self.events.push_back(Event::Joined(Join {
                     at,
                     who,
                     history,
                     own,
-                });
+                }));
             }
             LegacyLine::Offline(id) => {
                 self.roster.remove(id);
                 let who = Who::from(id);
-                self.events.push_back(Event::Left {
+                self.events.push_back(Event::Left(Leave {
                     at,
                     who: who.clone(),
                     history,
-                });
+                }));
                 self.recipient_left(&who);
             }
             LegacyLine::SomeoneLeft => self.events.push_back(Event::SomeoneLeft { at }),
@@ -95,27 +95,29 @@ impl Session {
                     self.came_back(&text);
                 }
                 let who = Who::from(id);
-                self.events.push_back(Event::Said {
+                self.events.push_back(Event::Said(GroupMessage {
                     at,
                     who,
                     text,
                     history,
                     own,
-                });
+                }));
             }
             LegacyLine::Full if self.me.is_none() => self.end(Outcome::Full),
             LegacyLine::Full => {}
-            LegacyLine::Other(text) => self.events.push_back(Event::Unattributed { at, text }),
+            LegacyLine::Other(text) => self
+                .events
+                .push_back(Event::Unattributed(Unattributed { at, text })),
         }
     }
 
     /// A newcomer is told of itself first; behind NAT under an id that it can't know beforehand.
     fn is_own_arrival(&mut self, who: &Who) -> bool {
-        if self.me.is_none() || who.id == UserId::from(self.config.ends.local) {
+        if self.me.is_none() || who.id == UserId::from(self.config.endpoints.local) {
             self.me = Some(who.clone());
             self.joined = true;
             if self.clocks.proof.take().is_some() {
-                self.events.push_back(Event::Original { silent: false });
+                self.events.push_back(Event::Legacy { silent: false });
             }
         }
         self.me.as_ref() == Some(who)

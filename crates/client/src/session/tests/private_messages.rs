@@ -26,12 +26,18 @@ pub(super) fn alice() -> Sim {
 
 /// Bob in the same room.
 fn bob() -> Sim {
-    let ends = Ends {
+    let endpoints = Endpoints {
         local: "10.0.0.2:6000".parse().unwrap(),
         udp_port: Some(6001),
-        ..ends(1)
+        ..endpoints(1)
     };
-    let mut sim = Sim::with(Config { ends, ..config() }, private(2, Options::default()));
+    let mut sim = Sim::with(
+        Config {
+            endpoints,
+            ..config()
+        },
+        private(2, Options::default()),
+    );
     sim.hear(&format!(
         "* chat/1 hi\nWELCOME {BOB} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\nLIVE\n",
         key_of(1)
@@ -78,12 +84,12 @@ fn carry(alice: &mut Sim, bob: &mut Sim) {
 
 fn texts(events: &[Event]) -> Vec<String> {
     let private = |event: &Event| match event {
-        Event::Private {
+        Event::Private(PrivateMessage {
             direction: Direction::Received,
             text,
-            way,
+            transport,
             ..
-        } => Some(format!("{text} ({way})")),
+        }) => Some(format!("{text} ({transport})")),
         _ => None,
     };
     events.iter().filter_map(private).collect()
@@ -92,8 +98,8 @@ fn texts(events: &[Event]) -> Vec<String> {
 /// What became of messages that were sent.
 pub(super) fn receipts(events: &[Event]) -> Vec<String> {
     let receipt = |event: &Event| match event {
-        Event::Delivered { text, way, .. } => Some(format!("{text} ({way})")),
-        Event::NotDelivered { text, reason, .. } => Some(format!("{text}: {reason}")),
+        Event::Delivered(Delivery { text, transport, .. }) => Some(format!("{text} ({transport})")),
+        Event::NotDelivered(DeliveryFailure { text, reason, .. }) => Some(format!("{text}: {reason}")),
         _ => None,
     };
     events.iter().filter_map(receipt).collect()
@@ -107,19 +113,24 @@ fn a_message_between_two_with_keys_is_sealed_direct_and_confirmed() {
     assert_eq!(texts(&bob.shown()), ["hi there (direct)"]);
     let shown = alice.shown();
     let [
-        Event::Private {
+        Event::Private(PrivateMessage {
             direction: Direction::Sent(first),
             ..
-        },
-        Event::Delivered { seq, way, after, .. },
+        }),
+        Event::Delivered(Delivery {
+            seq,
+            transport,
+            after,
+            ..
+        }),
     ] = &shown[..]
     else {
         panic!("{shown:?}");
     };
     assert_eq!(first, seq);
     assert_eq!(
-        *way,
-        Way {
+        *transport,
+        Transport {
             path: Some(Path::Direct),
             sealed: true
         }
@@ -154,9 +165,7 @@ fn who_leaves_waits_for_the_fate_of_private_messages() {
     assert_eq!(sim.session.failures().privates, 1);
     let shown = sim.shown();
     assert!(
-        shown
-            .iter()
-            .any(|event| matches!(event, Event::NotDelivered { .. })),
+        shown.iter().any(|event| matches!(event, Event::NotDelivered(_))),
         "{shown:?}"
     );
     assert!(sim.sent().ends_with("QUIT\n"));
@@ -169,7 +178,7 @@ fn who_leaves_the_room_takes_waiting_messages_along() {
     sim.hear(&format!("LEAVE 1 {BOB}\n"));
     let shown = sim.shown();
     let told = shown.iter().find_map(|event| match event {
-        Event::NotDelivered { peer, reason, .. } => Some(format!("{peer}: {reason}")),
+        Event::NotDelivered(DeliveryFailure { peer, reason, .. }) => Some(format!("{peer}: {reason}")),
         _ => None,
     });
     assert_eq!(told.as_deref(), Some("bob@10.0.0.2:6000: the user left"));
@@ -206,7 +215,7 @@ fn what_no_port_takes_goes_through_the_server_and_is_told_of_once() {
     assert!(
         sim.shown()
             .iter()
-            .any(|event| matches!(event, Event::NotDelivered { .. }))
+            .any(|event| matches!(event, Event::NotDelivered(_)))
     );
 }
 
@@ -218,7 +227,9 @@ fn what_the_server_passes_on_is_shown_in_its_place() {
     ));
     let shown = alice.shown();
     let order = shown.iter().map(|event| match event {
-        Event::Said { text, .. } | Event::Private { text, .. } => text.to_string(),
+        Event::Said(GroupMessage { text, .. }) | Event::Private(PrivateMessage { text, .. }) => {
+            text.to_string()
+        }
         other => panic!("{other:?}"),
     });
     assert_eq!(order.collect::<Vec<_>>(), ["one", "two", "three"]);
@@ -227,9 +238,9 @@ fn what_the_server_passes_on_is_shown_in_its_place() {
 #[test]
 fn without_a_udp_socket_the_server_carries_it() {
     let mut sim = Sim::new(Config {
-        ends: Ends {
+        endpoints: Endpoints {
             udp_port: None,
-            ..ends(5000)
+            ..endpoints(5000)
         },
         ..config()
     });
@@ -288,8 +299,8 @@ fn what_the_server_passed_on_is_shown_where_it_came_and_by_the_name_of_then() {
         .shown()
         .into_iter()
         .filter_map(|event| match event {
-            Event::Said { who, text, .. } => Some(format!("{who}: {text}")),
-            Event::Private { peer, text, .. } => Some(format!("{peer}: {text}")),
+            Event::Said(GroupMessage { who, text, .. }) => Some(format!("{who}: {text}")),
+            Event::Private(PrivateMessage { peer, text, .. }) => Some(format!("{peer}: {text}")),
             _ => None,
         })
         .collect();
@@ -519,7 +530,7 @@ fn both_see_the_same_code() {
     bob.type_line("/verify alice");
     let code = |sim: &mut Sim| {
         sim.shown().into_iter().find_map(|event| match event {
-            Event::Code { code, .. } => Some(code),
+            Event::Code(VerifyCode { code, .. }) => Some(code),
             _ => None,
         })
     };
@@ -572,7 +583,7 @@ fn away(lines: &[&str]) -> Sim {
 /// She is back under another port; these users are named.
 fn back(alice: &mut Sim, users: &[String]) {
     let now = alice.now();
-    alice.session.connected(ends(5555), now);
+    alice.session.connected(endpoints(5555), now);
     alice.hear("* chat/1 hi\n");
     alice.hear(&format!("WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\n"));
     for user in users {
@@ -620,7 +631,7 @@ fn who_comes_back_later_is_waited_for_and_nobody_else_gets_it() {
     alice.hear(&format!("JOIN 1 {}\n", bob_again()));
     let shown = alice.shown();
     let sent = shown.iter().find_map(|event| match event {
-        Event::Private { peer, text, .. } => Some((peer.to_string(), text.to_string())),
+        Event::Private(PrivateMessage { peer, text, .. }) => Some((peer.to_string(), text.to_string())),
         _ => None,
     });
     assert_eq!(
@@ -638,10 +649,10 @@ fn who_does_not_come_back_is_told_of_with_what_was_written() {
     assert_eq!(alice.unsent().len(), 1);
     alice.shown();
     alice.wait(1);
-    let refused = Event::Refused {
+    let refused = Event::Refused(RefusedMessage {
         text: Text::new("psst"),
         reason: Text::from(format!("{BOB} is not here any more")),
-    };
+    });
     assert_eq!(alice.shown(), [refused]);
     assert_eq!(alice.unsent(), [""; 0]);
     alice.hear(&format!("JOIN 1 {}\n", bob_again()));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::private::Path;
-use crate::session::{Direction, Event, Way};
+use crate::session::{Delivery, DeliveryFailure, Direction, Event, PrivateMessage, Transport};
 use chat_proto::text::Text;
 
 #[test]
@@ -184,27 +184,27 @@ fn a_user_keeps_a_colour_and_own_messages_are_marked() {
 #[test]
 fn a_private_message_changes_in_its_place() {
     let mut sim = Sim::in_a_room(76, 8);
-    let path = |path| Way { path, sealed: true };
+    let path = |path| Transport { path, sealed: true };
     let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
     for (seq, text) in [(1, "psst"), (2, "hi")] {
-        sim.screen.show(&Event::Private {
+        sim.screen.show(&Event::Private(PrivateMessage {
             at: TIME,
             direction: Direction::Sent(seq),
             peer: bob.clone(),
             text: Text::new(text),
-            way: path(None),
+            transport: path(None),
             after_gap: false,
-        });
+        }));
     }
     sim.say("bob@10.0.0.2:6000", "in between");
-    sim.screen.show(&Event::Private {
+    sim.screen.show(&Event::Private(PrivateMessage {
         at: TIME,
         direction: Direction::Received,
         peer: bob.clone(),
         text: Text::new("and you?"),
-        way: path(Some(Path::Relayed)),
+        transport: path(Some(Path::Relayed)),
         after_gap: true,
-    });
+    }));
     sim.shows(
         "|
          |22:13 [you -> bob] psst (sending)
@@ -215,19 +215,19 @@ fn a_private_message_changes_in_its_place() {
          | alice | 3 here | 10.0.0.9:9000 | bob: via the server | /help
          |> █",
     );
-    sim.screen.show(&Event::Delivered {
+    sim.screen.show(&Event::Delivered(Delivery {
         seq: 1,
         peer: bob.clone(),
         text: Text::new("psst"),
-        way: path(Some(Path::Direct)),
+        transport: path(Some(Path::Direct)),
         after: Some(Duration::from_millis(3)),
-    });
-    sim.screen.show(&Event::NotDelivered {
+    }));
+    sim.screen.show(&Event::NotDelivered(DeliveryFailure {
         seq: 2,
         peer: bob,
         text: Text::new("hi"),
         reason: Text::new("the user left"),
-    });
+    }));
     sim.shows(
         "|
          |22:13 [you -> bob] psst (delivered, direct)

@@ -4,7 +4,7 @@ use super::*;
 
 fn reconnect(sim: &mut Sim) {
     let now = sim.now();
-    sim.session.connected(ends(5555), now);
+    sim.session.connected(endpoints(5555), now);
     sim.screen.set_link(Link::Joining);
 }
 

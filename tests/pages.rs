@@ -2,7 +2,7 @@
 
 use crate::documents::{document, help, options};
 use crate::harness::{chat_server, client_command};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -359,6 +359,55 @@ fn the_guides_name_exactly_the_options_of_their_programs() {
             different.is_empty(),
             "only in one of {path} and --help: {different:?}"
         );
+    }
+}
+
+/// The defaults that `--help` gives for options and arguments, without those of switches.
+fn defaults(help: &[String]) -> BTreeMap<String, String> {
+    let mut defaults = BTreeMap::new();
+    let mut name = String::new();
+    for line in help {
+        let line = line.trim_start();
+        // An argument is `[NAME]` on a line of its own, an option `--name`, perhaps with more after it.
+        let argument = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let argument = argument.filter(|name| name.chars().all(|c| c.is_ascii_uppercase()));
+        if let Some(found) = argument.or(line
+            .split(['[', ' '])
+            .next()
+            .filter(|word| word.starts_with("--")))
+        {
+            name = found.to_owned();
+        }
+        if let Some((_, rest)) = line.split_once("[default: ") {
+            let default = rest.split(']').next().unwrap();
+            if default != "false" {
+                defaults.insert(name.clone(), default.to_owned());
+            }
+        }
+    }
+    defaults
+}
+
+#[test]
+fn the_guides_give_the_defaults_of_their_programs() {
+    let programs = [
+        ("crates/client/README.md", client_command()),
+        ("crates/server/README.md", Command::new(chat_server())),
+    ];
+    for (path, command) in programs {
+        let known = defaults(&help(command));
+        assert!(known.len() > 2, "{known:?}");
+        let guide = Page::read(path);
+        let rows = guide.text.lines().filter_map(|line| line.strip_prefix("| `"));
+        let given: BTreeMap<String, String> = rows
+            .filter_map(|row| {
+                let [name, _, default, _] = row.split('|').collect::<Vec<_>>().try_into().ok()?;
+                let default = default.trim().replace('`', "");
+                let is_given = !["", "none"].contains(&default.as_str());
+                is_given.then(|| (name.split([' ', '`']).next().unwrap().to_owned(), default))
+            })
+            .collect();
+        assert_eq!(given, known, "{path}");
     }
 }
 

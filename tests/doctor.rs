@@ -59,9 +59,9 @@ fn nobody_in_the_room_is_told() {
     assert_eq!(heard.len(), 3, "{heard:?}");
     let heard = rich.sync("nobody");
     assert_eq!(heard.len(), 1, "what plain said: {heard:?}");
-    let examined = server.log_so_far(" examine 127.0.0.1:");
-    assert_eq!(examined.len(), 1, "the operator is");
-    let id = examined[0].rsplit(' ').next().unwrap();
+    let probes = server.log_so_far(" probe 127.0.0.1:");
+    assert_eq!(probes.len(), 1, "the operator is");
+    let id = probes[0].rsplit(' ').next().unwrap();
     assert_eq!(server.log_so_far(id).len(), 1, "and of nothing else");
 }
 
@@ -116,7 +116,7 @@ fn an_original_server_hears_nothing() {
     assert_eq!(code, 1);
 }
 
-/// A server that examines who asks for it, as far as TCP goes.
+/// A server that answers probes, as far as TCP goes.
 struct Imitation {
     listener: TcpListener,
     journal: Journal,
@@ -142,13 +142,13 @@ impl Imitation {
         Wire::over("server", self.listener.accept().unwrap().0, &self.journal)
     }
 
-    /// Lets somebody in and agrees to examine the way.
+    /// Lets somebody in and answers its probe.
     #[track_caller]
-    fn examine(&self) -> Wire {
+    fn probed(&self) -> Wire {
         let mut wire = self.accept();
-        wire.line("* chat/1 you are somebody [EXAMINE]");
-        wire.expect_next("EXAMINE 1 -");
-        wire.line("EXAMINED 1760000000000 10.0.0.7:40100 AAAAAAAAAAAAAAAAAAAAAA");
+        wire.line("* chat/1 you are somebody [PROBE]");
+        wire.expect_next("PROBE 1 -");
+        wire.line("PROBED 1760000000000 10.0.0.7:40100 AAAAAAAAAAAAAAAAAAAAAA");
         wire
     }
 }
@@ -158,7 +158,7 @@ fn datagrams_that_nobody_answers() {
     let (server, udp) = Imitation::new();
     let Some(_silent) = udp else { return };
     let doctor = server.doctor();
-    let mut wire = server.examine();
+    let mut wire = server.probed();
     while let Some(Some(line)) = wire.next_line_within(Duration::from_secs(10)) {
         wire.line(&line.replace("PING", "PONG"));
     }
@@ -176,7 +176,7 @@ fn a_udp_port_that_nobody_has() {
     let (server, udp) = Imitation::new();
     drop(udp);
     let doctor = server.doctor();
-    let _wire = server.examine();
+    let _wire = server.probed();
     let (code, report) = report(doctor);
     assert_has(&report, "!! UDP      nobody takes datagrams at port ");
     assert_eq!(code, 1);
@@ -186,7 +186,7 @@ fn a_udp_port_that_nobody_has() {
 fn a_server_that_dies_in_the_middle() {
     let (server, udp) = Imitation::new();
     let doctor = server.doctor();
-    let wire = server.examine();
+    let wire = server.probed();
     wire.reset();
     let (code, report) = report(doctor);
     assert_has(&report, "!! lost     the connection was closed in the middle");

@@ -13,7 +13,7 @@ fn a_full_room_says_so_and_has_a_place_as_soon_as_somebody_leaves() {
     let mut refused = server.connect("refused");
     let heard = refused.until_end();
     // It might have been bob who comes back.
-    assert_eq!(heard, ["* chat/1 no place is free [EXAMINE]", "too many users"]);
+    assert_eq!(heard, ["* chat/1 no place is free [PROBE]", "too many users"]);
     assert_eq!(refused.end(), Some(End::Closed));
     let mut client = server.start_client("refused2", &[]);
     assert_eq!(client.exit_code(), 3);

@@ -56,7 +56,7 @@ const LINES: [&str; 32] = [
     "/msg {p}",
     "/help",
     "/quit",
-    "EXAMINE 1 alice",
+    "PROBE 1 alice",
     "//{p}",
     "/{p}",
 ];

@@ -22,7 +22,7 @@ pub const VERSION: u32 = 1;
 
 /// What the greeting ends with: the verbs beyond those of the version that the server knows as a first line. Said to a server
 /// that does not, such a line would be a message to everybody.
-pub const EXTENSIONS: &str = "[EXAMINE]";
+pub const EXTENSIONS: &str = "[PROBE]";
 
 /// The longest line a client may send, in bytes, its line feed included.
 pub const LINE_MAX: usize = 4096;

@@ -7,7 +7,7 @@
 //! source makes the server send its nonce to somebody who never asked, and nothing comes of it.
 //!
 //! A request may be padded, and then its reply is as long: what comes back shows that datagrams of that length pass, both
-//! ways. The server answers only those that who examines the way to it ([`crate::rich::FromClient::Examine`]) sends.
+//! ways. The server answers only those from a client that probes the way to it ([`crate::rich::FromClient::Probe`]).
 //!
 //! Nobody is told anything without a valid token, and a reply is never longer than its request, so the exchange is of no
 //! use for amplification.

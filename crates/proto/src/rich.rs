@@ -20,9 +20,9 @@ pub enum FromClient<'a> {
     /// `HELLO <version> <nick> <udp-port> <key> <resume> [insist]`: the first line, once the greeting has come; the
     /// connection speaks the rich dialect from here on.
     Hello(Hello<'a>),
-    /// `EXAMINE <version> <nick>`: the first line instead of `HELLO`, where the greeting offers it, of a client that only wants
+    /// `PROBE <version> <nick>`: the first line instead of `HELLO`, where the greeting offers it, of a client that only wants
     /// to know how it would fare here, and under that nick. The room never hears of it.
-    Examine(u32, Option<&'a str>),
+    Probe(u32, Option<&'a str>),
     /// `SAY <seq> <text>`: a message to everybody. The sender hears it back as `SAID` like everyone
     /// else, which is the acknowledgement. `seq` grows with each message of one run of the client,
     /// over reconnections too; one that was taken before is ignored.
@@ -88,9 +88,9 @@ pub enum FromServer<'a, W = Who> {
         /// The last `SAY` taken from this client before; 0 if there was none.
         seq: u64,
     },
-    /// `EXAMINED <unix-ms> <who> <rendezvous>`: the answer to `EXAMINE`: the time, who you are seen as, and the token for the
+    /// `PROBED <unix-ms> <who> <rendezvous>`: the answer to `PROBE`: the time, who you are seen as, and the token for the
     /// rendezvous. If the nick can't be had, `ERROR` follows.
-    Examined(u64, W, Token),
+    Probed(u64, W, Token),
     /// `USER <who> <udp> <key>`: someone who is here; one line for each, after `WELCOME`, in no order.
     User(Profile<W>),
     /// `HISTORY <unix-ms>`: those who are here have been named; what follows happened before you came. The time is what `-` means
@@ -232,7 +232,7 @@ impl<'a> FromClient<'a> {
                 resume: fields.optional()?,
                 insists: fields.token().is_ok_and(|word| word == INSIST),
             }),
-            "EXAMINE" => Self::Examine(fields.value()?, fields.optional_token()?),
+            "PROBE" => Self::Probe(fields.value()?, fields.optional_token()?),
             "SAY" => Self::Say(fields.value()?, fields.text()),
             "NICK" => Self::Nick(fields.token()?),
             "WHISPER" => Self::Whisper(fields.value()?, fields.value()?, fields.text()),
@@ -248,7 +248,7 @@ impl<'a> FromClient<'a> {
 }
 
 /// What the first line of a client begins with.
-const FIRST_VERBS: [&[u8]; 2] = [b"HELLO ", b"EXAMINE "];
+const FIRST_VERBS: [&[u8]; 2] = [b"HELLO ", b"PROBE "];
 
 /// Whether the first line of a connection, of which these bytes have come, may still be that of a client.
 #[must_use]
@@ -272,7 +272,7 @@ impl<'a> FromServer<'a> {
                 rendezvous: fields.value()?,
                 seq: fields.value()?,
             },
-            "EXAMINED" => Self::Examined(fields.value()?, fields.value()?, fields.value()?),
+            "PROBED" => Self::Probed(fields.value()?, fields.value()?, fields.value()?),
             "USER" => Self::User(fields.profile()?),
             "HISTORY" => Self::History(fields.optional()?),
             "LIVE" => Self::Live,
@@ -413,7 +413,7 @@ impl fmt::Display for FromClient<'_> {
                 write!(f, "{} {}", OrDash(key), OrDash(resume))?;
                 if *insists { write!(f, " {INSIST}") } else { Ok(()) }
             }
-            Self::Examine(version, nick) => write!(f, "EXAMINE {version} {}", OrDash(nick)),
+            Self::Probe(version, nick) => write!(f, "PROBE {version} {}", OrDash(nick)),
             Self::Say(seq, text) => write!(f, "SAY {seq} {text}"),
             Self::Nick(nick) => write!(f, "NICK {nick}"),
             Self::Whisper(id, seq, text) => write!(f, "WHISPER {id} {seq} {text}"),
@@ -438,7 +438,7 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
             } => {
                 write!(f, "WELCOME {who} {resume} {rendezvous} {seq}")
             }
-            Self::Examined(at, who, rendezvous) => write!(f, "EXAMINED {at} {who} {rendezvous}"),
+            Self::Probed(at, who, rendezvous) => write!(f, "PROBED {at} {who} {rendezvous}"),
             Self::User(profile) => {
                 f.write_str("USER ")?;
                 profile.fmt(f)
@@ -521,7 +521,7 @@ mod tests {
                     seq,
                 }
             }),
-            (any::<u64>(), who(), token()).prop_map(|(at, who, token)| FromServer::Examined(at, who, token)),
+            (any::<u64>(), who(), token()).prop_map(|(at, who, token)| FromServer::Probed(at, who, token)),
             profile().prop_map(FromServer::User),
             time().prop_map(FromServer::History),
             Just(FromServer::Live),
@@ -561,7 +561,7 @@ mod tests {
                                           udp_port in prop::option::of(any::<u16>()), key in prop::option::of(any::<[u8; 32]>()), insists in any::<bool>()) {
             let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token), insists };
             let lines = [
-                FromClient::Hello(hello), FromClient::Examine(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
+                FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
                 FromClient::Confirm(token), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
@@ -599,9 +599,9 @@ mod tests {
             "HELLO 1",
             "HELLO everyone",
             "HELLO 1 a b c d",
-            "EXAMINE",
-            "EXAMINE 1",
-            "EXAMINE everyone -",
+            "PROBE",
+            "PROBE 1",
+            "PROBE everyone -",
             "RELAY 10.0.0.1:1",
             "RELAY 10.0.0.1:1 a b=",
             "NICK ",

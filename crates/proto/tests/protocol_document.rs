@@ -45,7 +45,7 @@ variants!(request_kind, REQUESTS, Request<'_>, {
 
 variants!(from_client_kind, FROM_CLIENT, FromClient<'_>, {
     FromClient::Hello(_) => "Hello",
-    FromClient::Examine(..) => "Examine",
+    FromClient::Probe(..) => "Probe",
     FromClient::Say(..) => "Say",
     FromClient::Nick(_) => "Nick",
     FromClient::Whisper(..) => "Whisper",
@@ -59,7 +59,7 @@ variants!(from_client_kind, FROM_CLIENT, FromClient<'_>, {
 
 variants!(from_server_kind, FROM_SERVER, FromServer<'_>, {
     FromServer::Welcome { .. } => "Welcome",
-    FromServer::Examined(..) => "Examined",
+    FromServer::Probed(..) => "Probed",
     FromServer::User(_) => "User",
     FromServer::History(_) => "History",
     FromServer::Live => "Live",

@@ -29,7 +29,7 @@ pub enum Stage {
     /// Announced: a user.
     Here,
     /// Only looks whether everything works, and is let go at this time. Nobody hears of it.
-    Examined(Moment),
+    Probing(Moment),
     /// No longer a user. What is due is still sent, until this time.
     Leaving(Moment),
 }
@@ -101,15 +101,15 @@ impl Connection {
     pub fn arrives_at(&self) -> Option<Duration> {
         match self.stage {
             Stage::Arriving(since) | Stage::Waiting(since) => Some(since.get() + ARRIVAL),
-            Stage::Here | Stage::Examined(_) | Stage::Leaving(_) => None,
+            Stage::Here | Stage::Probing(_) | Stage::Leaving(_) => None,
         }
     }
 
-    /// When a connection that is being examined is to be let go.
+    /// When a connection that is being probing is to be let go.
     #[must_use]
-    pub fn examined_until(&self) -> Option<Duration> {
+    pub fn probe_ends_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Examined(until) => Some(until.get()),
+            Stage::Probing(until) => Some(until.get()),
             Stage::Arriving(_) | Stage::Waiting(_) | Stage::Here | Stage::Leaving(_) => None,
         }
     }

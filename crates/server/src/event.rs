@@ -33,7 +33,7 @@ pub enum Event {
         nick: Nick,
     },
     /// Somebody looks whether everything works, and does not come in.
-    Examine {
+    Probe {
         /// From where.
         peer: SocketAddr,
     },
@@ -76,7 +76,7 @@ pub enum Departure {
     /// The same client came back over a newer connection.
     Replaced,
     /// The client said too late that it only examines the way.
-    Examined,
+    Probe,
     /// The client said too late that it would not be here without its nick.
     Nick,
 }
@@ -103,7 +103,7 @@ impl fmt::Display for Event {
             }
             Self::Leave { who, why, users } => write!(f, "leave {who} reason={why} users={users}"),
             Self::Nick { who, nick } => write!(f, "nick {who} now {nick}"),
-            Self::Examine { peer } => write!(f, "examine {peer}"),
+            Self::Probe { peer } => write!(f, "probe {peer}"),
             Self::Refuse { peer, why } => write!(f, "refuse {peer} reason={why}"),
             Self::TurnDown { peer } => write!(f, "refuse {peer} reason=nick"),
             Self::Stop { signal, users } => write!(f, "stop signal={signal} users={users}"),
@@ -121,7 +121,7 @@ impl fmt::Display for Departure {
             Self::Silent => "silent",
             Self::Slow(behind) => return write!(f, "slow behind={behind}"),
             Self::Replaced => "replaced",
-            Self::Examined => "examined",
+            Self::Probe => "probe",
             Self::Nick => "nick",
         })
     }

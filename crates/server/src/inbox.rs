@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn half_a_hello_is_waited_for() {
-        for line in ["HELLO 1 alice 5", "EXAMINE 1 -"] {
+        for line in ["HELLO 1 alice 5", "PROBE 1 -"] {
             for end in 1..=line.len() {
                 let begun = &line.as_bytes()[..end];
                 assert_eq!(after(&mut Inbox::default(), 100, begun), Some(1100), "{begun:?}");

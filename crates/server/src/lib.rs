@@ -9,7 +9,7 @@ pub mod connection;
 mod departed;
 pub mod descriptors;
 pub mod event;
-pub mod examination;
+pub mod probe;
 pub mod inbox;
 pub mod listener;
 mod listening;

@@ -85,7 +85,7 @@ impl Room {
         }
         self.take_waiting_lines(now, slot);
         self.end_silent_line(now, slot);
-        self.end_examination(now, slot);
+        self.end_probe(now, slot);
         self.finish_input(now, slot);
         self.check_pulse(now, slot);
     }
@@ -156,14 +156,14 @@ impl Room {
     }
 
     /// Who only examines the way gives the place back in the end.
-    fn end_examination(&mut self, now: Now, slot: Slot) {
+    fn end_probe(&mut self, now: Now, slot: Slot) {
         let until = self
             .roster
             .get(slot)
-            .and_then(|member| member.connection.examined_until());
+            .and_then(|member| member.connection.probe_ends_at());
         if until.is_some_and(|until| until <= now.monotonic) {
-            let farewell = "the time for an examination is over";
-            self.leave(now, slot, Departure::Examined, Some((Reason::Other, farewell)));
+            let farewell = "the time for a probe is over";
+            self.leave(now, slot, Departure::Probe, Some((Reason::Other, farewell)));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::connection::Connection;
-use crate::examination::Examination;
+use crate::probe::Probe;
 use crate::rendezvous::Progress;
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
@@ -30,8 +30,8 @@ pub struct Member {
 pub(crate) enum Client {
     /// It said HELLO.
     Rich(Rich),
-    /// It is being examined.
-    Examined(Examination),
+    /// It is being probing.
+    Probe(Probe),
 }
 
 /// What is known of a client that said HELLO.
@@ -89,7 +89,7 @@ impl Member {
     pub fn rich(&self) -> Option<&Rich> {
         match self.client.as_deref()? {
             Client::Rich(rich) => Some(rich),
-            Client::Examined(_) => None,
+            Client::Probe(_) => None,
         }
     }
 
@@ -97,14 +97,14 @@ impl Member {
     pub fn rich_mut(&mut self) -> Option<&mut Rich> {
         match self.client.as_deref_mut()? {
             Client::Rich(rich) => Some(rich),
-            Client::Examined(_) => None,
+            Client::Probe(_) => None,
         }
     }
 
-    /// What only a connection has that is being examined, to change.
-    pub fn examination_mut(&mut self) -> Option<&mut Examination> {
+    /// What only a connection has that is being probing, to change.
+    pub fn probe_mut(&mut self) -> Option<&mut Probe> {
         match self.client.as_deref_mut()? {
-            Client::Examined(examination) => Some(examination),
+            Client::Probe(probe) => Some(probe),
             Client::Rich(_) => None,
         }
     }

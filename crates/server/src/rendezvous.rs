@@ -42,11 +42,11 @@ impl Room {
         let slot = self.roster.asked_by(&Request::parse(datagram)?.token)?;
         let member = self.roster.get_mut(slot)?;
         let source = canonical(source);
-        // Long replies go to nobody but who is examined: the source of a datagram is easily forged, and that of a
+        // Long replies go to nobody but who is probing: the source of a datagram is easily forged, and that of a
         // connection is not.
         let is_its_own = source.ip() == member.id().address().ip();
-        if let Some(examination) = member.examination_mut() {
-            if is_padded(datagram) && !is_its_own || !examination.may_probe(now) {
+        if let Some(probe) = member.probe_mut() {
+            if is_padded(datagram) && !is_its_own || !probe.may_probe(now) {
                 return None;
             }
             return answer(datagram, source, (self.tokens)());
@@ -153,7 +153,7 @@ mod tests {
         let mut room = Room::new(limits, Box::new(|| Opaque([7; 16])));
         let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
         let slot = room.accept(now, localhost).unwrap();
-        room.receive(now, slot, b"EXAMINE 1 -\n");
+        room.receive(now, slot, b"PROBE 1 -\n");
         let token = crate::roster::token_for(slot, Opaque([7; 16]));
 
         let desk = Desk::open(localhost).unwrap();

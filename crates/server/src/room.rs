@@ -204,7 +204,7 @@ impl Room {
                 self.roster.seat(slot);
                 self.announce(now, slot);
             }
-            Stage::Here | Stage::Examined(_) => {}
+            Stage::Here | Stage::Probing(_) => {}
             Stage::Leaving(_) => return false,
         }
         true
@@ -280,8 +280,8 @@ impl Room {
             Some(pinged) => pinged.get() + 2 * self.limits.ping_interval,
             None => connection.inbox.last_heard() + self.limits.ping_interval,
         });
-        let examined = connection.examined_until();
-        [connection.arrives_at(), examined, rate, line, pulse]
+        let probing = connection.probe_ends_at();
+        [connection.arrives_at(), probing, rate, line, pulse]
             .into_iter()
             .flatten()
             .min()

@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::connection::Stage;
-use crate::examination::Examination;
+use crate::probe::Probe;
 use crate::member::{Client, Member, Rich};
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
@@ -140,7 +140,7 @@ impl Roster {
             self.by_id.insert(member.address, number(slot));
         }
         match member.connection.stage {
-            Stage::Arriving(_) | Stage::Here | Stage::Examined(_) => self.count(member.id()),
+            Stage::Arriving(_) | Stage::Here | Stage::Probing(_) => self.count(member.id()),
             Stage::Waiting(_) => self.waiting += 1,
             Stage::Leaving(_) => {}
         }
@@ -226,7 +226,7 @@ impl Roster {
     pub fn asked_by(&self, token: &Token) -> Option<Slot> {
         self.holder_of(token, |member| match member.client.as_deref()? {
             Client::Rich(rich) => Some(rich.rendezvous),
-            Client::Examined(examination) => Some(examination.rendezvous),
+            Client::Probe(probe) => Some(probe.rendezvous),
         })
     }
 
@@ -270,9 +270,9 @@ impl Roster {
         self.turn_into(slot, Client::Rich(rich));
     }
 
-    /// Notes that a member is being examined.
-    pub fn examine(&mut self, slot: Slot, examination: Examination) {
-        self.turn_into(slot, Client::Examined(examination));
+    /// Notes that a member is being probing.
+    pub fn start_probe(&mut self, slot: Slot, probe: Probe) {
+        self.turn_into(slot, Client::Probe(probe));
     }
 
     fn turn_into(&mut self, slot: Slot, client: Client) {
@@ -314,7 +314,7 @@ mod tests {
         assert!(!roster.has_plain());
         let [client, doctor, person] = [1, 2, 3].map(|port| roster.add(member(port)));
         roster.enrich(client, rich());
-        roster.examine(doctor, Examination::new(Opaque([2; 16])));
+        roster.start_probe(doctor, Probe::new(Opaque([2; 16])));
         assert!(roster.has_plain());
         // Who leaves may still be owed what was said before.
         roster.unlist(person, Duration::from_secs(2));

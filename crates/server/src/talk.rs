@@ -41,7 +41,7 @@ impl Room {
         }
         let first = !std::mem::replace(&mut member.connection.has_spoken, true);
         let rich = member.rich().is_some();
-        let examined = matches!(member.connection.stage, Stage::Examined(_));
+        let probing = matches!(member.connection.stage, Stage::Probing(_));
         let Line::Whole(bytes) = line else {
             if !self.arrive(now, slot) {
                 return;
@@ -54,13 +54,13 @@ impl Room {
         if rich {
             return self.take_rich(now, slot, &line);
         }
-        if examined {
-            return self.take_examined(now, slot, &line);
+        if probing {
+            return self.take_probing(now, slot, &line);
         }
         if first {
             match FromClient::parse(&line) {
                 Ok(FromClient::Hello(hello)) => return self.take_hello(now, slot, &hello),
-                Ok(FromClient::Examine(_, nick)) => return self.take_examine(now, slot, nick),
+                Ok(FromClient::Probe(_, nick)) => return self.take_probe(now, slot, nick),
                 _ => {}
             }
         }
@@ -123,7 +123,7 @@ impl Room {
             Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
             Ok(FromClient::Confirm(nonce)) => self.confirm(now, slot, nonce),
             // A PONG has done its work by coming.
-            Ok(FromClient::Pong(_) | FromClient::Hello(_) | FromClient::Examine(..))
+            Ok(FromClient::Pong(_) | FromClient::Hello(_) | FromClient::Probe(..))
             | Err(RichError::UnknownVerb) => {}
             Err(RichError::Malformed) => {
                 self.refuse(slot, ErrorCode::Malformed, None, "that line can't be read");

@@ -89,7 +89,7 @@ pub enum Server {
         /// As the server sees the connection.
         seen: SocketAddr,
     },
-    /// A `chat-server` that can't be examined yet.
+    /// A `chat-server` that can't be probed.
     TooOld(u32),
     /// A `chat-server` that does not go on after the greeting.
     Stalled(u32),

@@ -20,8 +20,8 @@ pub(super) enum Judgement {
     Quiet,
     Ours {
         version: u32,
-        /// It can be examined.
-        examines: bool,
+        /// It answers `PROBE`.
+        offers_probe: bool,
     },
     /// Nothing more is to be asked of it.
     Stranger(Server),
@@ -66,7 +66,7 @@ fn ours(line: &[u8]) -> Judgement {
         .and_then(|line| line.rsplit_once('['));
     Judgement::Ours {
         version: version.and_then(|version| version.parse().ok()).unwrap_or(1),
-        examines: offers.is_some_and(|(_, verbs)| verbs.split(' ').any(|verb| verb == "EXAMINE")),
+        offers_probe: offers.is_some_and(|(_, verbs)| verbs.split(' ').any(|verb| verb == "PROBE")),
     }
 }
 
@@ -93,15 +93,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_server_says_whether_it_can_be_examined() {
-        for (greeting, version, examines) in [
+    fn our_server_says_whether_it_can_be_probed() {
+        for (greeting, version, offers_probe) in [
             (
-                "* chat/1 you are 10.0.0.5:50312; /help says what you can do [EXAMINE]\n",
+                "* chat/1 you are 10.0.0.5:50312; /help says what you can do [PROBE]\n",
                 1,
                 true,
             ),
             (
-                "* chat/2 you are 10.0.0.5:50312 [LATER EXAMINE MORE]\r\n",
+                "* chat/2 you are 10.0.0.5:50312 [LATER PROBE MORE]\r\n",
                 2,
                 true,
             ),
@@ -110,12 +110,12 @@ mod tests {
                 1,
                 false,
             ),
-            ("* chat/1 [EXAMINES]\n", 1, false),
-            ("* chat/1 EXAMINE\n", 1, false),
+            ("* chat/1 [PROBES]\n", 1, false),
+            ("* chat/1 PROBE\n", 1, false),
         ] {
             assert_eq!(
                 judge(greeting.as_bytes()),
-                Judgement::Ours { version, examines },
+                Judgement::Ours { version, offers_probe },
                 "{greeting}"
             );
         }

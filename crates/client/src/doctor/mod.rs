@@ -41,7 +41,7 @@ const CONNECT_WAIT: Duration = Duration::from_millis(1500);
 /// How long the server may take to greet.
 const GREETING_WAIT: Duration = Duration::from_millis(1500);
 
-/// How long the server may take to answer `EXAMINE`.
+/// How long the server may take to answer `PROBE`.
 const ANSWER_WAIT: Duration = Duration::from_millis(1500);
 
 /// Bytes of a greeting that are looked at: those of our servers have fewer, and so has what tells others.
@@ -93,7 +93,7 @@ enum Stage {
         heard: Vec<u8>,
         until: Duration,
     },
-    /// `EXAMINE` was said.
+    /// `PROBE` was said.
     Asking {
         ends: Ends,
         version: u32,
@@ -279,9 +279,9 @@ impl Doctor {
         match greeting::judge(heard) {
             Judgement::More => {}
             Judgement::Quiet => *until = (*until).min(now.monotonic + greeting::QUIET),
-            Judgement::Ours { version, examines } => {
+            Judgement::Ours { version, offers_probe } => {
                 let (ends, heard) = (*ends, std::mem::take(heard));
-                if examines {
+                if offers_probe {
                     self.ask(now, ends, version);
                     let greeting = heard.iter().position(|&byte| byte == b'\n');
                     let rest = greeting.and_then(|end| heard.get(end + 1..));
@@ -309,7 +309,7 @@ impl Doctor {
 
     fn ask(&mut self, now: Now, ends: Ends, version: u32) {
         let nick = self.nick.as_ref().map(Nick::as_str);
-        let line = FromClient::Examine(version.min(VERSION), nick);
+        let line = FromClient::Probe(version.min(VERSION), nick);
         self.effects.push_back(Effect::Say(format!("{line}\n")));
         self.stage = Stage::Asking {
             ends,
@@ -345,7 +345,7 @@ impl Doctor {
                     *why = text;
                 }
             }
-            (Stage::Asking { .. }, FromServer::Examined(at, who, token)) => {
+            (Stage::Asking { .. }, FromServer::Probed(at, who, token)) => {
                 let Stage::Asking {
                     ends,
                     version,

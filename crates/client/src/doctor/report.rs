@@ -181,7 +181,7 @@ fn word_server(server: &Server) -> Entry {
         Server::Ours { version, seen } => good(who, format!("chat/{version}, which sees you at {seen}")),
         Server::TooOld(version) => open(
             who,
-            format!("chat/{version}, too old to be examined: UDP, path MTU and clock are not checked"),
+            format!("chat/{version}, too old to be probed: UDP, path MTU and clock are not checked"),
             "have it updated, or join and see",
         ),
         Server::Stalled(version) => bad(

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const SERVER: &str = "192.0.2.7:9000";
 const HOME: &str = "192.168.1.10:40100";
-const GREETING: &str = "* chat/1 you are 198.51.100.2:40100; /help says what you can do [EXAMINE]\n";
+const GREETING: &str = "* chat/1 you are 198.51.100.2:40100; /help says what you can do [PROBE]\n";
 const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 /// 2023-11-14, 22:13:20 UTC.
 const TIME: u64 = 1_700_000_000_000;
@@ -27,7 +27,7 @@ struct World {
     /// The first bytes of the server.
     greeting: &'static str,
     closes_after_greeting: bool,
-    answers_examine: bool,
+    answers_probe: bool,
     refusal: Option<&'static str>,
     /// What it says next.
     more: Option<&'static str>,
@@ -79,7 +79,7 @@ fn well() -> World {
         delay: Duration::from_millis(5),
         greeting: GREETING,
         closes_after_greeting: false,
-        answers_examine: true,
+        answers_probe: true,
         refusal: None,
         more: None,
         clock_ahead_ms: 0,
@@ -244,10 +244,10 @@ impl Sim {
     }
 
     fn answer_line(&mut self, line: &str) {
-        if line.starts_with("EXAMINE ") && self.world.answers_examine {
+        if line.starts_with("PROBE ") && self.world.answers_probe {
             let there = self.clock().unix_ms + u64::try_from(self.world.delay.as_millis()).unwrap();
             let time = there.saturating_add_signed(self.world.clock_ahead_ms);
-            let mut answer = format!("EXAMINED {time} {} {TOKEN}\n", self.world.seen);
+            let mut answer = format!("PROBED {time} {} {TOKEN}\n", self.world.seen);
             for line in [self.world.refusal, self.world.more].into_iter().flatten() {
                 answer += line;
             }
@@ -317,7 +317,7 @@ Group messages work. Private messages go directly.
 "
     );
     assert!(sim.is_good());
-    assert_eq!(sim.said, "EXAMINE 1 -\nPING 1\nPING 2\nPING 3\nPING 4\nPING 5\n");
+    assert_eq!(sim.said, "PROBE 1 -\nPING 1\nPING 2\nPING 3\nPING 4\nPING 5\n");
     assert!(
         sim.now < Duration::from_millis(100_700),
         "it need not wait: {:?}",
@@ -422,7 +422,7 @@ fn a_room_that_is_full_or_turns_away() {
     assert_shows(full("too many users\n", false), false, &expected);
     assert_shows(full("too many users", true), false, &expected);
     // Where somebody could come back, the refusal comes after a greeting.
-    let greeted = full("* chat/1 no place is free [EXAMINE]\ntoo many users\n", true);
+    let greeted = full("* chat/1 no place is free [PROBE]\ntoo many users\n", true);
     assert_shows(greeted, false, &expected);
     assert_shows(
         full("* too many users from your address\n", true),
@@ -495,7 +495,7 @@ fn an_older_server_is_told_nothing_and_left_before_it_announces_anybody() {
         ..well()
     });
     let report = sim.report();
-    let expected = "-- server   chat/1, too old to be examined: UDP, path MTU and clock are not checked\n";
+    let expected = "-- server   chat/1, too old to be probed: UDP, path MTU and clock are not checked\n";
     assert!(report.contains(expected), "{report}");
     assert!(!sim.is_good());
     assert_eq!(sim.said, "");
@@ -563,7 +563,7 @@ fn a_server_that_is_stuck_is_as_silent_as_a_stranger() {
 #[test]
 fn a_server_that_greets_and_no_more() {
     let world = World {
-        answers_examine: false,
+        answers_probe: false,
         ..well()
     };
     assert_shows(
@@ -604,7 +604,7 @@ fn a_server_that_ends_in_the_middle() {
 fn lines_that_nobody_asked_for_change_nothing() {
     let world = World {
         more: Some(
-            "SPARKLE 1 2\nPONG 99\nPONG\nEXAMINED 1 10.0.0.1:1 AAAAAAAAAAAAAAAAAAAAAA\n\u{1b}[2J\nWELCOME\n\n",
+            "SPARKLE 1 2\nPONG 99\nPONG\nPROBED 1 10.0.0.1:1 AAAAAAAAAAAAAAAAAAAAAA\n\u{1b}[2J\nWELCOME\n\n",
         ),
         ..well()
     };

@@ -312,7 +312,7 @@ fn a_full_room_is_one_of_ours_or_an_original_one() {
 fn who_finds_no_place_after_all_is_told_why() {
     let refused = |line: &str| {
         let mut sim = Sim::new(config());
-        sim.hear("* chat/1 no place is free [EXAMINE]\n");
+        sim.hear("* chat/1 no place is free [PROBE]\n");
         sim.hear(line);
         sim.session.closed(sim.now());
         sim.outcome().cloned()

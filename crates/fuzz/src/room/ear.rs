@@ -32,7 +32,7 @@ enum Phase {
     #[default]
     Greeting,
     Plain,
-    Examined,
+    Probing,
     Roster,
     History,
     Live,
@@ -92,7 +92,7 @@ impl Ear {
             Phase::Greeting => self.greeting(line),
             // Who is let go before it has read on to its welcome is told so in the dialect it asked for.
             Phase::Plain
-                if ["WELCOME ", "GOODBYE ", "EXAMINED "]
+                if ["WELCOME ", "GOODBYE ", "PROBED "]
                     .iter()
                     .any(|verb| line.starts_with(verb)) =>
             {
@@ -145,8 +145,8 @@ impl Ear {
                 self.advance(Phase::Plain, Phase::Roster);
                 (self.resume, self.rendezvous) = (Some(*resume), Some(*rendezvous));
             }
-            FromServer::Examined(_, _, rendezvous) => {
-                self.advance(Phase::Plain, Phase::Examined);
+            FromServer::Probed(_, _, rendezvous) => {
+                self.advance(Phase::Plain, Phase::Probing);
                 self.rendezvous = Some(*rendezvous);
             }
             FromServer::History(_) => self.advance(Phase::Roster, Phase::History),

@@ -18,7 +18,7 @@ fn a_client_sees_the_last_lines_and_where_now_begins() {
     assert_eq!(
         sim.news(client),
         [
-            "* chat/1 you are 10.0.0.2:1; /help says what you can do [EXAMINE]",
+            "* chat/1 you are 10.0.0.2:1; /help says what you can do [PROBE]",
             "WELCOME rick@10.0.0.2:1 AAAAAQAAAAAAAAAAAAAAAQ AAAAAQAAAAAAAAAAAAAAAg 0",
             "USER 10.0.0.1:1 - -",
             "USER rick@10.0.0.2:1 - -",

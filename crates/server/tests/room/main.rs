@@ -8,7 +8,7 @@
 mod arriving;
 mod clock;
 mod closing;
-mod examining;
+mod probing;
 mod history;
 mod limits;
 mod listing;

@@ -1,6 +1,6 @@
 //! Clients that learn which address the rest of the world sees them at.
 
-use crate::examining::ask;
+use crate::probing::ask;
 use crate::sim::{PeerNo, Sim, limits, ms};
 use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::{REQUEST_LEN, Reply};

@@ -131,7 +131,7 @@ fn full_room(max_per_address: usize) -> (Sim, PeerNo, PeerNo) {
     (sim, witness, ghost)
 }
 
-const NO_PLACE: [&str; 2] = ["* chat/1 no place is free [EXAMINE]", "too many users"];
+const NO_PLACE: [&str; 2] = ["* chat/1 no place is free [PROBE]", "too many users"];
 
 #[test]
 fn in_a_full_room_a_client_takes_the_place_of_its_ghost() {
@@ -205,7 +205,7 @@ fn a_client_that_comes_back_where_there_are_too_many_leaves_its_ghost_in_place()
     let resume = token(&sim, ghost);
     let elsewhere = come_back(&mut sim, "10.0.0.9:2", &resume);
     let expected = [
-        "* chat/1 no place is free [EXAMINE]",
+        "* chat/1 no place is free [PROBE]",
         "* too many users from your address",
     ];
     assert_eq!(sim.news(elsewhere), expected);
@@ -227,7 +227,7 @@ fn a_place_that_becomes_free_is_for_who_waits() {
     sim.send(witness, "/quit\n");
     sim.run(ms(150));
     let came = "10.0.0.2:1 is online";
-    assert_eq!(sim.news(plain), ["* chat/1 no place is free [EXAMINE]", came]);
+    assert_eq!(sim.news(plain), ["* chat/1 no place is free [PROBE]", came]);
 }
 
 /// Those who wait are not counted with those who are being told that there is no place.

@@ -817,7 +817,7 @@ impl Play {
             let refused = ["too many users", "* too many users from your address"];
             let lines = self.sim.lines(peer).0;
             // Who breaks off while it waits for a place can't be told that there is none.
-            let waited = actor.ended && lines == ["* chat/1 no place is free [EXAMINE]"];
+            let waited = actor.ended && lines == ["* chat/1 no place is free [PROBE]"];
             let told = waited || lines.last().is_none_or(|line| refused.contains(line));
             assert!(told, "peer {peer} spoke and was never announced");
         }
@@ -830,7 +830,7 @@ impl Play {
             Departure::Slow(_) | Departure::Silent | Departure::Replaced => true,
             // Of what waited for its rate one more burst was taken.
             Departure::Reset | Departure::TimedOut => rated,
-            Departure::Quit | Departure::Closed | Departure::Examined | Departure::Nick => false,
+            Departure::Quit | Departure::Closed | Departure::Probe | Departure::Nick => false,
         };
         !self.departure(peer).is_some_and(cut)
     }
@@ -847,7 +847,7 @@ impl Play {
             ),
             Departure::Replaced => assert!(actor.resumed),
             Departure::Quit => assert!(actor.quit_at.is_some()),
-            Departure::Examined | Departure::Nick => panic!("peer {peer} did not ask for that"),
+            Departure::Probe | Departure::Nick => panic!("peer {peer} did not ask for that"),
             Departure::Closed | Departure::Reset | Departure::TimedOut => {
                 assert!(
                     actor.ended || actor.quit_at.is_some(),

@@ -5,21 +5,21 @@ use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::{REQUEST_MAX, Reply, Request};
 use chat_proto::rich::FromServer;
 use chat_server::event::{Departure, Event};
-use chat_server::examination::EXAMINATION;
+use chat_server::probe::PROBE_TIME;
 use chat_server::room::Limits;
 use std::net::SocketAddr;
 
 const HOME: &str = "10.0.0.9:1001";
 
-/// Somebody who is being examined, and the token for it.
-fn examined(sim: &mut Sim) -> (PeerNo, Token) {
+/// A connection that probes, and the token for it.
+fn probing(sim: &mut Sim) -> (PeerNo, Token) {
     let peer = sim.connect(HOME);
     sim.run(ms(0));
-    sim.send(peer, "EXAMINE 1 -\n");
+    sim.send(peer, "PROBE 1 -\n");
     sim.run(ms(0));
     let news = sim.news(peer);
     match FromServer::parse(&news[1]) {
-        Ok(FromServer::Examined(at, who, token)) => {
+        Ok(FromServer::Probed(at, who, token)) => {
             assert_eq!(at, sim.clock().unix_ms);
             assert_eq!(who.to_string(), HOME);
             (peer, token)
@@ -42,7 +42,7 @@ fn the_greeting_offers_it() {
     let mut sim = Sim::new(limits());
     let peer = sim.connect(HOME);
     sim.run(ms(0));
-    assert!(sim.news(peer)[0].ends_with(" [EXAMINE]"));
+    assert!(sim.news(peer)[0].ends_with(" [PROBE]"));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn nobody_hears_of_it_nor_does_it_hear_of_anybody() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.1:1002", "rick"));
     sim.news(plain);
-    let (peer, token) = examined(&mut sim);
+    let (peer, token) = probing(&mut sim);
     sim.run(ms(1000));
     sim.send(plain, "hello\n/who\n/msg 10.0.0.9:1001 are you there?\n");
     sim.send(
@@ -65,7 +65,7 @@ fn nobody_hears_of_it_nor_does_it_hear_of_anybody() {
     );
     sim.send(
         peer,
-        "RELAY 10.0.0.1:1002 AAAA\nPUNCH 10.0.0.1:1002\nWHISPER 10.0.0.1:1002 1 boo\nEXAMINE 1 -\nPING 7\n",
+        "RELAY 10.0.0.1:1002 AAAA\nPUNCH 10.0.0.1:1002\nWHISPER 10.0.0.1:1002 1 boo\nPROBE 1 -\nPING 7\n",
     );
     sim.run(ms(1000));
     assert_eq!(sim.news(peer), ["PONG 7"]);
@@ -93,7 +93,7 @@ fn nobody_hears_of_it_nor_does_it_hear_of_anybody() {
     );
     let peer = HOME.parse().unwrap();
     assert!(
-        sim.events.contains(&Event::Examine { peer }),
+        sim.events.contains(&Event::Probe { peer }),
         "the operator is told"
     );
 }
@@ -103,11 +103,11 @@ fn half_of_it_is_waited_for() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let peer = sim.connect(HOME);
-    for (piece, pause) in [("E", 20), ("XAM", 20), ("INE ", 100), ("1 -", 100), ("\n", 0)] {
+    for (piece, pause) in [("P", 20), ("RO", 20), ("BE ", 100), ("1 -", 100), ("\n", 0)] {
         sim.send(peer, piece);
         sim.run(ms(pause));
     }
-    assert!(sim.news(peer)[1].starts_with("EXAMINED "));
+    assert!(sim.news(peer)[1].starts_with("PROBED "));
     sim.run(ms(1000));
     assert_eq!(sim.news(witness), [""; 0]);
 }
@@ -117,16 +117,16 @@ fn what_only_looks_like_it_is_a_message() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let person = sim.connect(HOME);
-    sim.send(person, "EXAMINE everything\n");
+    sim.send(person, "PROBE everything\n");
     sim.run(ms(0));
     let said = [
         "10.0.0.9:1001 is online",
-        "from 10.0.0.9:1001: EXAMINE everything",
+        "from 10.0.0.9:1001: PROBE everything",
     ];
     assert_eq!(sim.news(witness), said);
-    sim.send(person, "EXAMINE 1 -\n");
+    sim.send(person, "PROBE 1 -\n");
     sim.run(ms(0));
-    assert_eq!(sim.news(witness), ["from 10.0.0.9:1001: EXAMINE 1 -"]);
+    assert_eq!(sim.news(witness), ["from 10.0.0.9:1001: PROBE 1 -"]);
 }
 
 /// Over a slow line the room has heard of a user by the time the word comes.
@@ -136,18 +136,18 @@ fn one_that_comes_late_makes_the_user_leave() {
     let witness = sim.plain("10.0.0.1:1001");
     let peer = sim.connect(HOME);
     sim.run(ms(300));
-    sim.send(peer, "EXAMINE 1 -\n");
+    sim.send(peer, "PROBE 1 -\n");
     sim.run(ms(0));
     let heard = ["10.0.0.9:1001 is online", "10.0.0.9:1001 is offline"];
     assert_eq!(sim.news(witness), heard);
-    assert_eq!(sim.departure(HOME), Some(Departure::Examined));
+    assert_eq!(sim.departure(HOME), Some(Departure::Probe));
     sim.send(witness, "hello\n");
     sim.run(ms(0));
     let news = sim.news(peer);
-    assert!(news[2].starts_with("EXAMINED "), "{news:?}");
+    assert!(news[2].starts_with("PROBED "), "{news:?}");
     assert_eq!(news.len(), 3, "{news:?}");
     sim.news(witness);
-    sim.run(EXAMINATION);
+    sim.run(PROBE_TIME);
     assert!(sim.is_closed(peer));
     assert_eq!(sim.news(witness), [""; 0], "it leaves once");
 }
@@ -166,7 +166,7 @@ fn a_nick_that_can_not_be_had_is_refused_and_a_free_one_stays_free() {
         ("free", None),
     ] {
         let peer = sim.connect(HOME);
-        sim.send(peer, &format!("EXAMINE 1 {nick}\n"));
+        sim.send(peer, &format!("PROBE 1 {nick}\n"));
         sim.run(ms(0));
         let news = sim.news(peer);
         assert_eq!(news.get(2).is_some(), refusal.is_some(), "{news:?}");
@@ -186,18 +186,18 @@ fn it_counts_against_the_limit_and_gives_the_place_back() {
         max_users: 1,
         ..limits()
     });
-    let (peer, token) = examined(&mut sim);
+    let (peer, token) = probing(&mut sim);
     let other = sim.connect("10.0.0.1:1");
     sim.run(ms(0));
     assert_eq!(sim.news(other), ["too many users"]);
-    sim.run(EXAMINATION - ms(1));
+    sim.run(PROBE_TIME - ms(1));
     sim.send(peer, "PING 1\n");
     sim.run(ms(0));
     assert_eq!(sim.news(peer), ["PONG 1"]);
     sim.run(ms(1));
     assert_eq!(
         sim.news(peer),
-        ["GOODBYE other the time for an examination is over"]
+        ["GOODBYE other the time for a probe is over"]
     );
     assert!(sim.is_closed(peer));
     assert_eq!(
@@ -211,9 +211,9 @@ fn it_counts_against_the_limit_and_gives_the_place_back() {
 }
 
 #[test]
-fn a_padded_request_of_one_who_is_examined_has_a_reply_of_its_length() {
+fn a_padded_request_of_a_probe_has_a_reply_of_its_length() {
     let mut sim = Sim::new(limits());
-    let (_, token) = examined(&mut sim);
+    let (_, token) = probing(&mut sim);
     let source = "10.0.0.9:1002";
     for (length, replied) in [(64, 52), (65, 65), (1200, 1200), (REQUEST_MAX, REQUEST_MAX)] {
         let reply = ask(&mut sim, token, source, length).unwrap();
@@ -234,7 +234,7 @@ fn a_padded_request_of_one_who_is_examined_has_a_reply_of_its_length() {
 #[test]
 fn a_padded_request_from_elsewhere_is_not_answered() {
     let mut sim = Sim::new(limits());
-    let (_, token) = examined(&mut sim);
+    let (_, token) = probing(&mut sim);
     for length in [65, 1200] {
         assert_eq!(ask(&mut sim, token, "10.0.0.66:1002", length), None);
     }
@@ -259,14 +259,14 @@ fn a_user_who_is_here_has_no_padded_requests_answered() {
 #[test]
 fn replies_are_counted() {
     let mut sim = Sim::new(limits());
-    let (_, token) = examined(&mut sim);
+    let (_, token) = probing(&mut sim);
     let answered = |sim: &mut Sim| (0..200).filter(|_| ask(sim, token, HOME, 1200).is_some()).count();
     assert_eq!(answered(&mut sim), 64);
     sim.run(ms(1000));
     assert_eq!(answered(&mut sim), 10);
 }
 
-/// Where a client could come back, a full room greets who finds no place; an examination is no reason to get one.
+/// Where a client could come back, a full room greets who finds no place; a probe is no reason to get one.
 #[test]
 fn a_full_room_says_so_instead() {
     let mut sim = Sim::new(Limits {
@@ -276,20 +276,20 @@ fn a_full_room_says_so_instead() {
     let rick = sim.rich("10.0.0.1:1002", "rick");
     let peer = sim.connect(HOME);
     sim.run(ms(0));
-    sim.send(peer, "EXAMINE 1 -\n");
+    sim.send(peer, "PROBE 1 -\n");
     sim.run(ms(0));
     let news = sim.news(peer);
-    assert_eq!(news, ["* chat/1 no place is free [EXAMINE]", "too many users"]);
+    assert_eq!(news, ["* chat/1 no place is free [PROBE]", "too many users"]);
     assert!(sim.is_closed(peer));
 
     let second = sim.connect(HOME);
     sim.run(ms(0));
     sim.close(rick);
     sim.run(ms(0));
-    sim.send(second, "EXAMINE 1 -\n");
+    sim.send(second, "PROBE 1 -\n");
     sim.run(ms(0));
     assert!(
-        sim.news(second)[1].starts_with("EXAMINED "),
+        sim.news(second)[1].starts_with("PROBED "),
         "a place became free"
     );
     let third = sim.connect("10.0.0.3:1");

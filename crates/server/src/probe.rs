@@ -12,24 +12,24 @@ use chat_proto::rich::{FromClient, FromServer, Reason};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// For how long a connection that is being examined may take a user's place.
-pub const EXAMINATION: Duration = Duration::from_secs(10);
+/// For how long a connection that is being probing may take a user's place.
+pub const PROBE_TIME: Duration = Duration::from_secs(10);
 
 /// Rendezvous requests a second that are answered, and how many at once: more than a user's, because they are how the
 /// way is measured.
 const PROBES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 const PROBES_AT_ONCE: u32 = 64;
 
-/// What is known of a connection that is being examined.
+/// What is known of a connection that is being probing.
 #[derive(Debug)]
-pub struct Examination {
+pub struct Probe {
     /// What it asks the rendezvous with.
     pub rendezvous: Token,
     /// Requests answered, against the rate.
     usage: Usage,
 }
 
-impl Examination {
+impl Probe {
     /// One that begins.
     #[must_use]
     pub fn new(rendezvous: Token) -> Self {
@@ -48,24 +48,24 @@ impl Examination {
 
 impl Room {
     /// A connection only wants to know how it would fare here.
-    pub(crate) fn take_examine(&mut self, now: Now, slot: Slot, nick: Option<&str>) {
+    pub(crate) fn take_probe(&mut self, now: Now, slot: Slot, nick: Option<&str>) {
         if !self.takes_a_place(now, slot, None) {
             return;
         }
         self.roster.seat(slot);
-        let token = self.begin_examination(now, slot);
+        let token = self.begin_probe(now, slot);
         let Some(member) = self.roster.get(slot) else {
             return;
         };
         let who = member.label().to_owned();
-        self.tell(slot, &FromServer::Examined(now.unix_ms, &who, token));
+        self.tell(slot, &FromServer::Probed(now.unix_ms, &who, token));
         if let Some(Err((code, text))) = nick.map(|name| self.free_nick(slot, name)) {
             self.refuse(slot, code, None, &text);
         }
     }
 
-    /// A connection that is being examined may ask for nothing that reaches others.
-    pub(crate) fn take_examined(&mut self, now: Now, slot: Slot, line: &str) {
+    /// A connection that is being probing may ask for nothing that reaches others.
+    pub(crate) fn take_probing(&mut self, now: Now, slot: Slot, line: &str) {
         match FromClient::parse(line) {
             Ok(FromClient::Ping(number)) => self.tell(slot, &FromServer::Pong(number)),
             Ok(FromClient::Quit) => self.leave(now, slot, Departure::Quit, Some((Reason::Quit, "goodbye"))),
@@ -75,7 +75,7 @@ impl Room {
 
     /// Makes a connection one that only examines the way. If its word for that comes so late that it was announced, it is
     /// here no longer. The answer is what it asks the rendezvous with.
-    fn begin_examination(&mut self, now: Now, slot: Slot) -> Token {
+    fn begin_probe(&mut self, now: Now, slot: Slot) -> Token {
         let token = token_for(slot, (self.tokens)());
         let Some(member) = self.roster.get_mut(slot) else {
             return token;
@@ -85,13 +85,13 @@ impl Room {
             let plain = self.transcript.ring(Dialect::Plain);
             member.connection.outbox.cut_short(plain, Vec::new());
         }
-        member.connection.stage = Stage::Examined((now.monotonic + EXAMINATION).into());
+        member.connection.stage = Stage::Probing((now.monotonic + PROBE_TIME).into());
         let (who, peer) = (member.label().into(), member.id().address());
-        self.roster.examine(slot, Examination::new(token));
+        self.roster.start_probe(slot, Probe::new(token));
         if was_here {
-            self.announce_leave(now, who, Departure::Examined);
+            self.announce_leave(now, who, Departure::Probe);
         }
-        self.events.push(Event::Examine { peer });
+        self.events.push(Event::Probe { peer });
         token
     }
 }

@@ -1,7 +1,7 @@
 //! One connection, apart from its socket.
 
+use crate::compact::Moment;
 use crate::inbox::Inbox;
-use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::rate::{Rate, Usage};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What one connection has sent and the room has not taken yet.
 
-use crate::moment::Moment;
+use crate::compact::Moment;
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder, whole_characters};
 use chat_proto::rich::may_begin_client;

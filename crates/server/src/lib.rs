@@ -5,24 +5,18 @@
 
 pub mod address;
 pub mod args;
+pub mod compact;
 pub mod connection;
-mod departed;
 pub mod descriptors;
 pub mod event;
-pub mod probe;
 pub mod inbox;
-pub mod listener;
-mod listening;
-mod listing;
 pub mod log;
 pub mod member;
-pub mod moment;
 pub mod outbox;
-mod pressure;
 pub mod rate;
-pub mod rendezvous;
+mod resumption;
 pub mod room;
 pub mod roster;
 pub mod server;
-mod talk;
+pub mod sockets;
 pub mod transcript;

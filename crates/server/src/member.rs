@@ -2,8 +2,8 @@
 
 use crate::address::Address;
 use crate::connection::Connection;
-use crate::probe::Probe;
-use crate::rendezvous::Progress;
+use crate::room::probe::Probe;
+use crate::room::rendezvous::Progress;
 use crate::transcript::Dialect;
 use chat_proto::id::UserId;
 use chat_proto::nick::Nick;

@@ -1,6 +1,6 @@
 //! How many lines a connection may send: the sustained rate, and the burst above it.
 
-use crate::moment::Moment;
+use crate::compact::Moment;
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use crate::address::Address;
 use crate::connection::Stage;
-use crate::probe::Probe;
 use crate::member::{Client, Member, Rich};
+use crate::room::probe::Probe;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
 use chat_proto::opaque::Token;

@@ -100,11 +100,7 @@ mod tests {
                 1,
                 true,
             ),
-            (
-                "* chat/2 you are 10.0.0.5:50312 [LATER PROBE MORE]\r\n",
-                2,
-                true,
-            ),
+            ("* chat/2 you are 10.0.0.5:50312 [LATER PROBE MORE]\r\n", 2, true),
             (
                 "* chat/1 you are 10.0.0.5:50312; /help says what you can do\n",
                 1,
@@ -115,7 +111,10 @@ mod tests {
         ] {
             assert_eq!(
                 judge(greeting.as_bytes()),
-                Judgement::Ours { version, offers_probe },
+                Judgement::Ours {
+                    version,
+                    offers_probe
+                },
                 "{greeting}"
             );
         }

@@ -279,7 +279,10 @@ impl Doctor {
         match greeting::judge(heard) {
             Judgement::More => {}
             Judgement::Quiet => *until = (*until).min(now.monotonic + greeting::QUIET),
-            Judgement::Ours { version, offers_probe } => {
+            Judgement::Ours {
+                version,
+                offers_probe,
+            } => {
                 let (ends, heard) = (*ends, std::mem::take(heard));
                 if offers_probe {
                     self.ask(now, ends, version);

@@ -8,13 +8,13 @@
 mod arriving;
 mod clock;
 mod closing;
-mod probing;
 mod history;
 mod limits;
 mod listing;
 mod nicks;
 mod pressure;
 mod private;
+mod probing;
 mod rate;
 mod rendezvous;
 mod resume;

@@ -5,8 +5,8 @@ use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::{REQUEST_MAX, Reply, Request};
 use chat_proto::rich::FromServer;
 use chat_server::event::{Departure, Event};
-use chat_server::probe::PROBE_TIME;
 use chat_server::room::Limits;
+use chat_server::room::probe::PROBE_TIME;
 use std::net::SocketAddr;
 
 const HOME: &str = "10.0.0.9:1001";
@@ -119,10 +119,7 @@ fn what_only_looks_like_it_is_a_message() {
     let person = sim.connect(HOME);
     sim.send(person, "PROBE everything\n");
     sim.run(ms(0));
-    let said = [
-        "10.0.0.9:1001 is online",
-        "from 10.0.0.9:1001: PROBE everything",
-    ];
+    let said = ["10.0.0.9:1001 is online", "from 10.0.0.9:1001: PROBE everything"];
     assert_eq!(sim.news(witness), said);
     sim.send(person, "PROBE 1 -\n");
     sim.run(ms(0));
@@ -195,10 +192,7 @@ fn it_counts_against_the_limit_and_gives_the_place_back() {
     sim.run(ms(0));
     assert_eq!(sim.news(peer), ["PONG 1"]);
     sim.run(ms(1));
-    assert_eq!(
-        sim.news(peer),
-        ["GOODBYE other the time for a probe is over"]
-    );
+    assert_eq!(sim.news(peer), ["GOODBYE other the time for a probe is over"]);
     assert!(sim.is_closed(peer));
     assert_eq!(
         ask(&mut sim, token, HOME, 64),
@@ -288,10 +282,7 @@ fn a_full_room_says_so_instead() {
     sim.run(ms(0));
     sim.send(second, "PROBE 1 -\n");
     sim.run(ms(0));
-    assert!(
-        sim.news(second)[1].starts_with("PROBED "),
-        "a place became free"
-    );
+    assert!(sim.news(second)[1].starts_with("PROBED "), "a place became free");
     let third = sim.connect("10.0.0.3:1");
     sim.run(ms(0));
     assert_eq!(sim.news(third), ["too many users"], "and it counts");

@@ -4,13 +4,13 @@
 //! nobody is listened to until that reader has read on. The wait is everybody's who is far behind: who still
 //! needs one after a second in all, without having caught up in between, is let go; nobody else is missing a line.
 
+use crate::compact::Moment;
 use crate::connection::Stage;
 use crate::event::Departure;
-use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::room::Room;
+use crate::room::commands::goodbye;
 use crate::roster::Slot;
-use crate::talk::goodbye;
 use crate::transcript::{CAPACITY, Dialect, Ring, Transcript};
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::now::Now;

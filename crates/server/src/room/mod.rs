@@ -1,18 +1,25 @@
 //! The room: who comes, who goes, and what is owed to whom.
 //!
-//! Pure: bytes and the time come in, and what is to be done is asked for. [`crate::listening`] says when
-//! what somebody sends is taken, [`crate::talk`] what lines mean, [`crate::pressure`] what happens when somebody
+//! Pure: bytes and the time come in, and what is to be done is asked for. [`crate::room::input`] says when
+//! what somebody sends is taken, [`crate::room::commands`] what lines mean, [`crate::room::backpressure`] what happens when somebody
 //! reads too slowly.
 
+mod backpressure;
+mod commands;
+mod input;
+pub mod probe;
+pub mod rendezvous;
+mod user_list;
+
+use crate::compact::Moment;
 use crate::connection::{Connection, Stage};
-use crate::departed::Departed;
 use crate::event::{Departure, Event, Refusal};
-use crate::listing::Listings;
 use crate::member::Member;
-use crate::moment::Moment;
 use crate::outbox::{Outbox, Slices};
-use crate::pressure::Pressure;
 use crate::rate::Rate;
+use crate::resumption::Departed;
+use crate::room::backpressure::Pressure;
+use crate::room::user_list::Listings;
 use crate::roster::{Roster, Slot};
 use crate::transcript::{Dialect, Ring, Transcript};
 use chat_proto::id::UserId;

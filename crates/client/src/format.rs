@@ -1,11 +1,21 @@
-//! Who is here, in words.
+//! Wording that both front ends share.
 
+use crate::session::VerifyCode;
 use chat_proto::who::Who;
+use jiff::Timestamp;
 
-/// Users that a welcome names; `/who` names all.
+/// The most users that a welcome names; `/who` lists all.
 const NAMED_MAX: usize = 20;
 
-/// Who this is, and who else is here, each by the name that `name` gives.
+/// The short name of a user: the nick, or without one the id.
+pub(crate) fn name(who: &Who) -> String {
+    match &who.nick {
+        Some(nick) => nick.to_string(),
+        None => who.id.to_string(),
+    }
+}
+
+/// The user's own name and the other users, each by the name that `name` gives.
 pub(crate) fn welcome(me: &Who, users: &[Who], name: fn(&Who) -> String) -> String {
     let others = || users.iter().filter(|who| who.id != me.id);
     let named = others().take(NAMED_MAX).map(name).collect::<Vec<_>>().join(", ");
@@ -18,7 +28,20 @@ pub(crate) fn welcome(me: &Who, users: &[Who], name: fn(&Who) -> String) -> Stri
     format!("you are {me}; {here}")
 }
 
-/// What stands above a list of so many users.
+/// The result of `/verify`, and how to use it.
+pub(crate) fn code(VerifyCode { who, code }: &VerifyCode) -> [String; 2] {
+    [
+        format!("your code with {who}: {code}"),
+        "compare it aloud: if /verify shows another one there, somebody is between you".to_owned(),
+    ]
+}
+
+/// A time that the server sent, unless no calendar has it.
+pub(crate) fn timestamp(unix_ms: u64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()
+}
+
+/// The line above a list of users.
 pub(crate) fn heading(count: usize) -> String {
     match count {
         1 => "1 user is here:".to_owned(),
@@ -31,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_welcome_names_the_others_and_not_too_many() {
+    fn a_welcome_names_at_most_20_others() {
         let users: Vec<Who> = (1..=22)
             .map(|port| format!("10.0.0.9:{port}").parse().unwrap())
             .collect();
@@ -48,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn one_user_is_and_others_are() {
+    fn a_heading_counts_one_user_and_several() {
         assert_eq!(heading(1), "1 user is here:");
         assert_eq!(heading(2), "2 users are here:");
     }

@@ -1,20 +1,19 @@
-//! Events as JSON, for programs: one object a line. `crates/client/JSON.md` is its reference, and its examples are tests.
+//! Events as JSON objects, one a line, for programs. `crates/client/JSON.md` is the reference; a test checks its examples.
 
 use crate::command;
+use crate::format::timestamp;
 use crate::private::Path;
 use crate::session::{
     Delivery, Direction, Event, PrivateMessage, Transport, VerifyCode, Welcome, about_query,
 };
 use chat_proto::who::Who;
-use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// Grows when a program that reads the objects would have to be changed: when a key or a kind goes or changes its
-/// meaning, not when one is added.
+/// Grows when a key or a kind is removed or changes its meaning, not when one is added.
 const VERSION: u32 = 1;
 
-/// One object. What does not apply to a kind is left out.
+/// One object. Keys that do not apply to its kind are left out.
 #[derive(Debug, Default, Serialize)]
 struct Object<'a> {
     v: u32,
@@ -54,11 +53,11 @@ struct Object<'a> {
 /// Turns events into objects.
 #[derive(Debug)]
 pub(super) struct Json {
-    /// Print the conversation at all.
+    /// Print messages, joins and leaves.
     conversation: bool,
-    /// Print what happened before the client came.
+    /// Print also those before the client joined.
     history: bool,
-    /// The client itself, once it knows.
+    /// The client itself, once it has joined.
     me: Option<Who>,
 }
 
@@ -71,8 +70,8 @@ impl Json {
         }
     }
 
-    /// Adds an event's object, if it is wanted. Where the server tells no time that anybody could mean it is `now`, in
-    /// milliseconds since the Unix epoch.
+    /// Prints an event. `now`, in milliseconds since the Unix epoch, replaces a time that the server did not send, or
+    /// that no calendar has.
     pub(super) fn print(&mut self, event: &Event, now: u64, out: &mut Vec<u8>) {
         self.learn(event);
         if let Event::Help = event {
@@ -116,7 +115,7 @@ fn object<'a>(kind: &'static str) -> Object<'a> {
     }
 }
 
-/// A private message of the client's own, which comes and changes its state under this number.
+/// A private message of the client's own; `number` is the same in all its states.
 fn sent<'a>(state: &'static str, number: u64, me: Option<String>, peer: &Who) -> Object<'a> {
     Object {
         from: me,
@@ -173,7 +172,6 @@ impl<'a> Object<'a> {
     }
 }
 
-/// What happened. `me` is the client itself.
 fn describe(event: &Event, me: Option<String>) -> Object<'_> {
     match event {
         Event::Welcome(Welcome { me, users }) => object("welcome").to(me).users(users),
@@ -247,16 +245,14 @@ fn delivered(delivery: &Delivery, me: Option<String>) -> Object<'_> {
     object.text(delivery.text.as_str()).transport(delivery.transport)
 }
 
-/// As RFC 3339 writes it; none, if the number is no time at all that anybody could mean.
+/// A time as in RFC 3339.
 fn time(unix_ms: u64) -> Option<String> {
-    let millis = i64::try_from(unix_ms).ok()?;
-    let timestamp = Timestamp::from_millisecond(millis).ok()?;
-    Some(format!("{timestamp:.3}"))
+    timestamp(unix_ms).map(|timestamp| format!("{timestamp:.3}"))
 }
 
 fn write(mut object: Object<'_>, now: u64, out: &mut Vec<u8>) {
     object.time = object.time.or_else(|| time(now));
-    // Texts and numbers can always be written, and memory always takes them.
+    // Strings and numbers always serialise, and writing to memory does not fail.
     if serde_json::to_writer(&mut *out, &object).is_ok() {
         out.push(b'\n');
     }

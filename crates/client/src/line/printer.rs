@@ -1,27 +1,26 @@
-//! Events as lines.
+//! Events as lines for people.
 
 use crate::command;
-use crate::format;
+use crate::format::{self, timestamp};
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, Outcome, PrivateMessage, RefusedMessage, Unattributed,
-    VerifyCode, Welcome, about_legacy, about_query,
+    Welcome, about_legacy, about_query,
 };
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Display;
 use std::io::Write;
 
-/// Turns events into lines: those of the conversation as the plain dialect has them, and all else after `* `.
+/// Turns events into lines: the conversation in the form of the plain dialect, everything else after `* `.
 #[derive(Debug)]
 pub(super) struct Printer {
-    /// Print the conversation at all.
+    /// Print messages, joins and leaves.
     conversation: bool,
-    /// Print what happened before the client came.
+    /// Print also those before the client joined.
     history: bool,
-    /// Somebody is typing, who may want to know how to stop.
+    /// The input is a terminal: say how to leave.
     typed: bool,
     zone: TimeZone,
 }
@@ -36,8 +35,7 @@ impl Printer {
         }
     }
 
-    /// Adds an event's lines, if it has any, to `out` if they belong to the conversation, else to
-    /// `diagnostics`.
+    /// Prints an event of the conversation to `out`, any other to `diagnostics`.
     pub(super) fn print(&self, event: &Event, out: &mut Vec<u8>, diagnostics: &mut Vec<u8>) {
         if let Some((line, at, history)) = conversation(event) {
             if self.conversation && (self.history || !history) {
@@ -69,8 +67,8 @@ impl Printer {
                 note(to, format_args!("not delivered to {peer}: {reason}: {text}"));
             }
             Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
-            Event::Code(code) => print_code(code, to),
-            // What failed has been told of already.
+            Event::Code(code) => format::code(code).into_iter().for_each(|line| note(to, line)),
+            // Failures were printed when they happened.
             Event::Ended(ending) if ending.outcome == Outcome::Left => {}
             Event::Ended(ending) => note(to, ending),
             _ => {}
@@ -84,24 +82,17 @@ impl Printer {
         }
     }
 
-    /// `[HH:MM:SS] `, local time.
+    /// `[HH:MM:SS] ` in local time; dashes if no calendar has it.
     fn clock(&self, unix_ms: u64) -> String {
-        let timestamp = i64::try_from(unix_ms)
-            .ok()
-            .and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let Some(timestamp) = timestamp else {
-            // No time at all that anybody could mean.
+        let Some(timestamp) = timestamp(unix_ms) else {
             return "[--:--:--] ".to_owned();
         };
-        timestamp
-            .to_zoned(self.zone.clone())
-            .strftime("[%H:%M:%S] ")
-            .to_string()
+        let local = timestamp.to_zoned(self.zone.clone());
+        local.strftime("[%H:%M:%S] ").to_string()
     }
 }
 
-/// The line of an event that belongs to the conversation, when that was, and whether the client was
-/// not there yet.
+/// The line of an event of the conversation, its time, and whether it happened before the client joined.
 fn conversation(event: &Event) -> Option<(String, u64, bool)> {
     let line = |line: ServerLine<'_, &Who>, at: u64, history: bool| Some((line.to_string(), at, history));
     match event {
@@ -121,7 +112,7 @@ fn conversation(event: &Event) -> Option<(String, u64, bool)> {
             line(from, message.at, false)
         }
         Event::SomeoneLeft { at } => Some(("a user left".into(), *at, false)),
-        // It might look like any other line, and must not be taken for one.
+        // The mark tells it from the other lines, which it may imitate.
         Event::Unattributed(Unattributed { at, text }) => Some((format!("? {text}"), *at, false)),
         _ => None,
     }
@@ -147,15 +138,6 @@ fn print_delivery(delivery: &Delivery, to: &mut Vec<u8>) {
             format_args!("sent to {peer} ({transport}, unconfirmed): {text}"),
         ),
     }
-}
-
-/// What `/verify` is for is said with it, because few know.
-fn print_code(VerifyCode { who, code }: &VerifyCode, to: &mut Vec<u8>) {
-    note(to, format_args!("you and {who} share the code {code}"));
-    note(
-        to,
-        "compare it aloud, or in person: if it differs, somebody is between you",
-    );
 }
 
 fn print_users(users: &[Who], to: &mut Vec<u8>) {

@@ -1,11 +1,12 @@
-//! Times as people read them, in their own zone.
+//! Times and days in the user's time zone.
 
+use crate::format::timestamp;
 use crate::settings::Timestamps;
+use jiff::Zoned;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 
-/// Tells times.
+/// The time zone and the format of times.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     zone: TimeZone,
@@ -13,41 +14,38 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A clock for this zone that tells times so.
     pub(super) fn new(zone: TimeZone, timestamps: Timestamps) -> Self {
         Self { zone, timestamps }
     }
 
-    /// What stands before a line of this time, with a blank after it. A number that is no time at all that anybody
-    /// could mean is dashes.
+    /// The time before a line, with a space after it; dashes if no calendar has it.
     pub(super) fn time(&self, unix_ms: u64) -> String {
-        let (format, nonsense) = match self.timestamps {
+        let (format, impossible) = match self.timestamps {
             Timestamps::Off => return String::new(),
             Timestamps::Minutes => ("%H:%M ", "--:-- "),
             Timestamps::Seconds => ("%H:%M:%S ", "--:--:-- "),
         };
-        self.zoned(unix_ms)
-            .map_or_else(|| nonsense.to_owned(), |zoned| zoned.strftime(format).to_string())
+        self.zoned(unix_ms).map_or_else(
+            || impossible.to_owned(),
+            |zoned| zoned.strftime(format).to_string(),
+        )
     }
 
-    /// How many columns [`Self::time`] takes.
+    /// The width of [`Self::time`] in columns.
     pub(super) fn width(&self) -> usize {
         self.time(0).len()
     }
 
-    /// The day.
     pub(super) fn date(&self, unix_ms: u64) -> Option<Date> {
         self.zoned(unix_ms).map(|zoned| zoned.date())
     }
 
     fn zoned(&self, unix_ms: u64) -> Option<Zoned> {
-        let millis = i64::try_from(unix_ms).ok()?;
-        let timestamp = Timestamp::from_millisecond(millis).ok()?;
-        Some(timestamp.to_zoned(self.zone.clone()))
+        Some(timestamp(unix_ms)?.to_zoned(self.zone.clone()))
     }
 }
 
-/// A day in words.
+/// A date in words.
 pub(super) fn day(date: Date) -> String {
     date.strftime("%A, %-d %B %Y").to_string()
 }
@@ -57,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_in_the_zone_and_nonsense_is_dashes() {
+    fn times_are_local_and_impossible_ones_are_dashes() {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         for (timestamps, time) in [
             (Timestamps::Off, ""),
@@ -74,9 +72,9 @@ mod tests {
             day(clock.date(1_700_000_000_000).unwrap()),
             "Wednesday, 15 November 2023"
         );
-        for nonsense in [u64::MAX, 1 << 62] {
-            assert_eq!(clock.time(nonsense), "--:-- ");
-            assert_eq!(clock.date(nonsense), None);
+        for impossible in [u64::MAX, 1 << 62] {
+            assert_eq!(clock.time(impossible), "--:-- ");
+            assert_eq!(clock.date(impossible), None);
         }
     }
 }

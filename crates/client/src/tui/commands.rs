@@ -1,12 +1,13 @@
 //! Submitting a line, and the commands that the screen carries out by itself.
 
-use super::entry::{Entry, name};
+use super::entry::Entry;
 use super::find::find;
 use super::keys;
 use super::link::Link;
 use super::screen::{Effect, Screen};
 use super::scroll::ScrollAction;
 use crate::command::{Bell, Command, ScreenCommand};
+use crate::format::name;
 use crate::session::Session;
 use chat_proto::now::Now;
 use chat_proto::text::Text;

@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::find::find;
 use super::style::{Role, Span};
+use crate::format::name;
 use crate::session::Transport;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -124,22 +125,14 @@ impl Names {
 }
 
 impl Folded {
-    /// Adds one that came.
-    pub(super) fn came(&mut self, who: &Who) {
-        self.came.add(name(who));
-    }
-
-    /// Adds one that left.
-    pub(super) fn went(&mut self, who: Option<&Who>) {
-        self.went.add(who.map_or_else(|| "somebody".to_owned(), name));
-    }
-}
-
-/// How a user is called in a line: by nick, or by id without one.
-pub(super) fn name(who: &Who) -> String {
-    match &who.nick {
-        Some(nick) => nick.to_string(),
-        None => who.id.to_string(),
+    /// Adds a join or a leave; other entries are ignored.
+    pub(super) fn add(&mut self, what: &What) {
+        match what {
+            What::Came(who) => self.came.add(name(who)),
+            What::Went(who) => self.went.add(name(who)),
+            What::SomeoneWent => self.went.add("somebody".to_owned()),
+            _ => {}
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::complete::{Completion, Names};
 use super::decoder;
-use super::entry::{Entry, name};
+use super::entry::Entry;
 use super::history::Search;
 use super::input::Edit;
 use super::key::{Code, Key};
@@ -10,6 +10,7 @@ use super::keys::{Action, action};
 use super::paste::{Paste, Pasted};
 use super::screen::{Effect, Mode, Screen};
 use super::scroll::ScrollAction;
+use crate::format::name;
 use crate::session::Session;
 use chat_proto::now::Now;
 

@@ -49,13 +49,13 @@ impl Scrollback {
     }
 
     /// Changes an entry in its place, if it is still there.
-    pub(super) fn change(&mut self, serial: u64, change: impl FnOnce(&mut Entry)) {
-        let place = self.place(serial);
-        if let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) {
-            self.bytes -= entry.cost();
-            change(entry);
-            self.bytes += entry.cost();
-        }
+    pub(super) fn change<R>(&mut self, serial: u64, change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        let place = self.place(serial)?;
+        let entry = self.entries.get_mut(place)?;
+        self.bytes -= entry.cost();
+        let result = change(entry);
+        self.bytes += entry.cost();
+        Some(result)
     }
 
     /// The last entry that is the one, if it is among the latest thousand.

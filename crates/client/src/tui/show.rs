@@ -1,15 +1,15 @@
 //! What happens, as lines on the screen.
 
 use super::clock;
-use super::entry::{Entry, Fate, Folded, Kind, What, name};
+use super::entry::{Entry, Fate, Folded, Kind, What};
 use super::find::names;
 use super::link::Link;
 use super::screen::{Effect, Screen};
 use crate::command::{self, Bell};
-use crate::format;
+use crate::format::{self, name};
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, PrivateMessage, Rename,
-    Transport, VerifyCode, Welcome, about_legacy, about_query,
+    Transport, Welcome, about_legacy, about_query,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -36,7 +36,7 @@ impl Screen {
             Event::Refused(message) => self.error(format!("not sent: {}: {}", message.reason, message.text)),
             Event::Users(users) => self.users(users),
             Event::Query(to) => self.note(about_query(to.as_ref()).as_str()),
-            Event::Code(code) => self.code(code),
+            Event::Code(code) => format::code(code).into_iter().for_each(|line| self.note(line)),
             Event::Help => self.help(),
             Event::Notice(text) => self.push(Entry {
                 at: None,
@@ -125,11 +125,6 @@ impl Screen {
             self.day = day;
         }
         self.push(entry);
-    }
-
-    fn code(&mut self, VerifyCode { who, code }: &VerifyCode) {
-        self.note(format!("compare aloud with {who}: {code}"));
-        self.note("if /verify shows the same there, nobody stands between the two of you");
     }
 
     fn help(&mut self) {
@@ -267,12 +262,24 @@ impl Screen {
         self.happened_or_folded(leave.at, What::Went(who.clone()), *history);
     }
 
+    /// Adds a join or a leave; with `/quiet` to the folded ones before it.
     fn happened_or_folded(&mut self, at: u64, what: What, history: bool) {
-        if self.quiet && self.fold(&what) {
-            return;
+        if !self.quiet {
+            return self.happened(at, what, history);
         }
-        let what = if self.quiet { folded(&what) } else { what };
-        self.happened(at, what, history);
+        let last = self.lines.end().saturating_sub(1);
+        let folded = self.lines.change(last, |entry| match &mut entry.what {
+            What::Folded(folded) => {
+                folded.add(&what);
+                true
+            }
+            _ => false,
+        });
+        if folded != Some(true) {
+            let mut folded = Folded::default();
+            folded.add(&what);
+            self.happened(at, What::Folded(folded), history);
+        }
     }
 
     fn renamed(&mut self, rename: &Rename) {
@@ -294,37 +301,5 @@ impl Screen {
             self.own_ids.push(who.id);
             self.note(format!("you are {who}"));
         }
-    }
-
-    /// Adds to the last line, if that is one of folded joins and leaves.
-    fn fold(&mut self, what: &What) -> bool {
-        let last = self.lines.end().saturating_sub(1);
-        let folds = matches!(
-            self.lines.get(last),
-            Some(Entry {
-                what: What::Folded(_),
-                ..
-            })
-        );
-        self.lines.change(last, |entry| {
-            if let What::Folded(folded) = &mut entry.what {
-                add(folded, what);
-            }
-        });
-        folds
-    }
-}
-
-fn folded(what: &What) -> What {
-    let mut folded = Folded::default();
-    add(&mut folded, what);
-    What::Folded(folded)
-}
-
-fn add(folded: &mut Folded, what: &What) {
-    match what {
-        What::Came(who) => folded.came(who),
-        What::Went(who) => folded.went(Some(who)),
-        _ => folded.went(None),
     }
 }

@@ -1,9 +1,9 @@
 //! The status line: what the user must not miss comes first, and what there is no room for is left out.
 
-use super::entry::name;
 use super::link::Link;
 use super::screen::{Mode, Screen};
 use super::style::{Role, Row, Span, clip};
+use crate::format::name;
 use crate::session::Session;
 use unicode_width::UnicodeWidthStr;
 

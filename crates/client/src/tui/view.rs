@@ -1,10 +1,11 @@
 //! The screen as rows.
 
-use super::entry::{Entry, name};
+use super::entry::Entry;
 use super::screen::{Mode, Screen};
 use super::scroll::{Height, Place, ScrollAction};
 use super::style::{Frame, Role, Row, Span, clip, clip_row};
 use super::wrap::wrap;
+use crate::format::name;
 use crate::session::{Session, Unsent};
 use chat_proto::now::Now;
 use unicode_width::UnicodeWidthStr;

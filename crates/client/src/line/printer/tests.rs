@@ -12,7 +12,7 @@ fn printer() -> Printer {
     }
 }
 
-/// What an event is on the standard output, and on the standard error.
+/// The standard output and the standard error of an event.
 fn print(printer: &Printer, event: &Event) -> (String, String) {
     let (mut out, mut diagnostics) = (Vec::new(), Vec::new());
     printer.print(event, &mut out, &mut diagnostics);
@@ -112,7 +112,7 @@ fn the_conversation_is_on_the_standard_output() {
 }
 
 #[test]
-fn all_else_is_on_the_standard_error() {
+fn other_events_are_on_the_standard_error() {
     let peer = alice();
     let reason = text("gone");
     let cases = [
@@ -180,7 +180,7 @@ fn all_else_is_on_the_standard_error() {
 }
 
 #[test]
-fn history_is_printed_on_demand_after_its_local_time() {
+fn history_is_printed_on_request_with_local_times() {
     assert_eq!(print(&printer(), &said(true)), Default::default());
     let printer = Printer {
         history: true,
@@ -195,13 +195,13 @@ fn history_is_printed_on_demand_after_its_local_time() {
 }
 
 #[test]
-fn a_time_that_cannot_be_is_none() {
+fn an_impossible_time_is_dashes() {
     assert_eq!(printer().clock(u64::MAX), "[--:--:--] ");
     assert_eq!(printer().clock(0), "[02:00:00] ");
 }
 
 #[test]
-fn who_only_sends_prints_no_conversation() {
+fn send_only_prints_no_conversation() {
     let printer = Printer {
         conversation: false,
         history: true,
@@ -214,7 +214,7 @@ fn who_only_sends_prints_no_conversation() {
 }
 
 #[test]
-fn the_welcome_names_those_who_are_here_up_to_a_number() {
+fn the_welcome_names_at_most_20_users() {
     let welcome = |count: u16| {
         let mut users = vec![alice()];
         users.extend((1..=count).map(|port| who(&format!("10.0.0.9:{port}"))));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::time::SystemTime;
 
 pub fn chat_server() -> &'static Path {
     static PATH: LazyLock<PathBuf> = LazyLock::new(|| program("chat-server"));
@@ -30,10 +31,12 @@ fn program(name: &str) -> PathBuf {
     path
 }
 
-/// The directory that holds the programs, once they are built.
+/// The directory that holds the programs, once they are up to date.
 ///
-/// Cargo builds the programs of other packages for no test, so this does: with the profile and the target
-/// directory of the test itself, so that nothing is built that a `cargo build` would not have.
+/// `cargo test --workspace` builds the programs for the tests of their own packages. `cargo test -p chat-tests` does not,
+/// so this does: with the profile and the target directory of the test itself. It leaves alone what is up to date:
+/// Cargo would build the programs and half of their dependencies once more, because without the dependencies of
+/// the tests some of them have fewer features.
 static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     let test = std::env::current_exe().expect("the path of the test itself");
     let directory = test
@@ -41,10 +44,65 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         .and_then(Path::parent)
         .expect("target/<profile>/deps/<test>")
         .to_owned();
+    if !["server", "client"]
+        .into_iter()
+        .all(|package| is_up_to_date(&directory, package))
+    {
+        build(&directory);
+    }
+    directory
+});
+
+/// Whether the program of a package is newer than all that it is built from.
+fn is_up_to_date(directory: &Path, package: &str) -> bool {
+    let program = directory.join(format!("chat-{package}{}", std::env::consts::EXE_SUFFIX));
+    let Some(built) = modified(&program) else {
+        return false;
+    };
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = vec![workspace.join("Cargo.toml"), workspace.join("Cargo.lock")];
+    let mut packages = vec![package.to_owned()];
+    let mut at = 0;
+    while let Some(package) = packages.get(at) {
+        let package = workspace.join("crates").join(package);
+        sources.extend([package.join("Cargo.toml"), package.join("src")]);
+        for dependency in dependencies(&package) {
+            if !packages.contains(&dependency) {
+                packages.push(dependency);
+            }
+        }
+        at += 1;
+    }
+    while let Some(source) = sources.pop() {
+        if source.is_dir() {
+            let entries = std::fs::read_dir(&source).unwrap();
+            sources.extend(entries.map(|entry| entry.unwrap().path()));
+        } else if modified(&source).is_none_or(|modified| modified >= built) {
+            return false;
+        }
+    }
+    true
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|metadata| metadata.modified()).ok()
+}
+
+/// The packages of this workspace that a package names in its manifest, by their directories.
+fn dependencies(package: &Path) -> Vec<String> {
+    let manifest = std::fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    let names = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("chat-")?.strip_suffix(".workspace = true"));
+    names.map(str::to_owned).collect()
+}
+
+/// Builds the programs into this directory.
+fn build(directory: &Path) {
     let profile = match directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",
         Some(other) => other,
-        None => panic!("no profile in {}", test.display()),
+        None => panic!("no profile in {}", directory.display()),
     };
     let above = directory.parent().expect("target/<profile>");
     let platform = above
@@ -58,15 +116,23 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build
-        .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
+        .args([
+            "build",
+            "--quiet",
+            "-p",
+            "chat-server",
+            "-p",
+            "chat-client",
+            "--bins",
+        ])
+        .args(["--profile", profile])
         .arg("--target-dir")
         .arg(target)
         .args(platform.map(|platform| format!("--target={platform}")))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let status = build.status().expect("cargo runs");
     assert!(status.success(), "the programs do not build: {status}");
-    directory
-});
+}
 
 /// Whether a directory is one that `--target` makes, as in `target/x86_64-unknown-linux-gnu/debug`.
 fn is_platform(name: &&str) -> bool {

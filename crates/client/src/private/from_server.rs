@@ -39,7 +39,7 @@ impl Private {
     pub fn connection_lost(&mut self, now: Now) {
         self.connection = None;
         self.rendezvous = None;
-        self.plaintext.connection_lost(&mut self.outputs);
+        self.outputs.extend(self.plaintext.connection_lost());
         self.flush_all(now.monotonic);
     }
 
@@ -115,7 +115,7 @@ impl Private {
 
     /// The server has passed a message on in the clear, as it was asked to; or says that it can't.
     pub fn whisper_answered(&mut self, message: MessageId, passed_on: bool) {
-        self.plaintext.answered(message, passed_on, &mut self.outputs);
+        self.outputs.extend(self.plaintext.answered(message, passed_on));
     }
 
     fn roster_changed(&mut self, change: &Change) {

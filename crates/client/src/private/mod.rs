@@ -170,7 +170,7 @@ impl Private {
         for key in due.map(|(_, key)| *key).collect::<Vec<_>>() {
             self.flush(now, &key);
         }
-        self.plaintext.timeout(now, &mut self.outputs);
+        self.outputs.extend(self.plaintext.timeout(now));
         self.ask_rendezvous(now);
     }
 }
@@ -234,7 +234,7 @@ impl Private {
         if self.options.no_unencrypted {
             return Err(Refusal::OnlyUnencrypted);
         }
-        self.plaintext.timeout(now, &mut self.outputs);
+        self.outputs.extend(self.plaintext.timeout(now));
         if self.plaintext.is_full() {
             return Err(Refusal::Busy);
         }
@@ -246,9 +246,8 @@ impl Private {
             text: text.borrow().into_owned(),
         };
         let address = self.roster.address(to).or_else(|| to.private_address());
-        let has_relay = self.has_relay();
-        self.plaintext
-            .send(now, message, address, has_relay, &mut self.outputs);
+        let sent = self.plaintext.send(now, message, address, self.has_relay());
+        self.outputs.extend(sent);
         Ok(id)
     }
 
@@ -282,7 +281,7 @@ impl Private {
     pub fn port_unreachable(&mut self, now: Now, address: SocketAddr) {
         let (now, address) = (now.monotonic, canonical(address));
         // A report that comes too late has no effect.
-        self.plaintext.timeout(now, &mut self.outputs);
+        self.outputs.extend(self.plaintext.timeout(now));
         let affected = self.contacts.iter_mut().filter_map(|(key, contact)| {
             let paths = &mut contact.peer.as_mut()?.paths;
             paths.unreachable(now, address).then_some(*key)
@@ -290,9 +289,8 @@ impl Private {
         for key in affected.collect::<Vec<_>>() {
             self.flush(now, &key);
         }
-        let has_relay = self.has_relay();
-        self.plaintext
-            .unreachable(now, address, has_relay, &mut self.outputs);
+        let relayed = self.plaintext.unreachable(now, address, self.has_relay());
+        self.outputs.extend(relayed);
     }
 
     fn receive_sealed(&mut self, now: Duration, source: Source, bytes: &[u8]) -> Option<()> {

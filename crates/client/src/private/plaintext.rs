@@ -13,7 +13,7 @@ use chat_proto::id::UserId;
 use chat_proto::line::whole_characters;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -70,14 +70,15 @@ impl Plaintext {
     }
 
     /// Reports direct messages as sent, and relayed ones without the server's answer as not delivered.
-    pub(super) fn timeout(&mut self, now: Duration, outputs: &mut VecDeque<Output>) {
+    pub(super) fn timeout(&mut self, now: Duration) -> Vec<Output> {
         let due = self.pending.extract_if(.., |pending| pending.deadline() <= now);
-        outputs.extend(due.map(|pending| {
-            pending.becomes(match pending.via {
-                Via::Address(_) => State::SentUnencrypted { path: Path::Direct },
-                Via::Server => State::NotDelivered(Why::NoAnswer),
-            })
-        }));
+        due.map(|pending| match pending.via {
+            Via::Address(_) => pending
+                .message
+                .becomes(State::SentUnencrypted { path: Path::Direct }),
+            Via::Server => pending.message.becomes(State::NotDelivered(Why::NoAnswer)),
+        })
+        .collect()
     }
 
     /// Sends a message to `address`, or through the server if there is none or its port is closed.
@@ -87,22 +88,16 @@ impl Plaintext {
         message: Message,
         address: Option<SocketAddr>,
         can_whisper: bool,
-        outputs: &mut VecDeque<Output>,
-    ) {
+    ) -> Vec<Output> {
         self.closed.retain(|_, since| now < *since + CLOSED);
         let Some(to) = address.filter(|to| !self.closed.contains_key(to)) else {
-            self.whisper(now, message, can_whisper, outputs);
-            return;
+            return vec![self.whisper(now, message, can_whisper)];
         };
-        for piece in pieces(message.text.as_str()) {
-            let bytes = piece.to_vec();
-            outputs.push_back(Output::Datagram { to, ttl: None, bytes });
-        }
-        self.pending.push(Pending {
-            message,
-            via: Via::Address(to),
-            since: now,
-        });
+        let pieces = pieces(message.text.as_str()).map(<[u8]>::to_vec);
+        let datagrams = pieces.map(|bytes| Output::Datagram { to, ttl: None, bytes });
+        let outputs = datagrams.collect();
+        self.add(now, message, Via::Address(to));
+        outputs
     }
 
     /// The port at this address is closed: messages just sent there go through the server.
@@ -111,62 +106,51 @@ impl Plaintext {
         now: Duration,
         address: SocketAddr,
         can_whisper: bool,
-        outputs: &mut VecDeque<Output>,
-    ) {
+    ) -> Vec<Output> {
         let lost = self.take(Via::Address(address));
         if !lost.is_empty() && self.closed.len() < CLOSED_MAX {
             self.closed.insert(address, now);
         }
-        for pending in lost {
-            self.whisper(now, pending.message, can_whisper, outputs);
-        }
-    }
-
-    /// The server answered: it relayed the message, or can't.
-    pub(super) fn answered(&mut self, id: MessageId, is_relayed: bool, outputs: &mut VecDeque<Output>) {
-        let is_answered = |pending: &Pending| pending.message.id == id && pending.via == Via::Server;
-        if let Some(place) = self.pending.iter().position(is_answered) {
-            let pending = self.pending.remove(place);
-            outputs.push_back(pending.becomes(if is_relayed {
-                State::SentUnencrypted { path: Path::Relayed }
-            } else {
-                State::NotDelivered(Why::Unreachable)
-            }));
-        }
-    }
-
-    /// The server will not answer any more.
-    pub(super) fn connection_lost(&mut self, outputs: &mut VecDeque<Output>) {
-        let lost = self.take(Via::Server).into_iter();
-        outputs.extend(lost.map(|pending| pending.becomes(State::NotDelivered(Why::ConnectionLost))));
-    }
-
-    fn take(&mut self, via: Via) -> Vec<Pending> {
-        self.pending
-            .extract_if(.., |pending| pending.via == via)
+        let lost = lost.into_iter();
+        lost.map(|message| self.whisper(now, message, can_whisper))
             .collect()
     }
 
+    /// The server answered: it relayed the message, or can't.
+    pub(super) fn answered(&mut self, id: MessageId, is_relayed: bool) -> Option<Output> {
+        let is_answered = |pending: &Pending| pending.message.id == id && pending.via == Via::Server;
+        let place = self.pending.iter().position(is_answered)?;
+        Some(self.pending.remove(place).message.becomes(if is_relayed {
+            State::SentUnencrypted { path: Path::Relayed }
+        } else {
+            State::NotDelivered(Why::Unreachable)
+        }))
+    }
+
+    /// The server will not answer any more.
+    pub(super) fn connection_lost(&mut self) -> Vec<Output> {
+        let lost = self.take(Via::Server).into_iter();
+        lost.map(|message| message.becomes(State::NotDelivered(Why::ConnectionLost)))
+            .collect()
+    }
+
+    fn add(&mut self, since: Duration, message: Message, via: Via) {
+        self.pending.push(Pending { message, via, since });
+    }
+
+    fn take(&mut self, via: Via) -> Vec<Message> {
+        let taken = self.pending.extract_if(.., |pending| pending.via == via);
+        taken.map(|pending| pending.message).collect()
+    }
+
     /// Asks the server to relay a message.
-    fn whisper(
-        &mut self,
-        now: Duration,
-        message: Message,
-        can_whisper: bool,
-        outputs: &mut VecDeque<Output>,
-    ) {
-        let pending = Pending {
-            message,
-            via: Via::Server,
-            since: now,
-        };
+    fn whisper(&mut self, now: Duration, message: Message, can_whisper: bool) -> Output {
         if !can_whisper {
-            outputs.push_back(pending.becomes(State::NotDelivered(Why::Unreachable)));
-            return;
+            return message.becomes(State::NotDelivered(Why::Unreachable));
         }
-        let Message { id, to, text } = &pending.message;
-        outputs.push_back(Output::Line(FromClient::Whisper(*to, id.0, text.clone())));
-        self.pending.push(pending);
+        let line = FromClient::Whisper(message.to, message.id.0, message.text.clone());
+        self.add(now, message, Via::Server);
+        Output::Line(line)
     }
 }
 
@@ -178,9 +162,11 @@ impl Pending {
                 Via::Server => DELIVERY_TIMEOUT,
             }
     }
+}
 
+impl Message {
     fn becomes(&self, state: State) -> Output {
-        Output::Event(Event::State(self.message.id, state))
+        Output::Event(Event::State(self.id, state))
     }
 }
 

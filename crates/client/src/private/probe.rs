@@ -23,15 +23,12 @@ pub(super) enum PingKind {
     Full,
 }
 
-/// The punch probe, and 200 ms later a burst that slows down.
-const PUNCH_MS: [u64; 9] = [0, 200, 250, 300, 400, 600, 1000, 1800, 3400];
+/// When each ping is sent, in ms, and last when the probe fails. The punch probe is followed by a burst that slows down.
+const PUNCH_MS: [u64; 10] = [0, 200, 250, 300, 400, 600, 1000, 1800, 3400, 4400];
 
-const CHALLENGE_MS: [u64; 3] = [0, 500, 1500];
+const CHALLENGE_MS: [u64; 4] = [0, 500, 1500, 2500];
 
-const KEEPALIVE_MS: [u64; 4] = [0, 1000, 2000, 4000];
-
-/// How long the probe waits for an answer to its last ping.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+const KEEPALIVE_MS: [u64; 5] = [0, 1000, 2000, 4000, 5000];
 
 /// A series of pings to one address.
 #[derive(Clone, Copy, Debug)]
@@ -61,32 +58,34 @@ impl Probe {
     /// When the next ping is due; after the last one, when the probe fails.
     pub(super) fn due(&self) -> Duration {
         let times = self.times();
-        let after = match (times.get(self.step), times.last()) {
-            (Some(&ms), _) => Duration::from_millis(ms),
-            (None, last) => Duration::from_millis(last.copied().unwrap_or(0)) + LAST_WAIT,
-        };
-        self.started + after
+        let ms = times.get(self.step).or(times.last()).copied().unwrap_or(0);
+        self.started + Duration::from_millis(ms)
     }
 
     pub(super) fn has_failed(&self, now: Duration) -> bool {
-        self.step >= self.times().len() && self.due() <= now
+        self.is_over() && self.due() <= now
     }
 
     /// The next ping, if one is due. Several overdue pings are sent as one, not in a burst.
     pub(super) fn fire(&mut self, now: Duration) -> Option<PingKind> {
-        if self.step >= self.times().len() || self.due() > now {
+        if self.is_over() || self.due() > now {
             return None;
         }
-        let first = self.step == 0;
+        let is_first = self.step == 0;
         let since = now.saturating_sub(self.started);
-        self.step = self
-            .times()
-            .partition_point(|&ms| Duration::from_millis(ms) <= since);
-        Some(if first && self.purpose == Purpose::Punch {
+        let times = self.times();
+        let step = times.partition_point(|&ms| Duration::from_millis(ms) <= since);
+        self.step = step.min(times.len() - 1);
+        Some(if is_first && self.purpose == Purpose::Punch {
             PingKind::PunchProbe
         } else {
             PingKind::Full
         })
+    }
+
+    /// Whether all pings have been sent.
+    fn is_over(&self) -> bool {
+        self.step + 1 >= self.times().len()
     }
 
     fn times(&self) -> &'static [u64] {

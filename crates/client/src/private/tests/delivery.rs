@@ -1,9 +1,9 @@
-//! Exactly once, in order, or the sender is told.
+//! Messages are shown exactly once and in order, or their sender is told.
 
 use super::*;
 
 #[test]
-fn a_message_is_shown_and_its_sender_is_told_how_it_went() {
+fn a_message_is_shown_and_its_delivery_reported() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, "hello");
     pair.settle();
@@ -23,7 +23,7 @@ fn a_message_is_shown_and_its_sender_is_told_how_it_went() {
 }
 
 #[test]
-fn what_comes_twice_is_acknowledged_twice_and_shown_once() {
+fn a_duplicate_is_acknowledged_again_and_shown_once() {
     let mut pair = Pair::new();
     pair.say(ALICE, "hello");
     let datagram = pair.take_datagrams(ALICE).remove(0);
@@ -35,7 +35,7 @@ fn what_comes_twice_is_acknowledged_twice_and_shown_once() {
 }
 
 #[test]
-fn a_lost_message_is_sent_again_and_a_lost_ack_is_asked_for_again() {
+fn a_lost_message_or_ack_causes_a_retransmission() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, "hello");
     pair.take(ALICE);
@@ -53,7 +53,7 @@ fn a_lost_message_is_sent_again_and_a_lost_ack_is_asked_for_again() {
 }
 
 #[test]
-fn every_transmission_has_a_nonce_of_its_own() {
+fn every_transmission_has_a_new_nonce() {
     let mut pair = Pair::new();
     pair.say(ALICE, "hello");
     pair.pass(ms(29_000));
@@ -73,7 +73,7 @@ fn every_transmission_has_a_nonce_of_its_own() {
 }
 
 #[test]
-fn nothing_is_retransmitted_for_ever_and_the_sender_is_told_after_30_seconds() {
+fn without_an_ack_a_message_fails_after_30_seconds() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, "hello");
     pair.pass(ms(29_999));
@@ -96,7 +96,7 @@ fn nothing_is_retransmitted_for_ever_and_the_sender_is_told_after_30_seconds() {
 }
 
 #[test]
-fn messages_that_overtake_each_other_are_shown_in_order() {
+fn reordered_messages_are_shown_in_order() {
     let mut pair = Pair::new();
     let mut datagrams = Vec::new();
     for text in ["one", "two", "three"] {
@@ -112,7 +112,7 @@ fn messages_that_overtake_each_other_are_shown_in_order() {
 }
 
 #[test]
-fn what_a_gap_held_back_is_shown_after_two_seconds_and_what_is_missing_never() {
+fn a_missing_message_is_skipped_after_two_seconds() {
     let mut pair = Pair::new();
     let missing = pair.say(ALICE, "one");
     let late = pair.take_datagrams(ALICE).remove(0);
@@ -122,7 +122,7 @@ fn what_a_gap_held_back_is_shown_after_two_seconds_and_what_is_missing_never() {
     let ack = pair.take_datagrams(BOB).remove(0);
     pair.arrive(ALICE, &ack);
     pair.take(ALICE);
-    assert!(pair.states(ALICE).is_empty(), "it has come and is not shown yet");
+    assert!(pair.states(ALICE).is_empty(), "received but not shown yet");
     pair.pass(ms(1999));
     pair.take(BOB);
     assert!(pair.shown(BOB).is_empty());
@@ -151,7 +151,7 @@ fn what_a_gap_held_back_is_shown_after_two_seconds_and_what_is_missing_never() {
 }
 
 #[test]
-fn a_long_text_travels_in_several_datagrams_and_arrives_whole() {
+fn a_long_text_arrives_whole_in_several_datagrams() {
     let mut pair = Pair::new();
     let text = "äöü€".repeat(TEXT_MAX / 9);
     pair.say(ALICE, &text);
@@ -166,7 +166,7 @@ fn a_long_text_travels_in_several_datagrams_and_arrives_whole() {
 }
 
 #[test]
-fn a_text_of_which_a_piece_is_missing_is_not_shown_at_all() {
+fn a_text_with_a_missing_piece_is_not_shown() {
     let mut pair = Pair::new();
     let long = pair.say(ALICE, &"x".repeat(3000));
     let pieces = pair.take_datagrams(ALICE);
@@ -182,7 +182,7 @@ fn a_text_of_which_a_piece_is_missing_is_not_shown_at_all() {
 }
 
 #[test]
-fn at_most_four_are_on_their_way_and_one_after_a_timeout() {
+fn four_segments_are_in_flight_and_one_after_a_timeout() {
     let mut pair = Pair::new();
     for n in 0..8 {
         pair.say(ALICE, &format!("{n} {}", "x".repeat(1000)));
@@ -191,7 +191,7 @@ fn at_most_four_are_on_their_way_and_one_after_a_timeout() {
     assert_eq!(pair.take_datagrams(ALICE).len(), 4);
     pair.pass(ms(700));
     let again = pair.take_datagrams(ALICE);
-    assert_eq!(again.len(), 1, "the first of them");
+    assert_eq!(again.len(), 1, "the first one");
     pair.arrive(BOB, &again[0]);
     for ack in pair.take_datagrams(BOB) {
         pair.arrive(ALICE, &ack);
@@ -204,12 +204,16 @@ fn at_most_four_are_on_their_way_and_one_after_a_timeout() {
 }
 
 #[test]
-fn short_messages_that_wait_share_a_datagram() {
+fn queued_short_messages_share_a_datagram() {
     let mut pair = Pair::new();
     for n in 0..200 {
         pair.say(ALICE, &format!("message {n}"));
     }
-    assert_eq!(pair.take_datagrams(ALICE).len(), 4, "the first four went at once");
+    assert_eq!(
+        pair.take_datagrams(ALICE).len(),
+        4,
+        "the first four are sent at once"
+    );
     pair.pass(ms(600));
     let first = pair.take_datagrams(ALICE).remove(0);
     pair.arrive(BOB, &first);
@@ -226,7 +230,7 @@ fn short_messages_that_wait_share_a_datagram() {
 }
 
 #[test]
-fn whoever_has_much_to_say_waits() {
+fn a_full_queue_refuses_messages_until_it_drains() {
     let mut pair = Pair::new();
     let now = pair.now();
     let mut taken = 0;
@@ -244,7 +248,7 @@ fn whoever_has_much_to_say_waits() {
 }
 
 #[test]
-fn a_stream_goes_as_fast_as_the_acks_come() {
+fn a_stream_is_limited_only_by_acks() {
     let mut pair = Pair::new();
     let (mut sent, mut rounds) = (0, 0);
     while sent < 20_000 {
@@ -265,7 +269,7 @@ fn a_stream_goes_as_fast_as_the_acks_come() {
 }
 
 #[test]
-fn a_peer_that_says_it_has_what_was_never_sent_is_not_believed() {
+fn an_ack_of_an_unsent_segment_is_ignored() {
     let mut sender = sender::Sender::default();
     sender.push(ms(0), MessageId(1), b"hi");
     let routes = sender::Routes {
@@ -284,9 +288,9 @@ fn a_peer_that_says_it_has_what_was_never_sent_is_not_believed() {
     assert!(!sender.is_idle());
 }
 
-/// Karn's rule: the answer to a segment that was sent twice says nothing about the round trip.
+/// Karn's rule: the answer to a retransmitted segment does not tell the round-trip time.
 #[test]
-fn the_round_trip_of_what_was_sent_twice_is_not_measured() {
+fn retransmitted_segments_are_not_measured() {
     let mut sender = sender::Sender::default();
     let routes = sender::Routes {
         direct: true,
@@ -315,19 +319,19 @@ fn the_round_trip_of_what_was_sent_twice_is_not_measured() {
     sender.acknowledge(ms(601), ack(0));
     assert!(wait(&mut sender, 1000) > ms(900), "still doubled");
     sender.acknowledge(ms(1001), ack(1));
-    assert!(wait(&mut sender, 2000) < ms(300), "now it was measured");
+    assert!(wait(&mut sender, 2000) < ms(300), "now it is measured");
     assert!(sender.relay_delay() == ms(750));
 }
 
 #[test]
-fn an_answer_to_a_retransmission_does_not_make_the_next_message_impatient() {
+fn an_answered_retransmission_keeps_the_doubled_timeout() {
     let mut pair = Pair::new();
-    pair.say(ALICE, "lost, and sent again");
+    pair.say(ALICE, "lost and retransmitted");
     pair.take(ALICE);
     pair.pass(ms(600));
     pair.settle();
-    assert_eq!(pair.shown(BOB), ["lost, and sent again"]);
-    // Measured, the round trip of nothing at all would make it 250 ms; as it is, half a second stays doubled.
+    assert_eq!(pair.shown(BOB), ["lost and retransmitted"]);
+    // A measured round trip of 0 ms would make the timeout 250 ms. Unmeasured, it stays at twice 500 ms.
     pair.say(ALICE, "lost as well");
     pair.take(ALICE);
     pair.pass(ms(890));
@@ -337,7 +341,7 @@ fn an_answer_to_a_retransmission_does_not_make_the_next_message_impatient() {
 }
 
 #[test]
-fn what_waits_and_what_is_held_back_is_counted_until_it_is_settled() {
+fn unsettled_and_held_bytes_are_counted() {
     let mut pair = Pair::new();
     pair.say(ALICE, "one");
     let first = pair.take_datagrams(ALICE).remove(0);
@@ -353,7 +357,7 @@ fn what_waits_and_what_is_held_back_is_counted_until_it_is_settled() {
 }
 
 #[test]
-fn without_memory_nothing_more_is_held_back_and_what_comes_in_order_is_shown_all_the_same() {
+fn without_memory_only_messages_in_order_are_accepted() {
     let mut pair = Pair::new();
     let datagrams: Vec<_> = ["one", "two", "three"]
         .into_iter()
@@ -362,7 +366,7 @@ fn without_memory_nothing_more_is_held_back_and_what_comes_in_order_is_shown_all
             pair.take_datagrams(ALICE).remove(0)
         })
         .collect();
-    // As if conversations with others held back all but what "three" takes.
+    // Pretend that other conversations leave only the memory that "three" takes.
     let three = packet::PART_HEAD_LEN + 5;
     pair.clients[BOB].held_bytes = HELD_BYTES_MAX - three;
     pair.arrive(BOB, &datagrams[2]);
@@ -375,7 +379,7 @@ fn without_memory_nothing_more_is_held_back_and_what_comes_in_order_is_shown_all
 }
 
 #[test]
-fn the_pieces_of_a_text_may_come_in_any_order() {
+fn the_pieces_of_a_text_may_arrive_in_any_order() {
     let mut pair = Pair::new();
     let text = "x".repeat(3000);
     pair.say(ALICE, &text);

@@ -1,4 +1,4 @@
-//! Whoever is not the peer gets nothing shown, no answer, and no memory.
+//! Datagrams that the peer did not send are not shown, not answered, and take no memory.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ fn stranger() -> SocketAddr {
 }
 
 impl Pair {
-    /// Nothing comes of a datagram: no event, no answer, no memory, no timer.
+    /// A datagram is ignored: no event, no answer, no memory, no timer.
     fn ignores(&mut self, who: usize, from: SocketAddr, bytes: &[u8]) {
         let before = (
             self.clients[who].footprint(),
@@ -26,7 +26,7 @@ impl Pair {
         assert_eq!(before, after);
     }
 
-    /// A packet, sealed as Alice's client would.
+    /// A packet, encrypted by Alice's keys.
     fn seal_as_alice(&self, number: u64, body: packet::Body) -> Vec<u8> {
         self.seal_packet_as_alice(&Packet {
             number,
@@ -42,7 +42,7 @@ impl Pair {
         seal::seal(&keys, [3; 24], &packet.to_bytes())
     }
 
-    /// A message of Alice's that has not arrived.
+    /// A message from Alice that has not arrived.
     fn datagram(&mut self) -> Vec<u8> {
         self.say(ALICE, "hello");
         self.take_datagrams(ALICE).remove(0)
@@ -53,7 +53,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn random_bytes_come_to_nothing(bytes in prop::collection::vec(any::<u8>(), 0..1300), kind in 0u8..5) {
+    fn random_bytes_are_ignored(bytes in prop::collection::vec(any::<u8>(), 0..1300), kind in 0u8..5) {
         let mut pair = Pair::new();
         let mut marked = vec![MARK, kind];
         marked.extend(&bytes);
@@ -64,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn a_datagram_with_one_bit_changed_comes_to_nothing(bit in any::<prop::sample::Index>()) {
+    fn a_datagram_with_a_changed_bit_is_ignored(bit in any::<prop::sample::Index>()) {
         let mut pair = Pair::new();
         let mut datagram = pair.datagram();
         let bit = bit.index(datagram.len() * 8);
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_datagram_comes_to_nothing(cut in any::<prop::sample::Index>()) {
+    fn a_truncated_datagram_is_ignored(cut in any::<prop::sample::Index>()) {
         let mut pair = Pair::new();
         let datagram = pair.datagram();
         let cut = &datagram[..cut.index(datagram.len())];
@@ -85,11 +85,11 @@ proptest! {
 }
 
 #[test]
-fn a_datagram_that_is_reflected_to_its_sender_comes_to_nothing() {
+fn a_datagram_reflected_to_its_sender_is_ignored() {
     let mut pair = Pair::new();
     let datagram = pair.datagram();
     pair.ignores(ALICE, udp(BOB), &datagram);
-    // With the key id of the other direction, which takes no secret, it does not open either.
+    // The key id of the other direction is public. With it, the datagram does not open either.
     let there = keys::key_id(&pair.clients[BOB].public_key(), &pair.clients[ALICE].public_key());
     let mut relabelled = datagram;
     relabelled[2..10].copy_from_slice(&there);
@@ -97,7 +97,7 @@ fn a_datagram_that_is_reflected_to_its_sender_comes_to_nothing() {
 }
 
 #[test]
-fn a_message_for_somebody_else_comes_to_nothing() {
+fn a_message_for_another_user_is_ignored() {
     let mut pair = Pair::new();
     let datagram = pair.datagram();
     let mut eve = client(3, Options::default());
@@ -109,10 +109,10 @@ fn a_message_for_somebody_else_comes_to_nothing() {
 }
 
 #[test]
-fn nobody_can_write_under_the_key_of_another() {
+fn a_stolen_public_key_can_not_send() {
     let mut pair = Pair::new();
     let now = pair.now();
-    // Eve announces Alice's key as her own, and says what she says under it.
+    // Eve announces Alice's key as her own, and sends under it.
     let mut eve = client(3, Options::default());
     eve.connected(now, connection(ALICE));
     eve.peer_here(now, &profile(BOB, &pair.clients[BOB]));
@@ -128,7 +128,7 @@ fn nobody_can_write_under_the_key_of_another() {
 }
 
 #[test]
-fn a_replay_is_not_shown_and_a_stranger_who_replays_is_not_answered() {
+fn a_replay_is_not_shown_and_not_answered_elsewhere() {
     let mut pair = Pair::new();
     pair.say(ALICE, "hello");
     let sent = pair.take_datagrams(ALICE);
@@ -147,7 +147,7 @@ fn a_replay_is_not_shown_and_a_stranger_who_replays_is_not_answered() {
 }
 
 #[test]
-fn a_replay_from_long_ago_is_not_even_acknowledged() {
+fn a_replay_from_before_the_window_is_ignored() {
     let mut pair = Pair::new();
     let old = pair.datagram();
     pair.arrive(BOB, &old);
@@ -161,7 +161,7 @@ fn a_replay_from_long_ago_is_not_even_acknowledged() {
 }
 
 #[test]
-fn who_overtakes_a_datagram_with_a_copy_from_elsewhere_gets_three_times_its_bytes_at_most() {
+fn a_faster_copy_from_elsewhere_gets_three_times_its_bytes() {
     let mut pair = Pair::new();
     pair.live(ms(100));
     let datagram = pair.datagram();
@@ -181,8 +181,8 @@ fn who_overtakes_a_datagram_with_a_copy_from_elsewhere_gets_three_times_its_byte
         to_stranger > 0 && to_stranger <= 3 * datagram.len(),
         "{to_stranger} bytes"
     );
-    assert_eq!(pair.shown(BOB), ["hello"], "it is Alice's all the same");
-    // And Bob's own messages go where Alice is.
+    assert_eq!(pair.shown(BOB), ["hello"], "the message is genuine");
+    // Bob's own messages still go to Alice.
     pair.say(BOB, "hi");
     let sent = pair.take(BOB);
     assert!(
@@ -192,7 +192,7 @@ fn who_overtakes_a_datagram_with_a_copy_from_elsewhere_gets_three_times_its_byte
 }
 
 #[test]
-fn a_flood_leaves_no_trace() {
+fn a_flood_is_ignored() {
     let mut pair = Pair::new();
     pair.live(ms(10));
     let there = keys::key_id(&pair.clients[ALICE].public_key(), &pair.clients[BOB].public_key());
@@ -207,7 +207,7 @@ fn a_flood_leaves_no_trace() {
 }
 
 #[test]
-fn a_key_with_which_nothing_is_secret_is_not_written_to() {
+fn a_key_of_small_order_gets_no_messages() {
     let mut alice = client(1, Options::default());
     let now = Now::default();
     alice.connected(now, connection(ALICE));
@@ -222,7 +222,7 @@ fn a_key_with_which_nothing_is_secret_is_not_written_to() {
 }
 
 #[test]
-fn what_was_on_its_way_from_one_who_left_comes_to_nothing() {
+fn datagrams_from_a_user_that_left_are_ignored() {
     let mut pair = Pair::new();
     pair.say(ALICE, "hello");
     pair.settle();
@@ -237,13 +237,13 @@ fn what_was_on_its_way_from_one_who_left_comes_to_nothing() {
 }
 
 #[test]
-fn a_ping_is_answered_once_and_a_replay_of_it_never() {
+fn a_ping_is_answered_once_and_its_replays_never() {
     let mut pair = Pair::new();
     let ping = pair.seal_as_alice(0, packet::Body::Ping(7));
     pair.arrive(BOB, &ping);
     assert_eq!(pair.take_datagrams(BOB).len(), 1);
     pair.ignores(BOB, udp(ALICE), &ping);
-    // A later one makes no difference, nor does one so much later that the window slides past the first.
+    // Nor is it after a later ping, even one so late that the window slides past the first.
     for number in [1, 5000] {
         let later = pair.seal_as_alice(number, packet::Body::Ping(7));
         pair.arrive(BOB, &later);
@@ -254,7 +254,7 @@ fn a_ping_is_answered_once_and_a_replay_of_it_never() {
 }
 
 #[test]
-fn a_peer_has_nobody_pinged_but_hosts_of_its_own_network() {
+fn only_offered_addresses_in_local_networks_are_pinged() {
     let mut pair = Pair::new();
     let mut number = 0;
     let mut pinged = |address: &str| {
@@ -270,7 +270,7 @@ fn a_peer_has_nobody_pinged_but_hosts_of_its_own_network() {
         );
         sent.len()
     };
-    for world in [
+    for public in [
         "192.0.2.66:666",
         "9.255.255.255:666",
         "11.0.0.1:666",
@@ -281,7 +281,7 @@ fn a_peer_has_nobody_pinged_but_hosts_of_its_own_network() {
         "[fec0::1]:666",
         "10.9.9.9:0",
     ] {
-        assert_eq!(pinged(world), 0, "{world}");
+        assert_eq!(pinged(public), 0, "{public}");
     }
     for local in [
         "192.168.1.5:50001",
@@ -298,9 +298,9 @@ fn a_peer_has_nobody_pinged_but_hosts_of_its_own_network() {
     }
 }
 
-/// A client of a later version, or a broken one: numbers at the end of their range.
+/// A later version of the client, or a broken one, sends numbers at the end of their range.
 #[test]
-fn what_a_genuine_peer_may_say_at_worst_does_no_harm() {
+fn extreme_values_from_a_genuine_peer_do_no_harm() {
     let end = (1 << 62) - 1;
     let part = packet::Part {
         begins: false,
@@ -324,7 +324,7 @@ fn what_a_genuine_peer_may_say_at_worst_does_no_harm() {
         &|_| packet::Body::Addresses(vec![stranger(), "10.9.9.9:0".parse().unwrap()]),
     ];
     for body in bodies {
-        // A number counts once, so that each kind needs a Bob of its own.
+        // Each kind needs a new pair, because a number counts only once.
         let mut pair = Pair::new();
         for number in [0, 1, 2000, end, end + 1, u64::MAX] {
             let datagram = pair.seal_packet_as_alice(&Packet {

@@ -1,4 +1,4 @@
-//! Two clients, whose every datagram and line a test holds in its hand.
+//! Two clients. A test carries each datagram and line between them.
 
 mod delivery;
 mod hostile;
@@ -17,11 +17,11 @@ const BOB: usize = 1;
 struct Pair {
     clients: [Private; 2],
     now: Duration,
-    /// Events that were not looked at yet.
+    /// Events that the test has not read yet.
     events: [Vec<Event>; 2],
 }
 
-/// What a client wants to send.
+/// A datagram or line that a client sends.
 #[derive(Clone, Debug, PartialEq)]
 enum Sent {
     Datagram(SocketAddr, Option<u8>, Vec<u8>),
@@ -42,7 +42,7 @@ fn udp(who: usize) -> SocketAddr {
     id(who).private_address().unwrap()
 }
 
-/// A source of bytes that look random enough for tests.
+/// Reproducible bytes, random enough for tests.
 fn random_bytes(seed: u8) -> Random {
     let mut count = u64::from(seed) << 32;
     Box::new(move |bytes| {
@@ -77,7 +77,7 @@ fn profile(who: usize, client: &Private) -> Profile {
 }
 
 impl Pair {
-    /// Two clients that are connected and know each other.
+    /// Two connected clients that know each other.
     fn new() -> Self {
         Self::with_options(Options::default())
     }
@@ -114,7 +114,7 @@ impl Pair {
             .unwrap()
     }
 
-    /// What a client wants sent; its events are put aside.
+    /// All that a client sends. Its events are kept for later.
     fn take(&mut self, who: usize) -> Vec<Sent> {
         let mut sent = Vec::new();
         while let Some(output) = self.clients[who].poll_output() {
@@ -151,7 +151,7 @@ impl Pair {
         .collect()
     }
 
-    /// A datagram of the other's arrives at `who`.
+    /// A datagram from the other client arrives at `who`.
     fn arrive(&mut self, who: usize, bytes: &[u8]) {
         self.arrive_from(who, udp(1 - who), bytes);
     }
@@ -166,7 +166,7 @@ impl Pair {
         self.clients[who].relayed(now, &id(1 - who).into(), bytes);
     }
 
-    /// Time passes; timers run as they become due.
+    /// Time passes, and timers run when they are due.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
@@ -183,7 +183,7 @@ impl Pair {
         self.now = end;
     }
 
-    /// Datagrams and relayed bytes go to and fro, at once and without loss, until all is quiet.
+    /// Datagrams and relayed bytes are exchanged, at once and without loss, until there are none.
     fn settle(&mut self) {
         for _ in 0..100 {
             let mut quiet = true;
@@ -201,10 +201,10 @@ impl Pair {
                 return;
             }
         }
-        panic!("two clients never stop talking");
+        panic!("the clients never stop sending");
     }
 
-    /// Time passes and everything arrives, step by step.
+    /// Time passes in steps, and everything arrives.
     fn live(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
@@ -220,7 +220,7 @@ impl Pair {
         std::mem::take(&mut self.events[who])
     }
 
-    /// The texts that a client has shown since the last look.
+    /// The texts shown since the last call.
     fn shown(&mut self, who: usize) -> Vec<String> {
         let events = std::mem::take(&mut self.events[who]);
         let (shown, rest) = events
@@ -234,7 +234,7 @@ impl Pair {
         texts.collect()
     }
 
-    /// What became of messages since the last look.
+    /// The final states reported since the last call.
     fn states(&mut self, who: usize) -> Vec<(MessageId, State)> {
         let events = std::mem::take(&mut self.events[who]);
         let (states, rest) = events

@@ -1,4 +1,4 @@
-//! Which way a message goes, and how that is found out.
+//! Which path a message takes, and how paths are validated.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn elsewhere() -> SocketAddr {
 }
 
 impl Pair {
-    /// Both have an answer from the other.
+    /// Both have received an answer from the other.
     fn validated() -> Self {
         let mut pair = Self::new();
         for who in [ALICE, BOB] {
@@ -33,7 +33,7 @@ impl Pair {
         pair
     }
 
-    /// Relayed bytes arrive, datagrams don't.
+    /// Relayed bytes arrive, but datagrams don't.
     fn live_without_udp(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
@@ -48,7 +48,7 @@ impl Pair {
 }
 
 #[test]
-fn an_unproven_path_is_given_400_ms_before_a_copy_goes_through_the_relay() {
+fn an_unvalidated_path_gets_400_ms_before_the_relay() {
     let mut pair = Pair::new();
     pair.say(ALICE, "hello");
     let sent = pair.take(ALICE);
@@ -81,7 +81,7 @@ fn an_unproven_path_is_given_400_ms_before_a_copy_goes_through_the_relay() {
 }
 
 #[test]
-fn a_proven_path_is_given_three_timeouts() {
+fn a_validated_path_gets_three_timeouts_before_the_relay() {
     let mut pair = Pair::validated();
     pair.say(ALICE, "hello");
     let sent = pair.take(ALICE);
@@ -93,7 +93,7 @@ fn a_proven_path_is_given_three_timeouts() {
 }
 
 #[test]
-fn a_slow_path_is_not_given_longer_than_the_peer_waits() {
+fn a_slow_path_gets_no_longer_than_the_peer_waits() {
     let mut sender = sender::Sender::default();
     let routes = sender::Routes {
         direct: true,
@@ -113,7 +113,7 @@ fn a_slow_path_is_not_given_longer_than_the_peer_waits() {
 }
 
 #[test]
-fn an_answer_from_30_seconds_ago_proves_nothing() {
+fn a_validation_expires_after_30_seconds() {
     let mut pair = Pair::validated();
     pair.pass(ms(30_001));
     pair.take(ALICE);
@@ -123,7 +123,7 @@ fn an_answer_from_30_seconds_ago_proves_nothing() {
 }
 
 #[test]
-fn a_dead_path_is_not_waited_for_and_is_asked_again_each_minute() {
+fn a_dead_path_is_skipped_and_probed_each_minute() {
     let mut pair = Pair::new();
     for n in 0..6 {
         pair.say(ALICE, &format!("{n}"));
@@ -145,7 +145,7 @@ fn a_dead_path_is_not_waited_for_and_is_asked_again_each_minute() {
         asked += pings(&pair.take(ALICE)).len();
     }
     assert_eq!(asked, 3);
-    // The path works again; the next time it is asked, that is found out.
+    // The path works again. The next probe finds out.
     pair.live(ms(61_000));
     pair.say(ALICE, "directly");
     pair.live(ms(100));
@@ -163,14 +163,14 @@ fn a_dead_path_is_not_waited_for_and_is_asked_again_each_minute() {
 }
 
 #[test]
-fn a_closed_port_is_not_waited_for_unless_it_answers_after_all() {
+fn a_closed_port_is_skipped_until_it_answers() {
     let mut pair = Pair::validated();
     let now = pair.now();
     pair.clients[ALICE].port_unreachable(now, udp(BOB));
     assert_eq!(pings(&pair.take(ALICE)), [udp(BOB)]);
     pair.say(ALICE, "hello");
     assert!(is_relayed(&pair.take(ALICE)));
-    // Anybody can say that a port is closed. A pong says otherwise.
+    // The report may be forged. A pong disproves it.
     let mut pair = Pair::validated();
     let now = pair.now();
     pair.clients[ALICE].port_unreachable(now, udp(BOB));
@@ -194,7 +194,7 @@ fn direct_only_never_uses_the_relay() {
         pair.states(ALICE),
         [(message, State::NotDelivered(Why::NoAnswer))]
     );
-    // Nor does it take from it.
+    // Nor are relayed messages accepted.
     let mut other = Pair::new();
     other.say(ALICE, "hello");
     other.take(ALICE);
@@ -206,7 +206,7 @@ fn direct_only_never_uses_the_relay() {
 }
 
 #[test]
-fn a_peer_that_moved_is_found_by_what_it_sends() {
+fn a_peer_that_moved_is_found_by_its_datagrams() {
     let mut pair = Pair::validated();
     pair.pass(ms(1000));
     pair.say(ALICE, "from elsewhere");
@@ -216,7 +216,7 @@ fn a_peer_that_moved_is_found_by_what_it_sends() {
     assert_eq!(
         pings(&sent),
         [udp(ALICE), elsewhere()],
-        "is it there, or still where it was?"
+        "both addresses are probed"
     );
     pair.say(BOB, "not yet");
     assert!(
@@ -234,19 +234,19 @@ fn a_peer_that_moved_is_found_by_what_it_sends() {
     let sent = pair.take(BOB);
     assert!(
         matches!(&sent[..], [Sent::Datagram(to, ..)] if *to == elsewhere()),
-        "what waits, at once: {sent:?}"
+        "queued messages go at once: {sent:?}"
     );
 }
 
 #[test]
-fn a_peer_that_is_still_heard_where_it_was_did_not_move() {
+fn a_peer_that_answers_at_its_address_did_not_move() {
     let mut pair = Pair::validated();
     pair.pass(ms(1000));
-    pair.say(ALICE, "copied by somebody quick");
+    pair.say(ALICE, "copied by an attacker");
     let datagram = pair.take_datagrams(ALICE).remove(0);
     pair.arrive_from(BOB, elsewhere(), &datagram);
     pair.arrive(BOB, &datagram);
-    // Both addresses answer: somebody passes on what comes to the new one.
+    // Both addresses answer, because the attacker forwards the probe.
     for sent in pair.take(BOB) {
         if let Sent::Datagram(to, _, bytes) = sent {
             pair.arrive(ALICE, &bytes);
@@ -256,7 +256,7 @@ fn a_peer_that_is_still_heard_where_it_was_did_not_move() {
         }
     }
     pair.take(BOB);
-    pair.say(BOB, "where Alice is");
+    pair.say(BOB, "to Alice");
     let sent = pair.take(BOB);
     assert!(
         matches!(&sent[..], [Sent::Datagram(to, ..)] if *to == udp(ALICE)),
@@ -285,19 +285,19 @@ fn a_path_is_kept_open_for_ten_minutes_after_a_message() {
     assert!((570..=601).contains(kept.last().unwrap()), "{kept:?}");
 }
 
-/// Whether a client asks at an address that the server has just announced, as it does while there is a conversation.
+/// Whether a client probes a newly announced address, as it does during a conversation.
 fn is_talking(pair: &mut Pair, who: usize, port: u16) -> bool {
     pair.take(who);
     let now = pair.now();
     let address = SocketAddr::new(elsewhere().ip(), port);
     pair.clients[who].peer_address(now, id(1 - who), address);
-    let is_asked = pings(&pair.take(who)).contains(&address);
+    let is_probed = pings(&pair.take(who)).contains(&address);
     pair.clients[who].peer_address(now, id(1 - who), udp(1 - who));
-    is_asked
+    is_probed
 }
 
 #[test]
-fn a_conversation_lasts_ten_minutes_from_the_last_message_that_was_sent_or_shown() {
+fn a_conversation_ends_ten_minutes_after_its_last_message() {
     let mut pair = Pair::new();
     pair.say(ALICE, "hello");
     let datagram = pair.take_datagrams(ALICE).remove(0);
@@ -310,7 +310,7 @@ fn a_conversation_lasts_ten_minutes_from_the_last_message_that_was_sent_or_shown
     for who in [ALICE, BOB] {
         assert!(is_talking(&mut pair, who, 3));
     }
-    // What comes once more is not shown.
+    // A duplicate does not prolong it.
     pair.arrive(BOB, &datagram);
     pair.pass(ms(1));
     for who in [ALICE, BOB] {
@@ -319,7 +319,7 @@ fn a_conversation_lasts_ten_minutes_from_the_last_message_that_was_sent_or_shown
 }
 
 #[test]
-fn routers_are_asked_to_open_each_minute_while_something_waits_and_no_path_is_known() {
+fn punching_is_requested_each_minute_without_a_path() {
     let mut pair = Pair::new();
     let mut asked = Vec::new();
     for second in 0..150 {
@@ -334,12 +334,12 @@ fn routers_are_asked_to_open_each_minute_while_something_waits_and_no_path_is_kn
     let mut pair = Pair::validated();
     pair.pass(ms(61_000));
     pair.live(ms(3000));
-    pair.say(ALICE, "no need to");
+    pair.say(ALICE, "no need to punch");
     assert!(!pair.take(ALICE).contains(&Sent::Punch));
 }
 
 #[test]
-fn a_late_ping_from_elsewhere_brings_up_no_address() {
+fn a_late_ping_adds_no_address() {
     let mut pair = Pair::validated();
     let ping = |pair: &Pair, number| {
         let packet = Packet {
@@ -360,7 +360,7 @@ fn a_late_ping_from_elsewhere_brings_up_no_address() {
 }
 
 #[test]
-fn news_of_a_gap_goes_directly_on_a_path_that_works_and_by_the_relay_otherwise() {
+fn the_ack_of_a_gap_is_relayed_unless_a_path_is_validated() {
     let skip_one = |pair: &mut Pair| {
         pair.say(ALICE, "lost");
         pair.take(ALICE);
@@ -387,7 +387,7 @@ fn news_of_a_gap_goes_directly_on_a_path_that_works_and_by_the_relay_otherwise()
 }
 
 #[test]
-fn a_dead_path_carries_nothing_but_pings_unless_there_is_no_other() {
+fn a_dead_path_carries_messages_only_without_a_relay() {
     let say_to_a_closed_port = |mut pair: Pair| {
         let now = pair.now();
         pair.say(ALICE, "hello");
@@ -409,7 +409,7 @@ fn a_dead_path_carries_nothing_but_pings_unless_there_is_no_other() {
 }
 
 #[test]
-fn a_new_announced_address_is_used() {
+fn a_newly_announced_address_is_used() {
     let mut pair = Pair::new();
     let now = pair.now();
     pair.clients[ALICE].peer_address(now, id(BOB), elsewhere());
@@ -418,7 +418,7 @@ fn a_new_announced_address_is_used() {
 }
 
 #[test]
-fn behind_a_router_a_primer_and_pings_go_first_and_the_message_when_one_is_answered() {
+fn behind_a_router_pings_come_before_messages() {
     let mut pair = Pair::new();
     let now = pair.now();
     let mut behind = connection(ALICE);
@@ -458,7 +458,7 @@ fn behind_a_router_a_primer_and_pings_go_first_and_the_message_when_one_is_answe
 }
 
 #[test]
-fn the_server_says_when_to_punch_and_only_peers_that_are_here_are() {
+fn the_server_starts_punching_for_known_peers_only() {
     let mut pair = Pair::new();
     let now = pair.now();
     let nobody: UserId = "10.0.0.9:9".parse().unwrap();
@@ -475,11 +475,11 @@ fn the_server_says_when_to_punch_and_only_peers_that_are_here_are() {
     pair.pass(ms(5000));
     assert_eq!(pings(&pair.take(BOB)).len(), 8);
     pair.pass(ms(600_000));
-    assert!(pair.take(BOB).is_empty(), "nobody talks");
+    assert!(pair.take(BOB).is_empty(), "there is no conversation");
 }
 
 #[test]
-fn two_behind_one_router_tell_each_other_their_local_addresses_and_nobody_else() {
+fn only_peers_behind_the_same_router_get_local_addresses() {
     let mut pair = Pair::new();
     let now = pair.now();
     let outside = |port| UserId::from(SocketAddr::from(([198, 51, 100, 1], port)));
@@ -519,7 +519,7 @@ fn two_behind_one_router_tell_each_other_their_local_addresses_and_nobody_else()
         let sent = pair.take(who);
         assert_eq!(pings(&sent), [inside[1 - who]]);
     }
-    // A peer that is not behind the same router is told nothing.
+    // A peer behind another router gets none.
     let mut pair = Pair::new();
     pair.clients[ALICE].connected(
         now,
@@ -536,7 +536,7 @@ fn two_behind_one_router_tell_each_other_their_local_addresses_and_nobody_else()
 }
 
 #[test]
-fn the_server_is_asked_how_the_world_sees_this_client_and_told_the_answer() {
+fn the_rendezvous_confirms_this_clients_outside_address() {
     let mut pair = Pair::new();
     let server: SocketAddr = "10.0.0.1:9000".parse().unwrap();
     let token = Opaque([7; 16]);
@@ -558,7 +558,7 @@ fn the_server_is_asked_how_the_world_sees_this_client_and_told_the_answer() {
         chat_proto::rendezvous::answer(request, elsewhere(), nonce).unwrap()
     };
     pair.arrive_from(ALICE, server, &reply(request));
-    assert_eq!(pair.take(ALICE), [], "to an earlier question");
+    assert_eq!(pair.take(ALICE), [], "it replies to an earlier request");
     pair.pass(ms(1000));
     let request = pair.take_datagrams(ALICE).remove(0);
     pair.arrive_from(ALICE, server, &reply(&request));

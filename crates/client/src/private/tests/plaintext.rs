@@ -4,7 +4,7 @@ use super::*;
 
 const NC: usize = BOB;
 
-/// Alice, and somebody with `nc`.
+/// Alice, and a user with `nc`.
 fn alice(options: Options) -> Pair {
     let mut pair = Pair::with_options(options);
     let now = pair.now();
@@ -18,7 +18,7 @@ fn alice(options: Options) -> Pair {
     pair
 }
 
-/// A message that goes through the server, as no port is open.
+/// A message that goes through the server, because the port is closed.
 fn whisper(pair: &mut Pair) -> MessageId {
     let message = pair.say(ALICE, "hello");
     let now = pair.now();
@@ -27,7 +27,7 @@ fn whisper(pair: &mut Pair) -> MessageId {
     message
 }
 
-fn plain(text: &str, path: Path) -> Event {
+fn unencrypted(text: &str, path: Path) -> Event {
     Event::Received(Received {
         from: id(NC),
         text: Text::new(text).into_owned(),
@@ -38,7 +38,7 @@ fn plain(text: &str, path: Path) -> Event {
 }
 
 #[test]
-fn a_text_goes_bare_to_the_port_after_and_nobody_confirms_it() {
+fn a_text_goes_unencrypted_to_the_next_port() {
     let mut pair = alice(Options::default());
     let message = pair.say(ALICE, "hello");
     assert_eq!(
@@ -46,7 +46,7 @@ fn a_text_goes_bare_to_the_port_after_and_nobody_confirms_it() {
         [Sent::Datagram(udp(NC), None, b"hello".to_vec())]
     );
     pair.pass(ms(499));
-    assert_eq!(pair.events(ALICE), [], "its port may yet turn out to be closed");
+    assert_eq!(pair.events(ALICE), [], "its port may still be reported closed");
     pair.pass(ms(1));
     assert_eq!(
         pair.events(ALICE),
@@ -59,7 +59,7 @@ fn a_text_goes_bare_to_the_port_after_and_nobody_confirms_it() {
 }
 
 #[test]
-fn where_no_port_is_open_the_server_passes_it_on() {
+fn if_the_port_is_closed_the_server_relays_the_text() {
     let mut pair = alice(Options::default());
     let message = pair.say(ALICE, "hello");
     pair.take(ALICE);
@@ -68,7 +68,7 @@ fn where_no_port_is_open_the_server_passes_it_on() {
     let whisper =
         |message: MessageId, text| Sent::Other(FromClient::Whisper(id(NC), message.0, Text::new(text)));
     assert_eq!(pair.take(ALICE), [whisper(message, "hello")]);
-    // However late the server answers: it went that way alone.
+    // However late the server answers, the message went no other way.
     pair.pass(ms(2000));
     pair.clients[ALICE].whisper_answered(message, true);
     assert_eq!(
@@ -78,7 +78,7 @@ fn where_no_port_is_open_the_server_passes_it_on() {
             State::SentUnencrypted { path: Path::Relayed }
         )]
     );
-    // The next one takes that way at once; after a minute the port is tried again.
+    // The next message is relayed at once. After a minute the port is tried again.
     let next = pair.say(ALICE, "and now?");
     assert_eq!(pair.take(ALICE), [whisper(next, "and now?")]);
     pair.clients[ALICE].whisper_answered(next, false);
@@ -92,7 +92,7 @@ fn where_no_port_is_open_the_server_passes_it_on() {
 }
 
 #[test]
-fn a_closed_port_sends_nothing_another_way_that_went_elsewhere() {
+fn a_closed_port_affects_only_messages_to_it() {
     let mut pair = alice(Options::default());
     let mut other = profile(BOB, &pair.clients[BOB]);
     (other.who, other.udp, other.key) = ("10.0.0.7:50000".parse::<UserId>().unwrap().into(), None, None);
@@ -109,7 +109,7 @@ fn a_closed_port_sends_nothing_another_way_that_went_elsewhere() {
 }
 
 #[test]
-fn a_forged_closed_port_makes_no_message_go_twice() {
+fn a_late_report_of_a_closed_port_sends_nothing_twice() {
     let mut pair = alice(Options::default());
     let message = pair.say(ALICE, "hello");
     pair.take(ALICE);
@@ -130,7 +130,7 @@ fn a_forged_closed_port_makes_no_message_go_twice() {
 }
 
 #[test]
-fn a_whisper_that_nobody_answers_for_is_not_delivered() {
+fn an_unanswered_whisper_is_not_delivered() {
     let mut pair = alice(Options::default());
     let [first, second] = [(); 2].map(|()| whisper(&mut pair));
     pair.clients[ALICE].whisper_answered(second, true);
@@ -141,7 +141,7 @@ fn a_whisper_that_nobody_answers_for_is_not_delivered() {
     pair.pass(ms(1));
     pair.take(ALICE);
     assert_eq!(pair.states(ALICE), [(first, State::NotDelivered(Why::NoAnswer))]);
-    // An answer that comes after all changes nothing.
+    // A late answer changes nothing.
     pair.clients[ALICE].whisper_answered(first, true);
     pair.take(ALICE);
     assert_eq!(pair.states(ALICE), []);
@@ -149,7 +149,7 @@ fn a_whisper_that_nobody_answers_for_is_not_delivered() {
 }
 
 #[test]
-fn a_whisper_is_lost_with_the_server_that_was_to_pass_it_on() {
+fn a_whisper_fails_with_the_connection_to_the_server() {
     let mut pair = alice(Options::default());
     let message = whisper(&mut pair);
     let now = pair.now();
@@ -162,7 +162,7 @@ fn a_whisper_is_lost_with_the_server_that_was_to_pass_it_on() {
 }
 
 #[test]
-fn a_long_text_goes_in_pieces_that_cut_no_character() {
+fn a_long_text_is_cut_between_characters() {
     let mut pair = alice(Options::default());
     let text = "ä€".repeat(700);
     pair.say(ALICE, &text);
@@ -177,10 +177,10 @@ fn a_long_text_goes_in_pieces_that_cut_no_character() {
 }
 
 #[test]
-fn bare_text_is_taken_from_exactly_the_port_after_an_id_without_a_key() {
+fn only_the_port_after_an_id_without_a_key_is_accepted() {
     let mut pair = alice(Options::default());
     pair.arrive_from(ALICE, udp(NC), b"hi \xFF\r\n");
-    assert_eq!(pair.events(ALICE), [plain("hi \u{FFFD}", Path::Direct)]);
+    assert_eq!(pair.events(ALICE), [unencrypted("hi \u{FFFD}", Path::Direct)]);
     let other_port = SocketAddr::new(udp(NC).ip(), udp(NC).port() + 1);
     for from in [
         other_port,
@@ -192,18 +192,18 @@ fn bare_text_is_taken_from_exactly_the_port_after_an_id_without_a_key() {
         assert_eq!(pair.events(ALICE), [], "{from}");
     }
     pair.arrive_from(ALICE, udp(NC), b" \n");
-    assert_eq!(pair.events(ALICE), [], "nothing to see");
+    assert_eq!(pair.events(ALICE), [], "it is blank");
 }
 
 #[test]
-fn bare_text_in_the_name_of_one_who_has_a_key_comes_to_nothing() {
+fn unencrypted_text_from_a_user_with_a_key_is_ignored() {
     let mut pair = Pair::new();
     pair.arrive_from(ALICE, udp(BOB), b"I am Bob");
     assert_eq!(pair.events(ALICE), []);
 }
 
 #[test]
-fn who_wants_no_plain_messages_sends_and_gets_none() {
+fn no_unencrypted_neither_sends_nor_accepts_them() {
     let mut pair = alice(Options {
         no_unencrypted: true,
         ..Options::default()
@@ -234,23 +234,23 @@ fn direct_only_does_not_whisper() {
 }
 
 #[test]
-fn what_the_server_passed_on_is_shown_as_that() {
+fn a_relayed_text_is_shown_as_relayed() {
     let mut pair = alice(Options::default());
     let now = pair.now();
     pair.clients[ALICE].whisper(now, &id(NC).into(), &Text::new("hi"));
-    assert_eq!(pair.events(ALICE), [plain("hi", Path::Relayed)]);
+    assert_eq!(pair.events(ALICE), [unencrypted("hi", Path::Relayed)]);
 }
 
 #[test]
-fn on_an_original_server_anybody_may_be_written_to_and_heard() {
+fn on_a_legacy_server_any_id_can_send_and_receive() {
     let mut alice = client(1, Options::default());
     let now = Now::default();
-    let original = Connection {
+    let legacy = Connection {
         own: None,
         is_rich: false,
         ..connection(ALICE)
     };
-    alice.connected(now, original);
+    alice.connected(now, legacy);
     alice.roster_complete(now);
     let message = alice.send(now, id(NC), &Text::new("hello")).unwrap();
     let bytes = b"hello".to_vec();
@@ -266,14 +266,14 @@ fn on_an_original_server_anybody_may_be_written_to_and_heard() {
     alice.port_unreachable(now, udp(NC));
     let outputs: Vec<Output> = std::iter::from_fn(|| alice.poll_output()).collect();
     let expected = [
-        plain("hi", Path::Direct),
+        unencrypted("hi", Path::Direct),
         Event::State(message, State::NotDelivered(Why::Unreachable)),
     ];
     assert_eq!(outputs, expected.map(Output::Event));
 }
 
 #[test]
-fn no_more_is_sent_than_could_still_go_another_way() {
+fn at_most_64_messages_are_pending() {
     let mut pair = alice(Options::default());
     for _ in 0..64 {
         pair.say(ALICE, "hello");
@@ -292,7 +292,7 @@ fn no_more_is_sent_than_could_still_go_another_way() {
 }
 
 #[test]
-fn there_is_room_again_when_nothing_could_go_another_way_any_more() {
+fn pending_messages_count_as_sent_after_500_ms() {
     let mut pair = alice(Options::default());
     for _ in 0..64 {
         pair.say(ALICE, "hello");
@@ -305,11 +305,11 @@ fn there_is_room_again_when_nothing_could_go_another_way_any_more() {
     pair.say(ALICE, "hello");
     pair.take(ALICE);
     pair.clients[ALICE].port_unreachable(now, udp(NC));
-    assert_eq!(pair.take(ALICE).len(), 1, "the last of them alone");
+    assert_eq!(pair.take(ALICE).len(), 1, "only the last one");
 }
 
 #[test]
-fn whoever_waits_for_the_server_to_pass_on_64_messages_waits_before_the_next() {
+fn sixty_four_unanswered_whispers_delay_the_next_message() {
     let mut pair = alice(Options::default());
     let first = pair.say(ALICE, "hello");
     let now = pair.now();
@@ -324,7 +324,7 @@ fn whoever_waits_for_the_server_to_pass_on_64_messages_waits_before_the_next() {
 }
 
 #[test]
-fn of_closed_ports_256_are_remembered() {
+fn at_most_256_closed_ports_are_remembered() {
     let mut pair = alice(Options::default());
     let now = pair.now();
     let user = |n: u16| UserId::from(SocketAddr::from(([10, 0, 1, 1], 1000 + 2 * n)));
@@ -353,7 +353,7 @@ fn of_closed_ports_256_are_remembered() {
 }
 
 #[test]
-fn a_bare_text_is_cut_where_a_message_would_end_and_never_within_a_character() {
+fn an_overlong_text_is_cut_between_characters() {
     let mut pair = alice(Options::default());
     for (sent, shown) in [
         ("x".repeat(TEXT_MAX), "x".repeat(TEXT_MAX)),
@@ -361,6 +361,6 @@ fn a_bare_text_is_cut_where_a_message_would_end_and_never_within_a_character() {
         ("€".repeat(TEXT_MAX / 3 + 1), "€".repeat(TEXT_MAX / 3)),
     ] {
         pair.arrive_from(ALICE, udp(NC), sent.as_bytes());
-        assert_eq!(pair.events(ALICE), [plain(&shown, Path::Direct)]);
+        assert_eq!(pair.events(ALICE), [unencrypted(&shown, Path::Direct)]);
     }
 }

@@ -1,14 +1,16 @@
-//! A conversation belongs to a key; ids come and go.
+//! A conversation belongs to a key, not to an id.
 
 use super::*;
 
 impl Pair {
+    /// The server tells one client that the other left.
     fn leaves(&mut self, at: usize) {
         let now = self.now();
         self.clients[at].peer_left(now, id(1 - at));
     }
 
-    fn comes(&mut self, at: usize, profile: &Profile) {
+    /// The server announces a user to one client.
+    fn announced(&mut self, at: usize, profile: &Profile) {
         let now = self.now();
         self.clients[at].peer_here(now, profile);
     }
@@ -20,20 +22,20 @@ impl Pair {
 }
 
 #[test]
-fn what_waits_for_somebody_who_left_never_reaches_who_comes_next() {
+fn a_message_never_reaches_the_next_user_of_an_id() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, "for Bob alone");
     let on_its_way = pair.take(ALICE);
     pair.leaves(ALICE);
     pair.take(ALICE);
     assert_eq!(pair.states(ALICE), [(message, State::NotDelivered(Why::Left))]);
-    // Somebody else, on the same address and port.
+    // Another user gets the same address and port.
     pair.clients[BOB] = client(3, Options::default());
     let (now, alice) = (pair.now(), profile(ALICE, &pair.clients[ALICE]));
     pair.clients[BOB].connected(now, connection(BOB));
-    pair.comes(BOB, &alice);
+    pair.announced(BOB, &alice);
     let newcomer = profile(BOB, &pair.clients[BOB]);
-    pair.comes(ALICE, &newcomer);
+    pair.announced(ALICE, &newcomer);
     for sent in on_its_way {
         if let Sent::Datagram(_, _, bytes) = sent {
             pair.arrive(BOB, &bytes);
@@ -47,7 +49,7 @@ fn what_waits_for_somebody_who_left_never_reaches_who_comes_next() {
 }
 
 #[test]
-fn who_comes_back_with_the_same_key_goes_on_where_it_was() {
+fn a_conversation_continues_after_a_reconnection() {
     let mut pair = Pair::new();
     pair.say(ALICE, "one");
     let first = pair.take_datagrams(ALICE);
@@ -58,9 +60,9 @@ fn who_comes_back_with_the_same_key_goes_on_where_it_was() {
     let mut bob = profile(BOB, &pair.clients[BOB]);
     let other: UserId = "10.0.0.6:51000".parse().unwrap();
     bob.who = other.into();
-    pair.comes(ALICE, &bob);
+    pair.announced(ALICE, &bob);
     let alice = profile(ALICE, &pair.clients[ALICE]);
-    pair.comes(BOB, &alice);
+    pair.announced(BOB, &alice);
     assert_eq!(pair.refusal(ALICE, id(BOB)), Refusal::NotHere);
     let now = pair.now();
     pair.clients[ALICE].send(now, other, &Text::new("two")).unwrap();
@@ -74,12 +76,12 @@ fn who_comes_back_with_the_same_key_goes_on_where_it_was() {
     assert_eq!(
         pair.shown(BOB),
         ["one", "two"],
-        "no number is used again, and nothing shown again"
+        "no number is reused, and nothing is shown again"
     );
 }
 
 #[test]
-fn what_was_held_back_is_shown_when_its_sender_leaves() {
+fn held_messages_are_shown_when_their_sender_leaves() {
     let mut pair = Pair::new();
     pair.say(ALICE, "lost");
     pair.take(ALICE);
@@ -97,14 +99,14 @@ fn what_was_held_back_is_shown_when_its_sender_leaves() {
 }
 
 #[test]
-fn a_text_whose_beginning_was_dropped_when_its_sender_seemed_to_leave_is_not_delivered() {
+fn a_text_that_lost_its_beginning_is_not_delivered() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, &"x".repeat(3000));
     let pieces = pair.take_datagrams(ALICE);
     pair.arrive(BOB, &pieces[0]);
     pair.leaves(BOB);
     let alice = profile(ALICE, &pair.clients[ALICE]);
-    pair.comes(BOB, &alice);
+    pair.announced(BOB, &alice);
     for piece in &pieces[1..] {
         pair.arrive(BOB, piece);
     }
@@ -120,12 +122,12 @@ fn a_text_whose_beginning_was_dropped_when_its_sender_seemed_to_leave_is_not_del
 }
 
 #[test]
-fn a_key_that_changes_while_its_user_is_here_is_refused_with_a_warning() {
+fn a_key_that_changes_while_connected_is_refused() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, "hello");
     pair.take(ALICE);
     let other = profile(BOB, &client(3, Options::default()));
-    pair.comes(ALICE, &other);
+    pair.announced(ALICE, &other);
     let expected = [
         Event::Warning(Warning::KeyChanged(id(BOB))),
         Event::State(message, State::NotDelivered(Why::KeyChanged)),
@@ -140,11 +142,11 @@ fn a_key_that_changes_while_its_user_is_here_is_refused_with_a_warning() {
 }
 
 #[test]
-fn who_announces_the_key_of_another_gets_nothing() {
+fn a_user_with_anothers_key_gets_no_messages() {
     let mut pair = Pair::new();
     let mut mallory = profile(BOB, &pair.clients[BOB]);
     mallory.who = "10.0.0.66:666".parse::<UserId>().unwrap().into();
-    pair.comes(ALICE, &mallory);
+    pair.announced(ALICE, &mallory);
     let warning = Event::Warning(Warning::KeyTaken(mallory.who.id, id(BOB)));
     assert_eq!(pair.events(ALICE), [warning]);
     assert_eq!(pair.refusal(ALICE, mallory.who.id), Refusal::KeyTaken);
@@ -154,7 +156,7 @@ fn who_announces_the_key_of_another_gets_nothing() {
 }
 
 #[test]
-fn without_the_server_a_conversation_goes_on() {
+fn a_conversation_continues_without_the_server() {
     let mut pair = Pair::new();
     let now = pair.now();
     for client in &mut pair.clients {
@@ -174,7 +176,7 @@ fn without_the_server_a_conversation_goes_on() {
 }
 
 #[test]
-fn what_waits_goes_through_the_server_as_soon_as_there_is_one_again() {
+fn unconfirmed_messages_are_relayed_after_a_reconnection() {
     let mut pair = Pair::new();
     let now = pair.now();
     pair.clients[ALICE].connection_lost(now);
@@ -191,7 +193,7 @@ fn what_waits_goes_through_the_server_as_soon_as_there_is_one_again() {
 }
 
 #[test]
-fn after_a_reconnection_those_who_are_not_named_have_left() {
+fn users_not_announced_after_a_reconnection_have_left() {
     let mut pair = Pair::new();
     let message = pair.say(ALICE, "hello");
     pair.take(ALICE);
@@ -205,7 +207,7 @@ fn after_a_reconnection_those_who_are_not_named_have_left() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_at_once() {
+fn invalid_messages_are_refused_at_once() {
     let mut pair = Pair::new();
     let now = pair.now();
     let mut refusal = |to, text: &str| pair.clients[ALICE].send(now, to, &Text::new(text)).unwrap_err();
@@ -217,50 +219,47 @@ fn what_cannot_be_sent_is_refused_at_once() {
 }
 
 #[test]
-fn every_message_has_a_number_of_its_own_however_it_goes() {
+fn every_message_has_its_own_number() {
     let mut pair = Pair::new();
     let nc = Profile {
         who: "10.0.0.7:50000".parse::<UserId>().unwrap().into(),
         udp: None,
         key: None,
     };
-    pair.comes(ALICE, &nc);
+    pair.announced(ALICE, &nc);
     let now = pair.now();
     let to = [id(BOB), nc.who.id, nc.who.id, id(BOB)];
     let numbers = to.map(|to| pair.clients[ALICE].send(now, to, &Text::new("hi")).unwrap().0);
     let first = MessageId::FIRST.0;
     assert_eq!(numbers, [first, first + 1, first + 2, first + 3]);
-    assert_eq!(first, 1 << 52, "beyond all that a client counts its SAYs by");
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "that none is lost is what this is about"
-    )]
+    assert_eq!(first, 1 << 52, "above the numbers of SAY");
+    #[expect(clippy::cast_precision_loss, reason = "the test shows that nothing is lost")]
     let told_apart = numbers.map(|number| number as f64);
     assert!(
         told_apart.is_sorted_by(|a, b| a < b),
-        "by programs that know no other numbers too"
+        "also as floating-point numbers"
     );
 }
 
 #[test]
-fn conversations_are_counted_and_there_are_so_many_at_most() {
+fn the_number_of_conversations_is_limited() {
     let mut pair = Pair::new();
     pair.clients[ALICE].peers = PEERS_MAX;
     assert_eq!(pair.refusal(ALICE, id(BOB)), Refusal::Full);
     pair.clients[ALICE].peers = PEERS_MAX - 1;
     pair.say(ALICE, "the last");
-    pair.say(ALICE, "who is written to already");
+    pair.say(ALICE, "to the same user");
     assert_eq!(pair.clients[ALICE].peers, PEERS_MAX);
 }
 
-/// What the limits on peers and users are reckoned with.
+/// The limits on peers and users count on it.
 #[test]
-fn somebody_who_is_away_takes_little_memory() {
+fn an_absent_peer_takes_little_memory() {
     assert!(size_of::<Peer>() + size_of::<Contact>() < 1200);
 }
 
 #[test]
-fn both_see_the_same_code() {
+fn both_sides_show_the_same_verify_code() {
     let pair = Pair::new();
     let code = pair.clients[ALICE].verify_code(id(BOB)).unwrap();
     assert_eq!(pair.clients[BOB].verify_code(id(ALICE)), Some(code));

@@ -1,163 +1,163 @@
-//! What people do, what breaks, and what an attacker tries.
+//! Random actions: of users, of failures, and of an attacker.
 
-use crate::simulation::{Simulation, What, victim};
+use crate::simulation::{Scheduled, Simulation, victim};
 use chat_proto::id::UserId;
 use chat_proto::opaque::Opaque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// After this nothing new is done.
+/// No actions after this time.
 pub(crate) const LAST_ACT: Duration = Duration::from_secs(70);
 
 impl Simulation {
     pub(crate) fn act(&mut self) {
-        let seat = self.rng.below(self.clients.len());
+        let slot = self.rng.below(self.clients.len());
         let kinds = if self.is_peaceful { 65 } else { 100 };
         match self.rng.below(kinds) {
-            0..55 => self.talk(seat),
-            55..60 => self.talk_much(seat),
-            60..65 => self.plain_talks(),
-            65..70 => self.die(seat),
-            70..75 => self.lose_connection(seat),
-            75..77 => self.server_goes_down(),
-            77..82 => self.block(seat),
-            82..86 => self.network.forget(self.clients[seat].udp),
-            86..88 => self.move_socket(seat),
-            88..90 => self.forge_unreachable(seat),
-            90..92 => self.lie(seat),
+            0..55 => self.send_one(slot),
+            55..60 => self.send_many(slot),
+            60..65 => self.keyless_sends(),
+            65..70 => self.crash(slot),
+            70..75 => self.lose_connection(slot),
+            75..77 => self.server_stops(),
+            77..82 => self.block(slot),
+            82..86 => self.network.forget(self.clients[slot].udp),
+            86..88 => self.move_socket(slot),
+            88..90 => self.forge_unreachable(slot),
+            90..92 => self.lie(slot),
             _ => self.attack(),
         }
         let pause = [100, 1500][self.rng.below(2)];
         let next = self.now + self.rng.ms(1, pause);
         if next < LAST_ACT {
-            self.schedule(next, What::Act);
+            self.schedule(next, Scheduled::Act);
         } else {
             self.network.blocked.clear();
         }
     }
 
-    fn talk(&mut self, seat: usize) {
-        let ids: Vec<UserId> = self.clients[seat].view.keys().copied().collect();
+    fn send_one(&mut self, slot: usize) {
+        let ids: Vec<UserId> = self.clients[slot].view.keys().copied().collect();
         if let Some(&to) = self.rng.pick(&ids) {
             let length = [0, 0, 0, 0, 300, 1100, 1300, 4000][self.rng.below(8)];
-            self.write(seat, to, length);
+            self.write(slot, to, length);
         }
     }
 
-    fn talk_much(&mut self, seat: usize) {
-        let ids: Vec<UserId> = self.clients[seat].view.keys().copied().collect();
+    fn send_many(&mut self, slot: usize) {
+        let ids: Vec<UserId> = self.clients[slot].view.keys().copied().collect();
         if let Some(&to) = self.rng.pick(&ids) {
             for _ in 0..self.rng.below(20) {
                 let length = [0, 0, 100, 3000][self.rng.below(4)];
-                self.write(seat, to, length);
+                self.write(slot, to, length);
             }
         }
     }
 
-    /// Somebody without a key writes, as the original programs do.
-    fn plain_talks(&mut self) {
-        let Some(plain) = self.rng.pick(&self.plain) else {
+    /// A user without a key sends a message, like the original programs.
+    fn keyless_sends(&mut self) {
+        let Some(keyless) = self.rng.pick(&self.keyless) else {
             return;
         };
-        let (id, has_port) = (plain.id, plain.has_port);
-        let seat = self.rng.below(self.clients.len());
-        let to = self.canonical_udp(seat);
-        let text = format!("plain {}", self.now.as_micros());
+        let (id, has_port) = (keyless.id, keyless.has_port);
+        let slot = self.rng.below(self.clients.len());
+        let to = self.canonical_udp(slot);
+        let text = format!("keyless {}", self.now.as_micros());
         if let Some(from) = id.private_address().filter(|_| has_port) {
             self.transmit(from, to, None, text.as_bytes());
         }
     }
 
-    /// A client ends without a word, and another begins on the same ports, with another key.
-    fn die(&mut self, seat: usize) {
-        if self.clients[seat].is_alive {
-            let key = self.clients[seat].private.public_key();
-            self.clients[seat].is_alive = false;
-            self.ledger.died(key);
-            self.drop_connection(seat);
+    /// A client crashes, and another starts on the same ports, with another key.
+    fn crash(&mut self, slot: usize) {
+        if self.clients[slot].is_alive {
+            let key = self.clients[slot].private.public_key();
+            self.clients[slot].is_alive = false;
+            self.ledger.crashed(key);
+            self.drop_connection(slot);
             let at = self.now + self.rng.ms(0, 8000);
-            self.schedule(at, What::Start(seat));
+            self.schedule(at, Scheduled::Start(slot));
         }
     }
 
-    pub(crate) fn start(&mut self, seat: usize) {
-        let options = self.clients[seat].options;
+    pub(crate) fn start(&mut self, slot: usize) {
+        let options = self.clients[slot].options;
         let private = self.new_private(options);
-        let client = &mut self.clients[seat];
+        let client = &mut self.clients[slot];
         client.private = private;
         client.is_alive = true;
         client.view.clear();
-        self.schedule(self.now, What::Connect(seat));
+        self.schedule(self.now, Scheduled::Connect(slot));
     }
 
-    /// A connection breaks; the server notices at some time, and the client tries again, from another port.
-    fn lose_connection(&mut self, seat: usize) {
+    /// A connection breaks. The server notices later, and the client reconnects from another port.
+    fn lose_connection(&mut self, slot: usize) {
         let now = self.now();
-        if self.clients[seat].is_alive && self.clients[seat].conn.is_some() {
-            self.drop_connection(seat);
-            let client = &mut self.clients[seat];
+        if self.clients[slot].is_alive && self.clients[slot].conn.is_some() {
+            self.drop_connection(slot);
+            let client = &mut self.clients[slot];
             client.tcp.set_port(client.tcp.port() + 2);
             client.private.connection_lost(now);
-            self.drain(seat);
+            self.drain(slot);
             let at = self.now + self.rng.ms(200, 5000);
-            self.schedule(at, What::Connect(seat));
+            self.schedule(at, Scheduled::Connect(slot));
         }
     }
 
-    fn drop_connection(&mut self, seat: usize) {
-        if let Some(conn) = self.clients[seat].conn.take() {
+    fn drop_connection(&mut self, slot: usize) {
+        if let Some(conn) = self.clients[slot].conn.take() {
             let at = self.now + self.rng.ms(1, 3000);
-            self.schedule(at, What::Gone(conn));
+            self.schedule(at, Scheduled::Gone(conn));
         }
     }
 
-    fn server_goes_down(&mut self) {
+    fn server_stops(&mut self) {
         let now = self.now();
         if !self.is_server_up {
             return;
         }
         self.is_server_up = false;
         self.server = crate::server::Server::default();
-        for seat in 0..self.clients.len() {
-            if self.clients[seat].is_alive && self.clients[seat].conn.take().is_some() {
-                self.clients[seat].private.connection_lost(now);
-                self.drain(seat);
+        for slot in 0..self.clients.len() {
+            if self.clients[slot].is_alive && self.clients[slot].conn.take().is_some() {
+                self.clients[slot].private.connection_lost(now);
+                self.drain(slot);
                 let at = self.now + self.rng.ms(500, 2500);
-                self.schedule(at, What::Connect(seat));
+                self.schedule(at, Scheduled::Connect(slot));
             }
         }
         let at = self.now + self.rng.ms(100, 10_000);
-        self.schedule(at, What::ServerUp);
+        self.schedule(at, Scheduled::ServerUp);
     }
 
-    pub(crate) fn server_comes_up(&mut self) {
+    pub(crate) fn server_starts(&mut self) {
         self.is_server_up = true;
-        for place in 0..self.plain.len() {
-            let (conn, id) = (self.connection(), self.plain[place].id);
-            self.plain[place].conn = conn;
+        for place in 0..self.keyless.len() {
+            let (conn, id) = (self.connection(), self.keyless[place].id);
+            self.keyless[place].conn = conn;
             self.server.join(conn, id, None, None);
         }
-        self.deliver_what_the_server_said();
+        self.deliver_server_lines();
     }
 
-    fn block(&mut self, seat: usize) {
+    fn block(&mut self, slot: usize) {
         let other = self.rng.below(self.clients.len());
-        let one = self.network.seen_as(self.clients[seat].udp).ip();
+        let one = self.network.seen_as(self.clients[slot].udp).ip();
         let other = self.network.seen_as(self.clients[other].udp).ip();
         self.network.block(one, other, true);
         let at = self.now + self.rng.ms(500, 20_000);
-        self.schedule(at, What::Unblock);
+        self.schedule(at, Scheduled::Unblock);
     }
 
-    /// A laptop gets another address, and keeps its connection as far as the server can tell.
-    fn move_socket(&mut self, seat: usize) {
+    /// A client gets another UDP address and keeps its connection.
+    fn move_socket(&mut self, slot: usize) {
         let port = 20_000 + u16::try_from(self.rng.below(9000)).unwrap();
-        self.clients[seat].udp.set_port(port);
+        self.clients[slot].udp.set_port(port);
     }
 
-    /// The server, or somebody on the way to it, says that a user has another key, or that another has that user's.
-    fn lie(&mut self, seat: usize) {
-        let client = &self.clients[seat];
+    /// An attacker on the connection announces a wrong key for a user, or the user's key for another one.
+    fn lie(&mut self, slot: usize) {
+        let client = &self.clients[slot];
         let known: Vec<_> = client
             .view
             .iter()
@@ -174,13 +174,13 @@ impl Simulation {
             let nobody = UserId::from(SocketAddr::from(([10, 0, 0, 250], 4000)));
             self.server.claim(conn, nobody, key);
         }
-        self.deliver_what_the_server_said();
+        self.deliver_server_lines();
     }
 
-    fn forge_unreachable(&mut self, seat: usize) {
+    fn forge_unreachable(&mut self, slot: usize) {
         let other = self.rng.below(self.clients.len());
         let address = self.network.seen_as(self.clients[other].udp);
-        self.schedule(self.now, What::Unreachable(self.clients[seat].udp, address));
+        self.schedule(self.now, Scheduled::Unreachable(self.clients[slot].udp, address));
     }
 
     fn attack(&mut self) {
@@ -189,8 +189,8 @@ impl Simulation {
         };
         let some_victim = victim(self.rng.below(8));
         let some_client = {
-            let seat = self.rng.below(self.clients.len());
-            self.network.seen_as(self.clients[seat].udp)
+            let slot = self.rng.below(self.clients.len());
+            self.network.seen_as(self.clients[slot].udp)
         };
         let (from, to) = match self.rng.below(8) {
             0 => (from, to),
@@ -206,7 +206,7 @@ impl Simulation {
                 self.rng.fill(&mut bytes);
                 (some_victim, some_client)
             }
-            // In the name of one who has a key, or of nobody.
+            // From a user with a key, or from an unused address.
             _ => {
                 bytes = b"forged".to_vec();
                 ([some_victim, from][self.rng.below(2)], to)
@@ -214,7 +214,7 @@ impl Simulation {
         };
         for _ in 0..1 + self.rng.below(3) {
             let at = self.now + self.rng.ms(0, 30);
-            self.schedule(at, What::Datagram(from, to, bytes.clone()));
+            self.schedule(at, Scheduled::Datagram(from, to, bytes.clone()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What was sent, shown and reported, and whether that keeps the promises.
+//! Messages sent, shown and reported, checked against the promises.
 
 use chat_client::private::{MessageId, Path, Received, State, Why};
 use chat_proto::opaque::PublicKey;
@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A message is not given up before this.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A message does not fail for lack of an answer before this time.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// It has to be settled by then: messages that were written within 100 ms are given up together.
+/// A message must be settled by then. Messages sent within 100 ms expire together.
 const SETTLED_BY: Duration = Duration::from_millis(30_100);
 
 #[derive(Default)]
@@ -17,12 +17,12 @@ pub(crate) struct Ledger {
     messages: Vec<Message>,
     by_text: BTreeMap<String, usize>,
     by_id: BTreeMap<(PublicKey, MessageId), usize>,
-    /// The place in `messages` of the last one shown, of each sender to each receiver.
+    /// The place in `messages` of the last message shown, for each sender and receiver.
     last_shown: BTreeMap<(PublicKey, PublicKey), usize>,
     unsettled: BTreeSet<usize>,
-    /// Keys whose client died: nobody will hear what became of its messages.
-    dead: BTreeSet<PublicKey>,
-    /// Bytes to and from addresses at which nobody is, by client.
+    /// Keys of crashed clients, whose messages nobody reports.
+    crashed: BTreeSet<PublicKey>,
+    /// Bytes to and from unused addresses, by client.
     victims: BTreeMap<(PublicKey, SocketAddr), (usize, usize)>,
     pub(crate) shown: usize,
     pub(crate) delivered: usize,
@@ -62,33 +62,33 @@ impl Ledger {
         });
     }
 
-    /// A client shows a message under a label that it takes for `label_key`.
+    /// A client shows a message from a user that has `label_key` in its view.
     pub(crate) fn shown(&mut self, at: PublicKey, label_key: Option<PublicKey>, received: &Received) {
         let text = received.text.as_str();
         let short = &text[..text.len().min(20)];
         if !received.sealed {
-            // Bare text can be forged and garbled on its way; but nobody who has a key is said to have written it.
+            // Unencrypted text can be forged, but is never shown under the name of a user with a key.
             assert_eq!(
                 label_key, None,
-                "{short:?} is shown in the clear from one who has a key"
+                "{short:?} is shown unencrypted from a user with a key"
             );
             return;
         }
         let Some(&place) = self.by_text.get(text) else {
-            panic!("{short:?} is shown and nobody wrote it");
+            panic!("{short:?} is shown but was not sent");
         };
         let message = &mut self.messages[place];
-        assert_eq!(message.to, at, "{short:?} is shown to somebody else");
+        assert_eq!(message.to, at, "{short:?} is shown to another user");
         assert_eq!(
             Some(message.from),
             label_key,
-            "{short:?} is shown in the name of another"
+            "{short:?} is shown under another name"
         );
         assert!(!message.shown, "{short:?} is shown twice");
         let overtaken = matches!(message.state, Some(State::NotDelivered(Why::Overtaken)));
         assert!(
             !overtaken,
-            "{short:?} is shown after its sender was told that it will not be"
+            "{short:?} is shown after its sender was told that it won't be"
         );
         message.shown = true;
         self.shown += 1;
@@ -100,7 +100,7 @@ impl Ledger {
         let missing = between.iter().any(|other| other.from == from && other.to == at);
         assert!(
             missing || !received.after_gap,
-            "{short:?} is marked, and nothing is missing before it"
+            "{short:?} is marked, but no message before it is missing"
         );
     }
 
@@ -118,18 +118,21 @@ impl Ledger {
         self.unsettled.remove(&place);
         match state {
             State::Delivered { path, after } => {
-                assert!(message.shown, "{text:?} is reported delivered and was not shown");
+                assert!(
+                    message.shown,
+                    "{text:?} is reported as delivered but was not shown"
+                );
                 assert_eq!(after, now - message.at);
                 self.delivered += 1;
                 self.relayed += usize::from(path == Path::Relayed);
             }
             State::NotDelivered(why) => {
                 if why == Why::NoAnswer {
-                    assert!(now - message.at >= PATIENCE, "{text:?} is given up too soon");
+                    assert!(now - message.at >= DELIVERY_TIMEOUT, "{text:?} failed too soon");
                 }
                 assert!(
                     why != Why::Overtaken || !message.shown,
-                    "{text:?} was shown all the same"
+                    "{text:?} was shown nevertheless"
                 );
                 *self.failed.entry(format!("{why:?}")).or_default() += 1;
             }
@@ -137,13 +140,13 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn died(&mut self, key: PublicKey) {
-        self.dead.insert(key);
+    pub(crate) fn crashed(&mut self, key: PublicKey) {
+        self.crashed.insert(key);
         let messages = &self.messages;
         self.unsettled.retain(|place| messages[*place].from != key);
     }
 
-    /// At any time: whatever was sent so long ago is settled.
+    /// Checks at any time that old messages are settled.
     pub(crate) fn check_settled(&self, now: Duration) {
         if let Some(&place) = self.unsettled.first() {
             let message = &self.messages[place];
@@ -161,7 +164,7 @@ impl Ledger {
         *to += bytes;
         assert!(
             *to <= 3 * *back,
-            "{to} bytes go to {victim}, from where only {back} seemed to come"
+            "{to} bytes go to {victim}, but only {back} came from there"
         );
     }
 
@@ -169,13 +172,13 @@ impl Ledger {
         self.victims.entry((to, victim)).or_default().1 += bytes;
     }
 
-    /// At the end: every message was shown once, or its sender was told; unless the sender itself is gone.
+    /// Checks at the end that every message was shown, or its sender was told, or the sender crashed.
     pub(crate) fn check_end(&self) {
         assert!(self.unsettled.is_empty());
         for message in &self.messages {
-            let told = matches!(message.state, Some(State::NotDelivered(_)));
-            let fine = message.shown || told || self.dead.contains(&message.from);
-            assert!(fine, "{:?} is lost, and nobody was told", message.text);
+            let failed = matches!(message.state, Some(State::NotDelivered(_)));
+            let is_accounted = message.shown || failed || self.crashed.contains(&message.from);
+            assert!(is_accounted, "{:?} is lost without a report", message.text);
         }
     }
 }

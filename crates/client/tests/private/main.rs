@@ -1,6 +1,6 @@
-//! Private messages among many clients, over links and routers that do everything wrong, in simulated time.
+//! Private messages among several clients over faulty links and routers, in simulated time.
 //!
-//! `CHAT_SEED=n` runs one seed; `CHAT_SEEDS=n` runs so many instead of the usual number.
+//! `CHAT_SEED=n` runs one seed. `CHAT_SEEDS=n` runs n seeds instead of the default number.
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -19,31 +19,31 @@ use simulation::Simulation;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Long enough after the last act that everything is settled, and what was held back is shown.
+/// Long enough after the last action that all messages are settled and shown.
 const END: Duration = Duration::from_secs(70 + 40);
 
-/// Says how to run a seed of a test again, should it fail.
+/// Prints how to repeat a seed if its test fails.
 struct Replay(u64, &'static str);
 
 impl Drop for Replay {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let Self(seed, test) = self;
-            eprintln!("to see it again: CHAT_SEED={seed} cargo test -p chat-client --test private {test}");
+            eprintln!("to repeat it: CHAT_SEED={seed} cargo test -p chat-client --test private {test}");
         }
     }
 }
 
-/// The seeds that the environment asks for, or so many.
-fn seeds(usual: u64) -> std::ops::Range<u64> {
+/// The seeds that the environment selects, or the default number.
+fn seeds(default: u64) -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
     match number("CHAT_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("CHAT_SEEDS").unwrap_or(usual),
+        None => 0..number("CHAT_SEEDS").unwrap_or(default),
     }
 }
 
-/// Runs a seed to the end, and gives the hash of all that happened.
+/// Runs a seed to the end. Returns the hash of all that happened, and the ledger.
 fn run(seed: u64, is_peaceful: bool) -> (u64, Ledger) {
     let mut simulation = Simulation::new(seed, is_peaceful);
     let trace = simulation.run(END);
@@ -52,7 +52,7 @@ fn run(seed: u64, is_peaceful: bool) -> (u64, Ledger) {
 }
 
 #[test]
-fn the_promises_hold_whatever_happens() {
+fn the_promises_hold_under_faults_and_attacks() {
     let (mut shown, mut delivered, mut relayed) = (0, 0, 0);
     let mut failed = BTreeMap::new();
     for seed in seeds(1000) {
@@ -69,18 +69,18 @@ fn the_promises_hold_whatever_happens() {
     assert!(delivered > 0);
 }
 
-/// Where the worst is that links lose a third of all datagrams and routers let nobody in, all gets through.
+/// All messages arrive, although links lose up to a third of all datagrams and routers block datagrams from outside.
 #[test]
-fn among_friends_everything_is_delivered() {
+fn without_attacks_everything_is_delivered() {
     for seed in seeds(200) {
-        let _replay = Replay(seed, "friends");
+        let _replay = Replay(seed, "without_attacks");
         let (_, ledger) = run(seed, true);
         assert_eq!(ledger.failed, BTreeMap::new());
     }
 }
 
 #[test]
-fn the_same_seed_is_the_same_run() {
+fn a_seed_determines_the_run() {
     for seed in 0..20 {
         assert_eq!(run(seed, false).0, run(seed, false).0, "seed {seed}");
     }

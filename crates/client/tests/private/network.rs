@@ -1,4 +1,4 @@
-//! Links that lose, double, delay, reorder and garble datagrams, and routers that translate addresses.
+//! Links that lose, duplicate, delay, reorder and corrupt datagrams, and routers that translate addresses.
 
 use crate::rng::Rng;
 use chat_proto::id::canonical;
@@ -6,28 +6,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// How the links of one run behave; chances are in a thousand.
+/// How the links of one run behave. Probabilities are per thousand.
 #[derive(Debug)]
-pub(crate) struct Weather {
+pub(crate) struct Conditions {
     pub(crate) loss: usize,
-    pub(crate) double: usize,
-    pub(crate) garble: usize,
-    /// Of a datagram's way, in milliseconds. A wide range reorders.
+    pub(crate) duplicate: usize,
+    pub(crate) corrupt: usize,
+    /// The range in milliseconds. A wide range reorders datagrams.
     pub(crate) delay: (usize, usize),
 }
 
 pub(crate) struct Network {
-    pub(crate) weather: Weather,
-    /// Pairs of hosts between which nothing gets through, in both orders.
+    pub(crate) conditions: Conditions,
+    /// Pairs of hosts that can't reach each other, in both orders.
     pub(crate) blocked: BTreeSet<(IpAddr, IpAddr)>,
     pub(crate) routers: Vec<Router>,
 }
 
-/// A router that translates addresses: its hosts are 192.168.n.x, the world sees 198.51.100.n.
+/// A router that translates its hosts' addresses, 192.168.n.x, to 198.51.100.n.
 pub(crate) struct Router {
     outside: IpAddr,
     inside: [u8; 3],
-    /// Another port for each destination, so that nobody can be told the address beforehand.
+    /// It uses another port for each destination, so the outside address can't be known beforehand.
     symmetric: bool,
     mappings: BTreeMap<u16, Mapping>,
     next_port: u16,
@@ -36,11 +36,11 @@ pub(crate) struct Router {
 struct Mapping {
     host: SocketAddr,
     destination: Option<SocketAddr>,
-    /// Who may send to it, and until when: whom it sent to in the last 33 seconds.
+    /// The addresses that may send to it, each for 33 seconds after the host last sent there.
     open: BTreeMap<SocketAddr, Duration>,
 }
 
-/// A datagram that will be at the door of a host or router.
+/// A datagram on its way to a host or router.
 pub(crate) struct Arrival {
     pub(crate) at: Duration,
     pub(crate) from: SocketAddr,
@@ -51,7 +51,7 @@ pub(crate) struct Arrival {
 const MAPPING_LIFE: Duration = Duration::from_secs(33);
 
 impl Network {
-    /// What becomes of a datagram that a host sends.
+    /// The copies of a datagram that arrive.
     pub(crate) fn send(
         &mut self,
         now: Duration,
@@ -64,25 +64,25 @@ impl Network {
         let Some(source) = self.leave(now, from, to) else {
             return Vec::new();
         };
-        // The routers are two hops from each other at least; a primer dies between them.
+        // The routers are at least two hops apart, so a punch probe expires between them.
         let is_local = source == from && same_net(from, to);
         if ttl.is_some_and(|ttl| ttl < 3) && !is_local || self.is_blocked(source.ip(), to.ip()) {
             return Vec::new();
         }
-        let Weather {
+        let Conditions {
             loss,
-            double,
-            garble,
+            duplicate,
+            corrupt,
             delay,
-        } = self.weather;
-        let copies = 1 + usize::from(rng.chance(double));
+        } = self.conditions;
+        let copies = 1 + usize::from(rng.chance(duplicate));
         let mut arrivals = Vec::new();
         for _ in 0..copies {
             if rng.chance(loss) {
                 continue;
             }
             let mut bytes = bytes.to_vec();
-            if rng.chance(garble) {
+            if rng.chance(corrupt) {
                 let place = rng.below(bytes.len());
                 bytes[place] ^= 1 << rng.below(8);
             }
@@ -97,7 +97,7 @@ impl Network {
         arrivals
     }
 
-    /// The host that gets a datagram, if the router before it lets it in.
+    /// The host that receives a datagram, if its router lets it in.
     pub(crate) fn enter(&mut self, now: Duration, from: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
         let Some(router) = self.routers.iter_mut().find(|router| router.outside == to.ip()) else {
             return Some(to);
@@ -107,7 +107,7 @@ impl Network {
         (now < *open_until).then_some(mapping.host)
     }
 
-    /// The router of a host forgets what it knew, and gives out other ports from now on.
+    /// A host's router forgets its mappings and uses other ports from now on.
     pub(crate) fn forget(&mut self, host: SocketAddr) {
         for router in &mut self.routers {
             let had = router.mappings.len();
@@ -128,7 +128,7 @@ impl Network {
         }
     }
 
-    /// The address under which a connection of this host is seen outside.
+    /// The outside address of a connection from this host.
     pub(crate) fn seen_as(&self, host: SocketAddr) -> SocketAddr {
         let router = self.routers.iter().find(|router| router.has(host));
         router.map_or(host, |router| SocketAddr::new(router.outside, host.port()))
@@ -138,13 +138,13 @@ impl Network {
         self.blocked.contains(&(from, to))
     }
 
-    /// The source address of a datagram outside; none if it gets lost.
+    /// A datagram's outside source address. `None` if it is lost.
     fn leave(&mut self, now: Duration, from: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
         let is_private =
             |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 192 && ip.octets()[1] == 168);
         match self.routers.iter_mut().find(|router| router.has(from)) {
             Some(router) if router.has(to) => Some(from),
-            // A router does not send back in what came from inside.
+            // The router does not send datagrams from inside back inside (no hairpinning).
             Some(router) if router.outside == to.ip() => None,
             Some(_) | None if is_private(to.ip()) => None,
             Some(router) => Some(router.translate(now, from, to)),

@@ -1,5 +1,4 @@
-//! What the clients need of a server: the roster, the relay, punching, the rendezvous. A model, for which the real one
-//! may stand in.
+//! A model of the server, as far as private messages need it: roster, relay, punching, and rendezvous.
 
 use chat_proto::id::UserId;
 use chat_proto::opaque::{Opaque, PublicKey};
@@ -9,14 +8,14 @@ use chat_proto::who::Who;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// A connection; never used again.
+/// Identifies a connection. Never reused.
 pub(crate) type Conn = u64;
 
 #[derive(Default)]
 pub(crate) struct Server {
     users: BTreeMap<Conn, User>,
-    /// What is to be said, and to whom.
-    pub(crate) said: Vec<(Conn, String)>,
+    /// Lines to send, each with its connection.
+    pub(crate) outbox: Vec<(Conn, String)>,
 }
 
 struct User {
@@ -26,7 +25,7 @@ struct User {
 }
 
 impl Server {
-    /// Somebody said HELLO, or is plain and has no key.
+    /// A client sent HELLO, or a user without a key joined.
     pub(crate) fn join(&mut self, conn: Conn, id: UserId, udp: Option<SocketAddr>, key: Option<PublicKey>) {
         let profile = Profile {
             who: id.into(),
@@ -36,7 +35,7 @@ impl Server {
         if key.is_some() {
             self.welcome(conn, id);
         }
-        self.say_to_all(&FromServer::Join(None, profile.clone()));
+        self.broadcast(&FromServer::Join(None, profile.clone()));
         let token = token_of(conn);
         self.users.insert(
             conn,
@@ -55,19 +54,19 @@ impl Server {
             rendezvous: token_of(conn),
             seq: 0,
         };
-        self.said.push((conn, welcome.to_string()));
+        self.outbox.push((conn, welcome.to_string()));
         for user in self.users.values() {
             let line = FromServer::User(user.profile.clone());
-            self.said.push((conn, line.to_string()));
+            self.outbox.push((conn, line.to_string()));
         }
         let live: FromServer<'_, Who> = FromServer::Live;
-        self.said.push((conn, live.to_string()));
+        self.outbox.push((conn, live.to_string()));
     }
 
-    /// A connection ended.
+    /// A connection is closed.
     pub(crate) fn leave(&mut self, conn: Conn) {
         if let Some(user) = self.users.remove(&conn) {
-            self.say_to_all(&FromServer::Leave(None, user.profile.who));
+            self.broadcast(&FromServer::Leave(None, user.profile.who));
         }
     }
 
@@ -77,7 +76,7 @@ impl Server {
         }
     }
 
-    /// The connections of those who have this key: what a client that comes back takes over.
+    /// The connections with this key, which a returning client resumes.
     pub(crate) fn with_key(&self, key: PublicKey) -> Vec<Conn> {
         let users = self
             .users
@@ -86,14 +85,14 @@ impl Server {
         users.map(|(conn, _)| *conn).collect()
     }
 
-    /// Says to one client that a user has a key, whether or not it is so.
+    /// Announces a user's key to one client, true or not.
     pub(crate) fn claim(&mut self, to: Conn, id: UserId, key: PublicKey) {
         let profile = Profile {
             who: id.into(),
             udp: None,
             key: Some(key),
         };
-        self.say(to, &FromServer::Join(None, profile));
+        self.send(to, &FromServer::Join(None, profile));
     }
 
     pub(crate) fn line(&mut self, conn: Conn, line: &str) {
@@ -104,7 +103,7 @@ impl Server {
         match FromClient::parse(line).unwrap() {
             FromClient::Relay(to, bytes) => {
                 if let Some((to, _)) = self.find(to) {
-                    self.say(to, &FromServer::Relay(who, bytes));
+                    self.send(to, &FromServer::Relay(who, bytes));
                 }
             }
             FromClient::Punch(to) => {
@@ -113,22 +112,22 @@ impl Server {
                     && let (Some(own), Some(theirs)) = (own, user.profile.udp)
                 {
                     let them = user.profile.who.clone();
-                    self.say(conn, &FromServer::Punch(them, theirs));
-                    self.say(to, &FromServer::Punch(who, own));
+                    self.send(conn, &FromServer::Punch(them, theirs));
+                    self.send(to, &FromServer::Punch(who, own));
                 }
             }
             FromClient::Confirm(nonce) => self.confirm(conn, nonce),
             FromClient::Whisper(to, seq, text) => {
                 if let Some((to, _)) = self.find(to) {
-                    self.say(to, &FromServer::Whisper(who, text));
-                    self.say(conn, &FromServer::Whispered(seq));
+                    self.send(to, &FromServer::Whisper(who, text));
+                    self.send(conn, &FromServer::Whispered(seq));
                 }
             }
-            other => panic!("{other:?} is not a line about private messages"),
+            other => panic!("{other:?} does not concern private messages"),
         }
     }
 
-    /// The reply to a datagram.
+    /// The reply to a rendezvous request.
     pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], nonce: Nonce) -> Option<Vec<u8>> {
         let token = Request::parse(bytes)?.token;
         let asker = self.users.values_mut().find(|user| user.token == token)?;
@@ -144,7 +143,7 @@ impl Server {
         {
             user.profile.udp = Some(address);
             let line = FromServer::Address(None, user.profile.who.clone(), address);
-            self.say_to_all(&line);
+            self.broadcast(&line);
         }
     }
 
@@ -153,13 +152,13 @@ impl Server {
         found.map(|(conn, user)| (*conn, user))
     }
 
-    fn say(&mut self, to: Conn, line: &FromServer<'_>) {
-        self.said.push((to, line.to_string()));
+    fn send(&mut self, to: Conn, line: &FromServer<'_>) {
+        self.outbox.push((to, line.to_string()));
     }
 
-    fn say_to_all(&mut self, line: &FromServer<'_>) {
+    fn broadcast(&mut self, line: &FromServer<'_>) {
         let line = line.to_string();
-        self.said
+        self.outbox
             .extend(self.users.keys().map(|conn| (*conn, line.clone())));
     }
 }

@@ -1,7 +1,7 @@
-//! Clients, a server and a network in simulated time, and somebody who means harm. All follows from the seed.
+//! Clients, a server, a network and an attacker in simulated time. The seed determines the whole run.
 
 use crate::ledger::Ledger;
-use crate::network::{Arrival, Network, Router, Weather};
+use crate::network::{Arrival, Conditions, Network, Router};
 use crate::rng::Rng;
 use crate::server::{Conn, Server};
 use chat_client::private::{Connection, Event, KeyPair, MessageId, Options, Output, Private};
@@ -22,66 +22,66 @@ pub(crate) struct Simulation {
     pub(crate) server: Server,
     pub(crate) is_server_up: bool,
     pub(crate) clients: Vec<Client>,
-    pub(crate) plain: Vec<Plain>,
+    pub(crate) keyless: Vec<Keyless>,
     pub(crate) ledger: Ledger,
-    /// Nobody means harm, and nothing breaks but what the links do to datagrams.
+    /// There is no attacker, and nothing fails except the links.
     pub(crate) is_peaceful: bool,
-    /// Datagrams that were seen on the wire.
+    /// Datagrams that the attacker has seen.
     pub(crate) captured: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
-    events: BTreeMap<(Duration, u64), What>,
+    events: BTreeMap<(Duration, u64), Scheduled>,
     next_event: u64,
     pub(crate) next_conn: Conn,
     next_text: usize,
     trace: DefaultHasher,
-    /// Say what the clients do: `CHAT_TRACE=1`.
-    is_told: bool,
+    /// Print what the clients do: `CHAT_TRACE=1`.
+    is_traced: bool,
 }
 
-/// A seat at which one client after another runs.
+/// A slot in which one client after another runs.
 pub(crate) struct Client {
     pub(crate) private: Private,
     pub(crate) is_alive: bool,
-    /// Where its sockets are, on its host.
+    /// The addresses of its sockets, on its host.
     pub(crate) tcp: SocketAddr,
     pub(crate) udp: SocketAddr,
     pub(crate) options: Options,
     pub(crate) conn: Option<Conn>,
-    /// When the last line in each direction arrives; lines don't overtake each other.
+    /// When the last line in each direction arrives. Lines stay in order.
     last_line: (Duration, Duration),
-    /// Whose key is whose, as far as this client was told.
+    /// The users' keys, as announced to this client.
     pub(crate) view: BTreeMap<UserId, Option<PublicKey>>,
-    /// Users whose key changed while they were in view: nothing goes to them or comes from them.
+    /// Users whose key changed while they were in view. Messages to and from them are blocked.
     pub(crate) refused: BTreeSet<UserId>,
-    /// Who was in view before the connection was lost, and was not named since.
+    /// Users in view before the connection was lost, and not announced since.
     stale: BTreeSet<UserId>,
 }
 
-/// Somebody without a key.
-pub(crate) struct Plain {
+/// A user without a key.
+pub(crate) struct Keyless {
     pub(crate) id: UserId,
     pub(crate) conn: Conn,
-    /// Something listens on the UDP port after the TCP port.
+    /// The UDP port after its TCP port is open.
     pub(crate) has_port: bool,
 }
 
-pub(crate) enum What {
+pub(crate) enum Scheduled {
     Datagram(SocketAddr, SocketAddr, Vec<u8>),
     ToServer(Conn, String),
     ToClient(Conn, String),
-    /// The server notices that a connection is gone.
+    /// The server notices that a connection is closed.
     Gone(Conn),
     Connect(usize),
     Start(usize),
     ServerUp,
     Unreachable(SocketAddr, SocketAddr),
     Unblock,
-    /// The next thing that somebody does.
+    /// The next random action.
     Act,
 }
 
 pub(crate) const SERVER: ([u8; 4], u16) = ([203, 0, 113, 1], 9000);
 
-/// Datagrams from here are never the clients' own; nobody is there.
+/// An unused address. Datagrams from it are forged.
 pub(crate) fn victim(n: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 7], 4000 + u16::try_from(n % 8).unwrap()))
 }
@@ -90,15 +90,15 @@ impl Simulation {
     pub(crate) fn new(seed: u64, is_peaceful: bool) -> Self {
         let mut rng = Rng::new(seed);
         let slow = rng.below(120);
-        let weather = Weather {
+        let conditions = Conditions {
             loss: [0, 10, 100, 300][rng.below(4)],
-            double: [0, 50][rng.below(2)],
-            garble: [0, 20][rng.below(2)],
+            duplicate: [0, 50][rng.below(2)],
+            corrupt: [0, 20][rng.below(2)],
             delay: (slow / 2, slow / 2 + [1, 20, 400][rng.below(3)]),
         };
         let symmetric = (rng.chance(300), rng.chance(300));
         let network = Network {
-            weather,
+            conditions,
             blocked: BTreeSet::new(),
             routers: vec![Router::new(1, symmetric.0), Router::new(2, symmetric.1)],
         };
@@ -109,7 +109,7 @@ impl Simulation {
             server: Server::default(),
             is_server_up: true,
             clients: Vec::new(),
-            plain: Vec::new(),
+            keyless: Vec::new(),
             ledger: Ledger::default(),
             is_peaceful,
             captured: Vec::new(),
@@ -118,16 +118,16 @@ impl Simulation {
             next_conn: 0,
             next_text: 0,
             trace: DefaultHasher::new(),
-            is_told: std::env::var_os("CHAT_TRACE").is_some(),
+            is_traced: std::env::var_os("CHAT_TRACE").is_some(),
         };
         simulation.populate();
         simulation
     }
 
     fn populate(&mut self) {
-        for seat in 0..2 + self.rng.below(3) {
+        for slot in 0..2 + self.rng.below(3) {
             let net = [[10, 0, 0], [10, 0, 0], [192, 168, 1], [192, 168, 2]][self.rng.below(4)];
-            let host = [net[0], net[1], net[2], u8::try_from(10 + seat).unwrap()];
+            let host = [net[0], net[1], net[2], u8::try_from(10 + slot).unwrap()];
             let port = 50_000 + u16::try_from(self.rng.below(1000) * 10).unwrap();
             let udp_port = if self.rng.chance(200) { 33_000 } else { port + 1 };
             let tcp = SocketAddr::from((host, port));
@@ -151,7 +151,7 @@ impl Simulation {
             };
             self.clients.push(client);
             let at = self.rng.ms(0, 2000);
-            self.schedule(at, What::Connect(seat));
+            self.schedule(at, Scheduled::Connect(slot));
         }
         for n in 0..self.rng.below(3) {
             let id = UserId::from(SocketAddr::from((
@@ -160,9 +160,9 @@ impl Simulation {
             )));
             let (conn, has_port) = (self.connection(), self.rng.chance(500));
             self.server.join(conn, id, None, None);
-            self.plain.push(Plain { id, conn, has_port });
+            self.keyless.push(Keyless { id, conn, has_port });
         }
-        self.schedule(Duration::from_secs(3), What::Act);
+        self.schedule(Duration::from_secs(3), Scheduled::Act);
     }
 
     pub(crate) fn new_private(&mut self, options: Options) -> Private {
@@ -181,12 +181,12 @@ impl Simulation {
         self.next_conn
     }
 
-    pub(crate) fn schedule(&mut self, at: Duration, what: What) {
+    pub(crate) fn schedule(&mut self, at: Duration, what: Scheduled) {
         self.next_event += 1;
         self.events.insert((at, self.next_event), what);
     }
 
-    /// Runs until nothing is left to do before `end`, and gives the hash of all that happened.
+    /// Runs until nothing is left to do before `end`. Returns the hash of all that happened.
     pub(crate) fn run(&mut self, end: Duration) -> u64 {
         loop {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
@@ -203,7 +203,7 @@ impl Simulation {
             self.now = self.now.max(next);
             if event == Some(next) {
                 let (_, what) = self.events.pop_first().unwrap();
-                self.happen(what);
+                self.process(what);
             }
             self.run_timers();
             self.ledger.check_settled(self.now);
@@ -222,49 +222,49 @@ impl Simulation {
 
     fn run_timers(&mut self) {
         let now = self.now();
-        for seat in 0..self.clients.len() {
-            let client = &mut self.clients[seat];
+        for slot in 0..self.clients.len() {
+            let client = &mut self.clients[slot];
             if client.is_alive && client.private.deadline().is_some_and(|at| at <= self.now) {
                 client.private.timeout(now);
                 let next = client.private.deadline();
                 assert!(
                     next.is_none_or(|next| next > self.now),
-                    "a timer that is due was seen to and is due again"
+                    "a timer is due again after it was handled"
                 );
-                self.drain(seat);
+                self.drain(slot);
             }
         }
     }
 
-    fn happen(&mut self, what: What) {
+    fn process(&mut self, what: Scheduled) {
         match what {
-            What::Datagram(from, to, bytes) => self.arrive(from, to, &bytes),
-            What::ToServer(conn, line) => {
+            Scheduled::Datagram(from, to, bytes) => self.arrive(from, to, &bytes),
+            Scheduled::ToServer(conn, line) => {
                 self.server.line(conn, &line);
-                self.deliver_what_the_server_said();
+                self.deliver_server_lines();
             }
-            What::ToClient(conn, line) => self.hear(conn, &line),
-            What::Gone(conn) => {
+            Scheduled::ToClient(conn, line) => self.receive_line(conn, &line),
+            Scheduled::Gone(conn) => {
                 self.server.leave(conn);
-                self.deliver_what_the_server_said();
+                self.deliver_server_lines();
             }
-            What::Connect(seat) => self.connect(seat),
-            What::Start(seat) => self.start(seat),
-            What::ServerUp => self.server_comes_up(),
-            What::Unreachable(host, address) => {
+            Scheduled::Connect(slot) => self.connect(slot),
+            Scheduled::Start(slot) => self.start(slot),
+            Scheduled::ServerUp => self.server_starts(),
+            Scheduled::Unreachable(host, address) => {
                 let now = self.now();
-                if let Some(seat) = self.seat_at(host) {
-                    self.clients[seat].private.port_unreachable(now, address);
-                    self.drain(seat);
+                if let Some(slot) = self.slot_at(host) {
+                    self.clients[slot].private.port_unreachable(now, address);
+                    self.drain(slot);
                 }
             }
-            What::Unblock => self.network.blocked.clear(),
-            What::Act => self.act(),
+            Scheduled::Unblock => self.network.blocked.clear(),
+            Scheduled::Act => self.act(),
         }
     }
 
-    /// The living client whose UDP socket this is.
-    fn seat_at(&self, udp: SocketAddr) -> Option<usize> {
+    /// The running client with this UDP socket.
+    fn slot_at(&self, udp: SocketAddr) -> Option<usize> {
         self.clients
             .iter()
             .position(|client| client.is_alive && client.udp == udp)
@@ -283,29 +283,29 @@ impl Simulation {
             return;
         };
         let now = self.now();
-        if let Some(seat) = self.seat_at(host) {
-            let client = &mut self.clients[seat];
+        if let Some(slot) = self.slot_at(host) {
+            let client = &mut self.clients[slot];
             client.private.datagram(now, from, bytes);
             if from.ip() == victim(0).ip() {
                 let key = client.private.public_key();
                 self.ledger.seemingly_from_victim(key, from, bytes.len());
             }
-            self.drain(seat);
+            self.drain(slot);
         } else if !self
-            .plain
+            .keyless
             .iter()
-            .any(|plain| plain.has_port && plain.id.private_address() == Some(to))
+            .any(|keyless| keyless.has_port && keyless.id.private_address() == Some(to))
         {
-            // The host is there, and says that the port is closed. That comes back through routers as well.
+            // The host reports a closed port. The report also passes the routers.
             let sender = self.network.enter(self.now, to, from);
             let at = self.now + self.rng.ms(1, 50);
             if let Some(sender) = sender {
-                self.schedule(at, What::Unreachable(sender, to));
+                self.schedule(at, Scheduled::Unreachable(sender, to));
             }
         }
     }
 
-    /// Puts a datagram on the wire.
+    /// Sends a datagram over the network.
     pub(crate) fn transmit(&mut self, from: SocketAddr, to: SocketAddr, ttl: Option<u8>, bytes: &[u8]) {
         for Arrival { at, from, to, bytes } in
             self.network.send(self.now, &mut self.rng, from, to, ttl, bytes)
@@ -315,24 +315,24 @@ impl Simulation {
                 self.captured.truncate(64);
                 self.captured.insert(place, (from, to, bytes.clone()));
             }
-            self.schedule(at, What::Datagram(from, to, bytes));
+            self.schedule(at, Scheduled::Datagram(from, to, bytes));
         }
     }
 
-    /// Does and checks what a client wants done.
-    pub(crate) fn drain(&mut self, seat: usize) {
-        while let Some(output) = self.clients[seat].private.poll_output() {
-            (self.now, seat).hash(&mut self.trace);
+    /// Carries out and checks a client's outputs.
+    pub(crate) fn drain(&mut self, slot: usize) {
+        while let Some(output) = self.clients[slot].private.poll_output() {
+            (self.now, slot).hash(&mut self.trace);
             match &output {
                 Output::Datagram { to, ttl, bytes } => (to, ttl, bytes).hash(&mut self.trace),
                 Output::Line(line) => line.to_string().hash(&mut self.trace),
                 Output::Event(event) => format!("{event:?}").hash(&mut self.trace),
             }
-            if self.is_told {
-                let (now, what) = (self.now, tell(&output));
-                eprintln!("{now:?} client {seat}: {what}");
+            if self.is_traced {
+                let (now, what) = (self.now, describe(&output));
+                eprintln!("{now:?} client {slot}: {what}");
             }
-            let client = &self.clients[seat];
+            let client = &self.clients[slot];
             let key = client.private.public_key();
             match output {
                 Output::Datagram { to, ttl, bytes } => {
@@ -345,7 +345,7 @@ impl Simulation {
                 Output::Line(line) => {
                     let line = line.to_string();
                     assert!(!client.options.direct_only || !line.starts_with("RELAY"));
-                    self.line_to_server(seat, line);
+                    self.line_to_server(slot, line);
                 }
                 Output::Event(Event::Received(received)) => {
                     let label_key = client.view.get(&received.from).copied().flatten();
@@ -356,74 +356,74 @@ impl Simulation {
                 Output::Event(Event::Warning(_)) => {}
             }
         }
-        let footprint = self.clients[seat].private.footprint();
+        let footprint = self.clients[slot].private.footprint();
         assert!(
             footprint < 700_000 * self.clients.len(),
-            "{footprint} bytes are held"
+            "{footprint} bytes in memory"
         );
     }
 
-    fn line_to_server(&mut self, seat: usize, line: String) {
+    fn line_to_server(&mut self, slot: usize, line: String) {
         let at = self.now + self.rng.ms(1, 40);
-        let client = &mut self.clients[seat];
+        let client = &mut self.clients[slot];
         if let Some(conn) = client.conn {
             let at = at.max(client.last_line.0);
             client.last_line.0 = at;
-            self.schedule(at, What::ToServer(conn, line));
+            self.schedule(at, Scheduled::ToServer(conn, line));
         }
     }
 
-    pub(crate) fn deliver_what_the_server_said(&mut self) {
-        for (conn, line) in std::mem::take(&mut self.server.said) {
-            let Some(seat) = self.clients.iter().position(|client| client.conn == Some(conn)) else {
+    pub(crate) fn deliver_server_lines(&mut self) {
+        for (conn, line) in std::mem::take(&mut self.server.outbox) {
+            let Some(slot) = self.clients.iter().position(|client| client.conn == Some(conn)) else {
                 continue;
             };
-            let at = (self.now + self.rng.ms(1, 40)).max(self.clients[seat].last_line.1);
-            self.clients[seat].last_line.1 = at;
-            self.schedule(at, What::ToClient(conn, line));
+            let at = (self.now + self.rng.ms(1, 40)).max(self.clients[slot].last_line.1);
+            self.clients[slot].last_line.1 = at;
+            self.schedule(at, Scheduled::ToClient(conn, line));
         }
     }
 
-    /// A client opens a connection and says HELLO.
-    fn connect(&mut self, seat: usize) {
-        if !self.clients[seat].is_alive || self.clients[seat].conn.is_some() {
+    /// A client connects and sends HELLO.
+    fn connect(&mut self, slot: usize) {
+        if !self.clients[slot].is_alive || self.clients[slot].conn.is_some() {
             return;
         }
         if !self.is_server_up {
             let at = self.now + Duration::from_secs(1);
-            self.schedule(at, What::Connect(seat));
+            self.schedule(at, Scheduled::Connect(slot));
             return;
         }
         let conn = self.connection();
-        let client = &mut self.clients[seat];
+        let client = &mut self.clients[slot];
         client.conn = Some(conn);
         let key = client.private.public_key();
         let seen = self.network.seen_as(client.tcp);
         let udp = SocketAddr::new(seen.ip(), client.udp.port());
-        // The host resets what is left of a connection from the same port.
+        // The host resets an earlier connection from the same port.
         self.server.leave_id(seen.into());
-        // It proves that a connection the server has not missed yet was its own; mostly.
+        // In most cases it resumes the connection that the server has not missed yet.
         if self.rng.chance(700) {
             for ghost in self.server.with_key(key) {
                 self.server.leave(ghost);
             }
         }
         self.server.join(conn, seen.into(), Some(udp), Some(key));
-        self.deliver_what_the_server_said();
+        self.deliver_server_lines();
     }
 
-    /// A line of the server's arrives at a client.
-    fn hear(&mut self, conn: Conn, line: &str) {
+    /// A line from the server arrives at a client.
+    fn receive_line(&mut self, conn: Conn, line: &str) {
         let now = self.now();
         let addresses = |client: &Client| vec![client.udp];
-        let Some(seat) = self
+        let Some(slot) = self
             .clients
             .iter()
             .position(|client| client.is_alive && client.conn == Some(conn))
         else {
             return;
         };
-        let client = &mut self.clients[seat];
+        let client = &mut self.clients[slot];
         match FromServer::parse(line).unwrap() {
             FromServer::Welcome { who, rendezvous, .. } => {
                 client.stale = client.view.keys().copied().collect();
@@ -439,23 +439,23 @@ impl Simulation {
             }
             FromServer::User(profile) | FromServer::Join(_, profile) => {
                 client.private.peer_here(now, &profile);
-                self.drain(seat);
-                let client = &mut self.clients[seat];
-                client.named(profile.who.id, profile.key);
+                self.drain(slot);
+                let client = &mut self.clients[slot];
+                client.announced(profile.who.id, profile.key);
             }
             FromServer::Live => {
-                // What was held back for those who left while nobody was told is still shown under their names.
+                // Held messages from users that have left are still shown under their ids.
                 client.private.roster_complete(now);
-                self.drain(seat);
-                let client = &mut self.clients[seat];
+                self.drain(slot);
+                let client = &mut self.clients[slot];
                 for id in std::mem::take(&mut client.stale) {
                     client.view.remove(&id);
                 }
             }
             FromServer::Leave(_, who) => {
                 client.private.peer_left(now, who.id);
-                self.drain(seat);
-                let client = &mut self.clients[seat];
+                self.drain(slot);
+                let client = &mut self.clients[slot];
                 client.view.remove(&who.id);
                 client.refused.remove(&who.id);
             }
@@ -464,15 +464,15 @@ impl Simulation {
             FromServer::Punch(who, udp) => client.private.punch(now, &who, udp),
             FromServer::Whisper(who, text) => client.private.whisper(now, &who, &text),
             FromServer::Whispered(seq) => client.private.whisper_answered(MessageId(seq), true),
-            other => panic!("{other:?} is not a line of the model"),
+            other => panic!("the model server sent {other:?}"),
         }
-        self.drain(seat);
+        self.drain(slot);
     }
 
-    /// A user writes to whoever this client takes `to` for.
-    pub(crate) fn write(&mut self, seat: usize, to: UserId, length: usize) {
+    /// A client sends a message to `to`. The ledger notes the key that it has in this client's view.
+    pub(crate) fn write(&mut self, slot: usize, to: UserId, length: usize) {
         let now = self.now();
-        let client = &mut self.clients[seat];
+        let client = &mut self.clients[slot];
         if !client.is_alive || !client.private.can_send(to) {
             return;
         }
@@ -484,21 +484,21 @@ impl Simulation {
         let sent = client.private.send(now, to, &chat_proto::text::Text::new(&text));
         assert!(
             sent.is_err() || !client.refused.contains(&to),
-            "{text:?} goes to a key that changed"
+            "{text:?} is sent to a user whose key changed"
         );
         if let (Some(Some(key)), Ok(id)) = (client.view.get(&to), sent) {
             self.ledger.sent(self.now, id, from, *key, text);
         }
-        self.drain(seat);
+        self.drain(slot);
     }
 
-    pub(crate) fn canonical_udp(&self, seat: usize) -> SocketAddr {
-        canonical(self.clients[seat].udp)
+    pub(crate) fn canonical_udp(&self, slot: usize) -> SocketAddr {
+        canonical(self.clients[slot].udp)
     }
 }
 
-/// A line about an output.
-fn tell(output: &Output) -> String {
+/// An output in one line.
+fn describe(output: &Output) -> String {
     let text = match output {
         Output::Datagram { to, ttl, bytes } => format!("{} bytes to {to}, ttl {ttl:?}", bytes.len()),
         other => format!("{other:?}"),
@@ -507,8 +507,8 @@ fn tell(output: &Output) -> String {
 }
 
 impl Client {
-    /// The server says that a user is here.
-    fn named(&mut self, id: UserId, key: Option<PublicKey>) {
+    /// The server announces a user.
+    fn announced(&mut self, id: UserId, key: Option<PublicKey>) {
         let before = self.view.insert(id, key).flatten();
         let was_stale = self.stale.remove(&id);
         if !was_stale && before.is_some() && before != key {

@@ -1,5 +1,4 @@
-//! Which key does what: the one table that the program, `/help` and the manual page are made from. A test compares the
-//! README with the manual page.
+//! The table of keys. `/help keys` and the manual page are made from it; a test compares it with the client's guide.
 
 use super::input::Edit;
 use super::key::Key;
@@ -30,173 +29,104 @@ pub(super) enum Action {
     Suspend,
 }
 
-/// A action, the keys for it, and what `/help` says of it.
+/// The keys for an action.
 #[derive(Debug)]
 pub struct Binding {
-    /// The names of its keys.
-    pub keys: &'static [&'static str],
-    /// What they do.
+    /// The names of the keys, separated by `, `.
+    pub keys: &'static str,
     action: Action,
-    /// The same in words.
+    /// The description in `/help keys`.
     pub about: &'static str,
 }
 
-const fn bind(keys: &'static [&'static str], action: Action, about: &'static str) -> Binding {
+const fn bind(keys: &'static str, action: Action, about: &'static str) -> Binding {
     Binding { keys, action, about }
 }
 
-/// All of them.
-pub const BINDINGS: &[Binding] = &[
-    bind(
-        &["Enter", "Alt-Enter", "Shift-Enter"],
-        Action::Submit,
-        "send the line; offline, an empty one: try now",
-    ),
-    bind(
-        &["Ctrl-A", "Home"],
-        Action::Edit(Edit::LineStart),
-        "to the beginning of the line",
-    ),
-    bind(
-        &["Ctrl-E", "End"],
-        Action::Edit(Edit::LineEnd),
-        "to the end of the line",
-    ),
-    bind(
-        &["Ctrl-B", "Left"],
-        Action::Edit(Edit::Left),
-        "one character back",
-    ),
-    bind(
-        &["Ctrl-F", "Right"],
-        Action::Edit(Edit::Right),
-        "one character on",
-    ),
-    bind(
-        &["Alt-B", "Ctrl-Left", "Alt-Left"],
-        Action::Edit(Edit::WordLeft),
-        "one word back",
-    ),
-    bind(
-        &["Alt-F", "Ctrl-Right", "Alt-Right"],
-        Action::Edit(Edit::WordRight),
-        "one word on",
-    ),
-    bind(
-        &["Backspace", "Shift-Backspace"],
-        Action::Edit(Edit::DeleteBack),
-        "delete the character before the cursor",
-    ),
-    bind(
-        &["Delete"],
-        Action::Edit(Edit::Delete),
-        "delete the character at the cursor",
-    ),
-    bind(
-        &["Ctrl-D"],
-        Action::DeleteOrLeave,
-        "the same; on an empty line leave, asked once",
-    ),
-    bind(
-        &["Ctrl-K"],
-        Action::Edit(Edit::CutToEnd),
-        "cut to the end of the line",
-    ),
-    bind(
-        &["Ctrl-U"],
-        Action::Edit(Edit::CutToStart),
-        "cut to the beginning of the line",
-    ),
-    bind(
-        &["Ctrl-W"],
-        Action::Edit(Edit::CutBlankBack),
-        "cut back to the last blank",
-    ),
-    bind(
-        &["Alt-Backspace", "Ctrl-Backspace"],
-        Action::Edit(Edit::CutWordBack),
-        "cut the word before the cursor",
-    ),
-    bind(
-        &["Alt-D", "Ctrl-Delete"],
-        Action::Edit(Edit::CutWord),
-        "cut the word after the cursor",
-    ),
-    bind(&["Ctrl-Y"], Action::Edit(Edit::Yank), "put back what was cut"),
-    bind(
-        &["Alt-Y"],
-        Action::Edit(Edit::YankOlder),
-        "put back what was cut before that instead",
-    ),
-    bind(
-        &["Ctrl-T"],
-        Action::Edit(Edit::Transpose),
-        "exchange the two characters before the cursor",
-    ),
-    bind(&["Up", "Ctrl-P"], Action::Older, "the line typed before"),
-    bind(&["Down", "Ctrl-N"], Action::Newer, "the line typed after"),
-    bind(&["Ctrl-R"], Action::Search, "search in the lines typed before"),
-    bind(
-        &["Tab"],
-        Action::Complete,
-        "complete a nick or a command; again: the next",
-    ),
-    bind(
-        &["Shift-Tab"],
-        Action::CompleteBack,
-        "complete with the one before",
-    ),
-    bind(
-        &["PgUp", "Shift-PgUp"],
-        Action::Scroll(ScrollAction::PageUp),
-        "scroll up a page",
-    ),
-    bind(
-        &["PgDn", "Shift-PgDn"],
-        Action::Scroll(ScrollAction::PageDown),
-        "scroll down a page",
-    ),
-    bind(
-        &["Ctrl-Home"],
-        Action::Scroll(ScrollAction::Top),
-        "scroll to the first message",
-    ),
-    bind(
-        &["Ctrl-End"],
-        Action::Scroll(ScrollAction::Bottom),
-        "scroll to the last message",
-    ),
-    bind(&["Ctrl-L"], Action::Redraw, "draw the screen anew"),
-    bind(&["Ctrl-C"], Action::Clear, "clear the line; never leaves"),
-    bind(
-        &["Esc", "Ctrl-G"],
-        Action::Cancel,
-        "stop a search, a paste, scrolling",
-    ),
-    bind(
-        &["Ctrl-Z"],
-        Action::Suspend,
-        "suspend; fg in the shell comes back",
-    ),
-];
+const fn edit(keys: &'static str, edit: Edit, about: &'static str) -> Binding {
+    bind(keys, Action::Edit(edit), about)
+}
 
-/// What this key does, if it does something besides writing a character.
+const fn scroll(keys: &'static str, scroll: ScrollAction, about: &'static str) -> Binding {
+    bind(keys, Action::Scroll(scroll), about)
+}
+
+/// All bindings.
+pub const BINDINGS: &[Binding] = {
+    use super::input::Edit::*;
+    use super::scroll::ScrollAction::*;
+    use Action::*;
+    &[
+        bind(
+            "Enter, Alt-Enter, Shift-Enter",
+            Submit,
+            "send the line; when offline, reconnect now",
+        ),
+        edit("Ctrl-A, Home", LineStart, "move to the beginning of the line"),
+        edit("Ctrl-E, End", LineEnd, "move to the end of the line"),
+        edit("Ctrl-B, Left", Left, "move one character back"),
+        edit("Ctrl-F, Right", Right, "move one character forward"),
+        edit("Alt-B, Ctrl-Left, Alt-Left", WordLeft, "move one word back"),
+        edit("Alt-F, Ctrl-Right, Alt-Right", WordRight, "move one word forward"),
+        edit(
+            "Backspace, Shift-Backspace",
+            DeleteBack,
+            "delete the character before the cursor",
+        ),
+        edit("Delete", Delete, "delete the character at the cursor"),
+        bind(
+            "Ctrl-D",
+            DeleteOrLeave,
+            "the same; on an empty line leave (asks first)",
+        ),
+        edit("Ctrl-K", CutToEnd, "cut to the end of the line"),
+        edit("Ctrl-U", CutToStart, "cut to the beginning of the line"),
+        edit("Ctrl-W", CutBlankBack, "cut back to the last blank"),
+        edit(
+            "Alt-Backspace, Ctrl-Backspace",
+            CutWordBack,
+            "cut the word before the cursor",
+        ),
+        edit("Alt-D, Ctrl-Delete", CutWord, "cut the word after the cursor"),
+        edit("Ctrl-Y", Yank, "paste the last cut"),
+        edit("Alt-Y", YankOlder, "replace it by the cut before"),
+        edit("Ctrl-T", Transpose, "swap the two characters before the cursor"),
+        bind("Up, Ctrl-P", Older, "previous line typed"),
+        bind("Down, Ctrl-N", Newer, "next line typed"),
+        bind("Ctrl-R", Search, "search the lines typed before"),
+        bind("Tab", Complete, "complete a nick or command; again: the next"),
+        bind("Shift-Tab", CompleteBack, "complete with the previous one"),
+        scroll("PgUp, Shift-PgUp", PageUp, "scroll up by a page"),
+        scroll("PgDn, Shift-PgDn", PageDown, "scroll down by a page"),
+        scroll("Ctrl-Home", Top, "scroll to the first message"),
+        scroll("Ctrl-End", Bottom, "scroll to the last message"),
+        bind("Ctrl-L", Redraw, "redraw the screen"),
+        bind("Ctrl-C", Clear, "clear the line; never leaves the room"),
+        bind("Esc, Ctrl-G", Cancel, "end a search, a paste or scrolling"),
+        bind(
+            "Ctrl-Z",
+            Suspend,
+            "suspend the client; fg in the shell resumes it",
+        ),
+    ]
+};
+
+/// The action of a key; `None` if the key only writes a character, or does nothing.
 pub(super) fn action(key: Key) -> Option<Action> {
     if key.character().is_some() {
         return None;
     }
     let name = key.to_string();
-    let binding = BINDINGS
-        .iter()
-        .find(|binding| binding.keys.contains(&name.as_str()));
+    let mut bindings = BINDINGS.iter();
+    let binding = bindings.find(|binding| binding.keys.split(", ").any(|key| key == name));
     binding.map(|binding| binding.action)
 }
 
-/// What `/help` says of the keys, one line each.
+/// The lines of `/help keys`.
 pub fn help() -> impl Iterator<Item = String> {
     BINDINGS
         .iter()
-        .map(|binding| format!("{:<30} {}", binding.keys.join(", "), binding.about))
+        .map(|binding| format!("{:<30} {}", binding.keys, binding.about))
 }
 
 #[cfg(test)]
@@ -205,11 +135,11 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn no_key_does_two_things_and_no_two_rows_do_the_same() {
+    fn each_key_and_each_action_is_bound_once() {
         let mut keys = HashSet::new();
         for binding in BINDINGS {
-            for key in binding.keys {
-                assert!(keys.insert(key), "{key} is there twice");
+            for key in binding.keys.split(", ") {
+                assert!(keys.insert(key), "{key} is bound twice");
             }
         }
         for (place, binding) in BINDINGS.iter().enumerate() {
@@ -222,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_written_whatever_their_name() {
+    fn a_key_that_writes_a_character_has_no_action() {
         use super::super::key::Code;
         assert_eq!(action(Key::from(Code::Char('a'))), None);
         assert_eq!(

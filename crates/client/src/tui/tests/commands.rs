@@ -295,7 +295,7 @@ fn help_lists_every_command_and_every_key_without_wrapping() {
     let help = sim.messages();
     assert_eq!(help.len(), keys::BINDINGS.len());
     for (line, binding) in help.iter().zip(keys::BINDINGS) {
-        assert!(binding.keys.iter().all(|key| line.contains(key)) && line.contains(binding.about));
+        assert!(line.contains(binding.keys) && line.contains(binding.about));
     }
 }
 

@@ -17,7 +17,7 @@ fn expect_silence(user: &mut Wire, time: Duration) {
 }
 
 #[test]
-fn hundreds_who_send_byte_by_byte_are_all_understood() {
+fn clients_that_send_byte_by_byte_are_understood() {
     let count = part_of(500);
     if !can_open(2 * 600) {
         return;
@@ -64,7 +64,7 @@ fn hundreds_who_send_byte_by_byte_are_all_understood() {
 }
 
 #[test]
-fn hundreds_who_send_nothing_cost_nothing() {
+fn silent_clients_take_no_processor_time() {
     let count = part_of(500);
     if !can_open(2 * 600) {
         return;
@@ -92,7 +92,7 @@ fn hundreds_who_send_nothing_cost_nothing() {
 }
 
 #[test]
-fn megabytes_without_a_line_feed_take_no_memory_and_are_answered_once() {
+fn an_endless_line_takes_no_memory_and_gets_one_error() {
     let server = Server::start(&FAST);
     let mut watcher = server.plain("watcher");
     let mut plain = server.plain("plain");
@@ -121,7 +121,7 @@ fn megabytes_without_a_line_feed_take_no_memory_and_are_answered_once() {
 }
 
 #[test]
-fn a_reset_in_the_middle_of_a_line_is_one_departure_and_half_a_message_of_a_client_is_none() {
+fn a_reset_within_a_line_is_one_leave_and_no_message() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     for round in 0..part_of(200) {
@@ -157,7 +157,7 @@ fn a_reset_in_the_middle_of_a_line_is_one_departure_and_half_a_message_of_a_clie
 }
 
 #[test]
-fn who_ends_while_much_is_unsent_is_sent_the_rest() {
+fn a_client_that_half_closes_is_sent_all_that_is_queued() {
     let server = Server::start(&FAST);
     let mut talker = server.plain("talker");
     let mut reader = Plain::join(Wire::connect_narrow("reader", server.address, &server.journal));
@@ -194,7 +194,7 @@ fn who_ends_while_much_is_unsent_is_sent_the_rest() {
 }
 
 #[test]
-fn a_flood_of_connections_that_close_at_once_disturbs_nobody() {
+fn a_flood_of_short_connections_disturbs_nobody() {
     let server = Server::start(&["--max-users", "50"]);
     let (mut alice, mut bob) = (server.plain("alice"), server.rich("bob"));
     let descriptors = server.process.descriptors();
@@ -236,7 +236,7 @@ fn a_flood_of_connections_that_close_at_once_disturbs_nobody() {
 }
 
 #[test]
-fn a_full_house_turns_a_storm_away_and_goes_on() {
+fn a_full_room_rejects_a_storm_and_goes_on() {
     let server = Server::start(&["--max-users", "8"]);
     let mut users: Vec<_> = (0..8).map(|n| server.plain(&format!("user{n}"))).collect();
     let descriptors = server.process.descriptors();
@@ -263,7 +263,7 @@ fn a_full_house_turns_a_storm_away_and_goes_on() {
 }
 
 #[test]
-fn a_server_that_stands_still_and_goes_on_loses_nothing() {
+fn a_server_that_is_stopped_and_continued_loses_nothing() {
     let server = Server::start(&FAST);
     let (mut alice, mut bob) = (server.plain("alice"), server.rich("bob"));
     let client = server.client("carol");

@@ -28,7 +28,7 @@ fn users_over_ipv6_have_ids_in_brackets() {
 }
 
 #[test]
-fn an_ipv4_user_of_a_dual_stack_server_has_an_ipv4_id() {
+fn ipv4_users_of_a_dual_stack_server_have_ipv4_ids() {
     if !has_ipv6() {
         return;
     }
@@ -44,7 +44,7 @@ fn an_ipv4_user_of_a_dual_stack_server_has_an_ipv4_id() {
 }
 
 #[test]
-fn a_server_says_where_it_listens() {
+fn the_server_prints_the_address_it_listens_on() {
     let server = Server::start(&[]);
     assert_eq!(
         server.process.stdout.lines(),
@@ -54,7 +54,7 @@ fn a_server_says_where_it_listens() {
 }
 
 #[test]
-fn a_client_finds_the_server_by_its_host_name() {
+fn the_client_resolves_the_name_of_the_server() {
     let server = Server::start(&[]);
     let journal = Journal::new();
     let mut command = crate::harness::client_command();

@@ -102,7 +102,7 @@ fn pick(chance: &mut Chance, count: usize) -> usize {
 }
 
 #[test]
-fn an_hour_of_churn_leaves_nothing_behind_in_the_server_or_in_a_client_that_saw_it_all() {
+fn an_hour_of_churn_leaks_nothing_in_server_and_client() {
     let server = Server::start(&["--rate", "1000000", "--burst", "1000000"]);
     let mut chance = Chance::new();
     let client = server.start_client("witness", &["--nick", "witness", "--recv-only"]);

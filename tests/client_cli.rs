@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 #[test]
-fn a_message_from_a_pipe_is_delivered_and_the_client_is_done() {
+fn a_piped_message_is_delivered_before_the_client_exits() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut client = server.start_client("pipe", &["--nick", "pipe"]);
@@ -41,7 +41,7 @@ fn many_lines_from_a_pipe_are_all_delivered() {
 }
 
 #[test]
-fn a_line_shown_is_a_line_flushed() {
+fn each_line_is_flushed_at_once() {
     let server = Server::start(&[]);
     let client = server.client("reader");
     let mut talker = server.plain("talker");
@@ -70,7 +70,7 @@ fn wrong_arguments_are_a_usage_error() {
 }
 
 #[test]
-fn a_nick_that_is_none_is_told_before_anything_is_sent() {
+fn an_invalid_nick_is_rejected_before_connecting() {
     let server = Server::start(&[]);
     let mut client = server.start_client("client", &["--nick", "a b"]);
     let code = client.exit_code();
@@ -98,7 +98,7 @@ fn help_names_the_options_and_the_exit_statuses() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_an_error() {
+fn a_refused_connection_is_an_error() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut client = Client::start("client", free, &[], &Journal::new());
     client.line("hello");
@@ -113,7 +113,7 @@ fn a_server_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn a_nick_that_is_taken_is_an_exit_status() {
+fn a_taken_nick_has_its_own_exit_status() {
     let server = Server::start(&[]);
     let mut holder = server.rich("alice");
     let mut client = server.start_client("other", &["--nick", "Alice"]);
@@ -128,7 +128,7 @@ fn a_nick_that_is_taken_is_an_exit_status() {
 }
 
 #[test]
-fn a_private_message_that_is_not_delivered_is_an_exit_status() {
+fn an_undelivered_private_message_has_its_own_exit_status() {
     let server = Server::start(&[]);
     let mut client = server.client("alice");
     client.line("/msg nobody are you there?");
@@ -138,7 +138,7 @@ fn a_private_message_that_is_not_delivered_is_an_exit_status() {
 }
 
 #[test]
-fn a_private_message_that_is_delivered_is_none() {
+fn a_delivered_private_message_exits_with_0() {
     let server = Server::start(&[]);
     let bob = server.client("bob");
     let mut alice = server.client("alice");
@@ -151,7 +151,7 @@ fn a_private_message_that_is_delivered_is_none() {
 }
 
 #[test]
-fn private_messages_keep_their_order_and_come_once() {
+fn private_messages_arrive_once_and_in_order() {
     let server = Server::start(&[]);
     let bob = server.client("bob");
     let mut alice = server.client("alice");
@@ -169,7 +169,7 @@ fn private_messages_keep_their_order_and_come_once() {
 }
 
 #[test]
-fn a_wrong_command_is_a_complaint_and_is_not_said() {
+fn an_unknown_command_is_an_error_and_is_not_sent() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut client = server.client("alice");
@@ -184,7 +184,7 @@ fn a_wrong_command_is_a_complaint_and_is_not_said() {
 }
 
 #[test]
-fn nothing_is_said_after_quit() {
+fn nothing_is_sent_after_quit() {
     for lines in ["/quit\nafter\n", "before\n/quit\nafter\n"] {
         let server = Server::start(&[]);
         let mut watcher = server.plain("watcher");
@@ -201,7 +201,7 @@ fn nothing_is_said_after_quit() {
 }
 
 #[test]
-fn quit_ends_it() {
+fn quit_ends_the_client() {
     let server = Server::start(&[]);
     let mut client = server.client("alice");
     client.line("/quit");
@@ -210,7 +210,7 @@ fn quit_ends_it() {
 }
 
 #[test]
-fn commands_can_be_plain_text() {
+fn no_commands_sends_slash_lines_as_text() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut client = server.start_client("pipe", &["--nick", "pipe", "--no-commands"]);
@@ -227,7 +227,7 @@ fn commands_can_be_plain_text() {
 }
 
 #[test]
-fn a_client_that_only_receives_stays_when_its_input_ends() {
+fn recv_only_stays_after_the_end_of_input() {
     let server = Server::start(&[]);
     let mut client = server.start_client("ears", &["--nick", "ears", "--recv-only"]);
     client.wait_until_online("ears");
@@ -243,7 +243,7 @@ fn a_client_that_only_receives_stays_when_its_input_ends() {
 }
 
 #[test]
-fn a_client_that_only_sends_shows_nothing() {
+fn send_only_prints_nothing() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut client = server.start_client("mouth", &["--nick", "mouth", "--send-only"]);
@@ -256,7 +256,7 @@ fn a_client_that_only_sends_shows_nothing() {
 }
 
 #[test]
-fn the_past_is_shown_only_to_one_who_asks() {
+fn history_is_printed_only_on_request() {
     let server = Server::start(&[]);
     let mut talker = server.plain("talker");
     talker.sync("long ago");
@@ -271,7 +271,7 @@ fn the_past_is_shown_only_to_one_who_asks() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_crash() {
+fn a_closed_output_pipe_is_no_crash() {
     let server = Server::start(&[]);
     let (output, into) = std::io::pipe().unwrap();
     let mut command = client_command();
@@ -293,7 +293,7 @@ fn a_reader_that_goes_away_is_no_crash() {
 }
 
 #[test]
-fn a_server_that_ends_is_told_of() {
+fn the_end_of_the_server_is_reported() {
     let mut server = Server::start(&[]);
     let client = server.client("alice");
     server.stop();
@@ -305,7 +305,7 @@ fn a_server_that_ends_is_told_of() {
 }
 
 #[test]
-fn new_nicks_are_shown() {
+fn nick_changes_are_shown() {
     let server = Server::start(&[]);
     let mut alice = server.client("alice");
     let bob = server.client("bob");

@@ -22,7 +22,7 @@ fn who_lists_everybody() {
 }
 
 #[test]
-fn help_names_every_command_and_only_the_asker_hears_it() {
+fn help_names_every_command_to_its_sender_alone() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = server.plain("user");
@@ -38,7 +38,7 @@ fn help_names_every_command_and_only_the_asker_hears_it() {
 }
 
 #[test]
-fn a_wrong_command_is_answered_and_never_said_aloud() {
+fn an_unknown_command_gets_an_answer_and_no_broadcast() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = server.plain("user");
@@ -61,7 +61,7 @@ fn a_wrong_command_is_answered_and_never_said_aloud() {
 }
 
 #[test]
-fn blank_lines_say_nothing() {
+fn blank_lines_are_not_broadcast() {
     let server = Server::start(&[]);
     let mut user = server.plain("user");
     user.send("\n\r\n   \n\t\n");
@@ -69,7 +69,7 @@ fn blank_lines_say_nothing() {
 }
 
 #[test]
-fn a_second_slash_says_the_first_and_an_action_is_said_as_it_is() {
+fn double_slash_sends_a_slash_and_actions_pass_unchanged() {
     let server = Server::start(&[]);
     let mut user = server.plain("user");
     let id = user.id().to_owned();
@@ -80,7 +80,7 @@ fn a_second_slash_says_the_first_and_an_action_is_said_as_it_is() {
 }
 
 #[test]
-fn rich_users_say_what_they_say_slash_or_not() {
+fn a_rich_say_is_text_even_with_a_slash() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut alice = server.rich("alice");

@@ -4,7 +4,7 @@ use crate::harness::{Crowd, Server, can_open};
 use std::time::Duration;
 
 #[test]
-fn five_hundred_users_all_hear_a_message() {
+fn five_hundred_users_all_receive_a_message() {
     if !can_open(1200) {
         return;
     }
@@ -21,7 +21,7 @@ fn five_hundred_users_all_hear_a_message() {
 }
 
 #[test]
-fn a_thousand_users_lose_nothing_of_a_lively_talk() {
+fn a_thousand_users_lose_no_message_of_a_busy_room() {
     if !can_open(1200) {
         return;
     }

@@ -73,7 +73,7 @@ fn send_all(socket: &UdpSocket, to: SocketAddr, all: &[Vec<u8>], mut fence: impl
 }
 
 #[test]
-fn the_server_answers_no_datagram_but_a_request_with_a_token_of_somebody_here() {
+fn the_server_answers_only_datagrams_with_a_valid_token() {
     let server = Server::start(&[]);
     let mut chance = Chance::new();
     let mut alice = server.rich("alice");
@@ -127,7 +127,7 @@ fn private_address(watcher: &mut Rich, nick: &str) -> SocketAddr {
 }
 
 #[test]
-fn a_client_answers_no_datagram_of_a_stranger() {
+fn the_client_answers_no_datagram_of_a_stranger() {
     let server = Server::start(&[]);
     let mut chance = Chance::new();
     let mut watcher = server.rich("watcher");
@@ -159,7 +159,7 @@ fn a_client_answers_no_datagram_of_a_stranger() {
 }
 
 #[test]
-fn a_datagram_that_is_replayed_is_neither_shown_again_nor_answered_elsewhere() {
+fn a_replayed_datagram_is_neither_shown_nor_answered() {
     let server = Server::start(&[]);
     let mut watcher = server.rich("watcher");
     // A user with a key and a UDP port that is ours: what the real client sends there can be sent back.

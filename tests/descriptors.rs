@@ -15,7 +15,7 @@ fn limit(process: &Process, descriptors: usize) {
 }
 
 #[test]
-fn who_finds_no_descriptor_is_told_so_and_has_a_place_when_there_is_one() {
+fn without_a_descriptor_a_newcomer_is_rejected_with_a_reason() {
     let server = Server::start(&[]);
     let mut alice = server.plain("alice");
     // The lowest that is free is the next one given, so the reserve is all that is left.
@@ -33,7 +33,7 @@ fn who_finds_no_descriptor_is_told_so_and_has_a_place_when_there_is_one() {
 }
 
 #[test]
-fn without_any_descriptor_the_door_stays_shut_the_loop_rests_and_people_talk_on() {
+fn without_reserve_the_server_stops_accepting_and_stays_idle() {
     let server = Server::start(&[]);
     let (mut alice, mut bob) = (server.plain("alice"), server.plain("bob"));
     // Less than it has: three streams, the signals, two doors, and then the reserve, which is of no use any more. No less

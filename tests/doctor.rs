@@ -33,7 +33,7 @@ fn assert_has(report: &[String], beginning: &str) {
 }
 
 #[test]
-fn where_all_is_well_every_line_says_so() {
+fn a_working_setup_reports_ok_on_every_line() {
     let server = Server::start(&[]);
     let (code, report) = report(doctor(server.address, &["--nick", "alice"], &server.journal));
     let (conclusion, lines) = report.split_last().unwrap();
@@ -47,7 +47,7 @@ fn where_all_is_well_every_line_says_so() {
 }
 
 #[test]
-fn nobody_in_the_room_is_told() {
+fn the_doctor_is_not_announced_to_the_room() {
     let server = Server::start(&[]);
     let (mut plain, mut rich) = (server.plain("plain"), server.rich("rich"));
     plain.expect("rich@");
@@ -66,7 +66,7 @@ fn nobody_in_the_room_is_told() {
 }
 
 #[test]
-fn no_server() {
+fn a_missing_server_is_reported() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, report) = report(doctor(free, &[], &Journal::new()));
     assert_has(&report, &format!("!! TCP      nobody listens at {free}"));
@@ -79,7 +79,7 @@ fn no_server() {
 }
 
 #[test]
-fn a_room_that_is_full() {
+fn a_full_room_is_reported() {
     let server = Server::start(&["--max-users", "1"]);
     let full = || {
         let (code, report) = report(doctor(server.address, &[], &server.journal));
@@ -96,7 +96,7 @@ fn a_room_that_is_full() {
 }
 
 #[test]
-fn a_nick_that_is_taken() {
+fn a_taken_nick_is_reported() {
     let server = Server::start(&[]);
     let alice = server.rich("alice");
     let (code, report) = report(doctor(server.address, &["--nick", "Alice"], &server.journal));
@@ -108,7 +108,7 @@ fn a_nick_that_is_taken() {
 }
 
 #[test]
-fn an_original_server_hears_nothing() {
+fn the_doctor_sends_a_legacy_server_nothing() {
     let server = OriginalServer::start();
     let (code, report) = report(doctor(server.address, &[], &server.journal));
     assert_has(&report, "-- server   one of the original lab");
@@ -154,7 +154,7 @@ impl Imitation {
 }
 
 #[test]
-fn datagrams_that_nobody_answers() {
+fn unanswered_datagrams_are_reported() {
     let (server, udp) = Imitation::new();
     let Some(_silent) = udp else { return };
     let doctor = server.doctor();
@@ -172,7 +172,7 @@ fn datagrams_that_nobody_answers() {
 }
 
 #[test]
-fn a_udp_port_that_nobody_has() {
+fn a_closed_udp_port_is_reported() {
     let (server, udp) = Imitation::new();
     drop(udp);
     let doctor = server.doctor();
@@ -183,7 +183,7 @@ fn a_udp_port_that_nobody_has() {
 }
 
 #[test]
-fn a_server_that_dies_in_the_middle() {
+fn a_server_that_dies_meanwhile_is_reported() {
     let (server, udp) = Imitation::new();
     let doctor = server.doctor();
     let wire = server.probed();
@@ -196,7 +196,7 @@ fn a_server_that_dies_in_the_middle() {
 }
 
 #[test]
-fn something_that_is_no_chat_server() {
+fn another_kind_of_server_is_reported() {
     let (server, _) = Imitation::new();
     let doctor = server.doctor();
     let mut wire = server.accept();
@@ -208,7 +208,7 @@ fn something_that_is_no_chat_server() {
 }
 
 #[test]
-fn options_of_those_who_join_make_no_sense_with_it() {
+fn options_for_joining_are_rejected_with_doctor() {
     for option in [&["--line-mode"][..], &["--to", "bob"], &["--history"]] {
         let mut command = client_command();
         command.args(["--doctor"]).args(option);
@@ -218,7 +218,7 @@ fn options_of_those_who_join_make_no_sense_with_it() {
 }
 
 #[test]
-fn a_report_that_nobody_reads_is_no_crash() {
+fn a_closed_output_is_no_crash() {
     let server = Server::start(&[]);
     let (output, into) = std::io::pipe().unwrap();
     drop(output);

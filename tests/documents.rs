@@ -47,7 +47,7 @@ fn every_document_names_every_option() {
 }
 
 #[test]
-fn the_manual_tells_of_commands_keys_and_exit_statuses() {
+fn the_manual_names_commands_keys_and_exit_statuses() {
     let manual = document(client_command(), "man").replace("\\-", "-");
     for text in [
         ".SH COMMANDS",
@@ -83,7 +83,7 @@ fn bash_completes_options_and_their_values() {
 }
 
 #[test]
-fn a_document_that_nobody_reads_is_an_error() {
+fn a_document_that_cannot_be_written_is_an_error() {
     for mut command in [client_command(), Command::new(chat_server())] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = command.args(["--generate", "man"]).stdout(full).output().unwrap();

@@ -12,7 +12,7 @@ fn silent(server: &Server, name: &str) -> Wire {
 }
 
 #[test]
-fn what_is_sent_without_a_line_feed_is_a_message_after_a_moment() {
+fn text_without_a_line_feed_is_a_message_after_a_pause() {
     let server = Server::start(&[]);
     let mut user = silent(&server, "user");
     let id = user.id().to_owned();
@@ -29,7 +29,7 @@ fn what_is_sent_without_a_line_feed_is_a_message_after_a_moment() {
 }
 
 #[test]
-fn the_first_thing_sent_may_be_such_a_message() {
+fn the_first_message_may_lack_a_line_feed() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = server.connect("user");
@@ -81,7 +81,7 @@ fn a_message_never_ends_inside_a_character() {
 }
 
 #[test]
-fn what_waits_when_the_user_leaves_is_a_message() {
+fn text_pending_at_the_end_of_input_is_a_message() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = silent(&server, "user");
@@ -99,7 +99,7 @@ fn what_waits_when_the_user_leaves_is_a_message() {
 }
 
 #[test]
-fn once_lines_were_lines_only_a_second_of_silence_ends_one() {
+fn after_a_line_feed_only_a_second_of_silence_ends_a_line() {
     let server = Server::start(&[]);
     let mut user = silent(&server, "user");
     let id = user.id().to_owned();
@@ -119,7 +119,7 @@ fn once_lines_were_lines_only_a_second_of_silence_ends_one() {
 }
 
 #[test]
-fn a_burst_with_a_line_feed_only_inside_leaves_the_rest_a_message() {
+fn the_rest_after_the_last_line_feed_is_a_message() {
     let server = Server::start(&[]);
     let mut user = silent(&server, "user");
     let id = user.id().to_owned();
@@ -136,7 +136,7 @@ fn a_burst_with_a_line_feed_only_inside_leaves_the_rest_a_message() {
 }
 
 #[test]
-fn lines_may_end_as_telnet_ends_them_and_come_in_any_pieces() {
+fn lines_may_end_in_crlf_and_come_in_any_pieces() {
     let server = Server::start(&[]);
     let mut user = server.plain("user");
     let id = user.id().to_owned();
@@ -149,7 +149,7 @@ fn lines_may_end_as_telnet_ends_them_and_come_in_any_pieces() {
 }
 
 #[test]
-fn a_hundred_lines_in_one_piece_are_a_hundred_messages() {
+fn a_hundred_lines_in_one_write_are_a_hundred_messages() {
     let server = Server::start(&[]);
     let mut user = server.plain("user");
     let id = user.id().to_owned();

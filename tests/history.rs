@@ -31,7 +31,7 @@ fn past(server: &Server, name: &str) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn a_rich_newcomer_hears_the_last_lines_with_their_times() {
+fn a_rich_newcomer_gets_the_last_lines_with_their_times() {
     let before = unix_ms();
     let server = Server::start(&[]);
     let mut talker = server.plain("talker");
@@ -51,7 +51,7 @@ fn a_rich_newcomer_hears_the_last_lines_with_their_times() {
 }
 
 #[test]
-fn the_past_begins_where_the_option_says() {
+fn the_option_limits_the_history() {
     for (option, kept) in [("3", 3), ("0", 0)] {
         let server = Server::start(&["--history", option]);
         let mut talker = server.plain("talker");
@@ -63,7 +63,7 @@ fn the_past_begins_where_the_option_says() {
 }
 
 #[test]
-fn a_plain_newcomer_hears_nothing_of_the_past() {
+fn a_plain_newcomer_gets_no_history() {
     let server = Server::start(&[]);
     let mut talker = server.plain("talker");
     talker.line("before");
@@ -77,7 +77,7 @@ fn a_plain_newcomer_hears_nothing_of_the_past() {
 }
 
 #[test]
-fn nothing_is_missing_or_double_between_the_past_and_the_present() {
+fn history_and_live_messages_join_without_gap_or_overlap() {
     let server = Server::start(&["--rate", "100000", "--burst", "100000", "--history", "5000"]);
     let mut talker = server.plain("talker");
     let flood: String = (0..2000).map(|n| format!("line {n}\n")).collect();
@@ -97,7 +97,7 @@ fn nothing_is_missing_or_double_between_the_past_and_the_present() {
 }
 
 #[test]
-fn what_was_private_is_no_part_of_the_past() {
+fn private_messages_are_not_in_the_history() {
     let server = Server::start(&[]);
     let mut alice = server.plain_named("alice");
     let mut bob = server.plain_named("bob");

@@ -58,7 +58,7 @@ fn growth(process: &Process, before: usize) -> usize {
 }
 
 #[test]
-fn one_that_closes_or_resets_in_any_stage_is_told_of_and_the_terminal_is_restored() {
+fn a_close_in_any_stage_is_reported_and_restores_the_terminal() {
     for stage in Stage::ALL {
         for resets in [false, true] {
             let end = |wire: Wire| if resets { wire.reset() } else { drop(wire) };
@@ -74,7 +74,7 @@ fn one_that_closes_or_resets_in_any_stage_is_told_of_and_the_terminal_is_restore
 }
 
 #[test]
-fn a_line_without_end_takes_no_memory_in_any_stage() {
+fn an_endless_line_takes_no_memory_in_any_stage() {
     let piece = vec![b'x'; 1 << 20];
     for stage in Stage::ALL {
         let impostor = Impostor::start();
@@ -109,7 +109,7 @@ fn a_line_without_end_takes_no_memory_in_any_stage() {
 }
 
 #[test]
-fn garbage_in_any_stage_ends_in_no_panic() {
+fn garbage_in_any_stage_causes_no_panic() {
     let mut chance = Chance::new();
     let words = [
         "WELCOME",
@@ -193,7 +193,7 @@ fn roster(users: std::ops::Range<u32>) -> Vec<u8> {
 }
 
 #[test]
-fn a_giant_roster_and_ever_more_of_it_take_bounded_memory() {
+fn an_endless_user_list_takes_bounded_memory() {
     const MOST: usize = 160 << 20;
     let impostor = Impostor::start();
     let client = in_lines(&impostor);
@@ -218,7 +218,7 @@ fn a_giant_roster_and_ever_more_of_it_take_bounded_memory() {
 }
 
 #[test]
-fn a_history_and_a_flood_of_private_messages_without_end_take_bounded_memory() {
+fn endless_history_and_private_messages_take_bounded_memory() {
     let count = part_of(400_000);
     let impostor = Impostor::start();
     let client = in_lines(&impostor);
@@ -249,7 +249,7 @@ fn a_history_and_a_flood_of_private_messages_without_end_take_bounded_memory() {
 }
 
 #[test]
-fn one_that_asks_and_does_not_read_the_answers_is_not_read_either() {
+fn a_server_that_ignores_answers_is_not_read() {
     let impostor = Impostor::start();
     let client = in_lines(&impostor);
     let mut wire = impostor.accept_at(Stage::Live);
@@ -266,7 +266,7 @@ fn one_that_asks_and_does_not_read_the_answers_is_not_read_either() {
 }
 
 #[test]
-fn one_that_drips_and_one_that_says_nothing_are_left_when_the_user_wants() {
+fn the_user_can_leave_a_slow_or_silent_server() {
     for stage in Stage::ALL {
         let impostor = Impostor::start();
         let mut client = in_lines(&impostor);
@@ -299,7 +299,7 @@ fn expect_warning(feed: &Feed, about: &str) {
 }
 
 #[test]
-fn one_that_changes_names_and_keys_is_not_believed() {
+fn changed_names_and_keys_are_not_believed() {
     const KEYS: [&str; 2] = [
         "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk",
         "nZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk",

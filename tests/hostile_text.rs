@@ -101,7 +101,7 @@ fn endless_clusters() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn messages_and_nicks_and_wrong_commands_of_people_at_nc_harm_nobody() {
+fn hostile_lines_of_plain_users_are_shown_safely() {
     let mut all = Audience::new();
     let mut rude = all.server.plain("rude");
     for (_, nasty) in NASTY {
@@ -127,7 +127,7 @@ fn messages_and_nicks_and_wrong_commands_of_people_at_nc_harm_nobody() {
 }
 
 #[test]
-fn messages_of_a_hostile_client_harm_nobody() {
+fn hostile_messages_of_rich_clients_are_shown_safely() {
     let mut all = Audience::new();
     let mut rude = all.server.rich("rude");
     let ids = [all.plain.id(), all.rich.id(), all.lines.id()].map(str::to_owned);
@@ -154,7 +154,7 @@ fn messages_of_a_hostile_client_harm_nobody() {
 }
 
 #[test]
-fn names_given_in_hello_harm_nobody() {
+fn hostile_names_in_hello_are_shown_safely() {
     let mut all = Audience::new();
     for (_, nasty) in NASTY {
         let mut rude = all.server.connect("rude");
@@ -166,7 +166,7 @@ fn names_given_in_hello_harm_nobody() {
 }
 
 #[test]
-fn characters_without_end_harm_nobody() {
+fn endless_characters_are_shown_safely() {
     let mut all = Audience::new();
     let mut rude = all.server.plain("rude");
     for (name, text) in endless_clusters() {
@@ -184,7 +184,7 @@ fn characters_without_end_harm_nobody() {
 /// One character to us, a thousand columns to a terminal that knows no such character. It does not go into the next row,
 /// because we turn wrapping off, which the emulator is too simple for: so this looks at the bytes.
 #[test]
-fn an_endless_family_is_drawn_where_it_stands_and_wraps_nowhere() {
+fn a_giant_emoji_is_drawn_in_place_and_does_not_wrap() {
     let all = Audience::new();
     let mut rude = all.server.plain("rude");
     rude.line(&format!("\u{1F469}{}", "\u{200D}\u{1F469}".repeat(500)));
@@ -202,7 +202,7 @@ fn an_endless_family_is_drawn_where_it_stands_and_wraps_nowhere() {
 }
 
 #[test]
-fn bare_datagrams_harm_nobody() {
+fn hostile_datagrams_without_a_key_are_shown_safely() {
     let mut all = Audience::new();
     let rude = OriginalClient::connect("rude", all.server.address, &all.server.journal);
     all.screen.expect(&format!("+ {}", rude.id()));
@@ -223,7 +223,7 @@ fn bare_datagrams_harm_nobody() {
 }
 
 #[test]
-fn sealed_messages_of_a_real_client_harm_nobody() {
+fn hostile_sealed_messages_are_shown_safely() {
     let mut all = Audience::new();
     let mut rude = all.server.start_client("rude", &["--nick", "rude"]);
     rude.wait_until_online("rude");
@@ -258,7 +258,7 @@ fn sealed_messages_of_a_real_client_harm_nobody() {
 }
 
 #[test]
-fn what_is_typed_and_pasted_at_a_full_screen_harms_nobody() {
+fn hostile_input_of_the_full_screen_is_drawn_safely() {
     let mut all = Audience::new();
     for (name, nasty) in NASTY {
         // What is pasted comes between marks, so that it is text, whatever is in it; it is taken line by line.
@@ -278,7 +278,7 @@ fn what_is_typed_and_pasted_at_a_full_screen_harms_nobody() {
 }
 
 #[test]
-fn no_line_of_a_hostile_server_harms_who_believes_it() {
+fn every_line_of_a_hostile_server_is_shown_safely() {
     let impostor = Impostor::start();
     let mut lines = Client::start("alice", impostor.address, &["--history"], &impostor.journal);
     let mut to_lines = impostor.accept_at(Stage::Welcomed);
@@ -330,7 +330,7 @@ fn no_line_of_a_hostile_server_harms_who_believes_it() {
 }
 
 #[test]
-fn the_first_line_of_a_hostile_server_harms_nobody() {
+fn the_first_line_of_a_hostile_server_is_shown_safely() {
     for (name, nasty) in NASTY {
         for before in ["* chat/", "* ", "", "10.0.0.1:1 is online", "from 10.0.0.1:1: "] {
             let impostor = Impostor::start();

@@ -12,7 +12,7 @@ fn the_greeting_is_the_first_line_and_names_the_version() {
 }
 
 #[test]
-fn who_says_nothing_is_online_after_a_moment() {
+fn a_silent_connection_is_announced_after_a_moment() {
     let server = Server::start(&[]);
     let mut alice = server.plain("alice");
     let asked = Instant::now();
@@ -28,7 +28,7 @@ fn who_says_nothing_is_online_after_a_moment() {
 }
 
 #[test]
-fn who_speaks_is_online_at_once_and_says_it_after_that() {
+fn a_line_announces_its_sender_before_it_is_delivered() {
     let server = Server::start(&[]);
     let mut alice = server.plain("alice");
     let mut quick = server.connect("quick");
@@ -44,7 +44,7 @@ fn who_speaks_is_online_at_once_and_says_it_after_that() {
 }
 
 #[test]
-fn who_is_gone_at_once_was_never_there() {
+fn a_connection_closed_at_once_is_never_announced() {
     let server = Server::start(&[]);
     let mut alice = server.plain("alice");
     let mut probed = 0;
@@ -68,7 +68,7 @@ fn who_is_gone_at_once_was_never_there() {
 }
 
 #[test]
-fn a_rich_client_is_told_who_is_here_what_was_said_and_then_of_itself() {
+fn a_rich_client_gets_users_history_and_its_own_join() {
     let server = Server::start(&[]);
     let mut bob = server.plain_named("bob");
     bob.sync("is anybody here?");
@@ -112,7 +112,7 @@ fn a_hello_in_pieces_is_a_hello() {
 }
 
 #[test]
-fn rich_users_and_plain_users_hear_each_other_each_in_their_dialect() {
+fn each_user_receives_all_messages_in_its_own_dialect() {
     let server = Server::start(&[]);
     let mut bob = server.plain_named("bob");
     let mut alice = server.rich("alice");
@@ -134,7 +134,7 @@ fn rich_users_and_plain_users_hear_each_other_each_in_their_dialect() {
 }
 
 #[test]
-fn the_key_and_the_udp_port_are_announced_to_rich_users_only() {
+fn key_and_udp_port_are_announced_to_rich_users_only() {
     const KEY: &str = "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk";
     let server = Server::start(&[]);
     let mut early = server.rich("early");
@@ -156,7 +156,7 @@ fn the_key_and_the_udp_port_are_announced_to_rich_users_only() {
 }
 
 #[test]
-fn lines_that_a_later_version_might_say_are_passed_over() {
+fn unknown_verbs_of_later_versions_are_ignored() {
     let server = Server::start(&[]);
     let mut alice = Rich::hello(server.connect("alice"), "HELLO 2 alice - - - and more fields");
     alice.line("SPARKLE 1 2 3");
@@ -169,7 +169,7 @@ fn lines_that_a_later_version_might_say_are_passed_over() {
 }
 
 #[test]
-fn a_line_that_cannot_be_read_costs_an_error_and_no_more() {
+fn a_malformed_line_costs_one_error_and_no_more() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");
     for line in ["SAY", "SAY hello", "WHISPER nobody 1 hello", "PING x"] {
@@ -181,7 +181,7 @@ fn a_line_that_cannot_be_read_costs_an_error_and_no_more() {
 }
 
 #[test]
-fn who_only_looks_a_little_like_a_rich_client_is_plain() {
+fn a_malformed_hello_makes_a_plain_user() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     for (number, line) in ["HELLO everyone", "hello 1 x - - -", "HELLOOO", "HELLO"]
@@ -195,7 +195,7 @@ fn who_only_looks_a_little_like_a_rich_client_is_plain() {
 }
 
 #[test]
-fn a_hello_that_comes_late_is_still_a_hello() {
+fn a_late_hello_is_still_a_hello() {
     let server = Server::start(&[]);
     let mut plain = server.plain("plain");
     let mut rich = server.rich("rich");

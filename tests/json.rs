@@ -4,7 +4,7 @@ use crate::harness::{Process, Server, client_command};
 use std::process::Command;
 
 #[test]
-fn each_thing_that_happens_is_one_object() {
+fn each_event_is_one_object() {
     let server = Server::start(&[]);
     let mut bob = server.client("bob");
     let mut alice = server.start_client("alice", &["--nick", "alice", "--json"]);
@@ -49,7 +49,7 @@ fn each_thing_that_happens_is_one_object() {
 }
 
 #[test]
-fn a_room_that_cannot_be_joined_is_an_object_too() {
+fn a_failed_join_is_an_object_too() {
     let server = Server::start(&["--max-users", "1"]);
     let _first = server.plain("first");
     let mut alice = server.start_client("alice", &["--json"]);
@@ -60,7 +60,7 @@ fn a_room_that_cannot_be_joined_is_an_object_too() {
 }
 
 #[test]
-fn a_bot_of_a_few_lines_answers() {
+fn the_example_bot_answers() {
     if Command::new("jq").arg("--version").output().is_err() {
         eprintln!("skipped: there is no jq");
         return;

@@ -47,7 +47,7 @@ fn assert_orderly(heard: &[String]) {
 }
 
 #[test]
-fn clients_that_are_killed_at_any_moment_leave_once_and_say_nothing_twice() {
+fn killed_clients_leave_once_and_send_nothing_twice() {
     let server = Server::start(&[]);
     let mut chance = Chance::new();
     let mut watcher = server.plain("watcher");
@@ -153,7 +153,7 @@ fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
 }
 
 #[test]
-fn servers_that_are_killed_at_any_moment_are_told_of_and_found_again() {
+fn a_killed_server_is_reported_and_rejoined() {
     const LANES: usize = 4;
     let mut chance = Chance::new();
     let rounds = part_of(200).div_ceil(LANES);
@@ -170,7 +170,7 @@ fn servers_that_are_killed_at_any_moment_are_told_of_and_found_again() {
 }
 
 #[test]
-fn a_signal_at_any_moment_of_the_start_leaves_the_terminal_as_it_was() {
+fn a_signal_during_the_start_restores_the_terminal() {
     let server = Server::start(&[]);
     let mut chance = Chance::new();
     let mut watcher = server.plain("watcher");

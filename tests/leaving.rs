@@ -28,7 +28,7 @@ fn assert_each_came_and_left_once(heard: &[String], users: &[String]) {
 }
 
 #[test]
-fn each_way_of_leaving_is_told_once_and_logged_with_its_reason() {
+fn each_leave_is_announced_once_and_logged_with_its_reason() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut expected = Vec::new();
@@ -88,7 +88,7 @@ fn each_way_of_leaving_is_told_once_and_logged_with_its_reason() {
 }
 
 #[test]
-fn who_half_closes_still_gets_what_was_asked_for() {
+fn a_client_that_half_closes_still_gets_its_answers() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = server.plain("user");
@@ -120,7 +120,7 @@ fn who_half_closes_still_gets_what_was_asked_for() {
 }
 
 #[test]
-fn what_is_said_by_nc_with_its_input_at_an_end_is_heard() {
+fn lines_before_the_end_of_input_of_nc_are_delivered() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = server.connect("nc");
@@ -139,7 +139,7 @@ fn what_is_said_by_nc_with_its_input_at_an_end_is_heard() {
 }
 
 #[test]
-fn a_client_killed_outright_leaves_like_anybody() {
+fn a_killed_client_leaves_like_any_other() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut client = server.client("doomed");
@@ -153,7 +153,7 @@ fn a_client_killed_outright_leaves_like_anybody() {
 }
 
 #[test]
-fn several_who_die_in_the_same_turn_are_each_told_once() {
+fn users_that_die_in_one_turn_are_announced_once_each() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut users: Vec<String> = Vec::new();
@@ -212,7 +212,7 @@ fn several_who_die_in_the_same_turn_are_each_told_once() {
 }
 
 #[test]
-fn a_rich_user_who_falls_silent_is_let_go_and_nobody_else_is() {
+fn only_a_silent_rich_user_is_disconnected() {
     let server = Server::start(&["--ping-interval", "1"]);
     let mut plain = server.plain("plain");
     // A real client, because it answers by itself.
@@ -241,7 +241,7 @@ fn a_rich_user_who_falls_silent_is_let_go_and_nobody_else_is() {
 }
 
 #[test]
-fn one_who_comes_and_goes_often_is_told_each_time() {
+fn every_join_and_leave_of_a_restless_user_is_announced() {
     let server = Server::start(&[]);
     let mut watcher = server.rich("watcher");
     for _ in 0..30 {
@@ -256,7 +256,7 @@ fn one_who_comes_and_goes_often_is_told_each_time() {
 }
 
 #[test]
-fn nothing_goes_to_one_who_has_left() {
+fn a_user_who_left_is_sent_nothing() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = server.plain("user");

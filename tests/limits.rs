@@ -5,7 +5,7 @@ use chat_proto::{LINE_MAX, TEXT_MAX};
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_full_room_says_so_and_has_a_place_as_soon_as_somebody_leaves() {
+fn a_full_room_says_so_until_somebody_leaves() {
     let server = Server::start(&["--max-users", "2"]);
     let mut alice = server.plain("alice");
     let bob = server.rich("bob");
@@ -40,7 +40,7 @@ fn a_full_room_says_so_and_has_a_place_as_soon_as_somebody_leaves() {
 }
 
 #[test]
-fn a_room_full_of_plain_users_says_so_at_once() {
+fn a_room_full_of_plain_users_rejects_at_once() {
     let server = Server::start(&["--max-users", "1"]);
     let _alice = server.plain("alice");
     let mut refused = server.connect("refused");
@@ -49,7 +49,7 @@ fn a_room_full_of_plain_users_says_so_at_once() {
 }
 
 #[test]
-fn who_comes_back_to_a_full_room_takes_the_place_of_its_ghost() {
+fn a_resuming_client_takes_over_its_place_in_a_full_room() {
     let server = Server::start(&["--max-users", "2"]);
     let mut bob = server.plain("bob");
     let ghost = server.rich("alice");
@@ -75,7 +75,7 @@ fn who_comes_back_to_a_full_room_takes_the_place_of_its_ghost() {
 }
 
 #[test]
-fn one_who_was_never_announced_takes_a_place_and_gives_it_back() {
+fn an_unannounced_connection_holds_a_place_until_it_ends() {
     let server = Server::start(&["--max-users", "1"]);
     for _ in 0..5 {
         // Whether the server finds the one who has gone first is its own affair; that the place is free soon is not.
@@ -90,13 +90,13 @@ fn one_who_was_never_announced_takes_a_place_and_gives_it_back() {
 }
 
 #[test]
-fn users_of_the_loopback_are_not_counted_by_address() {
+fn loopback_users_are_exempt_from_the_address_limit() {
     let server = Server::start(&["--max-per-address", "1"]);
     let _users: Vec<_> = (0..5).map(|n| server.plain(&format!("user{n}"))).collect();
 }
 
 #[test]
-fn the_longest_text_passes_and_a_longer_one_is_answered() {
+fn the_longest_text_passes_and_a_longer_one_is_rejected() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = server.plain("user");
@@ -116,7 +116,7 @@ fn the_longest_text_passes_and_a_longer_one_is_answered() {
 }
 
 #[test]
-fn a_line_too_long_is_answered_once_and_the_next_is_whole() {
+fn an_overlong_line_gets_one_error_and_the_next_is_whole() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut user = server.plain("user");
@@ -131,7 +131,7 @@ fn a_line_too_long_is_answered_once_and_the_next_is_whole() {
 }
 
 #[test]
-fn a_pause_in_an_endless_line_makes_no_message_of_its_rest() {
+fn a_pause_in_an_overlong_line_makes_no_message() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     // One who has not shown that lines are lines: silence ends what it sends.
@@ -162,7 +162,7 @@ fn a_pause_in_an_endless_line_makes_no_message_of_its_rest() {
 }
 
 #[test]
-fn a_rich_text_too_long_is_an_error_that_names_it() {
+fn an_overlong_rich_text_is_an_error_with_its_number() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");
     alice.line(&format!("SAY 1 {}", "x".repeat(TEXT_MAX + 1)));
@@ -178,7 +178,7 @@ fn a_rich_text_too_long_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_flood_is_slowed_down_and_nothing_of_it_is_lost() {
+fn a_flood_is_throttled_and_delivered_in_full() {
     let server = Server::start(&["--rate", "400", "--burst", "200"]);
     let mut flooder = server.plain("flooder");
     let mut other = server.plain("other");
@@ -207,7 +207,7 @@ fn a_flood_is_slowed_down_and_nothing_of_it_is_lost() {
 }
 
 #[test]
-fn commands_are_slowed_down_too() {
+fn commands_are_throttled_too() {
     let server = Server::start(&["--rate", "400", "--burst", "10"]);
     let mut flooder = server.rich("flooder");
     let start = Instant::now();
@@ -222,7 +222,7 @@ fn commands_are_slowed_down_too() {
 }
 
 #[test]
-fn one_who_floods_and_breaks_off_does_not_stay_for_as_long_as_that_would_take() {
+fn a_flooder_that_resets_is_removed_at_once() {
     let server = Server::start(&["--rate", "1", "--burst", "5"]);
     let mut watcher = server.plain("watcher");
     let mut user = server.connect("user");
@@ -243,7 +243,7 @@ fn one_who_floods_and_breaks_off_does_not_stay_for_as_long_as_that_would_take() 
 }
 
 #[test]
-fn one_who_floods_and_leaves_is_heard_to_the_end() {
+fn a_flooder_that_closes_is_delivered_in_full() {
     let server = Server::start(&["--rate", "400", "--burst", "100"]);
     let mut watcher = server.plain("watcher");
     let mut user = Rich::join(server.connect("user"), "user");

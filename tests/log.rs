@@ -24,7 +24,7 @@ fn after_time(line: &str) -> &str {
 }
 
 #[test]
-fn the_log_tells_who_came_and_went_and_why() {
+fn the_log_holds_every_join_and_leave_with_its_reason() {
     let mut server = Server::start(&["--max-users", "3"]);
     let mut bob = server.plain("bob");
     let id = bob.id().to_owned();
@@ -71,7 +71,7 @@ fn the_log_tells_who_came_and_went_and_why() {
 }
 
 #[test]
-fn the_log_holds_nothing_of_what_was_said() {
+fn the_log_holds_no_message() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");
     let mut bob = server.plain_named("bob");

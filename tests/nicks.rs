@@ -3,7 +3,7 @@
 use crate::harness::{Rich, Server};
 
 #[test]
-fn a_new_nick_is_told_to_everybody_and_used_from_then_on() {
+fn a_new_nick_is_announced_and_used_from_then_on() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut rich = server.rich("rich");
@@ -27,7 +27,7 @@ fn a_new_nick_is_told_to_everybody_and_used_from_then_on() {
 }
 
 #[test]
-fn a_rich_user_takes_another_nick() {
+fn a_rich_user_changes_its_nick() {
     let server = Server::start(&[]);
     let mut bob = server.plain("bob");
     let mut alice = server.rich("alice");
@@ -38,7 +38,7 @@ fn a_rich_user_takes_another_nick() {
 }
 
 #[test]
-fn a_nick_that_somebody_has_is_refused_by_naming_the_holder() {
+fn a_taken_nick_is_rejected_and_its_holder_named() {
     let server = Server::start(&[]);
     let alice = server.plain_named("alice");
     let mut other = server.plain("other");
@@ -52,7 +52,7 @@ fn a_nick_that_somebody_has_is_refused_by_naming_the_holder() {
 }
 
 #[test]
-fn ones_own_nick_can_be_spelled_otherwise() {
+fn a_user_can_respell_its_own_nick() {
     let server = Server::start(&[]);
     let mut alice = server.plain_named("alice");
     alice.line("/nick Alice");
@@ -61,7 +61,7 @@ fn ones_own_nick_can_be_spelled_otherwise() {
 }
 
 #[test]
-fn what_is_no_nick_is_refused_with_the_reason() {
+fn an_invalid_nick_is_rejected_with_the_reason() {
     let server = Server::start(&[]);
     let mut user = server.plain("user");
     let names = [
@@ -84,7 +84,7 @@ fn what_is_no_nick_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_hello_with_a_nick_that_cannot_be_had_still_joins() {
+fn a_hello_with_an_unavailable_nick_still_joins() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let alice = server.rich("alice");
@@ -108,7 +108,7 @@ fn a_hello_with_a_nick_that_cannot_be_had_still_joins() {
 }
 
 #[test]
-fn a_nick_is_free_again_once_its_user_has_left() {
+fn a_nick_is_free_once_its_user_has_left() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     for _ in 0..3 {
@@ -120,7 +120,7 @@ fn a_nick_is_free_again_once_its_user_has_left() {
 }
 
 #[test]
-fn a_client_that_comes_back_takes_its_nick_from_its_own_ghost() {
+fn a_resuming_client_takes_its_nick_back() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut ghost = server.rich("alice");
@@ -172,7 +172,7 @@ fn a_client_that_comes_back_takes_its_nick_from_its_own_ghost() {
 }
 
 #[test]
-fn a_token_that_is_nobodys_resumes_nothing() {
+fn an_unknown_token_resumes_nothing() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");
     let guess = "AAECAwQFBgcICQoLDA0ODw";
@@ -184,7 +184,7 @@ fn a_token_that_is_nobodys_resumes_nothing() {
 }
 
 #[test]
-fn a_message_said_twice_is_heard_once() {
+fn a_retransmitted_message_is_broadcast_once() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut alice = server.rich("alice");

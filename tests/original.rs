@@ -7,7 +7,7 @@ fn join(server: &OriginalServer, name: &str, options: &[&str]) -> Client {
 }
 
 #[test]
-fn their_clients_meet_in_our_room() {
+fn legacy_clients_meet_in_our_room() {
     let server = Server::start(&[]);
     let mut one = OriginalClient::connect("one", server.address, &server.journal);
     let mut two = OriginalClient::connect("two", server.address, &server.journal);
@@ -26,7 +26,7 @@ fn their_clients_meet_in_our_room() {
 }
 
 #[test]
-fn their_client_and_ours_talk_in_our_room() {
+fn a_legacy_client_and_ours_talk_in_our_room() {
     let server = Server::start(&[]);
     let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
     theirs.expect(" is online");
@@ -41,7 +41,7 @@ fn their_client_and_ours_talk_in_our_room() {
 }
 
 #[test]
-fn private_messages_cross_between_their_client_and_ours() {
+fn private_messages_pass_between_a_legacy_client_and_ours() {
     let server = Server::start(&[]);
     let theirs = {
         let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
@@ -64,7 +64,7 @@ fn private_messages_cross_between_their_client_and_ours() {
 }
 
 #[test]
-fn our_client_talks_in_their_room() {
+fn our_client_talks_on_a_legacy_server() {
     let server = OriginalServer::start();
     let mut other = server.connect("other");
     other.expect_text(" is online");
@@ -96,7 +96,7 @@ fn our_client_talks_in_their_room() {
 }
 
 #[test]
-fn lines_typed_together_reach_their_room_one_by_one() {
+fn lines_typed_at_once_reach_a_legacy_server_one_by_one() {
     let server = OriginalServer::start();
     let mut ours = join(&server, "ours", &[]);
     ours.shows().expect(" is online");
@@ -112,7 +112,7 @@ fn lines_typed_together_reach_their_room_one_by_one() {
 }
 
 #[test]
-fn a_line_too_long_for_their_room_is_not_sent_in_silence() {
+fn a_line_too_long_for_a_legacy_server_gets_a_warning() {
     let server = OriginalServer::start();
     let mut ours = join(&server, "ours", &[]);
     ours.shows().expect(" is online");
@@ -125,7 +125,7 @@ fn a_line_too_long_for_their_room_is_not_sent_in_silence() {
 }
 
 #[test]
-fn private_messages_cross_in_their_room() {
+fn private_messages_pass_on_a_legacy_server() {
     let server = OriginalServer::start();
     let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
     theirs.expect_text(" is online");
@@ -151,7 +151,7 @@ fn private_messages_cross_in_their_room() {
 }
 
 #[test]
-fn their_room_being_full_is_an_exit_status() {
+fn a_full_legacy_server_has_its_own_exit_status() {
     let server = OriginalServer::start();
     let mut users: Vec<_> = (0..5).map(|n| server.connect(&format!("user{n}"))).collect();
     for user in &mut users {
@@ -162,7 +162,7 @@ fn their_room_being_full_is_an_exit_status() {
 }
 
 #[test]
-fn bytes_of_their_room_that_are_no_text_are_shown_safely() {
+fn invalid_text_of_a_legacy_server_is_shown_safely() {
     let server = OriginalServer::start();
     let mut other = server.connect("other");
     other.expect_text(" is online");

@@ -68,7 +68,7 @@ fn expect_flood(user: &mut Plain, from: &str, numbers: std::ops::Range<usize>, f
 }
 
 #[test]
-fn a_reader_who_stops_is_let_go_and_nobody_else_loses_anything() {
+fn a_stopped_reader_is_disconnected_and_others_lose_nothing() {
     let server = Server::start(&FAST);
     let mut talker = server.plain("talker");
     let mut reader = server.plain("reader");
@@ -99,7 +99,7 @@ fn a_reader_who_stops_is_let_go_and_nobody_else_loses_anything() {
 }
 
 #[test]
-fn a_rich_reader_who_stops_is_told_why_it_was_let_go() {
+fn a_stopped_rich_reader_is_told_why_it_was_disconnected() {
     let server = Server::start(&FAST);
     let mut talker = server.plain("talker");
     let mut stuck = server.rich("stuck");
@@ -114,7 +114,7 @@ fn a_rich_reader_who_stops_is_told_why_it_was_let_go() {
 }
 
 #[test]
-fn a_client_that_is_stopped_holds_up_nobody() {
+fn a_stopped_client_delays_nobody() {
     let server = Server::start(&FAST);
     let client = server.client("stopped");
     client.signal(Signal::SIGSTOP);
@@ -126,7 +126,7 @@ fn a_client_that_is_stopped_holds_up_nobody() {
 }
 
 #[test]
-fn one_who_asks_much_and_reads_nothing_of_the_answers_harms_nobody() {
+fn a_client_that_never_reads_its_answers_delays_nobody() {
     let server = Server::start(&FAST);
     let mut alice = server.plain("alice");
     let mut asker = Plain::join(Wire::connect_narrow("asker", server.address, &server.journal));
@@ -140,7 +140,7 @@ fn one_who_asks_much_and_reads_nothing_of_the_answers_harms_nobody() {
 }
 
 #[test]
-fn a_storm_of_users_who_vanish_leaves_the_room_as_it_was() {
+fn a_storm_of_resets_leaves_the_room_unchanged() {
     let server = Server::start(&FAST);
     let mut talker = server.plain("talker");
     for round in 0..5 {
@@ -173,7 +173,7 @@ fn fill(pipe: &mut PipeWriter) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn a_log_that_nobody_reads_blocks_nothing() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     fill(&mut writer);
     let mut server = Server::start_logging_to(Stdio::from(writer), &[]);
@@ -218,19 +218,19 @@ fn expect_count_of_what_is_left_out(log: Stdio, reader: impl Read + Send + 'stat
 }
 
 #[test]
-fn what_a_log_that_nobody_read_has_left_out_is_counted() {
+fn lines_left_out_of_an_unread_log_are_counted() {
     let (reader, writer) = std::io::pipe().unwrap();
     expect_count_of_what_is_left_out(Stdio::from(writer), reader);
 }
 
 #[test]
-fn what_a_log_on_a_terminal_that_was_stopped_has_left_out_is_counted() {
+fn lines_left_out_of_a_stopped_terminal_log_are_counted() {
     let (window, terminal) = pseudo_terminal();
     expect_count_of_what_is_left_out(Stdio::from(terminal), window);
 }
 
 #[test]
-fn a_log_that_is_closed_stops_nothing() {
+fn a_closed_log_blocks_nothing() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut server = Server::start_logging_to(Stdio::from(writer), &[]);
     drop(reader);

@@ -3,7 +3,7 @@
 use crate::harness::{Rich, Server};
 
 #[test]
-fn a_plain_user_writes_to_another_by_nick_or_by_id() {
+fn a_plain_user_addresses_another_by_nick_or_id() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let alice = server.plain_named("alice");
@@ -30,7 +30,7 @@ fn a_plain_user_writes_to_another_by_nick_or_by_id() {
 }
 
 #[test]
-fn a_private_message_to_nobody_is_answered() {
+fn a_private_message_to_nobody_gets_an_error() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut alice = server.plain("alice");
@@ -45,7 +45,7 @@ fn a_private_message_to_nobody_is_answered() {
 }
 
 #[test]
-fn whispers_cross_between_the_dialects() {
+fn private_messages_pass_between_the_dialects() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");
     let mut carol = server.rich("carol");
@@ -75,7 +75,7 @@ fn whispers_cross_between_the_dialects() {
 }
 
 #[test]
-fn sealed_bytes_are_passed_on_as_they_are_and_to_nobody_else() {
+fn sealed_bytes_are_relayed_unchanged_to_one_user() {
     const KEY: &str = "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk";
     let server = Server::start(&[]);
     let hello = |nick: &str| Rich::hello(server.connect(nick), &format!("HELLO 1 {nick} 40101 {KEY} -"));
@@ -97,7 +97,7 @@ fn sealed_bytes_are_passed_on_as_they_are_and_to_nobody_else() {
 }
 
 #[test]
-fn tokens_are_told_to_their_owner_alone() {
+fn tokens_are_sent_to_their_owner_alone() {
     let server = Server::start(&[]);
     let mut plain = server.plain("plain");
     let mut bob = server.rich("bob");

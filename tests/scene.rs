@@ -3,7 +3,7 @@
 use crate::harness::Server;
 
 #[test]
-fn three_people_meet_talk_to_all_and_talk_in_private() {
+fn three_users_join_talk_and_write_privately() {
     let server = Server::start(&[]);
     let mut alice = server.client("alice");
     let mut bob = server.client("bob");

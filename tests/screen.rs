@@ -16,7 +16,7 @@ fn on_screen(server: &Server, nick: &str, size: (u16, u16)) -> Terminal {
 }
 
 #[test]
-fn two_people_meet_talk_and_leave_their_terminals_as_they_were() {
+fn two_users_talk_and_their_terminals_are_restored() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     let mut bob = on_screen(&server, "bob", (40, 10));
@@ -47,7 +47,7 @@ fn two_people_meet_talk_and_leave_their_terminals_as_they_were() {
 }
 
 #[test]
-fn a_typing_error_is_no_failure_of_the_program() {
+fn a_mistyped_command_does_not_change_the_exit_status() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     alice.keys("/quti\r");
@@ -58,7 +58,7 @@ fn a_typing_error_is_no_failure_of_the_program() {
 }
 
 #[test]
-fn a_signal_leaves_the_room_and_the_terminal_as_it_was() {
+fn a_signal_leaves_the_room_and_restores_the_terminal() {
     let server = Server::start(&[]);
     let bob = on_screen(&server, "bob", USUAL);
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
@@ -71,7 +71,7 @@ fn a_signal_leaves_the_room_and_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_refusal_is_read_on_the_ordinary_screen() {
+fn a_rejection_is_printed_on_the_ordinary_screen() {
     let server = Server::start(&[]);
     let _alice = on_screen(&server, "alice", USUAL);
     let mut other = Terminal::start(
@@ -87,7 +87,7 @@ fn a_refusal_is_read_on_the_ordinary_screen() {
 }
 
 #[test]
-fn a_window_that_closes_ends_the_client() {
+fn closing_the_window_ends_the_client() {
     let server = Server::start(&[]);
     let bob = on_screen(&server, "bob", USUAL);
     let mut alice = on_screen(&server, "alice", USUAL).hang_up();
@@ -96,7 +96,7 @@ fn a_window_that_closes_ends_the_client() {
 }
 
 #[test]
-fn a_terminal_of_any_size_is_drawn_on() {
+fn any_terminal_size_is_drawn() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     alice.keys("hello there, how are you?\r");
@@ -113,7 +113,7 @@ fn a_terminal_of_any_size_is_drawn_on() {
 }
 
 #[test]
-fn a_paste_of_several_lines_is_asked_about() {
+fn a_paste_of_several_lines_needs_confirmation() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     let mut bob = server.client("bob");
@@ -128,7 +128,7 @@ fn a_paste_of_several_lines_is_asked_about() {
 }
 
 #[test]
-fn a_suspended_client_comes_back() {
+fn a_suspended_client_continues() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     alice.keys("draft\x1a");
@@ -145,7 +145,7 @@ fn a_suspended_client_comes_back() {
 }
 
 #[test]
-fn who_does_not_want_to_wait_for_a_server_that_hangs_need_not() {
+fn the_user_can_leave_while_the_server_hangs() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     server.process.signal(Signal::SIGSTOP);
@@ -159,7 +159,7 @@ fn who_does_not_want_to_wait_for_a_server_that_hangs_need_not() {
 }
 
 #[test]
-fn enter_tries_a_lost_connection_at_once() {
+fn enter_reconnects_at_once() {
     let impostor = Impostor::start();
     let mut alice = Terminal::start(
         "alice",
@@ -188,7 +188,7 @@ fn enter_tries_a_lost_connection_at_once() {
 }
 
 #[test]
-fn who_tries_often_waits_no_longer_for_the_next_try() {
+fn manual_retries_do_not_lengthen_the_backoff() {
     let impostor = Impostor::start();
     let journal = impostor.journal.clone();
     let mut alice = Terminal::start("alice", impostor.address, &["--nick", "alice"], USUAL, &journal);
@@ -209,7 +209,7 @@ fn who_tries_often_waits_no_longer_for_the_next_try() {
 }
 
 #[test]
-fn what_is_typed_while_the_server_is_away_is_said_once_when_it_is_back() {
+fn lines_typed_while_disconnected_are_sent_once_afterwards() {
     let mut server = Server::start(&[]);
     let (ip, port) = (server.address.ip().to_string(), server.address.port().to_string());
     let mut alice = on_screen(&server, "alice", USUAL);

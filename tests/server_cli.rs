@@ -54,7 +54,7 @@ fn help_and_version_go_to_the_standard_output() {
 }
 
 #[test]
-fn an_address_that_is_not_ours_is_an_error() {
+fn a_foreign_address_is_an_error() {
     // Addresses for documentation (RFC 5737), which no machine has.
     let (code, _, stderr) = run(&["192.0.2.1", "0"]);
     assert_eq!(code, 1, "{stderr}");
@@ -70,7 +70,7 @@ fn with_descriptors(descriptors: u32, options: &str) -> Command {
 }
 
 #[test]
-fn too_few_descriptors_are_an_error_at_the_start_that_says_how_many_would_do() {
+fn too_few_descriptors_are_an_error_that_names_the_number() {
     let mut none = Process::start("server", &Journal::new(), &mut with_descriptors(64, ""));
     assert_eq!(none.exit_code(), 1);
     let said = none.stderr.lines().join("\n");
@@ -93,7 +93,7 @@ fn too_few_descriptors_are_an_error_at_the_start_that_says_how_many_would_do() {
 }
 
 #[test]
-fn a_low_soft_limit_of_descriptors_is_raised() {
+fn a_low_soft_limit_on_descriptors_is_raised() {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "ulimit -S -n 32 && exec \"$0\" 127.0.0.1 0 --max-users 100"])
@@ -103,7 +103,7 @@ fn a_low_soft_limit_of_descriptors_is_raised() {
 }
 
 #[test]
-fn the_terminal_that_hangs_up_or_a_closed_output_does_not_crash_it() {
+fn a_hangup_or_a_closed_output_is_no_crash() {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "exec \"$0\" 127.0.0.1 0 </dev/null"])
@@ -115,7 +115,7 @@ fn the_terminal_that_hangs_up_or_a_closed_output_does_not_crash_it() {
 }
 
 #[test]
-fn who_wants_to_listen_at_a_link_local_address_is_told_what_takes_those_in() {
+fn a_link_local_address_is_rejected_with_an_alternative() {
     let (code, _, said) = run(&["fe80::1", "0"]);
     assert_eq!(code, 1);
     assert!(said.contains("link-local (:: takes in those too)"), "{said:?}");

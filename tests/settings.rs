@@ -36,7 +36,7 @@ fn the_file_names_the_server_and_the_nick() {
 }
 
 #[test]
-fn a_nick_of_the_file_that_somebody_has_is_no_reason_to_stay_out() {
+fn a_taken_nick_from_the_file_does_not_prevent_joining() {
     let server = Server::start(&[]);
     let mut other = server.plain_named("alice");
     let home = home(
@@ -53,7 +53,7 @@ fn a_nick_of_the_file_that_somebody_has_is_no_reason_to_stay_out() {
 }
 
 #[test]
-fn what_is_wrong_with_the_file_is_told_with_its_line() {
+fn errors_in_the_file_are_reported_with_their_line() {
     let home = home("wrong", "nick = 'alice'\n\ncolour = 'none'\n");
     let mut client = Process::start("alice", &Journal::new(), &mut command(&home));
     assert_eq!(client.exit_code(), 2);
@@ -75,7 +75,7 @@ fn what_is_wrong_with_the_file_is_told_with_its_line() {
 }
 
 #[test]
-fn what_is_in_force_can_be_printed() {
+fn the_settings_in_force_can_be_printed() {
     let home = home("print", "bell = 'all'\n");
     let mut print = command(&home);
     print.args(["--print-config", "--nick", "alice", "example"]);
@@ -92,7 +92,7 @@ fn what_is_in_force_can_be_printed() {
 }
 
 #[test]
-fn a_nick_of_the_file_that_somebody_has_is_nothing_to_the_doctor() {
+fn the_doctor_accepts_a_taken_nick_from_the_file() {
     let server = Server::start(&[]);
     let _alice = server.client("alice");
     let home = home("doctor", "nick = 'alice'\n");
@@ -104,7 +104,7 @@ fn a_nick_of_the_file_that_somebody_has_is_nothing_to_the_doctor() {
 }
 
 #[test]
-fn the_last_server_is_joined_again_by_those_who_want_that() {
+fn last_server_joins_the_server_of_the_last_session() {
     let server = Server::start(&[]);
     let home = home("last", "nick = 'alice'\nlast-server = true\n");
     let leave = |mut client: Client| {
@@ -131,7 +131,7 @@ fn the_last_server_is_joined_again_by_those_who_want_that() {
 }
 
 #[test]
-fn what_was_no_room_is_not_kept_as_the_last_one() {
+fn a_failed_connection_is_not_kept_as_last_server() {
     let home = home("strangers", "last-server = true\n");
     let kept = home.join(".local/state/chat/last-server");
     for says in ["", "SSH-2.0-OpenSSH_9.9\r\n", "* OK ready\r\n"] {
@@ -148,7 +148,7 @@ fn what_was_no_room_is_not_kept_as_the_last_one() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_told_of_and_no_more() {
+fn an_unwritable_state_directory_is_only_a_warning() {
     let server = Server::start(&[]);
     let mut command = client_command();
     command.args([&server.address.to_string(), "--nick", "alice", "--last-server"]);
@@ -158,7 +158,7 @@ fn a_place_that_cannot_be_written_is_told_of_and_no_more() {
 }
 
 #[test]
-fn a_last_server_that_cannot_be_kept_leaves_nothing_behind() {
+fn a_failed_write_of_the_last_server_leaves_no_file() {
     let server = Server::start(&[]);
     let home = home("in-the-way", "nick = 'alice'\nlast-server = true\n");
     let directory = home.join(".local/state/chat");

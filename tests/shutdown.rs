@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use std::process::Command;
 
 #[test]
-fn everybody_is_told_that_the_server_goes_down() {
+fn every_user_is_told_that_the_server_shuts_down() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut server = Server::start(&[]);
         let mut plain = server.plain("plain");
@@ -38,7 +38,7 @@ fn everybody_is_told_that_the_server_goes_down() {
 }
 
 #[test]
-fn another_server_can_have_the_port_at_once() {
+fn another_server_can_bind_the_port_at_once() {
     // An address of its own, so that no other test's connection can happen to be on the port.
     let mut server = Server::start_on("127.0.0.77", &[]);
     let port = server.address.port().to_string();
@@ -55,7 +55,7 @@ fn another_server_can_have_the_port_at_once() {
 }
 
 #[test]
-fn a_second_server_on_the_same_port_says_why_it_cannot() {
+fn a_second_server_on_the_same_port_says_why_it_fails() {
     let server = Server::start(&[]);
     let mut command = Command::new(chat_server());
     command.args(["127.0.0.1", &server.address.port().to_string()]);
@@ -75,7 +75,7 @@ fn a_second_server_on_the_same_port_says_why_it_cannot() {
 }
 
 #[test]
-fn a_reader_who_does_not_read_does_not_keep_the_server_from_ending() {
+fn a_slow_reader_does_not_block_the_shutdown() {
     let mut server = Server::start(&["--rate", "1000000", "--burst", "1000000"]);
     let _stuck = server.plain("stuck");
     let mut talker = server.plain("talker");
@@ -87,7 +87,7 @@ fn a_reader_who_does_not_read_does_not_keep_the_server_from_ending() {
 }
 
 #[test]
-fn a_second_signal_while_ending_does_no_harm() {
+fn a_second_signal_during_the_shutdown_is_harmless() {
     let mut server = Server::start(&[]);
     let _users: Vec<_> = (0..5).map(|n| server.rich(&format!("user{n}"))).collect();
     server.process.signal(Signal::SIGTERM);

@@ -27,7 +27,7 @@ fn storm(chance: &mut Chance, processes: &[&Process]) {
 }
 
 #[test]
-fn signals_that_mean_nothing_do_nothing_while_people_talk() {
+fn other_signals_are_ignored() {
     let server = Server::start(&["--rate", "1000000", "--burst", "1000000"]);
     let mut chance = Chance::new();
     let mut watcher = server.plain("watcher");
@@ -66,7 +66,7 @@ fn signals_that_mean_nothing_do_nothing_while_people_talk() {
 }
 
 #[test]
-fn a_full_screen_goes_through_signals_of_its_terminal_and_stays_whole() {
+fn the_full_screen_survives_signals_of_its_terminal() {
     let server = Server::start(&[]);
     let mut chance = Chance::new();
     let mut bob = server.plain_named("bob");
@@ -104,7 +104,7 @@ fn a_full_screen_goes_through_signals_of_its_terminal_and_stays_whole() {
 }
 
 #[test]
-fn every_signal_that_ends_a_client_in_line_mode_leaves_the_room_first() {
+fn line_mode_leaves_the_room_before_a_signal_ends_it() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {

@@ -32,7 +32,7 @@ fn expect_rest(server: &Server, user: &mut Rich) {
 }
 
 #[test]
-fn a_log_on_a_terminal_stops_nothing_when_it_is_stopped_nor_when_it_is_gone() {
+fn a_log_on_a_stopped_or_closed_terminal_blocks_nothing() {
     let (window, terminal) = pseudo_terminal();
     let options = ["--rate", "0", "--ping-interval", "1"];
     let mut server = Server::start_logging_to(Stdio::from(terminal), &options);
@@ -52,7 +52,7 @@ fn a_log_on_a_terminal_stops_nothing_when_it_is_stopped_nor_when_it_is_gone() {
 }
 
 #[test]
-fn a_server_that_is_started_on_a_stopped_terminal_opens_its_door_and_closes_it_when_it_is_told_to() {
+fn a_server_on_a_stopped_terminal_starts_and_shuts_down() {
     let (_window, terminal) = pseudo_terminal();
     tcflow(&terminal, FlowArg::TCOOFF).unwrap();
     let journal = Journal::new();
@@ -106,7 +106,7 @@ fn tell_much(server: &mut Wire) {
 }
 
 #[test]
-fn a_client_whose_terminal_is_stopped_answers_its_server_and_leaves_when_it_is_told_to() {
+fn a_client_on_a_stopped_terminal_answers_and_leaves() {
     let impostor = Impostor::start();
     let (window, terminal) = pseudo_terminal();
     let mut alice = client_on(&terminal, &impostor);
@@ -120,7 +120,7 @@ fn a_client_whose_terminal_is_stopped_answers_its_server_and_leaves_when_it_is_t
 }
 
 #[test]
-fn a_full_screen_that_is_stopped_ends_when_it_is_told_to_though_it_has_something_to_say() {
+fn a_stopped_full_screen_with_pending_output_can_be_ended() {
     let impostor = Impostor::start();
     let (mut window, terminal) = pseudo_terminal();
     let mut command = command_on(&terminal, &impostor);
@@ -138,7 +138,7 @@ fn a_full_screen_that_is_stopped_ends_when_it_is_told_to_though_it_has_something
 }
 
 #[test]
-fn a_client_whose_terminal_is_gone_leaves() {
+fn a_client_whose_terminal_closes_leaves() {
     let impostor = Impostor::start();
     let (window, terminal) = pseudo_terminal();
     let mut alice = client_on(&terminal, &impostor);
@@ -151,7 +151,7 @@ fn a_client_whose_terminal_is_gone_leaves() {
 }
 
 #[test]
-fn a_terminal_that_goes_on_shows_whole_lines_in_the_order_in_which_they_came() {
+fn a_continued_terminal_shows_whole_lines_in_order() {
     let impostor = Impostor::start();
     let (window, terminal) = pseudo_terminal();
     let _alice = client_on(&terminal, &impostor);

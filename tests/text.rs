@@ -22,7 +22,7 @@ fn text_of_every_script_passes_unchanged() {
 }
 
 #[test]
-fn what_is_not_utf8_is_replaced() {
+fn invalid_utf8_is_replaced() {
     let server = Server::start(&[]);
     let mut user = server.plain("user");
     let id = user.id().to_owned();
@@ -31,7 +31,7 @@ fn what_is_not_utf8_is_replaced() {
 }
 
 #[test]
-fn what_drives_a_terminal_is_shown_and_not_passed() {
+fn control_characters_are_made_visible() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut alice = server.rich("alice");
@@ -44,7 +44,7 @@ fn what_drives_a_terminal_is_shown_and_not_passed() {
 }
 
 #[test]
-fn no_text_looks_like_something_the_server_says() {
+fn no_text_can_imitate_a_line_of_the_server() {
     let server = Server::start(&[]);
     let mut watcher = server.rich("watcher");
     let mut user = server.plain("user");
@@ -68,7 +68,7 @@ fn no_text_looks_like_something_the_server_says() {
 }
 
 #[test]
-fn a_wrong_command_is_shown_safely_to_its_sender_as_well() {
+fn an_unknown_command_is_echoed_safely_to_its_sender() {
     let server = Server::start(&[]);
     let mut user = server.plain("user");
     user.send(b"/\x1b[31mred\n/msg \x1b[2J hi\n/nick \x1b[2J\n");

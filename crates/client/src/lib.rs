@@ -12,6 +12,7 @@ pub mod line;
 pub mod net;
 pub mod paths;
 pub mod private;
+pub mod roster;
 pub mod session;
 pub mod settings;
 pub mod tui;

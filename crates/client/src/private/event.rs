@@ -1,5 +1,6 @@
 //! What [`super::Private`] returns: datagrams, lines for the server, and events for the user.
 
+use crate::roster::KeyWarning;
 use chat_proto::id::UserId;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
@@ -33,7 +34,7 @@ pub enum Event {
     /// A message's final state. Each message has exactly one.
     State(MessageId, State),
     /// A peer's key can't be trusted.
-    Warning(Warning),
+    Warning(KeyWarning),
 }
 
 /// A private message that was received.
@@ -159,18 +160,6 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
-
-/// A problem with a peer's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Warning {
-    /// This user's key changed while it was connected, which no honest client and server do. Messages to and from
-    /// it are blocked until it leaves.
-    KeyChanged(UserId),
-    /// This user announced a key that protects nothing. Messages to it are blocked.
-    UnusableKey(UserId),
-    /// The first user announced the key of the second. Messages to the first are blocked.
-    KeyTaken(UserId, UserId),
-}
 
 /// The user's options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

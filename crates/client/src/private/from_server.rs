@@ -1,15 +1,16 @@
-//! What the server says, and the connection to it.
+//! From the server: the connection, the user list, and relayed messages.
 //!
-//! When somebody leaves, or an id is found to be somebody else's, what was held back for order is shown under the id as it
-//! was until then: take the outputs first, and let the front end know of the change after.
+//! Messages held back for order are shown when their sender leaves, or when its id turns out to be another user's. They
+//! name the id as it was until then.
 
 use super::event::{Event, MessageId, Output, Path, Why};
 use super::keys::key_id;
 use super::peer::Source;
 use super::rendezvous::Rendezvous;
-use super::roster::{Change, Standing};
 use super::{Connection, Private};
+use crate::roster::{Change, KeyTrust};
 use chat_proto::id::{UserId, canonical};
+use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::rich::Profile;
@@ -19,23 +20,22 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 impl Private {
-    /// There is a connection to a server, and this client is known there. Who is here is told next, by
-    /// [`Self::peer_here`] for each and [`Self::roster_complete`].
+    /// A connection to a server is set up. [`Self::peer_here`] announces each user next, [`Self::roster_complete`]
+    /// ends the list.
     pub fn connected(&mut self, now: Now, connection: Connection) {
         self.own = connection.own;
         self.connection = Some(connection);
-        self.roster.doubt_all();
+        self.roster.mark_stale();
         self.flush_all(now.monotonic);
     }
 
-    /// Where the server of this connection listens for datagrams, and the token with which it is asked for this
-    /// client's outside address.
+    /// The server's address for datagrams, and the token with which it is asked for this client's outside address.
     pub fn rendezvous(&mut self, now: Now, server: SocketAddr, token: Token) {
         self.rendezvous = Some(Rendezvous::new(now.monotonic, canonical(server), token));
         self.ask_rendezvous(now.monotonic);
     }
 
-    /// The connection is gone. Conversations go on directly; nobody can come or leave.
+    /// The connection is lost. Conversations go on directly; the roster does not change.
     pub fn connection_lost(&mut self, now: Now) {
         self.connection = None;
         self.rendezvous = None;
@@ -43,22 +43,27 @@ impl Private {
         self.flush_all(now.monotonic);
     }
 
-    /// The server has named everybody who is here. Who was here before and was not named has left.
+    /// The server has announced all users. Users of an earlier connection that it did not announce have left.
     pub fn roster_complete(&mut self, now: Now) {
         for id in self.roster.stale() {
             self.peer_left(now, id);
         }
     }
 
-    /// Somebody is here, or came, or is announced anew.
+    /// The server announced a user, or something new about one.
     pub fn peer_here(&mut self, now: Now, profile: &Profile) {
         let id = profile.who.id;
-        if self.own == Some(id) {
-            return;
-        }
-        let change = self.roster.here(profile, &self.keys.public());
+        let profile = Profile {
+            udp: profile.udp.map(canonical),
+            ..profile.clone()
+        };
+        let change = if self.own == Some(id) {
+            self.roster.announce_self(profile)
+        } else {
+            self.roster.announce(profile, &self.keys.public())
+        };
         self.roster_changed(&change);
-        let Some(Standing::Keyed(key)) = self.roster.get(id).map(|user| user.standing) else {
+        let Some(KeyTrust::Trusted(key)) = self.roster.trust(id) else {
             return;
         };
         self.key_ids.insert(key_id(&key, &self.keys.public()), key);
@@ -66,40 +71,44 @@ impl Private {
         self.announce(now.monotonic, &key, id);
     }
 
-    /// Somebody's datagrams go elsewhere from now on.
+    /// A user took another nick.
+    pub fn peer_renamed(&mut self, id: UserId, nick: Nick) {
+        self.roster.rename(id, nick);
+    }
+
+    /// A user has another UDP address.
     pub fn peer_address(&mut self, now: Now, id: UserId, udp: SocketAddr) {
-        if let Some(user) = self.roster.moved(id, canonical(udp))
-            && let Standing::Keyed(key) = user.standing
-        {
+        self.roster.readdress(id, udp);
+        if let Some(KeyTrust::Trusted(key)) = self.roster.trust(id) {
             self.announce(now.monotonic, &key, id);
         }
     }
 
-    /// Somebody left. What waits for them fails, and never goes to whoever has the same id next.
+    /// A user left. Messages for it fail, and never go to the next user with the same id.
     pub fn peer_left(&mut self, now: Now, id: UserId) {
-        let standing = self.roster.get(id).map(|user| user.standing);
-        let change = self.roster.left(id);
+        let trust = self.roster.trust(id);
+        let change = self.roster.remove(id);
         self.roster_changed(&change);
-        // Another may have inherited the key.
-        if let Some(Standing::Keyed(key)) = standing
+        // Another user may have inherited the key.
+        if let Some(KeyTrust::Trusted(key)) = trust
             && let Some(heir) = self.roster.holder(&key)
         {
             self.announce(now.monotonic, &key, heir);
         }
     }
 
-    /// A sealed datagram came through the relay.
+    /// The server relayed a sealed datagram.
     pub fn relayed(&mut self, now: Now, _from: &Who, bytes: &[u8]) {
-        // Who wrote it is for the seal to say; who passed it on makes no difference.
+        // The seal tells the sender, whatever the server says.
         if !self.options.direct_only {
             self.receive_sealed(now.monotonic, Source::Relay, bytes);
         }
     }
 
-    /// The server says that a private conversation with somebody begins, who is to be reached there.
+    /// The server asks both sides to open their routers: the user is to be reached at this address.
     pub fn punch(&mut self, now: Now, who: &Who, address: SocketAddr) {
         let now = now.monotonic;
-        let Some(Standing::Keyed(key)) = self.roster.get(who.id).map(|user| user.standing) else {
+        let Some(KeyTrust::Trusted(key)) = self.roster.trust(who.id) else {
             return;
         };
         if self.ensure_peer(&key, now).is_ok() {
@@ -108,12 +117,12 @@ impl Private {
         }
     }
 
-    /// A private message came through the server in the clear.
+    /// The server relayed an unencrypted message.
     pub fn whisper(&mut self, _now: Now, from: &Who, text: &Text<'_>) {
         self.show_unencrypted(from.id, text.borrow().into_owned(), Path::Relayed);
     }
 
-    /// The server has passed a message on in the clear, as it was asked to; or says that it can't.
+    /// The server has relayed an unencrypted message, or says that it can't.
     pub fn whisper_answered(&mut self, message: MessageId, passed_on: bool) {
         self.outputs.extend(self.plaintext.answered(message, passed_on));
     }
@@ -141,7 +150,7 @@ impl Private {
         peer.leave(&mut self.outputs, label, why);
     }
 
-    /// Tells a peer where it is reached, if there is a conversation with it.
+    /// Gives a conversation, if there is one, its peer's address.
     fn announce(&mut self, now: Duration, key: &PublicKey, id: UserId) {
         let Some(address) = self.roster.address(id) else {
             return;

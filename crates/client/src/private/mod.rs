@@ -26,7 +26,6 @@ mod probe;
 mod random;
 mod receiver;
 mod rendezvous;
-mod roster;
 mod rto;
 mod seal;
 mod segment;
@@ -35,11 +34,12 @@ mod sender;
 mod tests;
 mod window;
 
-pub use event::{Event, MessageId, Options, Output, Path, Received, Refusal, State, Warning, Why};
+pub use event::{Event, MessageId, Options, Output, Path, Received, Refusal, State, Why};
 pub use keys::{KeyPair, verify_code};
 pub use random::Random;
 pub use seal::DATAGRAM_MAX;
 
+use crate::roster::{KeyTrust, Roster};
 use chat_proto::TEXT_MAX;
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
@@ -51,7 +51,6 @@ use packet::Packet;
 use peer::{Context, Peer, Source};
 use plaintext::Plaintext;
 use rendezvous::Rendezvous;
-use roster::{Roster, Standing};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -136,11 +135,16 @@ impl Private {
         self.keys.public()
     }
 
+    /// The users that the server announced.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
     /// The [`verify_code`] to compare with a user. `None` if the user has no key.
     pub fn verify_code(&self, with: UserId) -> Option<String> {
-        match self.roster.get(with)?.standing {
-            Standing::Keyed(key) => Some(verify_code(&self.keys.public(), &key)),
-            Standing::Plain | Standing::Claims(_) | Standing::Refused => None,
+        match self.roster.trust(with)? {
+            KeyTrust::Trusted(key) => Some(verify_code(&self.keys.public(), &key)),
+            KeyTrust::NoKey | KeyTrust::Contested(_) | KeyTrust::Rejected => None,
         }
     }
 
@@ -192,24 +196,24 @@ impl Private {
         if self.own == Some(to) {
             return Err(Refusal::Yourself);
         }
-        match self.standing(to).ok_or(Refusal::NotHere)? {
-            Standing::Plain => self.send_unencrypted(now, to, text),
-            Standing::Keyed(key) => self.send_encrypted(now, key, text),
-            Standing::Claims(_) => Err(Refusal::KeyTaken),
-            Standing::Refused => Err(Refusal::BadKey),
+        match self.trust(to).ok_or(Refusal::NotHere)? {
+            KeyTrust::NoKey => self.send_unencrypted(now, to, text),
+            KeyTrust::Trusted(key) => self.send_encrypted(now, key, text),
+            KeyTrust::Contested(_) => Err(Refusal::KeyTaken),
+            KeyTrust::Rejected => Err(Refusal::BadKey),
         }
     }
 
     /// Whether there is room for another message to this user. If not, there will be after an event or a timeout.
     pub fn can_send(&self, to: UserId) -> bool {
-        match self.standing(to) {
-            Some(Standing::Plain) => !self.plaintext.is_full(),
-            Some(Standing::Keyed(key)) => {
+        match self.trust(to) {
+            Some(KeyTrust::NoKey) => !self.plaintext.is_full(),
+            Some(KeyTrust::Trusted(key)) => {
                 let contact = self.contacts.get(&key);
                 let peer = contact.and_then(|contact| contact.peer.as_ref());
                 peer.is_none_or(|peer| !peer.sender.is_full())
             }
-            Some(Standing::Claims(_) | Standing::Refused) | None => true,
+            Some(KeyTrust::Contested(_) | KeyTrust::Rejected) | None => true,
         }
     }
 
@@ -252,13 +256,13 @@ impl Private {
     }
 
     /// How a user can be sent messages. A legacy server does not announce its users, so any id may be one.
-    fn standing(&self, id: UserId) -> Option<Standing> {
+    fn trust(&self, id: UserId) -> Option<KeyTrust> {
         let is_legacy = self
             .connection
             .as_ref()
             .is_some_and(|connection| !connection.is_rich);
-        let known = self.roster.get(id).map(|user| user.standing);
-        known.or_else(|| is_legacy.then_some(Standing::Plain))
+        let known = self.roster.trust(id);
+        known.or_else(|| is_legacy.then_some(KeyTrust::NoKey))
     }
 }
 
@@ -307,7 +311,7 @@ impl Private {
 
     fn receive_unencrypted(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<()> {
         let id = UserId::from_private_address(from).filter(|id| Some(*id) != self.own)?;
-        if self.standing(id)? == Standing::Plain {
+        if self.trust(id)? == KeyTrust::NoKey {
             self.show_unencrypted(id, plaintext::text_of(bytes)?, Path::Direct);
         }
         Some(())

@@ -9,7 +9,7 @@ use chat_proto::VERSION;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, Profile};
+use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::time::Duration;
@@ -110,12 +110,6 @@ impl Session {
         self.joined = true;
         self.outbox.acknowledge_through(seq);
         self.outbox.resend();
-        self.roster.clear();
-        self.roster.insert(Profile {
-            who,
-            udp: None,
-            key: None,
-        });
     }
 
     fn insists_on_nick(&self) -> bool {

@@ -20,7 +20,6 @@ mod recipients;
 mod reconnect;
 mod requests;
 mod rich;
-mod roster;
 mod stage;
 mod state;
 #[cfg(test)]
@@ -32,5 +31,4 @@ pub use event::{
 };
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};
-pub use roster::{Roster, Unresolved};
 pub use state::{Config, Endpoints, Session, Transmit};

@@ -1,6 +1,6 @@
 //! A user who was chosen, and is to be known again.
 
-use super::roster::Roster;
+use crate::roster::Roster;
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
@@ -19,11 +19,19 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// This user, as it is now.
+    /// A user of the roster, or one of an original server, whose roster is not complete.
     pub(super) fn new(who: Who, roster: &Roster) -> Self {
         let key = roster.get(who.id).and_then(|profile| profile.key);
         let is_gone = false;
         Self { who, key, is_gone }
+    }
+
+    pub(super) fn of(profile: &Profile) -> Self {
+        Self {
+            who: profile.who.clone(),
+            key: profile.key,
+            is_gone: false,
+        }
     }
 
     /// A user left, perhaps this one.
@@ -41,8 +49,7 @@ impl Peer {
             let profile = roster.get(self.who.id).filter(|_| !self.is_gone)?;
             return (profile.key.is_none() && profile.who == self.who).then_some(profile);
         };
-        let is_it = |profile: &&Profile| profile.key == Some(key);
-        let under_its_id = roster.get(self.who.id).filter(is_it);
-        under_its_id.or_else(|| roster.users().find(is_it))
+        let under_its_id = roster.get(self.who.id).filter(|profile| profile.key == Some(key));
+        under_its_id.or_else(|| roster.get(roster.holder(&key)?))
     }
 }

@@ -3,13 +3,15 @@
 use super::event::{Delivery, DeliveryFailure, Direction, Event, PrivateMessage, RefusedMessage, Transport};
 use super::outbox::{Draft, Pending};
 use super::peer::Peer;
-use super::roster::Unresolved;
+
 use super::stage::Stage;
 use super::state::{Session, Transmit};
-use crate::private::{Event as Told, MessageId, Output, Received, Refusal, State, Warning};
+use crate::private::{Event as Told, MessageId, Output, Received, Refusal, State};
+use crate::roster::{KeyWarning, Unresolved};
 use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
+use chat_proto::rich::Profile;
 use chat_proto::text::Text;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -131,7 +133,7 @@ impl Session {
 
     /// Where a user is now. An original server does not tell of users who were here before.
     fn locate(&self, peer: &Peer) -> Option<UserId> {
-        let found = peer.find(&self.roster).map(|profile| profile.who.id);
+        let found = peer.find(self.roster()).map(|profile| profile.who.id);
         found.or_else(|| (self.is_original() && !peer.is_gone()).then_some(peer.who.id))
     }
 
@@ -149,7 +151,7 @@ impl Session {
             text: text.clone().into_owned(),
             transport: Transport {
                 path: None,
-                sealed: self.roster.get(to).is_some_and(|profile| profile.key.is_some()),
+                sealed: self.roster().get(to).is_some_and(|profile| profile.key.is_some()),
             },
             after_gap: false,
         }));
@@ -167,7 +169,7 @@ impl Session {
         if !self.is_ready() && !self.is_away() {
             return Err("not connected yet".into());
         }
-        match self.roster.resolve(typed) {
+        match self.roster().resolve(typed) {
             Err(Unresolved::NotHere(id)) if self.is_original() => Ok(id),
             resolved => resolved
                 .map(|profile| profile.who.id)
@@ -176,7 +178,7 @@ impl Session {
     }
 
     pub(super) fn peer(&self, id: UserId) -> Peer {
-        Peer::new(self.who(id), &self.roster)
+        Peer::new(self.who(id), self.roster())
     }
 
     /// Tells the delivery that the connection is gone, if it does not know yet.
@@ -186,20 +188,23 @@ impl Session {
         }
     }
 
-    /// Carries out what the delivery of private messages wants done.
+    /// Passes on the outputs of the delivery.
     pub(super) fn drain_private(&mut self, now: Now) {
+        self.drain_private_of(None, now);
+    }
+
+    /// Passes on the outputs of the delivery. `former` left just now; its last messages still have its name.
+    pub(super) fn drain_private_of(&mut self, former: Option<&Profile>, now: Now) {
         while let Some(output) = self.private.poll_output() {
             match output {
                 Output::Datagram { to, ttl, bytes } if self.sends_to(to) => {
                     self.datagrams.push_back(Transmit { to, ttl, bytes });
                 }
                 Output::Datagram { to, .. } => self.private.port_unreachable(now, to),
-                Output::Line(line) if matches!(self.stage, Stage::Rich(_)) => {
-                    self.send_line(&line);
-                }
-                // Meant for a connection that is gone.
+                Output::Line(line) if matches!(self.stage, Stage::Rich(_)) => self.send_line(&line),
+                // For a connection that is lost.
                 Output::Line(_) => {}
-                Output::Event(Told::Received(received)) => self.received(received, now),
+                Output::Event(Told::Received(received)) => self.received(received, former, now),
                 Output::Event(Told::State(id, state)) => self.state_changed(id, state),
                 Output::Event(Told::Warning(warning)) => self.warn_of(warning),
             }
@@ -211,26 +216,26 @@ impl Session {
         self.config.endpoints.udp_port.is_some() && to.is_ipv4() == self.config.endpoints.local.is_ipv4()
     }
 
-    fn received(&mut self, received: Received, now: Now) {
-        let Received {
-            from,
-            text,
-            path,
-            sealed,
-            after_gap,
-        } = received;
-        self.recipients.written_by(self.peer(from));
-        self.events.push_back(Event::Private(PrivateMessage {
+    fn received(&mut self, received: Received, former: Option<&Profile>, now: Now) {
+        let from = received.from;
+        let sender = former.filter(|former| former.who.id == from);
+        let sender = match sender.or_else(|| self.roster().get(from)) {
+            Some(profile) => Peer::of(profile),
+            None => self.peer(from),
+        };
+        let message = PrivateMessage {
             at: now.unix_ms,
             direction: Direction::Received,
-            peer: self.who(from),
-            text,
+            peer: sender.who.clone(),
+            text: received.text,
             transport: Transport {
-                path: Some(path),
-                sealed,
+                path: Some(received.path),
+                sealed: received.sealed,
             },
-            after_gap,
-        }));
+            after_gap: received.after_gap,
+        };
+        self.recipients.written_by(sender);
+        self.events.push_back(Event::Private(message));
     }
 
     /// A private message met its fate; each has one.
@@ -273,19 +278,19 @@ impl Session {
         self.private.deadline()
     }
 
-    fn warn_of(&mut self, warning: Warning) {
+    fn warn_of(&mut self, warning: KeyWarning) {
         self.warn(match warning {
-            Warning::KeyChanged(id) => format!(
+            KeyWarning::KeyChanged(id) => format!(
                 "the key of {} changed while connected: no private message goes to it or is taken from it",
                 self.who(id)
             ),
-            Warning::UnusableKey(id) => {
+            KeyWarning::UnusableKey(id) => {
                 format!(
                     "{} announced a key that keeps nothing secret: nothing is sent to it",
                     self.who(id)
                 )
             }
-            Warning::KeyTaken(id, holder) => format!(
+            KeyWarning::KeyTaken(id, holder) => format!(
                 "{} announced the key of {}: nothing is sent to the former",
                 self.who(id),
                 self.who(holder)

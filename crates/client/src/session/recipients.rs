@@ -151,7 +151,7 @@ impl Session {
     pub(super) fn recipient_renamed(&mut self, after: &Who) {
         for peer in self.recipients.peers_mut() {
             if peer
-                .find(&self.roster)
+                .find(self.private.roster())
                 .is_some_and(|profile| profile.who.id == after.id)
             {
                 peer.who = after.clone();

@@ -58,7 +58,6 @@ impl Session {
             FromServer::Leave(_, who) => self.left(at, who, history, now),
             FromServer::Nick(_, before, nick) => self.renamed(at, before, nick, history),
             FromServer::Address(_, who, udp) if !history => {
-                self.roster.readdress(who.id, udp);
                 self.private.peer_address(now, who.id, udp);
             }
             // What came is shown where it came, among what was said to everybody, and by the name of that moment.
@@ -92,6 +91,11 @@ impl Session {
         };
         self.private_has_server = true;
         self.private.connected(now, connection);
+        if let Some(who) = self.me.clone() {
+            // Its key and address follow in the user list.
+            let (udp, key) = (None, None);
+            self.private.peer_here(now, &Profile { who, udp, key });
+        }
         if endpoints.udp_port.is_some() {
             self.private.rendezvous(now, endpoints.server, rendezvous);
         }
@@ -99,9 +103,9 @@ impl Session {
 
     /// Somebody is here.
     fn here(&mut self, profile: Profile, now: Now) {
+        let before = self.roster().get(profile.who.id).cloned();
         self.private.peer_here(now, &profile);
-        self.drain_private(now);
-        self.roster.insert(profile);
+        self.drain_private_of(before.as_ref(), now);
     }
 
     /// The roster is told before the history, which may be left out.
@@ -159,9 +163,9 @@ impl Session {
 
     fn left(&mut self, at: u64, who: Who, history: bool, now: Now) {
         if !history {
+            let before = self.roster().get(who.id).cloned();
             self.private.peer_left(now, who.id);
-            self.drain_private(now);
-            self.roster.remove(who.id);
+            self.drain_private_of(before.as_ref(), now);
             // Told after the event of the user's leaving.
             self.events.push_back(Event::Left(Leave {
                 at,
@@ -181,7 +185,7 @@ impl Session {
         };
         if !history {
             self.recipient_renamed(&after);
-            self.roster.rename(before.id, nick);
+            self.private.peer_renamed(before.id, nick);
         }
         if own {
             self.me = Some(after.clone());

@@ -5,9 +5,9 @@ use super::legacy::decoder::Decoder;
 use super::outbox::{Outbox, Unsent};
 use super::outcome::{Ending, Failures, Outcome};
 use super::recipients::Recipients;
-use super::roster::Roster;
 use super::stage::{Phase, Stage};
 use crate::private::Private;
+use crate::roster::Roster;
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::id::UserId;
 use chat_proto::line::LineDecoder;
@@ -81,7 +81,6 @@ pub struct Session {
     pub(super) me: Option<Who>,
     /// The client has been in the room.
     pub(super) joined: bool,
-    pub(super) roster: Roster,
     /// The number of the last message of this run, to everybody or to one.
     pub(super) seq: u64,
     pub(super) outbox: Outbox,
@@ -145,7 +144,6 @@ impl Session {
             may_yet_greet: false,
             me: None,
             joined: false,
-            roster: Roster::default(),
             seq: 0,
             outbox: Outbox::default(),
             private,
@@ -222,7 +220,7 @@ impl Session {
     /// Who is here.
     #[must_use]
     pub fn roster(&self) -> &Roster {
-        &self.roster
+        self.private.roster()
     }
 
     /// Whether the server is known and has told who is here.
@@ -269,13 +267,13 @@ impl Session {
 
     /// A user as it is shown, here or not.
     pub(super) fn who(&self, id: UserId) -> Who {
-        self.roster
+        self.roster()
             .get(id)
             .map_or(Who::from(id), |profile| profile.who.clone())
     }
 
     pub(super) fn users(&self) -> Vec<Who> {
-        self.roster.users().map(|profile| profile.who.clone()).collect()
+        self.roster().users().map(|profile| profile.who.clone()).collect()
     }
 
     pub(super) fn fail(&mut self, why: String) {

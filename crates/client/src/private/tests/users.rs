@@ -1,6 +1,7 @@
 //! A conversation belongs to a key, not to an id.
 
 use super::*;
+use crate::roster::KeyWarning;
 
 impl Pair {
     /// The server tells one client that the other left.
@@ -129,7 +130,7 @@ fn a_key_that_changes_while_connected_is_refused() {
     let other = profile(BOB, &client(3, Options::default()));
     pair.announced(ALICE, &other);
     let expected = [
-        Event::Warning(Warning::KeyChanged(id(BOB))),
+        Event::Warning(KeyWarning::KeyChanged(id(BOB))),
         Event::State(message, State::NotDelivered(Why::KeyChanged)),
     ];
     assert_eq!(pair.events(ALICE), expected);
@@ -147,7 +148,7 @@ fn a_user_with_anothers_key_gets_no_messages() {
     let mut mallory = profile(BOB, &pair.clients[BOB]);
     mallory.who = "10.0.0.66:666".parse::<UserId>().unwrap().into();
     pair.announced(ALICE, &mallory);
-    let warning = Event::Warning(Warning::KeyTaken(mallory.who.id, id(BOB)));
+    let warning = Event::Warning(KeyWarning::KeyTaken(mallory.who.id, id(BOB)));
     assert_eq!(pair.events(ALICE), [warning]);
     assert_eq!(pair.refusal(ALICE, mallory.who.id), Refusal::KeyTaken);
     pair.say(BOB, "hello");

@@ -9,6 +9,7 @@ use crate::session::stage::{GREETING_WAIT, Stage};
 use crate::session::state::Session;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
+use chat_proto::rich::Profile;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::time::Duration;
@@ -27,7 +28,6 @@ impl Session {
         };
         self.may_yet_greet = heard.is_empty();
         self.clocks.proof = self.joined.then(|| now.monotonic + GREETING_WAIT);
-        self.roster.clear();
         self.outbox.resend();
         self.begin_private_originally(now);
         if self.clocks.proof.is_none() {
@@ -69,7 +69,7 @@ impl Session {
             LegacyLine::Online(id) => {
                 let who = Who::from(id);
                 let own = self.is_own_arrival(&who);
-                self.roster.insert_bare(id);
+                self.announce_bare(id, now);
                 self.events.push_back(Event::Joined(Join {
                     at,
                     who,
@@ -78,7 +78,7 @@ impl Session {
                 }));
             }
             LegacyLine::Offline(id) => {
-                self.roster.remove(id);
+                self.private.peer_left(now, id);
                 let who = Who::from(id);
                 self.events.push_back(Event::Left(Leave {
                     at,
@@ -89,7 +89,7 @@ impl Session {
             }
             LegacyLine::SomeoneLeft => self.events.push_back(Event::SomeoneLeft { at }),
             LegacyLine::Said(id, text) => {
-                self.roster.insert_bare(id);
+                self.announce_bare(id, now);
                 let own = self.me.as_ref().is_some_and(|me| me.id == id);
                 if own {
                     self.came_back(&text);
@@ -108,6 +108,19 @@ impl Session {
             LegacyLine::Other(text) => self
                 .events
                 .push_back(Event::Unattributed(Unattributed { at, text })),
+        }
+    }
+
+    /// Only the id of a user is known.
+    fn announce_bare(&mut self, id: UserId, now: Now) {
+        if self.roster().get(id).is_none() {
+            let who = Who::from(id);
+            let profile = Profile {
+                who,
+                udp: None,
+                key: None,
+            };
+            self.private.peer_here(now, &profile);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `chat-client --doctor`: what it says of servers of all kinds, and that nobody else hears of it.
 
-use crate::harness::{DEADLINE, Journal, OriginalServer, Process, Server, Wire, client_command};
+use crate::harness::{DEADLINE, Journal, LegacyServer, Process, Server, Wire, client_command};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
@@ -109,7 +109,7 @@ fn a_taken_nick_is_reported() {
 
 #[test]
 fn the_doctor_sends_a_legacy_server_nothing() {
-    let server = OriginalServer::start();
+    let server = LegacyServer::start();
     let (code, report) = report(doctor(server.address, &[], &server.journal));
     assert_has(&report, "-- server   one of the original lab");
     assert_eq!(server.heard.lines(), [""; 0]);

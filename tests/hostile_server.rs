@@ -1,6 +1,6 @@
 //! A server that means no good to its clients.
 
-use crate::harness::{Chance, Client, Feed, Impostor, Process, Stage, Terminal, Wire, part_of};
+use crate::harness::{Chance, Client, FakeServer, Feed, Process, Stage, Terminal, Wire, part_of};
 use data_encoding::BASE64URL_NOPAD;
 use std::os::unix::process::ExitStatusExt;
 
@@ -10,17 +10,17 @@ const OPTIONS: [&str; 3] = ["--nick", "alice", "--history"];
 const SCROLLBACK: usize = 12 << 20;
 const SLACK: usize = 8 << 20;
 
-fn in_lines(impostor: &Impostor) -> Client {
-    Client::start("alice", impostor.address, &OPTIONS, &impostor.journal)
+fn in_lines(fake_server: &FakeServer) -> Client {
+    Client::start("alice", fake_server.address, &OPTIONS, &fake_server.journal)
 }
 
-fn on_screen(impostor: &Impostor) -> Terminal {
+fn on_screen(fake_server: &FakeServer) -> Terminal {
     Terminal::start(
         "alice",
-        impostor.address,
+        fake_server.address,
         &["--nick", "alice"],
         (80, 24),
-        &impostor.journal,
+        &fake_server.journal,
     )
 }
 
@@ -62,12 +62,12 @@ fn a_close_in_any_stage_is_reported_and_restores_the_terminal() {
     for stage in Stage::ALL {
         for resets in [false, true] {
             let end = |wire: Wire| if resets { wire.reset() } else { drop(wire) };
-            let impostor = Impostor::start();
-            let mut client = in_lines(&impostor);
-            end(impostor.accept_at(stage));
+            let fake_server = FakeServer::start();
+            let mut client = in_lines(&fake_server);
+            end(fake_server.accept_at(stage));
             assert_ends_clearly(&mut client, stage);
-            let mut screen = on_screen(&impostor);
-            end(impostor.accept_at(stage));
+            let mut screen = on_screen(&fake_server);
+            end(fake_server.accept_at(stage));
             assert_ends_whole(&mut screen, stage);
         }
     }
@@ -77,9 +77,9 @@ fn a_close_in_any_stage_is_reported_and_restores_the_terminal() {
 fn an_endless_line_takes_no_memory_in_any_stage() {
     let piece = vec![b'x'; 1 << 20];
     for stage in Stage::ALL {
-        let impostor = Impostor::start();
-        let mut client = in_lines(&impostor);
-        let mut wire = impostor.accept_at(stage);
+        let fake_server = FakeServer::start();
+        let mut client = in_lines(&fake_server);
+        let mut wire = fake_server.accept_at(stage);
         let before = client.memory();
         for _ in 0..part_of(320) {
             assert!(wire.pour(&piece), "{stage:?}: the client does not read on");
@@ -89,8 +89,8 @@ fn an_endless_line_takes_no_memory_in_any_stage() {
         drop(wire);
         assert_ends_clearly(&mut client, stage);
 
-        let mut screen = on_screen(&impostor);
-        let mut wire = impostor.accept_at(stage);
+        let mut screen = on_screen(&fake_server);
+        let mut wire = fake_server.accept_at(stage);
         let before = screen.process.memory();
         for _ in 0..part_of(320) {
             assert!(wire.pour(&piece), "{stage:?}: the screen does not read on");
@@ -146,11 +146,11 @@ fn garbage_in_any_stage_causes_no_panic() {
         "0.0.0.0:0",
     ];
     for stage in Stage::ALL {
-        let impostor = Impostor::start();
-        let mut client = in_lines(&impostor);
-        let mut to_client = impostor.accept_at(stage);
-        let mut screen = on_screen(&impostor);
-        let mut to_screen = impostor.accept_at(stage);
+        let fake_server = FakeServer::start();
+        let mut client = in_lines(&fake_server);
+        let mut to_client = fake_server.accept_at(stage);
+        let mut screen = on_screen(&fake_server);
+        let mut to_screen = fake_server.accept_at(stage);
         for wire in [&mut to_client, &mut to_screen] {
             for _ in 0..part_of(2000) {
                 let line: Vec<&str> = (0..chance.in_range(1..7)).map(|_| *chance.pick(&words)).collect();
@@ -195,9 +195,9 @@ fn roster(users: std::ops::Range<u32>) -> Vec<u8> {
 #[test]
 fn an_endless_user_list_takes_bounded_memory() {
     const MOST: usize = 160 << 20;
-    let impostor = Impostor::start();
-    let client = in_lines(&impostor);
-    let mut wire = impostor.accept_at(Stage::Welcomed);
+    let fake_server = FakeServer::start();
+    let client = in_lines(&fake_server);
+    let mut wire = fake_server.accept_at(Stage::Welcomed);
     let mut number = 0;
     let mut fence = |wire: &mut Wire| {
         number += 1;
@@ -220,11 +220,11 @@ fn an_endless_user_list_takes_bounded_memory() {
 #[test]
 fn endless_history_and_private_messages_take_bounded_memory() {
     let count = part_of(400_000);
-    let impostor = Impostor::start();
-    let client = in_lines(&impostor);
-    let mut to_client = impostor.accept_at(Stage::History);
-    let screen = on_screen(&impostor);
-    let mut to_screen = impostor.accept_at(Stage::History);
+    let fake_server = FakeServer::start();
+    let client = in_lines(&fake_server);
+    let mut to_client = fake_server.accept_at(Stage::History);
+    let screen = on_screen(&fake_server);
+    let mut to_screen = fake_server.accept_at(Stage::History);
     let before = (client.memory(), screen.process.memory());
     let text = "x".repeat(200);
     let user = "USER 10.0.0.1:1 10.0.0.1:2 mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk\n";
@@ -250,9 +250,9 @@ fn endless_history_and_private_messages_take_bounded_memory() {
 
 #[test]
 fn a_server_that_ignores_answers_is_not_read() {
-    let impostor = Impostor::start();
-    let client = in_lines(&impostor);
-    let mut wire = impostor.accept_at(Stage::Live);
+    let fake_server = FakeServer::start();
+    let client = in_lines(&fake_server);
+    let mut wire = fake_server.accept_at(Stage::Live);
     wire.lose_patience();
     let before = client.memory();
     let pings = "PING 12345678901234567890\n".repeat(4000);
@@ -268,11 +268,11 @@ fn a_server_that_ignores_answers_is_not_read() {
 #[test]
 fn the_user_can_leave_a_slow_or_silent_server() {
     for stage in Stage::ALL {
-        let impostor = Impostor::start();
-        let mut client = in_lines(&impostor);
-        let mut to_client = impostor.accept_at(stage);
-        let mut screen = on_screen(&impostor);
-        let mut to_screen = impostor.accept_at(stage);
+        let fake_server = FakeServer::start();
+        let mut client = in_lines(&fake_server);
+        let mut to_client = fake_server.accept_at(stage);
+        let mut screen = on_screen(&fake_server);
+        let mut to_screen = fake_server.accept_at(stage);
         screen.wait_until_taken();
         for wire in [&mut to_client, &mut to_screen] {
             for byte in b"* chat/1 hello ...." {
@@ -304,9 +304,9 @@ fn changed_names_and_keys_are_not_believed() {
         "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk",
         "nZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk",
     ];
-    let impostor = Impostor::start();
-    let mut client = in_lines(&impostor);
-    let mut wire = impostor.accept();
+    let fake_server = FakeServer::start();
+    let mut client = in_lines(&fake_server);
+    let mut wire = fake_server.accept();
     wire.line("* chat/1 you are here");
     let hello = wire.expect("HELLO 1 ");
     let own_key = hello.split(' ').nth(4).unwrap();

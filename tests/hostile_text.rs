@@ -1,8 +1,8 @@
 //! Text that was made to do something to whoever shows it, through every door there is.
 
 use crate::harness::{
-    Client, Impostor, NASTY, OriginalClient, Plain, Rich, Server, Stage, Terminal, assert_lines_are_safe,
-    assert_screen_is_safe,
+    Client, FakeServer, HOSTILE_TEXTS, LegacyClient, Plain, Rich, Server, Stage, Terminal,
+    assert_lines_are_safe, assert_screen_is_safe,
 };
 use std::net::SocketAddr;
 
@@ -104,7 +104,7 @@ fn endless_clusters() -> Vec<(&'static str, Vec<u8>)> {
 fn hostile_lines_of_plain_users_are_shown_safely() {
     let mut all = Audience::new();
     let mut rude = all.server.plain("rude");
-    for (_, nasty) in NASTY {
+    for (_, nasty) in HOSTILE_TEXTS {
         for door in [
             "",
             "/me ",
@@ -132,7 +132,7 @@ fn hostile_messages_of_rich_clients_are_shown_safely() {
     let mut rude = all.server.rich("rude");
     let ids = [all.plain.id(), all.rich.id(), all.lines.id()].map(str::to_owned);
     let seq = 1_u64 << 63;
-    for (number, (_, nasty)) in NASTY.iter().enumerate() {
+    for (number, (_, nasty)) in HOSTILE_TEXTS.iter().enumerate() {
         rude.send(line(&format!("SAY {} ", number + 1), nasty));
         for verb in ["NICK ", "NICK x", "", "RELAY ", "PUNCH ", "CONFIRM ", "PING "] {
             rude.send(line(verb, nasty));
@@ -143,7 +143,7 @@ fn hostile_messages_of_rich_clients_are_shown_safely() {
         }
         rude.send(line(&format!("WHISPER 10.0.0.1:1 {seq} "), nasty));
     }
-    for _ in 0..NASTY.len() {
+    for _ in 0..HOSTILE_TEXTS.len() {
         rude.say("next");
     }
     // Some of it was a nick, so this comes under another name.
@@ -156,7 +156,7 @@ fn hostile_messages_of_rich_clients_are_shown_safely() {
 #[test]
 fn hostile_names_in_hello_are_shown_safely() {
     let mut all = Audience::new();
-    for (_, nasty) in NASTY {
+    for (_, nasty) in HOSTILE_TEXTS {
         let mut rude = all.server.connect("rude");
         rude.expect("* chat/1");
         rude.send(line("HELLO 1 ", &[nasty, b" - - -".as_slice()].concat()));
@@ -204,11 +204,11 @@ fn a_giant_emoji_is_drawn_in_place_and_does_not_wrap() {
 #[test]
 fn hostile_datagrams_without_a_key_are_shown_safely() {
     let mut all = Audience::new();
-    let rude = OriginalClient::connect("rude", all.server.address, &all.server.journal);
+    let rude = LegacyClient::connect("rude", all.server.address, &all.server.journal);
     all.screen.expect(&format!("+ {}", rude.id()));
     all.lines.shows().expect(&format!("{} is online", rude.id()));
     let lines = all.lines.id().to_owned();
-    for (_, nasty) in NASTY {
+    for (_, nasty) in HOSTILE_TEXTS {
         rude.send_private_bytes(&lines, nasty);
         rude.send_private_bytes(&lines, &[nasty, b"\n".as_slice(), nasty, b"\r\n"].concat());
     }
@@ -228,7 +228,7 @@ fn hostile_sealed_messages_are_shown_safely() {
     let mut rude = all.server.start_client("rude", &["--nick", "rude"]);
     rude.wait_until_online("rude");
     all.screen.expect("+ rude@");
-    for (_, nasty) in NASTY {
+    for (_, nasty) in HOSTILE_TEXTS {
         for door in [
             "/msg lines ",
             "/msg screen ",
@@ -260,7 +260,7 @@ fn hostile_sealed_messages_are_shown_safely() {
 #[test]
 fn hostile_input_of_the_full_screen_is_drawn_safely() {
     let mut all = Audience::new();
-    for (name, nasty) in NASTY {
+    for (name, nasty) in HOSTILE_TEXTS {
         // What is pasted comes between marks, so that it is text, whatever is in it; it is taken line by line.
         for before in ["", "/msg lines ", "/verify "] {
             all.screen.paste(&[before.as_bytes(), nasty].concat());
@@ -279,14 +279,14 @@ fn hostile_input_of_the_full_screen_is_drawn_safely() {
 
 #[test]
 fn every_line_of_a_hostile_server_is_shown_safely() {
-    let impostor = Impostor::start();
-    let mut lines = Client::start("alice", impostor.address, &["--history"], &impostor.journal);
-    let mut to_lines = impostor.accept_at(Stage::Welcomed);
-    let screen = Terminal::start("bob", impostor.address, &[], (100, 30), &impostor.journal);
-    let mut to_screen = impostor.accept_at(Stage::Welcomed);
+    let fake_server = FakeServer::start();
+    let mut lines = Client::start("alice", fake_server.address, &["--history"], &fake_server.journal);
+    let mut to_lines = fake_server.accept_at(Stage::Welcomed);
+    let screen = Terminal::start("bob", fake_server.address, &[], (100, 30), &fake_server.journal);
+    let mut to_screen = fake_server.accept_at(Stage::Welcomed);
     for wire in [&mut to_lines, &mut to_screen] {
         for stage in ["HISTORY -", "LIVE"] {
-            for (_, nasty) in NASTY {
+            for (_, nasty) in HOSTILE_TEXTS {
                 for before in [
                     "NOTICE ",
                     "SAID 1 10.0.0.1:1 ",
@@ -315,7 +315,7 @@ fn every_line_of_a_hostile_server_is_shown_safely() {
             wire.line(stage);
         }
         wire.line("SAID 1 10.0.0.1:1 that was all");
-        wire.send(line("GOODBYE other ", NASTY[5].1));
+        wire.send(line("GOODBYE other ", HOSTILE_TEXTS[5].1));
     }
     lines.shows().expect("from 10.0.0.1:1: that was all");
     let row = screen.expect("that was all");
@@ -331,11 +331,11 @@ fn every_line_of_a_hostile_server_is_shown_safely() {
 
 #[test]
 fn the_first_line_of_a_hostile_server_is_shown_safely() {
-    for (name, nasty) in NASTY {
+    for (name, nasty) in HOSTILE_TEXTS {
         for before in ["* chat/", "* ", "", "10.0.0.1:1 is online", "from 10.0.0.1:1: "] {
-            let impostor = Impostor::start();
-            let mut client = Client::start("alice", impostor.address, &[], &impostor.journal);
-            let mut wire = impostor.accept();
+            let fake_server = FakeServer::start();
+            let mut client = Client::start("alice", fake_server.address, &[], &fake_server.journal);
+            let mut wire = fake_server.accept();
             wire.send(line(before, nasty));
             wire.half_close();
             assert_eq!(client.exit_code(), 1, "{before}{name}");

@@ -1,6 +1,6 @@
 //! The full screen on a real terminal, with the real server.
 
-use crate::harness::{DEADLINE, Impostor, Server, Stage, Terminal, chat_server};
+use crate::harness::{DEADLINE, FakeServer, Server, Stage, Terminal, chat_server};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::process::Command;
@@ -160,20 +160,20 @@ fn the_user_can_leave_while_the_server_hangs() {
 
 #[test]
 fn enter_reconnects_at_once() {
-    let impostor = Impostor::start();
+    let fake_server = FakeServer::start();
     let mut alice = Terminal::start(
         "alice",
-        impostor.address,
+        fake_server.address,
         &["--nick", "alice"],
         USUAL,
-        &impostor.journal,
+        &fake_server.journal,
     );
-    drop(impostor.accept_at(Stage::Live));
+    drop(fake_server.accept_at(Stage::Live));
     alice.expect("offline, trying again in");
     let begun = Instant::now();
     for count in 1..=5 {
         alice.keys("\r");
-        impostor.accept().line(&format!("* not yet, {count}"));
+        fake_server.accept().line(&format!("* not yet, {count}"));
         alice.wait(&format!("loss {count} and a wait"), |screen| {
             let text = screen.contents();
             let is_told = text.contains(&format!("turned away: not yet, {count};"));
@@ -181,7 +181,7 @@ fn enter_reconnects_at_once() {
         });
     }
     alice.keys("\r");
-    let _server = impostor.accept_at(Stage::Live);
+    let _server = fake_server.accept_at(Stage::Live);
     alice.expect("back: you are alice@");
     // By itself it would have waited for 1, 2, 4, 8, 16 and 20 seconds at least.
     assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
@@ -189,11 +189,17 @@ fn enter_reconnects_at_once() {
 
 #[test]
 fn manual_retries_do_not_lengthen_the_backoff() {
-    let impostor = Impostor::start();
-    let journal = impostor.journal.clone();
-    let mut alice = Terminal::start("alice", impostor.address, &["--nick", "alice"], USUAL, &journal);
-    let link = impostor.accept_at(Stage::Live);
-    drop(impostor);
+    let fake_server = FakeServer::start();
+    let journal = fake_server.journal.clone();
+    let mut alice = Terminal::start(
+        "alice",
+        fake_server.address,
+        &["--nick", "alice"],
+        USUAL,
+        &journal,
+    );
+    let link = fake_server.accept_at(Stage::Live);
+    drop(fake_server);
     drop(link);
     alice.expect("offline, trying again in");
     for number in 0..8 {

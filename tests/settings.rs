@@ -1,6 +1,6 @@
 //! The settings file of the client.
 
-use crate::harness::{Client, Impostor, Journal, Process, Server, client_command};
+use crate::harness::{Client, FakeServer, Journal, Process, Server, client_command};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -135,11 +135,11 @@ fn a_failed_connection_is_not_kept_as_last_server() {
     let home = home("strangers", "last-server = true\n");
     let kept = home.join(".local/state/chat/last-server");
     for says in ["", "SSH-2.0-OpenSSH_9.9\r\n", "* OK ready\r\n"] {
-        let impostor = Impostor::start();
+        let fake_server = FakeServer::start();
         let mut client = command(&home);
-        client.arg(impostor.address.to_string());
-        let mut client = Client::start_command("client", &mut client, &impostor.journal);
-        let mut stranger = impostor.accept();
+        client.arg(fake_server.address.to_string());
+        let mut client = Client::start_command("client", &mut client, &fake_server.journal);
+        let mut stranger = fake_server.accept();
         stranger.send(says);
         client.end_input();
         client.exit_code();

@@ -1,7 +1,8 @@
 //! Terminals that take no output: a connection that stalls, Ctrl-S, a window that was closed.
 
 use crate::harness::{
-    Feed, Impostor, Journal, Process, Rich, Server, Stage, Wire, chat_server, client_command, pseudo_terminal,
+    FakeServer, Feed, Journal, Process, Rich, Server, Stage, Wire, chat_server, client_command,
+    pseudo_terminal,
 };
 use nix::sys::signal::Signal;
 use nix::sys::termios::{FlowArg, tcflow};
@@ -72,11 +73,11 @@ fn a_server_on_a_stopped_terminal_starts_and_shuts_down() {
 }
 
 /// What starts a client with its output on this terminal.
-fn command_on(terminal: &File, impostor: &Impostor) -> Command {
+fn command_on(terminal: &File, fake_server: &FakeServer) -> Command {
     let mut command = client_command();
     command
-        .arg(impostor.address.ip().to_string())
-        .arg(impostor.address.port().to_string())
+        .arg(fake_server.address.ip().to_string())
+        .arg(fake_server.address.port().to_string())
         .args(["--nick", "alice"])
         .stdout(terminal.try_clone().unwrap())
         .stderr(terminal.try_clone().unwrap());
@@ -84,10 +85,10 @@ fn command_on(terminal: &File, impostor: &Impostor) -> Command {
 }
 
 /// A client in line mode with its output on this terminal. Its input stays open.
-fn client_on(terminal: &File, impostor: &Impostor) -> Process {
-    let mut command = command_on(terminal, impostor);
+fn client_on(terminal: &File, fake_server: &FakeServer) -> Process {
+    let mut command = command_on(terminal, fake_server);
     command.arg("--line-mode").stdin(Stdio::piped());
-    Process::start_as_set_up("alice", &impostor.journal, &mut command)
+    Process::start_as_set_up("alice", &fake_server.journal, &mut command)
 }
 
 /// Tells the client lines for both of its outputs, by turns, and waits until it has tried to show them.
@@ -107,10 +108,10 @@ fn tell_much(server: &mut Wire) {
 
 #[test]
 fn a_client_on_a_stopped_terminal_answers_and_leaves() {
-    let impostor = Impostor::start();
+    let fake_server = FakeServer::start();
     let (window, terminal) = pseudo_terminal();
-    let mut alice = client_on(&terminal, &impostor);
-    let mut server = impostor.accept_at(Stage::Live);
+    let mut alice = client_on(&terminal, &fake_server);
+    let mut server = fake_server.accept_at(Stage::Live);
     tell_much(&mut server);
     alice.signal(Signal::SIGTERM);
     server.expect("QUIT");
@@ -121,13 +122,13 @@ fn a_client_on_a_stopped_terminal_answers_and_leaves() {
 
 #[test]
 fn a_stopped_full_screen_with_pending_output_can_be_ended() {
-    let impostor = Impostor::start();
+    let fake_server = FakeServer::start();
     let (mut window, terminal) = pseudo_terminal();
-    let mut command = command_on(&terminal, &impostor);
+    let mut command = command_on(&terminal, &fake_server);
     command.env("TERM", "xterm-256color").process_group(0);
     command.stdin(terminal.try_clone().unwrap());
-    let mut alice = Process::start_as_set_up("alice", &impostor.journal, &mut command);
-    let mut server = impostor.accept_at(Stage::Live);
+    let mut alice = Process::start_as_set_up("alice", &fake_server.journal, &mut command);
+    let mut server = fake_server.accept_at(Stage::Live);
     window.write_all(b"unconfirmed\r").unwrap();
     server.expect("SAY 1 unconfirmed");
     tcflow(&terminal, FlowArg::TCOOFF).unwrap();
@@ -139,10 +140,10 @@ fn a_stopped_full_screen_with_pending_output_can_be_ended() {
 
 #[test]
 fn a_client_whose_terminal_closes_leaves() {
-    let impostor = Impostor::start();
+    let fake_server = FakeServer::start();
     let (window, terminal) = pseudo_terminal();
-    let mut alice = client_on(&terminal, &impostor);
-    let mut server = impostor.accept_at(Stage::Live);
+    let mut alice = client_on(&terminal, &fake_server);
+    let mut server = fake_server.accept_at(Stage::Live);
     tell_much(&mut server);
     drop(window);
     server.expect("QUIT");
@@ -152,12 +153,12 @@ fn a_client_whose_terminal_closes_leaves() {
 
 #[test]
 fn a_continued_terminal_shows_whole_lines_in_order() {
-    let impostor = Impostor::start();
+    let fake_server = FakeServer::start();
     let (window, terminal) = pseudo_terminal();
-    let _alice = client_on(&terminal, &impostor);
-    let mut server = impostor.accept_at(Stage::Live);
+    let _alice = client_on(&terminal, &fake_server);
+    let mut server = fake_server.accept_at(Stage::Live);
     tell_much(&mut server);
-    let screen = Feed::new("alice", "|", &impostor.journal);
+    let screen = Feed::new("alice", "|", &fake_server.journal);
     screen.fill_from(window);
     screen.expect(&format!("* {}", LINES - 1));
     let shown = screen.lines();

@@ -3,34 +3,34 @@
 //! Nothing here sleeps to let something happen: every wait is for an event, with a deadline that only a
 //! failure reaches. That something does *not* come is shown by what comes after it.
 
-mod alphabet;
 mod client;
 mod crowd;
-mod impostor;
+mod fake_server;
+mod hostile_texts;
 mod journal;
-mod nasty;
-mod original;
+mod legacy;
 mod plain;
 mod process;
 mod programs;
+mod resources;
 mod rich;
+mod safe_output;
 mod server;
 mod storm;
 mod terminal;
-mod usage;
 mod wire;
 
-pub use alphabet::{assert_lines_are_safe, assert_screen_is_safe};
 pub use client::Client;
 pub use crowd::Crowd;
-pub use impostor::{Impostor, Stage};
+pub use fake_server::{FakeServer, Stage};
+pub use hostile_texts::HOSTILE_TEXTS;
 pub use journal::Journal;
-pub use nasty::NASTY;
-pub use original::{OriginalClient, OriginalServer};
+pub use legacy::{LegacyClient, LegacyServer};
 pub use plain::Plain;
 pub use process::{Feed, Process};
 pub use programs::{chat_server, client_command};
 pub use rich::Rich;
+pub use safe_output::{assert_lines_are_safe, assert_screen_is_safe};
 pub use server::Server;
 pub use storm::{Chance, part_of};
 pub use terminal::{Terminal, pseudo_terminal};

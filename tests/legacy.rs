@@ -1,16 +1,16 @@
 //! Together with the programs of the lab: our server with their client, our client with their server.
 
-use crate::harness::{Client, OriginalClient, OriginalServer, Server};
+use crate::harness::{Client, LegacyClient, LegacyServer, Server};
 
-fn join(server: &OriginalServer, name: &str, options: &[&str]) -> Client {
+fn join(server: &LegacyServer, name: &str, options: &[&str]) -> Client {
     Client::start(name, server.address, options, &server.journal)
 }
 
 #[test]
 fn legacy_clients_meet_in_our_room() {
     let server = Server::start(&[]);
-    let mut one = OriginalClient::connect("one", server.address, &server.journal);
-    let mut two = OriginalClient::connect("two", server.address, &server.journal);
+    let mut one = LegacyClient::connect("one", server.address, &server.journal);
+    let mut two = LegacyClient::connect("two", server.address, &server.journal);
     let (first, second) = (one.id().to_owned(), two.id().to_owned());
     one.expect(&format!("{second} is online"));
     one.send("hello from one");
@@ -28,7 +28,7 @@ fn legacy_clients_meet_in_our_room() {
 #[test]
 fn a_legacy_client_and_ours_talk_in_our_room() {
     let server = Server::start(&[]);
-    let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
+    let mut theirs = LegacyClient::connect("theirs", server.address, &server.journal);
     theirs.expect(" is online");
     let mut ours = server.client("ours");
     let (their_id, our_id) = (theirs.id().to_owned(), ours.id().to_owned());
@@ -44,7 +44,7 @@ fn a_legacy_client_and_ours_talk_in_our_room() {
 fn private_messages_pass_between_a_legacy_client_and_ours() {
     let server = Server::start(&[]);
     let theirs = {
-        let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
+        let mut theirs = LegacyClient::connect("theirs", server.address, &server.journal);
         theirs.expect(" is online");
         theirs
     };
@@ -65,7 +65,7 @@ fn private_messages_pass_between_a_legacy_client_and_ours() {
 
 #[test]
 fn our_client_talks_on_a_legacy_server() {
-    let server = OriginalServer::start();
+    let server = LegacyServer::start();
     let mut other = server.connect("other");
     other.expect_text(" is online");
     let mut ours = join(&server, "ours", &["--nick", "ours"]);
@@ -97,7 +97,7 @@ fn our_client_talks_on_a_legacy_server() {
 
 #[test]
 fn lines_typed_at_once_reach_a_legacy_server_one_by_one() {
-    let server = OriginalServer::start();
+    let server = LegacyServer::start();
     let mut ours = join(&server, "ours", &[]);
     ours.shows().expect(" is online");
     ours.write("one\ntwo\nthree\n");
@@ -113,7 +113,7 @@ fn lines_typed_at_once_reach_a_legacy_server_one_by_one() {
 
 #[test]
 fn a_line_too_long_for_a_legacy_server_gets_a_warning() {
-    let server = OriginalServer::start();
+    let server = LegacyServer::start();
     let mut ours = join(&server, "ours", &[]);
     ours.shows().expect(" is online");
     ours.line(&"x".repeat(60));
@@ -126,8 +126,8 @@ fn a_line_too_long_for_a_legacy_server_gets_a_warning() {
 
 #[test]
 fn private_messages_pass_on_a_legacy_server() {
-    let server = OriginalServer::start();
-    let mut theirs = OriginalClient::connect("theirs", server.address, &server.journal);
+    let server = LegacyServer::start();
+    let mut theirs = LegacyClient::connect("theirs", server.address, &server.journal);
     theirs.expect_text(" is online");
     let mut ours = join(&server, "ours", &[]);
     let our_id = ours
@@ -152,7 +152,7 @@ fn private_messages_pass_on_a_legacy_server() {
 
 #[test]
 fn a_full_legacy_server_has_its_own_exit_status() {
-    let server = OriginalServer::start();
+    let server = LegacyServer::start();
     let mut users: Vec<_> = (0..5).map(|n| server.connect(&format!("user{n}"))).collect();
     for user in &mut users {
         user.expect_text(" is online");
@@ -163,7 +163,7 @@ fn a_full_legacy_server_has_its_own_exit_status() {
 
 #[test]
 fn invalid_text_of_a_legacy_server_is_shown_safely() {
-    let server = OriginalServer::start();
+    let server = LegacyServer::start();
     let mut other = server.connect("other");
     other.expect_text(" is online");
     let ours = join(&server, "ours", &[]);

@@ -9,13 +9,13 @@ use std::os::fd::AsFd;
 pub const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
 
 /// Listens, and leaves the talking to the test: what it accepts is a [`Wire`].
-pub struct Impostor {
+pub struct FakeServer {
     pub address: SocketAddr,
     pub journal: Journal,
     listener: TcpListener,
 }
 
-impl Impostor {
+impl FakeServer {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
@@ -34,7 +34,7 @@ impl Impostor {
             self.journal.fail("no client connects");
         }
         let (stream, _) = self.listener.accept().unwrap();
-        Wire::over("impostor", stream, &self.journal)
+        Wire::over("fake_server", stream, &self.journal)
     }
 
     /// The next client, told all that a client waits for up to and with this stage.
@@ -58,7 +58,7 @@ impl Impostor {
     }
 }
 
-/// How far the server of [`Impostor::accept_at`] goes.
+/// How far the server of [`FakeServer::accept_at`] goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     Connected,

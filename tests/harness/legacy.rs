@@ -17,7 +17,7 @@ const READ_MAX: usize = 63;
 const USERS_MAX: usize = 5;
 
 /// A server that greets nobody, ends nothing with a line feed, and passes on bytes as they come.
-pub struct OriginalServer {
+pub struct LegacyServer {
     pub address: SocketAddr,
     pub journal: Journal,
     /// What its users sent, one entry for each read.
@@ -26,7 +26,7 @@ pub struct OriginalServer {
     thread: Option<JoinHandle<()>>,
 }
 
-impl OriginalServer {
+impl LegacyServer {
     pub fn start() -> Self {
         let journal = Journal::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -62,7 +62,7 @@ impl OriginalServer {
     }
 }
 
-impl Drop for OriginalServer {
+impl Drop for LegacyServer {
     fn drop(&mut self) {
         self.stop();
     }
@@ -141,12 +141,12 @@ impl OriginalRoom {
 }
 
 /// A client that ends its messages with nothing, and takes private ones on the UDP port after its own.
-pub struct OriginalClient {
+pub struct LegacyClient {
     wire: Wire,
     udp: UdpSocket,
 }
 
-impl OriginalClient {
+impl LegacyClient {
     #[track_caller]
     pub fn connect(name: &str, server: SocketAddr, journal: &Journal) -> Self {
         let (socket, udp) = (0..64)
@@ -194,7 +194,7 @@ impl OriginalClient {
     }
 }
 
-impl Deref for OriginalClient {
+impl Deref for LegacyClient {
     type Target = Wire;
 
     fn deref(&self) -> &Wire {
@@ -202,7 +202,7 @@ impl Deref for OriginalClient {
     }
 }
 
-impl DerefMut for OriginalClient {
+impl DerefMut for LegacyClient {
     fn deref_mut(&mut self) -> &mut Wire {
         &mut self.wire
     }

@@ -108,7 +108,7 @@ fn foul(line: &str) -> Option<String> {
 }
 
 #[test]
-fn the_alphabet_knows_what_is_foul() {
+fn unsafe_characters_and_sequences_are_found() {
     for line in [
         "\x1b",
         "a\u{9b}",

@@ -1,7 +1,7 @@
 //! What people have sent to terminals that trusted them.
 
 /// Names and bytes. None holds a line feed, so each is one line.
-pub const NASTY: &[(&str, &[u8])] = &[
+pub const HOSTILE_TEXTS: &[(&str, &[u8])] = &[
     ("every C0 control but the line feed", b"a\0\x01\x02\x03\x04\x05\x06\x07\x08\t\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1c\x1d\x1e\x1fb"),
     ("DEL", b"a\x7f\x7f\x7fb"),
     ("C1 as UTF-8", "a\u{80}\u{84}\u{85}\u{8d}\u{90}\u{98}\u{9b}31m\u{9c}\u{9d}0;t\u{9e}\u{9f}b".as_bytes()),

@@ -150,7 +150,7 @@ fn the_user_can_leave_while_the_server_hangs() {
     let mut alice = on_screen(&server, "alice", USUAL);
     server.process.signal(Signal::SIGSTOP);
     alice.keys("is anybody there?\r/quit\r");
-    alice.expect("leaving once all that you said has arrived");
+    alice.expect("leaving once all your messages have arrived");
     alice.keys("/quit\r");
     assert_eq!(alice.process.exit_code(), 1);
     alice.expect_restored();

@@ -1,4 +1,4 @@
-//! Submitting a line, and the commands that the screen carries out by itself.
+//! Submits lines, and runs the commands of the full screen.
 
 use super::entry::Entry;
 use super::find::find;
@@ -10,16 +10,17 @@ use crate::command::{Bell, Command, ScreenCommand};
 use crate::format::name;
 use crate::session::Session;
 use chat_proto::now::Now;
+use chat_proto::rich::Profile;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
 impl Screen {
-    /// Submits what was typed. A line that can't be done stays, to be mended.
+    /// Submits the typed line. A line that fails stays, so that the user can correct it.
     pub(super) fn submit_line(&mut self, session: &mut Session, now: Now) {
         let line = self.input.text().to_owned();
         self.scroll_by(ScrollAction::Bottom);
         if line.is_empty() && matches!(self.link, Link::Lost { again: Some(_) }) {
-            self.effects.push(Effect::Hurry);
+            self.effects.push(Effect::RetryNow);
         }
         if self.submit(&line, session, now) {
             self.history.add(&line);
@@ -27,95 +28,67 @@ impl Screen {
         }
     }
 
-    /// Carries out a line; `false` if it can't be done.
+    /// Sends a line or runs its command; `false` if that failed.
     pub(super) fn submit(&mut self, line: &str, session: &mut Session, now: Now) -> bool {
         let before = session.failures();
         match Command::parse(line) {
             Command::Say(_) | Command::Msg(..) | Command::Reply(_) if !session.has_room() => {
-                self.error("not sent: too much is waiting to be sent already");
+                self.error("not sent: too many messages are waiting; try again later");
                 return false;
             }
-            Command::OnScreen(command) => return self.carry_out(&command, session),
+            Command::OnScreen(command) => {
+                return self.run(&command, session).map_err(|why| self.error(why)).is_ok();
+            }
             Command::Quit => self.leave(session, now),
             command => session.request(&command, now),
         }
         session.failures() == before
     }
 
-    /// Leaves when all that is under way was acknowledged; at once where that can't be, or where it was asked for before.
+    /// Leaves once all messages are acknowledged; at once while the server is gone, or if asked again.
     pub(super) fn leave(&mut self, session: &mut Session, now: Now) {
         if session.is_lost() || session.is_ending() || session.under_way() == 0 {
             return session.leave(now);
         }
         session.end_input(now);
         if session.outcome().is_none() {
-            self.note("leaving once all that you said has arrived; /quit again leaves at once");
+            self.note("leaving once all your messages have arrived; /quit again leaves at once");
         }
     }
 
-    fn carry_out(&mut self, command: &ScreenCommand<'_>, session: &Session) -> bool {
+    /// Runs a command of the full screen. The error says why it failed.
+    fn run(&mut self, command: &ScreenCommand<'_>, session: &Session) -> Result<(), String> {
         match command {
-            ScreenCommand::Whois(typed) => return self.with_user(typed, session, Self::whois),
-            ScreenCommand::Ignore(Some(typed)) => {
-                return self.with_user(typed, session, |screen, _, who| screen.ignore(who));
-            }
+            ScreenCommand::Whois(typed) => self.whois(user(typed, session)?),
+            ScreenCommand::Ignore(Some(typed)) => self.ignore(&user(typed, session)?.who),
             ScreenCommand::Ignore(None) => self.list_ignored(),
-            ScreenCommand::Unignore(typed) => return self.unignore(typed),
+            ScreenCommand::Unignore(typed) => self.unignore(typed)?,
             ScreenCommand::Quiet => self.toggle_quiet(),
             ScreenCommand::Bell(when) => self.set_bell(*when),
-            ScreenCommand::Search(text) => return self.search(*text),
+            ScreenCommand::Search(text) => self.search(*text)?,
             ScreenCommand::Clear => self.scroll.clear(&self.lines),
-            ScreenCommand::Keys => self.help_keys(),
+            ScreenCommand::Keys => keys::help().for_each(|line| self.note(line)),
         }
-        true
+        Ok(())
     }
 
-    /// Does something about the user that was typed, if it is clear who that is.
-    fn with_user(
-        &mut self,
-        typed: &str,
-        session: &Session,
-        act: impl FnOnce(&mut Self, &Session, Who),
-    ) -> bool {
-        let found = session.roster().resolve(typed).map(|profile| profile.who.clone());
-        match found {
-            Ok(who) => act(self, session, who),
-            Err(unresolved) => {
-                self.error(format!("{}: {unresolved}", Text::new(typed)));
-                return false;
-            }
-        }
-        true
-    }
-
-    fn whois(&mut self, session: &Session, who: Who) {
-        let Some(profile) = session.roster().get(who.id) else {
-            return;
-        };
-        let private = if profile.key.is_some() {
-            "private messages are sealed"
-        } else {
-            "private messages are unencrypted"
-        };
-        let own = if self.is_me(&who) { ", that is you" } else { "" };
-        let ignored = if self.contacts.is_ignored(&who) {
-            "; ignored"
-        } else {
-            ""
-        };
-        let address = profile.udp.map_or(String::new(), |udp| format!(" (UDP {udp})"));
-        self.note(format!("{who}{own}: {private}{address}{ignored}"));
-    }
-
-    fn ignore(&mut self, who: Who) {
-        if self.is_me(&who) {
-            return self.error("that is you");
-        }
+    fn whois(&mut self, Profile { who, udp, key }: &Profile) {
+        let own = if self.is_me(who) { ", that is you" } else { "" };
+        let seal = if key.is_some() { "sealed" } else { "unencrypted" };
+        let address = udp.map_or(String::new(), |udp| format!(" (UDP {udp})"));
+        let is_ignored = self.contacts.is_ignored(who);
+        let ignored = if is_ignored { "; ignored" } else { "" };
         self.note(format!(
-            "nothing of {who} is shown any more, until /unignore {}",
-            name(&who)
+            "{who}{own}: private messages are {seal}{address}{ignored}"
         ));
-        self.contacts.ignore(who);
+    }
+
+    fn ignore(&mut self, who: &Who) {
+        if self.is_me(who) {
+            return self.error("that is you: only other users can be ignored");
+        }
+        self.note(format!("{who} is hidden until /unignore {}", name(who)));
+        self.contacts.ignore(who.clone());
     }
 
     fn list_ignored(&mut self) {
@@ -127,25 +100,21 @@ impl Screen {
         }
     }
 
-    fn unignore(&mut self, typed: &str) -> bool {
+    fn unignore(&mut self, typed: &str) -> Result<(), String> {
         let meant = self.contacts.unignore(typed);
         if meant.is_empty() {
-            self.error(format!("{} is not ignored", Text::new(typed)));
+            return Err(format!("{} is not ignored", Text::new(typed)));
         }
         for who in &meant {
             self.note(format!("{who} is shown again"));
         }
-        !meant.is_empty()
-    }
-
-    fn help_keys(&mut self) {
-        keys::help().for_each(|line| self.note(line));
+        Ok(())
     }
 
     fn toggle_quiet(&mut self) {
         self.quiet = !self.quiet;
         self.note(if self.quiet {
-            "joins and leaves are folded"
+            "joins and leaves are folded into one line"
         } else {
             "each join and leave is shown"
         });
@@ -155,34 +124,33 @@ impl Screen {
         self.bell = when.unwrap_or(self.bell);
         self.note(match self.bell {
             Bell::Off => "the bell is off",
-            Bell::Mention => "the bell rings when you are named or written to privately",
-            Bell::Private => "the bell rings when you are written to privately",
+            Bell::Mention => "the bell rings when a message names you or is private",
+            Bell::Private => "the bell rings at private messages",
             Bell::All => "the bell rings at every message",
         });
     }
 
-    /// Scrolls to where it was said last, before where it was found before.
-    fn search(&mut self, text: Option<&str>) -> bool {
+    /// Scrolls to the last line with this text, or from the one found to the next one further back.
+    fn search(&mut self, text: Option<&str>) -> Result<(), String> {
         let (needle, before) = match (text, self.search.take()) {
             (Some(text), _) => (Text::new(text).to_string(), self.lines.end()),
-            (None, Some((needle, found))) => (needle, found),
-            (None, None) => {
-                self.error("/search TEXT scrolls to where that was said");
-                return false;
-            }
+            (None, Some(search)) => search,
+            (None, None) => return Err("nothing to search for: /search TEXT".into()),
         };
         let mut serials = (self.lines.begin()..before).rev();
         let found = serials.find(|&serial| {
             let line = self.lines.get(serial).and_then(Entry::said);
             line.is_some_and(|line| find(&line, &needle).is_some())
         });
-        match found {
-            Some(serial) => {
-                self.search = Some((needle, serial));
-                self.scroll_by(ScrollAction::Show(serial));
-            }
-            None => self.error(format!("'{needle}' was not found")),
-        }
-        found.is_some()
+        let serial = found.ok_or_else(|| format!("'{needle}' was not found"))?;
+        self.search = Some((needle, serial));
+        self.scroll_by(ScrollAction::Show(serial));
+        Ok(())
     }
+}
+
+/// The user that was typed, if it is clear who that is.
+fn user<'s>(typed: &str, session: &'s Session) -> Result<&'s Profile, String> {
+    let found = session.roster().resolve(typed);
+    found.map_err(|unresolved| format!("{}: {unresolved}", Text::new(typed)))
 }

@@ -1,30 +1,30 @@
-//! Completing what is being typed.
+//! Completes commands, their arguments and names of users.
 
 use super::input::{Input, after_blank};
 use crate::command::{self, Argument, Bell, COMMANDS};
 
-/// Users that can be completed to; those before them are the likelier ones.
+/// The names of the other users, the most likely ones first.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Who spoke, the last first, and then the others.
+    /// All users, by when they last spoke.
     pub(super) speakers: Vec<String>,
-    /// Who exchanged private messages with this user, the last first.
+    /// The users with whom this one exchanged private messages, by when they last did.
     pub(super) correspondents: Vec<String>,
 }
 
-/// A completion that is under way.
+/// A completion, until a key other than Tab is pressed.
 #[derive(Debug)]
 pub(super) struct Completion {
-    /// Where in the line what is completed begins, in bytes.
+    /// The start of the completed word in the line, in bytes.
     start: usize,
-    /// What it may become; what was typed comes last, so that one more press brings it back.
+    /// The candidates. The typed word is the last one, so that pressing on brings it back.
     candidates: Vec<String>,
-    /// The one that stands there.
+    /// The candidate in the line.
     place: usize,
 }
 
 impl Completion {
-    /// Begins to complete what stands before the cursor, if there is anything that it can become.
+    /// Completes the word before the cursor, if there are candidates.
     pub(super) fn begin(input: &mut Input, names: &Names, backwards: bool) -> Option<Self> {
         let head = input.head();
         let start = after_blank(head);
@@ -35,30 +35,26 @@ impl Completion {
             return None;
         }
         candidates.push(word);
-        let mut completion = Self {
+        let completion = Self {
             start,
-            place: if backwards { candidates.len() - 2 } else { 0 },
+            place: candidates.len() - 1,
             candidates,
         };
-        completion.write(input);
-        Some(completion)
+        Some(completion.next(input, backwards))
     }
 
-    /// Takes the next candidate, or the one before.
-    pub(super) fn next(&mut self, input: &mut Input, backwards: bool) {
+    /// Puts the next or the previous candidate into the line.
+    pub(super) fn next(mut self, input: &mut Input, backwards: bool) -> Self {
         let step = if backwards { self.candidates.len() - 1 } else { 1 };
         self.place = (self.place + step) % self.candidates.len().max(1);
-        self.write(input);
-    }
-
-    fn write(&mut self, input: &mut Input) {
         if let Some(candidate) = self.candidates.get(self.place) {
             input.replace_before(self.start, candidate);
         }
+        self
     }
 }
 
-/// What a word may become, by what stands before it.
+/// The candidates for a word, by the text before it.
 fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
     let mut arguments = before.split_whitespace();
     let command = arguments
@@ -95,7 +91,7 @@ fn commands(word: &str) -> Vec<String> {
 }
 
 fn users(word: &str, names: &[String], ending: &str) -> Vec<String> {
-    // Who types `@bob` means bob.
+    // `@bob` means bob.
     let at = if word.starts_with('@') { "@" } else { "" };
     let typed = word.trim_start_matches('@').to_lowercase();
     let matching = names
@@ -117,7 +113,7 @@ mod tests {
         }
     }
 
-    /// What stands there after each press of Tab.
+    /// The line after each press of Tab.
     fn presses(typed: &str, presses: usize, backwards: bool) -> Vec<String> {
         let mut input = Input::new(1000);
         input.set(typed);
@@ -126,14 +122,14 @@ mod tests {
         };
         let mut stood = vec![input.text().to_owned()];
         for _ in 1..presses {
-            completion.next(&mut input, backwards);
+            completion = completion.next(&mut input, backwards);
             stood.push(input.text().to_owned());
         }
         stood
     }
 
     #[test]
-    fn nicks_come_with_a_colon_at_the_beginning_of_the_line_only() {
+    fn a_nick_at_the_beginning_of_a_line_gets_a_colon() {
         assert_eq!(presses("b", 4, false), ["bob: ", "barbara: ", "b", "bob: "]);
         assert_eq!(presses("b", 3, true), ["barbara: ", "bob: ", "b"]);
         assert_eq!(presses("hi al", 1, false), ["hi Alice "]);
@@ -144,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_word_becomes_who_spoke_last() {
+    fn an_empty_word_completes_to_the_last_speaker() {
         assert_eq!(presses("", 2, false), ["bob: ", "Alice: "]);
         assert_eq!(presses("hi ", 1, false), ["hi bob "]);
     }
 
     #[test]
-    fn commands_and_their_arguments() {
+    fn commands_and_their_arguments_are_completed() {
         assert_eq!(presses("/qu", 4, false), ["/query ", "/quiet ", "/quit ", "/qu"]);
         assert_eq!(presses("/ex", 1, false), ["/quit "]);
         assert_eq!(presses("/msg b", 2, false), ["/msg barbara ", "/msg bob "]);
@@ -172,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_after_the_cursor_stays() {
+    fn text_after_the_cursor_stays() {
         let mut input = Input::new(100);
         input.set("al ok");
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! What each key does.
+//! Runs the actions of keys, and handles pastes.
 
 use super::complete::{Completion, Names};
 use super::decoder;
@@ -14,12 +14,9 @@ use crate::format::name;
 use crate::session::Session;
 use chat_proto::now::Now;
 
-/// What Ctrl-C says when there is nothing to clear.
-const HOW_TO_LEAVE: &str = "/quit or Ctrl-D leaves";
-
 impl Screen {
-    /// The user did something.
-    pub(super) fn typed(&mut self, input: decoder::Input, session: &mut Session, now: Now) {
+    /// Handles a key or a paste.
+    pub(super) fn handle(&mut self, input: decoder::Input, session: &mut Session, now: Now) {
         self.stale = true;
         match input {
             decoder::Input::Key(key) => self.press(key, session, now),
@@ -28,7 +25,7 @@ impl Screen {
     }
 
     fn press(&mut self, key: Key, session: &mut Session, now: Now) {
-        // These mean the same whatever is going on.
+        // These work in every mode.
         match action(key) {
             Some(Action::Suspend) => return self.effects.push(Effect::Suspend),
             Some(Action::Redraw) => return self.effects.push(Effect::Redraw),
@@ -66,7 +63,7 @@ impl Screen {
             Some(Action::Edit(edit)) => self.input.edit(edit),
             Some(Action::DeleteOrLeave) => self.input.edit(Edit::Delete),
             Some(Action::Scroll(scroll)) => self.scroll_by(scroll),
-            // Handled whatever the mode is.
+            // Handled in `press`.
             Some(Action::Redraw | Action::Suspend) => {}
         }
     }
@@ -82,18 +79,13 @@ impl Screen {
 
     fn clear_line(&mut self) {
         if self.input.is_empty() {
-            // Once is enough, however often it is pressed.
-            let hint = Entry::note(HOW_TO_LEAVE);
-            let last = self
-                .lines
-                .end()
-                .checked_sub(1)
-                .and_then(|last| self.lines.get(last));
-            if last != Some(&hint) {
+            // However often Ctrl-C is pressed, one hint is enough.
+            let hint = Entry::note("/quit or Ctrl-D leaves the room");
+            if self.lines.iter().next_back() != Some(&hint) {
                 self.push(hint);
             }
         } else {
-            // What is cleared by mistake is one press of Up away.
+            // Up brings the line back.
             let line = self.input.take();
             self.history.add(&line);
         }
@@ -105,20 +97,19 @@ impl Screen {
     }
 
     fn complete(&mut self, completion: Option<Completion>, session: &Session, backwards: bool) {
-        let completion = if let Some(mut completion) = completion {
-            completion.next(&mut self.input, backwards);
-            Some(completion)
-        } else {
-            let names = self.names(session);
-            Completion::begin(&mut self.input, &names, backwards)
+        self.completion = match completion {
+            Some(completion) => Some(completion.next(&mut self.input, backwards)),
+            None => {
+                let names = self.names(session);
+                Completion::begin(&mut self.input, &names, backwards)
+            }
         };
-        if completion.is_none() {
+        if self.completion.is_none() {
             self.effects.push(Effect::Ring);
         }
-        self.completion = completion;
     }
 
-    /// Everybody who is here but the user, the likelier ones first.
+    /// All other users, the most likely ones first.
     fn names(&self, session: &Session) -> Names {
         let mut users: Vec<_> = session
             .roster()
@@ -140,7 +131,7 @@ impl Screen {
     }
 }
 
-// A search in the lines typed before.
+// Searching the lines typed before.
 impl Screen {
     fn press_searching(&mut self, mut search: Search, key: Key, session: &mut Session, now: Now) {
         match (action(key), key.character()) {
@@ -149,8 +140,10 @@ impl Screen {
             (Some(Action::Search), _) => search.older(&self.history),
             (Some(Action::Cancel | Action::Clear), _) => return,
             (action, _) => {
-                self.take_found(&search);
-                // Enter only takes the line, so that what was found can be looked at before it is sent.
+                if let Some(line) = search.found(&self.history) {
+                    self.input.set(line);
+                }
+                // Enter only takes over the line: the user reads it before sending it.
                 if action != Some(Action::Submit) {
                     self.press_typing(key, session, now);
                 }
@@ -158,12 +151,6 @@ impl Screen {
             }
         }
         self.mode = Mode::Searching(search);
-    }
-
-    fn take_found(&mut self, search: &Search) {
-        if let Some(line) = search.found(&self.history) {
-            self.input.set(line);
-        }
     }
 }
 
@@ -178,17 +165,15 @@ impl Screen {
                     .for_each(|character| search.push(character, &self.history));
                 return;
             }
-            // The question is answered first.
+            // The question must be answered first.
             Mode::Confirming(_) | Mode::Leaving => return self.effects.push(Effect::Ring),
         }
         self.completion = None;
         match Paste::read(text, self.input.head(), self.input.tail()) {
             Pasted::Inline(text) => {
                 if !self.input.insert(&text) {
-                    self.error(format!(
-                        "{} bytes were pasted: that is too much for a message",
-                        text.len()
-                    ));
+                    let length = text.len();
+                    self.error(format!("not pasted: {length} bytes are too many for a message"));
                 }
             }
             Pasted::Lines(paste) => self.mode = Mode::Confirming(paste),
@@ -201,12 +186,12 @@ impl Screen {
             (Code::Char('y' | 'Y'), None) => self.send_paste(&paste, session, now),
             (Code::Char('n' | 'N'), None) | (_, Some(Action::Cancel | Action::Clear)) => {}
             (Code::Char('j' | 'J'), None) => self.input.set(&paste.joined()),
-            // Anything else, Enter above all, is no answer.
+            // No other key answers, above all not Enter.
             _ => self.mode = Mode::Confirming(paste),
         }
     }
 
-    /// Sends the lines; from the first on that can't be sent, they stay.
+    /// Sends the lines, until one fails: that one stays in the input.
     fn send_paste(&mut self, paste: &Paste, session: &mut Session, now: Now) {
         self.input.take();
         let lines: Vec<String> = paste.submissions().collect();
@@ -214,11 +199,11 @@ impl Screen {
             .iter()
             .take_while(|line| self.submit(line, session, now))
             .count();
-        if let Some(left) = lines.get(sent).filter(|_| sent < lines.len()) {
-            self.input.set(left);
-        }
-        if (1..lines.len()).contains(&sent) {
-            self.error(format!("{} of {} lines were sent", sent, lines.len()));
+        if let Some(failed) = lines.get(sent) {
+            self.input.set(failed);
+            if sent > 0 {
+                self.error(format!("only {sent} of {} lines were sent", lines.len()));
+            }
         }
     }
 }
@@ -229,7 +214,7 @@ impl Screen {
         match (key.code, action(key)) {
             (Code::Char('y' | 'Y'), None) | (_, Some(Action::DeleteOrLeave)) => self.leave(session, now),
             (Code::Char('n' | 'N'), None) | (_, Some(Action::Cancel | Action::Clear | Action::Submit)) => {}
-            // Who goes on typing stays.
+            // Typing on means no.
             _ => self.press_typing(key, session, now),
         }
     }

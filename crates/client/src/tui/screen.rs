@@ -38,7 +38,7 @@ pub(super) enum Effect {
     /// Stop the program, as the shell can.
     Suspend,
     /// Not wait with the next try of a lost connection.
-    Hurry,
+    RetryNow,
 }
 
 /// How many columns and rows there are.

@@ -102,7 +102,7 @@ impl FullScreen {
                 Effect::Ring => self.ring(now),
                 Effect::Redraw => self.redraw(),
                 Effect::Suspend => self.suspend(),
-                Effect::Hurry => self.hurry = true,
+                Effect::RetryNow => self.hurry = true,
             }
         }
     }
@@ -180,7 +180,7 @@ impl FrontEnd for FullScreen {
         }
         self.typed = true;
         for typed in self.decoder.feed(buffer.get(..length).unwrap_or_default(), now) {
-            self.screen.typed(typed, session, now);
+            self.screen.handle(typed, session, now);
             self.carry_out_effects(now);
         }
         Ok(())
@@ -188,7 +188,7 @@ impl FrontEnd for FullScreen {
 
     fn tick(&mut self, session: &mut Session, now: Now) {
         for typed in self.decoder.quiet(now) {
-            self.screen.typed(typed, session, now);
+            self.screen.handle(typed, session, now);
         }
         self.screen.tick(session, now);
     }

@@ -113,7 +113,7 @@ impl Sim {
         };
         inputs.extend(self.decoder.quiet(later));
         for input in inputs {
-            self.screen.typed(input, &mut self.session, now);
+            self.screen.handle(input, &mut self.session, now);
             self.pass_on();
         }
     }
@@ -121,7 +121,7 @@ impl Sim {
     fn paste(&mut self, text: &str) {
         let now = self.now();
         self.screen
-            .typed(Input::Paste(text.into()), &mut self.session, now);
+            .handle(Input::Paste(text.into()), &mut self.session, now);
         self.pass_on();
     }
 

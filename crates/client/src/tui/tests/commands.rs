@@ -201,7 +201,10 @@ fn nothing_is_shown_of_who_is_ignored() {
     sim.keys("/unignore zoe\r");
     assert_eq!(sim.last_message(), "!! zoe is not ignored");
     sim.keys("\x15/ignore alice\r");
-    assert_eq!(sim.last_message(), "!! that is you");
+    assert_eq!(
+        sim.last_message(),
+        "!! that is you: only other users can be ignored"
+    );
 }
 
 #[test]
@@ -264,7 +267,7 @@ fn the_bell_rings_when_it_shall() {
     sim.keys("/bell\r");
     assert_eq!(
         sim.last_message(),
-        "-- the bell rings when you are named or written to privately"
+        "-- the bell rings when a message names you or is private"
     );
 }
 
@@ -317,7 +320,7 @@ fn who_leaves_while_something_is_under_way_is_told_and_need_not_wait() {
         sim.keys("bye\r/quit\r");
         assert_eq!(
             sim.last_message(),
-            "-- leaving once all that you said has arrived; /quit again leaves at once"
+            "-- leaving once all your messages have arrived; /quit again leaves at once"
         );
         assert_eq!(sim.sent(), "SAY 1 bye\n");
         sim.keys(again);

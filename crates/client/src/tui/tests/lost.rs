@@ -87,7 +87,7 @@ fn enter_on_an_empty_line_does_not_wait_for_the_next_try() {
     let hurries = |sim: &mut Sim, keys| {
         sim.effects.clear();
         sim.keys(keys);
-        sim.effects.contains(&Effect::Hurry)
+        sim.effects.contains(&Effect::RetryNow)
     };
     assert!(!hurries(&mut sim, "\r"), "in the room");
     sim.lose_connection();
@@ -201,7 +201,7 @@ fn more_than_can_wait_is_not_taken() {
     }
     assert!(sim.line().starts_with("xxx"));
     assert!(
-        sim.drawn().join("").contains("too much is waiting"),
+        sim.drawn().join("").contains("too many messages are waiting"),
         "{:?}",
         sim.drawn()
     );

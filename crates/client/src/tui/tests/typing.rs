@@ -150,7 +150,7 @@ fn ctrl_c_clears_and_never_leaves() {
     sim.keys("\x1b[A");
     assert_eq!(sim.line(), "some text");
     sim.keys("\x03\x03\x03\x03");
-    assert_eq!(sim.messages(), ["-- /quit or Ctrl-D leaves"]);
+    assert_eq!(sim.messages(), ["-- /quit or Ctrl-D leaves the room"]);
     assert_eq!(sim.sent(), "");
     assert_eq!(sim.session.outcome(), None);
 }

@@ -6,7 +6,7 @@ use super::packet::{Body, Packet};
 use super::path::{Choice, Paths};
 use super::probe::PingKind;
 use super::random::{Random, random};
-use super::receiver::{Arrival, Receiver, Shown, Verdict};
+use super::receiver::{Arrival, Receiver, Shown};
 use super::seal::seal;
 use super::sender::{Ack, Routes, Sender, Settled};
 use super::window::{Place, Window};
@@ -153,7 +153,7 @@ impl Peer {
                     parts,
                     path: source.path(),
                 };
-                if self.receive_segment(context, arrival) == Verdict::Dropped {
+                if !self.receive_segment(context, arrival) {
                     return;
                 }
                 let is_newest = raise(&mut self.segments_end, number);
@@ -176,13 +176,14 @@ impl Peer {
         }
     }
 
-    fn receive_segment(&mut self, context: &mut Context<'_>, arrival: Arrival) -> Verdict {
-        let (verdict, shown) = self.receiver.receive(context.now, arrival, context.may_hold);
+    /// Returns whether the segment is to be acknowledged.
+    fn receive_segment(&mut self, context: &mut Context<'_>, arrival: Arrival) -> bool {
+        let (is_acknowledged, shown) = self.receiver.receive(context.now, arrival, context.may_hold);
         if !shown.is_empty() {
             self.last_message = Some(context.now);
         }
         show(context.outputs, context.user, shown);
-        verdict
+        is_acknowledged
     }
 
     fn receive_control(&mut self, context: &mut Context<'_>, source: Source, body: Body, ack: &mut Ack) {

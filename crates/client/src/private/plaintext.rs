@@ -174,20 +174,22 @@ impl Message {
 fn pieces(text: &str) -> impl Iterator<Item = &[u8]> {
     let mut rest = text.as_bytes();
     std::iter::from_fn(move || {
-        let end = rest.len().min(DATAGRAM_MAX);
-        let end = whole_characters(rest.get(..end)?);
-        let (piece, after) = rest.split_at_checked(end)?;
-        rest = after;
+        let piece = prefix(rest, DATAGRAM_MAX);
+        rest = rest.get(piece.len()..)?;
         (!piece.is_empty()).then_some(piece)
     })
 }
 
 /// The text of an unencrypted datagram, unless it is blank.
 pub(super) fn text_of(datagram: &[u8]) -> Option<Text<'static>> {
-    let datagram = datagram.trim_ascii_end();
-    let datagram = datagram
-        .get(..TEXT_MAX)
-        .map_or(datagram, |cut| cut.get(..whole_characters(cut)).unwrap_or(cut));
-    let text = Text::from_bytes(datagram).into_owned();
+    let text = Text::from_bytes(prefix(datagram.trim_ascii_end(), TEXT_MAX)).into_owned();
     (!text.is_blank()).then_some(text)
+}
+
+/// The beginning of a text, up to `max` bytes, cut between characters.
+fn prefix(text: &[u8], max: usize) -> &[u8] {
+    let Some(cut) = text.get(..max) else {
+        return text;
+    };
+    cut.get(..whole_characters(cut)).unwrap_or(cut)
 }

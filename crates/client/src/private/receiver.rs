@@ -46,17 +46,6 @@ pub(super) struct Shown {
     pub(super) after_gap: bool,
 }
 
-/// How to answer a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It was accepted: acknowledge it.
-    New,
-    /// It arrived before, was given up, or is before segments that were shown: acknowledge it again.
-    Known,
-    /// There is no room for it: ignore it.
-    Dropped,
-}
-
 impl Receiver {
     /// The cumulative and the selective acks: all before this number; and bit i for the i-th after it.
     pub(super) fn acks(&self) -> (u64, u64) {
@@ -72,41 +61,37 @@ impl Receiver {
         self.held.values().map(|held| held.parts.len()).sum()
     }
 
-    /// Processes a segment. `may_hold`: there is memory to hold it back.
-    pub(super) fn receive(
-        &mut self,
-        now: Duration,
-        arrival: Arrival,
-        may_hold: bool,
-    ) -> (Verdict, Vec<Shown>) {
+    /// Processes a segment. Returns whether it is to be acknowledged, which it also is if it arrived before or comes too
+    /// late; and the messages to show. `may_hold`: there is memory to hold it back.
+    pub(super) fn receive(&mut self, now: Duration, arrival: Arrival, may_hold: bool) -> (bool, Vec<Shown>) {
         let mut shown = Vec::new();
         let number = arrival.number;
         if arrival.floor > number {
-            return (Verdict::Dropped, shown);
+            return (false, shown);
         }
         self.give_up_before(arrival.floor, &mut shown);
-        let verdict = match self.received.place(number) {
-            Place::LongPast | Place::Beyond => Verdict::Dropped,
-            Place::Seen => Verdict::Known,
-            Place::New if number < self.passed => Verdict::Known,
+        let is_acknowledged = match self.received.place(number) {
+            Place::LongPast | Place::Beyond => false,
+            Place::Seen => true,
+            Place::New if number < self.passed => true,
             Place::New if number == self.passed && self.lacks_beginning(&arrival.parts) => {
                 self.pass_to(number + 1);
-                Verdict::Known
+                true
             }
             Place::New if number == self.passed => {
                 self.received.mark(number);
                 self.show(&arrival, &mut shown);
-                Verdict::New
+                true
             }
             Place::New if may_hold && self.held.len() < HELD_MAX => {
                 self.received.mark(number);
                 self.held.insert(number, arrival);
-                Verdict::New
+                true
             }
-            Place::New => Verdict::Dropped,
+            Place::New => false,
         };
         self.show_in_order(now, &mut shown);
-        (verdict, shown)
+        (is_acknowledged, shown)
     }
 
     /// When [`Self::pass_gap`] has something to do.

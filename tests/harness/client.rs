@@ -27,7 +27,7 @@ impl Client {
         }
     }
 
-    /// Waits until the client has heard of its own arrival, under this nick.
+    /// Waits until the client shows its own join under this nick.
     #[track_caller]
     pub fn wait_until_online(&mut self, nick: &str) {
         let start = format!("{nick}@");
@@ -44,17 +44,17 @@ impl Client {
         self.id = id;
     }
 
-    /// The user's id, once it is known to be online.
+    /// The user's id, after [`Self::wait_until_online`].
     pub fn id(&self) -> &str {
-        self.id.as_deref().expect("the client was not waited for")
+        self.id.as_deref().expect("wait_until_online comes first")
     }
 
-    /// What the client shows.
+    /// The standard output.
     pub fn shows(&self) -> &Feed {
         &self.process.stdout
     }
 
-    /// What the client complains of.
+    /// The standard error.
     pub fn complains(&self) -> &Feed {
         &self.process.stderr
     }

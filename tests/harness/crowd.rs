@@ -8,32 +8,32 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Users who read whatever comes, all at once.
+/// Users that join and then read everything.
 pub struct Crowd {
     users: Vec<Member>,
-    /// Only messages from this point on are kept: the arrivals of a crowd are quadratic.
-    kept_from: String,
+    /// Only messages that contain this are kept, because n joins make n² lines.
+    kept: String,
 }
 
 struct Member {
     stream: TcpStream,
     /// Bytes after the last whole line.
     rest: Vec<u8>,
-    /// It has heard of its own arrival, or has not heard this line yet.
+    /// Whether it has received its own join, or the line it is still waiting for.
     online: Result<(), String>,
     heard: Vec<String>,
 }
 
 impl Crowd {
-    /// So many users join. The texts of messages that contain `kept` will be remembered.
+    /// Lets this many users join. Messages that contain `kept` are kept.
     #[track_caller]
     pub fn join(server: &Server, count: usize, kept: &str) -> Self {
         let mut crowd = Self {
             users: Vec::new(),
-            kept_from: kept.to_owned(),
+            kept: kept.to_owned(),
         };
         for _ in 0..count {
-            let mut stream = TcpStream::connect(server.address).expect("the server takes everybody");
+            let mut stream = TcpStream::connect(server.address).expect("the server accepts the connection");
             stream.write_all(b"\n").unwrap();
             stream.set_nonblocking(true).unwrap();
             let id = stream.local_addr().unwrap();
@@ -45,7 +45,7 @@ impl Crowd {
             });
             crowd.read_for(Duration::ZERO);
         }
-        crowd.read_until("have not heard of their own arrival", |user| user.online.is_ok());
+        crowd.read_until("have not received their own join", |user| user.online.is_ok());
         crowd
     }
 
@@ -56,10 +56,10 @@ impl Crowd {
             .unwrap();
     }
 
-    /// What each has heard of the messages that are kept, once everybody has heard so many.
+    /// The kept messages of each user, once every user has received this many.
     #[track_caller]
     pub fn heard(&mut self, count: usize) -> Vec<&[String]> {
-        self.read_until("have not heard it all", |user| user.heard.len() >= count);
+        self.read_until("have not received all messages", |user| user.heard.len() >= count);
         self.users.iter().map(|user| user.heard.as_slice()).collect()
     }
 
@@ -77,7 +77,7 @@ impl Crowd {
         }
     }
 
-    /// Reads whatever comes in this time.
+    /// Reads for this long.
     pub fn read_for(&mut self, time: Duration) {
         let until = Instant::now() + time;
         loop {
@@ -95,7 +95,7 @@ impl Crowd {
             .iter()
             .map(|user| PollFd::new(user.stream.as_fd(), PollFlags::POLLIN))
             .collect();
-        // Rounded up, so that the last millisecond is waited for and not spun through.
+        // Rounded up, so that the last millisecond does not spin.
         let timeout = PollTimeout::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
         match poll(&mut polled, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -103,7 +103,7 @@ impl Crowd {
         }
         let ready: Vec<bool> = polled.iter().map(|polled| polled.any().unwrap_or(true)).collect();
         for (user, _) in self.users.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
-            user.read(&self.kept_from);
+            user.read(&self.kept);
         }
     }
 }
@@ -113,10 +113,10 @@ impl Member {
         let mut buffer = [0; 65536];
         loop {
             match self.stream.read(&mut buffer) {
-                Ok(0) => panic!("the server has let a member of the crowd go"),
+                Ok(0) => panic!("the server closed the connection of a user in the crowd"),
                 Ok(count) => self.take(&buffer[..count], kept),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => panic!("a member of the crowd: {error}"),
+                Err(error) => panic!("a user in the crowd: {error}"),
             }
         }
     }

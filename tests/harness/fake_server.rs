@@ -1,4 +1,4 @@
-//! A server that says whatever a test wants it to say.
+//! A server whose lines a test writes itself.
 
 use super::{DEADLINE, Journal, Wire};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 /// A token or key of the right length.
 pub const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
 
-/// Listens, and leaves the talking to the test: what it accepts is a [`Wire`].
+/// Only listens: each accepted connection is a [`Wire`] for the test to write to.
 pub struct FakeServer {
     pub address: SocketAddr,
     pub journal: Journal,
@@ -31,13 +31,13 @@ impl FakeServer {
         let mut ready = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
         let limit = PollTimeout::try_from(DEADLINE).unwrap();
         if poll(&mut ready, limit) != Ok(1) {
-            self.journal.fail("no client connects");
+            self.journal.fail("timed out waiting for a client");
         }
         let (stream, _) = self.listener.accept().unwrap();
         Wire::over("fake_server", stream, &self.journal)
     }
 
-    /// The next client, told all that a client waits for up to and with this stage.
+    /// The next client, after the lines of a regular server up to and including this stage.
     #[track_caller]
     pub fn accept_at(&self, stage: Stage) -> Wire {
         let mut client = self.accept();

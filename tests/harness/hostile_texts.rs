@@ -1,4 +1,4 @@
-//! What people have sent to terminals that trusted them.
+//! Texts that attack terminals or imitate other text.
 
 /// Names and bytes. None holds a line feed, so each is one line.
 pub const HOSTILE_TEXTS: &[(&str, &[u8])] = &[

@@ -1,4 +1,4 @@
-//! What everybody in one test said and heard, in order: what a failure shows.
+//! Everything that was sent and received in one test, in order. A failure prints it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Entries kept at the beginning, and again at the end, of a long journal.
 const KEPT: usize = 300;
 
-/// Shared by all actors of a test.
+/// Shared by everything that sends or receives in a test.
 #[derive(Clone)]
 pub struct Journal {
     start: Instant,
@@ -28,7 +28,7 @@ impl Journal {
         }
     }
 
-    /// Notes that an actor said or heard something.
+    /// Records that an actor sent or received something.
     pub fn note(&self, actor: &str, what: impl Into<String>) {
         let entry = Entry {
             at: self.start.elapsed(),
@@ -38,10 +38,10 @@ impl Journal {
         self.entries.lock().unwrap().push(entry);
     }
 
-    /// Ends the test with a reason and everything that came before.
+    /// Fails the test with a reason, and prints the journal.
     #[track_caller]
     pub fn fail(&self, reason: &str) -> ! {
-        panic!("{reason}\n\nall that was said:\n{self}");
+        panic!("{reason}\n\nwhat happened:\n{self}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The programs of the lab that this room began as, as far as others can tell them from the outside.
+//! The original programs of the lab, as far as their behaviour shows from outside.
 
 use super::{DEADLINE, Feed, Journal, Wire};
 use chat_proto::id::UserId;
@@ -16,11 +16,11 @@ use std::thread::JoinHandle;
 const READ_MAX: usize = 63;
 const USERS_MAX: usize = 5;
 
-/// A server that greets nobody, ends nothing with a line feed, and passes on bytes as they come.
+/// A server that sends no greeting and no line feeds, and forwards bytes as they arrive.
 pub struct LegacyServer {
     pub address: SocketAddr,
     pub journal: Journal,
-    /// What its users sent, one entry for each read.
+    /// The input of its users, one entry for each read.
     pub heard: Feed,
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
@@ -47,7 +47,7 @@ impl LegacyServer {
         }
     }
 
-    /// Another user of the same room, with nothing but a connection.
+    /// Another user of the same server: a bare connection.
     #[track_caller]
     pub fn connect(&self, name: &str) -> Wire {
         Wire::connect(name, self.address, &self.journal)
@@ -86,7 +86,7 @@ impl OriginalRoom {
         }
     }
 
-    /// What is to be read: 0 for the listener, then the users. `None` when the test is over.
+    /// The readable descriptors: 0 for the listener, then the users. `None` when the test is over.
     fn wait(&self, stopped: &UnixStream) -> Option<Vec<usize>> {
         let listener = std::iter::once(self.listener.as_fd());
         let all = listener.chain(self.users.iter().map(|(stream, _)| stream.as_fd()));
@@ -134,13 +134,13 @@ impl OriginalRoom {
 
     fn broadcast(&mut self, bytes: &[u8]) {
         for (stream, _) in &mut self.users {
-            // Who has gone is noticed when read from.
+            // The next read notices that a user has gone.
             let _ = stream.write_all(bytes);
         }
     }
 }
 
-/// A client that ends its messages with nothing, and takes private ones on the UDP port after its own.
+/// A client that sends messages without line feeds, and receives private ones on the UDP port after its TCP port.
 pub struct LegacyClient {
     wire: Wire,
     udp: UdpSocket,
@@ -177,7 +177,7 @@ impl LegacyClient {
         self.udp.send_to(bytes, to).unwrap();
     }
 
-    /// Waits for a private message: who it says it is from, and its text.
+    /// Waits for a private message. Returns the sender that it claims, and its text.
     #[track_caller]
     pub fn receive_private(&self) -> (String, String) {
         let mut buffer = [0; 65536];

@@ -1,7 +1,7 @@
-//! Starts the real programs, talks to them, and waits for what they say.
+//! Starts the real programs, sends them input, and waits for their output.
 //!
-//! Nothing here sleeps to let something happen: every wait is for an event, with a deadline that only a
-//! failure reaches. That something does *not* come is shown by what comes after it.
+//! Nothing sleeps to let something happen. Every wait is for an event, with a deadline that only a failing test reaches.
+//! To show that something does *not* arrive, a test waits for a later event.
 
 mod client;
 mod crowd;
@@ -38,10 +38,10 @@ pub use wire::{End, Wire};
 
 use std::time::Duration;
 
-/// How long anything may take. Only a failing test waits that long, so it is generous to slow machines.
+/// The deadline of every wait. Only a failing test waits that long, so it allows for slow machines.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether this machine has an IPv6 loopback; containers often have none.
+/// Whether this machine has an IPv6 loopback. Containers often have none.
 pub fn has_ipv6() -> bool {
     let bound = std::net::TcpListener::bind("[::1]:0");
     if bound.is_err() {
@@ -50,7 +50,7 @@ pub fn has_ipv6() -> bool {
     bound.is_ok()
 }
 
-/// Raises the number of descriptors this process, and those it starts, may have; whether it is enough.
+/// Raises the limit on descriptors for this process and its children. Returns whether it is enough.
 pub fn can_open(descriptors: u64) -> bool {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();

@@ -1,14 +1,13 @@
-//! A user with nothing but a TCP connection, as `nc` gives.
+//! A user with a bare TCP connection, as `nc` makes it.
 
 use super::Wire;
 use std::ops::{Deref, DerefMut};
 
-/// A plain user who is in the room.
+/// A plain user in the room.
 pub struct Plain(pub Wire);
 
 impl Plain {
-    /// Reads the greeting, and makes the room know at once what dialect this is: by a blank line, which
-    /// asks for nothing.
+    /// Reads the greeting and sends a blank line. That fixes the dialect at once and has no other effect.
     #[track_caller]
     pub fn join(mut wire: Wire) -> Self {
         wire.expect("* chat/1");
@@ -17,7 +16,7 @@ impl Plain {
         Self(wire)
     }
 
-    /// Says something that nobody said before, and reads until it comes back: all that was to be heard before it.
+    /// Sends a unique message and reads up to its echo. Returns the lines before it.
     #[track_caller]
     pub fn sync(&mut self, marker: &str) -> Vec<String> {
         self.line(marker);

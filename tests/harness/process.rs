@@ -1,4 +1,4 @@
-//! A program that runs beside the test, and the lines it writes.
+//! A child process and the lines it writes.
 
 use super::{DEADLINE, Journal};
 use nix::sys::signal::{Signal, kill};
@@ -11,26 +11,26 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A child process whose output is read as it comes. Killed and reaped when it is dropped.
+/// A child process whose output is read continuously. It is killed and reaped when dropped.
 pub struct Process {
     name: String,
     child: Child,
     stdin: Option<ChildStdin>,
     pub stdout: Feed,
     pub stderr: Feed,
-    /// Says nothing, and ends when the process does.
+    /// Stays empty, and ends with the process.
     exited: Feed,
     journal: Journal,
 }
 
 impl Process {
-    /// Starts a program with its three standard streams in our hands.
+    /// Starts a program with pipes for its three standard streams.
     pub fn start(name: &str, journal: &Journal, command: &mut Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self::start_as_set_up(name, journal, command.stdin(Stdio::piped()))
     }
 
-    /// Starts a program; only those streams that are pipes are in our hands.
+    /// Starts a program with the streams that the command has. Only pipes are read and written.
     pub fn start_as_set_up(name: &str, journal: &Journal, command: &mut Command) -> Self {
         journal.note(name, format!("$ {command:?}"));
         let mut child = command
@@ -51,7 +51,7 @@ impl Process {
         }
         let (pid, ended) = (pid_of(&child), exited.clone());
         thread::spawn(move || {
-            // The process stays a zombie until `child.wait()`, so its id is nobody else's until then.
+            // The process stays a zombie until `child.wait()`, so its id is not reused until then.
             while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
                 == Err(nix::errno::Errno::EINTR)
             {}
@@ -68,7 +68,7 @@ impl Process {
         }
     }
 
-    /// Writes to the standard input, as far as the process still reads it.
+    /// Writes to the standard input, if the process still reads it.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         self.journal
@@ -94,7 +94,7 @@ impl Process {
         kill(pid_of(&self.child), signal).unwrap_or_else(|error| panic!("{signal}: {error}"));
     }
 
-    /// Waits for the process to end, and for the last of what it wrote.
+    /// Waits for the process to end, and for the rest of its output.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         let ended = self.exited.wait(|_, ended| ended.then_some(()));
@@ -108,7 +108,7 @@ impl Process {
         status
     }
 
-    /// Waits for the process to end by itself, and answers its exit status.
+    /// Waits for the process to end by itself, and returns its exit status.
     #[track_caller]
     pub fn exit_code(&mut self) -> i32 {
         let status = self.wait();
@@ -121,7 +121,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nothing can be done about an error here, and the only one is that it has ended already.
+        // The only possible error is that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -131,7 +131,7 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
-/// The lines that come from somewhere, gathered in the background.
+/// Lines of one source, collected in the background.
 #[derive(Clone)]
 pub struct Feed {
     name: String,
@@ -142,7 +142,7 @@ pub struct Feed {
 #[derive(Default)]
 struct State {
     lines: Vec<String>,
-    /// All of it, as it came.
+    /// All bytes so far.
     bytes: Vec<u8>,
     ended: bool,
 }
@@ -170,7 +170,7 @@ impl Feed {
         changed.notify_all();
     }
 
-    /// Gathers lines until their source ends.
+    /// Collects lines until their source ends.
     pub fn fill_from(&self, source: impl Read + Send + 'static) {
         let feed = self.clone();
         thread::spawn(move || {
@@ -186,7 +186,7 @@ impl Feed {
         });
     }
 
-    /// All bytes so far, for those that are filled from somewhere.
+    /// All bytes so far, if the feed has a source.
     pub fn bytes(&self) -> Vec<u8> {
         self.state.0.lock().unwrap().bytes.clone()
     }
@@ -196,14 +196,14 @@ impl Feed {
         self.state.0.lock().unwrap().lines.clone()
     }
 
-    /// All lines so far that contain this.
+    /// All lines so far that contain this text.
     pub fn with(&self, text: &str) -> Vec<String> {
         let mut lines = self.lines();
         lines.retain(|line| line.contains(text));
         lines
     }
 
-    /// Waits until this finds something in the lines so far; it is told, too, whether more may come.
+    /// Waits until `find` returns something for the lines so far. Its second argument says whether more lines may come.
     pub fn wait<T>(&self, mut find: impl FnMut(&[String], bool) -> Option<T>) -> Option<T> {
         self.wait_for(DEADLINE, &mut find)
     }
@@ -224,7 +224,7 @@ impl Feed {
         }
     }
 
-    /// Waits for a line that contains all of these.
+    /// Waits for a line that contains all of these texts.
     #[track_caller]
     pub fn expect_all(&self, texts: &[&str]) -> String {
         let fits = |line: &&String| texts.iter().all(|text| line.contains(text));
@@ -232,20 +232,20 @@ impl Feed {
             .unwrap_or_else(|| self.journal.fail(&format!("no {texts:?} from {}", self.name)))
     }
 
-    /// Waits for a line that contains this, the first such line if there are more.
+    /// Waits for a line that contains this text, and returns the first such line.
     #[track_caller]
     pub fn expect(&self, text: &str) -> String {
         self.expect_all(&[text])
     }
 
-    /// Waits for this very line.
+    /// Waits for exactly this line.
     #[track_caller]
     pub fn expect_line(&self, line: &str) {
         self.wait(|lines, _| lines.iter().any(|l| l == line).then_some(()))
             .unwrap_or_else(|| self.journal.fail(&format!("no line {line:?} from {}", self.name)));
     }
 
-    /// Waits until so many lines contain this.
+    /// Waits until this many lines contain this text.
     #[track_caller]
     pub fn expect_count(&self, count: usize, text: &str) {
         let mut found = 0;
@@ -262,7 +262,7 @@ impl Feed {
         assert_eq!(self.with(text).len(), count, "times {text:?} from {}", self.name);
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the source.
     #[track_caller]
     pub fn expect_end(&self) {
         self.wait(|_, ended| ended.then_some(()))

@@ -1,4 +1,4 @@
-//! Where the two programs are.
+//! Finds the two programs, and builds them if needed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,10 +15,10 @@ pub fn chat_client() -> &'static Path {
     &PATH
 }
 
-/// A `chat-client` that knows nothing of the settings of whoever runs the tests.
+/// A `chat-client` that does not see the settings of the person who runs the tests.
 pub fn client_command() -> Command {
     let mut command = Command::new(chat_client());
-    // By the specification, a relative path here does not count, and a file there can't be.
+    // No file can stand below /dev/null. A relative path would be ignored (XDG Base Directory Specification).
     command
         .env("XDG_CONFIG_HOME", "/dev/null")
         .env("XDG_STATE_HOME", "/dev/null");
@@ -31,12 +31,12 @@ fn program(name: &str) -> PathBuf {
     path
 }
 
-/// The directory that holds the programs, once they are up to date.
+/// The directory of the programs. They are up to date.
 ///
-/// `cargo test --workspace` builds the programs for the tests of their own packages. `cargo test -p chat-tests` does not,
-/// so this does: with the profile and the target directory of the test itself. It leaves alone what is up to date:
-/// Cargo would build the programs and half of their dependencies once more, because without the dependencies of
-/// the tests some of them have fewer features.
+/// `cargo test --workspace` builds the programs, because their own packages have integration tests.
+/// `cargo test -p chat-tests` does not, so this builds them, with the profile and target directory of the test itself.
+/// Programs that are up to date are not given to Cargo: without the dependencies of the tests, it would choose fewer
+/// features for some libraries, and build them and the programs once more.
 static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     let test = std::env::current_exe().expect("the path of the test itself");
     let directory = test
@@ -53,7 +53,7 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     directory
 });
 
-/// Whether the program of a package is newer than all that it is built from.
+/// Whether the program of a package is newer than all of its sources.
 fn is_up_to_date(directory: &Path, package: &str) -> bool {
     let program = directory.join(format!("chat-{package}{}", std::env::consts::EXE_SUFFIX));
     let Some(built) = modified(&program) else {
@@ -88,7 +88,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|metadata| metadata.modified()).ok()
 }
 
-/// The packages of this workspace that a package names in its manifest, by their directories.
+/// The directories of the workspace's packages that a package depends on.
 fn dependencies(package: &Path) -> Vec<String> {
     let manifest = std::fs::read_to_string(package.join("Cargo.toml")).unwrap();
     let names = manifest
@@ -134,7 +134,7 @@ fn build(directory: &Path) {
     assert!(status.success(), "the programs do not build: {status}");
 }
 
-/// Whether a directory is one that `--target` makes, as in `target/x86_64-unknown-linux-gnu/debug`.
+/// Whether `--target` made this directory, as in `target/x86_64-unknown-linux-gnu/debug`.
 fn is_platform(name: &&str) -> bool {
     name.starts_with(std::env::consts::ARCH) && name.matches('-').count() >= 2
 }

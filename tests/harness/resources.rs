@@ -1,10 +1,10 @@
-//! What a program takes of the machine, as the system counts it (proc(5)).
+//! What a program uses: descriptors, memory and processor time (proc(5)).
 
 use super::{DEADLINE, Process};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// The unit in which the system tells programs of processor time: `USER_HZ`, on every common machine.
+/// The unit of processor time in /proc: `USER_HZ`, the same on every common machine.
 const TICK: Duration = Duration::from_millis(10);
 
 impl Process {
@@ -13,7 +13,7 @@ impl Process {
         self.open_descriptors().len()
     }
 
-    /// The descriptor that it gets next.
+    /// The number of the next descriptor that it opens.
     pub fn lowest_free_descriptor(&self) -> usize {
         let open = self.open_descriptors();
         (0..).find(|number| !open.contains(number)).unwrap()
@@ -25,14 +25,14 @@ impl Process {
             .collect()
     }
 
-    /// Waits until so many descriptors are open.
+    /// Waits until this many descriptors are open.
     #[track_caller]
     pub fn expect_descriptors(&self, count: usize) {
         let until = Instant::now() + DEADLINE;
         while self.descriptors() != count {
             assert!(
                 Instant::now() < until,
-                "{} descriptors are open, and not {count}",
+                "{} descriptors are open, not {count}",
                 self.descriptors()
             );
             std::thread::yield_now();
@@ -50,7 +50,7 @@ impl Process {
     /// Processor time used since it began.
     pub fn processor_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // The name of the program may hold anything; fields 14 and 15 are the times of the program and of the system.
+        // The program's name may contain anything. Fields 14 and 15 are the user and system time.
         let (_, fields) = stat.rsplit_once(')').unwrap();
         let times = fields.split_whitespace().skip(11).take(2);
         TICK * times.map(|ticks| ticks.parse::<u32>().unwrap()).sum::<u32>()

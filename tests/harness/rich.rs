@@ -1,24 +1,24 @@
-//! A user of the rich dialect, line by line.
+//! A user of the rich dialect.
 
 use super::{DEADLINE, Wire};
 use chat_proto::rich::FromServer;
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
-/// A rich user who is in the room. Answers the server's pings whenever it waits for something.
+/// A rich user in the room. It answers pings while it waits for lines.
 pub struct Rich {
     wire: Wire,
-    /// Who the server says this is.
+    /// The user's name, as the server writes it.
     pub who: String,
-    /// The token to come back with.
+    /// The token that resumes the session.
     pub resume: String,
     /// The token for the rendezvous.
     pub rendezvous: String,
-    /// The last `seq` that the server had taken of this client at joining.
+    /// The last `seq` that the server had accepted from this client before the join.
     pub taken: u64,
-    /// The `USER` lines at joining.
+    /// The `USER` lines of the join.
     pub roster: Vec<String>,
-    /// `HISTORY` and what came up to `LIVE`.
+    /// `HISTORY` and the lines up to `LIVE`.
     pub past: Vec<String>,
     said: u64,
 }
@@ -36,21 +36,21 @@ impl Rich {
         user
     }
 
-    /// Says this as the first line, and reads all that is told of the room, with `LIVE`.
+    /// Sends this as the first line, and reads up to `LIVE`.
     #[track_caller]
     pub fn hello(mut wire: Wire, hello: &str) -> Self {
         wire.expect("* chat/1");
         Self::hello_to(wire, hello)
     }
 
-    /// The same, once the greeting has been read.
+    /// Like [`Self::hello`], after the greeting was read.
     #[track_caller]
     pub fn hello_to(mut wire: Wire, hello: &str) -> Self {
         wire.send(hello);
         Self::hello_said(wire)
     }
 
-    /// Ends the line in which `HELLO` was said, and reads all that is told of the room, with `LIVE`.
+    /// Ends the line with `HELLO`, and reads up to `LIVE`.
     #[track_caller]
     pub fn hello_said(mut wire: Wire) -> Self {
         wire.send("\n");
@@ -82,7 +82,7 @@ impl Rich {
         user
     }
 
-    /// Says something to everybody, and answers its number.
+    /// Sends a message to everybody, and returns its number.
     #[track_caller]
     pub fn say(&mut self, text: &str) -> u64 {
         self.said += 1;
@@ -90,7 +90,7 @@ impl Rich {
         self.said
     }
 
-    /// Says something that nobody said before, and reads until it comes back: all that was to be heard before it.
+    /// Sends a unique message and reads up to its echo. Returns the lines before it.
     #[track_caller]
     pub fn sync(&mut self, marker: &str) -> Vec<String> {
         self.say(marker);
@@ -99,11 +99,11 @@ impl Rich {
         lines
     }
 
-    /// Reads lines up to and with one that contains this, and answers them, pings apart.
+    /// Reads up to and including a line that contains this text. Returns the lines without pings.
     #[track_caller]
     pub fn until(&mut self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
-        // For all of it: the server's pings come for ever.
+        // One deadline for all lines, because pings never stop.
         let until = Instant::now() + DEADLINE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -126,7 +126,7 @@ impl Rich {
         }
     }
 
-    /// Reads lines up to one that contains this, and answers it.
+    /// Reads up to a line that contains this text, and returns that line.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> String {
         self.until(text).pop().unwrap_or_default()

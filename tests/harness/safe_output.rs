@@ -1,31 +1,31 @@
-//! What may stand in what a program writes, byte by byte. Written down here once more, apart from the programs, so that
-//! a mistake of theirs is not made twice.
+//! Which bytes a program may write. The rules stand here a second time, independent of the programs, so that the tests
+//! do not repeat a mistake of theirs.
 
-/// Marks that may stand on one character; more climb over other lines.
+/// Combining marks that may stand on one character; more would cover other lines.
 const MARKS_MAX: usize = 8;
 
-/// The modes of a terminal that the full screen sets and resets.
+/// The terminal modes that the full screen sets and resets.
 const MODES: [&str; 6] = ["?7", "?25", "?1007", "?1049", "?2004", "?2026"];
 
-/// What a program in line mode, `nc`, or the log shows: lines of text and nothing else.
+/// Line mode, the log and what `nc` receives: lines of text and nothing else.
 #[track_caller]
 pub fn assert_lines_are_safe(what: &str, bytes: &[u8]) {
     let text = utf8(what, bytes);
     for line in text.lines() {
-        if let Some(why) = foul(line) {
+        if let Some(why) = unsafe_part(line) {
             panic!("{what}: {why} in {line:?}");
         }
     }
 }
 
-/// What the full screen writes to its terminal: text, and the few sequences with which it draws.
+/// The full screen: text, and the few escape sequences that draw it.
 #[track_caller]
 pub fn assert_screen_is_safe(what: &str, bytes: &[u8]) {
     let text = utf8(what, bytes);
     let mut pieces = text.split('\x1b');
     let check = |piece: &str| {
         for line in piece.split(['\r', '\n', '\x07']) {
-            if let Some(why) = foul(line) {
+            if let Some(why) = unsafe_part(line) {
                 panic!("{what}: {why} in {line:?}");
             }
         }
@@ -33,7 +33,7 @@ pub fn assert_screen_is_safe(what: &str, bytes: &[u8]) {
     check(pieces.next().unwrap_or_default());
     for piece in pieces {
         let Some(rest) = after_sequence(piece) else {
-            panic!("{what}: an escape sequence that is not ours: {piece:?}");
+            panic!("{what}: an unexpected escape sequence: {piece:?}");
         };
         check(rest);
     }
@@ -49,7 +49,7 @@ fn utf8<'a>(what: &str, bytes: &'a [u8]) -> &'a str {
         .unwrap_or_else(|error| panic!("{what}: {error}, near {:?}", shown(error.valid_up_to())))
 }
 
-/// What comes after one of the sequences with which we draw, without its escape.
+/// The text after one of the sequences that draw the screen. The escape itself is already removed.
 fn after_sequence(piece: &str) -> Option<&str> {
     let rest = piece.strip_prefix('[')?;
     let end = rest.find(|c: char| !matches!(c, '0'..='9' | ';' | '?'))?;
@@ -63,28 +63,28 @@ fn after_sequence(piece: &str) -> Option<&str> {
     known.then(|| &rest[1..])
 }
 
-/// What in a line is more than text.
-fn foul(line: &str) -> Option<String> {
+/// Why a line is unsafe, if it is.
+fn unsafe_part(line: &str) -> Option<String> {
     let mut before = None;
     let mut marks = 0;
     for c in line.chars() {
         let kind = match c {
             _ if c.is_control() => "a control character",
             '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
-                "a change of direction"
+                "a change of text direction"
             }
-            '\u{2028}' | '\u{2029}' => "the end of a line",
+            '\u{2028}' | '\u{2029}' => "a line separator",
             '\u{AD}' | '\u{200B}' | '\u{2060}'..='\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{FEFF}' => {
                 "an invisible character"
             }
-            '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' | '\u{2800}' => "a blank that is none",
+            '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' | '\u{2800}' => "a letter that looks blank",
             '\u{FFF0}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}' => {
-                "a hidden mark"
+                "an invisible tag or annotation"
             }
-            '\u{180B}'..='\u{180F}' | '\u{FE00}'..='\u{FE0D}' => "a selector that nothing asks for",
-            '\u{200C}' | '\u{200D}' if before.is_none_or(|c: char| c.is_ascii()) => "a joiner in ASCII",
+            '\u{180B}'..='\u{180F}' | '\u{FE00}'..='\u{FE0D}' => "a variation selector out of place",
+            '\u{200C}' | '\u{200D}' if before.is_none_or(|c: char| c.is_ascii()) => "a joiner after ASCII",
             '\u{FE0E}' | '\u{FE0F}' if before.is_none_or(|c: char| c.is_ascii_alphabetic()) => {
-                "a selector on a letter"
+                "a variation selector on a letter"
             }
             '\u{FFFE}' | '\u{FFFF}' | '\u{FDD0}'..='\u{FDEF}' | '\u{10FFFE}' | '\u{10FFFF}' => {
                 "a noncharacter"
@@ -100,7 +100,7 @@ fn foul(line: &str) -> Option<String> {
             _ => marks = 0,
         }
         if marks > MARKS_MAX {
-            return Some("a tower of marks".into());
+            return Some("too many combining marks".into());
         }
         before = Some(c);
     }
@@ -117,10 +117,10 @@ fn unsafe_characters_and_sequences_are_found() {
         "\u{E0041}",
         &"\u{300}".repeat(9),
     ] {
-        assert!(foul(line).is_some(), "{line:?}");
+        assert!(unsafe_part(line).is_some(), "{line:?}");
     }
     assert_eq!(
-        foul("\u{65E5}\u{672C} e\u{301} \u{1F468}\u{200D}\u{1F469} \u{241B}[2J"),
+        unsafe_part("\u{65E5}\u{672C} e\u{301} \u{1F468}\u{200D}\u{1F469} \u{241B}[2J"),
         None
     );
     assert_eq!(after_sequence("[2;1Hx"), Some("x"));

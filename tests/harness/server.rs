@@ -12,7 +12,7 @@ pub struct Server {
     pub process: Process,
     pub address: SocketAddr,
     pub journal: Journal,
-    /// The ids of those who came only to be logged.
+    /// The ids of connections made only to be logged.
     fences: RefCell<Vec<String>>,
 }
 
@@ -37,7 +37,7 @@ impl Server {
         Self::listening(process, journal)
     }
 
-    /// Starts a server whose log goes where the caller says.
+    /// Starts a server that logs to `log`.
     #[track_caller]
     pub fn start_logging_to(log: Stdio, options: &[&str]) -> Self {
         let journal = Journal::new();
@@ -70,12 +70,12 @@ impl Server {
         &self.process.stderr
     }
 
-    /// The lines of the log about this. It is in order, so what it says of a newcomer comes after all that has
-    /// happened until now.
+    /// The lines of the log that contain this text, up to now. The log is in order, so the line of a new connection comes
+    /// after everything that has happened.
     #[track_caller]
     pub fn log_so_far(&self, about: &str) -> Vec<String> {
         let mut fence = self.connect("fence");
-        // By a blank line, the room knows at once that this is a plain user.
+        // The blank line marks a plain user at once.
         fence.send("\n");
         self.log().expect(fence.id());
         let mut fences = self.fences.borrow_mut();
@@ -85,20 +85,20 @@ impl Server {
         lines
     }
 
-    /// Ends the server as a system manager would. It waits a moment for those who are still connected.
+    /// Ends the server with SIGTERM. It waits a moment for users that are still connected.
     #[track_caller]
     pub fn stop(&mut self) {
         self.process.signal(Signal::SIGTERM);
         assert_eq!(self.process.exit_code(), 0, "{}", self.journal);
     }
 
-    /// A connection that has said nothing yet.
+    /// A connection that has sent nothing yet.
     #[track_caller]
     pub fn connect(&self, name: &str) -> Wire {
         Wire::connect(name, self.address, &self.journal)
     }
 
-    /// The same, in a room that is full and may not have noticed yet that somebody is gone: knocks until it is greeted.
+    /// Like [`Self::connect`], for a full room that may not have noticed a leave yet: tries until it gets a greeting.
     #[track_caller]
     pub fn connect_when_there_is_room(&self, name: &str) -> Wire {
         let until = Instant::now() + DEADLINE;
@@ -113,13 +113,13 @@ impl Server {
         }
     }
 
-    /// A plain user who is in the room.
+    /// A plain user in the room.
     #[track_caller]
     pub fn plain(&self, name: &str) -> Plain {
         Plain::join(self.connect(name))
     }
 
-    /// A plain user who is in the room and has taken the name as a nick.
+    /// A plain user in the room, with its name as its nick.
     #[track_caller]
     pub fn plain_named(&self, name: &str) -> Plain {
         let mut user = self.plain(name);
@@ -129,13 +129,13 @@ impl Server {
         user
     }
 
-    /// A user of the rich dialect who is in the room under this nick.
+    /// A rich user in the room under this nick.
     #[track_caller]
     pub fn rich(&self, nick: &str) -> Rich {
         Rich::join(self.connect(nick), nick)
     }
 
-    /// A `chat-client` that is in the room under this nick.
+    /// A `chat-client` in the room under this nick.
     #[track_caller]
     pub fn client(&self, nick: &str) -> Client {
         let mut client = Client::start(nick, self.address, &["--nick", nick], &self.journal);
@@ -143,7 +143,7 @@ impl Server {
         client
     }
 
-    /// A `chat-client` with these options, wherever it has got to.
+    /// A `chat-client` with these options, which may not have joined yet.
     pub fn start_client(&self, name: &str, options: &[&str]) -> Client {
         Client::start(name, self.address, options, &self.journal)
     }

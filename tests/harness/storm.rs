@@ -1,33 +1,33 @@
-//! How much of a storm there is to be, and what chance has in it.
+//! The size of a storm, and its random choices.
 
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// So many percent of a storm, unless `CHAT_STORM` says how many.
+/// The percentage of the full storm, unless `CHAT_STORM` gives another.
 const USUAL: usize = 10;
 
-/// What part of this there is to be: a tenth in the usual run, all of it in `scripts/storm`.
+/// Scales a count: to a tenth in the usual run, not at all in `scripts/storm`.
 pub fn part_of(full: usize) -> usize {
     let percent = std::env::var("CHAT_STORM").map_or(USUAL, |percent| percent.parse().unwrap());
     (full * percent / 100).max(1)
 }
 
-/// What chance decides, the same again from the same seed (SplitMix64).
+/// Random numbers; the same seed gives the same numbers (SplitMix64).
 pub struct Chance(u64);
 
 impl Chance {
-    /// Seeded by `CHAT_SEED`, or by the time. A test that fails shows the seed.
+    /// Seeded by `CHAT_SEED`, or by the time. A failing test prints the seed.
     pub fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let seed = std::env::var("CHAT_SEED").map_or_else(
             |_| u64::try_from(now % u128::from(u64::MAX)).unwrap(),
             |seed| seed.parse().unwrap(),
         );
-        println!("again with CHAT_SEED={seed}");
+        println!("to repeat these choices: CHAT_SEED={seed}");
         Self(seed)
     }
 
-    /// Another one, for somebody else.
+    /// An independent generator.
     pub fn split(&mut self) -> Self {
         Self(self.next())
     }

@@ -1,4 +1,4 @@
-//! The client under test on a terminal of its own, and what a person would see there.
+//! The client under test on a terminal of its own, and the screen that a person would see.
 
 use super::{DEADLINE, Journal, Process, client_command};
 use nix::fcntl::OFlag;
@@ -27,7 +27,7 @@ pub struct Terminal {
     name: String,
     /// The other end of the pseudo-terminal.
     master: File,
-    /// Nobody shall read there any more.
+    /// Tells the reading thread to stop.
     hung_up: Arc<AtomicBool>,
     emulator: Arc<(Mutex<vt100::Parser>, Condvar)>,
     written: Arc<Mutex<Vec<u8>>>,
@@ -51,7 +51,7 @@ impl Terminal {
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
             .env("TZ", "UTC")
-            // What is suspended together with the client shall not be the test.
+            // Ctrl-Z must suspend the client and not the test.
             .process_group(0)
             .stdin(slave.try_clone().unwrap())
             .stdout(slave.try_clone().unwrap())
@@ -91,7 +91,7 @@ impl Terminal {
             .expect("the terminal is there");
     }
 
-    /// Pastes something, between the marks that a terminal puts around it.
+    /// Pastes text, between the marks of bracketed paste.
     pub fn paste(&mut self, bytes: &[u8]) {
         self.journal
             .note(&self.name, format!("< pastes {}", bytes.escape_ascii()));
@@ -107,16 +107,16 @@ impl Terminal {
             .unwrap()
             .set_size(cells(rows), cells(columns));
         set_size(&self.master, columns, rows);
-        // It is not the terminal that the client was started from, and so it is not told by itself.
+        // This is not the client's controlling terminal, so the system does not send the signal.
         self.process.signal(Signal::SIGWINCH);
     }
 
-    /// What stands on the screen, row by row.
+    /// The rows of the screen.
     pub fn rows(&self) -> Vec<String> {
         rows_of(self.emulator.0.lock().unwrap().screen())
     }
 
-    /// Waits until this finds something on the screen.
+    /// Waits until `find` returns something for the screen.
     #[track_caller]
     pub fn wait<T>(&self, what: &str, find: impl Fn(&vt100::Screen) -> Option<T>) -> T {
         let until = Instant::now() + DEADLINE;
@@ -136,7 +136,7 @@ impl Terminal {
         }
     }
 
-    /// Waits for a row that contains this.
+    /// Waits for a row that contains this text.
     #[track_caller]
     pub fn expect(&self, text: &str) -> String {
         self.wait(text, |screen| {
@@ -144,7 +144,7 @@ impl Terminal {
         })
     }
 
-    /// Waits until the row of the cursor is this.
+    /// Waits until this is the row with the cursor.
     #[track_caller]
     pub fn expect_line(&self, line: &str) {
         self.wait(line, |screen| {
@@ -153,13 +153,13 @@ impl Terminal {
         });
     }
 
-    /// Waits for the first sign that the client draws on the terminal.
+    /// Waits until the client begins to draw.
     #[track_caller]
     pub fn wait_until_taken(&self) {
         self.wait("other", |screen| screen.alternate_screen().then_some(()));
     }
 
-    /// Waits until the terminal is as a shell has it.
+    /// Waits until the terminal has the modes of a shell.
     #[track_caller]
     pub fn expect_restored(&self) {
         self.wait("ordinary screen", |screen| {
@@ -169,13 +169,13 @@ impl Terminal {
         assert!(self.is_cooked(), "the terminal of {} is still raw", self.name);
     }
 
-    /// Whether the terminal edits lines and echoes, as a shell leaves it to a program.
+    /// Whether the terminal is in canonical mode with echo, as a shell leaves it.
     pub fn is_cooked(&self) -> bool {
         let flags = tcgetattr(&self.master).unwrap().local_flags;
         flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
     }
 
-    /// The person closes the window, and no signal says so.
+    /// Closes the window without a signal.
     pub fn hang_up(self) -> Process {
         self.journal.note(&self.name, "< hangs up");
         self.hung_up.store(true, Ordering::SeqCst);
@@ -183,8 +183,8 @@ impl Terminal {
     }
 }
 
-/// Both ends of a pseudo-terminal: that of the window, and that of the programs. Neither is for programs that other tests start at the same moment, or it would never
-/// hang up.
+/// Both ends of a pseudo-terminal: that of the window, and that of the program. Children of other tests must not inherit
+/// either, or the terminal would never hang up.
 pub fn pseudo_terminal() -> (File, File) {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let master = posix_openpt(flags).expect("a pseudo-terminal");
@@ -226,8 +226,8 @@ fn rows_of(screen: &vt100::Screen) -> Vec<String> {
         .collect()
 }
 
-/// Shows the emulator what the client writes. The window is open as long as anybody has its end, so this looks up now
-/// and then whether it shall let go.
+/// Copies the client's output to the emulator. The window stays open while this thread holds its end, so the thread
+/// checks regularly whether to stop.
 fn feed(
     emulator: &Arc<(Mutex<vt100::Parser>, Condvar)>,
     written: &Arc<Mutex<Vec<u8>>>,

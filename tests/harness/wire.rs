@@ -1,4 +1,4 @@
-//! A bare TCP connection: bytes out as they are given, lines in as they are asked for.
+//! A bare TCP connection that sends bytes and reads lines.
 
 use super::{DEADLINE, Journal};
 use chat_proto::id::UserId;
@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Nothing is read until somebody waits for it, so whoever does not wait is a slow reader.
+/// Reads only while the test waits for input. A test that does not wait is a slow reader.
 pub struct Wire {
     pub name: String,
     pub journal: Journal,
@@ -15,7 +15,7 @@ pub struct Wire {
     received: Vec<u8>,
     end: Option<End>,
     id: String,
-    /// How long a send may wait for the other side to take it.
+    /// How long a send may block.
     patience: Duration,
 }
 
@@ -74,12 +74,12 @@ impl Wire {
         }
     }
 
-    /// From here on a send that the other side does not take soon fails.
+    /// From here on, a send that blocks for long fails.
     pub fn lose_patience(&mut self) {
         self.patience = Duration::from_millis(500);
     }
 
-    /// Sends these bytes, if the other side still takes them.
+    /// Sends these bytes, or returns why the other side does not accept them.
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.journal
             .note(&self.name, format!("> {}", bytes.escape_ascii()));
@@ -87,14 +87,14 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
-    /// Sends a great deal, of which the journal notes only how much. Whether all of it was taken.
+    /// Sends many bytes; the journal records only their number. Returns whether all of them were accepted.
     pub fn pour(&mut self, bytes: &[u8]) -> bool {
         self.journal.note(&self.name, format!("> {} bytes", bytes.len()));
         self.stream.set_write_timeout(Some(self.patience)).unwrap();
         self.stream.write_all(bytes).is_ok()
     }
 
-    /// The other end's address.
+    /// The address of the other end.
     pub fn peer(&self) -> UserId {
         self.stream.peer_addr().unwrap().into()
     }
@@ -109,10 +109,10 @@ impl Wire {
     #[track_caller]
     pub fn next_line(&mut self) -> Option<String> {
         self.next_line_within(DEADLINE)
-            .unwrap_or_else(|| self.fail(&format!("{} hears nothing more", self.name)))
+            .unwrap_or_else(|| self.fail(&format!("{} receives no further line", self.name)))
     }
 
-    /// The next line, or the end, or nothing in the time there was.
+    /// The next line; `Some(None)` at the end, `None` after this time.
     #[track_caller]
     pub fn next_line_within(&mut self, limit: Duration) -> Option<Option<String>> {
         let until = Instant::now() + limit;
@@ -124,7 +124,10 @@ impl Wire {
             if self.end.is_some() {
                 if !self.received.is_empty() {
                     let rest = String::from_utf8_lossy(&self.received).into_owned();
-                    self.fail(&format!("{}: the last line has no end: {rest:?}", self.name));
+                    self.fail(&format!(
+                        "{}: the last line has no line feed: {rest:?}",
+                        self.name
+                    ));
                 }
                 return Some(None);
             }
@@ -134,7 +137,7 @@ impl Wire {
         }
     }
 
-    /// Reads what has come; `false` if nothing came in time.
+    /// Reads once; `false` if nothing arrived in time.
     fn read_before(&mut self, until: Instant) -> bool {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -167,20 +170,20 @@ impl Wire {
                 line.to_owned()
             }
             Err(_) => self.fail(&format!(
-                "{} hears what is not UTF-8: {}",
+                "{} receives invalid UTF-8: {}",
                 self.name,
                 line.escape_ascii()
             )),
         }
     }
 
-    /// Reads lines up to one that contains this, and answers it.
+    /// Reads up to a line that contains this text, and returns that line.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> String {
         self.until(text).pop().unwrap_or_default()
     }
 
-    /// Reads lines up to and with one that contains this, and answers them all.
+    /// Reads up to and including a line that contains this text, and returns all lines.
     #[track_caller]
     pub fn until(&mut self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
@@ -189,8 +192,8 @@ impl Wire {
             let left = until.saturating_duration_since(Instant::now());
             match self.next_line_within(left) {
                 Some(Some(line)) => lines.push(line),
-                Some(None) => self.fail(&format!("{} hears the end and not {text:?}", self.name)),
-                None => self.fail(&format!("{} does not hear {text:?}", self.name)),
+                Some(None) => self.fail(&format!("{} receives the end instead of {text:?}", self.name)),
+                None => self.fail(&format!("{} does not receive {text:?}", self.name)),
             }
             if lines.last().is_some_and(|line| line.contains(text)) {
                 return lines;
@@ -198,16 +201,16 @@ impl Wire {
         }
     }
 
-    /// The next line is this one.
+    /// Reads one line, which must be this one.
     #[track_caller]
     pub fn expect_next(&mut self, line: &str) {
         let heard = self.next_line();
         if heard.as_deref() != Some(line) {
-            self.fail(&format!("{} hears {heard:?} and not {line:?}", self.name));
+            self.fail(&format!("{} receives {heard:?} instead of {line:?}", self.name));
         }
     }
 
-    /// Reads to the end of the connection and answers the lines before it.
+    /// Reads to the end of the connection, and returns the lines.
     #[track_caller]
     pub fn until_end(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -222,7 +225,7 @@ impl Wire {
         self.end
     }
 
-    /// Waits for text that no line feed ends, as the original server sends it.
+    /// Waits for text without a line feed, as a legacy server sends it.
     #[track_caller]
     pub fn expect_text(&mut self, text: &str) {
         let until = Instant::now() + DEADLINE;
@@ -238,31 +241,31 @@ impl Wire {
             }
             if self.end.is_some() || !self.read_before(until) {
                 let heard = String::from_utf8_lossy(&self.received);
-                self.fail(&format!("{} hears {heard:?} and no {text:?}", self.name));
+                self.fail(&format!("{} receives {heard:?} without {text:?}", self.name));
             }
         }
     }
 
-    /// Says that no more will be sent, and goes on listening.
+    /// Closes the sending side, and can still read.
     pub fn half_close(&mut self) {
         self.journal.note(&self.name, "- half closes");
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Leaves as a program does that ends in order. It reads to the end first: the system resets a connection that is
-    /// closed while something is unread.
+    /// Closes the connection in order. It reads to the end first: the system resets a connection that is closed with
+    /// unread data.
     #[track_caller]
     pub fn close(mut self) {
         self.half_close();
         while self.end.is_none() {
             self.received.clear();
             if !self.read_before(Instant::now() + DEADLINE) {
-                self.fail(&format!("{} is not let go", self.name));
+                self.fail(&format!("{} is not disconnected", self.name));
             }
         }
     }
 
-    /// Leaves by a reset, as a machine that has forgotten the connection.
+    /// Resets the connection.
     pub fn reset(self) {
         self.journal.note(&self.name, "- resets");
         SockRef::from(&self.stream)
@@ -276,7 +279,7 @@ impl Wire {
     }
 }
 
-/// Where a server is reached that listens everywhere.
+/// An address that reaches the server, also if it listens on all addresses.
 fn reachable(mut server: SocketAddr) -> SocketAddr {
     if server.ip().is_unspecified() {
         server.set_ip(match server {

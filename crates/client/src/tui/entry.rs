@@ -1,4 +1,4 @@
-//! One thing that was said or that happened, and the line that tells of it.
+//! The entries of the scrollback: messages, events and notes, and how each reads.
 
 use super::clock::Clock;
 use super::find::find;
@@ -9,97 +9,84 @@ use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Names that a line of folded joins and leaves holds.
+/// The most names that folded joins, or folded leaves, list.
 const NAMES_MAX: usize = 8;
 
-/// One thing that was said or that happened.
+/// One entry of the scrollback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// When, in milliseconds since the Unix epoch; what the program says has no time.
+    /// The time in milliseconds since the Unix epoch; notes of the client have none.
     pub(super) at: Option<u64>,
-    /// What.
     pub(super) what: What,
 }
 
-/// What was said or happened.
+/// The content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// A message to everybody.
     Said {
-        /// Whose.
         who: Who,
-        /// What.
         text: Text<'static>,
-        /// Which of the three.
         kind: Kind,
     },
     /// A private message.
     Private {
-        /// The other side.
+        /// The other user.
         peer: Who,
-        /// What.
         text: Text<'static>,
-        /// How it travels.
         transport: Transport,
-        /// What became of it.
-        fate: Fate,
-        /// One or more messages before it are missing.
+        state: State,
+        /// Messages before it are missing.
         after_gap: bool,
     },
-    /// Someone came.
-    Came(Who),
-    /// Someone left.
-    Went(Who),
-    /// Someone left, nobody knows who.
-    SomeoneWent,
-    /// Someone took another nick.
+    Joined(Who),
+    Left(Who),
+    /// A leave of which an original server does not say whose it is.
+    SomeoneLeft,
+    /// The user before and after.
     Renamed(Who, Who),
-    /// Several came and left.
+    /// Several joins and leaves.
     Folded(Folded),
-    /// Of an original server: said by nobody knows whom.
+    /// A line of an original server whose sender is unknown.
     Unattributed(Text<'static>),
-    /// The server speaks.
+    /// A notice of the server.
     Server(Text<'static>),
-    /// The program speaks.
+    /// A note of the client.
     Note(Text<'static>),
-    /// Something went wrong.
     Error(Text<'static>),
 }
 
-/// What kind of message to everybody.
+/// A kind of message to everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Somebody's.
     Other,
-    /// Somebody's in which this user is named.
+    /// Another user's message that names this user.
     Mention,
-    /// This user's own.
+    /// This user's own message.
     Own,
 }
 
-/// What became of a private message.
+/// The state of a private message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It came to this user.
+pub(super) enum State {
     Received,
-    /// It is on its way, under this number.
+    /// Being sent, under this number.
     Sending(u64),
-    /// It was sent, and nothing will tell whether it arrived; only, perhaps, that it did not. Its number.
+    /// Sent under this number to a user whose client confirms nothing. It may still fail.
     Sent(u64),
-    /// It arrived.
     Delivered,
-    /// It did not; why.
+    /// Not delivered, for this reason.
     Failed(Text<'static>),
 }
 
-/// Joins and leaves in one line.
+/// Joins and leaves in one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Folded {
-    came: Names,
-    went: Names,
+    joined: Names,
+    left: Names,
 }
 
-/// Some names, and how many there are.
+/// The first names, and the number of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Names {
     first: Vec<String>,
@@ -128,28 +115,26 @@ impl Folded {
     /// Adds a join or a leave; other entries are ignored.
     pub(super) fn add(&mut self, what: &What) {
         match what {
-            What::Came(who) => self.came.add(name(who)),
-            What::Went(who) => self.went.add(name(who)),
-            What::SomeoneWent => self.went.add("somebody".to_owned()),
+            What::Joined(who) => self.joined.add(name(who)),
+            What::Left(who) => self.left.add(name(who)),
+            What::SomeoneLeft => self.left.add("somebody".to_owned()),
             _ => {}
         }
     }
 }
 
 impl Entry {
-    /// Something that the program says.
     pub(super) fn note(text: impl Into<String>) -> Self {
         let what = What::Note(Text::from(text.into()));
         Self { at: None, what }
     }
 
-    /// Something that went wrong.
     pub(super) fn error(text: impl Into<String>) -> Self {
         let what = What::Error(Text::from(text.into()));
         Self { at: None, what }
     }
 
-    /// What it takes in memory, about.
+    /// The approximate memory, in bytes.
     pub(super) fn cost(&self) -> usize {
         let texts = match &self.what {
             What::Said { text, .. }
@@ -157,40 +142,37 @@ impl Entry {
             | What::Server(text)
             | What::Note(text)
             | What::Error(text) => text.as_str().len(),
-            What::Private { text, fate, .. } => {
-                let reason = if let Fate::Failed(reason) = fate {
-                    reason.as_str().len()
-                } else {
-                    0
-                };
-                text.as_str().len() + reason
-            }
+            What::Private {
+                text,
+                state: State::Failed(reason),
+                ..
+            } => text.as_str().len() + reason.as_str().len(),
+            What::Private { text, .. } => text.as_str().len(),
             What::Folded(folded) => {
-                let names = folded.came.first.iter().chain(&folded.went.first);
+                let names = folded.joined.first.iter().chain(&folded.left.first);
                 names.map(|name| name.len() + size_of::<String>()).sum()
             }
-            What::Came(_) | What::Went(_) | What::SomeoneWent | What::Renamed(..) => 0,
+            What::Joined(_) | What::Left(_) | What::SomeoneLeft | What::Renamed(..) => 0,
         };
         size_of::<Self>() + texts
     }
 
-    /// A number by which the same event is known when the server tells of it again; only of what it
-    /// does tell again.
+    /// A hash that recognises the event when the server sends it again as history; `None` if it never does.
     pub(super) fn fingerprint(&self) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         self.at?.hash(&mut hasher);
         match &self.what {
             What::Said { who, text, .. } => (0, who.id, text.as_str()).hash(&mut hasher),
-            What::Came(who) => (1, who.id).hash(&mut hasher),
-            What::Went(who) => (2, who.id).hash(&mut hasher),
+            What::Joined(who) => (1, who.id).hash(&mut hasher),
+            What::Left(who) => (2, who.id).hash(&mut hasher),
             What::Renamed(before, after) => (3, before.id, name(after)).hash(&mut hasher),
             _ => return None,
         }
         Some(hasher.finish())
     }
 
-    /// The line that tells of it. Each begins with its time or with a mark that no name can begin with, and rows after
-    /// the first with blanks, so that no text passes for a line of its own.
+    /// The line. It begins with its time, or with a mark that no name can begin with; the rows after the first begin with
+    /// blanks. So no text can imitate a line of its own.
     pub(super) fn line(&self, clock: &Clock, with_time: bool, search: Option<&str>) -> Vec<Span> {
         let mut line = Vec::new();
         if let Some(at) = self.at.filter(|_| with_time) {
@@ -203,7 +185,7 @@ impl Entry {
         }
     }
 
-    /// What a search looks at: what people said.
+    /// The text that `/search` looks at; `None` for events and notes.
     pub(super) fn said(&self) -> Option<String> {
         let is_said = matches!(
             self.what,
@@ -226,22 +208,22 @@ impl What {
                 peer,
                 text,
                 transport,
-                fate,
+                state,
                 after_gap,
             } => {
-                write_private(line, &name(peer), text.as_str(), *transport, fate);
+                write_private(line, &name(peer), text.as_str(), *transport, state);
                 if *after_gap {
                     line.push(Span::new(Role::Error, " (messages before this one are missing)"));
                 }
             }
-            Self::Came(who) => add(Role::Faint, format!("+ {who} joined")),
-            Self::Went(who) => add(Role::Faint, format!("- {who} left")),
-            Self::SomeoneWent => add(Role::Faint, "- somebody left".into()),
+            Self::Joined(who) => add(Role::Faint, format!("+ {who} joined")),
+            Self::Left(who) => add(Role::Faint, format!("- {who} left")),
+            Self::SomeoneLeft => add(Role::Faint, "- somebody left".into()),
             Self::Renamed(before, after) => {
                 add(Role::Faint, format!("= {} is now {}", name(before), name(after)));
             }
             Self::Folded(folded) => {
-                let parts = [folded.came.write("joined"), folded.went.write("left")];
+                let parts = [folded.joined.write("joined"), folded.left.write("left")];
                 let parts: Vec<String> = parts.into_iter().flatten().collect();
                 add(Role::Faint, format!("± {}", parts.join("; ")));
             }
@@ -275,21 +257,21 @@ fn write_said(line: &mut Vec<Span>, who: &Who, text: &str, kind: Kind) {
     }
 }
 
-fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, transport: Transport, fate: &Fate) {
-    let direction = match fate {
-        Fate::Received => format!("[{peer} -> you] "),
+fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, transport: Transport, state: &State) {
+    let direction = match state {
+        State::Received => format!("[{peer} -> you] "),
         _ => format!("[you -> {peer}] "),
     };
     line.push(Span::new(Role::Private, direction + text));
     let transport = transport.to_string();
-    let marks = match fate {
-        Fate::Received => [transport, String::new()],
-        Fate::Sending(_) => ["sending".into(), transport],
-        Fate::Sent(_) => [transport, "unconfirmed".into()],
-        Fate::Delivered => ["delivered".into(), transport],
-        Fate::Failed(reason) => [format!("not delivered: {reason}"), String::new()],
+    let marks = match state {
+        State::Received => [transport, String::new()],
+        State::Sending(_) => ["sending".into(), transport],
+        State::Sent(_) => [transport, "unconfirmed".into()],
+        State::Delivered => ["delivered".into(), transport],
+        State::Failed(reason) => [format!("not delivered: {reason}"), String::new()],
     };
-    let role = if matches!(fate, Fate::Failed(_)) {
+    let role = if matches!(state, State::Failed(_)) {
         Role::Error
     } else {
         Role::Faint
@@ -299,7 +281,7 @@ fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, transport: Transp
     line.push(Span::new(role, state));
 }
 
-/// Takes a piece apart, so that what is searched for stands out.
+/// Highlights what is searched for.
 fn mark(span: &Span, needle: &str) -> Vec<Span> {
     let mut pieces = Vec::new();
     let mut rest = span.as_str();

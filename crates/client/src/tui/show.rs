@@ -1,7 +1,7 @@
-//! What happens, as lines on the screen.
+//! Turns the events of the session into entries.
 
 use super::clock;
-use super::entry::{Entry, Fate, Folded, Kind, What};
+use super::entry::{Entry, Folded, Kind, State, What};
 use super::find::names;
 use super::link::Link;
 use super::screen::{Effect, Screen};
@@ -15,7 +15,6 @@ use chat_proto::text::Text;
 use chat_proto::who::Who;
 
 impl Screen {
-    /// Shows an event.
     pub(super) fn show(&mut self, event: &Event) {
         self.stale = true;
         match event {
@@ -28,7 +27,7 @@ impl Screen {
             Event::NotDelivered(failure) => self.not_delivered(failure),
             Event::Joined(join) => self.joined(join),
             Event::Left(leave) => self.left(leave),
-            Event::SomeoneLeft { at } => self.happened_or_folded(*at, What::SomeoneWent, false),
+            Event::SomeoneLeft { at } => self.happened_or_folded(*at, What::SomeoneLeft, false),
             Event::Renamed(rename) => self.renamed(rename),
             Event::Unattributed(line) => {
                 self.happened(line.at, What::Unattributed(line.text.clone()), false);
@@ -61,14 +60,14 @@ impl Screen {
         let back = if again { "back: " } else { "" };
         self.note(format!("{back}{}", format::welcome(me, users, name)));
         if me.nick.is_none() {
-            self.note("you have no nick: /nick NAME takes one");
+            self.note("you have no nick: take one with /nick NAME");
         }
     }
 
     fn live(&mut self) {
         self.known.clear();
         if self.own_ids.len() == 1 {
-            self.note("type to talk to all; /msg NICK TEXT is for one alone; /help lists more");
+            self.note("type to talk to all; /msg NICK TEXT writes to one user; /help lists more");
         }
     }
 
@@ -76,21 +75,21 @@ impl Screen {
         self.link = Link::Here;
         self.lost = None;
         self.note(format!(
-            "{}; /msg IP:PORT TEXT is for one alone; /help lists more",
+            "{}; /msg IP:PORT TEXT writes to one user; /help lists more",
             about_legacy(silent)
         ));
     }
 
     fn lost(&mut self, why: String) {
         self.link = Link::Lost { again: None };
-        // However often that is tried, once is enough.
+        // Repeated failures for one reason are one entry.
         if self.lost.as_ref() != Some(&why) {
-            self.error(format!("{why}; what you type is kept and sent when it is back"));
+            self.error(format!("{why}; what you type is sent after the reconnection"));
             self.lost = Some(why);
         }
     }
 
-    /// What is on the screen already is not shown again when the server tells of it again.
+    /// Remembers the entries, so that the history after a reconnection does not repeat them.
     fn remember_known(&mut self) {
         self.known.clear();
         for fingerprint in self.lines.iter().filter_map(Entry::fingerprint) {
@@ -111,7 +110,7 @@ impl Screen {
         }
     }
 
-    /// Adds a line of something that has a time, and before it the day, if it is another.
+    /// Adds an entry with a time; before it the date, if that is another.
     fn happened(&mut self, at: u64, what: What, history: bool) {
         let entry = Entry { at: Some(at), what };
         if history && self.is_known(&entry) {
@@ -172,13 +171,13 @@ impl Screen {
 
     fn private(&mut self, message: &PrivateMessage) {
         let PrivateMessage { peer, transport, .. } = message;
-        let fate = match message.direction {
+        let state = match message.direction {
             Direction::Received if self.contacts.is_ignored(peer) => return,
-            Direction::Received => Fate::Received,
-            Direction::Sent(seq) => Fate::Sending(seq),
+            Direction::Received => State::Received,
+            Direction::Sent(seq) => State::Sending(seq),
         };
         self.contacts.corresponded(peer);
-        if fate == Fate::Received {
+        if state == State::Received {
             self.path = Some((peer.clone(), transport.to_string()));
             self.ring(false, true);
         }
@@ -186,7 +185,7 @@ impl Screen {
             peer: peer.clone(),
             text: message.text.clone(),
             transport: *transport,
-            fate,
+            state,
             after_gap: message.after_gap,
         };
         self.happened(message.at, what, false);
@@ -195,15 +194,15 @@ impl Screen {
     fn delivered(&mut self, delivery: &Delivery) {
         let Delivery { seq, transport, .. } = *delivery;
         self.path = Some((delivery.peer.clone(), transport.to_string()));
-        let fate = delivery.after.map_or(Fate::Sent(seq), |_| Fate::Delivered);
-        self.settle(seq, fate, Some(transport));
+        let state = delivery.after.map_or(State::Sent(seq), |_| State::Delivered);
+        self.update(seq, state, Some(transport));
     }
 
-    /// Changes the line of a private message in its place. `false`: it is there no more.
-    fn settle(&mut self, number: u64, outcome: Fate, how: Option<Transport>) -> bool {
+    /// Updates the entry of a private message; `false` if it is gone.
+    fn update(&mut self, number: u64, new: State, path: Option<Transport>) -> bool {
         let is_it = |entry: &Entry| match &entry.what {
             What::Private {
-                fate: Fate::Sending(seq) | Fate::Sent(seq),
+                state: State::Sending(seq) | State::Sent(seq),
                 ..
             } => *seq == number,
             _ => false,
@@ -212,9 +211,9 @@ impl Screen {
             return false;
         };
         self.lines.change(serial, |entry| {
-            if let What::Private { fate, transport, .. } = &mut entry.what {
-                *fate = outcome;
-                *transport = how.unwrap_or(*transport);
+            if let What::Private { state, transport, .. } = &mut entry.what {
+                *state = new;
+                *transport = path.unwrap_or(*transport);
             }
         });
         true
@@ -222,7 +221,7 @@ impl Screen {
 
     fn not_delivered(&mut self, failure: &DeliveryFailure) {
         let DeliveryFailure { peer, reason, .. } = failure;
-        if !self.settle(failure.seq, Fate::Failed(reason.clone()), None) {
+        if !self.update(failure.seq, State::Failed(reason.clone()), None) {
             self.error(format!("not delivered to {}: {reason}", name(peer)));
         }
     }
@@ -240,13 +239,13 @@ impl Screen {
     }
 }
 
-// Coming and going.
+// Joins, leaves and nicks.
 impl Screen {
     fn joined(&mut self, join: &Join) {
         if join.own {
-            self.arrived(&join.who);
+            self.joined_as(&join.who);
         } else if !self.contacts.is_ignored(&join.who) {
-            self.happened_or_folded(join.at, What::Came(join.who.clone()), join.history);
+            self.happened_or_folded(join.at, What::Joined(join.who.clone()), join.history);
         }
     }
 
@@ -256,10 +255,10 @@ impl Screen {
             return;
         }
         if !history {
-            // How messages went to somebody who is gone is of no use.
+            // The path to a user who left means nothing any more.
             self.path.take_if(|(peer, _)| peer.id == who.id);
         }
-        self.happened_or_folded(leave.at, What::Went(who.clone()), *history);
+        self.happened_or_folded(leave.at, What::Left(who.clone()), *history);
     }
 
     /// Adds a join or a leave; with `/quiet` to the folded ones before it.
@@ -294,8 +293,8 @@ impl Screen {
         );
     }
 
-    /// An original server tells who one is by telling everybody who came.
-    fn arrived(&mut self, who: &Who) {
+    /// An original server announces the client's own id with its join.
+    fn joined_as(&mut self, who: &Who) {
         if self.me.as_ref() != Some(who) {
             self.me = Some(who.clone());
             self.own_ids.push(who.id);

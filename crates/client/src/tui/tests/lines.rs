@@ -41,7 +41,7 @@ fn the_first_minute() {
          |-- Tuesday, 14 November 2023
          |22:13 + carol@10.0.0.4:7000 joined
          |22:13 - carol@10.0.0.4:7000 left
-         |-- type to talk to all; /msg NICK TEXT is for one alone; /help lists
+         |-- type to talk to all; /msg NICK TEXT writes to one user; /help lists
          |      more
          | alice | 3 here | 10.0.0.9:9000 | /help
          |> █",

@@ -19,8 +19,8 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
     sim.shows(
         "|
          |22:14 bob: hello
-         |!! the server closed the connection; what you type is kept and
-         |      sent when it is back
+         |!! the server closed the connection; what you type is sent after
+         |      the reconnection
          |... one (waiting)
          |... two (waiting)
          | offline, trying again in 4 s (Enter: now) | 2 waiting | alice
@@ -45,8 +45,8 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
     }
     sim.shows(
         "|22:14 bob: hello
-         |!! the server closed the connection; what you type is kept and
-         |      sent when it is back
+         |!! the server closed the connection; what you type is sent after
+         |      the reconnection
          |-- back: you are alice@10.0.0.1:5555; with you are bob, carol
          |22:14 alice: one
          |22:14 alice: two
@@ -140,8 +140,8 @@ fn a_private_message_that_finds_no_server_waits_too() {
     sim.lose_connection();
     sim.keys("/msg bob one\rtwo\r/q bob\rthree\r");
     sim.shows(
-        "|!! the server closed the connection; what you type is kept and
-         |      sent when it is back
+        "|!! the server closed the connection; what you type is sent after
+         |      the reconnection
          |-- what you type goes to bob@10.0.0.2:6000 alone, until /query
          |... [you -> bob] one (waiting)
          |... two (waiting)

@@ -41,7 +41,7 @@ fn a_working_setup_reports_ok_on_every_line() {
     assert_eq!(conclusion, "Group messages work. Private messages go directly.");
     assert_has(&report, "ok room     has a place for you, as alice");
     assert_has(&report, "ok UDP      10 of 10 datagrams answered");
-    assert_has(&report, "ok outside  127.0.0.1:");
+    assert_has(&report, "ok NAT      127.0.0.1:");
     assert_has(&report, "ok path MTU 1500 bytes pass both ways");
     assert_eq!(code, 0);
 }
@@ -163,7 +163,7 @@ fn unanswered_datagrams_are_reported() {
         wire.line(&line.replace("PING", "PONG"));
     }
     let (code, report) = report(doctor);
-    assert_has(&report, "ok TCP trip 5 of 5 pings");
+    assert_has(&report, "ok TCP RTT  5 of 5 pings");
     assert_has(&report, "!! UDP      none of 10 datagrams was answered");
     assert_has(&report, "!! clock    the server's is ");
     let conclusion = "Group messages work. Private messages go through the server only.";
@@ -178,7 +178,7 @@ fn a_closed_udp_port_is_reported() {
     let doctor = server.doctor();
     let _wire = server.probed();
     let (code, report) = report(doctor);
-    assert_has(&report, "!! UDP      nobody takes datagrams at port ");
+    assert_has(&report, "!! UDP      nobody receives datagrams at port ");
     assert_eq!(code, 1);
 }
 
@@ -189,7 +189,7 @@ fn a_server_that_dies_meanwhile_is_reported() {
     let wire = server.probed();
     wire.reset();
     let (code, report) = report(doctor);
-    assert_has(&report, "!! lost     the connection was closed in the middle");
+    assert_has(&report, "!! lost     the connection broke during the checks");
     assert_eq!(report.last().unwrap(), "Nothing works without a server.");
     assert_eq!(code, 1);
     drop(udp);
@@ -202,7 +202,7 @@ fn another_kind_of_server_is_reported() {
     let mut wire = server.accept();
     wire.line("SSH-2.0-\x1b]0;owned\x07");
     let (code, report) = report(doctor);
-    assert_has(&report, "!! server   an ssh server says \"SSH-2.0-␛]0;owned␇\"");
+    assert_has(&report, "!! server   an SSH server says \"SSH-2.0-␛]0;owned␇\"");
     assert_eq!(wire.next_line(), None, "it is told nothing");
     assert_eq!(code, 1);
 }

@@ -1,87 +1,90 @@
-//! What the first bytes say of whoever listens there.
+//! What the first bytes show about the server.
 
-use super::findings::{Place, Server};
 use crate::session::greeting::{self, Greeting};
 use chat_proto::id::UserId;
 use chat_proto::text::Text;
 use std::time::Duration;
 
-/// Silence that ends what has no line feed.
+/// Silence that ends a greeting without a line feed.
 pub(super) const QUIET: Duration = Duration::from_millis(200);
 
-/// Characters that are shown of what a stranger says.
+/// Characters of a foreign greeting that the report shows.
 const SHOWN_MAX: usize = 60;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// Not enough yet.
+    /// Not enough bytes yet.
     More,
-    /// Not enough yet; but if nothing follows soon, it is all.
+    /// Not enough bytes yet, but if no more follow soon, it is a foreign server.
     Quiet,
+    /// A server that can be probed; its greeting ends after `end` bytes.
     Ours {
         version: u32,
-        /// It answers `PROBE`.
-        offers_probe: bool,
+        end: usize,
     },
-    /// Nothing more is to be asked of it.
-    Stranger(Server),
-    NoPlace(Place),
+    /// A server that can't be probed yet.
+    TooOld(u32),
+    Full,
+    /// The server's reason.
+    TurnedAway(Text<'static>),
+    /// It began as our greeting does, and did not end.
+    Unfinished,
+    /// The lab's original server.
+    Legacy,
+    /// Something else, and how it begins.
+    Foreign(Text<'static>),
 }
 
-/// Judges all that came since the connection was made.
+/// Judges all bytes since the connection was made.
 pub(super) fn judge(heard: &[u8]) -> Judgement {
     match greeting::read(heard) {
         Greeting::More => Judgement::More,
-        Greeting::Ours(end) => ours(heard.get(..end).unwrap_or_default()),
-        Greeting::Full => Judgement::NoPlace(Place::Full),
-        Greeting::TurnedAway(why) => {
-            let why = shown(heard.get(why).unwrap_or_default());
-            Judgement::NoPlace(Place::TurnedAway(why))
-        }
-        Greeting::Original if is_original(heard) => Judgement::Stranger(Server::Original),
-        Greeting::Original if heard.contains(&b'\n') => Judgement::Stranger(Server::Foreign(shown(heard))),
+        Greeting::Ours(end) => ours(heard.get(..end).unwrap_or_default(), end),
+        Greeting::Full => Judgement::Full,
+        Greeting::TurnedAway(why) => Judgement::TurnedAway(shown(heard.get(why).unwrap_or_default())),
+        Greeting::Original if is_legacy(heard) => Judgement::Legacy,
+        Greeting::Original if heard.contains(&b'\n') => Judgement::Foreign(shown(heard)),
         Greeting::Original => Judgement::Quiet,
     }
 }
 
-/// The same, when nothing more comes.
-pub(super) fn at_the_end(heard: &[u8]) -> Judgement {
+/// Judges all bytes when no more follow.
+pub(super) fn judge_complete(heard: &[u8]) -> Judgement {
     match judge(heard) {
-        Judgement::More | Judgement::Quiet if heard == greeting::FULL => Judgement::NoPlace(Place::Full),
-        Judgement::More if heard.starts_with(greeting::OURS) => Judgement::Stranger(Server::Unfinished),
-        Judgement::More | Judgement::Quiet if !heard.is_empty() => {
-            Judgement::Stranger(Server::Foreign(shown(heard)))
-        }
+        Judgement::More | Judgement::Quiet if heard == greeting::FULL => Judgement::Full,
+        Judgement::More if heard.starts_with(greeting::OURS) => Judgement::Unfinished,
+        Judgement::More | Judgement::Quiet if !heard.is_empty() => Judgement::Foreign(shown(heard)),
         judgement => judgement,
     }
 }
 
-fn ours(line: &[u8]) -> Judgement {
+fn ours(line: &[u8], end: usize) -> Judgement {
     let line = String::from_utf8_lossy(line);
     let mut words = line.split_ascii_whitespace();
     let version = words.nth(1).and_then(|word| word.strip_prefix("chat/"));
+    let version = version.and_then(|version| version.parse().ok()).unwrap_or(1);
     let offers = line
         .trim_end()
         .strip_suffix(']')
         .and_then(|line| line.rsplit_once('['));
-    Judgement::Ours {
-        version: version.and_then(|version| version.parse().ok()).unwrap_or(1),
-        offers_probe: offers.is_some_and(|(_, verbs)| verbs.split(' ').any(|verb| verb == "PROBE")),
+    if offers.is_some_and(|(_, verbs)| verbs.split(' ').any(|verb| verb == "PROBE")) {
+        Judgement::Ours { version, end }
+    } else {
+        Judgement::TooOld(version)
     }
 }
 
-/// An original server tells everybody, and the newcomer too, that somebody is online.
-fn is_original(heard: &[u8]) -> bool {
+/// The lab's original server tells everybody, the newcomer too, that a user is online.
+fn is_legacy(heard: &[u8]) -> bool {
     let heard = String::from_utf8_lossy(heard);
     let id = heard.split_once(" is online").map(|(id, _)| id.parse::<UserId>());
     id.is_some_and(|id| id.is_ok())
 }
 
-/// The first line, as much as fits into a line of the report.
+/// The first line, cut to the width of the report.
 fn shown(heard: &[u8]) -> Text<'static> {
     let heard = String::from_utf8_lossy(heard);
-    let line = heard.lines().next().unwrap_or_default();
-    let text = Text::new(line);
+    let text = Text::new(heard.lines().next().unwrap_or_default());
     match text.as_str().char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}...", text.as_str().get(..end).unwrap_or_default()).into(),
         None => text.into_owned(),
@@ -93,8 +96,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_server_says_whether_it_can_be_probed() {
-        for (greeting, version, offers_probe) in [
+    fn our_greeting_says_whether_the_server_can_be_probed() {
+        for (greeting, version, probes) in [
             (
                 "* chat/1 you are 10.0.0.5:50312; /help says what you can do [PROBE]\n",
                 1,
@@ -109,32 +112,28 @@ mod tests {
             ("* chat/1 [PROBES]\n", 1, false),
             ("* chat/1 PROBE\n", 1, false),
         ] {
-            assert_eq!(
-                judge(greeting.as_bytes()),
-                Judgement::Ours {
-                    version,
-                    offers_probe
-                },
-                "{greeting}"
-            );
+            let end = greeting.len();
+            let expected = if probes {
+                Judgement::Ours { version, end }
+            } else {
+                Judgement::TooOld(version)
+            };
+            assert_eq!(judge(greeting.as_bytes()), expected, "{greeting}");
         }
     }
 
     #[test]
-    fn an_original_server_is_known_by_its_first_words() {
+    fn a_legacy_server_is_known_by_its_first_line() {
         assert_eq!(judge(b"127.0.0.1:4"), Judgement::Quiet);
-        assert_eq!(
-            judge(b"127.0.0.1:40000 is online"),
-            Judgement::Stranger(Server::Original)
-        );
+        assert_eq!(judge(b"127.0.0.1:40000 is online"), Judgement::Legacy);
         assert_eq!(judge(b"too many users"), Judgement::More);
-        assert_eq!(at_the_end(b"too many users"), Judgement::NoPlace(Place::Full));
+        assert_eq!(judge_complete(b"too many users"), Judgement::Full);
     }
 
     #[test]
-    fn what_a_stranger_says_is_shown_safely_and_not_at_length() {
+    fn a_foreign_greeting_is_shown_safely_and_cut() {
         let said = [b"SSH-2.0-\x1b[31m\xFF".as_slice(), &[b'x'; 500], b"\r\nmore"].concat();
-        let Judgement::Stranger(Server::Foreign(text)) = judge(&said) else {
+        let Judgement::Foreign(text) = judge(&said) else {
             panic!("{:?}", judge(&said));
         };
         assert_eq!(

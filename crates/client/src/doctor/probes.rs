@@ -1,7 +1,6 @@
-//! Datagrams to the server's rendezvous: short ones for loss and time, longer ones to see what passes.
+//! Datagrams to the server's rendezvous port: short ones show loss and delay, long ones show which lengths pass.
 
-use super::Random;
-use super::findings::{Datagrams, Finding, Length, Outside, Sample};
+use super::report::Report;
 use crate::private::DATAGRAM_MAX;
 use chat_proto::id::canonical;
 use chat_proto::opaque::Token;
@@ -11,35 +10,36 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Short datagrams, and the time between two of them.
-pub(super) const SHORT: usize = 10;
+const SHORT: usize = 10;
 const SHORT_EVERY_MS: u64 = 50;
 
-/// Packets as long as these are tried: Ethernet, Ethernet with PPPoE, usual tunnels, and what IPv6 requires of every line.
+/// Lengths of packets to try: Ethernet, Ethernet with PPPoE, common tunnels, and the minimum of IPv6.
 const PACKETS: [usize; 6] = [1500, 1492, 1450, 1420, 1400, 1280];
 
-/// Shorter payloads, to tell what is left where private messages don't pass.
+/// Shorter payloads, to find out what still passes where private messages don't.
 const PAYLOADS: [usize; 4] = [DATAGRAM_MAX, 1000, 548, 200];
 
-/// When each of the lengths is tried again that did not come back: any datagram may be lost, whatever its length.
+/// When to retry the lengths without an answer: any datagram may be lost, whatever its length.
 const ROUNDS_MS: [u64; 4] = [500, 800, 1100, 1400];
 
-/// Between two long ones, so that a slow line does not lose them for coming together. On a fast one the answer to the longest
-/// comes before the next is due, which then need not be sent.
+/// Time between two long datagrams, so that a slow link does not drop a burst of them. On a fast link the longest is
+/// answered before the next one is due, which is then not sent.
 const LONG_EVERY_MS: u64 = 10;
 
-/// Different source addresses that are told of.
+/// Outside addresses that are kept; the report names two.
 const SEEN_MAX: usize = 4;
 
-/// Never more than the server answers at once.
+/// The server answers at most this many of a client.
 const _: () = assert!(SHORT + (PACKETS.len() + PAYLOADS.len()) * ROUNDS_MS.len() <= 64);
 
 pub(super) struct Probes {
     server: SocketAddr,
     token: Token,
     headers: usize,
-    /// What is still to be sent, and when: in the order of time.
-    plan: VecDeque<(Duration, usize, Nonce)>,
+    /// In the order of time.
+    planned: VecDeque<Probe>,
     sent: Vec<Probe>,
+    /// The addresses from which the server saw datagrams come.
     seen: Vec<SocketAddr>,
     elsewhere: Option<SocketAddr>,
     refused: bool,
@@ -48,27 +48,37 @@ pub(super) struct Probes {
 struct Probe {
     nonce: Nonce,
     length: usize,
+    /// When it is due; once it is sent, when that was.
     at: Duration,
+    /// The round trip, once it is answered.
     took: Option<Duration>,
 }
 
 impl Probes {
-    pub(super) fn new(now: Duration, server: SocketAddr, token: Token, random: &mut Random) -> Self {
+    pub(super) fn new(
+        now: Duration,
+        server: SocketAddr,
+        token: Token,
+        nonce: &mut dyn FnMut() -> Nonce,
+    ) -> Self {
         let server = canonical(server);
         let headers = if server.is_ipv4() { 20 + 8 } else { 40 + 8 };
         let short = (0..SHORT as u64).map(|n| (n * SHORT_EVERY_MS, REQUEST_LEN));
         let long = ROUNDS_MS.iter().flat_map(|start| {
-            let lengths = lengths(headers).into_iter().zip(0..);
+            let lengths = lengths(headers).zip(0..);
             lengths.map(move |(length, n)| (start + n * LONG_EVERY_MS, length))
         });
-        let plan = short
-            .chain(long)
-            .map(|(ms, length)| (now + Duration::from_millis(ms), length, random()));
+        let planned = short.chain(long).map(|(ms, length)| Probe {
+            nonce: nonce(),
+            length,
+            at: now + Duration::from_millis(ms),
+            took: None,
+        });
         Self {
             server,
             token,
             headers,
-            plan: plan.collect(),
+            planned: planned.collect(),
             sent: Vec::new(),
             seen: Vec::new(),
             elsewhere: None,
@@ -77,48 +87,46 @@ impl Probes {
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.plan.front().map(|(at, ..)| *at)
+        self.planned.front().map(|probe| probe.at)
     }
 
-    /// The next datagram to send, if it is time for one.
+    /// The next datagram, if one is due.
     pub(super) fn next(&mut self, now: Duration) -> Option<Vec<u8>> {
-        let passed = self.passed();
-        while let Some((at, length, nonce)) = self.plan.pop_front() {
-            if at > now {
-                self.plan.push_front((at, length, nonce));
-                return None;
-            }
-            if length > REQUEST_LEN && passed.is_some_and(|passed| passed >= length) {
+        let passed = self.passed().unwrap_or(REQUEST_LEN);
+        loop {
+            self.planned.front().filter(|probe| probe.at <= now)?;
+            let mut probe = self.planned.pop_front()?;
+            if probe.length > REQUEST_LEN && probe.length <= passed {
                 continue;
             }
-            self.sent.push(Probe {
-                nonce,
-                length,
-                at: now,
-                took: None,
-            });
-            let token = self.token;
+            let (token, nonce) = (self.token, probe.nonce);
             let mut request = Request { token, nonce }.to_bytes().to_vec();
-            request.resize(length, 0);
+            request.resize(probe.length, 0);
+            probe.at = now;
+            self.sent.push(probe);
             return Some(request);
         }
-        None
     }
 
     pub(super) fn receive(&mut self, now: Duration, from: SocketAddr, datagram: &[u8]) {
         let Some(reply) = Reply::parse(datagram) else {
             return;
         };
-        let is_its = |probe: &&mut Probe| probe.nonce == reply.echo && probe.took.is_none();
-        let Some(probe) = self.sent.iter_mut().find(is_its) else {
+        let is_answered = |probe: &&mut Probe| probe.nonce == reply.echo && probe.took.is_none();
+        let Some(probe) = self.sent.iter_mut().find(is_answered) else {
             return;
         };
         if canonical(from) != self.server {
             self.elsewhere = Some(canonical(from));
             return;
         }
-        // What was cut short on the way did not pass.
-        if datagram.len() != reply_len(probe.length) {
+        let whole = if probe.length == REQUEST_LEN {
+            REPLY_LEN
+        } else {
+            probe.length
+        };
+        if datagram.len() != whole {
+            // Something cut it on the way, so its length did not pass.
             return;
         }
         probe.took = Some(now.saturating_sub(probe.at));
@@ -127,77 +135,52 @@ impl Probes {
         }
     }
 
-    pub(super) fn refused(&mut self) {
+    pub(super) fn refuse(&mut self) {
         self.refused = true;
     }
 
-    /// Whether nothing is left to learn by waiting.
+    /// Whether waiting would show nothing new.
     pub(super) fn is_complete(&self) -> bool {
-        let short = self.sent.iter().filter(|probe| probe.length == REQUEST_LEN);
-        let answered = short.filter(|probe| probe.took.is_some()).count();
-        answered == SHORT && self.passed() == self.longest()
+        self.times().len() == SHORT && self.passed() == lengths(self.headers).next()
     }
 
-    pub(super) fn conclude(&self, local: SocketAddr, connection: IpAddr) -> Vec<Finding> {
-        let short = self.sent.iter().filter(|probe| probe.length == REQUEST_LEN);
-        let asked = short.clone().count();
-        let datagrams = Datagrams {
-            port: self.server.port(),
-            sample: Sample::new(asked, short.filter_map(|probe| probe.took).collect()),
-            refused: self.refused,
-            elsewhere: self.elsewhere,
-        };
-        let passes = datagrams.pass();
-        let mut findings = vec![Finding::Datagrams(datagrams)];
-        if passes {
-            findings.push(Finding::Outside(Outside {
-                local: canonical(local),
-                seen: self.seen.clone(),
-                connection,
-            }));
-            findings.push(Finding::Length(self.length()));
+    /// `local` is the client's UDP address, and `connection` is where the server sees its TCP connection come from.
+    pub(super) fn conclude(&self, report: &mut Report, local: SocketAddr, connection: IpAddr) {
+        let times = self.times();
+        let sent = self
+            .sent
+            .iter()
+            .filter(|probe| probe.length == REQUEST_LEN)
+            .count();
+        if times.is_empty() {
+            return report.datagrams_fail(self.server.port(), sent, self.refused, self.elsewhere);
         }
-        findings
-    }
-
-    fn length(&self) -> Length {
+        report.datagrams_pass(&times, sent);
+        report.translation(canonical(local), &self.seen, connection);
         let passed = self.passed();
-        let tried = self.sent.iter().map(|probe| probe.length);
-        let longer = |length: &usize| *length > passed.unwrap_or(REQUEST_LEN);
-        Length {
-            passed,
-            failed: tried.filter(longer).min(),
-            headers: self.headers,
-        }
+        let lengths = self.sent.iter().map(|probe| probe.length);
+        let failed = lengths
+            .filter(|&length| length > passed.unwrap_or(REQUEST_LEN))
+            .min();
+        report.path_mtu(passed, failed, self.headers);
     }
 
-    /// The longest that came back, short ones left out.
+    /// The round trips of short datagrams.
+    fn times(&self) -> Vec<Duration> {
+        let short = self.sent.iter().filter(|probe| probe.length == REQUEST_LEN);
+        short.filter_map(|probe| probe.took).collect()
+    }
+
+    /// The longest payload that came back, short datagrams aside.
     fn passed(&self) -> Option<usize> {
-        let back = self.sent.iter().filter(|probe| probe.took.is_some());
-        back.map(|probe| probe.length)
-            .filter(|&length| length > REQUEST_LEN)
-            .max()
-    }
-
-    fn longest(&self) -> Option<usize> {
-        lengths(self.headers).first().copied()
+        let answered = self.sent.iter().filter(|probe| probe.took.is_some());
+        let lengths = answered.map(|probe| probe.length);
+        lengths.filter(|&length| length > REQUEST_LEN).max()
     }
 }
 
-/// The payloads that are tried, the longest first.
-fn lengths(headers: usize) -> Vec<usize> {
-    let packets = PACKETS.map(|packet| packet - headers);
-    packets
-        .into_iter()
-        .chain(PAYLOADS)
-        .filter(|&length| length <= REQUEST_MAX)
-        .collect()
-}
-
-fn reply_len(request: usize) -> usize {
-    if request == REQUEST_LEN {
-        REPLY_LEN
-    } else {
-        request
-    }
+/// The long payloads to try, longest first.
+fn lengths(headers: usize) -> impl Iterator<Item = usize> {
+    let packets = PACKETS.into_iter().map(move |packet| packet - headers);
+    packets.chain(PAYLOADS).filter(|&length| length <= REQUEST_MAX)
 }

@@ -1,463 +1,470 @@
-//! Findings as lines for people: one each, and what to do where something is wrong.
+//! The report: one line for each check, the advice where something fails, and the conclusion.
 
-use super::findings::{
-    Clock, Datagrams, Failure, Finding, Group, Length, Outside, Place, Private, Sample, Server, Verdict,
-};
-use super::measurement::PINGS;
+use super::greeting::Judgement;
 use crate::net::connect::Ports;
-use crate::private::DATAGRAM_MAX;
-use std::fmt::{self, Display};
-use std::net::SocketAddr;
+use crate::private::{DATAGRAM_MAX, OVERHEAD};
+use chat_proto::nick::Nick;
+use chat_proto::now::Now;
+use chat_proto::text::Text;
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// Losing more than this often shows in how long messages take.
+/// Losing more datagrams than this makes messages noticeably late.
 const LOSS_NOTICED_PERCENT: usize = 20;
 
-/// Addresses of a host that are named.
+/// Addresses of a host that the report names.
 const ADDRESSES_SHOWN: usize = 3;
 
-/// One finding, worded.
+/// A difference between the clocks that people notice: messages show minutes.
+const CLOCK_NOTICED_MS: u64 = 2000;
+
+/// What the checks found so far.
 #[derive(Debug)]
-pub(super) struct Entry {
-    mark: Mark,
-    title: &'static str,
-    fact: String,
-    /// What to do about it.
-    advice: Option<String>,
+pub(super) struct Report {
+    /// Each begins with `ok`, `!!` where something fails, or `--` where it is unknown or matters little.
+    entries: Vec<String>,
+    group: Group,
+    private: Private,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Mark {
-    Good,
-    Bad,
-    /// Not found out, or of no weight.
-    Open,
+/// What happens to group messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Work,
+    /// The server does not let the client in.
+    Rejected,
+    /// The server can't be probed.
+    Unprobed,
+    NoServer,
 }
 
-impl Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Good => "ok",
-            Self::Bad => "!!",
-            Self::Open => "--",
-        })
+/// What happens to private messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Private {
+    Direct,
+    /// They go directly if the router uses one port for all peers.
+    Perhaps,
+    /// Texts of up to so many bytes go directly.
+    Short(usize),
+    Relayed,
+    Unknown,
+}
+
+impl Report {
+    pub(super) fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+            group: Group::NoServer,
+            private: Private::Unknown,
+        }
     }
-}
 
-impl Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            mark, title, fact, ..
-        } = self;
-        writeln!(f, "{mark} {title:<9}{fact}")?;
-        self.advice
-            .iter()
-            .try_for_each(|advice| writeln!(f, "   {:<9}-> {advice}", ""))
+    /// The entries in the order of the checks.
+    pub(super) fn entries(&self) -> &[String] {
+        &self.entries
     }
-}
 
-fn good(title: &'static str, fact: impl Into<String>) -> Entry {
-    entry(Mark::Good, title, fact.into(), None)
-}
-
-fn bad(title: &'static str, fact: impl Into<String>, advice: impl Into<String>) -> Entry {
-    entry(Mark::Bad, title, fact.into(), Some(advice.into()))
-}
-
-fn open(title: &'static str, fact: impl Into<String>, advice: impl Into<String>) -> Entry {
-    entry(Mark::Open, title, fact.into(), Some(advice.into()))
-}
-
-fn entry(mark: Mark, title: &'static str, fact: String, advice: Option<String>) -> Entry {
-    Entry {
-        mark,
-        title,
-        fact,
-        advice,
+    /// Whether everything that messages need works.
+    pub(super) fn is_good(&self) -> bool {
+        self.group == Group::Work && matches!(self.private, Private::Direct | Private::Perhaps)
     }
-}
 
-/// Words one finding.
-pub(super) fn word(finding: &Finding) -> Entry {
-    match finding {
-        Finding::Host { host, addresses } => good("name", host_line(host.as_str(), addresses)),
-        Finding::HostUnknown { host, error } => bad(
+    /// The last line: what works, in a sentence or two.
+    pub(super) fn conclusion(&self) -> String {
+        let private = match (self.group, self.private) {
+            (Group::Rejected, _) => return "You can't join like this.".to_owned(),
+            (Group::NoServer, _) => return "Nothing works without a server.".to_owned(),
+            (Group::Unprobed, _) => {
+                return "Group messages should work; for the rest, join and see.".to_owned();
+            }
+            (Group::Work, Private::Direct) => "go directly.",
+            (Group::Work, Private::Perhaps) => {
+                "go directly or, if a router prevents that, through the server."
+            }
+            (Group::Work, Private::Short(0) | Private::Relayed) => "go through the server only.",
+            (Group::Work, Private::Short(bytes)) => {
+                &format!("of up to {bytes} bytes go directly, longer ones through the server.")
+            }
+            (Group::Work, Private::Unknown) => "could not be checked.",
+        };
+        format!("Group messages work. Private messages {private}")
+    }
+
+    pub(super) fn resolved(&mut self, host: &str, addresses: &[SocketAddr]) {
+        let shown = addresses.iter().take(ADDRESSES_SHOWN);
+        let shown = shown
+            .map(|address| address.ip().to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = addresses.len().saturating_sub(ADDRESSES_SHOWN);
+        let host = Text::new(host);
+        self.ok(
             "name",
-            format!("{host} has no address: {error}"),
-            "check how it is spelled, or give the server's address instead of its name",
-        ),
-        Finding::Connected { to, after } => good("TCP", format!("{to} answers after {}", Ms(*after))),
-        Finding::NotConnected { to, why, goes_on } => not_connected(*to, why, *goes_on),
-        Finding::Server(server) => word_server(server),
-        Finding::Room(place) => word_place(place),
-        Finding::RoundTrip(sample) => word_round_trip(sample),
-        Finding::Ports { ports, tcp, udp } => word_ports(*ports, *tcp, *udp),
-        Finding::Datagrams(datagrams) => word_datagrams(datagrams),
-        Finding::Outside(outside) => word_outside(outside),
-        Finding::Length(length) => word_length(length),
-        Finding::Clock(clock) => word_clock(clock),
-        Finding::Lost(why) => bad(
+            match more {
+                0 if shown == host.as_str() => format!("{host} is an address: nothing to look up"),
+                0 => format!("{host} is {shown}"),
+                more => format!("{host} is {shown} and {more} more"),
+            },
+        );
+    }
+
+    pub(super) fn unresolved(&mut self, host: &str, error: &str) {
+        self.bad(
+            "name",
+            format!("{} has no address: {}", Text::new(host), Text::new(error)),
+            "check the spelling, or give the server's address instead of its name",
+        );
+    }
+
+    pub(super) fn connected(&mut self, to: SocketAddr, after: Duration) {
+        self.ok("TCP", format!("{to} answers after {}", lasting(after)));
+    }
+
+    /// `error` is none if the address did not answer in time; `goes_on` says that another address is tried.
+    pub(super) fn not_connected(
+        &mut self,
+        to: SocketAddr,
+        after: Duration,
+        error: Option<&io::Error>,
+        goes_on: bool,
+    ) {
+        let port = to.port();
+        let (fact, advice) = match error {
+            None => (
+                format!("no answer from {to} within {} s", after.as_secs_f32()),
+                format!("check the address; if it is right, allow TCP to port {port} in the firewalls"),
+            ),
+            Some(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                let any = if to.is_ipv4() { "0.0.0.0" } else { "::" };
+                (
+                    format!("nobody listens at {to}"),
+                    format!("start a server there with `chat-server {any} {port}`, or check the port"),
+                )
+            }
+            Some(error) => (
+                format!("can't reach {to}: {error}"),
+                "check the address, and this host's network connection".to_owned(),
+            ),
+        };
+        if goes_on {
+            self.open("TCP", fact, "trying the next address, as chat-client does");
+        } else {
+            self.bad("TCP", fact, advice);
+        }
+    }
+
+    pub(super) fn closed_without_greeting(&mut self) {
+        self.bad(
+            "server",
+            "closed the connection without a word",
+            "see the server's log; or a proxy accepts connections that it can't forward",
+        );
+    }
+
+    /// The greeting shows that there is nothing to probe.
+    pub(super) fn rejected_by_greeting(&mut self, judgement: &Judgement, waited: Duration) {
+        match judgement {
+            Judgement::Full => self.rejected(
+                "is full",
+                "wait until somebody leaves, or restart the server with a higher --max-users",
+            ),
+            Judgement::TurnedAway(why) if why.as_str().contains("too many") => self.rejected(
+                format!("rejects you: {why}"),
+                "the server's --max-per-address limits users per address; all behind one router share one address",
+            ),
+            Judgement::TurnedAway(why) => self.rejected(
+                format!("rejects you: {why}"),
+                "if that is not from a chat server, check the port; else try again",
+            ),
+            Judgement::TooOld(version) => {
+                self.group = Group::Unprobed;
+                self.open(
+                    "server",
+                    format!("chat/{version}, too old to be probed: UDP, path MTU and clock are not checked"),
+                    "update the server, or join and see",
+                );
+            }
+            Judgement::Legacy => {
+                self.group = Group::Unprobed;
+                self.open(
+                    "server",
+                    "the lab's original, which announces every connection, this one too",
+                    "it answers no datagrams, so UDP, path MTU and clock can't be checked: join and see",
+                );
+            }
+            Judgement::Unfinished => self.bad(
+                "server",
+                "began the greeting of a chat server and did not finish it",
+                "the connection may be slow or lossy, or the server stopped just then: try again",
+            ),
+            Judgement::Foreign(said) => self.bad(
+                "server",
+                format!("{} says {:?}", guess(said.as_str()), said.as_str()),
+                "check the port",
+            ),
+            Judgement::More | Judgement::Quiet | Judgement::Ours { .. } => self.bad(
+                "server",
+                format!("sent nothing within {} s", waited.as_secs_f32()),
+                "a chat server speaks first, a web server does not: check the port; if it is right, the server hangs",
+            ),
+        }
+    }
+
+    pub(super) fn answered(&mut self, version: u32, seen: SocketAddr) {
+        self.group = Group::Work;
+        self.ok("server", format!("chat/{version}, which sees you at {seen}"));
+    }
+
+    pub(super) fn unanswered(&mut self, version: u32) {
+        self.bad(
+            "server",
+            format!("chat/{version}, which greets and then does not answer"),
+            "it may be overloaded; or a firewall drops what you send",
+        );
+    }
+
+    pub(super) fn lost(&mut self, why: Option<Text<'_>>) {
+        self.group = Group::NoServer;
+        self.bad(
             "lost",
             match why {
                 Some(why) => format!("the server closed the connection: {why}"),
-                None => "the connection was closed in the middle".to_owned(),
+                None => "the connection broke during the checks".to_owned(),
             },
-            "try again; if it happens again, the server's log or whoever watches connections between knows why",
-        ),
+            "try again; if it happens again, see the server's log, or check the firewalls between",
+        );
     }
-}
 
-/// What it all amounts to, in a sentence or two.
-pub(super) fn conclusion(verdict: Verdict) -> String {
-    let group = match verdict.group {
-        Group::Work => "Group messages work.",
-        Group::NoPlace => return "You can't get in like this.".to_owned(),
-        Group::NoServer => return "Nothing works without a server.".to_owned(),
-        Group::Unasked => "Group messages should work; for the rest, join and see.",
-    };
-    let private = match verdict.private {
-        _ if verdict.group == Group::Unasked => return group.to_owned(),
-        Private::Direct => "Private messages go directly.".to_owned(),
-        Private::Perhaps => {
-            "Private messages go directly or, where a router is in the way, through the server.".to_owned()
+    pub(super) fn accepted(&mut self, nick: Option<&Nick>) {
+        match nick {
+            None => self.ok("room", "has a place for you"),
+            Some(nick) => self.ok("room", format!("has a place for you, as {nick}")),
         }
-        Private::Short(0) | Private::Relayed => "Private messages go through the server only.".to_owned(),
-        Private::Short(bytes) => {
-            format!("Private messages of up to {bytes} bytes go directly, longer ones through the server.")
-        }
-        Private::Unknown => "What becomes of private messages could not be found out.".to_owned(),
-    };
-    format!("{group} {private}")
-}
-
-fn host_line(host: &str, addresses: &[SocketAddr]) -> String {
-    let names: Vec<String> = addresses
-        .iter()
-        .take(ADDRESSES_SHOWN)
-        .map(|address| address.ip().to_string())
-        .collect();
-    let more = match addresses.len().saturating_sub(ADDRESSES_SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    match names.as_slice() {
-        [name] if *name == host => format!("{host} is an address: nothing to look up"),
-        _ => format!("{host} is {}{more}", names.join(", ")),
     }
-}
 
-fn not_connected(to: SocketAddr, why: &Failure, goes_on: bool) -> Entry {
-    let (fact, advice) = match why {
-        Failure::Refused => {
-            let anywhere = if to.is_ipv4() { "0.0.0.0" } else { "::" };
-            let start = format!(
-                "start a server there with `chat-server {anywhere} {}`, or check the port",
-                to.port()
+    pub(super) fn nick_refused(&mut self, why: &Text<'_>) {
+        self.rejected(why, "choose another one with --nick");
+    }
+
+    fn rejected(&mut self, fact: impl Display, advice: &str) {
+        self.group = Group::Rejected;
+        self.bad("room", fact, advice);
+    }
+
+    /// `all` is the number of pings if there is time.
+    pub(super) fn pings(&mut self, times: &[Duration], all: usize) {
+        let answered = times.len();
+        if answered == 0 {
+            return self.bad(
+                "TCP RTT",
+                "no ping was answered",
+                "it may be overloaded: check the load of its machine",
             );
-            (format!("nobody listens at {to}"), start)
         }
-        Failure::Silent(after) => (
-            format!("no answer from {to} within {} s", after.as_secs_f32()),
-            format!(
-                "check the address; if it is right, let TCP to port {} through the firewalls",
-                to.port()
+        let asked = all.min(answered + 1);
+        let fact = format!("{answered} of {asked} pings answered: {}", timing(times));
+        if answered < all {
+            let fact = format!("{fact}; no time was left for more");
+            return self.open(
+                "TCP RTT",
+                fact,
+                "the connection is slow: messages arrive late, but none is lost",
+            );
+        }
+        self.ok("TCP RTT", fact);
+    }
+
+    pub(super) fn ports(&mut self, ports: Ports, tcp: u16, udp: Option<u16>) {
+        match (ports, udp) {
+            (Ports::Paired, Some(udp)) => self.ok("ports", format!("TCP {tcp} and UDP {udp}, adjacent as intended")),
+            (Ports::Apart, Some(udp)) => self.open(
+                "ports",
+                format!("TCP {tcp} and UDP {udp}, not adjacent"),
+                "no pair was free: users of the lab's original client can't write to you privately; all others can",
             ),
-        ),
-        Failure::Other(error) => (
-            format!("{to} can't be reached: {error}"),
-            "check the address, and this host's own network".to_owned(),
-        ),
-    };
-    if goes_on {
-        open("TCP", fact, "the next address is tried, as by chat-client")
-    } else {
-        bad("TCP", fact, advice)
+            _ => {
+                self.private = Private::Relayed;
+                self.bad(
+                    "ports",
+                    format!("TCP {tcp}, and no UDP port can be opened"),
+                    "private messages go through the server only; find out why this host can't open a UDP socket",
+                );
+            }
+        }
+    }
+
+    pub(super) fn datagrams_pass(&mut self, times: &[Duration], sent: usize) {
+        self.private = Private::Direct;
+        let fact = format!("{} of {sent} datagrams answered: {}", times.len(), timing(times));
+        let lost_percent = (sent - times.len()) * 100 / sent.max(1);
+        if lost_percent > LOSS_NOTICED_PERCENT {
+            self.open(
+                "UDP",
+                format!("{lost_percent} % lost: {fact}"),
+                "messages are retransmitted, so some take longer; check the cable or the Wi-Fi",
+            );
+        } else {
+            self.ok("UDP", fact);
+        }
+    }
+
+    /// `elsewhere` sent answers although it is not the server's address.
+    pub(super) fn datagrams_fail(
+        &mut self,
+        port: u16,
+        sent: usize,
+        refused: bool,
+        elsewhere: Option<SocketAddr>,
+    ) {
+        self.private = Private::Relayed;
+        match elsewhere {
+            Some(from) => self.bad(
+                "UDP",
+                format!("answers come from {}, not from the server's address", from.ip()),
+                "the server has several addresses: start it with this one instead of 0.0.0.0 or ::",
+            ),
+            None if refused => self.bad(
+                "UDP",
+                format!("nobody receives datagrams at port {port}"),
+                "the server could not open that port (its log says `no rendezvous`), or a firewall rejects them",
+            ),
+            None => self.bad(
+                "UDP",
+                format!("none of {sent} datagrams was answered"),
+                format!("allow UDP to port {port} of the server, and its answers, in the firewalls"),
+            ),
+        }
+    }
+
+    /// `local` sent datagrams, which the server saw come from `seen`, and TCP from `connection`.
+    pub(super) fn translation(&mut self, local: SocketAddr, seen: &[SocketAddr], connection: IpAddr) {
+        let keeps_port = seen.iter().all(|seen| seen.port() == local.port());
+        if !keeps_port {
+            self.private = Private::Perhaps;
+        }
+        match seen {
+            [] => {}
+            [first, second, ..] => {
+                self.private = Private::Relayed;
+                self.bad(
+                    "NAT",
+                    format!("{first}, then {second}: the router changes the port for each datagram"),
+                    "no peer can answer there, so private messages go through the server; see the router's NAT settings",
+                );
+            }
+            [only] if only.ip() != connection => self.open(
+                "NAT",
+                format!("{only}, while TCP comes from {connection}"),
+                "there are two routes: if private messages do not go directly, check the router or the VPN",
+            ),
+            [only] if *only == local => self.ok("NAT", format!("{only}, the same as here: no router translates")),
+            [only] if keeps_port => {
+                let fact = format!("{only}: a router translates {}, and keeps the port", local.ip());
+                self.ok("NAT", fact);
+            }
+            [only] => self.open(
+                "NAT",
+                format!("{only}: a router translates {local}, and changes the port"),
+                "if each peer gets another port, which one server can't show, messages may go through the server",
+            ),
+        }
+    }
+
+    /// The longest payload that passed, the shortest longer one that failed, and the length of the headers.
+    pub(super) fn path_mtu(&mut self, passed: Option<usize>, failed: Option<usize>, headers: usize) {
+        let needed = DATAGRAM_MAX + headers;
+        let Some(passed) = passed else {
+            return self.open(
+                "path MTU",
+                "no long datagram was answered",
+                format!(
+                    "private messages need {needed} bytes: where those don't pass, they go through the server"
+                ),
+            );
+        };
+        let failed = failed.map_or(String::new(), |failed| format!(", {} don't", failed + headers));
+        let fact = format!(
+            "{} bytes pass both ways{failed}; private messages need {needed}",
+            passed + headers
+        );
+        if passed >= DATAGRAM_MAX {
+            return self.ok("path MTU", fact);
+        }
+        let text_max = passed.saturating_sub(OVERHEAD);
+        self.private = Private::Short(text_max);
+        self.bad(
+            "path MTU",
+            fact,
+            format!("texts over {text_max} bytes go through the server; find the VPN or tunnel that lowers the MTU"),
+        );
+    }
+
+    /// The server's clock showed `server_ms` during a round trip that has just ended.
+    pub(super) fn clock(&mut self, server_ms: u64, trip: Duration, now: Now) {
+        let half = u64::try_from(trip.as_micros().div_ceil(2000)).unwrap_or(u64::MAX);
+        // Both clocks are read in whole milliseconds.
+        let within = half.saturating_add(2);
+        // Not by the wall clock at the start of the trip: it may have been set since.
+        let here = now.unix_ms.saturating_sub(half);
+        let difference = server_ms.abs_diff(here);
+        if difference <= within {
+            let fact = format!("the server's agrees with yours (within {within} ms)");
+            return self.ok("clock", fact);
+        }
+        let way = if server_ms > here { "ahead of" } else { "behind" };
+        let amount = lasting(Duration::from_millis(difference));
+        let fact = format!("the server's is {amount} {way} yours (give or take {within} ms)");
+        if difference > within.saturating_add(CLOCK_NOTICED_MS) {
+            let advice = "messages carry the server's time; set the wrong clock, preferably by NTP";
+            return self.bad("clock", fact, advice);
+        }
+        self.ok("clock", fact);
+    }
+
+    fn ok(&mut self, title: &str, fact: impl Display) {
+        self.entries.push(format!("ok {title:<9}{fact}\n"));
+    }
+
+    fn bad(&mut self, title: &str, fact: impl Display, advice: impl Display) {
+        self.entries
+            .push(format!("!! {title:<9}{fact}\n            -> {advice}\n"));
+    }
+
+    fn open(&mut self, title: &str, fact: impl Display, advice: impl Display) {
+        self.entries
+            .push(format!("-- {title:<9}{fact}\n            -> {advice}\n"));
     }
 }
 
-fn word_server(server: &Server) -> Entry {
-    let who = "server";
-    match server {
-        Server::Ours { version, seen } => good(who, format!("chat/{version}, which sees you at {seen}")),
-        Server::TooOld(version) => open(
-            who,
-            format!("chat/{version}, too old to be probed: UDP, path MTU and clock are not checked"),
-            "have it updated, or join and see",
-        ),
-        Server::Stalled(version) => bad(
-            who,
-            format!("chat/{version}, which greets and then does not answer"),
-            "it may be overloaded; or something between lets no bytes through from here",
-        ),
-        Server::Unfinished => bad(
-            who,
-            "begins to greet as a chat server, and does not end",
-            "the way there may be very slow, or loses much; or the server was stopped just then: try again",
-        ),
-        Server::Original => open(
-            who,
-            "one of the original lab, which tells everybody of each connection: of this one too",
-            "it answers no datagrams, so UDP, path MTU and clock can't be checked; join and see",
-        ),
-        Server::Foreign(said) => bad(
-            who,
-            format!("{} says {:?}", guess(said.as_str()), said.as_str()),
-            "check the port",
-        ),
-        Server::Mute(after) => bad(
-            who,
-            format!("nothing was said within {} s", after.as_secs_f32()),
-            "a chat server speaks first, a web server does not: check the port; if it is right, the server is stuck",
-        ),
-        Server::Closed => bad(
-            who,
-            "closed the connection without a word",
-            "see the server's log; or something between accepts connections and can't pass them on",
-        ),
-    }
-}
-
-/// What a stranger seems to be.
+/// What kind of server a foreign greeting suggests.
 fn guess(said: &str) -> &'static str {
     match said {
-        _ if said.starts_with("SSH-") => "an ssh server",
+        _ if said.starts_with("SSH-") => "an SSH server",
         _ if said.starts_with("HTTP/") => "a web server",
         _ if said.starts_with("220") => "a mail or FTP server",
         _ => "no chat server:",
     }
 }
 
-fn word_place(place: &Place) -> Entry {
-    match place {
-        Place::Free(None) => good("room", "has a place for you"),
-        Place::Free(Some(nick)) => good("room", format!("has a place for you, as {nick}")),
-        Place::NickRefused(why) => bad("room", why.as_str(), "take another one with --nick"),
-        Place::Full => bad(
-            "room",
-            "is full",
-            "wait until somebody leaves, or have the server started with a greater --max-users",
-        ),
-        Place::TurnedAway(why) => {
-            let advice = if why.as_str().contains("too many") {
-                "the server's --max-per-address bounds how many come from one address, as all behind one router do"
-            } else {
-                "if that is no word of a chat server, check the port; else try again"
-            };
-            bad("room", format!("turned away: {why}"), advice)
-        }
-    }
+fn timing(times: &[Duration]) -> String {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let at = |place: usize| lasting(times.get(place).copied().unwrap_or_default());
+    format!("best {}, median {}", at(0), at(times.len().saturating_sub(1) / 2))
 }
 
-fn word_round_trip(sample: &Sample) -> Entry {
-    let title = "TCP trip";
-    if sample.answered == 0 {
-        return bad(
-            title,
-            "the server does not answer a PING",
-            "it may be overloaded: see how busy its machine is",
-        );
-    }
-    let fact = format!(
-        "{} of {} pings answered: {}",
-        sample.answered,
-        sample.asked,
-        timing(sample)
-    );
-    if sample.answered < PINGS {
-        let fact = format!("{fact}; then there was no time left for more");
-        return open(
-            title,
-            fact,
-            "the way is slow: what is said shows late, and is not lost",
-        );
-    }
-    good(title, fact)
-}
-
-fn timing(sample: &Sample) -> String {
-    format!("at best {}, median {}", Ms(sample.best), Ms(sample.median))
-}
-
-fn word_ports(ports: Ports, tcp: u16, udp: Option<u16>) -> Entry {
-    match (ports, udp) {
-        (Ports::Paired, Some(udp)) => good(
-            "ports",
-            format!("TCP {tcp} and UDP {udp}, neighbours as they should be"),
-        ),
-        (Ports::Apart, Some(udp)) => open(
-            "ports",
-            format!("TCP {tcp} and UDP {udp}, which are no neighbours"),
-            "no pair was free: users of the original programs can't write to you privately; all others can",
-        ),
-        _ => bad(
-            "ports",
-            format!("TCP {tcp}, and no UDP port can be had"),
-            "private messages go through the server only; see what keeps this host from opening a UDP socket",
-        ),
-    }
-}
-
-fn word_datagrams(datagrams: &Datagrams) -> Entry {
-    let Datagrams {
-        port,
-        sample,
-        refused,
-        elsewhere,
-    } = datagrams;
-    let Sample { asked, answered, .. } = sample;
-    if datagrams.pass() {
-        let fact = format!("{answered} of {asked} datagrams answered: {}", timing(sample));
-        if sample.lost_percent() > LOSS_NOTICED_PERCENT {
-            return open(
-                "UDP",
-                format!("{} % lost: {fact}", sample.lost_percent()),
-                "messages are repeated until they arrive, so some take longer; look at the line, or at the wifi",
-            );
-        }
-        return good("UDP", fact);
-    }
-    match elsewhere {
-        Some(from) => bad(
-            "UDP",
-            format!("answers come from {}, not from the server's address", from.ip()),
-            "the server has several addresses: have it started with this one instead of 0.0.0.0 or ::",
-        ),
-        None if *refused => bad(
-            "UDP",
-            format!("nobody takes datagrams at port {port}"),
-            "the server could not have that port (its log says `no rendezvous`), or a firewall refuses them",
-        ),
-        None => bad(
-            "UDP",
-            format!("none of {asked} datagrams was answered"),
-            format!("let UDP to port {port} of the server, and its answers, through the firewalls"),
-        ),
-    }
-}
-
-fn word_outside(outside: &Outside) -> Entry {
-    let Outside {
-        local,
-        seen,
-        connection,
-    } = outside;
-    let title = "outside";
-    let Some(first) = seen.first() else {
-        return open(title, "not known", "no datagram was answered");
-    };
-    if let [_, second, ..] = seen.as_slice() {
-        return bad(
-            title,
-            format!("{first}, then {second}: the router changes it at every turn"),
-            "nobody can answer there, so private messages go through the server; see the router's NAT settings",
-        );
-    }
-    if first.ip() != *connection {
-        return open(
-            title,
-            format!("{first}, while TCP comes from {connection}"),
-            "two ways out: private messages may go directly; see the router or VPN if they don't",
-        );
-    }
-    if !outside.is_translated() {
-        return good(title, format!("{first}, the same as here: no router translates"));
-    }
-    if outside.keeps_port() {
-        return good(
-            title,
-            format!("{first}: a router translates {}, and keeps the port", local.ip()),
-        );
-    }
-    open(
-        title,
-        format!("{first}: a router translates {local}, and changes the port"),
-        "if it is another port for everybody, which one server can't show, messages may go through the server",
-    )
-}
-
-fn word_length(length: &Length) -> Entry {
-    let Length {
-        passed,
-        failed,
-        headers,
-    } = length;
-    let title = "path MTU";
-    let needed = DATAGRAM_MAX + headers;
-    let longer = failed.map_or(String::new(), |failed| format!(", {} don't", failed + headers));
-    match passed {
-        None => open(
-            title,
-            "no long datagram was answered",
-            format!("private messages need {needed} bytes: they go through the server where they don't pass"),
-        ),
-        Some(passed) if length.suffices() => {
-            let packet = passed + headers;
-            good(
-                title,
-                format!("{packet} bytes pass both ways{longer}; private messages need {needed}"),
-            )
-        }
-        Some(passed) => bad(
-            title,
-            format!(
-                "{} bytes pass both ways{longer}; private messages need {needed}",
-                passed + headers
-            ),
-            format!(
-                "texts of over {} bytes go through the server; find the VPN or tunnel that makes packets smaller",
-                length.text_max()
-            ),
-        ),
-    }
-}
-
-fn word_clock(clock: &Clock) -> Entry {
-    let Clock { ahead_ms, within_ms } = clock;
-    if ahead_ms.unsigned_abs() <= *within_ms {
-        return good(
-            "clock",
-            format!("the server's agrees with yours (within {within_ms} ms)"),
-        );
-    }
-    let amount = Lasting(ahead_ms.unsigned_abs());
-    let way = if *ahead_ms > 0 { "ahead of" } else { "behind" };
-    let fact = format!("the server's is {amount} {way} yours (give or take {within_ms} ms)");
-    if clock.differs() {
-        return bad(
-            "clock",
-            fact,
-            "the times of messages are the server's; set whichever clock is wrong, for good by NTP",
-        );
-    }
-    good("clock", fact)
-}
-
-/// A short time, in milliseconds.
-struct Ms(Duration);
-
-impl Display for Ms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = self.0.as_secs_f64() * 1000.0;
-        match ms {
-            ..1.0 => write!(f, "{ms:.2} ms"),
-            ..10.0 => write!(f, "{ms:.1} ms"),
-            _ => write!(f, "{ms:.0} ms"),
-        }
-    }
-}
-
-/// A time in milliseconds that may be long, to two units.
-struct Lasting(u64);
-
-impl Display for Lasting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / 1000;
-        match seconds {
-            0 => write!(f, "{} ms", self.0),
-            1..60 => write!(f, "{}.{} s", seconds, self.0 % 1000 / 100),
-            60..3600 => write!(f, "{} min {} s", seconds / 60, seconds % 60),
-            3600..86_400 => write!(f, "{} h {} min", seconds / 3600, seconds % 3600 / 60),
-            _ => write!(f, "{} days {} h", seconds / 86_400, seconds % 86_400 / 3600),
-        }
+/// A time in units that suit its length.
+fn lasting(time: Duration) -> String {
+    let (ms, seconds) = (time.as_secs_f64() * 1000.0, time.as_secs());
+    match seconds {
+        0 if ms < 1.0 => format!("{ms:.2} ms"),
+        0 if ms < 10.0 => format!("{ms:.1} ms"),
+        0 => format!("{ms:.0} ms"),
+        1..60 => format!("{:.1} s", time.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days {} h", seconds / 86_400, seconds % 86_400 / 3600),
     }
 }

@@ -1,7 +1,7 @@
-//! The loop: carries out what the [`Doctor`] wants, over real sockets, and prints what it finds when it is found.
+//! The loop: carries out the effects of a [`Check`] over real sockets, and prints its report as it grows.
 
-use super::findings::{Failure, Verdict};
-use super::{Doctor, Effect, Ends, report};
+use super::check::{Check, Effect};
+use super::measurement::Endpoints;
 use crate::exit::Exit;
 use crate::net::connect::{Attempt, Connection, resolve};
 use crate::settings::Settings;
@@ -14,17 +14,17 @@ use nix::poll::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
 };
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 
-/// Read at once from the server.
+/// Bytes to read from the server at once.
 const READ_MAX: usize = 16 * 1024;
 
-/// Datagrams taken in one turn, so that a flood of them does not keep it beyond its time.
+/// Datagrams to read in one turn, so that a flood of them does not delay the deadlines.
 const DATAGRAMS_MAX: usize = 64;
 
-/// Examines the way to the server, and prints what works.
+/// Checks the server and prints the report.
 ///
 /// # Errors
 /// If the system has no randomness, can't wait, or the report can't be printed.
@@ -32,51 +32,49 @@ pub fn run(settings: &Settings) -> Result<Exit> {
     let clock = Clock::start();
     let server = &settings.server;
     getrandom::fill(&mut [0; 16]).context("the system has no randomness")?;
-    let random = || {
+    let nonce = || {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).expect("the system had randomness before");
         Opaque(bytes)
     };
-    // The system takes its own time for this, and has no other way to be asked.
-    let found = resolve(&server.host, server.port()).map_err(|error| error.root_cause().to_string());
-    // One of the settings file that somebody has is no hindrance: its user gets in without.
+    // This blocks; the system has no other way.
+    let addresses = resolve(&server.host, server.port()).map_err(|error| error.root_cause().to_string());
+    // If a nick from the settings file is taken, the client joins without it.
     let nick = settings.nick.clone().filter(|_| settings.insists_on_nick());
-    let doctor = Doctor::new(clock.now(), found, &server.host, nick, Box::new(random));
-    let practice = Practice {
+    let runner = Runner {
+        check: Check::new(clock.now(), &server.host, addresses, nick, Box::new(nonce)),
         clock,
-        doctor,
         state: State::Idle,
         unsent: Vec::new(),
         buffer: vec![0; READ_MAX].into(),
         printed: 0,
     };
-    practice.run()
+    runner.run()
 }
 
-/// The doctor and the sockets.
-struct Practice {
+struct Runner {
+    check: Check,
     clock: Clock,
-    doctor: Doctor,
     state: State,
     /// To the server; a few lines at most.
     unsent: Vec<u8>,
     buffer: Box<[u8]>,
-    /// Findings that were printed.
+    /// Entries of the report that are printed.
     printed: usize,
 }
 
 enum State {
     Idle,
-    Trying(Attempt),
-    Up(Connection),
+    Connecting(Attempt),
+    Connected(Connection),
 }
 
-impl Practice {
+impl Runner {
     fn run(mut self) -> Result<Exit> {
         loop {
-            self.carry_out();
-            self.print().context("can't print")?;
-            if self.doctor.is_done() {
+            self.carry_out_effects();
+            self.print().context("can't print the report")?;
+            if self.check.is_done() {
                 break;
             }
             let (tcp, udp) = self.wait()?;
@@ -86,50 +84,40 @@ impl Practice {
             if udp {
                 self.read_datagrams();
             }
-            self.doctor.tick(self.clock.now());
+            self.check.tick(self.clock.now());
         }
-        let verdict = Verdict::of(self.doctor.findings());
-        writeln!(io::stdout(), "{}", report::conclusion(verdict)).context("can't print")?;
-        Ok(if verdict.is_good() {
+        let report = self.check.report();
+        writeln!(io::stdout(), "{}", report.conclusion()).context("can't print the report")?;
+        Ok(if report.is_good() {
             Exit::Delivered
         } else {
             Exit::Error
         })
     }
 
-    fn carry_out(&mut self) {
-        while let Some(effect) = self.doctor.next_effect() {
+    fn carry_out_effects(&mut self) {
+        while let Some(effect) = self.check.next_effect() {
             match effect {
-                Effect::Connect(to) => self.connect(to),
-                Effect::Say(line) => self.unsent.extend(line.bytes()),
-                Effect::Datagram(bytes) => self.send_datagram(&bytes),
+                Effect::Connect(to) => match Attempt::begin(to) {
+                    Ok(attempt) => self.state = State::Connecting(attempt),
+                    Err(error) => self.check.not_connected(self.clock.now(), &error),
+                },
+                Effect::Send(line) => self.unsent.extend(line.bytes()),
+                Effect::SendDatagram(bytes) => self.send_datagram(&bytes),
             }
         }
-        self.write();
-    }
-
-    fn connect(&mut self, to: SocketAddr) {
-        match Attempt::begin(to) {
-            Ok(attempt) => self.state = State::Trying(attempt),
-            Err(error) => self.doctor.not_connected(self.clock.now(), failure(&error)),
-        }
-    }
-
-    fn write(&mut self) {
-        let State::Up(connection) = &mut self.state else {
-            return;
-        };
-        // What breaks here is found out by reading.
-        if !self.unsent.is_empty()
+        if let State::Connected(connection) = &mut self.state
+            && !self.unsent.is_empty()
+            // If this fails, reading does too.
             && let Ok(count) = connection.tcp.write(&self.unsent)
         {
             self.unsent.drain(..count);
         }
     }
 
-    /// One that can't be sent is one that is not answered.
+    /// A datagram that can't be sent is one without an answer.
     fn send_datagram(&self, bytes: &[u8]) {
-        if let State::Up(connection) = &self.state
+        if let State::Connected(connection) = &self.state
             && let Some(udp) = &connection.udp
             && let Ok(server) = connection.tcp.peer_addr()
         {
@@ -137,25 +125,26 @@ impl Practice {
         }
     }
 
-    /// Prints what was found since, each line as soon as it is known: some of it takes a second.
+    /// Prints new entries at once: the checks take seconds.
     fn print(&mut self) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        for finding in self.doctor.findings().iter().skip(self.printed) {
-            write!(out, "{}", report::word(finding))?;
+        let entries = self.check.report().entries();
+        for entry in entries.iter().skip(self.printed) {
+            out.write_all(entry.as_bytes())?;
         }
-        self.printed = self.doctor.findings().len();
+        self.printed = entries.len();
         out.flush()
     }
 
-    /// Waits for something to happen: over TCP, over UDP.
+    /// Waits until TCP or UDP is ready, or a deadline passes.
     fn wait(&self) -> Result<(bool, bool)> {
         let mut descriptors = Vec::new();
         match &self.state {
             State::Idle => {}
-            State::Trying(attempt) => {
+            State::Connecting(attempt) => {
                 descriptors.push(PollFd::new(attempt.descriptor(), PollFlags::POLLOUT));
             }
-            State::Up(connection) => {
+            State::Connected(connection) => {
                 let mut interest = PollFlags::POLLIN;
                 interest.set(PollFlags::POLLOUT, !self.unsent.is_empty());
                 descriptors.push(PollFd::new(connection.tcp.as_fd(), interest));
@@ -163,52 +152,48 @@ impl Practice {
                 descriptors.extend(udp.map(|udp| PollFd::new(udp.as_fd(), PollFlags::POLLIN)));
             }
         }
-        let deadline = Some(self.doctor.deadline());
-        match poll(&mut descriptors, self.clock.timeout(deadline)) {
+        let timeout = self.clock.timeout(Some(self.check.deadline()));
+        match poll(&mut descriptors, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error).context("can't poll"),
         }
-        let happened = |place: usize| {
+        let is_ready = |place: usize| {
             let events = descriptors.get(place).and_then(PollFd::revents);
             events.is_some_and(|events| !events.is_empty())
         };
-        Ok((happened(0), happened(1)))
+        Ok((is_ready(0), is_ready(1)))
     }
 
     fn serve_tcp(&mut self) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => {}
-            State::Trying(attempt) => {
+            State::Connecting(attempt) => {
                 let now = self.clock.now();
-                match attempt.finish().and_then(ends) {
-                    Ok((connection, ends)) => {
-                        self.state = State::Up(connection);
-                        self.doctor.connected(now, ends);
+                match attempt.finish().and_then(prepare) {
+                    Ok((connection, endpoints)) => {
+                        self.state = State::Connected(connection);
+                        self.check.connected(now, endpoints);
                     }
-                    Err(error) => self.doctor.not_connected(now, failure(&error)),
+                    Err(error) => self.check.not_connected(now, &error),
                 }
             }
-            State::Up(mut connection) => {
-                let read = connection.tcp.read(&mut self.buffer);
-                let now = self.clock.now();
-                match read {
-                    Ok(0) => self.doctor.closed(),
-                    Ok(count) => self
-                        .doctor
-                        .receive(now, self.buffer.get(..count).unwrap_or_default()),
+            State::Connected(mut connection) => {
+                match connection.tcp.read(&mut self.buffer) {
+                    Ok(0) => self.check.closed(None),
+                    Ok(count) => {
+                        let bytes = self.buffer.get(..count).unwrap_or_default();
+                        self.check.receive(self.clock.now(), bytes);
+                    }
                     Err(error) if is_transient(&error) => {}
-                    Err(_) => self.doctor.closed(),
+                    Err(_) => self.check.closed(None),
                 }
-                self.state = State::Up(connection);
+                self.state = State::Connected(connection);
             }
         }
     }
 
     fn read_datagrams(&mut self) {
-        let State::Up(connection) = &self.state else {
-            return;
-        };
-        let Some(udp) = &connection.udp else {
+        let State::Connected(Connection { udp: Some(udp), .. }) = &self.state else {
             return;
         };
         for _ in 0..DATAGRAMS_MAX {
@@ -216,41 +201,36 @@ impl Practice {
                 break;
             };
             let datagram = self.buffer.get(..count).unwrap_or_default();
-            self.doctor.datagram(self.clock.now(), from, datagram);
+            self.check.receive_datagram(self.clock.now(), from, datagram);
         }
         if !udp_errors::take(udp).is_empty() {
-            self.doctor.datagram_refused();
+            self.check.datagram_refused();
         }
     }
 }
 
-fn ends(connection: Connection) -> io::Result<(Connection, Ends)> {
-    let ends = connection.endpoints()?;
+fn prepare(connection: Connection) -> io::Result<(Connection, Endpoints)> {
+    let server = connection.tcp.peer_addr()?;
+    let mut udp_port = None;
     if let Some(udp) = &connection.udp {
-        never_cut(udp, ends.server)?;
+        udp_port = Some(udp.local_addr()?.port());
+        forbid_fragments(udp, server)?;
     }
-    let ends = Ends {
-        local: ends.local,
-        server: ends.server,
-        udp_port: ends.udp_port,
+    let endpoints = Endpoints {
+        local: connection.tcp.local_addr()?,
+        server,
+        udp_port,
         ports: connection.ports,
     };
-    Ok((connection, ends))
+    Ok((connection, endpoints))
 }
 
-/// Has datagrams go out whole and marked "don't fragment", whatever the system has learned of the path: else it would
-/// cut those that it knows to be too long, and that they come back would show nothing.
-fn never_cut(udp: &UdpSocket, server: SocketAddr) -> io::Result<()> {
+/// Sends datagrams whole, marked "don't fragment", even if the system knows that the path MTU is smaller. Otherwise it
+/// would fragment them, and their return would prove nothing.
+fn forbid_fragments(udp: &UdpSocket, server: SocketAddr) -> io::Result<()> {
     match server {
         SocketAddr::V4(_) => set_ip_mtu_discover(udp, Ipv4PathMtuDiscovery::PROBE)?,
         SocketAddr::V6(_) => set_ipv6_mtu_discover(udp, Ipv6PathMtuDiscovery::PROBE)?,
     }
     Ok(())
-}
-
-fn failure(error: &io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => Failure::Refused,
-        _ => Failure::Other(error.to_string().into()),
-    }
 }

@@ -1,13 +1,14 @@
 //! Reports as they shall look, from networks and servers that are simulated.
 
-use super::findings::Failure;
-use super::{BUDGET, Doctor, Effect, Ends, Verdict, report};
+use super::check::{BUDGET, Check, Effect};
+use super::measurement::Endpoints;
 use crate::net::connect::Ports;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
 use chat_proto::rendezvous::{REQUEST_LEN, Request, answer};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -94,7 +95,7 @@ fn well() -> World {
 
 struct Sim {
     world: World,
-    doctor: Doctor,
+    check: Check,
     now: Duration,
     /// By the time at which it comes, and then in the order in which it was sent.
     coming: BTreeMap<(Duration, usize), News>,
@@ -106,15 +107,15 @@ struct Sim {
 
 impl Sim {
     fn new(world: World) -> Self {
-        let found = Ok(world
+        let addresses = Ok(world
             .addresses
             .iter()
             .map(|(to, _)| to.parse().unwrap())
             .collect());
-        Self::of(world, found)
+        Self::of(world, addresses)
     }
 
-    fn of(world: World, found: Result<Vec<SocketAddr>, String>) -> Self {
+    fn of(world: World, addresses: Result<Vec<SocketAddr>, String>) -> Self {
         let mut count = 0u128;
         let random = move || {
             count += 1;
@@ -127,7 +128,7 @@ impl Sim {
         };
         Self {
             world,
-            doctor: Doctor::new(start, found, "chat.example", nick, Box::new(random)),
+            check: Check::new(start, "chat.example", addresses, nick, Box::new(random)),
             now: start.monotonic,
             coming: BTreeMap::new(),
             sent: 0,
@@ -146,11 +147,11 @@ impl Sim {
 
     /// Lets everything happen, and tells what the report says.
     fn report(&mut self) -> String {
-        while !self.doctor.is_done() {
-            while let Some(effect) = self.doctor.next_effect() {
+        while !self.check.is_done() {
+            while let Some(effect) = self.check.next_effect() {
                 self.carry_out(effect);
             }
-            let due = self.doctor.deadline();
+            let due = self.check.deadline();
             let next = self.coming.first_entry().filter(|entry| entry.key().0 <= due);
             match next.map(|entry| entry.remove_entry()) {
                 Some(((at, _), news)) => {
@@ -159,25 +160,21 @@ impl Sim {
                 }
                 None => self.now = due,
             }
-            self.doctor.tick(self.clock());
+            self.check.tick(self.clock());
             assert!(self.now <= Duration::from_secs(100) + BUDGET, "it takes too long");
         }
-        let findings = self.doctor.findings();
-        let lines: String = findings
-            .iter()
-            .map(|finding| report::word(finding).to_string())
-            .collect();
+        let lines = self.check.report().entries().concat();
         let longest = lines
             .lines()
             .map(|line| line.chars().count())
             .max()
             .unwrap_or_default();
         assert!(longest <= 120, "{longest} columns:\n{lines}");
-        lines + &report::conclusion(Verdict::of(findings)) + "\n"
+        lines + &self.check.report().conclusion() + "\n"
     }
 
     fn is_good(&self) -> bool {
-        Verdict::of(self.doctor.findings()).is_good()
+        self.check.report().is_good()
     }
 
     fn later(&mut self, trips: u32, news: News) {
@@ -200,11 +197,11 @@ impl Sim {
                     Reach::Silent => {}
                 }
             }
-            Effect::Say(line) => {
+            Effect::Send(line) => {
                 self.answer_line(line.trim_end());
                 self.said += &line;
             }
-            Effect::Datagram(bytes) => self.answer_datagram(&bytes),
+            Effect::SendDatagram(bytes) => self.answer_datagram(&bytes),
         }
     }
 
@@ -212,7 +209,7 @@ impl Sim {
         let now = self.clock();
         match news {
             News::Connected => {
-                self.doctor.connected(now, self.ends());
+                self.check.connected(now, self.endpoints());
                 if !self.world.greeting.is_empty() {
                     self.later(1, News::Bytes(self.world.greeting.into()));
                 }
@@ -220,22 +217,24 @@ impl Sim {
                     self.later(2, News::Closed);
                 }
             }
-            News::Refused => self.doctor.not_connected(now, Failure::Refused),
-            News::Bytes(bytes) => self.doctor.receive(now, &bytes),
-            News::Closed => self.doctor.closed(),
-            News::Datagram(from, bytes) => self.doctor.datagram(now, from.parse().unwrap(), &bytes),
-            News::DatagramRefused => self.doctor.datagram_refused(),
+            News::Refused => self
+                .check
+                .not_connected(now, &ErrorKind::ConnectionRefused.into()),
+            News::Bytes(bytes) => self.check.receive(now, &bytes),
+            News::Closed => self.check.closed(None),
+            News::Datagram(from, bytes) => self.check.receive_datagram(now, from.parse().unwrap(), &bytes),
+            News::DatagramRefused => self.check.datagram_refused(),
         }
     }
 
-    fn ends(&self) -> Ends {
+    fn endpoints(&self) -> Endpoints {
         let local: SocketAddr = HOME.parse().unwrap();
         let udp_port = match self.world.ports {
             Ports::Paired => Some(local.port() + 1),
             Ports::Apart => Some(50_000),
             Ports::NoUdp => None,
         };
-        Ends {
+        Endpoints {
             local,
             server: SERVER.parse().unwrap(),
             udp_port,
@@ -306,13 +305,13 @@ fn all_is_well() {
 ok name     chat.example is 192.0.2.7
 ok TCP      192.0.2.7:9000 answers after 10 ms
 ok server   chat/1, which sees you at 198.51.100.2:40100
-ok room     has a place for you
-ok TCP trip 5 of 5 pings answered: at best 10 ms, median 10 ms
-ok ports    TCP 40100 and UDP 40101, neighbours as they should be
-ok UDP      10 of 10 datagrams answered: at best 10 ms, median 10 ms
-ok outside  198.51.100.2:40101: a router translates 192.168.1.10, and keeps the port
-ok path MTU 1500 bytes pass both ways; private messages need 1228
 ok clock    the server's agrees with yours (within 7 ms)
+ok room     has a place for you
+ok TCP RTT  5 of 5 pings answered: best 10 ms, median 10 ms
+ok ports    TCP 40100 and UDP 40101, adjacent as intended
+ok UDP      10 of 10 datagrams answered: best 10 ms, median 10 ms
+ok NAT      198.51.100.2:40101: a router translates 192.168.1.10, and keeps the port
+ok path MTU 1500 bytes pass both ways; private messages need 1228
 Group messages work. Private messages go directly.
 "
     );
@@ -333,7 +332,7 @@ fn a_name_without_an_address() {
         sim.report(),
         "\
 !! name     chat.example has no address: Name or service not known
-            -> check how it is spelled, or give the server's address instead of its name
+            -> check the spelling, or give the server's address instead of its name
 Nothing works without a server.
 "
     );
@@ -353,9 +352,9 @@ fn addresses_are_tried_one_after_the_other() {
         &[
             "ok name     chat.example is 2001:db8::7, 192.0.2.6, 192.0.2.7",
             "-- TCP      no answer from [2001:db8::7]:9000 within 1.5 s",
-            "            -> the next address is tried, as by chat-client",
+            "            -> trying the next address, as chat-client does",
             "-- TCP      nobody listens at 192.0.2.6:9000",
-            "            -> the next address is tried, as by chat-client",
+            "            -> trying the next address, as chat-client does",
         ],
     );
 }
@@ -380,7 +379,7 @@ Nothing works without a server.
         "\
 ok name     chat.example is 192.0.2.7
 !! TCP      no answer from 192.0.2.7:9000 within 1.5 s
-            -> check the address; if it is right, let TCP to port 9000 through the firewalls
+            -> check the address; if it is right, allow TCP to port 9000 in the firewalls
 Nothing works without a server.
 "
     );
@@ -416,8 +415,8 @@ fn a_room_that_is_full_or_turns_away() {
     };
     let expected = [
         "!! room     is full",
-        "            -> wait until somebody leaves, or have the server started with a greater --max-users",
-        "You can't get in like this.",
+        "            -> wait until somebody leaves, or restart the server with a higher --max-users",
+        "You can't join like this.",
     ];
     assert_shows(full("too many users\n", false), false, &expected);
     assert_shows(full("too many users", true), false, &expected);
@@ -428,18 +427,18 @@ fn a_room_that_is_full_or_turns_away() {
         full("* too many users from your address\n", true),
         false,
         &[
-            "!! room     turned away: too many users from your address",
-            "            -> the server's --max-per-address bounds how many come from one address, as all behind one router do",
-            "You can't get in like this.",
+            "!! room     rejects you: too many users from your address",
+            "            -> the server's --max-per-address limits users per address; all behind one router share one address",
+            "You can't join like this.",
         ],
     );
     assert_shows(
         full("* OK IMAP4rev1 ready\r\n", false),
         false,
         &[
-            "!! room     turned away: OK IMAP4rev1 ready",
-            "            -> if that is no word of a chat server, check the port; else try again",
-            "You can't get in like this.",
+            "!! room     rejects you: OK IMAP4rev1 ready",
+            "            -> if that is not from a chat server, check the port; else try again",
+            "You can't join like this.",
         ],
     );
 }
@@ -461,8 +460,8 @@ fn a_nick() {
         false,
         &[
             "!! room     the nick alice is taken by alice@10.0.0.1:1",
-            "            -> take another one with --nick",
-            "You can't get in like this.",
+            "            -> choose another one with --nick",
+            "You can't join like this.",
         ],
     );
 }
@@ -478,8 +477,8 @@ fn an_original_server_is_told_nothing() {
         "\
 ok name     chat.example is 192.0.2.7
 ok TCP      192.0.2.7:9000 answers after 10 ms
--- server   one of the original lab, which tells everybody of each connection: of this one too
-            -> it answers no datagrams, so UDP, path MTU and clock can't be checked; join and see
+-- server   the lab's original, which announces every connection, this one too
+            -> it answers no datagrams, so UDP, path MTU and clock can't be checked: join and see
 Group messages should work; for the rest, join and see.
 "
     );
@@ -508,7 +507,7 @@ fn something_else_listens_there() {
         (
             "SSH-2.0-OpenSSH_9.6\r\n",
             false,
-            "an ssh server says \"SSH-2.0-OpenSSH_9.6\"",
+            "an SSH server says \"SSH-2.0-OpenSSH_9.6\"",
         ),
         (
             "HTTP/1.1 408 Request Timeout\r\n\r\n",
@@ -529,9 +528,9 @@ fn something_else_listens_there() {
         (
             "* chat/1 you are 10.0",
             false,
-            "begins to greet as a chat server, and does not end",
+            "began the greeting of a chat server and did not finish it",
         ),
-        ("", false, "nothing was said within 1.5 s"),
+        ("", false, "sent nothing within 1.5 s"),
         ("", true, "closed the connection without a word"),
     ] {
         let mut sim = Sim::new(World {
@@ -555,7 +554,7 @@ fn a_server_that_is_stuck_is_as_silent_as_a_stranger() {
     };
     let report = Sim::new(world).report();
     assert!(
-        report.contains("check the port; if it is right, the server is stuck\n"),
+        report.contains("check the port; if it is right, the server hangs\n"),
         "{report}"
     );
 }
@@ -571,7 +570,7 @@ fn a_server_that_greets_and_no_more() {
         false,
         &[
             "!! server   chat/1, which greets and then does not answer",
-            "            -> it may be overloaded; or something between lets no bytes through from here",
+            "            -> it may be overloaded; or a firewall drops what you send",
             "Nothing works without a server.",
         ],
     );
@@ -595,7 +594,7 @@ fn a_server_that_ends_in_the_middle() {
     };
     let report = Sim::new(world).report();
     assert!(
-        report.contains("!! lost     the connection was closed in the middle\n"),
+        report.contains("!! lost     the connection broke during the checks\n"),
         "{report}"
     );
 }
@@ -619,7 +618,7 @@ fn udp_is_dead() {
             false,
             &[
                 "!! UDP      none of 10 datagrams was answered",
-                "            -> let UDP to port 9000 of the server, and its answers, through the firewalls",
+                "            -> allow UDP to port 9000 of the server, and its answers, in the firewalls",
                 "Group messages work. Private messages go through the server only.",
             ],
         );
@@ -631,8 +630,8 @@ fn udp_is_dead() {
         },
         false,
         &[
-            "!! UDP      nobody takes datagrams at port 9000",
-            "            -> the server could not have that port (its log says `no rendezvous`), or a firewall refuses them",
+            "!! UDP      nobody receives datagrams at port 9000",
+            "            -> the server could not open that port (its log says `no rendezvous`), or a firewall rejects them",
             "Group messages work. Private messages go through the server only.",
         ],
     );
@@ -648,7 +647,7 @@ fn answers_come_from_another_address() {
         false,
         &[
             "!! UDP      answers come from 192.0.2.8, not from the server's address",
-            "            -> the server has several addresses: have it started with this one instead of 0.0.0.0 or ::",
+            "            -> the server has several addresses: start it with this one instead of 0.0.0.0 or ::",
             "Group messages work. Private messages go through the server only.",
         ],
     );
@@ -662,7 +661,7 @@ fn some_datagrams_are_lost() {
             ..well()
         },
         true,
-        &["ok UDP      8 of 10 datagrams answered: at best 10 ms, median 10 ms"],
+        &["ok UDP      8 of 10 datagrams answered: best 10 ms, median 10 ms"],
     );
     assert_shows(
         World {
@@ -671,8 +670,8 @@ fn some_datagrams_are_lost() {
         },
         true,
         &[
-            "-- UDP      50 % lost: 5 of 10 datagrams answered: at best 10 ms, median 10 ms",
-            "            -> messages are repeated until they arrive, so some take longer; look at the line, or at the wifi",
+            "-- UDP      50 % lost: 5 of 10 datagrams answered: best 10 ms, median 10 ms",
+            "            -> messages are retransmitted, so some take longer; check the cable or the Wi-Fi",
         ],
     );
 }
@@ -688,7 +687,7 @@ fn routers() {
         true,
         &[
             "ok server   chat/1, which sees you at 192.168.1.10:40100",
-            "ok outside  192.168.1.10:40101, the same as here: no router translates",
+            "ok NAT      192.168.1.10:40101, the same as here: no router translates",
         ],
     );
     assert_shows(
@@ -698,9 +697,9 @@ fn routers() {
         },
         true,
         &[
-            "-- outside  198.51.100.2:61001: a router translates 192.168.1.10:40101, and changes the port",
-            "            -> if it is another port for everybody, which one server can't show, messages may go through the server",
-            "Group messages work. Private messages go directly or, where a router is in the way, through the server.",
+            "-- NAT      198.51.100.2:61001: a router translates 192.168.1.10:40101, and changes the port",
+            "            -> if each peer gets another port, which one server can't show, messages may go through the server",
+            "Group messages work. Private messages go directly or, if a router prevents that, through the server.",
         ],
     );
     assert_shows(
@@ -716,8 +715,8 @@ fn routers() {
         },
         false,
         &[
-            "!! outside  198.51.100.2:61001, then 198.51.100.2:61002: the router changes it at every turn",
-            "            -> nobody can answer there, so private messages go through the server; see the router's NAT settings",
+            "!! NAT      198.51.100.2:61001, then 198.51.100.2:61002: the router changes the port for each datagram",
+            "            -> no peer can answer there, so private messages go through the server; see the router's NAT settings",
             "Group messages work. Private messages go through the server only.",
         ],
     );
@@ -733,10 +732,10 @@ fn two_ways_out() {
         },
         true,
         &[
-            "-- outside  203.0.113.9:40101, while TCP comes from 198.51.100.2",
-            "            -> two ways out: private messages may go directly; see the router or VPN if they don't",
+            "-- NAT      203.0.113.9:40101, while TCP comes from 198.51.100.2",
+            "            -> there are two routes: if private messages do not go directly, check the router or the VPN",
             "-- path MTU no long datagram was answered",
-            "            -> private messages need 1228 bytes: they go through the server where they don't pass",
+            "            -> private messages need 1228 bytes: where those don't pass, they go through the server",
         ],
     );
 }
@@ -753,7 +752,7 @@ fn narrow_paths() {
         false,
         &[
             "!! path MTU 1028 bytes pass both ways, 1228 don't; private messages need 1228",
-            "            -> texts of over 914 bytes go through the server; find the VPN or tunnel that makes packets smaller",
+            "            -> texts over 914 bytes go through the server; find the VPN or tunnel that lowers the MTU",
             "Group messages work. Private messages of up to 914 bytes go directly, longer ones through the server.",
         ],
     );
@@ -781,7 +780,7 @@ fn clocks() {
         true,
         &[
             "!! clock    the server's is 1 h 0 min ahead of yours (give or take 7 ms)",
-            "            -> the times of messages are the server's; set whichever clock is wrong, for good by NTP",
+            "            -> messages carry the server's time; set the wrong clock, preferably by NTP",
         ],
     );
     assert_shows(
@@ -804,9 +803,9 @@ fn ports() {
         },
         true,
         &[
-            "-- ports    TCP 40100 and UDP 50000, which are no neighbours",
-            "            -> no pair was free: users of the original programs can't write to you privately; all others can",
-            "ok outside  198.51.100.2:50000: a router translates 192.168.1.10, and keeps the port",
+            "-- ports    TCP 40100 and UDP 50000, not adjacent",
+            "            -> no pair was free: users of the lab's original client can't write to you privately; all others can",
+            "ok NAT      198.51.100.2:50000: a router translates 192.168.1.10, and keeps the port",
         ],
     );
     assert_shows(
@@ -816,8 +815,8 @@ fn ports() {
         },
         false,
         &[
-            "!! ports    TCP 40100, and no UDP port can be had",
-            "            -> private messages go through the server only; see what keeps this host from opening a UDP socket",
+            "!! ports    TCP 40100, and no UDP port can be opened",
+            "            -> private messages go through the server only; find out why this host can't open a UDP socket",
             "Group messages work. Private messages go through the server only.",
         ],
     );
@@ -832,13 +831,11 @@ fn a_slow_way_is_measured_as_far_as_there_is_time() {
     });
     let report = sim.report();
     assert!(
-        report.contains("ok UDP      10 of 10 datagrams answered: at best 700 ms"),
+        report.contains("ok UDP      10 of 10 datagrams answered: best 700 ms"),
         "{report}"
     );
     assert!(
-        report.contains(
-            "-- TCP trip 2 of 3 pings answered: at best 700 ms, median 700 ms; then there was no time left"
-        ),
+        report.contains("-- TCP RTT  2 of 3 pings answered: best 700 ms, median 700 ms; no time was left"),
         "{report}"
     );
     assert!(report.contains("ok path MTU 1500 bytes"), "{report}");

@@ -111,7 +111,7 @@ fn a_taken_nick_is_reported() {
 fn the_doctor_sends_a_legacy_server_nothing() {
     let server = LegacyServer::start();
     let (code, report) = report(doctor(server.address, &[], &server.journal));
-    assert_has(&report, "-- server   one of the original lab");
+    assert_has(&report, "-- server   the lab's original");
     assert_eq!(server.heard.lines(), [""; 0]);
     assert_eq!(code, 1);
 }

@@ -3,7 +3,7 @@
 //! The room does not notice: if the greeting offers `PROBE`, the check asks for that; else it sends nothing.
 
 use super::greeting::{self, Judgement};
-use super::measurement::{Endpoints, Measurement};
+use super::measurement::{Measurement, Sockets};
 use super::report::Report;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::nick::Nick;
@@ -61,12 +61,12 @@ enum Stage {
         rest: VecDeque<SocketAddr>,
     },
     Greeting {
-        endpoints: Endpoints,
+        sockets: Sockets,
         heard: Vec<u8>,
     },
     /// `PROBE` was sent.
     Asking {
-        endpoints: Endpoints,
+        sockets: Sockets,
         version: u32,
     },
     Measuring(Box<Measurement>),
@@ -148,12 +148,12 @@ impl Check {
     }
 
     /// The connection is established.
-    pub(super) fn connected(&mut self, now: Now, endpoints: Endpoints) {
+    pub(super) fn connected(&mut self, now: Now, sockets: Sockets) {
         if let Stage::Connecting { to, .. } = self.stage {
             self.report
                 .connected(to, now.monotonic.saturating_sub(self.since));
             let heard = Vec::new();
-            self.enter(now, Stage::Greeting { endpoints, heard });
+            self.enter(now, Stage::Greeting { sockets, heard });
         }
     }
 
@@ -243,7 +243,7 @@ impl Check {
 
     /// Reads the greeting; returns the bytes after it.
     fn read_greeting(&mut self, now: Now, bytes: &[u8]) -> Vec<u8> {
-        let Stage::Greeting { endpoints, heard } = &mut self.stage else {
+        let Stage::Greeting { sockets, heard } = &mut self.stage else {
             return Vec::new();
         };
         let space = GREETING_MAX.saturating_sub(heard.len());
@@ -252,10 +252,10 @@ impl Check {
             Judgement::More => {}
             Judgement::Quiet => self.until = self.until.min(now.monotonic + greeting::QUIET),
             Judgement::Ours { version, end } => {
-                let (endpoints, rest) = (*endpoints, heard.split_off(end));
+                let (sockets, rest) = (*sockets, heard.split_off(end));
                 let nick = self.nick.as_ref().map(Nick::as_str);
                 self.send(&FromClient::Probe(version.min(VERSION), nick).to_string());
-                self.enter(now, Stage::Asking { endpoints, version });
+                self.enter(now, Stage::Asking { sockets, version });
                 return rest;
             }
             judgement => self.reject(&judgement),
@@ -280,12 +280,12 @@ impl Check {
             (FromServer::Goodbye(_, text), _) => {
                 self.closed(Some(text).filter(|text| !text.as_str().is_empty()));
             }
-            (FromServer::Probed(at_ms, who, token), Stage::Asking { endpoints, version }) => {
+            (FromServer::Probed(at_ms, who, token), Stage::Asking { sockets, version }) => {
                 let seen = who.id.address();
                 self.report.answered(*version, seen);
                 let trip = now.monotonic.saturating_sub(self.since);
                 self.report.clock(at_ms, trip, now);
-                let measurement = Measurement::new(now.monotonic, *endpoints, seen, token, &mut self.nonce);
+                let measurement = Measurement::new(now.monotonic, *sockets, seen, token, &mut self.nonce);
                 self.send_ping(measurement.ping());
                 self.stage = Stage::Measuring(Box::new(measurement));
             }

@@ -16,9 +16,9 @@ const PINGS: usize = 5;
 /// How long the measurement may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// The addresses of a connection.
+/// The addresses of a connection and of the UDP socket beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Endpoints {
+pub(super) struct Sockets {
     pub(super) local: SocketAddr,
     pub(super) server: SocketAddr,
     pub(super) udp_port: Option<u16>,
@@ -26,7 +26,7 @@ pub(super) struct Endpoints {
 }
 
 pub(super) struct Measurement {
-    endpoints: Endpoints,
+    sockets: Sockets,
     /// Where the server sees the connection come from.
     seen: SocketAddr,
     refusal: Option<Text<'static>>,
@@ -42,18 +42,18 @@ impl Measurement {
     /// Begins, and sends the first `PING`.
     pub(super) fn new(
         now: Duration,
-        endpoints: Endpoints,
+        sockets: Sockets,
         seen: SocketAddr,
         token: Token,
         nonce: &mut dyn FnMut() -> Nonce,
     ) -> Self {
-        let probes = || Probes::new(now, endpoints.server, token, nonce);
+        let probes = || Probes::new(now, sockets.server, token, nonce);
         Self {
-            endpoints,
+            sockets,
             seen,
             refusal: None,
             end: now + LIMIT,
-            probes: endpoints.udp_port.is_some().then(probes),
+            probes: sockets.udp_port.is_some().then(probes),
             pinged: now,
             trips: Vec::new(),
         }
@@ -99,12 +99,12 @@ impl Measurement {
             Some(why) => report.nick_refused(why),
             None => report.accepted(nick),
         }
-        let Endpoints {
+        let Sockets {
             local,
             udp_port,
             ports,
             ..
-        } = self.endpoints;
+        } = self.sockets;
         report.pings(&self.trips, PINGS);
         report.ports(ports, local.port(), udp_port);
         if let (Some(probes), Some(port)) = (&self.probes, udp_port) {

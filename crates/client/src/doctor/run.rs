@@ -1,7 +1,7 @@
 //! The loop: carries out the effects of a [`Check`] over real sockets, and prints its report as it grows.
 
 use super::check::{Check, Effect};
-use super::measurement::Endpoints;
+use super::measurement::Sockets;
 use crate::exit::Exit;
 use crate::net::connect::{Attempt, Connection, resolve};
 use crate::settings::Settings;
@@ -170,9 +170,9 @@ impl Runner {
             State::Connecting(attempt) => {
                 let now = self.clock.now();
                 match attempt.finish().and_then(prepare) {
-                    Ok((connection, endpoints)) => {
+                    Ok((connection, sockets)) => {
                         self.state = State::Connected(connection);
-                        self.check.connected(now, endpoints);
+                        self.check.connected(now, sockets);
                     }
                     Err(error) => self.check.not_connected(now, &error),
                 }
@@ -209,20 +209,20 @@ impl Runner {
     }
 }
 
-fn prepare(connection: Connection) -> io::Result<(Connection, Endpoints)> {
+fn prepare(connection: Connection) -> io::Result<(Connection, Sockets)> {
     let server = connection.tcp.peer_addr()?;
     let mut udp_port = None;
     if let Some(udp) = &connection.udp {
         udp_port = Some(udp.local_addr()?.port());
         forbid_fragments(udp, server)?;
     }
-    let endpoints = Endpoints {
+    let sockets = Sockets {
         local: connection.tcp.local_addr()?,
         server,
         udp_port,
         ports: connection.ports,
     };
-    Ok((connection, endpoints))
+    Ok((connection, sockets))
 }
 
 /// Sends datagrams whole, marked "don't fragment", even if the system knows that the path MTU is smaller. Otherwise it

@@ -1,7 +1,7 @@
 //! Reports as they shall look, from networks and servers that are simulated.
 
 use super::check::{BUDGET, Check, Effect};
-use super::measurement::Endpoints;
+use super::measurement::Sockets;
 use crate::net::connect::Ports;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -209,7 +209,7 @@ impl Sim {
         let now = self.clock();
         match news {
             News::Connected => {
-                self.check.connected(now, self.endpoints());
+                self.check.connected(now, self.sockets());
                 if !self.world.greeting.is_empty() {
                     self.later(1, News::Bytes(self.world.greeting.into()));
                 }
@@ -227,14 +227,14 @@ impl Sim {
         }
     }
 
-    fn endpoints(&self) -> Endpoints {
+    fn sockets(&self) -> Sockets {
         let local: SocketAddr = HOME.parse().unwrap();
         let udp_port = match self.world.ports {
             Ports::Paired => Some(local.port() + 1),
             Ports::Apart => Some(50_000),
             Ports::NoUdp => None,
         };
-        Endpoints {
+        Sockets {
             local,
             server: SERVER.parse().unwrap(),
             udp_port,

@@ -1,4 +1,4 @@
-//! Connections that do everything except talk like anybody.
+//! Connections that misbehave: floods, silence, resets, endless lines.
 
 use crate::harness::{End, Plain, Rich, Server, Wire, can_open, part_of};
 use nix::sys::signal::Signal;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 const FAST: [&str; 4] = ["--rate", "1000000", "--burst", "1000000"];
 
-/// Memory that a program may take for reasons of its own, such as how its allocator works.
+/// Growth of memory that a test tolerates, for example by the allocator.
 const SLACK: usize = 4 << 20;
 
-/// Hears nothing in this time.
+/// Checks that nothing arrives in this time.
 #[track_caller]
 fn expect_silence(user: &mut Wire, time: Duration) {
     let heard = user.next_line_within(time);
@@ -28,8 +28,8 @@ fn clients_that_send_byte_by_byte_are_understood() {
         .map(|n| {
             let wire = server.connect(&format!("slow{n}"));
             let (hello, text) = (format!("HELLO 1 slow{n} - - -\n"), format!("héllo, {n} 中"));
-            // Every other one speaks the rich dialect. Of the others, a line has come before, so that they have a second
-            // for each byte.
+            // Every other client speaks the rich dialect. The plain ones send a whole line first, so that the server
+            // waits a second for each further byte.
             let bytes = if n % 2 == 0 {
                 format!("{hello}SAY 1 {text}\n")
             } else {
@@ -82,7 +82,7 @@ fn silent_clients_take_no_processor_time() {
     let used = server.process.processor_time() - before;
     assert!(
         used <= Duration::from_millis(20),
-        "{used:?} of a second in which nothing happens"
+        "{used:?} of processor time in an idle second"
     );
     watcher.sync("all is well");
     drop(silent);
@@ -104,7 +104,7 @@ fn an_endless_line_takes_no_memory_and_gets_one_error() {
         assert!(plain.pour(&piece) && rich.pour(&piece));
     }
     let used = server.process.memory().saturating_sub(before);
-    assert!(used < SLACK, "{used} bytes for lines that nobody may say");
+    assert!(used < SLACK, "{used} bytes for lines that are too long");
     plain.line("");
     rich.line("");
     let answers = plain.sync("after the flood");
@@ -151,7 +151,7 @@ fn a_reset_within_a_line_is_one_leave_and_no_message() {
     assert_eq!(watcher.sync("marker"), [""; 0]);
     let log = server.log_so_far(" leave ");
     assert_eq!(log.len(), 2 * part_of(200));
-    // Whoever was just being written to may be found closed.
+    // If the server was writing at that moment, it logs the connection as closed.
     let known = |line: &String| line.contains("reason=reset") || line.contains("reason=closed");
     assert!(log.iter().all(known), "{log:?}");
 }
@@ -165,7 +165,7 @@ fn a_client_that_half_closes_is_sent_all_that_is_queued() {
         Wire::connect_narrow("half", server.address, &server.journal),
         "half",
     );
-    // More than the network holds on the way, and less than the room holds for anybody.
+    // More than the socket buffers hold, and less than the room buffers for one user.
     for number in 0..300 {
         talker.line(&format!("{number} {}", "x".repeat(2000)));
     }
@@ -212,7 +212,7 @@ fn a_flood_of_short_connections_disturbs_nobody() {
     }
     alice.sync("it is over");
     let mut heard = bob.until("it is over");
-    // Nobody promises in which order the room takes what two people say.
+    // The order between messages of two users is not defined.
     bob.say("and that is all");
     heard.extend(bob.until("and that is all"));
     for number in (0..count).step_by(500) {
@@ -225,7 +225,7 @@ fn a_flood_of_short_connections_disturbs_nobody() {
             );
         }
     }
-    // All of them are gone again once a newcomer finds its place, and then nothing of them is left.
+    // A newcomer gets a place only once all of them are gone.
     let mut carol = server.connect_when_there_is_room("carol");
     carol.line("here I am");
     carol.expect(": here I am");
@@ -243,7 +243,7 @@ fn a_full_room_rejects_a_storm_and_goes_on() {
     let mut refused = 0;
     for _ in 0..part_of(2000) {
         let mut wire = server.connect("refused");
-        // Who is not told is one of too many who are being told.
+        // The server closes without a message while too many rejections are pending.
         let heard = wire.until_end();
         assert!(heard.is_empty() || heard == ["too many users"], "{heard:?}");
         refused += heard.len();
@@ -254,7 +254,7 @@ fn a_full_room_rejects_a_storm_and_goes_on() {
         user.sync(&marker);
     }
     server.process.expect_descriptors(descriptors);
-    // A place is free as soon as somebody leaves, whatever happened.
+    // A place is free as soon as a user leaves.
     users.pop().unwrap().close();
     users[0].expect(" is offline");
     let mut next = server.connect_when_there_is_room("next");

@@ -1,4 +1,4 @@
-//! IPv6, and both at once.
+//! IPv4, IPv6, and both at once.
 
 use crate::harness::{Client, Journal, Server, Wire, has_ipv6};
 

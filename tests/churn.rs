@@ -1,9 +1,9 @@
-//! An hour of coming, talking and going in as short a time as it takes.
+//! An hour's worth of joins, messages and leaves, as fast as possible.
 
 use crate::harness::{Chance, Plain, Rich, Server, Wire, part_of};
 use std::time::Duration;
 
-/// Memory that a program may take for reasons of its own, such as how its allocator works.
+/// Growth of memory that a test tolerates, for example by the allocator.
 const SLACK: usize = 1 << 20;
 
 enum User {
@@ -61,12 +61,12 @@ impl User {
     }
 }
 
-/// A key of nobody's, another one each time.
+/// A new random key.
 fn key(chance: &mut Chance) -> String {
     data_encoding::BASE64URL_NOPAD.encode(&chance.bytes(32))
 }
 
-/// So many users come, talk in all the ways there are, and leave; twenty at once at most.
+/// Lets this many users join, send lines of every kind, and leave. At most twenty are in the room at once.
 fn churn(server: &Server, chance: &mut Chance, users: usize) {
     let mut here: Vec<User> = Vec::new();
     for number in 0..users {
@@ -110,8 +110,8 @@ fn an_hour_of_churn_leaks_nothing_in_server_and_client() {
     let descriptors = (server.process.descriptors(), client.descriptors());
     let mut memory = Vec::new();
     let count = part_of(10_000);
-    // What is kept on purpose is filled first: the rings and the history, and by the first users the list of those who may
-    // come back.
+    // First, fill the buffers that the server keeps: these lines fill the rings and the history. The first users
+    // fill the list of sessions that can be resumed.
     let mut talker = server.plain("talker");
     for number in 0..600 {
         talker.line(&format!("{number} {}", "x".repeat(2000)));
@@ -145,7 +145,7 @@ fn an_hour_of_churn_leaks_nothing_in_server_and_client() {
     );
     let rest = Duration::from_millis(20);
     assert!(used.0 <= rest && used.1 <= rest, "{used:?} of a quiet second");
-    // She and the witness are here, and nobody else is counted.
+    // Only alice and the witness are counted as users.
     let joined = format!(" join {} dialect=plain users=2", alice.id());
     server.log().expect(&joined);
     alice.sync("all is well");

@@ -1,4 +1,4 @@
-//! The client in line mode: for pipes, scripts, and those who read with their ears.
+//! The client in line mode: for pipes, scripts and screen readers.
 
 use crate::harness::{Client, Journal, Process, Server, client_command};
 use std::net::TcpListener;

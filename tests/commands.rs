@@ -1,4 +1,4 @@
-//! What a plain user can ask for.
+//! The commands of plain users.
 
 use crate::harness::Server;
 

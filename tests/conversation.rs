@@ -1,4 +1,4 @@
-//! The scene that shows what the program is for: three people in one room.
+//! A short conversation of three users: the purpose of the program in one test.
 
 use crate::harness::Server;
 

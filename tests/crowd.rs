@@ -1,4 +1,4 @@
-//! Many users at once.
+//! Hundreds of users at once.
 
 use crate::harness::{Crowd, Server, can_open};
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn five_hundred_users_all_receive_a_message() {
     }
     drop(crowd);
     server.log().expect_count(500, " leave ");
-    // All of these are in the log before the first who left. A fence could get the port of one of them.
+    // The log has all joins before the first leave. A further connection could reuse the port of one of these users.
     server.log().expect_count(500, " join ");
 }
 
@@ -35,9 +35,9 @@ fn a_thousand_users_lose_no_message_of_a_busy_room() {
     }
     let heard = crowd.heard(41);
     for other in &heard {
-        assert_eq!(other, &heard[0], "everybody hears everything in the same order");
+        assert_eq!(other, &heard[0], "every user receives the same order");
     }
-    // Ten people talk, so that the order is the server's; of what was said nothing is missing or double.
+    // Ten users send, so the server decides the order. Each message arrives exactly once.
     let number = |text: &String| text["message ".len()..].parse::<u32>().unwrap();
     let mut numbers: Vec<_> = heard[0].iter().map(number).collect();
     numbers.sort_unstable();

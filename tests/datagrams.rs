@@ -1,4 +1,4 @@
-//! Datagrams that nobody should answer.
+//! Datagrams that must not be answered.
 
 use crate::harness::{Chance, Rich, Server, part_of};
 use data_encoding::BASE64URL_NOPAD;
@@ -9,7 +9,7 @@ use std::time::Duration;
 const REQUEST_LEN: usize = 64;
 const REPLY_LEN: usize = 52;
 
-/// What a client sends to learn its outside address.
+/// The request by which a client learns its public address.
 fn request(token: &str, nonce: u8) -> Vec<u8> {
     let token = BASE64URL_NOPAD.decode(token.as_bytes()).unwrap();
     let mut request = vec![0xC1, 2];
@@ -25,15 +25,15 @@ fn socket() -> UdpSocket {
     socket
 }
 
-/// Many datagrams, none of them a request that the server owes an answer.
+/// Many datagrams; none is a request that the server must answer.
 fn garbage(chance: &mut Chance, count: usize, valid: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for _ in 0..count {
-        // By length: nothing, a byte, near the length of a request, as long as a datagram gets.
+        // Lengths: empty, one byte, close to that of a request, the longest datagram.
         let length = *chance.pick(&[0, 1, 2, 17, 18, 33, 63, 64, 65, 1200, 1201, 9000, 65_507]);
         let mut bytes = chance.bytes(length);
         match chance.in_range(0..4) {
-            // With our mark and the number of any kind before it.
+            // Our magic bytes and the number of any kind come first.
             0 => {
                 let kind = u8::try_from(chance.in_range(0..6)).unwrap();
                 bytes
@@ -41,7 +41,7 @@ fn garbage(chance: &mut Chance, count: usize, valid: &[u8]) -> Vec<Vec<u8>> {
                     .zip([0xC1, kind])
                     .for_each(|(byte, is)| *byte = is);
             }
-            // A request with any token.
+            // A request with a random token.
             1 => {
                 bytes = valid.to_vec();
                 bytes[2..18].copy_from_slice(&chance.bytes(16));
@@ -62,7 +62,7 @@ fn garbage(chance: &mut Chance, count: usize, valid: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// Sends all of it, a few at a time, so that none is lost on the way: after each few comes what shows that they were read.
+/// Sends the datagrams in small groups, so that none is lost. After each group, `fence` waits until it was read.
 fn send_all(socket: &UdpSocket, to: SocketAddr, all: &[Vec<u8>], mut fence: impl FnMut()) {
     for few in all.chunks(16) {
         for bytes in few {
@@ -83,7 +83,7 @@ fn the_server_answers_only_datagrams_with_a_valid_token() {
     alice.expect("LEAVE ");
     let socket = socket();
     let valid = request(&alice.rendezvous, 7);
-    // All of it under another nonce, by which an answer would be known.
+    // The nonce differs from that of the valid request, so an answer would be recognised.
     let mut all = garbage(&mut chance, part_of(5000), &request(&alice.rendezvous, 1));
     all.push(replayed.clone());
     all.push(request(&alice.resume, 2));
@@ -93,7 +93,7 @@ fn the_server_answers_only_datagrams_with_a_valid_token() {
         alice.sync(&format!("still here {number}"));
     });
     socket.send_to(&replayed, server.address).unwrap();
-    // Each of these is answered, and nothing was before. More than a few at once are not.
+    // The first answer is to this request, so nothing before it was answered. A flood gets only a few answers.
     let mut buffer = [0; 65_536];
     socket.send_to(&valid, server.address).unwrap();
     let (length, from) = socket.recv_from(&mut buffer).unwrap();
@@ -120,7 +120,7 @@ fn the_server_answers_only_datagrams_with_a_valid_token() {
     assert!((1..=30).contains(&answers), "{answers} answers to a flood");
 }
 
-/// A client's UDP port, as the room knows it.
+/// The UDP address of a client, as the room announces it.
 fn private_address(watcher: &mut Rich, nick: &str) -> SocketAddr {
     let line = watcher.expect(&format!(" {nick}@"));
     line.split(' ').nth(3).unwrap().parse().unwrap()
@@ -139,7 +139,7 @@ fn the_client_answers_no_datagram_of_a_stranger() {
     let before = alice.memory();
     let mut number = 0;
     send_all(&socket, address, &all, || {
-        // What comes after it over the same socket shows that it was read.
+        // A later message over the same socket shows that the group was read.
         number += 1;
         bob.line(&format!("/msg alice number {number}"));
         alice
@@ -150,7 +150,7 @@ fn the_client_answers_no_datagram_of_a_stranger() {
     let answer = socket.recv_from(&mut [0; 65_536]);
     assert_eq!(answer.map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
     let used = alice.memory().saturating_sub(before);
-    assert!(used < 4 << 20, "{used} bytes for datagrams that mean nothing");
+    assert!(used < 4 << 20, "{used} bytes for invalid datagrams");
     assert_eq!(alice.shows().with("private from ").len(), number);
     bob.end_input();
     assert_eq!(bob.exit_code(), 0, "everything was confirmed");
@@ -162,7 +162,7 @@ fn the_client_answers_no_datagram_of_a_stranger() {
 fn a_replayed_datagram_is_neither_shown_nor_answered() {
     let server = Server::start(&[]);
     let mut watcher = server.rich("watcher");
-    // A user with a key and a UDP port that is ours: what the real client sends there can be sent back.
+    // A user whose UDP port belongs to this test, so that datagrams of the real client can be replayed.
     let (thief, key) = (socket(), "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk");
     let port = thief.local_addr().unwrap().port();
     let mallory = Rich::hello(

@@ -1,10 +1,10 @@
-//! A server that runs out of descriptors.
+//! A server without free descriptors.
 
 use crate::harness::{Process, Server, part_of};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::time::{Duration, Instant};
 
-/// Lets a running program have only so many descriptors from here on.
+/// Limits the descriptors of a running program.
 fn limit(process: &Process, descriptors: usize) {
     let pid = Pid::from_raw(process.id().as_raw());
     let limit = Rlimit {
@@ -18,7 +18,7 @@ fn limit(process: &Process, descriptors: usize) {
 fn without_a_descriptor_a_newcomer_is_rejected_with_a_reason() {
     let server = Server::start(&[]);
     let mut alice = server.plain("alice");
-    // The lowest that is free is the next one given, so the reserve is all that is left.
+    // The system assigns the lowest free number, so only the reserved descriptor is left.
     limit(&server.process, server.process.lowest_free_descriptor());
     for _ in 0..part_of(500) {
         let mut refused = server.connect("refused");
@@ -36,8 +36,8 @@ fn without_a_descriptor_a_newcomer_is_rejected_with_a_reason() {
 fn without_reserve_the_server_stops_accepting_and_stays_idle() {
     let server = Server::start(&[]);
     let (mut alice, mut bob) = (server.plain("alice"), server.plain("bob"));
-    // Less than it has: three streams, the signals, two doors, and then the reserve, which is of no use any more. No less
-    // than it waits for either, or the system would not let it wait (poll(2), EINVAL).
+    // Fewer than are open: three streams, the signals, two listening sockets, and the reserve, which no longer helps.
+    // Not fewer than the server polls, or poll(2) fails with EINVAL.
     limit(&server.process, 6);
     let mut waits = server.connect("waits");
     server.log().expect(" pause accept: ");
@@ -46,12 +46,15 @@ fn without_reserve_the_server_stops_accepting_and_stays_idle() {
         let pauses = lines.iter().filter(|line| line.contains(" pause accept: "));
         (pauses.count() >= 3).then_some(())
     });
-    // Two seconds, as far as this machine lets us see them, in which a loop that spins takes two seconds.
-    assert!(began.elapsed() >= Duration::from_secs(1), "three tries at once");
+    // About two seconds have passed. A spinning loop would have used all of them.
+    assert!(
+        began.elapsed() >= Duration::from_secs(1),
+        "accept was tried without a pause"
+    );
     let used = server.process.processor_time() - before;
     assert!(
         used <= Duration::from_millis(50),
-        "{used:?} while the door is shut"
+        "{used:?} of processor time while accept is paused"
     );
     alice.sync("we are still here");
     bob.expect("we are still here");

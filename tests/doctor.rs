@@ -1,4 +1,4 @@
-//! `chat-client --doctor`: what it says of servers of all kinds, and that nobody else hears of it.
+//! `chat-client --doctor`: its reports about servers of all kinds, and that the room does not notice it.
 
 use crate::harness::{DEADLINE, Journal, LegacyServer, Process, Server, Wire, client_command};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,7 +14,7 @@ fn doctor(server: SocketAddr, options: &[&str], journal: &Journal) -> Process {
     Process::start("doctor", journal, &mut command)
 }
 
-/// Its exit status, and what it said, all of which is on the standard output.
+/// The exit status and the report, which is all on the standard output.
 #[track_caller]
 fn report(mut doctor: Process) -> (i32, Vec<String>) {
     let code = doctor.exit_code();
@@ -22,7 +22,7 @@ fn report(mut doctor: Process) -> (i32, Vec<String>) {
     (code, doctor.stdout.lines())
 }
 
-/// Whether a line begins with this, figures aside.
+/// Whether a line begins with this text, apart from figures.
 #[track_caller]
 fn assert_has(report: &[String], beginning: &str) {
     assert!(
@@ -90,7 +90,7 @@ fn a_full_room_is_reported() {
     full();
     drop(only);
     server.log().expect(" leave ");
-    // Where a client could come back, who finds no place is greeted first.
+    // A room that a client could resume in greets a newcomer before it rejects it.
     let _only = server.rich("only");
     full();
 }
@@ -116,7 +116,7 @@ fn the_doctor_sends_a_legacy_server_nothing() {
     assert_eq!(code, 1);
 }
 
-/// A server that answers probes, as far as TCP goes.
+/// A server that answers probes over TCP only.
 struct Imitation {
     listener: TcpListener,
     journal: Journal,
@@ -142,7 +142,7 @@ impl Imitation {
         Wire::over("server", self.listener.accept().unwrap().0, &self.journal)
     }
 
-    /// Lets somebody in and answers its probe.
+    /// Accepts a client and answers its probe.
     #[track_caller]
     fn probed(&self) -> Wire {
         let mut wire = self.accept();

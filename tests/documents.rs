@@ -1,4 +1,4 @@
-//! The manual pages and the completions that the programs print.
+//! The manual pages and shell completions that the programs print.
 
 use crate::harness::{Journal, Process, chat_server, client_command};
 use std::process::Command;
@@ -34,7 +34,7 @@ fn every_document_names_every_option() {
         let options = options(&help(command()));
         assert!(options.contains(&"generate".to_owned()), "{options:?}");
         for name in ["man", "complete-bash", "complete-zsh", "complete-fish"] {
-            // A hyphen is written so that man(1) breaks no line there.
+            // The manual page writes hyphens as \\-, so that man(1) breaks no line there.
             let document = document(command(), name).replace("\\-", "-");
             for option in &options {
                 assert!(

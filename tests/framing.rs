@@ -1,9 +1,9 @@
-//! Where a message ends, for those who end theirs with nothing.
+//! Where a message ends if its sender sends no line feed.
 
 use crate::harness::{Server, Wire};
 use std::time::{Duration, Instant};
 
-/// A user in the room who has sent nothing yet.
+/// A user in the room that has sent nothing yet.
 #[track_caller]
 fn silent(server: &Server, name: &str) -> Wire {
     let mut user = server.connect(name);
@@ -44,7 +44,7 @@ fn a_long_message_in_pieces_is_one_message() {
     let id = user.id().to_owned();
     let text = "0123456789".repeat(300);
     let mut whole = 0;
-    // Pieces that this machine sent too far apart prove nothing.
+    // If the machine was slow to send the pieces, the attempt does not count.
     for attempt in 0..100 {
         let start = Instant::now();
         for piece in text.as_bytes().chunks(1000) {
@@ -129,7 +129,7 @@ fn the_rest_after_the_last_line_feed_is_a_message() {
     user.send("more");
     let sent = Instant::now();
     user.expect_next(&format!("from {id}: more"));
-    // Had it been taken for one who sends lines, this would have needed a second at least.
+    // For a user known to send lines, this would take a second at least.
     if sent.elapsed() >= Duration::from_millis(900) {
         eprintln!("this machine is too slow to tell");
     }

@@ -1,4 +1,4 @@
-//! What newcomers learn of the past.
+//! The history that newcomers receive.
 
 use crate::harness::{Rich, Server};
 use chat_proto::rich::FromServer;
@@ -14,7 +14,7 @@ fn unix_ms() -> u64 {
         .unwrap()
 }
 
-/// Joins and answers the times and texts of the messages that were said before.
+/// Joins, and returns the times and texts of the history.
 #[track_caller]
 fn past(server: &Server, name: &str) -> Vec<(u64, String)> {
     let user = Rich::hello(server.connect(name), &format!("HELLO 1 {name} - - -"));

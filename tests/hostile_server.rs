@@ -1,4 +1,4 @@
-//! A server that means no good to its clients.
+//! A hostile server.
 
 use crate::harness::{Chance, Client, FakeServer, Feed, Process, Stage, Terminal, Wire, part_of};
 use data_encoding::BASE64URL_NOPAD;
@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 
 const OPTIONS: [&str; 3] = ["--nick", "alice", "--history"];
 
-/// What any client may take for the texts that it keeps to show: 10,000 lines of 1 KiB.
+/// The memory that a client may use for its scrollback: 10,000 lines of 1 KiB.
 const SCROLLBACK: usize = 12 << 20;
 const SLACK: usize = 8 << 20;
 
@@ -24,12 +24,12 @@ fn on_screen(fake_server: &FakeServer) -> Terminal {
     )
 }
 
-/// A line mode client ends with a line that says why, and nothing worse.
+/// Checks that a client in line mode ends with an error that gives the reason.
 #[track_caller]
 fn assert_ends_clearly(client: &mut Client, stage: Stage) {
     assert_eq!(client.exit_code(), 1, "{stage:?}");
     let said = client.complains().lines();
-    // One that resets at once may not have been reached, or be gone before anything was begun.
+    // A reset may come before the connection is complete, or before the session begins.
     let clear = |line: &String| {
         let ways = ["the server ", "can't reach ", "the connection was closed at once"];
         ways.iter().any(|way| line.contains(way))
@@ -38,7 +38,7 @@ fn assert_ends_clearly(client: &mut Client, stage: Stage) {
     assert!(!said.join("\n").contains("panicked"), "{stage:?}: {said:?}");
 }
 
-/// A full screen ends, or waits for another server until it is told to leave; its terminal is as it was then.
+/// Checks that a full screen ends, or tries to reconnect until it is told to leave, and restores its terminal.
 #[track_caller]
 fn assert_ends_whole(screen: &mut Terminal, stage: Stage) {
     if stage >= Stage::Welcomed {
@@ -52,7 +52,7 @@ fn assert_ends_whole(screen: &mut Terminal, stage: Stage) {
     screen.expect_restored();
 }
 
-/// Memory that a program takes more than before, once it has read everything.
+/// The growth of a program's memory.
 fn growth(process: &Process, before: usize) -> usize {
     process.memory().saturating_sub(before)
 }
@@ -98,7 +98,7 @@ fn an_endless_line_takes_no_memory_in_any_stage() {
         let used = growth(&screen.process, before);
         assert!(used < SLACK + SCROLLBACK, "{stage:?}: {used} bytes on the screen");
         drop(wire);
-        // Before a greeting, that is what an original server might say.
+        // Without a greeting, this could be a legacy server, so the session begins.
         let stage = if stage == Stage::Connected {
             Stage::Greeted
         } else {
@@ -159,7 +159,7 @@ fn garbage_in_any_stage_causes_no_panic() {
                     bytes.extend(chance.bytes(40));
                 }
                 bytes.push(b'\n');
-                // The client may have had enough.
+                // The client may have disconnected.
                 if !wire.pour(&bytes) {
                     break;
                 }
@@ -180,7 +180,7 @@ fn garbage_in_any_stage_causes_no_panic() {
     }
 }
 
-/// The lines that name so many users.
+/// The lines that name these users.
 fn roster(users: std::ops::Range<u32>) -> Vec<u8> {
     let user = |number: u32| {
         let ip = std::net::Ipv4Addr::from_bits(0x0A00_0000 + number);
@@ -240,7 +240,7 @@ fn endless_history_and_private_messages_take_bounded_memory() {
         }
         wire.line("LIVE\nSAID 1 10.0.0.1:1 the end");
     }
-    // A line mode client that is read as fast as it writes shows everything.
+    // A client in line mode prints everything while its output is read.
     client.shows().expect_line("from 10.0.0.1:1: the end");
     screen.expect("10.0.0.1:1: the end");
     let used = (growth(&client, before.0), growth(&screen.process, before.1));
@@ -260,9 +260,12 @@ fn a_server_that_ignores_answers_is_not_read() {
     while poured < 64 << 20 && wire.pour(pings.as_bytes()) {
         poured += pings.len();
     }
-    assert!(poured < 64 << 20, "all of it was taken");
+    assert!(poured < 64 << 20, "the client read everything");
     let used = growth(&client, before);
-    assert!(used < SLACK, "{used} bytes of answers that nobody reads");
+    assert!(
+        used < SLACK,
+        "{used} bytes for answers that the server does not read"
+    );
 }
 
 #[test]
@@ -284,7 +287,7 @@ fn the_user_can_leave_a_slow_or_silent_server() {
         }
         for process in [&mut *client, &mut screen.process] {
             let status = process.wait();
-            // Before it has taken over the signals it has nothing to put in order either.
+            // Before the client handles signals, there is nothing to clean up, and the signal kills it.
             let early = stage == Stage::Connected && status.signal() == Some(15);
             assert!(early || status.code() == Some(143), "{stage:?}: {status}");
         }
@@ -292,7 +295,7 @@ fn the_user_can_leave_a_slow_or_silent_server() {
     }
 }
 
-/// Waits for a warning, and checks that it says who is meant.
+/// Waits for a warning about this user.
 #[track_caller]
 fn expect_warning(feed: &Feed, about: &str) {
     feed.expect_all(&["* ", about]);
@@ -322,7 +325,7 @@ fn changed_names_and_keys_are_not_believed() {
     }
     wire.line("HISTORY -\nLIVE");
     client.complains().expect("you are alice@");
-    // Another key for one who is here; the client's own key, and another one's, for somebody else.
+    // A new key for a user in the room; two keys that belong to others, one of them to the client itself.
     wire.line(&format!("USER bob@10.0.0.2:1 10.0.0.2:2 {}", KEYS[1]));
     expect_warning(client.complains(), "the key of bob@10.0.0.2:1 changed");
     expect_warning(client.complains(), "mallory@10.0.0.3:1 announced a key");
@@ -330,7 +333,7 @@ fn changed_names_and_keys_are_not_believed() {
         client.complains(),
         "carol@10.0.0.4:1 announced the key of bob@10.0.0.2:1",
     );
-    // The client itself under another id, with another key, gone, and named anew.
+    // Lines about the client itself: another id, another key, a leave, a new nick.
     wire.line(&format!("WELCOME eve@10.0.0.9:9 {token} {token} 7"));
     wire.line(&format!("USER {me} 10.0.0.9:9 {}", KEYS[1]));
     wire.line(&format!("LEAVE 1 {me}"));

@@ -1,4 +1,4 @@
-//! Text that was made to do something to whoever shows it, through every door there is.
+//! Text that attacks whatever displays it, sent in every possible way.
 
 use crate::harness::{
     Client, FakeServer, HOSTILE_TEXTS, LegacyClient, Plain, Rich, Server, Stage, Terminal,
@@ -6,8 +6,7 @@ use crate::harness::{
 };
 use std::net::SocketAddr;
 
-/// So high that nothing of one hostile user is scrolled away by the rest: what goes directly and what goes by way of the
-/// server come in no order.
+/// High enough that no line scrolls away: direct and relayed messages arrive in any order.
 const SIZE: (u16, u16) = (100, 250);
 
 const FAST: [&str; 4] = ["--rate", "1000000", "--burst", "1000000"];
@@ -18,7 +17,7 @@ fn on_screen(nick: &str, server: SocketAddr, journal: &crate::harness::Journal) 
     terminal
 }
 
-/// One of everybody who shows what others say.
+/// One receiver of each kind.
 struct Audience {
     server: Server,
     plain: Plain,
@@ -39,7 +38,7 @@ impl Audience {
         }
     }
 
-    /// Everybody has seen this, each on a line of its own, and nothing before it did anything to anybody.
+    /// Checks that every receiver shows this message on a line of its own, and that everything before it was safe.
     #[track_caller]
     fn assert_unharmed(&mut self, door: &str) {
         let mut good = self.server.plain_named("good");
@@ -60,7 +59,7 @@ impl Audience {
         let row = self.screen.expect(&format!("good: all is well after {door}"));
         assert!(
             row[5..].starts_with(" good: "),
-            "{door}: {row:?} begins as it should not"
+            "{door}: {row:?} begins with something else"
         );
         self.screen.expect_line(">");
         let rows = self.screen.rows();
@@ -71,18 +70,18 @@ impl Audience {
         assert_screen_is_safe(&format!("{door}: full screen"), &self.screen.written());
         good.line("/quit");
         good.until_end();
-        // What the log says of those who left comes after all that it said of them before.
+        // The log is in order, so this waits for everything up to now.
         self.server.log_so_far("");
         assert_lines_are_safe(&format!("{door}: log"), &self.server.log().bytes());
     }
 }
 
-/// A line that begins like this.
-fn line(before: &str, nasty: &[u8]) -> Vec<u8> {
-    [before.as_bytes(), nasty, b"\n"].concat()
+/// A line with this beginning.
+fn line(before: &str, hostile: &[u8]) -> Vec<u8> {
+    [before.as_bytes(), hostile, b"\n"].concat()
 }
 
-/// Hundreds of code points, and one character all the same for those who count.
+/// Hundreds of code points that form a single grapheme cluster.
 fn endless_clusters() -> Vec<(&'static str, Vec<u8>)> {
     let hangul = format!("\u{1100}{}", "\u{1161}".repeat(1000));
     let flags = "\u{1F1E9}".repeat(801);
@@ -104,7 +103,7 @@ fn endless_clusters() -> Vec<(&'static str, Vec<u8>)> {
 fn hostile_lines_of_plain_users_are_shown_safely() {
     let mut all = Audience::new();
     let mut rude = all.server.plain("rude");
-    for (_, nasty) in HOSTILE_TEXTS {
+    for (_, hostile) in HOSTILE_TEXTS {
         for door in [
             "",
             "/me ",
@@ -115,10 +114,10 @@ fn hostile_lines_of_plain_users_are_shown_safely() {
             "/msg nobody ",
             "//",
         ] {
-            rude.send(line(door, nasty));
+            rude.send(line(door, hostile));
         }
         for to in ["plain", "rich", "lines", "screen"] {
-            rude.send(line(&format!("/msg {to} "), nasty));
+            rude.send(line(&format!("/msg {to} "), hostile));
         }
     }
     let heard = rude.sync("that was all");
@@ -132,21 +131,21 @@ fn hostile_messages_of_rich_clients_are_shown_safely() {
     let mut rude = all.server.rich("rude");
     let ids = [all.plain.id(), all.rich.id(), all.lines.id()].map(str::to_owned);
     let seq = 1_u64 << 63;
-    for (number, (_, nasty)) in HOSTILE_TEXTS.iter().enumerate() {
-        rude.send(line(&format!("SAY {} ", number + 1), nasty));
+    for (number, (_, hostile)) in HOSTILE_TEXTS.iter().enumerate() {
+        rude.send(line(&format!("SAY {} ", number + 1), hostile));
         for verb in ["NICK ", "NICK x", "", "RELAY ", "PUNCH ", "CONFIRM ", "PING "] {
-            rude.send(line(verb, nasty));
+            rude.send(line(verb, hostile));
         }
         for id in &ids {
-            rude.send(line(&format!("WHISPER {id} {seq} "), nasty));
-            rude.send(line(&format!("RELAY {id} "), nasty));
+            rude.send(line(&format!("WHISPER {id} {seq} "), hostile));
+            rude.send(line(&format!("RELAY {id} "), hostile));
         }
-        rude.send(line(&format!("WHISPER 10.0.0.1:1 {seq} "), nasty));
+        rude.send(line(&format!("WHISPER 10.0.0.1:1 {seq} "), hostile));
     }
     for _ in 0..HOSTILE_TEXTS.len() {
         rude.say("next");
     }
-    // Some of it was a nick, so this comes under another name.
+    // Some texts were valid nicks, so the name may have changed.
     rude.say("that was all");
     let heard = rude.until("that was all");
     assert_lines_are_safe("the sender itself", heard.join("\n").as_bytes());
@@ -156,10 +155,10 @@ fn hostile_messages_of_rich_clients_are_shown_safely() {
 #[test]
 fn hostile_names_in_hello_are_shown_safely() {
     let mut all = Audience::new();
-    for (_, nasty) in HOSTILE_TEXTS {
+    for (_, hostile) in HOSTILE_TEXTS {
         let mut rude = all.server.connect("rude");
         rude.expect("* chat/1");
-        rude.send(line("HELLO 1 ", &[nasty, b" - - -".as_slice()].concat()));
+        rude.send(line("HELLO 1 ", &[hostile, b" - - -".as_slice()].concat()));
         rude.close();
     }
     all.assert_unharmed("names in HELLO");
@@ -181,8 +180,8 @@ fn endless_characters_are_shown_safely() {
     all.assert_unharmed("endless characters");
 }
 
-/// One character to us, a thousand columns to a terminal that knows no such character. It does not go into the next row,
-/// because we turn wrapping off, which the emulator is too simple for: so this looks at the bytes.
+/// One character to the client, a thousand columns to a terminal that does not know it. It stays in its row because the
+/// client turns wrapping off. The emulator does not implement that mode, so this test looks at the bytes.
 #[test]
 fn a_giant_emoji_is_drawn_in_place_and_does_not_wrap() {
     let all = Audience::new();
@@ -208,9 +207,9 @@ fn hostile_datagrams_without_a_key_are_shown_safely() {
     all.screen.expect(&format!("+ {}", rude.id()));
     all.lines.shows().expect(&format!("{} is online", rude.id()));
     let lines = all.lines.id().to_owned();
-    for (_, nasty) in HOSTILE_TEXTS {
-        rude.send_private_bytes(&lines, nasty);
-        rude.send_private_bytes(&lines, &[nasty, b"\n".as_slice(), nasty, b"\r\n"].concat());
+    for (_, hostile) in HOSTILE_TEXTS {
+        rude.send_private_bytes(&lines, hostile);
+        rude.send_private_bytes(&lines, &[hostile, b"\n".as_slice(), hostile, b"\r\n"].concat());
     }
     for (_, text) in endless_clusters() {
         rude.send_private_bytes(&lines, &text);
@@ -228,7 +227,7 @@ fn hostile_sealed_messages_are_shown_safely() {
     let mut rude = all.server.start_client("rude", &["--nick", "rude"]);
     rude.wait_until_online("rude");
     all.screen.expect("+ rude@");
-    for (_, nasty) in HOSTILE_TEXTS {
+    for (_, hostile) in HOSTILE_TEXTS {
         for door in [
             "/msg lines ",
             "/msg screen ",
@@ -240,7 +239,7 @@ fn hostile_sealed_messages_are_shown_safely() {
             "//",
             "",
         ] {
-            rude.write(line(door, nasty));
+            rude.write(line(door, hostile));
         }
     }
     rude.line("/msg lines that was all");
@@ -260,13 +259,13 @@ fn hostile_sealed_messages_are_shown_safely() {
 #[test]
 fn hostile_input_of_the_full_screen_is_drawn_safely() {
     let mut all = Audience::new();
-    for (name, nasty) in HOSTILE_TEXTS {
-        // What is pasted comes between marks, so that it is text, whatever is in it; it is taken line by line.
+    for (name, hostile) in HOSTILE_TEXTS {
+        // A bracketed paste is text, whatever it contains. It is inserted line by line.
         for before in ["", "/msg lines ", "/verify "] {
-            all.screen.paste(&[before.as_bytes(), nasty].concat());
-            // No to a question about several lines, and a letter otherwise.
+            all.screen.paste(&[before.as_bytes(), hostile].concat());
+            // This declines the question about several lines. Without a question, it is a letter.
             all.screen.keys("n\x15");
-            all.screen.paste(&[before.as_bytes(), nasty].concat());
+            all.screen.paste(&[before.as_bytes(), hostile].concat());
             all.screen.keys("y\r\x15");
         }
         all.screen.keys(&format!("after {name}\r"));
@@ -286,7 +285,7 @@ fn every_line_of_a_hostile_server_is_shown_safely() {
     let mut to_screen = fake_server.accept_at(Stage::Welcomed);
     for wire in [&mut to_lines, &mut to_screen] {
         for stage in ["HISTORY -", "LIVE"] {
-            for (_, nasty) in HOSTILE_TEXTS {
+            for (_, hostile) in HOSTILE_TEXTS {
                 for before in [
                     "NOTICE ",
                     "SAID 1 10.0.0.1:1 ",
@@ -306,11 +305,14 @@ fn every_line_of_a_hostile_server_is_shown_safely() {
                     "WELCOME ",
                     "",
                 ] {
-                    wire.send(line(before, nasty));
+                    wire.send(line(before, hostile));
                 }
-                wire.send(line("USER ", &[nasty, b"@10.0.0.1:1 - -".as_slice()].concat()));
-                wire.send(line("JOIN 1 ", &[nasty, b"@10.0.0.1:1 - -".as_slice()].concat()));
-                wire.send(line("SAID 1 ", &[nasty, b"@10.0.0.1:1 hi".as_slice()].concat()));
+                wire.send(line("USER ", &[hostile, b"@10.0.0.1:1 - -".as_slice()].concat()));
+                wire.send(line(
+                    "JOIN 1 ",
+                    &[hostile, b"@10.0.0.1:1 - -".as_slice()].concat(),
+                ));
+                wire.send(line("SAID 1 ", &[hostile, b"@10.0.0.1:1 hi".as_slice()].concat()));
             }
             wire.line(stage);
         }
@@ -331,12 +333,12 @@ fn every_line_of_a_hostile_server_is_shown_safely() {
 
 #[test]
 fn the_first_line_of_a_hostile_server_is_shown_safely() {
-    for (name, nasty) in HOSTILE_TEXTS {
+    for (name, hostile) in HOSTILE_TEXTS {
         for before in ["* chat/", "* ", "", "10.0.0.1:1 is online", "from 10.0.0.1:1: "] {
             let fake_server = FakeServer::start();
             let mut client = Client::start("alice", fake_server.address, &[], &fake_server.journal);
             let mut wire = fake_server.accept();
-            wire.send(line(before, nasty));
+            wire.send(line(before, hostile));
             wire.half_close();
             assert_eq!(client.exit_code(), 1, "{before}{name}");
             assert_ne!(client.complains().lines(), [""; 0], "{before}{name}");

@@ -1,4 +1,4 @@
-//! Coming into the room.
+//! How users join the room.
 
 use crate::harness::{Rich, Server};
 use chat_proto::plain::ServerLine;
@@ -48,7 +48,7 @@ fn a_connection_closed_at_once_is_never_announced() {
     let server = Server::start(&[]);
     let mut alice = server.plain("alice");
     let mut probed = 0;
-    // A machine that stands still between the two makes a user of the probe, and proves nothing.
+    // On a slow machine, the connection may be announced before it closes. That attempt does not count.
     while probed < 5 {
         let start = Instant::now();
         let probe = server.connect("probe");
@@ -76,7 +76,7 @@ fn a_rich_client_gets_users_history_and_its_own_join() {
     let id = alice.id().to_owned();
     assert_eq!(alice.who, format!("alice@{id}"));
     assert_eq!(alice.taken, 0);
-    // The list is of the moment it is sent, when she may be on it herself.
+    // The list is made when it is sent, so it may contain alice herself.
     let bob_is = format!("USER bob@{} - -", bob.id());
     assert_eq!(
         alice.roster.iter().filter(|line| **line == bob_is).count(),

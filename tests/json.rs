@@ -1,4 +1,4 @@
-//! What the client prints for programs, and a bot that reads it.
+//! The JSON output of the client, and a bot that reads it.
 
 use crate::harness::{Process, Server, client_command};
 use std::process::Command;
@@ -36,7 +36,7 @@ fn each_event_is_one_object() {
     alice.line("/quti");
     seen.expect_all(&["\"kind\":\"error\"", "/quit"]);
     alice.end_input();
-    // A wrong command is an error, as in any script.
+    // An unknown command is an error.
     assert_eq!(alice.exit_code(), 1);
     assert_eq!(alice.complains().lines(), [""; 0]);
     let lines = seen.lines();
@@ -62,7 +62,7 @@ fn a_failed_join_is_an_object_too() {
 #[test]
 fn the_example_bot_answers() {
     if Command::new("jq").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no jq");
+        eprintln!("skipped: jq is not installed");
         return;
     }
     let server = Server::start(&[]);
@@ -80,7 +80,7 @@ fn the_example_bot_answers() {
     alice.shows().expect("alice: it is ");
     alice.line("/msg timebot !time");
     alice.shows().expect_all(&["private from timebot@", ": it is "]);
-    // What others say is no command of the bot's.
+    // Messages of other users are not commands of the bot.
     let mut carol = server.plain_named("carol");
     carol.line("/msg timebot /quit");
     carol.line("//quit");

@@ -1,4 +1,4 @@
-//! `kill -9`, again and again, at moments that chance picks.
+//! SIGKILL at random moments.
 
 use crate::harness::{Chance, Client, Journal, Plain, Server, Terminal, Wire, chat_server, part_of};
 use nix::sys::signal::Signal;
@@ -10,26 +10,25 @@ use std::time::Duration;
 
 const BRIEF: Duration = Duration::from_millis(15);
 
-/// Hears what comes in this time.
+/// Collects the lines that arrive in this time.
 fn listen(user: &mut Plain, time: Duration, heard: &mut Vec<String>) {
     while let Some(Some(line)) = user.next_line_within(time) {
         heard.push(line);
     }
 }
 
-/// Checks that everybody who came has left, once, after coming, and that nobody said anything before or after that,
-/// or twice, or out of order.
+/// Checks that every user joined once and then left once, and that its messages came between the two, once and in order.
 #[track_caller]
 fn assert_orderly(heard: &[String]) {
     let mut said: HashMap<&str, Option<u32>> = HashMap::new();
     let mut gone = Vec::new();
     for line in heard {
         if let Some(who) = line.strip_suffix(" is online") {
-            assert_eq!(said.insert(who, None), None, "{who} came twice: {heard:#?}");
+            assert_eq!(said.insert(who, None), None, "{who} joined twice: {heard:#?}");
         } else if let Some(who) = line.strip_suffix(" is offline") {
             assert!(
                 said.remove(who).is_some(),
-                "{who} left without being here: {heard:#?}"
+                "{who} left without having joined: {heard:#?}"
             );
             gone.push(who);
         } else {
@@ -38,12 +37,12 @@ fn assert_orderly(heard: &[String]) {
             let number: u32 = text.strip_prefix("number ").unwrap().parse().unwrap();
             let last = said
                 .get_mut(who)
-                .unwrap_or_else(|| panic!("{who} speaks and is not here"));
+                .unwrap_or_else(|| panic!("{who} sends a message and is not in the room"));
             assert_eq!(number, last.map_or(0, |last| last + 1), "{who}: {heard:#?}");
             *last = Some(number);
         }
     }
-    assert!(said.is_empty(), "these have never left: {said:?}");
+    assert!(said.is_empty(), "these did not leave: {said:?}");
 }
 
 #[test]
@@ -62,7 +61,7 @@ fn killed_clients_leave_once_and_send_nothing_twice() {
             client.line(&format!("number {number}"));
         }
         here.push(client);
-        // Some live on for a while, so that several die together.
+        // Some clients live longer, so that several die together.
         if chance.in_range(0..3) > 0 {
             listen(&mut watcher, chance.up_to(BRIEF), &mut heard);
             for client in &mut here.drain(..) {
@@ -71,7 +70,7 @@ fn killed_clients_leave_once_and_send_nothing_twice() {
         }
     }
     drop(here);
-    // Who was killed before the server had read of it may be let in yet, and is gone after it.
+    // The server may still announce the last killed clients, and then removes them.
     let mut fence = server.plain("fence");
     let fence_id = fence.id().to_owned();
     let until_quiet = |heard: &Vec<String>| {
@@ -95,19 +94,19 @@ fn killed_clients_leave_once_and_send_nothing_twice() {
     );
 }
 
-/// Starts a server where another was.
+/// Starts a server on the address of an earlier one.
 fn start_at(address: SocketAddr) -> Server {
     let mut command = Command::new(chat_server());
     Server::start_command(command.args([address.ip().to_string(), address.port().to_string()]))
 }
 
-/// Servers that die and are started again, with one person at a full screen who stays through all of it.
+/// Kills and restarts a server again and again, while one full screen stays.
 fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
-    // An address of its own, so that no other test's connection can happen to be on the port.
+    // An address of its own, so that no connection of another test can occupy the port.
     let mut server = Server::start_on(&format!("127.0.1.{}", 10 + lane), &[]);
     let address = server.address;
     let journal = Journal::new();
-    // High enough for all of a round.
+    // High enough for all lines of a round.
     let mut alice = Terminal::start("alice", address, &["--nick", "alice"], (100, 80), &journal);
     alice.expect("you are alice@");
     for round in 0..rounds {

@@ -1,9 +1,9 @@
-//! Every way to leave: each is told once, with the right name.
+//! Every way to leave: each is announced once, under the right name.
 
 use crate::harness::{End, Rich, Server};
 use nix::sys::signal::Signal;
 
-/// Checks that what a watcher heard has one arrival and one departure of each of these, and no others.
+/// Checks that a watcher received exactly one join and one leave of each of these users, and no others.
 #[track_caller]
 fn assert_each_came_and_left_once(heard: &[String], users: &[String]) {
     for user in users {
@@ -169,7 +169,7 @@ fn users_that_die_in_one_turn_are_announced_once_each() {
     users.push(talking.id().to_owned());
     let last = format!("from {}: last words", talking.id());
 
-    // While the server stands still all this comes together, and it wakes to find all of it.
+    // The server is stopped meanwhile, and finds all of this when it continues.
     server.process.signal(Signal::SIGSTOP);
     client.signal(Signal::SIGKILL);
     client.wait();
@@ -215,7 +215,7 @@ fn users_that_die_in_one_turn_are_announced_once_each() {
 fn only_a_silent_rich_user_is_disconnected() {
     let server = Server::start(&["--ping-interval", "1"]);
     let mut plain = server.plain("plain");
-    // A real client, because it answers by itself.
+    // A real client answers pings by itself.
     let mut alive = server.client("alive");
     let mut silent = server.rich("silent");
     let farewell = silent.until_end_without_answering();

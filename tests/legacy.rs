@@ -1,4 +1,4 @@
-//! Together with the programs of the lab: our server with their client, our client with their server.
+//! Our server with the lab's original client, and our client with the lab's original server.
 
 use crate::harness::{Client, LegacyClient, LegacyServer, Server};
 

@@ -1,4 +1,4 @@
-//! How many may come, how much they may say, and what they are told.
+//! Limits on users, lines and rates, and the errors beyond them.
 
 use crate::harness::{DEADLINE, End, Rich, Server};
 use chat_proto::{LINE_MAX, TEXT_MAX};
@@ -12,7 +12,7 @@ fn a_full_room_says_so_until_somebody_leaves() {
 
     let mut refused = server.connect("refused");
     let heard = refused.until_end();
-    // It might have been bob who comes back.
+    // The greeting comes first, because the connection could be bob resuming.
     assert_eq!(heard, ["* chat/1 no place is free [PROBE]", "too many users"]);
     assert_eq!(refused.end(), Some(End::Closed));
     let mut client = server.start_client("refused2", &[]);
@@ -26,7 +26,7 @@ fn a_full_room_says_so_until_somebody_leaves() {
     assert_eq!(
         heard,
         [format!("{} is online", carol.id())],
-        "the refused were told of"
+        "a rejected connection was announced"
     );
     let refusals = server.log_so_far(" refuse ");
     assert_eq!(
@@ -78,7 +78,7 @@ fn a_resuming_client_takes_over_its_place_in_a_full_room() {
 fn an_unannounced_connection_holds_a_place_until_it_ends() {
     let server = Server::start(&["--max-users", "1"]);
     for _ in 0..5 {
-        // Whether the server finds the one who has gone first is its own affair; that the place is free soon is not.
+        // The server may accept the next connection before it notices the end of the last one. The place must be free soon.
         let until = Instant::now() + DEADLINE;
         let mut user = server.connect("probe");
         while user.next_line().unwrap() == "too many users" {
@@ -106,7 +106,7 @@ fn the_longest_text_passes_and_a_longer_one_is_rejected() {
     user.line(&format!("{longest}x"));
     let answer = user.next_line().unwrap();
     assert!(answer.starts_with("* "), "{answer:?}");
-    // What is shown for these bytes is longer than the bytes.
+    // These bytes are longer once they are made safe to show.
     user.send([vec![0xFF; TEXT_MAX / 2], b"\n".to_vec()].concat());
     let answer = user.next_line().unwrap();
     assert!(answer.starts_with("* "), "{answer:?}");
@@ -134,7 +134,7 @@ fn an_overlong_line_gets_one_error_and_the_next_is_whole() {
 fn a_pause_in_an_overlong_line_makes_no_message() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
-    // One who has not shown that lines are lines: silence ends what it sends.
+    // This user has not sent a line feed yet, so silence ends its messages.
     let mut user = server.connect("user");
     user.send("x".repeat(5000));
     let heard = user.until("was not sent");
@@ -142,7 +142,7 @@ fn a_pause_in_an_overlong_line_makes_no_message() {
         heard.iter().filter(|line| line.contains("was not sent")).count(),
         1
     );
-    // Twice as long as it takes to make a message of what another program sends; the server's answer tells the time.
+    // Wait twice as long as the pause that ends a message. Answers of the server show the time.
     let mut clock = server.connect("clock");
     for beat in ["tick", "tock"] {
         clock.send(beat);
@@ -189,7 +189,7 @@ fn a_flood_is_throttled_and_delivered_in_full() {
     other.line("may I?");
 
     let heard = other.until("flood 999");
-    // 200 at once, and the other 800 at 400 a second; the clock that counts is the server's.
+    // 200 pass at once, the other 800 at 400 a second, by the clock of the server.
     assert!(
         start.elapsed() >= Duration::from_millis(1900),
         "the rate is not kept: {:?}",
@@ -227,7 +227,7 @@ fn a_flooder_that_resets_is_removed_at_once() {
     let mut watcher = server.plain("watcher");
     let mut user = server.connect("user");
     let id = user.id().to_owned();
-    // Blank lines are said to nobody, so that no write shows that the user is gone.
+    // Blank lines are not broadcast, so no failing write reveals that the user is gone.
     let flood: String = (0..4).map(|n| format!("flood {n}\n")).collect();
     user.send(flood + "/help\n" + &"\n".repeat(1000));
     user.expect("/quit");

@@ -1,9 +1,9 @@
-//! What the server writes down.
+//! The log of the server.
 
 use crate::harness::Server;
 use nix::sys::signal::Signal;
 
-/// Checks the time at the beginning of a line and answers the rest.
+/// Checks the time at the beginning of a line, and returns the rest.
 #[track_caller]
 fn after_time(line: &str) -> &str {
     let (time, rest) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?}"));

@@ -1,4 +1,4 @@
-//! Both programs together, over real sockets.
+//! Tests of both programs together, over real sockets.
 
 mod harness;
 

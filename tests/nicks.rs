@@ -1,4 +1,4 @@
-//! Taking a name.
+//! How users take and change nicks.
 
 use crate::harness::{Rich, Server};
 

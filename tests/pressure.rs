@@ -1,4 +1,4 @@
-//! Readers who do not read, peers who vanish, a log that nobody reads.
+//! Slow readers, vanished clients, and a log that nobody reads.
 
 use crate::harness::{Feed, Plain, Server, Wire, pseudo_terminal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -7,12 +7,12 @@ use std::io::{PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::process::Stdio;
 
-/// Far more lines than fill what the server keeps for anybody and the network holds on the way.
+/// Far more lines than the buffers of the server and of the sockets hold.
 const FLOOD_MAX: usize = 50_000;
 const FLOOD_LINE: usize = 2_000;
 const FAST: [&str; 4] = ["--rate", "1000000", "--burst", "1000000"];
 
-/// One user says a lot until somebody is let go, and all these hear every piece of it before the next is said.
+/// Sends bursts of lines until a user is disconnected. All readers receive each burst before the next is sent.
 #[track_caller]
 fn flood_until_gone(server: &Server, talker: &mut Plain, others: &mut [&mut Plain], gone: &str) {
     let filler = "x".repeat(FLOOD_LINE);
@@ -41,14 +41,14 @@ fn flood_until_gone(server: &Server, talker: &mut Plain, others: &mut [&mut Plai
     );
 }
 
-/// Checks that what one heard who was let go is the beginning of the flood, in whole lines.
+/// Checks that a disconnected user received the beginning of the flood in whole lines.
 #[track_caller]
 fn assert_beginning_of_flood(numbers: &[usize]) {
     assert!(numbers.iter().copied().eq(0..numbers.len()), "{numbers:?}");
     assert!(!numbers.is_empty());
 }
 
-/// Exactly these messages come, among lines that are none.
+/// Checks that exactly these messages arrive, among other lines.
 #[track_caller]
 fn expect_flood(user: &mut Plain, from: &str, numbers: std::ops::Range<usize>, filler: &str) {
     for number in numbers {
@@ -76,7 +76,7 @@ fn a_stopped_reader_is_disconnected_and_others_lose_nothing() {
     let stuck_id = stuck.id().to_owned();
     flood_until_gone(&server, &mut talker, &mut [&mut reader], &stuck_id);
 
-    // One who reads on soon finds whole lines, in order, and why it was let go.
+    // A reader that continues soon finds whole lines in order, and the reason of the disconnect.
     let heard = stuck.until_end();
     let number = |line: &String| line.strip_prefix("from ")?.split(' ').nth(1)?.parse().ok();
     assert_beginning_of_flood(&heard.iter().filter_map(number).collect::<Vec<_>>());
@@ -131,7 +131,7 @@ fn a_client_that_never_reads_its_answers_delays_nobody() {
     let mut alice = server.plain("alice");
     let mut asker = Plain::join(Wire::connect_narrow("asker", server.address, &server.journal));
     let questions = "/help\n/who\n/nick -\n".repeat(1000);
-    // The server may stop reading from one who does not read, or let go of such a user; both are fine.
+    // The server may stop reading from this client, or disconnect it. Both are correct.
     asker.lose_patience();
     while asker.try_send(questions.as_bytes()).is_ok() && server.log().with("reason=slow").is_empty() {}
     alice.sync("all is well");
@@ -160,13 +160,13 @@ fn a_storm_of_resets_leaves_the_room_unchanged() {
     assert_eq!(server.log_so_far(" join ").len(), 101);
 }
 
-/// Fills a pipe, so that nobody can write to it until somebody reads.
+/// Fills a pipe, so that writes to it block.
 fn fill(pipe: &mut PipeWriter) {
     let is_writable = |pipe: &PipeWriter| {
         let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)];
         poll(&mut polled, PollTimeout::ZERO).unwrap() > 0
     };
-    // A pipe is called writable while as much as this can be written without waiting (POSIX, PIPE_BUF).
+    // A pipe counts as writable while this many bytes fit (POSIX, PIPE_BUF).
     while is_writable(pipe) {
         pipe.write_all(&[b'.'; 4096]).unwrap();
     }
@@ -189,7 +189,7 @@ fn a_log_that_nobody_reads_blocks_nothing() {
     drop(reader);
 }
 
-/// Has far more logged than is kept, and only then reads the log at its other end.
+/// Causes far more log lines than are buffered, and only then reads the log.
 #[track_caller]
 fn expect_count_of_what_is_left_out(log: Stdio, reader: impl Read + Send + 'static) {
     const RENAMES: usize = 10_000;
@@ -202,7 +202,7 @@ fn expect_count_of_what_is_left_out(log: Stdio, reader: impl Read + Send + 'stat
     }
     let log = Feed::new("server", "log", &server.journal);
     log.fill_from(reader);
-    // Once something of what was kept is taken, there is room to say what was not.
+    // Once some buffered lines are read, there is room for the count of the others.
     assert!(log.wait(|lines, _| (lines.len() > 1000).then_some(())).is_some());
     let bob = server.plain("bob");
     log.expect(&format!(" join {} ", bob.id()));
@@ -211,10 +211,10 @@ fn expect_count_of_what_is_left_out(log: Stdio, reader: impl Read + Send + 'stat
         panic!("{said:?}")
     };
     let (_, count) = said.split_once('=').unwrap();
-    // A terminal ends a line its own way.
+    // A terminal adds a carriage return.
     let left_out: usize = count.trim_end().parse().unwrap();
     let kept = log.with(" now alice").len();
-    assert_eq!(kept + left_out, RENAMES, "{left_out} are said to be left out");
+    assert_eq!(kept + left_out, RENAMES, "{left_out} are counted as left out");
 }
 
 #[test]

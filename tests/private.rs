@@ -1,4 +1,4 @@
-//! Private messages that the server carries.
+//! Private messages through the server.
 
 use crate::harness::{Rich, Server};
 

@@ -1,4 +1,4 @@
-//! The full screen on a real terminal, with the real server.
+//! The full screen on a terminal, with the real server.
 
 use crate::harness::{DEADLINE, FakeServer, Server, Stage, Terminal, chat_server};
 use nix::sys::signal::Signal;
@@ -183,7 +183,7 @@ fn enter_reconnects_at_once() {
     alice.keys("\r");
     let _server = fake_server.accept_at(Stage::Live);
     alice.expect("back: you are alice@");
-    // By itself it would have waited for 1, 2, 4, 8, 16 and 20 seconds at least.
+    // The automatic backoff would wait for 1, 2, 4, 8, 16 and 20 seconds at least.
     assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
 }
 
@@ -203,14 +203,14 @@ fn manual_retries_do_not_lengthen_the_backoff() {
     drop(link);
     alice.expect("offline, trying again in");
     for number in 0..8 {
-        // Nobody listens, which is known at once; the draft shows that the key was taken.
+        // The connection is refused at once. The draft shows that the client has processed the key.
         alice.keys(&format!("\x15\r{number}"));
         alice.expect_line(&format!("> {number}"));
     }
     let row = alice.expect("offline, trying again in");
     let seconds = row.split_once("again in ").unwrap().1;
     let seconds: u64 = seconds.split(' ').next().unwrap().parse().unwrap();
-    // Eight waits in a row would have grown to 20 seconds at least.
+    // After eight automatic attempts, the backoff would be 20 seconds at least.
     assert!(seconds <= 15, "{row}");
 }
 

@@ -1,4 +1,4 @@
-//! How the server is started, and what it says when it can't be.
+//! How the server starts, and its errors when it cannot.
 
 use crate::harness::{Journal, Process, Server, chat_server};
 use nix::sys::signal::Signal;
@@ -55,13 +55,13 @@ fn help_and_version_go_to_the_standard_output() {
 
 #[test]
 fn a_foreign_address_is_an_error() {
-    // Addresses for documentation (RFC 5737), which no machine has.
+    // An address for documentation, which no machine has (RFC 5737).
     let (code, _, stderr) = run(&["192.0.2.1", "0"]);
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("192.0.2.1"), "{stderr}");
 }
 
-/// The server as it is started where only so many descriptors are allowed.
+/// The command that starts the server with a limit on descriptors.
 fn with_descriptors(descriptors: u32, options: &str) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("ulimit -n {descriptors} && exec \"$0\" 127.0.0.1 0 {options}");

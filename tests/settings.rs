@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A home directory for one test, with this settings file.
+/// A new home directory with this settings file.
 fn home(test: &str, settings: &str) -> PathBuf {
     let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
     let directory = home.join(".config/chat");
@@ -14,7 +14,7 @@ fn home(test: &str, settings: &str) -> PathBuf {
     home
 }
 
-/// A client at home there.
+/// A client with this home directory.
 fn command(home: &PathBuf) -> Command {
     let mut command = client_command();
     command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
@@ -121,7 +121,7 @@ fn last_server_joins_the_server_of_the_last_session() {
         &server.journal,
     ));
 
-    // Who does not want it leaves no trace.
+    // With the option off, no file is written.
     let kept = home.join(".local/state/chat/last-server");
     fs::remove_file(&kept).unwrap();
     let mut third = command(&home);

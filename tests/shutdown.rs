@@ -1,4 +1,4 @@
-//! The end of the server.
+//! The shutdown of the server.
 
 use crate::harness::{Journal, Process, Server, chat_server};
 use nix::sys::signal::Signal;
@@ -39,7 +39,7 @@ fn every_user_is_told_that_the_server_shuts_down() {
 
 #[test]
 fn another_server_can_bind_the_port_at_once() {
-    // An address of its own, so that no other test's connection can happen to be on the port.
+    // An address of its own, so that no connection of another test can occupy the port.
     let mut server = Server::start_on("127.0.0.77", &[]);
     let port = server.address.port().to_string();
     for round in 0..3 {

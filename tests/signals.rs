@@ -1,10 +1,10 @@
-//! Signals of all kinds while people talk.
+//! Signals of all kinds during a conversation.
 
 use crate::harness::{Chance, Process, Server, Terminal, part_of};
 use nix::sys::signal::Signal;
 
-/// Those that mean nothing to the server, or to a client in line mode.
-const MEANINGLESS: [Signal; 11] = [
+/// Signals that the server and line mode ignore.
+const IGNORED: [Signal; 11] = [
     Signal::SIGWINCH,
     Signal::SIGCONT,
     Signal::SIGPIPE,
@@ -21,7 +21,7 @@ const MEANINGLESS: [Signal; 11] = [
 fn storm(chance: &mut Chance, processes: &[&Process]) {
     for process in processes {
         for _ in 0..5 {
-            process.signal(*chance.pick(&MEANINGLESS));
+            process.signal(*chance.pick(&IGNORED));
         }
     }
 }
@@ -85,7 +85,7 @@ fn the_full_screen_survives_signals_of_its_terminal() {
             u16::try_from(chance.in_range(1..120)).unwrap(),
             u16::try_from(chance.in_range(1..40)).unwrap(),
         );
-        // A stop and what ends it, in any order; some of it comes while it draws.
+        // Stop and continue in any order, some of it while the client draws.
         alice.process.signal(Signal::SIGCONT);
         alice
             .process

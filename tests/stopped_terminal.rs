@@ -1,4 +1,4 @@
-//! Terminals that take no output: a connection that stalls, Ctrl-S, a window that was closed.
+//! Terminals that accept no output: a stalled connection, Ctrl-S, a closed window.
 
 use crate::harness::{
     FakeServer, Feed, Journal, Process, Rich, Server, Stage, Wire, chat_server, client_command,
@@ -13,23 +13,25 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Far more lines than a terminal holds that nobody reads, and fewer than a program keeps for it.
+/// Far more lines than an unread terminal holds, and fewer than a program buffers for it.
 const LINES: usize = 2000;
 
-/// Waits until the server has asked twice whether this user is there, a second apart, and checks that it has rested
-/// meanwhile.
+/// Waits for two pings, a second apart, and checks that the server was idle between them.
 #[track_caller]
-fn expect_rest(server: &Server, user: &mut Rich) {
-    let mut expect_question = || {
-        let question = Wire::expect(user, "PING ");
-        user.line(&question.replace("PING", "PONG"));
+fn expect_idle(server: &Server, user: &mut Rich) {
+    let mut answer_ping = || {
+        let ping = Wire::expect(user, "PING ");
+        user.line(&ping.replace("PING", "PONG"));
     };
-    expect_question();
+    answer_ping();
     let (began, before) = (Instant::now(), server.process.processor_time());
-    expect_question();
+    answer_ping();
     let used = server.process.processor_time() - before;
     assert!(began.elapsed() >= Duration::from_millis(500));
-    assert!(used <= Duration::from_millis(100), "{used:?} without any work");
+    assert!(
+        used <= Duration::from_millis(100),
+        "{used:?} of processor time while idle"
+    );
 }
 
 #[test]
@@ -39,15 +41,15 @@ fn a_log_on_a_stopped_or_closed_terminal_blocks_nothing() {
     let mut server = Server::start_logging_to(Stdio::from(terminal), &options);
     let mut alice = server.rich("alice");
     for _ in 0..LINES / 2 {
-        // It tells the log that it comes and that it goes.
+        // Each connection adds a join and a leave to the log.
         server.plain("bob").reset();
     }
     alice.sync("all is well");
-    expect_rest(&server, &mut alice);
+    expect_idle(&server, &mut alice);
     drop(window);
     server.plain("bob").close();
     alice.sync("all is still well");
-    expect_rest(&server, &mut alice);
+    expect_idle(&server, &mut alice);
     drop(alice);
     server.stop();
 }
@@ -61,7 +63,7 @@ fn a_server_on_a_stopped_terminal_starts_and_shuts_down() {
     command.args(["127.0.0.1", "0"]).stdin(Stdio::null());
     command.stdout(terminal).stderr(Stdio::piped());
     let mut server = Process::start_as_set_up("server", &journal, &mut command);
-    // What it would say to the terminal, it says to the log as well.
+    // The address is printed on the terminal and in the log.
     let logged = server.stderr.expect(" listen ");
     let address = logged
         .split_whitespace()
@@ -72,7 +74,7 @@ fn a_server_on_a_stopped_terminal_starts_and_shuts_down() {
     assert_eq!(server.exit_code(), 0);
 }
 
-/// What starts a client with its output on this terminal.
+/// The command of a client with its output on this terminal.
 fn command_on(terminal: &File, fake_server: &FakeServer) -> Command {
     let mut command = client_command();
     command
@@ -91,18 +93,18 @@ fn client_on(terminal: &File, fake_server: &FakeServer) -> Process {
     Process::start_as_set_up("alice", &fake_server.journal, &mut command)
 }
 
-/// Tells the client lines for both of its outputs, by turns, and waits until it has tried to show them.
+/// Sends lines for both outputs of the client in turn, and waits until the client has tried to write them.
 #[track_caller]
-fn tell_much(server: &mut Wire) {
+fn send_many(server: &mut Wire) {
     let lines = (0..LINES).map(|n| match n % 2 {
         0 => format!("SAID 1 10.0.0.1:1 {n}\n"),
         _ => format!("NOTICE {n}\n"),
     });
     server.send(lines.collect::<String>());
-    // It answers before it shows what came with the question.
-    for question in ["7", "8"] {
-        server.line(&format!("PING {question}"));
-        server.expect(&format!("PONG {question}"));
+    // The client answers a ping before it writes the lines that arrived with it. The second answer shows that it has.
+    for ping in ["7", "8"] {
+        server.line(&format!("PING {ping}"));
+        server.expect(&format!("PONG {ping}"));
     }
 }
 
@@ -112,7 +114,7 @@ fn a_client_on_a_stopped_terminal_answers_and_leaves() {
     let (window, terminal) = pseudo_terminal();
     let mut alice = client_on(&terminal, &fake_server);
     let mut server = fake_server.accept_at(Stage::Live);
-    tell_much(&mut server);
+    send_many(&mut server);
     alice.signal(Signal::SIGTERM);
     server.expect("QUIT");
     drop(server);
@@ -144,7 +146,7 @@ fn a_client_whose_terminal_closes_leaves() {
     let (window, terminal) = pseudo_terminal();
     let mut alice = client_on(&terminal, &fake_server);
     let mut server = fake_server.accept_at(Stage::Live);
-    tell_much(&mut server);
+    send_many(&mut server);
     drop(window);
     server.expect("QUIT");
     drop(server);
@@ -157,7 +159,7 @@ fn a_continued_terminal_shows_whole_lines_in_order() {
     let (window, terminal) = pseudo_terminal();
     let _alice = client_on(&terminal, &fake_server);
     let mut server = fake_server.accept_at(Stage::Live);
-    tell_much(&mut server);
+    send_many(&mut server);
     let screen = Feed::new("alice", "|", &fake_server.journal);
     screen.fill_from(window);
     screen.expect(&format!("* {}", LINES - 1));

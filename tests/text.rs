@@ -1,4 +1,4 @@
-//! What may be in a message, and what comes out.
+//! Which text a message may contain, and how the server changes it.
 
 use crate::harness::Server;
 
@@ -62,7 +62,7 @@ fn no_text_can_imitate_a_line_of_the_server() {
         let heard = watcher.expect(forged);
         assert!(heard.starts_with("SAID "), "{heard:?}");
     }
-    // A carriage return and the other ends of a line that Unicode knows begin no new one.
+    // A carriage return or a line separator of Unicode begins no new line.
     user.send("x\r10.0.0.1:1 is online\u{2028}y\u{85}z\n");
     user.expect_next(&format!("from {id}: x␍10.0.0.1:1 is online y z"));
 }

@@ -5,8 +5,8 @@ use crate::address::Address;
 use crate::args::Args;
 use crate::exit::Exit;
 use crate::net::connect::Connection;
-use crate::net::reconnect::{Change, Wire};
-use crate::net::transport::Link;
+use crate::net::reconnect::{Change, Reconnect};
+use crate::net::transport::Sockets;
 use crate::paths::LastServer;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Event, Failures, Join, Session};
@@ -64,7 +64,7 @@ pub trait FrontEnd {
 
     /// Whether it is a screen that somebody sits before: who goes on after a typing error has mended it, and a
     /// connection that is lost is to be made again.
-    fn is_a_person(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         false
     }
 
@@ -82,12 +82,12 @@ pub trait FrontEnd {
     }
 
     /// Whether the user asked, since the last call, that a lost connection be tried again at once.
-    fn take_hurry(&mut self) -> bool {
+    fn take_retry(&mut self) -> bool {
         false
     }
 
     /// The connection to the server changed.
-    fn wire_changed(&mut self, _change: Change) {}
+    fn connection_changed(&mut self, _change: Change) {}
 }
 
 /// Watches the signals that end the program; for a full screen those of the terminal too.
@@ -140,7 +140,7 @@ pub fn private(args: &Args) -> Result<Private> {
 pub struct Client<F> {
     clock: Clock,
     session: Session,
-    wire: Wire,
+    connection: Reconnect,
     signals: Signals,
     /// The signal that ends the program.
     signal: Option<Signal>,
@@ -155,8 +155,8 @@ enum Source {
     Signals,
     Tcp,
     Udp,
-    /// A try to make a lost connection again.
-    Try,
+    /// An attempt to replace a lost connection.
+    Attempt,
     Input,
     Output,
 }
@@ -166,14 +166,14 @@ impl<F: FrontEnd> Client<F> {
     pub fn new(
         clock: Clock,
         signals: Signals,
-        wire: Wire,
+        connection: Reconnect,
         config: Config,
         private: Private,
         front_end: F,
     ) -> Self {
         Self {
             session: Session::new(config, private, clock.now()),
-            wire,
+            connection,
             signals,
             signal: None,
             front_end,
@@ -214,17 +214,17 @@ impl<F: FrontEnd> Client<F> {
         let now = self.clock.now();
         self.session.tick(now);
         self.front_end.tick(&mut self.session, now);
-        if let Some(change) = self.wire.tick(&self.session, now) {
+        if let Some(change) = self.connection.tick(&self.session, now) {
             self.show_events();
-            self.front_end.wire_changed(change);
+            self.front_end.connection_changed(change);
         }
     }
 
     /// Carries out what the session wants done.
     fn carry_out(&mut self) -> io::Result<()> {
         let now = self.clock.now();
-        if let Some(link) = self.wire.link_mut() {
-            link.send(&mut self.session, now);
+        if let Some(sockets) = self.connection.sockets_mut() {
+            sockets.send(&mut self.session, now);
         }
         self.show_events();
         self.front_end.flush(&self.session, now)
@@ -259,23 +259,23 @@ impl<F: FrontEnd> Client<F> {
         if ready.contains(&Source::Input) {
             let read = self.front_end.read(&mut self.session, now);
             read.context("can't read the input")?;
-            if self.front_end.take_hurry()
-                && let Some(change) = self.wire.hurry(now)
+            if self.front_end.take_retry()
+                && let Some(change) = self.connection.retry_now(now)
             {
-                self.front_end.wire_changed(change);
+                self.front_end.connection_changed(change);
             }
         }
-        if let Some(link) = self.wire.link_mut() {
+        if let Some(sockets) = self.connection.sockets_mut() {
             if ready.contains(&Source::Tcp) {
-                link.read(&mut self.session, now);
+                sockets.read(&mut self.session, now);
             } else if ready.contains(&Source::Udp) {
-                link.read_datagrams(&mut self.session, now);
+                sockets.read_datagrams(&mut self.session, now);
             }
         }
-        if ready.contains(&Source::Try)
-            && let Some(change) = self.wire.tried(&mut self.session, now)
+        if ready.contains(&Source::Attempt)
+            && let Some(change) = self.connection.on_attempt_done(&mut self.session, now)
         {
-            self.front_end.wire_changed(change);
+            self.front_end.connection_changed(change);
         }
         Ok(())
     }
@@ -306,22 +306,28 @@ impl<F: FrontEnd> Client<F> {
             descriptors.push(descriptor);
         };
         let has_room = self.front_end.has_room();
-        if let Some(link) = self.wire.link() {
-            let mut tcp = link.tcp_interest();
+        if let Some(sockets) = self.connection.sockets() {
+            let mut tcp = sockets.tcp_interest();
             tcp.set(PollFlags::POLLIN, tcp.contains(PollFlags::POLLIN) && has_room);
             // Without any interest poll would still report that the server hung up, again and again.
             if !tcp.is_empty() {
-                add(Source::Tcp, PollFd::new(link.tcp().as_fd(), tcp));
+                add(Source::Tcp, PollFd::new(sockets.tcp().as_fd(), tcp));
             }
-            if let Some(udp) = link.udp().filter(|_| has_room) {
-                add(Source::Udp, PollFd::new(udp.as_fd(), link.udp_interest()));
+            if let Some(udp) = sockets.udp().filter(|_| has_room) {
+                add(
+                    Source::Udp,
+                    PollFd::new(udp.as_fd(), Sockets::udp_interest(&self.session)),
+                );
             }
         }
-        if let Some(attempt) = self.wire.trying() {
-            add(Source::Try, PollFd::new(attempt, PollFlags::POLLOUT));
+        if let Some(attempt) = self.connection.attempt() {
+            add(Source::Attempt, PollFd::new(attempt, PollFlags::POLLOUT));
         }
-        let link_has_room = self.wire.link().is_some_and(Link::has_room);
-        let taken = has_room && link_has_room && self.session.takes_input();
+        let sockets_have_room = self
+            .connection
+            .sockets()
+            .is_some_and(|sockets| sockets.has_room(&self.session));
+        let taken = has_room && sockets_have_room && self.session.takes_input();
         if let Some(input) = self.front_end.input(taken) {
             add(Source::Input, PollFd::new(input, PollFlags::POLLIN));
         }
@@ -343,7 +349,7 @@ impl<F: FrontEnd> Client<F> {
     fn timeout(&self) -> PollTimeout {
         let deadlines = [
             self.session.deadline(),
-            self.wire.deadline(),
+            self.connection.deadline(),
             self.front_end.deadline(),
         ];
         self.clock.timeout(deadlines.into_iter().flatten().min())
@@ -374,15 +380,15 @@ impl<F: FrontEnd> Client<F> {
     /// Nobody reads any more what this program is there to print.
     fn exit_without_output(&mut self) -> Exit {
         self.session.leave(self.clock.now());
-        if let Some(link) = self.wire.link_mut() {
-            link.send(&mut self.session, self.clock.now());
+        if let Some(sockets) = self.connection.sockets_mut() {
+            sockets.send(&mut self.session, self.clock.now());
         }
         self.signal.map_or(Exit::Error, Exit::of_signal)
     }
 
     fn exit(&self) -> Exit {
         // What went wrong before a person's eyes is no secret that the status would have to tell.
-        let failures = if self.front_end.is_a_person() {
+        let failures = if self.front_end.is_interactive() {
             Failures::default()
         } else {
             self.session.failures()
@@ -401,6 +407,6 @@ fn is_ready(source: Source, descriptor: &PollFd<'_>) -> bool {
     match source {
         Source::Output => happened.contains(PollFlags::POLLERR),
         Source::Tcp | Source::Udp => happened.intersects(!PollFlags::POLLOUT),
-        Source::Signals | Source::Input | Source::Try => !happened.is_empty(),
+        Source::Signals | Source::Input | Source::Attempt => !happened.is_empty(),
     }
 }

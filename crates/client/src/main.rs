@@ -7,7 +7,7 @@ use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::line::LineMode;
 use chat_client::net::connect::{Connection, connect};
-use chat_client::net::reconnect::Wire;
+use chat_client::net::reconnect::Reconnect;
 use chat_client::paths::LastServer;
 use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
@@ -74,10 +74,10 @@ fn converse(
     if let Some(warning) = connection.ports.warning() {
         front_end.show(&Event::Warning(warning.to_owned().into()));
     }
-    let config = client::config(args, &connection, front_end.is_a_person()).context(CLOSED_AT_ONCE)?;
+    let config = client::config(args, &connection, front_end.is_interactive()).context(CLOSED_AT_ONCE)?;
     let private = client::private(args)?;
-    let wire = Wire::new(connection, args.connect_timeout).context(CLOSED_AT_ONCE)?;
-    let client = Client::new(clock, signals, wire, config, private, front_end);
+    let connection = Reconnect::new(connection, args.connect_timeout).context(CLOSED_AT_ONCE)?;
+    let client = Client::new(clock, signals, connection, config, private, front_end);
     match LastServer::find().filter(|_| args.settings.last_server) {
         Some(file) => client.keeping_server(file, args.settings.server.clone()).run(),
         None => client.run(),

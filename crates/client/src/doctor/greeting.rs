@@ -42,9 +42,9 @@ pub(super) fn judge(heard: &[u8]) -> Judgement {
         Greeting::Ours(end) => ours(heard.get(..end).unwrap_or_default(), end),
         Greeting::Full => Judgement::Full,
         Greeting::TurnedAway(why) => Judgement::TurnedAway(shown(heard.get(why).unwrap_or_default())),
-        Greeting::Original if is_legacy(heard) => Judgement::Legacy,
-        Greeting::Original if heard.contains(&b'\n') => Judgement::Foreign(shown(heard)),
-        Greeting::Original => Judgement::Quiet,
+        Greeting::Legacy if is_legacy(heard) => Judgement::Legacy,
+        Greeting::Legacy if heard.contains(&b'\n') => Judgement::Foreign(shown(heard)),
+        Greeting::Legacy => Judgement::Quiet,
     }
 }
 

@@ -1,7 +1,7 @@
-//! The connection to the server, and the one that is made when it is lost.
+//! The connection to the server, and the attempts to replace it when it is lost.
 
 use super::connect::{Attempt, Connection};
-use super::transport::Link;
+use super::transport::Sockets;
 use crate::session::Session;
 use chat_proto::now::Now;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -10,81 +10,81 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-/// A connection that may be lost. It is tried again where it was: a name is not looked up again, because that could take
-/// seconds in which nothing typed would show.
+/// A connection that is made again when it is lost, to the same address: looking a name up again could freeze the screen
+/// for seconds.
 #[derive(Debug)]
-pub struct Wire {
+pub struct Reconnect {
     state: State,
     server: SocketAddr,
-    /// How long one try may take.
+    /// How long one attempt may take.
     patience: Duration,
     backoff: Backoff,
-    /// When the next try was due that the user did not wait for. One that fails changes nothing about it.
+    /// When the next attempt was due before the user's own, which leaves the backoff as it was.
     planned: Option<Duration>,
 }
 
 #[derive(Debug)]
 enum State {
-    Up(Link),
-    /// The next try is made then.
+    Up(Sockets),
+    /// Until the next attempt.
     Waiting(Duration),
-    /// A try is under way, and given up then.
+    /// Until this attempt times out.
     Trying(Attempt, Duration),
 }
 
-/// What became of the connection.
+/// A change of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// There is none; the next try is made then.
+    /// There is none until the next attempt, at this time.
     Waiting(Duration),
-    /// A try is under way.
+    /// An attempt is under way.
     Trying,
-    /// There is one again.
+    /// It is up again.
     Up,
 }
 
-impl Wire {
+impl Reconnect {
     /// Over a connection that was just made.
     ///
     /// # Errors
-    /// If it is gone already.
+    /// If it is closed already.
     pub fn new(connection: Connection, patience: Duration) -> io::Result<Self> {
         Ok(Self {
             server: connection.tcp.peer_addr()?,
-            state: State::Up(Link::new(connection)?),
+            state: State::Up(Sockets::new(connection)?),
             patience,
             backoff: Backoff::default(),
             planned: None,
         })
     }
 
-    /// The link, if there is a connection.
+    /// The sockets, if there is a connection.
     #[must_use]
-    pub fn link(&self) -> Option<&Link> {
+    pub fn sockets(&self) -> Option<&Sockets> {
         match &self.state {
-            State::Up(link) => Some(link),
+            State::Up(sockets) => Some(sockets),
             State::Waiting(_) | State::Trying(..) => None,
         }
     }
 
-    /// The link, if there is a connection.
-    pub fn link_mut(&mut self) -> Option<&mut Link> {
+    /// The sockets, if there is a connection.
+    pub fn sockets_mut(&mut self) -> Option<&mut Sockets> {
         match &mut self.state {
-            State::Up(link) => Some(link),
+            State::Up(sockets) => Some(sockets),
             State::Waiting(_) | State::Trying(..) => None,
         }
     }
 
-    /// What to poll for output to learn how a try went.
+    /// Writable when the attempt is done.
     #[must_use]
-    pub fn trying(&self) -> Option<BorrowedFd<'_>> {
+    pub fn attempt(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             State::Trying(attempt, _) => Some(attempt.descriptor()),
             State::Up(_) | State::Waiting(_) => None,
         }
     }
 
-    /// When to call [`Wire::tick`].
+    /// When to call [`Reconnect::tick`].
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
@@ -93,24 +93,24 @@ impl Wire {
         }
     }
 
-    /// Does what it is time for: lets a lost connection go, tries, gives a try up.
+    /// Closes a lost connection, begins an attempt, or gives one up, as is due.
     pub fn tick(&mut self, session: &Session, now: Now) -> Option<Change> {
         match &self.state {
             State::Up(_) if session.is_lost() => {
                 if session.me().is_some() {
-                    // The last one came as far as the room.
+                    // The client was in the room: start the backoff again.
                     self.backoff = Backoff::default();
                 }
                 Some(self.wait(now))
             }
-            State::Waiting(until) if now.monotonic >= *until => Some(self.try_again(now)),
+            State::Waiting(until) if now.monotonic >= *until => Some(self.begin_attempt(now)),
             State::Trying(_, until) if now.monotonic >= *until => Some(self.wait(now)),
             State::Up(_) | State::Waiting(_) | State::Trying(..) => None,
         }
     }
 
-    /// The try that is under way has come to an end.
-    pub fn tried(&mut self, session: &mut Session, now: Now) -> Option<Change> {
+    /// The attempt succeeded or failed.
+    pub fn on_attempt_done(&mut self, session: &mut Session, now: Now) -> Option<Change> {
         let State::Trying(attempt, _) = std::mem::replace(&mut self.state, State::Waiting(now.monotonic))
         else {
             return None;
@@ -119,8 +119,8 @@ impl Wire {
             .finish()
             .and_then(|connection| connected(connection, session, now))
         {
-            Ok(link) => {
-                self.state = State::Up(link);
+            Ok(sockets) => {
+                self.state = State::Up(sockets);
                 self.planned = None;
                 Some(Change::Up)
             }
@@ -128,16 +128,16 @@ impl Wire {
         }
     }
 
-    /// Does not wait for the next try. `None`: it was not waited for.
-    pub fn hurry(&mut self, now: Now) -> Option<Change> {
+    /// Begins the next attempt at once, if one is waited for.
+    pub fn retry_now(&mut self, now: Now) -> Option<Change> {
         let State::Waiting(until) = self.state else {
             return None;
         };
         self.planned = Some(until);
-        Some(self.try_again(now))
+        Some(self.begin_attempt(now))
     }
 
-    fn try_again(&mut self, now: Now) -> Change {
+    fn begin_attempt(&mut self, now: Now) -> Change {
         match Attempt::begin(self.server) {
             Ok(attempt) => {
                 self.state = State::Trying(attempt, now.monotonic + self.patience);
@@ -148,7 +148,7 @@ impl Wire {
     }
 
     fn wait(&mut self, now: Now) -> Change {
-        // Seeded anew for each value by the system: random enough to tell clients apart.
+        // Seeded by the system for each value: random enough to spread clients.
         let random = RandomState::new().build_hasher().finish();
         let until = match self.planned.take() {
             Some(planned) => planned.max(now.monotonic),
@@ -159,20 +159,20 @@ impl Wire {
     }
 }
 
-fn connected(connection: Connection, session: &mut Session, now: Now) -> io::Result<Link> {
+fn connected(connection: Connection, session: &mut Session, now: Now) -> io::Result<Sockets> {
     let endpoints = connection.endpoints()?;
-    let link = Link::new(connection)?;
+    let sockets = Sockets::new(connection)?;
     session.connected(endpoints, now);
-    Ok(link)
+    Ok(sockets)
 }
 
-/// The first wait, at least.
+/// The shortest wait, before jitter.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait, without what chance adds.
+/// The longest wait, before jitter.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// Waits that double, each longer by up to a half, as chance has it: else all the clients of a server that comes back would
-/// come back in the same moment. So the waits begin at 1 to 1.5 seconds and end at 20 to 30.
+/// Exponential backoff: waits of 1 to 1.5 seconds at first, 20 to 30 in the end. The jitter of up to a half keeps the
+/// clients of a restarted server from returning all at once.
 #[derive(Debug)]
 struct Backoff {
     next: Duration,
@@ -185,7 +185,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// How long to wait now; `random` is any number, each as likely as the others.
+    /// The next wait; `random` is uniform.
     fn wait(&mut self, random: u64) -> Duration {
         let least = self.next;
         self.next = (least * 2).min(LONGEST);

@@ -6,45 +6,41 @@ use chat_proto::now::Now;
 use chat_sys::{is_transient, udp_errors};
 use nix::poll::PollFlags;
 use socket2::SockRef;
-use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
-/// What may wait to be written to the server, in bytes, before the program stops reading what would
-/// add to it.
+/// Unsent bytes at which the program stops reading input.
 const UNSENT_MAX: usize = 256 * 1024;
-/// Datagrams that may wait, likewise.
+/// Unsent datagrams at which it does so too.
 const DATAGRAMS_MAX: usize = 64;
-/// Read from the server at once, in bytes: more saves nothing, and would make what is typed wait.
+/// Bytes read from the server at once. More saves nothing, and delays the user's input.
 const READ_MAX: usize = 64 * 1024;
 
-/// Carries bytes and datagrams between the network and a [`Session`], as much as goes without waiting.
+/// Carries bytes and datagrams between the network and a [`Session`], without waiting.
 #[derive(Debug)]
-pub struct Link {
+pub struct Sockets {
     tcp: TcpStream,
-    /// The server's address, whose scope a link-local address of a peer needs too.
+    /// The server's address. A link-local peer is in the same scope.
     server: SocketAddr,
     udp: Option<UdpSocket>,
     unsent: Vec<u8>,
-    datagrams: VecDeque<Transmit>,
-    /// Nothing more can be written; what the server said before may still be read.
+    /// Nothing more can be written. Earlier bytes of the server can still be read.
     broken: bool,
     buffer: Box<[u8]>,
     datagram: Box<[u8]>,
 }
 
-impl Link {
-    /// A link over a connection.
+impl Sockets {
+    /// The sockets of a connection.
     ///
     /// # Errors
-    /// If the connection is gone already.
+    /// If the connection is closed already.
     pub fn new(connection: Connection) -> io::Result<Self> {
         Ok(Self {
             server: connection.tcp.peer_addr()?,
             tcp: connection.tcp,
             udp: connection.udp,
             unsent: Vec::new(),
-            datagrams: VecDeque::new(),
             broken: false,
             buffer: vec![0; READ_MAX].into(),
             datagram: vec![0; READ_MAX].into(),
@@ -63,7 +59,7 @@ impl Link {
         self.udp.as_ref()
     }
 
-    /// What to poll the TCP socket for. A server that sends and does not read is not read either.
+    /// What to poll the TCP socket for. A server that does not read is not read either.
     #[must_use]
     pub fn tcp_interest(&self) -> PollFlags {
         let mut interest = PollFlags::empty();
@@ -74,26 +70,23 @@ impl Link {
 
     /// What to poll the UDP socket for.
     #[must_use]
-    pub fn udp_interest(&self) -> PollFlags {
+    pub fn udp_interest(session: &Session) -> PollFlags {
         let mut interest = PollFlags::POLLIN;
-        interest.set(PollFlags::POLLOUT, !self.datagrams.is_empty());
+        interest.set(PollFlags::POLLOUT, session.datagrams_waiting() > 0);
         interest
     }
 
-    /// Whether more may be given to send.
+    /// Whether the session may add more to send.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.unsent.len() < UNSENT_MAX && self.datagrams.len() < DATAGRAMS_MAX
+    pub fn has_room(&self, session: &Session) -> bool {
+        self.unsent.len() < UNSENT_MAX && session.datagrams_waiting() < DATAGRAMS_MAX
     }
 
-    /// Takes what the session wants sent, and sends what goes.
+    /// Sends what the session has to send, as far as the sockets take it.
     pub fn send(&mut self, session: &mut Session, now: Now) {
         let bytes = session.take_bytes();
         if !self.broken {
             self.unsent.extend_from_slice(&bytes);
-        }
-        while let Some(transmit) = session.next_datagram() {
-            self.datagrams.push_back(transmit);
         }
         self.write();
         self.send_datagrams(session, now);
@@ -106,7 +99,7 @@ impl Link {
                 Ok(length) => written += length,
                 Err(error) if is_transient(&error) => break,
                 Err(_) => {
-                    // Why it broke the server may have said before; reading tells.
+                    // The server may have sent the reason before: it is still to be read.
                     self.broken = true;
                     written = self.unsent.len();
                 }
@@ -115,8 +108,8 @@ impl Link {
         self.unsent.drain(..written);
     }
 
-    fn send_datagrams(&mut self, session: &mut Session, now: Now) {
-        while let Some(Transmit { to, ttl, bytes }) = self.datagrams.front() {
+    fn send_datagrams(&self, session: &mut Session, now: Now) {
+        while let Some(Transmit { to, ttl, bytes }) = session.first_datagram() {
             let to = *to;
             let sent = match &self.udp {
                 Some(udp) => {
@@ -127,17 +120,18 @@ impl Link {
             };
             match sent {
                 Err(error) if is_transient(&error) => return,
-                Err(_) => session.datagram_failed(to, now),
-                Ok(_) => {}
+                sent => {
+                    session.next_datagram();
+                    if sent.is_err() {
+                        session.datagram_failed(to, now);
+                    }
+                }
             }
-            self.datagrams.pop_front();
         }
     }
 
-    /// Reads from the server, once.
-    ///
-    /// Datagrams that are there by then are passed on first: who confirms a message and leaves has confirmed
-    /// it, though the news of both is read in one turn.
+    /// Reads from the server once, and then the datagrams, which the session gets first: a peer that confirms a message
+    /// and leaves has confirmed it, though both arrive in one turn.
     pub fn read(&mut self, session: &mut Session, now: Now) {
         let read = self.tcp.read(&mut self.buffer);
         self.read_datagrams(session, now);
@@ -149,7 +143,7 @@ impl Link {
         }
     }
 
-    /// Reads the datagrams that are there, a few dozen at most.
+    /// Reads the datagrams that have arrived, a few dozen at most.
     pub fn read_datagrams(&mut self, session: &mut Session, now: Now) {
         let Some(udp) = &self.udp else {
             return;

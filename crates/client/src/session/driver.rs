@@ -1,16 +1,13 @@
-//! What comes in, and what follows from it: bytes, commands and the time.
+//! Input from the network and the clock, and what follows from any input.
 
-use super::event::Event;
-use super::greeting::{self, Greeting};
-use super::outbox::Message;
+use super::greeting;
 use super::outcome::Outcome;
 use super::stage::{GREETING_WAIT, LAST_WORD_WAIT, Phase, Stage};
 use super::state::Session;
-use crate::command::Command;
-use chat_proto::TEXT_MAX;
+use chat_proto::SERVER_LINE_MAX;
+use chat_proto::line::{Line, LineDecoder};
 use chat_proto::now::Now;
-use chat_proto::rich::FromClient;
-use std::io::Write;
+use chat_proto::rich::{FromClient, FromServer};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -26,20 +23,18 @@ impl Session {
     pub fn receive(&mut self, bytes: &[u8], now: Now) {
         self.clocks.heard = now.monotonic;
         self.clocks.pinged = None;
-        if std::mem::take(&mut self.may_yet_greet) && greeting::read(bytes) != Greeting::Original {
+        if self.greets_late(bytes) {
             self.stage = Stage::greeting(now);
         }
         match &mut self.stage {
             Stage::Greeting { heard, until, latest } => {
                 heard.extend_from_slice(bytes);
                 *until = (*latest).min(now.monotonic + GREETING_WAIT);
-                self.read_greeting(now);
+                let rest = self.read_greeting(now);
+                self.read_lines(&rest, now);
             }
             Stage::Hello { .. } | Stage::Rich(_) => self.read_lines(bytes, now),
-            Stage::Original => {
-                let heard = self.ear.hear(bytes, now);
-                self.hear(heard, now);
-            }
+            Stage::Legacy => self.receive_legacy(bytes, now),
             Stage::Lost => return,
         }
         self.settle(now);
@@ -47,7 +42,7 @@ impl Session {
 
     /// A datagram came from this address.
     pub fn datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) {
-        if matches!(self.stage, Stage::Rich(_) | Stage::Original | Stage::Lost) {
+        if matches!(self.stage, Stage::Rich(_) | Stage::Legacy | Stage::Lost) {
             self.private.datagram(now, source, bytes);
             self.settle(now);
         }
@@ -69,11 +64,10 @@ impl Session {
                 return self.end(Outcome::Unfinished);
             }
             if !heard.is_empty() {
-                self.become_original(now);
+                self.become_legacy(now);
             }
         }
-        let rest = self.ear.finish();
-        self.hear(rest, now);
+        self.finish_legacy(now);
         if self.clocks.leaving.is_some() {
             self.end_left();
         } else {
@@ -81,36 +75,6 @@ impl Session {
             self.end(Outcome::Closed(reason));
         }
         self.settle(now);
-    }
-
-    /// The user typed this.
-    pub fn request(&mut self, command: &Command<'_>, now: Now) {
-        match command {
-            Command::Say(text) => self.say_where_it_goes(text, now),
-            Command::Msg(who, text) => {
-                self.send_private(who, text, now);
-            }
-            Command::Who => {
-                let users = self.users();
-                self.events.push_back(Event::Users(users));
-            }
-            Command::Nick(nick) => self.ask_nick(nick),
-            Command::Help => self.events.push_back(Event::Help),
-            Command::Quit => self.end_input(now),
-            Command::Reply(text) => self.reply(text, now),
-            Command::Query(who) => self.set_query(*who),
-            Command::Verify(who) => self.verify(who),
-            Command::OnScreen(_) => self.fail("that works on the full screen only".into()),
-            Command::Nothing => {}
-            Command::Incomplete(usage) => self.fail(format!("usage: {usage}")),
-            Command::Unknown(name, nearest) => self.unknown(name, *nearest),
-        }
-        self.settle(now);
-    }
-
-    /// The user typed a line of more bytes than a message can have.
-    pub fn line_too_long(&mut self) {
-        self.fail(format!("not sent: too long, a message takes {TEXT_MAX} bytes"));
     }
 
     /// The user will type nothing more: leave when all that is under way was acknowledged.
@@ -129,7 +93,7 @@ impl Session {
                 self.send_line(&FromClient::Quit);
                 self.clocks.leaving = Some(now.monotonic + LAST_WORD_WAIT);
             }
-            Stage::Greeting { .. } | Stage::Original | Stage::Lost => self.end_left(),
+            Stage::Greeting { .. } | Stage::Legacy | Stage::Lost => self.end_left(),
         }
     }
 
@@ -146,22 +110,15 @@ impl Session {
             Stage::Greeting { until, .. } | Stage::Hello { until } => Some(*until),
             Stage::Rich(Phase::Roster) => Some(self.silence_deadline().min(self.roster_deadline())),
             Stage::Rich(_) => Some(self.silence_deadline()),
-            Stage::Original => self.clocks.proof,
+            Stage::Legacy => self.legacy_deadline(),
             Stage::Lost => None,
         };
         let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
         let progress = progress.filter(|_| self.is_ready() && self.owed() > 0);
-        [
-            stage,
-            progress,
-            self.ear.deadline(),
-            self.pace_deadline(),
-            self.drafts_deadline(),
-            self.private_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [stage, progress, self.drafts_deadline(), self.private.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Time went by.
@@ -175,8 +132,6 @@ impl Session {
             }
             return;
         }
-        let heard = self.ear.quiet(now);
-        self.hear(heard, now);
         self.private.timeout(now);
         match &self.stage {
             Stage::Greeting { until, .. } if now.monotonic >= *until => self.greeting_is_late(now),
@@ -185,9 +140,7 @@ impl Session {
                 self.end(Outcome::NoRoster);
             }
             Stage::Rich(_) if now.monotonic >= self.silence_deadline() => self.break_silence(now),
-            Stage::Original if self.clocks.proof.is_some_and(|until| now.monotonic >= until) => {
-                self.end(Outcome::Stranger);
-            }
+            Stage::Legacy => self.tick_legacy(now),
             _ => {}
         }
         self.settle(now);
@@ -197,7 +150,7 @@ impl Session {
     #[must_use]
     pub fn takes_input(&self) -> bool {
         let room = match self.stage {
-            Stage::Original => self.outbox.waiting() == 0,
+            Stage::Legacy => self.outbox.waiting() == 0,
             _ => self.outbox.takes_input(),
         };
         let open = self.outcome.is_none() && self.clocks.leaving.is_none() && self.clocks.ending.is_none();
@@ -208,21 +161,25 @@ impl Session {
 // What follows from all that came in.
 impl Session {
     /// Does what can be done by now. Every input ends here.
-    fn settle(&mut self, now: Now) {
+    pub(super) fn settle(&mut self, now: Now) {
         if self.outcome.is_some() || self.clocks.leaving.is_some() {
             return;
         }
         self.note_loss(now);
-        self.send_messages(now);
+        match self.stage {
+            Stage::Legacy => self.send_legacy(now),
+            _ if self.is_ready() => self.send_messages(),
+            _ => {}
+        }
         self.send_drafts(now);
         self.drain_private(now);
         self.note_progress(now);
         let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
             return;
         };
-        // What becomes of a private message is told in the end; what the server owes an answer to may not be.
+        // Every private message has a result in the end. The server may never answer.
         let owed = self.owed();
-        if self.nicks_asked == 0 && self.under_way() == 0 {
+        if self.pending_nicks == 0 && self.under_way() == 0 {
             self.leave(now);
         } else if owed > 0 && now.monotonic >= since + PROGRESS_WAIT {
             self.give_up(Outcome::Unacknowledged(owed));
@@ -231,35 +188,40 @@ impl Session {
 
     /// Answers that the server owes.
     fn owed(&self) -> usize {
-        self.outbox.unacknowledged() + self.nicks_asked
+        self.outbox.unacknowledged() + self.pending_nicks
     }
 
-    fn send_messages(&mut self, now: Now) {
-        match self.stage {
-            Stage::Rich(phase) if phase > Phase::Roster => {
-                while let Some(Message { seq, text }) = self.outbox.send_next() {
-                    let line = FromClient::Say(*seq, text.borrow());
-                    // Writing to memory does not fail.
-                    let _ = writeln!(self.bytes, "{line}");
-                }
+    fn read_lines(&mut self, bytes: &[u8], now: Now) {
+        let mut input = bytes;
+        let mut decoder = std::mem::replace(&mut self.decoder, LineDecoder::new(SERVER_LINE_MAX));
+        while self.outcome.is_none() && !self.is_lost() {
+            match decoder.next(&mut input) {
+                Some(Line::Whole(line)) => self.read_line(line, now),
+                Some(Line::TooLong) => self.warn("the server sent a line that is too long to read".into()),
+                None => break,
             }
-            Stage::Original if self.pace_deadline().is_some_and(|due| now.monotonic >= due) => {
-                // Without a line feed: one read of that server's is one message.
-                if let Some(Message { text, .. }) = self.outbox.send_next() {
-                    self.bytes.extend_from_slice(text.as_str().as_bytes());
-                    self.clocks.paced = Some(now.monotonic);
-                    self.may_yet_greet = false;
-                }
-            }
-            _ => {}
+        }
+        if !self.is_lost() {
+            self.decoder = decoder;
         }
     }
 
-    /// The end of the input waits for as long as less and less is under way. What the server says beside that counts for
-    /// nothing, or it could hold the client for ever.
+    fn read_line(&mut self, line: &[u8], now: Now) {
+        let line = String::from_utf8_lossy(line);
+        match (FromServer::parse(&line), &self.stage) {
+            (Ok(line), Stage::Rich(phase)) => self.on_line(line, *phase, now),
+            (Ok(line), _) => self.on_line_before_welcome(line, now),
+            (Err(_), Stage::Hello { .. }) => self.on_plain_line(&line),
+            // Of a later version.
+            (Err(_), _) => {}
+        }
+    }
+
+    /// At the end of the input, the wait starts again when something is finished. Other lines of the server don't count,
+    /// or it could hold the client for ever.
     fn note_progress(&mut self, now: Now) {
         let steps = self.owed() + self.outbox.waiting() + self.outbox.len();
-        let before = std::mem::replace(&mut self.under_way, steps);
+        let before = std::mem::replace(&mut self.unfinished, steps);
         if let Some(since) = self.clocks.ending.as_mut().filter(|_| steps < before) {
             *since = now.monotonic;
         }

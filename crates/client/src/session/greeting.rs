@@ -15,7 +15,7 @@ pub(crate) enum Greeting {
     /// It is ours, and turns the client away: the reason is between these bytes.
     TurnedAway(Range<usize>),
     /// It is none of ours.
-    Original,
+    Legacy,
 }
 
 /// How a notice begins, which no original server says.
@@ -37,7 +37,7 @@ pub(crate) fn read(heard: &[u8]) -> Greeting {
     if heard.len() < SERVER_LINE_MAX && (notice || FULL.starts_with(heard)) {
         Greeting::More
     } else {
-        Greeting::Original
+        Greeting::Legacy
     }
 }
 
@@ -54,7 +54,7 @@ fn read_line(line: &[u8], length: usize) -> Greeting {
     } else if line.starts_with(NOTICE) {
         Greeting::TurnedAway(NOTICE.len()..line.len())
     } else {
-        Greeting::Original
+        Greeting::Legacy
     }
 }
 
@@ -87,11 +87,11 @@ mod tests {
     #[test]
     fn an_original_server_is_known_at_the_first_byte_that_can_be_nothing_else() {
         for heard in [b"1".as_slice(), b"*chat/1", b"too many m", b"hello\n", b"\n"] {
-            assert_eq!(read(heard), Greeting::Original, "{heard:?}");
+            assert_eq!(read(heard), Greeting::Legacy, "{heard:?}");
         }
         assert_eq!(
             read(&[b"* chat/".as_slice(), &[b'1'; SERVER_LINE_MAX]].concat()),
-            Greeting::Original
+            Greeting::Legacy
         );
     }
 

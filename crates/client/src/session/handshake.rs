@@ -18,16 +18,17 @@ use std::time::Duration;
 const WELCOME_WAIT: Duration = Duration::from_secs(10);
 
 impl Session {
-    pub(super) fn read_greeting(&mut self, now: Now) {
+    /// Reads the first line. Returns what follows the greeting of a server of ours.
+    pub(super) fn read_greeting(&mut self, now: Now) -> Vec<u8> {
         let Stage::Greeting { heard, .. } = &mut self.stage else {
-            return;
+            return Vec::new();
         };
         match greeting::read(heard) {
             Greeting::More => {}
             Greeting::Ours(length) => {
                 let rest = heard.split_off(length);
                 self.say_hello(now);
-                self.read_lines(&rest, now);
+                return rest;
             }
             Greeting::Full => self.end(Outcome::Full),
             Greeting::TurnedAway(reason) => {
@@ -39,8 +40,9 @@ impl Session {
                 };
                 self.end(outcome);
             }
-            Greeting::Original => self.become_original(now),
+            Greeting::Legacy => self.become_legacy(now),
         }
+        Vec::new()
     }
 
     /// No whole greeting came, and nothing that only an original server would say.
@@ -49,7 +51,7 @@ impl Session {
             Stage::Greeting { heard, .. } if greeting::is_begun(heard) => self.end(Outcome::Unfinished),
             // To who comes back an original server says at least who that is.
             _ if self.joined => self.end(Outcome::Stranger),
-            _ => self.become_original(now),
+            _ => self.become_legacy(now),
         }
     }
 
@@ -70,7 +72,7 @@ impl Session {
     }
 
     /// Who finds no place is told so as plain users are; the server closes the connection then.
-    pub(super) fn heard_plain_before_welcome(&mut self, line: &str) {
+    pub(super) fn on_plain_line(&mut self, line: &str) {
         if line == "too many users" {
             self.end(Outcome::Full);
         } else if let Some(notice) = line.strip_prefix("* ") {
@@ -78,7 +80,7 @@ impl Session {
         }
     }
 
-    pub(super) fn heard_before_welcome(&mut self, said: FromServer<'_>, now: Now) {
+    pub(super) fn on_line_before_welcome(&mut self, said: FromServer<'_>, now: Now) {
         match said {
             FromServer::Welcome {
                 who,
@@ -86,25 +88,25 @@ impl Session {
                 rendezvous,
                 seq,
             } => {
-                self.welcomed(who, resume, seq, now);
+                self.on_welcome(who, resume, seq, now);
                 self.begin_private(rendezvous, now);
             }
-            FromServer::Error(code, seq, text) => self.heard_error_before_welcome(code, seq, text),
+            FromServer::Error(code, seq, text) => self.on_error_before_welcome(code, seq, text),
             FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
             FromServer::Ping(n) => self.send_line(&FromClient::Pong(n)),
-            FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
+            FromServer::Goodbye(reason, text) => self.on_goodbye(reason, text),
             _ => {}
         }
     }
 
-    fn welcomed(&mut self, who: Who, resume: Token, seq: u64, now: Now) {
+    fn on_welcome(&mut self, who: Who, resume: Token, seq: u64, now: Now) {
         let lacks_nick = who.nick.is_none() && self.insists_on_nick();
         self.resume = Some(resume);
         self.me = Some(who.clone());
         if lacks_nick {
             return self.await_nick_refusal(now);
         }
-        self.owes_nick_reason = self.config.nick.is_some() && who.nick.is_none();
+        self.awaits_nick_reason = self.config.nick.is_some() && who.nick.is_none();
         self.stage = Stage::Rich(Phase::Roster);
         self.clocks.welcomed = now.monotonic;
         self.joined = true;
@@ -124,11 +126,11 @@ impl Session {
         }
     }
 
-    fn heard_error_before_welcome(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
+    fn on_error_before_welcome(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
         if is_about_nick(code) && self.insists_on_nick() {
             self.give_up(Outcome::NickRefused(text.into_owned()));
         } else {
-            self.heard_error(code, seq, text);
+            self.on_error(code, seq, text);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A user who was chosen, and is to be known again.
 
 use crate::roster::Roster;
+use chat_proto::id::UserId;
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
@@ -19,11 +20,13 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// A user of the roster, or one of an original server, whose roster is not complete.
-    pub(super) fn new(who: Who, roster: &Roster) -> Self {
-        let key = roster.get(who.id).and_then(|profile| profile.key);
-        let is_gone = false;
-        Self { who, key, is_gone }
+    /// A user of an original server, which did not announce it.
+    pub(super) fn unknown(id: UserId) -> Self {
+        Self {
+            who: Who::from(id),
+            key: None,
+            is_gone: false,
+        }
     }
 
     pub(super) fn of(profile: &Profile) -> Self {

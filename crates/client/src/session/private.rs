@@ -1,9 +1,10 @@
-//! Private messages: what connects their delivery to the rest of the session.
+//! Private messages, between what the user types and their delivery.
 
-use super::event::{Delivery, DeliveryFailure, Direction, Event, PrivateMessage, RefusedMessage, Transport};
+use super::event::{
+    Delivery, DeliveryFailure, Direction, Event, Leave, PrivateMessage, RefusedMessage, Transport,
+};
 use super::outbox::{Draft, Pending};
 use super::peer::Peer;
-
 use super::stage::Stage;
 use super::state::{Session, Transmit};
 use crate::private::{Event as Told, MessageId, Output, Received, Refusal, State};
@@ -26,18 +27,12 @@ impl Session {
             return None;
         }
         match self.resolve(typed) {
-            Ok(to) => self.send_to(self.peer(to), text, now),
+            Ok(peer) => self.send_to(peer, text, now),
             Err(reason) => {
                 self.not_sent(Text::new(typed), &reason);
                 None
             }
         }
-    }
-
-    /// The code that this client and a user compare aloud; none without a key of theirs.
-    #[must_use]
-    pub fn verify_code(&self, with: UserId) -> Option<String> {
-        self.private.verify_code(with)
     }
 
     /// Sends a message to a user, at once or when that is possible. Answers with the user as it is now.
@@ -134,7 +129,7 @@ impl Session {
     /// Where a user is now. An original server does not tell of users who were here before.
     fn locate(&self, peer: &Peer) -> Option<UserId> {
         let found = peer.find(self.roster()).map(|profile| profile.who.id);
-        found.or_else(|| (self.is_original() && !peer.is_gone()).then_some(peer.who.id))
+        found.or_else(|| (self.is_legacy() && !peer.is_gone()).then_some(peer.who.id))
     }
 
     fn private_is_sent(&mut self, to: UserId, id: MessageId, text: &Text<'_>, now: Now) {
@@ -163,25 +158,37 @@ impl Session {
         self.error(format!("not sent to {to}: {reason}"));
     }
 
-    /// Who is meant. Original servers do not tell who was here before, so there any id may be written to.
-    pub(super) fn resolve(&self, typed: &str) -> Result<UserId, String> {
-        // Who was here when the connection was lost can still be meant.
+    /// The user that was typed. An original server does not announce users that joined before, so any id may be one.
+    pub(super) fn resolve(&self, typed: &str) -> Result<Peer, String> {
+        // After a loss, messages are kept for users of the lost connection.
         if !self.is_ready() && !self.is_away() {
             return Err("not connected yet".into());
         }
         match self.roster().resolve(typed) {
-            Err(Unresolved::NotHere(id)) if self.is_original() => Ok(id),
-            resolved => resolved
-                .map(|profile| profile.who.id)
-                .map_err(|unresolved| unresolved.to_string()),
+            Ok(profile) => Ok(Peer::of(profile)),
+            Err(Unresolved::NotHere(id)) if self.is_legacy() => Ok(Peer::unknown(id)),
+            Err(unresolved) => Err(unresolved.to_string()),
         }
     }
 
-    pub(super) fn peer(&self, id: UserId) -> Peer {
-        Peer::new(self.who(id), self.roster())
+    fn peer(&self, id: UserId) -> Peer {
+        self.roster().get(id).map_or_else(|| Peer::unknown(id), Peer::of)
     }
 
-    /// Tells the delivery that the connection is gone, if it does not know yet.
+    /// A user left. What was meant for it never goes to the next user of its address.
+    pub(super) fn user_left(&mut self, leave: Leave) {
+        let who = leave.who.clone();
+        self.events.push_back(Event::Left(leave));
+        let drafts = self.outbox.drafts_mut().filter(|draft| !draft.awaits_peer);
+        drafts.for_each(|draft| draft.peer.left(&who));
+        if self.recipients.left(&who) && self.config.to.is_none() {
+            self.warn(format!(
+                "{who} left: what you type is not sent; /query alone writes to everybody"
+            ));
+        }
+    }
+
+    /// Tells the delivery once that the connection is lost.
     pub(super) fn note_loss(&mut self, now: Now) {
         if self.is_lost() && std::mem::take(&mut self.private_has_server) {
             self.private.connection_lost(now);
@@ -219,10 +226,7 @@ impl Session {
     fn received(&mut self, received: Received, former: Option<&Profile>, now: Now) {
         let from = received.from;
         let sender = former.filter(|former| former.who.id == from);
-        let sender = match sender.or_else(|| self.roster().get(from)) {
-            Some(profile) => Peer::of(profile),
-            None => self.peer(from),
-        };
+        let sender = sender.map_or_else(|| self.peer(from), Peer::of);
         let message = PrivateMessage {
             at: now.unix_ms,
             direction: Direction::Received,
@@ -234,11 +238,11 @@ impl Session {
             },
             after_gap: received.after_gap,
         };
-        self.recipients.written_by(sender);
+        self.recipients.writer = Some(sender);
         self.events.push_back(Event::Private(message));
     }
 
-    /// A private message met its fate; each has one.
+    /// The delivery has the result of a message.
     fn state_changed(&mut self, id: MessageId, state: State) {
         let seq = id.0;
         let Some(Pending { peer, text }) = self.outbox.take_pending(seq) else {
@@ -273,25 +277,18 @@ impl Session {
         self.events.push_back(event);
     }
 
-    /// When there is something to do about private messages.
-    pub(super) fn private_deadline(&self) -> Option<Duration> {
-        self.private.deadline()
-    }
-
     fn warn_of(&mut self, warning: KeyWarning) {
         self.warn(match warning {
             KeyWarning::KeyChanged(id) => format!(
-                "the key of {} changed while connected: no private message goes to it or is taken from it",
+                "the key of {} changed while connected: private messages to and from that user are blocked",
                 self.who(id)
             ),
-            KeyWarning::UnusableKey(id) => {
-                format!(
-                    "{} announced a key that keeps nothing secret: nothing is sent to it",
-                    self.who(id)
-                )
-            }
+            KeyWarning::UnusableKey(id) => format!(
+                "{} announced an unusable key: private messages to that user are blocked",
+                self.who(id)
+            ),
             KeyWarning::KeyTaken(id, holder) => format!(
-                "{} announced the key of {}: nothing is sent to the former",
+                "{} announced the key of {}: private messages to the former are blocked",
                 self.who(id),
                 self.who(holder)
             ),

@@ -1,17 +1,18 @@
-//! A connection that was lost, and the one that takes its place.
+//! The end of a connection, and the next one that takes its place.
 //!
 //! The token of the last `WELCOME` gives the client its nick back, and the number in the next one tells which
 //! messages the server took: those are not sent again, and the others are, in order.
 
 use super::event::Event;
-use super::legacy::decoder::Decoder;
+use super::legacy::connection::Legacy;
 use super::outbox::Message;
-use super::outcome::Outcome;
+use super::outcome::{Ending, Outcome};
 use super::stage::Stage;
 use super::state::{Endpoints, Session};
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::line::LineDecoder;
 use chat_proto::now::Now;
+use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::times::Times;
 
@@ -27,8 +28,41 @@ impl Session {
         self.stage = Stage::greeting(now);
     }
 
+    /// Leaves without waiting for the server's goodbye.
+    pub(super) fn give_up(&mut self, outcome: Outcome) {
+        if !self.is_legacy() {
+            self.send_line(&FromClient::Quit);
+        }
+        self.end(outcome);
+    }
+
+    /// The user left, and is told of what nobody may ever read.
+    pub(super) fn end_left(&mut self) {
+        self.end(match self.under_way() {
+            0 => Outcome::Left,
+            count => Outcome::Unacknowledged(count),
+        });
+    }
+
+    pub(super) fn end(&mut self, outcome: Outcome) {
+        if self.survives(&outcome) {
+            // Whatever comes of a connection that is lost already is not lost again.
+            if !self.is_lost() {
+                self.lose(outcome);
+            }
+        } else if self.outcome.is_none() {
+            let ending = Ending {
+                outcome: outcome.clone(),
+                unknown: self.under_way(),
+                failed: self.failed_at_end,
+            };
+            self.events.push_back(Event::Ended(ending));
+            self.outcome = Some(outcome);
+        }
+    }
+
     /// Whether this end of a connection is not the end of the session.
-    pub(super) fn survives(&self, outcome: &Outcome) -> bool {
+    fn survives(&self, outcome: &Outcome) -> bool {
         let by_the_server = !matches!(
             outcome,
             Outcome::Left | Outcome::Unacknowledged(_) | Outcome::NickRefused(_)
@@ -37,21 +71,18 @@ impl Session {
         self.config.interactive && self.joined && by_the_server && stays
     }
 
-    pub(super) fn lose(&mut self, outcome: Outcome) {
-        let was_original = self.is_original();
+    fn lose(&mut self, outcome: Outcome) {
+        let was_legacy = self.is_legacy();
         self.stage = Stage::Lost;
         self.decoder = LineDecoder::new(SERVER_LINE_MAX);
-        self.ear = Decoder::default();
-        self.may_yet_greet = false;
+        self.legacy = Legacy::default();
         self.times = Times::default();
         self.clocks.pinged = None;
-        self.clocks.paced = None;
-        self.clocks.proof = None;
-        self.nicks_asked = 0;
+        self.pending_nicks = 0;
         self.goodbye = None;
         self.bytes.clear();
         self.datagrams.clear();
-        if was_original {
+        if was_legacy {
             self.give_up_sent();
         }
         self.events.push_back(Event::Lost(outcome));

@@ -1,70 +1,152 @@
-//! What the user asks for.
+//! What the user types.
 
-use super::event::Event;
+use super::event::{Event, VerifyCode};
 use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outbox::Message;
+use super::recipients::Target;
 use super::state::Session;
+use crate::command::Command;
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
+use chat_proto::now::Now;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
+use chat_proto::who::Who;
 
 impl Session {
-    pub(super) fn say(&mut self, text: &Text<'_>) {
-        if text.as_str().len() > TEXT_MAX {
+    /// The user typed this.
+    pub fn request(&mut self, command: &Command<'_>, now: Now) {
+        match command {
+            Command::Say(text) => self.send(text, now),
+            Command::Msg(who, text) => {
+                self.send_private(who, text, now);
+            }
+            Command::Who => {
+                let users = self.users();
+                self.events.push_back(Event::Users(users));
+            }
+            Command::Nick(nick) => self.change_nick(nick),
+            Command::Help => self.events.push_back(Event::Help),
+            Command::Quit => self.end_input(now),
+            Command::Reply(text) => self.reply(text, now),
+            Command::Query(who) => self.set_query(*who),
+            Command::Verify(who) => self.verify(who),
+            Command::OnScreen(_) => self.fail("only the full screen has that command".into()),
+            Command::Nothing => {}
+            Command::Incomplete(usage) => self.fail(format!("usage: {usage}")),
+            Command::Unknown(name, nearest) => self.fail_unknown(name, *nearest),
+        }
+        self.settle(now);
+    }
+
+    /// The user typed a line longer than any message.
+    pub fn line_too_long(&mut self) {
+        self.fail(format!("not sent: a message has at most {TEXT_MAX} bytes"));
+    }
+
+    /// The user to whom alone lines go that are no commands.
+    pub fn query(&self) -> Option<&Who> {
+        self.recipients.query()
+    }
+
+    /// Sends a line that is no command.
+    fn send(&mut self, text: &Text<'_>, now: Now) {
+        let sent_to = match &self.recipients.target {
+            Target::Everybody => return self.send_to_all(text),
+            Target::NotFound => {
+                let reason = Text::new("the last /query failed; /query alone writes to everybody again");
+                return self.refused(text.clone().into_owned(), reason);
+            }
+            Target::User(peer) => self.send_to(peer.clone(), text, now),
+            Target::Named(typed) => self.send_private(&typed.clone(), text, now),
+        };
+        if let Some(peer) = sent_to {
+            self.recipients.target = Target::User(peer);
+        }
+    }
+
+    fn send_to_all(&mut self, text: &Text<'_>) {
+        let bytes = text.as_str().len();
+        if bytes > TEXT_MAX {
             return self.line_too_long();
         }
-        if self.is_original() && text.as_str().len() > SAFE_TEXT_MAX {
-            let (bytes, safe) = (text.as_str().len(), SAFE_TEXT_MAX);
+        if self.is_legacy() && bytes > SAFE_TEXT_MAX {
             self.warn(format!(
-                "{bytes} bytes: an original server takes {safe}, and may lose or spoil the rest"
+                "{bytes} bytes: an original server takes {SAFE_TEXT_MAX}, and may lose or damage the rest"
             ));
         }
-        let text = text.clone().into_owned();
         let seq = self.next_seq();
+        let text = text.clone().into_owned();
         self.outbox.push(Message { seq, text });
     }
 
-    pub(super) fn ask_nick(&mut self, typed: &str) {
-        if self.is_original() {
-            return self.fail_nick("an original server knows no nicks".into());
+    /// `/reply`: writes to the sender of the last private message.
+    fn reply(&mut self, text: &Text<'_>, now: Now) {
+        let Some(writer) = self.recipients.writer.clone() else {
+            return self.fail("nobody has written to you privately yet".into());
+        };
+        if let Some(writer) = self.send_to(writer, text, now) {
+            self.recipients.writer = Some(writer);
         }
-        if !self.is_ready() {
-            return self.fail_nick("not connected yet".into());
+    }
+
+    /// `/query`: lines go to this user alone from now on, or to everybody again.
+    fn set_query(&mut self, typed: Option<&str>) {
+        let target = match typed.map(|typed| (typed, self.resolve(typed))) {
+            None => Target::Everybody,
+            Some((_, Ok(peer))) => Target::User(peer),
+            Some((typed, Err(reason))) => {
+                // A script has its next line ready, whatever the error says.
+                if !self.config.interactive {
+                    self.recipients.target = Target::NotFound;
+                }
+                return self.fail(format!("no query with {}: {reason}", Text::new(typed)));
+            }
+        };
+        self.recipients.target = target;
+        let who = self.query().cloned();
+        self.events.push_back(Event::Query(who));
+    }
+
+    /// `/verify`: shows the code to compare.
+    fn verify(&mut self, typed: &str) {
+        let code = self.resolve(typed).and_then(|peer| {
+            let code = self.private.verify_code(peer.who.id);
+            code.map(|code| (peer.who, code))
+                .ok_or_else(|| "that user has no key".into())
+        });
+        match code {
+            Ok((who, code)) => self.events.push_back(Event::Code(VerifyCode { who, code })),
+            Err(reason) => self.fail(format!("nothing to compare with {}: {reason}", Text::new(typed))),
         }
-        match Nick::parse(typed) {
-            Err(error) => self.fail_nick(error.to_string()),
+    }
+
+    /// `/nick`.
+    fn change_nick(&mut self, typed: &str) {
+        let refusal = match Nick::parse(typed) {
+            _ if self.is_legacy() => "an original server has no nicks".into(),
+            _ if !self.is_ready() => "not connected yet".into(),
+            Err(error) => error.to_string(),
             Ok(nick) if self.me.as_ref().and_then(|me| me.nick.as_ref()) == Some(&nick) => {
-                self.tell_own_name();
+                return self.notice_unchanged_nick();
             }
             Ok(nick) => {
-                self.nicks_asked += 1;
-                self.send_line(&FromClient::Nick(nick.as_str()));
+                self.pending_nicks += 1;
+                return self.send_line(&FromClient::Nick(nick.as_str()));
             }
-        }
-    }
-
-    /// The nick that was asked for is the user's already.
-    pub(super) fn tell_own_name(&mut self) {
-        if let Some(me) = &self.me {
-            let text = Text::from(format!("you are {me} already"));
-            self.events.push_back(Event::Notice(text));
-        }
-    }
-
-    fn fail_nick(&mut self, why: String) {
+        };
         self.failures.nicks += 1;
-        self.error(why);
+        self.error(refusal);
     }
 
-    pub(super) fn unknown(&mut self, name: &str, nearest: Option<&str>) {
-        let name = Text::new(name);
+    fn fail_unknown(&mut self, name: &str, nearest: Option<&str>) {
         let hint = match nearest {
             Some(nearest) => format!("the nearest is /{nearest}"),
             None => "/help lists all".into(),
         };
         self.fail(format!(
-            "no command /{name}: {hint}; // begins a message with a slash"
+            "no command /{}: {hint}; // begins a message with a slash",
+            Text::new(name)
         ));
     }
 }

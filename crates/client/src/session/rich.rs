@@ -1,66 +1,44 @@
-//! What our server says, and what the client makes of it.
+//! The rich dialect, from `WELCOME` on.
 
 use super::event::{Event, GroupMessage, Join, Leave, Rename, Welcome};
 use super::outbox::Message;
 use super::stage::{Phase, Stage, is_about_nick};
 use super::state::Session;
 use crate::private::{Connection, MessageId};
-use chat_proto::SERVER_LINE_MAX;
-use chat_proto::line::{Line, LineDecoder};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Profile, Reason};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
+use std::io::Write;
 
 impl Session {
-    pub(super) fn read_lines(&mut self, bytes: &[u8], now: Now) {
-        let mut input = bytes;
-        let mut decoder = std::mem::replace(&mut self.decoder, LineDecoder::new(SERVER_LINE_MAX));
-        while self.outcome.is_none() && !self.is_lost() {
-            match decoder.next(&mut input) {
-                Some(Line::Whole(line)) => self.read_line(line, now),
-                Some(Line::TooLong) => self.warn("the server sent a line that is too long to read".into()),
-                None => break,
-            }
-        }
-        if !self.is_lost() {
-            self.decoder = decoder;
+    /// Sends what was typed to everybody.
+    pub(super) fn send_messages(&mut self) {
+        while let Some(Message { seq, text }) = self.outbox.send_next() {
+            let line = FromClient::Say(*seq, text.borrow());
+            // Writing to memory does not fail.
+            let _ = writeln!(self.bytes, "{line}");
         }
     }
 
-    fn read_line(&mut self, line: &[u8], now: Now) {
-        let line = String::from_utf8_lossy(line);
-        let Ok(said) = FromServer::parse(&line) else {
-            // A later version's, or said to a plain user before the server had read HELLO.
-            if matches!(self.stage, Stage::Hello { .. }) {
-                self.heard_plain_before_welcome(&line);
-            }
-            return;
-        };
-        match self.stage {
-            Stage::Rich(phase) => self.heard(said, phase, now),
-            _ => self.heard_before_welcome(said, now),
-        }
-    }
-
-    fn heard(&mut self, mut said: FromServer<'_>, phase: Phase, now: Now) {
+    pub(super) fn on_line(&mut self, mut line: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
-        // A server that never said a time is taken to tell what happens now.
-        let at = self.times.restore(&mut said).unwrap_or(now.unix_ms);
-        match said {
-            FromServer::User(profile) if !history => self.here(profile, now),
-            FromServer::History(_) if phase == Phase::Roster => self.roster_is_complete(Phase::History, now),
-            FromServer::Live => self.live(phase, now),
-            FromServer::Said(_, who, text) => self.said(at, who, text, history),
-            FromServer::Join(_, profile) => self.joined(at, profile, history, now),
-            FromServer::Leave(_, who) => self.left(at, who, history, now),
-            FromServer::Nick(_, before, nick) => self.renamed(at, before, nick, history),
+        // A server that tells no time tells what happens now.
+        let at = self.times.restore(&mut line).unwrap_or(now.unix_ms);
+        match line {
+            FromServer::User(profile) if !history => self.on_user(profile, now),
+            FromServer::History(_) if phase == Phase::Roster => self.on_roster_end(Phase::History, now),
+            FromServer::Live => self.on_live(phase, now),
+            FromServer::Said(_, who, text) => self.on_said(at, who, text, history),
+            FromServer::Join(_, profile) => self.on_join(at, profile, history, now),
+            FromServer::Leave(_, who) => self.on_leave(at, who, history, now),
+            FromServer::Nick(_, before, nick) => self.on_rename(at, before, nick, history),
             FromServer::Address(_, who, udp) if !history => {
                 self.private.peer_address(now, who.id, udp);
             }
-            // What came is shown where it came, among what was said to everybody, and by the name of that moment.
+            // Shown at once: in its place among messages to everybody, under the sender's name of this moment.
             FromServer::Whisper(who, text) => {
                 self.private.whisper(now, &who, &text);
                 self.drain_private(now);
@@ -72,11 +50,11 @@ impl Session {
             }
             FromServer::Punch(who, udp) => self.private.punch(now, &who, udp),
             FromServer::Error(code, seq, text) => {
-                self.heard_error(code, seq, text);
+                self.on_error(code, seq, text);
             }
             FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
             FromServer::Ping(n) => self.send_line(&FromClient::Pong(n)),
-            FromServer::Goodbye(reason, text) => self.heard_goodbye(reason, text),
+            FromServer::Goodbye(reason, text) => self.on_goodbye(reason, text),
             _ => {}
         }
     }
@@ -101,15 +79,14 @@ impl Session {
         }
     }
 
-    /// Somebody is here.
-    fn here(&mut self, profile: Profile, now: Now) {
-        let before = self.roster().get(profile.who.id).cloned();
+    fn on_user(&mut self, profile: Profile, now: Now) {
+        let former = self.roster().get(profile.who.id).cloned();
         self.private.peer_here(now, &profile);
-        self.drain_private_of(before.as_ref(), now);
+        self.drain_private_of(former.as_ref(), now);
     }
 
-    /// The roster is told before the history, which may be left out.
-    fn roster_is_complete(&mut self, phase: Phase, now: Now) {
+    /// The user list is complete. The history follows, or is left out.
+    fn on_roster_end(&mut self, phase: Phase, now: Now) {
         self.stage = Stage::Rich(phase);
         self.clocks.ready = Some(now.monotonic);
         self.private.roster_complete(now);
@@ -120,9 +97,9 @@ impl Session {
         self.events.push_back(Event::Welcome(Welcome { me, users }));
     }
 
-    fn live(&mut self, phase: Phase, now: Now) {
+    fn on_live(&mut self, phase: Phase, now: Now) {
         if phase == Phase::Roster {
-            self.roster_is_complete(Phase::Live, now);
+            self.on_roster_end(Phase::Live, now);
         }
         if phase < Phase::Live && self.outcome.is_none() {
             self.stage = Stage::Rich(Phase::Live);
@@ -130,7 +107,7 @@ impl Session {
         }
     }
 
-    fn said(&mut self, at: u64, who: Who, text: Text<'_>, history: bool) {
+    fn on_said(&mut self, at: u64, who: Who, text: Text<'_>, history: bool) {
         let own = !history && self.is_me(&who);
         if own {
             // Messages come back in the order in which they were sent.
@@ -146,12 +123,12 @@ impl Session {
         }));
     }
 
-    fn joined(&mut self, at: u64, profile: Profile, history: bool, now: Now) {
+    fn on_join(&mut self, at: u64, profile: Profile, history: bool, now: Now) {
         let who = profile.who.clone();
         let own = !history && self.is_me(&who);
-        // History tells of the past, and the roster was told as of now.
+        // History does not change the user list.
         if !history {
-            self.here(profile, now);
+            self.on_user(profile, now);
         }
         self.events.push_back(Event::Joined(Join {
             at,
@@ -161,40 +138,34 @@ impl Session {
         }));
     }
 
-    fn left(&mut self, at: u64, who: Who, history: bool, now: Now) {
-        if !history {
-            let before = self.roster().get(who.id).cloned();
-            self.private.peer_left(now, who.id);
-            self.drain_private_of(before.as_ref(), now);
-            // Told after the event of the user's leaving.
-            self.events.push_back(Event::Left(Leave {
-                at,
-                who: who.clone(),
-                history,
-            }));
-            return self.recipient_left(&who);
+    fn on_leave(&mut self, at: u64, who: Who, history: bool, now: Now) {
+        if history {
+            return self.events.push_back(Event::Left(Leave { at, who, history }));
         }
-        self.events.push_back(Event::Left(Leave { at, who, history }));
+        let former = self.roster().get(who.id).cloned();
+        self.private.peer_left(now, who.id);
+        self.drain_private_of(former.as_ref(), now);
+        self.user_left(Leave { at, who, history });
     }
 
-    fn renamed(&mut self, at: u64, before: Who, nick: Nick, history: bool) {
+    fn on_rename(&mut self, at: u64, before: Who, nick: Nick, history: bool) {
         let own = !history && self.is_me(&before);
         let after = Who {
             nick: Some(nick.clone()),
             id: before.id,
         };
         if !history {
-            self.recipient_renamed(&after);
+            self.recipients.renamed(&after, self.private.roster());
             self.private.peer_renamed(before.id, nick);
         }
         if own {
             self.me = Some(after.clone());
-            self.nicks_asked = self.nicks_asked.saturating_sub(1);
+            self.pending_nicks = self.pending_nicks.saturating_sub(1);
         }
         if before == after {
-            // An answer, and no news.
+            // An answer to the user, and no news to others.
             if own {
-                self.tell_own_name();
+                self.notice_unchanged_nick();
             }
             return;
         }
@@ -207,7 +178,7 @@ impl Session {
         }));
     }
 
-    pub(super) fn heard_error(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
+    pub(super) fn on_error(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
         if let Some(seq) = seq {
             if let Some(Message { text: ours, .. }) = self.outbox.refuse(seq) {
                 return self.refused(ours, text);
@@ -216,13 +187,13 @@ impl Session {
                 return self.private.whisper_answered(MessageId(seq), false);
             }
         }
-        if is_about_nick(code) && std::mem::take(&mut self.owes_nick_reason) {
-            // Nothing that was asked for failed.
+        if is_about_nick(code) && std::mem::take(&mut self.awaits_nick_reason) {
+            // The nick of HELLO was a wish: nothing failed.
             self.events.push_back(Event::Error(Some(code), text.into_owned()));
             return;
         }
         if is_about_nick(code) {
-            self.nicks_asked = self.nicks_asked.saturating_sub(1);
+            self.pending_nicks = self.pending_nicks.saturating_sub(1);
             self.failures.nicks += 1;
         } else {
             self.failures.requests += 1;
@@ -230,11 +201,10 @@ impl Session {
         self.events.push_back(Event::Error(Some(code), text.into_owned()));
     }
 
-    pub(super) fn heard_goodbye(&mut self, reason: Reason, text: Text<'_>) {
+    pub(super) fn on_goodbye(&mut self, reason: Reason, text: Text<'_>) {
         if self.clocks.leaving.is_some() || reason == Reason::Quit {
             return self.end_left();
         }
-        // Who gives no reason is told of without one.
         self.goodbye = Some(text.into_owned()).filter(|text| !text.as_str().is_empty());
     }
 

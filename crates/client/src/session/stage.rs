@@ -28,7 +28,7 @@ pub(super) enum Stage {
     /// The rich dialect is spoken.
     Rich(Phase),
     /// It is an original server.
-    Original,
+    Legacy,
     /// The connection is gone, and another is to be made.
     Lost,
 }

@@ -1,9 +1,9 @@
 //! What a session knows, and what all its parts do with it.
 
 use super::event::{Event, RefusedMessage};
-use super::legacy::decoder::Decoder;
+use super::legacy::connection::Legacy;
 use super::outbox::{Outbox, Unsent};
-use super::outcome::{Ending, Failures, Outcome};
+use super::outcome::{Failures, Outcome};
 use super::recipients::Recipients;
 use super::stage::{Phase, Stage};
 use crate::private::Private;
@@ -72,10 +72,7 @@ pub struct Session {
     pub(super) stage: Stage,
     /// For the rich dialect.
     pub(super) decoder: LineDecoder,
-    /// For an original server.
-    pub(super) ear: Decoder,
-    /// The server counts as an original one only because it said nothing, and was told nothing yet.
-    pub(super) may_yet_greet: bool,
+    pub(super) legacy: Legacy,
     /// The time that the server said last.
     pub(super) times: Times,
     pub(super) me: Option<Who>,
@@ -90,11 +87,11 @@ pub struct Session {
     pub(super) private_has_server: bool,
     pub(super) recipients: Recipients,
     /// `NICK`s that were not answered.
-    pub(super) nicks_asked: usize,
+    pub(super) pending_nicks: usize,
     /// The server owes the reason why the nick of `HELLO` can't be had, which was a wish only.
-    pub(super) owes_nick_reason: bool,
-    /// What was under way when that was last looked at.
-    pub(super) under_way: usize,
+    pub(super) awaits_nick_reason: bool,
+    /// How much was unfinished at the last look.
+    pub(super) unfinished: usize,
     /// Takes this connection's place after a reconnection.
     pub(super) resume: Option<Token>,
     pub(super) failures: Failures,
@@ -119,11 +116,6 @@ pub(super) struct Clocks {
     pub(super) ready: Option<Duration>,
     /// When it was asked whether it is there; `None` since it said something.
     pub(super) pinged: Option<Duration>,
-    /// When the last message went to an original server.
-    pub(super) paced: Option<Duration>,
-    /// Until when what is there in place of a lost original server may show that it is one, by saying who the client is.
-    /// It is told nothing before.
-    pub(super) proof: Option<Duration>,
     /// When something under way was last done with since the input ended.
     pub(super) ending: Option<Duration>,
     /// When the session is over at the latest, since the user leaves.
@@ -139,18 +131,17 @@ impl Session {
             config,
             stage: Stage::greeting(now),
             decoder: LineDecoder::new(SERVER_LINE_MAX),
-            ear: Decoder::default(),
+            legacy: Legacy::default(),
             times: Times::default(),
-            may_yet_greet: false,
             me: None,
             joined: false,
             seq: 0,
             outbox: Outbox::default(),
             private,
             private_has_server: false,
-            nicks_asked: 0,
-            owes_nick_reason: false,
-            under_way: 0,
+            pending_nicks: 0,
+            awaits_nick_reason: false,
+            unfinished: 0,
             resume: None,
             failures: Failures::default(),
             failed_at_end: 0,
@@ -184,7 +175,17 @@ impl Session {
         std::mem::take(&mut self.bytes)
     }
 
-    /// The next datagram to send.
+    /// The first datagram to send, which stays in the queue.
+    pub fn first_datagram(&self) -> Option<&Transmit> {
+        self.datagrams.front()
+    }
+
+    /// Datagrams to send.
+    pub fn datagrams_waiting(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Takes the next datagram to send.
     pub fn next_datagram(&mut self) -> Option<Transmit> {
         self.datagrams.pop_front()
     }
@@ -228,12 +229,12 @@ impl Session {
         match self.stage {
             Stage::Greeting { .. } | Stage::Hello { .. } | Stage::Lost => false,
             Stage::Rich(phase) => phase > Phase::Roster,
-            Stage::Original => true,
+            Stage::Legacy => true,
         }
     }
 
-    pub(super) fn is_original(&self) -> bool {
-        matches!(self.stage, Stage::Original)
+    pub(super) fn is_legacy(&self) -> bool {
+        matches!(self.stage, Stage::Legacy)
     }
 
     /// Whether there was a room and will be one again: messages are kept until then.
@@ -312,36 +313,11 @@ impl Session {
         let _ = writeln!(self.bytes, "{line}");
     }
 
-    /// Leaves without waiting for the server's goodbye.
-    pub(super) fn give_up(&mut self, outcome: Outcome) {
-        if !self.is_original() {
-            self.send_line(&FromClient::Quit);
-        }
-        self.end(outcome);
-    }
-
-    /// The user left, and is told of what nobody may ever read.
-    pub(super) fn end_left(&mut self) {
-        self.end(match self.under_way() {
-            0 => Outcome::Left,
-            count => Outcome::Unacknowledged(count),
-        });
-    }
-
-    pub(super) fn end(&mut self, outcome: Outcome) {
-        if self.survives(&outcome) {
-            // Whatever comes of a connection that is lost already is not lost again.
-            if !self.is_lost() {
-                self.lose(outcome);
-            }
-        } else if self.outcome.is_none() {
-            let ending = Ending {
-                outcome: outcome.clone(),
-                unknown: self.under_way(),
-                failed: self.failed_at_end,
-            };
-            self.events.push_back(Event::Ended(ending));
-            self.outcome = Some(outcome);
+    /// The nick that the user asked for is the user's already.
+    pub(super) fn notice_unchanged_nick(&mut self) {
+        if let Some(me) = &self.me {
+            let text = Text::from(format!("you are {me} already"));
+            self.events.push_back(Event::Notice(text));
         }
     }
 }

@@ -152,7 +152,7 @@ impl Sim {
                 next.is_none_or(|next| next > self.now().monotonic),
                 "a timer that does not stop: {next:?} at {} private {:?}",
                 self.ms,
-                self.session.private_deadline()
+                self.session.private.deadline()
             );
         }
         self.ms = until;
@@ -415,7 +415,7 @@ fn over_41_bytes_an_original_server_is_sent_the_message_and_the_user_a_warning()
     assert_eq!(sim.sent().len(), 41 + 42);
     assert_eq!(
         sim.errors(),
-        ["42 bytes: an original server takes 41, and may lose or spoil the rest"]
+        ["42 bytes: an original server takes 41, and may lose or damage the rest"]
     );
     assert_eq!(sim.session.failures(), Failures::default());
 }

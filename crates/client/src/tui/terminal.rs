@@ -52,7 +52,7 @@ pub struct FullScreen {
     typed: bool,
     rang: Option<Duration>,
     /// A lost connection is to be tried again at once.
-    hurry: bool,
+    retry: bool,
     /// What is said when the screen is gone.
     last_words: Option<String>,
 }
@@ -91,7 +91,7 @@ impl FullScreen {
             drawn: None,
             typed: false,
             rang: None,
-            hurry: false,
+            retry: false,
             last_words: None,
         })
     }
@@ -102,7 +102,7 @@ impl FullScreen {
                 Effect::Ring => self.ring(now),
                 Effect::Redraw => self.redraw(),
                 Effect::Suspend => self.suspend(),
-                Effect::RetryNow => self.hurry = true,
+                Effect::RetryNow => self.retry = true,
             }
         }
     }
@@ -246,11 +246,11 @@ impl FrontEnd for FullScreen {
         true
     }
 
-    fn take_hurry(&mut self) -> bool {
-        std::mem::take(&mut self.hurry)
+    fn take_retry(&mut self) -> bool {
+        std::mem::take(&mut self.retry)
     }
 
-    fn wire_changed(&mut self, change: Change) {
+    fn connection_changed(&mut self, change: Change) {
         self.screen.set_link(match change {
             Change::Waiting(until) => Link::Lost { again: Some(until) },
             Change::Trying => Link::Lost { again: None },
@@ -258,7 +258,7 @@ impl FrontEnd for FullScreen {
         });
     }
 
-    fn is_a_person(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 }

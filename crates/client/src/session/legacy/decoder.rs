@@ -42,7 +42,7 @@ pub(in crate::session) struct Decoder {
 
 impl Decoder {
     /// Takes bytes in, and answers with what is complete.
-    pub(in crate::session) fn hear(&mut self, bytes: &[u8], now: Now) -> Vec<LegacyLine> {
+    pub(in crate::session) fn decode(&mut self, bytes: &[u8], now: Now) -> Vec<LegacyLine> {
         self.pending.extend_from_slice(bytes);
         self.last = now.monotonic;
         let mut heard = self.drain(self.pending.len(), false);
@@ -52,14 +52,14 @@ impl Decoder {
         heard
     }
 
-    /// When to call [`Decoder::quiet`].
+    /// When to call [`Decoder::tick`].
     pub(in crate::session) fn deadline(&self) -> Option<Duration> {
         (!self.pending.is_empty()).then_some(self.last + QUIET)
     }
 
     /// Answers with what has begun and was silent for long enough to be complete, but never
     /// with a part of a character whose other part may still come.
-    pub(in crate::session) fn quiet(&mut self, now: Now) -> Vec<LegacyLine> {
+    pub(in crate::session) fn tick(&mut self, now: Now) -> Vec<LegacyLine> {
         if self.deadline().is_none_or(|deadline| now.monotonic < deadline) {
             return Vec::new();
         }
@@ -226,9 +226,9 @@ mod tests {
         let mut decoder = Decoder::default();
         let mut heard: Vec<LegacyLine> = pieces
             .iter()
-            .flat_map(|piece| decoder.hear(piece, at(0)))
+            .flat_map(|piece| decoder.decode(piece, at(0)))
             .collect();
-        heard.extend(decoder.quiet(at(30)));
+        heard.extend(decoder.tick(at(30)));
         assert_eq!(decoder.deadline(), None);
         heard
     }
@@ -257,20 +257,20 @@ mod tests {
     #[test]
     fn a_text_is_shown_when_it_stays_unterminated() {
         let mut decoder = Decoder::default();
-        assert_eq!(decoder.hear(b"from 10.0.0.1:1: hel", at(100)), []);
-        assert_eq!(decoder.hear(b"lo", at(120)), []);
+        assert_eq!(decoder.decode(b"from 10.0.0.1:1: hel", at(100)), []);
+        assert_eq!(decoder.decode(b"lo", at(120)), []);
         assert_eq!(decoder.deadline(), Some(Duration::from_millis(150)));
-        assert_eq!(decoder.quiet(at(149)), []);
-        assert_eq!(decoder.quiet(at(150)), [said("10.0.0.1:1", "hello")]);
+        assert_eq!(decoder.tick(at(149)), []);
+        assert_eq!(decoder.tick(at(150)), [said("10.0.0.1:1", "hello")]);
         assert_eq!(decoder.deadline(), None);
     }
 
     #[test]
     fn a_character_is_not_cut_unless_its_end_never_comes() {
         let mut decoder = Decoder::default();
-        decoder.hear(b"from 10.0.0.1:1: a\xE4\xB8", at(0));
-        assert_eq!(decoder.quiet(at(30)), [said("10.0.0.1:1", "a")]);
-        assert_eq!(decoder.quiet(at(60)), [LegacyLine::Other(Text::new("\u{FFFD}"))]);
+        decoder.decode(b"from 10.0.0.1:1: a\xE4\xB8", at(0));
+        assert_eq!(decoder.tick(at(30)), [said("10.0.0.1:1", "a")]);
+        assert_eq!(decoder.tick(at(60)), [LegacyLine::Other(Text::new("\u{FFFD}"))]);
         assert_eq!(decoder.deadline(), None);
     }
 
@@ -299,7 +299,7 @@ mod tests {
         let mut decoder = Decoder::default();
         let mut shown = 0;
         for _ in 0..100 {
-            shown += decoder.hear(&[b'x'; 4096], at(0)).len();
+            shown += decoder.decode(&[b'x'; 4096], at(0)).len();
             assert!(decoder.pending.len() <= SERVER_LINE_MAX);
         }
         assert!(shown > 10);

@@ -1,4 +1,5 @@
-//! The lab's original server: it knows no nicks, no history and no line ends, and takes short texts only.
+//! The lab's original server: no nicks, no history, no line ends, short texts only.
 
+pub(super) mod connection;
 pub(super) mod decoder;
 mod room;

@@ -1,8 +1,10 @@
-//! Original servers: what they say, and what the client makes of it.
+//! The room of an original server.
 
+use super::connection::Legacy;
 use super::decoder::{LegacyLine, SAFE_TEXT_MAX};
 use crate::private::Connection;
 use crate::session::event::{Event, GroupMessage, Join, Leave, Unattributed};
+use crate::session::greeting::{self, Greeting};
 use crate::session::outbox::Message;
 use crate::session::outcome::Outcome;
 use crate::session::stage::{GREETING_WAIT, Stage};
@@ -18,105 +20,152 @@ use std::time::Duration;
 const PACE: Duration = Duration::from_millis(50);
 
 impl Session {
-    pub(in crate::session) fn become_original(&mut self, now: Now) {
+    /// The server is an original one.
+    pub(in crate::session) fn become_legacy(&mut self, now: Now) {
         if self.resume.is_some() {
-            // What waits was meant for the room that was left, and is not for whoever has its port by now.
+            // Messages for the former room are not for the server that has its port now.
             return self.end(Outcome::Stranger);
         }
-        let Stage::Greeting { heard, .. } = std::mem::replace(&mut self.stage, Stage::Original) else {
+        let Stage::Greeting { heard, .. } = std::mem::replace(&mut self.stage, Stage::Legacy) else {
             return;
         };
-        self.may_yet_greet = heard.is_empty();
-        self.clocks.proof = self.joined.then(|| now.monotonic + GREETING_WAIT);
+        let silent = heard.is_empty();
+        let proof = self.joined.then(|| now.monotonic + GREETING_WAIT);
+        self.legacy = Legacy {
+            may_yet_greet: silent,
+            proof,
+            ..Legacy::default()
+        };
         self.outbox.resend();
-        self.begin_private_originally(now);
-        if self.clocks.proof.is_none() {
-            let silent = self.may_yet_greet;
+        self.private_has_server = true;
+        self.private.connected(
+            now,
+            Connection {
+                own: self.me.as_ref().map(|me| me.id),
+                local: self.config.endpoints.local,
+                addresses: Vec::new(),
+                is_rich: false,
+            },
+        );
+        self.private.roster_complete(now);
+        if proof.is_none() {
             self.events.push_back(Event::Legacy { silent });
         }
-        let heard = self.ear.hear(&heard, now);
-        self.hear(heard, now);
+        self.receive_legacy(&heard, now);
     }
 
-    /// On an original server nobody has a key, and nothing is passed on.
-    fn begin_private_originally(&mut self, now: Now) {
-        let connection = Connection {
-            own: self.me.as_ref().map(|me| me.id),
-            local: self.config.endpoints.local,
-            addresses: Vec::new(),
-            is_rich: false,
-        };
-        self.private_has_server = true;
-        self.private.connected(now, connection);
-        self.private.roster_complete(now);
+    /// Whether these bytes show that the silent server is one of ours after all.
+    pub(in crate::session) fn greets_late(&mut self, bytes: &[u8]) -> bool {
+        std::mem::take(&mut self.legacy.may_yet_greet) && greeting::read(bytes) != Greeting::Legacy
     }
 
-    pub(in crate::session) fn hear(&mut self, heard: Vec<LegacyLine>, now: Now) {
-        for said in heard {
+    pub(in crate::session) fn receive_legacy(&mut self, bytes: &[u8], now: Now) {
+        let lines = self.legacy.decoder.decode(bytes, now);
+        self.on_legacy_lines(lines, now);
+    }
+
+    /// The connection is closed.
+    pub(in crate::session) fn finish_legacy(&mut self, now: Now) {
+        let lines = self.legacy.decoder.finish();
+        self.on_legacy_lines(lines, now);
+    }
+
+    pub(in crate::session) fn tick_legacy(&mut self, now: Now) {
+        let lines = self.legacy.decoder.tick(now);
+        self.on_legacy_lines(lines, now);
+        if self.legacy.proof.is_some_and(|until| now.monotonic >= until) {
+            self.end(Outcome::Stranger);
+        }
+    }
+
+    pub(in crate::session) fn legacy_deadline(&self) -> Option<Duration> {
+        let deadlines = [
+            self.legacy.decoder.deadline(),
+            self.legacy.proof,
+            self.pace_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn pace_deadline(&self) -> Option<Duration> {
+        let waits = self.is_legacy() && self.outbox.waiting() > 0 && self.legacy.proof.is_none();
+        waits.then(|| self.legacy.paced.map_or(Duration::ZERO, |last| last + PACE))
+    }
+
+    /// Sends the next message, if it is time.
+    pub(in crate::session) fn send_legacy(&mut self, now: Now) {
+        if self.pace_deadline().is_some_and(|due| now.monotonic >= due)
+            && let Some(Message { text, .. }) = self.outbox.send_next()
+        {
+            // Without a line feed: one read of that server's is one message.
+            self.bytes.extend_from_slice(text.as_str().as_bytes());
+            self.legacy.paced = Some(now.monotonic);
+            self.legacy.may_yet_greet = false;
+        }
+    }
+
+    fn on_legacy_lines(&mut self, lines: Vec<LegacyLine>, now: Now) {
+        for line in lines {
             if self.outcome.is_some() {
                 return;
             }
-            self.hear_one(said, now);
+            self.on_legacy_line(line, now);
         }
     }
 
-    fn hear_one(&mut self, said: LegacyLine, now: Now) {
-        if self.clocks.proof.is_some() && !matches!(said, LegacyLine::Online(_) | LegacyLine::Full) {
+    fn on_legacy_line(&mut self, line: LegacyLine, now: Now) {
+        if self.legacy.proof.is_some() && !matches!(line, LegacyLine::Online(_) | LegacyLine::Full) {
             return;
         }
         let (at, history) = (now.unix_ms, false);
-        match said {
+        match line {
             LegacyLine::Online(id) => {
                 let who = Who::from(id);
-                let own = self.is_own_arrival(&who);
-                self.announce_bare(id, now);
-                self.events.push_back(Event::Joined(Join {
+                let own = self.is_own_join(&who);
+                self.announce(id, now);
+                let join = Join {
                     at,
                     who,
                     history,
                     own,
-                }));
+                };
+                self.events.push_back(Event::Joined(join));
             }
             LegacyLine::Offline(id) => {
                 self.private.peer_left(now, id);
                 let who = Who::from(id);
-                self.events.push_back(Event::Left(Leave {
-                    at,
-                    who: who.clone(),
-                    history,
-                }));
-                self.recipient_left(&who);
+                self.user_left(Leave { at, who, history });
             }
             LegacyLine::SomeoneLeft => self.events.push_back(Event::SomeoneLeft { at }),
             LegacyLine::Said(id, text) => {
-                self.announce_bare(id, now);
+                self.announce(id, now);
                 let own = self.me.as_ref().is_some_and(|me| me.id == id);
                 if own {
-                    self.came_back(&text);
+                    self.on_own_message(&text);
                 }
-                let who = Who::from(id);
-                self.events.push_back(Event::Said(GroupMessage {
+                let message = GroupMessage {
                     at,
-                    who,
+                    who: Who::from(id),
                     text,
                     history,
                     own,
-                }));
+                };
+                self.events.push_back(Event::Said(message));
             }
             LegacyLine::Full if self.me.is_none() => self.end(Outcome::Full),
             LegacyLine::Full => {}
-            LegacyLine::Other(text) => self
-                .events
-                .push_back(Event::Unattributed(Unattributed { at, text })),
+            LegacyLine::Other(text) => {
+                let line = Unattributed { at, text };
+                self.events.push_back(Event::Unattributed(line));
+            }
         }
     }
 
-    /// Only the id of a user is known.
-    fn announce_bare(&mut self, id: UserId, now: Now) {
+    /// A user is known by its id alone.
+    fn announce(&mut self, id: UserId, now: Now) {
         if self.roster().get(id).is_none() {
-            let who = Who::from(id);
             let profile = Profile {
-                who,
+                who: Who::from(id),
                 udp: None,
                 key: None,
             };
@@ -124,31 +173,22 @@ impl Session {
         }
     }
 
-    /// A newcomer is told of itself first; behind NAT under an id that it can't know beforehand.
-    fn is_own_arrival(&mut self, who: &Who) -> bool {
+    /// The server announces a newcomer to itself first; behind NAT under an id that the newcomer can't know.
+    fn is_own_join(&mut self, who: &Who) -> bool {
         if self.me.is_none() || who.id == UserId::from(self.config.endpoints.local) {
             self.me = Some(who.clone());
             self.joined = true;
-            if self.clocks.proof.take().is_some() {
+            if self.legacy.proof.take().is_some() {
                 self.events.push_back(Event::Legacy { silent: false });
             }
         }
         self.me.as_ref() == Some(who)
     }
 
-    /// A message of the client's came back from an original server.
-    fn came_back(&mut self, text: &Text<'_>) {
-        let Some(lost) = self.outbox.acknowledge_text(text.as_str(), SAFE_TEXT_MAX + 1) else {
-            return;
-        };
-        for Message { text, .. } in lost {
-            let reason = Text::new("the server lost it");
-            self.refused(text, reason);
+    fn on_own_message(&mut self, text: &Text<'_>) {
+        let lost = self.outbox.acknowledge_text(text.as_str(), SAFE_TEXT_MAX + 1);
+        for Message { text, .. } in lost.into_iter().flatten() {
+            self.refused(text, Text::new("the server lost it"));
         }
-    }
-
-    pub(in crate::session) fn pace_deadline(&self) -> Option<Duration> {
-        let waits = self.is_original() && self.outbox.waiting() > 0 && self.clocks.proof.is_none();
-        waits.then(|| self.clocks.paced.map_or(Duration::ZERO, |last| last + PACE))
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 fn lasts(sim: &mut Sim, drip: &str) -> u64 {
     let began = sim.ms;
     for _ in 0..3600 {
-        if sim.outcome().is_some() || sim.session.is_original() {
+        if sim.outcome().is_some() || sim.session.is_legacy() {
             break;
         }
         sim.hear(drip);

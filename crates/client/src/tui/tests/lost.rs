@@ -84,22 +84,22 @@ fn what_goes_on_failing_in_the_same_way_is_told_of_once() {
 #[test]
 fn enter_on_an_empty_line_does_not_wait_for_the_next_try() {
     let mut sim = Sim::in_a_room(64, 8);
-    let hurries = |sim: &mut Sim, keys| {
+    let retries = |sim: &mut Sim, keys| {
         sim.effects.clear();
         sim.keys(keys);
         sim.effects.contains(&Effect::RetryNow)
     };
-    assert!(!hurries(&mut sim, "\r"), "in the room");
+    assert!(!retries(&mut sim, "\r"), "in the room");
     sim.lose_connection();
     let again = Some(sim.now().monotonic + Duration::from_secs(20));
     sim.screen.set_link(Link::Lost { again });
-    assert!(hurries(&mut sim, "\r"));
+    assert!(retries(&mut sim, "\r"));
     assert!(
-        !hurries(&mut sim, "a draft\r"),
+        !retries(&mut sim, "a draft\r"),
         "it is kept, and no more than that"
     );
     sim.screen.set_link(Link::Lost { again: None });
-    assert!(!hurries(&mut sim, "\r"), "on its way already");
+    assert!(!retries(&mut sim, "\r"), "on its way already");
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Candidate {
     }
 
     pub(super) fn is_punching(&self) -> bool {
-        self.probe.is_some_and(|probe| probe.purpose() == Purpose::Punch)
+        self.probe.is_some_and(|probe| probe.purpose == Purpose::Punch)
     }
 
     pub(super) fn start(&mut self, now: Duration, purpose: Purpose) {

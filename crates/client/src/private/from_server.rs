@@ -113,7 +113,6 @@ impl Private {
         };
         if self.ensure_peer(&key, now).is_ok() {
             self.with_peer(now, &key, |peer, context| peer.punch(context, canonical(address)));
-            self.flush(now, &key);
         }
     }
 
@@ -128,11 +127,8 @@ impl Private {
     }
 
     fn roster_changed(&mut self, change: &Change) {
-        self.outputs.extend(
-            change
-                .warning
-                .map(|warning| Output::Event(Event::Warning(warning))),
-        );
+        let warning = change.warning.map(Event::Warning);
+        self.outputs.extend(warning.map(Output::Event));
         let Some((key, label, key_changed)) = change.gone else {
             return;
         };
@@ -156,12 +152,10 @@ impl Private {
             return;
         };
         self.with_peer(now, key, |peer, context| peer.announce(context.now, address));
-        self.flush(now, key);
     }
 
     fn flush_all(&mut self, now: Duration) {
-        let keys: Vec<PublicKey> = self.contacts.keys().copied().collect();
-        for key in keys {
+        for key in self.contacts.keys().copied().collect::<Vec<_>>() {
             self.flush(now, &key);
         }
     }

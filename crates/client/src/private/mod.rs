@@ -257,12 +257,8 @@ impl Private {
 
     /// How a user can be sent messages. A legacy server does not announce its users, so any id may be one.
     fn trust(&self, id: UserId) -> Option<KeyTrust> {
-        let is_legacy = self
-            .connection
-            .as_ref()
-            .is_some_and(|connection| !connection.is_rich);
         let known = self.roster.trust(id);
-        known.or_else(|| is_legacy.then_some(KeyTrust::NoKey))
+        known.or_else(|| (self.is_rich() == Some(false)).then_some(KeyTrust::NoKey))
     }
 }
 
@@ -305,7 +301,6 @@ impl Private {
         self.with_peer(now, &key, |peer, context| {
             peer.receive(context, source, bytes.len(), packet);
         });
-        self.flush(now, &key);
         Some(())
     }
 
@@ -333,13 +328,15 @@ impl Private {
 
 /// Shared by all of the above.
 impl Private {
-    /// Lets a peer do what is due, and sets its timer.
+    /// Lets a peer do what is due.
     fn flush(&mut self, now: Duration, key: &PublicKey) {
-        let deadline = self.with_peer(now, key, |peer, context| {
-            peer.flush(context);
-            peer.deadline(context)
-        });
-        self.set_timer(key, deadline.flatten());
+        self.with_peer(now, key, |_, _| ());
+    }
+
+    /// Calls `act` with a peer, lets it do what is due, and sets its timer.
+    fn with_peer(&mut self, now: Duration, key: &PublicKey, act: impl FnOnce(&mut Peer, &mut Context<'_>)) {
+        let deadline = self.run_peer(now, key, act);
+        self.set_timer(key, deadline);
     }
 
     fn set_timer(&mut self, key: &PublicKey, at: Option<Duration>) {
@@ -353,15 +350,15 @@ impl Private {
         }
     }
 
-    /// Calls `act` with a peer whose key a user in the roster has.
-    fn with_peer<T>(
+    /// Returns when the peer next has something to do. Does nothing if no user in the roster has its key.
+    fn run_peer(
         &mut self,
         now: Duration,
         key: &PublicKey,
-        act: impl FnOnce(&mut Peer, &mut Context<'_>) -> T,
-    ) -> Option<T> {
+        act: impl FnOnce(&mut Peer, &mut Context<'_>),
+    ) -> Option<Duration> {
         let user = self.roster.holder(key)?;
-        let (has_server, has_relay) = (self.has_server(), self.has_relay());
+        let (has_server, has_relay) = (self.is_rich() == Some(true), self.has_relay());
         let peer = self.contacts.get_mut(key)?.peer.as_mut()?;
         let connection = self.connection.as_ref();
         let held_before = peer.receiver.held_bytes();
@@ -377,9 +374,11 @@ impl Private {
             local: connection.map_or(&[], |connection| connection.offers_to(user)),
             may_hold: self.held_bytes < HELD_BYTES_MAX,
         };
-        let result = act(peer, &mut context);
+        act(peer, &mut context);
+        peer.flush(&mut context);
+        let deadline = peer.deadline(&context);
         self.held_bytes = self.held_bytes + peer.receiver.held_bytes() - held_before;
-        Some(result)
+        deadline
     }
 
     /// The conversation with a user. It starts if there is none.
@@ -408,14 +407,13 @@ impl Private {
         contact.keys.get_or_insert_with(|| self.keys.agree(key)).as_ref()
     }
 
-    fn has_server(&self) -> bool {
-        self.connection
-            .as_ref()
-            .is_some_and(|connection| connection.is_rich)
+    /// Whether the server speaks the rich dialect. `None` without a connection.
+    fn is_rich(&self) -> Option<bool> {
+        self.connection.as_ref().map(|connection| connection.is_rich)
     }
 
     fn has_relay(&self) -> bool {
-        self.has_server() && !self.options.direct_only
+        self.is_rich() == Some(true) && !self.options.direct_only
     }
 
     fn ask_rendezvous(&mut self, now: Duration) {

@@ -225,7 +225,7 @@ impl Paths {
         let Some(candidate) = self.find_mut(address) else {
             return false;
         };
-        let probed = candidate.probe.map(|probe| probe.started());
+        let probed = candidate.probe.map(|probe| probe.started);
         candidate.validate(now);
         if self.active == Some(address) {
             return false;

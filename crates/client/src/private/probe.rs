@@ -33,8 +33,8 @@ const KEEPALIVE_MS: [u64; 5] = [0, 1000, 2000, 4000, 5000];
 /// A series of pings to one address.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
-    purpose: Purpose,
-    started: Duration,
+    pub(super) purpose: Purpose,
+    pub(super) started: Duration,
     step: usize,
 }
 
@@ -45,14 +45,6 @@ impl Probe {
             started: now,
             step: 0,
         }
-    }
-
-    pub(super) fn purpose(&self) -> Purpose {
-        self.purpose
-    }
-
-    pub(super) fn started(&self) -> Duration {
-        self.started
     }
 
     /// When the next ping is due; after the last one, when the probe fails.

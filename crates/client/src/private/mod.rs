@@ -184,7 +184,7 @@ impl Private {
     /// Sends a message. [`Event::State`] reports its final state.
     ///
     /// # Errors
-    /// Why the message is rejected.
+    /// Why the message is rejected. After [`Refusal::Busy`] there is room again after an event or a timeout.
     pub fn send(&mut self, now: Now, to: UserId, text: &Text<'_>) -> Result<MessageId, Refusal> {
         let now = now.monotonic;
         if text.is_blank() {
@@ -201,19 +201,6 @@ impl Private {
             KeyTrust::Trusted(key) => self.send_encrypted(now, key, text),
             KeyTrust::Contested(_) => Err(Refusal::KeyTaken),
             KeyTrust::Rejected => Err(Refusal::BadKey),
-        }
-    }
-
-    /// Whether there is room for another message to this user. If not, there will be after an event or a timeout.
-    pub fn can_send(&self, to: UserId) -> bool {
-        match self.trust(to) {
-            Some(KeyTrust::NoKey) => !self.plaintext.is_full(),
-            Some(KeyTrust::Trusted(key)) => {
-                let contact = self.contacts.get(&key);
-                let peer = contact.and_then(|contact| contact.peer.as_ref());
-                peer.is_none_or(|peer| !peer.sender.is_full())
-            }
-            Some(KeyTrust::Contested(_) | KeyTrust::Rejected) | None => true,
         }
     }
 

@@ -76,6 +76,19 @@ fn profile(who: usize, client: &Private) -> Profile {
     }
 }
 
+impl Private {
+    /// Whether there is room for another message to this user.
+    fn can_send(&self, to: UserId) -> bool {
+        match self.trust(to).unwrap() {
+            KeyTrust::Trusted(key) => {
+                let peer = self.contacts[&key].peer.as_ref();
+                peer.is_none_or(|peer| !peer.sender.is_full())
+            }
+            _ => !self.plaintext.is_full(),
+        }
+    }
+}
+
 impl Pair {
     /// Two connected clients that know each other.
     fn new() -> Self {

@@ -1,9 +1,7 @@
 //! `chat-client --doctor`: its reports about servers of all kinds, and that the room does not notice it.
 
-use crate::harness::{DEADLINE, Journal, LegacyServer, Process, Server, Wire, client_command};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::harness::{FakeServer, Journal, LegacyServer, Process, Server, Wire, client_command};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -116,49 +114,33 @@ fn the_doctor_sends_a_legacy_server_nothing() {
     assert_eq!(code, 1);
 }
 
-/// A server that answers probes over TCP only.
-struct Imitation {
-    listener: TcpListener,
-    journal: Journal,
+/// A server that answers probes over TCP only, and its UDP port, if that is free.
+fn fake_server() -> (FakeServer, Option<UdpSocket>) {
+    let server = FakeServer::start();
+    let udp = UdpSocket::bind(server.address).ok();
+    (server, udp)
 }
 
-impl Imitation {
-    fn new() -> (Self, Option<UdpSocket>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let udp = UdpSocket::bind(listener.local_addr().unwrap()).ok();
-        let journal = Journal::new();
-        (Self { listener, journal }, udp)
-    }
+fn examine(server: &FakeServer) -> Process {
+    doctor(server.address, &[], &server.journal)
+}
 
-    fn doctor(&self) -> Process {
-        doctor(self.listener.local_addr().unwrap(), &[], &self.journal)
-    }
-
-    #[track_caller]
-    fn accept(&self) -> Wire {
-        let mut knock = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
-        let limit = PollTimeout::try_from(DEADLINE).unwrap();
-        assert_eq!(poll(&mut knock, limit), Ok(1), "{}", self.journal);
-        Wire::over("server", self.listener.accept().unwrap().0, &self.journal)
-    }
-
-    /// Accepts a client and answers its probe.
-    #[track_caller]
-    fn probed(&self) -> Wire {
-        let mut wire = self.accept();
-        wire.line("* chat/1 you are somebody [PROBE]");
-        wire.expect_next("PROBE 1 -");
-        wire.line("PROBED 1760000000000 10.0.0.7:40100 AAAAAAAAAAAAAAAAAAAAAA");
-        wire
-    }
+/// Accepts a client and answers its probe.
+#[track_caller]
+fn accept_probe(server: &FakeServer) -> Wire {
+    let mut wire = server.accept();
+    wire.line("* chat/1 you are somebody [PROBE]");
+    wire.expect_next("PROBE 1 -");
+    wire.line("PROBED 1760000000000 10.0.0.7:40100 AAAAAAAAAAAAAAAAAAAAAA");
+    wire
 }
 
 #[test]
 fn unanswered_datagrams_are_reported() {
-    let (server, udp) = Imitation::new();
+    let (server, udp) = fake_server();
     let Some(_silent) = udp else { return };
-    let doctor = server.doctor();
-    let mut wire = server.probed();
+    let doctor = examine(&server);
+    let mut wire = accept_probe(&server);
     while let Some(Some(line)) = wire.next_line_within(Duration::from_secs(10)) {
         wire.line(&line.replace("PING", "PONG"));
     }
@@ -173,10 +155,10 @@ fn unanswered_datagrams_are_reported() {
 
 #[test]
 fn a_closed_udp_port_is_reported() {
-    let (server, udp) = Imitation::new();
+    let (server, udp) = fake_server();
     drop(udp);
-    let doctor = server.doctor();
-    let _wire = server.probed();
+    let doctor = examine(&server);
+    let _wire = accept_probe(&server);
     let (code, report) = report(doctor);
     assert_has(&report, "!! UDP      nobody receives datagrams at port ");
     assert_eq!(code, 1);
@@ -184,9 +166,9 @@ fn a_closed_udp_port_is_reported() {
 
 #[test]
 fn a_server_that_dies_meanwhile_is_reported() {
-    let (server, udp) = Imitation::new();
-    let doctor = server.doctor();
-    let wire = server.probed();
+    let (server, udp) = fake_server();
+    let doctor = examine(&server);
+    let wire = accept_probe(&server);
     wire.reset();
     let (code, report) = report(doctor);
     assert_has(&report, "!! lost     the connection broke during the checks");
@@ -197,8 +179,8 @@ fn a_server_that_dies_meanwhile_is_reported() {
 
 #[test]
 fn another_kind_of_server_is_reported() {
-    let (server, _) = Imitation::new();
-    let doctor = server.doctor();
+    let (server, _) = fake_server();
+    let doctor = examine(&server);
     let mut wire = server.accept();
     wire.line("SSH-2.0-\x1b]0;owned\x07");
     let (code, report) = report(doctor);

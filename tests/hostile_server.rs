@@ -24,6 +24,15 @@ fn on_screen(fake_server: &FakeServer) -> Terminal {
     )
 }
 
+/// A client in line mode and one with the full screen, each with its connection to the server at this stage.
+fn both_at(fake_server: &FakeServer, stage: Stage) -> (Client, Wire, Terminal, Wire) {
+    let client = in_lines(fake_server);
+    let to_client = fake_server.accept_at(stage);
+    let screen = on_screen(fake_server);
+    let to_screen = fake_server.accept_at(stage);
+    (client, to_client, screen, to_screen)
+}
+
 /// Checks that a client in line mode ends with an error that gives the reason.
 #[track_caller]
 fn assert_ends_clearly(client: &mut Client, stage: Stage) {
@@ -147,10 +156,7 @@ fn garbage_in_any_stage_causes_no_panic() {
     ];
     for stage in Stage::ALL {
         let fake_server = FakeServer::start();
-        let mut client = in_lines(&fake_server);
-        let mut to_client = fake_server.accept_at(stage);
-        let mut screen = on_screen(&fake_server);
-        let mut to_screen = fake_server.accept_at(stage);
+        let (mut client, mut to_client, mut screen, mut to_screen) = both_at(&fake_server, stage);
         for wire in [&mut to_client, &mut to_screen] {
             for _ in 0..part_of(2000) {
                 let line: Vec<&str> = (0..chance.in_range(1..7)).map(|_| *chance.pick(&words)).collect();
@@ -221,10 +227,7 @@ fn an_endless_user_list_takes_bounded_memory() {
 fn endless_history_and_private_messages_take_bounded_memory() {
     let count = part_of(400_000);
     let fake_server = FakeServer::start();
-    let client = in_lines(&fake_server);
-    let mut to_client = fake_server.accept_at(Stage::History);
-    let screen = on_screen(&fake_server);
-    let mut to_screen = fake_server.accept_at(Stage::History);
+    let (client, mut to_client, screen, mut to_screen) = both_at(&fake_server, Stage::History);
     let before = (client.memory(), screen.process.memory());
     let text = "x".repeat(200);
     let user = "USER 10.0.0.1:1 10.0.0.1:2 mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk\n";
@@ -272,10 +275,7 @@ fn a_server_that_ignores_answers_is_not_read() {
 fn the_user_can_leave_a_slow_or_silent_server() {
     for stage in Stage::ALL {
         let fake_server = FakeServer::start();
-        let mut client = in_lines(&fake_server);
-        let mut to_client = fake_server.accept_at(stage);
-        let mut screen = on_screen(&fake_server);
-        let mut to_screen = fake_server.accept_at(stage);
+        let (mut client, mut to_client, mut screen, mut to_screen) = both_at(&fake_server, stage);
         screen.wait_until_taken();
         for wire in [&mut to_client, &mut to_screen] {
             for byte in b"* chat/1 hello ...." {

@@ -17,6 +17,9 @@ mod simulation;
 use ledger::Ledger;
 use simulation::Simulation;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// Long enough after the last action that all messages are settled and shown.
@@ -27,7 +30,7 @@ struct Replay(u64, &'static str);
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             let Self(seed, test) = self;
             eprintln!("to repeat it: CHAT_SEED={seed} cargo test -p chat-client --test private {test}");
         }
@@ -51,20 +54,41 @@ fn run(seed: u64, is_peaceful: bool) -> (u64, Ledger) {
     (trace, simulation.ledger)
 }
 
+/// Runs the seeds that the environment selects, on all processors.
+fn for_each_seed(default: u64, test: &'static str, check: impl Fn(u64) + Sync) {
+    let seeds = seeds(default);
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if !seeds.contains(&seed) {
+                return;
+            }
+            let _replay = Replay(seed, test);
+            check(seed);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+}
+
 #[test]
 fn the_promises_hold_under_faults_and_attacks() {
-    let (mut shown, mut delivered, mut relayed) = (0, 0, 0);
-    let mut failed = BTreeMap::new();
-    for seed in seeds(1000) {
-        let _replay = Replay(seed, "promises");
+    let totals = Mutex::new((0, 0, 0, BTreeMap::new()));
+    for_each_seed(1000, "promises", |seed| {
         let (_, ledger) = run(seed, false);
-        shown += ledger.shown;
-        delivered += ledger.delivered;
-        relayed += ledger.relayed;
+        let (shown, delivered, relayed, failed) = &mut *totals.lock().unwrap();
+        *shown += ledger.shown;
+        *delivered += ledger.delivered;
+        *relayed += ledger.relayed;
         for (why, count) in &ledger.failed {
             *failed.entry(why.clone()).or_insert(0) += count;
         }
-    }
+    });
+    let (shown, delivered, relayed, failed) = totals.into_inner().unwrap();
     println!("{shown} shown; {delivered} delivered, {relayed} of them relayed; not delivered: {failed:?}");
     assert!(delivered > 0);
 }
@@ -72,11 +96,10 @@ fn the_promises_hold_under_faults_and_attacks() {
 /// All messages arrive, although links lose up to a third of all datagrams and routers block datagrams from outside.
 #[test]
 fn without_attacks_everything_is_delivered() {
-    for seed in seeds(200) {
-        let _replay = Replay(seed, "without_attacks");
+    for_each_seed(200, "without_attacks", |seed| {
         let (_, ledger) = run(seed, true);
         assert_eq!(ledger.failed, BTreeMap::new());
-    }
+    });
 }
 
 #[test]

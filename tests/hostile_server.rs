@@ -51,7 +51,7 @@ fn assert_ends_clearly(client: &mut Client, stage: Stage) {
 #[track_caller]
 fn assert_ends_whole(screen: &mut Terminal, stage: Stage) {
     if stage >= Stage::Welcomed {
-        screen.expect("offline, trying");
+        screen.expect("offline, retrying");
         screen.keys("\x15/quit\r");
         assert_eq!(screen.process.exit_code(), 0, "{stage:?}");
     } else {

@@ -324,7 +324,7 @@ fn every_line_of_a_hostile_server_is_shown_safely() {
     assert!(row[5..].starts_with(" 10.0.0.1:1: that was all"), "{row:?}");
     drop((to_lines, to_screen));
     assert_eq!(lines.exit_code(), 1);
-    screen.expect("offline, trying");
+    screen.expect("offline, retrying");
     for (name, feed) in [("output", lines.shows()), ("diagnostics", lines.complains())] {
         assert_lines_are_safe(name, &feed.bytes());
     }

@@ -127,7 +127,7 @@ fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
         assert_eq!(bob.exit_code(), 1);
         bob.complains().expect("* the server closed the connection");
         assert_eq!(bob.complains().with("panicked"), [""; 0]);
-        alice.expect("offline, trying");
+        alice.expect("offline, retrying");
         alice.keys(&format!("meanwhile {round}\r"));
         alice.expect(&format!("meanwhile {round} (waiting)"));
         server = start_at(address);

@@ -169,7 +169,7 @@ fn enter_reconnects_at_once() {
         &fake_server.journal,
     );
     drop(fake_server.accept_at(Stage::Live));
-    alice.expect("offline, trying again in");
+    alice.expect("offline, retrying in");
     let begun = Instant::now();
     for count in 1..=5 {
         alice.keys("\r");
@@ -177,7 +177,7 @@ fn enter_reconnects_at_once() {
         alice.wait(&format!("loss {count} and a wait"), |screen| {
             let text = screen.contents();
             let is_told = text.contains(&format!("turned away: not yet, {count};"));
-            (is_told && text.contains("offline, trying again in")).then_some(())
+            (is_told && text.contains("offline, retrying in")).then_some(())
         });
     }
     alice.keys("\r");
@@ -201,13 +201,13 @@ fn manual_retries_do_not_lengthen_the_backoff() {
     let link = fake_server.accept_at(Stage::Live);
     drop(fake_server);
     drop(link);
-    alice.expect("offline, trying again in");
+    alice.expect("offline, retrying in");
     for number in 0..8 {
         // The connection is refused at once. The draft shows that the client has processed the key.
         alice.keys(&format!("\x15\r{number}"));
         alice.expect_line(&format!("> {number}"));
     }
-    let row = alice.expect("offline, trying again in");
+    let row = alice.expect("offline, retrying in");
     let seconds = row.split_once("again in ").unwrap().1;
     let seconds: u64 = seconds.split(' ').next().unwrap().parse().unwrap();
     // After eight automatic attempts, the backoff would be 20 seconds at least.
@@ -222,7 +222,7 @@ fn lines_typed_while_disconnected_are_sent_once_afterwards() {
     alice.keys("before\r");
     alice.expect("alice: before");
     server.stop();
-    alice.expect("offline, trying");
+    alice.expect("offline, retrying");
     alice.keys("meanwhile\rdraft");
     alice.expect("... meanwhile (waiting)");
 

@@ -19,7 +19,7 @@ impl Screen {
     pub(super) fn submit_line(&mut self, session: &mut Session, now: Now) {
         let line = self.input.text().to_owned();
         self.scroll_by(ScrollAction::Bottom);
-        if line.is_empty() && matches!(self.link, Link::Lost { again: Some(_) }) {
+        if line.is_empty() && matches!(self.link, Link::Lost { retry_at: Some(_) }) {
             self.effects.push(Effect::RetryNow);
         }
         if self.submit(&line, session, now) {

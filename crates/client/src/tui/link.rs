@@ -3,36 +3,41 @@
 use chat_proto::now::Now;
 use std::time::Duration;
 
-/// How the connection is.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Link {
-    /// It was made, and the room is about to be told of.
+    /// Connected, and not in the room yet.
     Joining,
-    /// The client is in the room.
-    Here,
-    /// It is lost.
+    /// In the room.
+    Joined,
     Lost {
-        /// When it is tried to make it again; `None` while that is tried.
-        again: Option<Duration>,
+        /// The time of the next attempt; `None` during one.
+        retry_at: Option<Duration>,
     },
 }
 
 impl Link {
-    /// Whole seconds to the next try.
+    /// The seconds to the next attempt, rounded up.
     pub(super) fn seconds_left(self, now: Now) -> Option<u64> {
-        let Self::Lost { again: Some(again) } = self else {
+        let Self::Lost {
+            retry_at: Some(retry_at),
+        } = self
+        else {
             return None;
         };
-        let left = again.saturating_sub(now.monotonic);
+        let left = retry_at.saturating_sub(now.monotonic);
         Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
     }
 
-    /// When there are fewer than these.
+    /// The time from which fewer seconds are left.
     pub(super) fn deadline(self, seconds_left: Option<u64>) -> Option<Duration> {
-        let Self::Lost { again: Some(again) } = self else {
+        let Self::Lost {
+            retry_at: Some(retry_at),
+        } = self
+        else {
             return None;
         };
         let seconds = seconds_left?.checked_sub(1)?;
-        Some(again.saturating_sub(Duration::from_secs(seconds)))
+        Some(retry_at.saturating_sub(Duration::from_secs(seconds)))
     }
 }

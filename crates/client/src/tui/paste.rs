@@ -1,42 +1,42 @@
-//! Several lines pasted at once, which are shown before they are sent.
+//! Pasted lines, which the user sees and confirms before they are sent.
 
-use super::style::{Role, Row, Span};
+use super::style::{Role, Row, Span, rows_shown};
 use crate::command::Command;
 use chat_proto::text::Text;
 
-/// Lines that are pasted at most; who has more to say has a file to send.
+/// The most lines of one paste.
 const LINES_MAX: usize = 500;
 
-/// What becomes of pasted text.
+/// The result of a paste.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pasted {
-    /// It belongs into the line.
+    /// One line, to be inserted at the cursor.
     Inline(String),
-    /// It is several lines, to be confirmed.
+    /// Several lines, to be confirmed.
     Lines(Paste),
-    /// It can't be sent; why.
+    /// The reason why it can't be sent.
     Refused(String),
 }
 
-/// Lines that wait for the user's yes.
+/// Lines to be confirmed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Paste {
     lines: Vec<String>,
-    /// What stood in the line and says to whom they go, if it says so: `/msg bob ` or `/reply `.
+    /// The beginning of the typed line, if it names a recipient: `/msg bob ` or `/reply `.
     to: String,
 }
 
 impl Paste {
-    /// What becomes of this text, pasted between `head` and `tail`.
+    /// Reads a text that was pasted between `head` and `tail`.
     pub(super) fn read(text: &str, head: &str, tail: &str) -> Pasted {
-        // Terminals write line ends of their own.
+        // Terminals send line ends of several kinds.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let text = text.trim_end_matches('\n');
         if !text.contains('\n') {
             return Pasted::Inline(text.to_owned());
         }
         let Some((to, head)) = addressee(head) else {
-            return Pasted::Refused("several lines can't be pasted into a command".into());
+            return Pasted::Refused("not pasted: this command takes one line".into());
         };
         let whole = [head, text, tail].concat();
         let mut lines: Vec<String> = whole.lines().map(|line| Text::new(line).to_string()).collect();
@@ -44,24 +44,24 @@ impl Paste {
         if lines.len() > LINES_MAX {
             let count = lines.len();
             return Pasted::Refused(format!(
-                "{count} lines were pasted, and at most {LINES_MAX} go at once; `chat-client < FILE` sends a file"
+                "not pasted: {count} lines, and at most {LINES_MAX} are allowed; send a file with chat-client < FILE"
             ));
         }
         let to = to.to_owned();
         Pasted::Lines(Self { lines, to })
     }
 
-    /// What to submit for each line.
+    /// The input lines that send the pasted ones.
     pub(super) fn submissions(&self) -> impl Iterator<Item = String> + '_ {
         self.lines.iter().map(|line| self.submission(line))
     }
 
-    /// The lines as one.
+    /// All lines joined into one.
     pub(super) fn joined(&self) -> String {
         self.submission(&self.lines.join(" "))
     }
 
-    /// What is pasted is text, whatever it begins with.
+    /// A pasted line is text even if it begins with a slash.
     fn submission(&self, line: &str) -> String {
         match self.to.as_str() {
             "" if line.starts_with('/') => format!("/{line}"),
@@ -69,13 +69,9 @@ impl Paste {
         }
     }
 
-    /// The lines as they will be sent, over at most `height` rows, one row each, and what is left out.
+    /// The lines in at most `height` rows, and the number of those without a row.
     pub(super) fn rows(&self, height: usize) -> Vec<Row> {
-        let shown = if self.lines.len() <= height {
-            self.lines.len()
-        } else {
-            height.saturating_sub(1)
-        };
+        let shown = rows_shown(self.lines.len(), height);
         let mut rows: Vec<Row> = self
             .lines
             .iter()
@@ -96,7 +92,6 @@ impl Paste {
         rows
     }
 
-    /// What is asked.
     pub(super) fn question(&self) -> String {
         format!(
             "send {} lines? y: yes  n: no  j: join into one ",
@@ -105,12 +100,12 @@ impl Paste {
     }
 }
 
-/// What says to whom a line goes, and the rest of it. `None`: the line is a command that takes no text.
+/// Splits a line into the part that names a recipient and the text. `None`: it is a command without a text.
 fn addressee(head: &str) -> Option<(&str, &str)> {
     if !head.starts_with('/') || head.starts_with("//") {
         return Some(("", head));
     }
-    // How many words say to whom, in a line with some text after them.
+    // The number of words before the text.
     let words = match Command::parse(&format!("{head}x")) {
         Command::Msg(..) => 2,
         Command::Reply(_) => 1,
@@ -141,20 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_no_more_than_typed() {
+    fn one_line_is_inserted_without_a_question() {
         for text in ["hello", "hello\n", "hello\r\n", "hello\r"] {
             assert_eq!(Paste::read(text, "", ""), Pasted::Inline("hello".into()));
         }
     }
 
     #[test]
-    fn several_lines_join_what_was_typed_around_them() {
+    fn several_lines_join_the_typed_text_around_them() {
         assert_eq!(submissions("a\r\nb\r\n\r\nc", "x ", " y"), ["x a", "b", "c y"]);
         assert_eq!(submissions("a\rb", "", ""), ["a", "b"]);
     }
 
     #[test]
-    fn what_is_pasted_is_text() {
+    fn pasted_commands_are_text() {
         let pasted = submissions("/quit\n/etc\n//x", "", "");
         assert_eq!(pasted, ["//quit", "//etc", "///x"]);
         for (line, text) in pasted.iter().zip(["/quit", "/etc", "//x"]) {
@@ -163,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_for_one_goes_to_nobody_else() {
+    fn each_line_goes_to_the_typed_recipient() {
         assert_eq!(submissions("a\nb", "/msg bob ", ""), ["/msg bob a", "/msg bob b"]);
         assert_eq!(
             submissions("a\nb", "/m msg see: ", ""),
@@ -180,24 +175,21 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_refused() {
+    fn more_than_500_lines_are_refused() {
         let Pasted::Refused(why) = Paste::read(&"x\n".repeat(501), "", "") else {
             panic!("501 lines are too many");
         };
-        assert!(
-            why.contains("at most 500"),
-            "who is refused is told how much goes: {why}"
-        );
+        assert!(why.contains("at most 500"), "{why}");
         assert_eq!(lines(&"x\n".repeat(500), "", "").lines.len(), 500);
     }
 
     #[test]
-    fn what_drives_a_terminal_is_made_visible() {
+    fn control_characters_are_made_visible() {
         assert_eq!(submissions("a\x1b[2J\nb\u{202E}", "", ""), ["a␛[2J", "b"]);
     }
 
     #[test]
-    fn what_does_not_fit_is_counted() {
+    fn lines_without_a_row_are_counted() {
         let paste = lines("a\nb\nc\nd", "", "");
         let rows = |height| {
             paste

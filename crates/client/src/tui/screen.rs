@@ -215,7 +215,7 @@ impl Screen {
         self.day = self.day.or_else(|| self.clock.date(now.unix_ms));
         let before = self.waiting;
         let count = session.unsent_count();
-        self.waiting.tick(count, self.link == Link::Here, now);
+        self.waiting.tick(count, self.link == Link::Joined, now);
         self.stale |= self.waiting.visible() != before.visible();
         self.stale |= self.query.as_ref() != session.query();
         self.query = session.query().cloned();

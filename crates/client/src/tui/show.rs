@@ -52,7 +52,7 @@ impl Screen {
         let again = !self.own_ids.is_empty();
         self.me = Some(me.clone());
         self.own_ids.push(me.id);
-        self.link = Link::Here;
+        self.link = Link::Joined;
         self.lost = None;
         if again {
             self.remember_known();
@@ -72,7 +72,7 @@ impl Screen {
     }
 
     fn legacy(&mut self, silent: bool) {
-        self.link = Link::Here;
+        self.link = Link::Joined;
         self.lost = None;
         self.note(format!(
             "{}; /msg IP:PORT TEXT writes to one user; /help lists more",
@@ -81,7 +81,7 @@ impl Screen {
     }
 
     fn lost(&mut self, why: String) {
-        self.link = Link::Lost { again: None };
+        self.link = Link::Lost { retry_at: None };
         // Repeated failures for one reason are one entry.
         if self.lost.as_ref() != Some(&why) {
             self.error(format!("{why}; what you type is sent after the reconnection"));

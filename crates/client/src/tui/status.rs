@@ -1,4 +1,4 @@
-//! The status line: what the user must not miss comes first, and what there is no room for is left out.
+//! The status line. The most important parts come first; the others are left out if there is no room.
 
 use super::link::Link;
 use super::screen::{Mode, Screen};
@@ -7,7 +7,7 @@ use crate::format::name;
 use crate::session::Session;
 use unicode_width::UnicodeWidthStr;
 
-/// A part of the line. Those of lower rank are left out first.
+/// A part of the line. The part with the highest rank is left out first.
 struct Part {
     rank: usize,
     role: Role,
@@ -17,7 +17,7 @@ struct Part {
 const SEPARATOR: &str = " | ";
 
 impl Screen {
-    /// The line, `columns` wide.
+    /// The status line, `columns` wide.
     pub(super) fn status_row(&self, session: &Session, columns: usize) -> Row {
         let mut parts = self.parts(session);
         while parts.len() > 1 && width(&parts) + 2 > columns {
@@ -44,15 +44,15 @@ impl Screen {
         let mut parts = Vec::new();
         let mut add = |rank, role, text: String| parts.push(Part { rank, role, text });
         match self.link {
-            Link::Here => {}
+            Link::Joined => {}
             Link::Joining => add(0, Role::Alert, "joining".into()),
-            Link::Lost { again: None } => add(0, Role::Alert, "offline, trying now".into()),
-            Link::Lost { again: Some(_) } => {
+            Link::Lost { retry_at: None } => add(0, Role::Alert, "offline, retrying now".into()),
+            Link::Lost { retry_at: Some(_) } => {
                 let seconds = self.countdown.unwrap_or(0);
                 add(
                     0,
                     Role::Alert,
-                    format!("offline, trying again in {seconds} s (Enter: now)"),
+                    format!("offline, retrying in {seconds} s (Enter: now)"),
                 );
             }
         }
@@ -72,7 +72,7 @@ impl Screen {
         if let Some(me) = &self.me {
             add(5, Role::Status, name(me));
         }
-        if self.link == Link::Here {
+        if self.link == Link::Joined {
             add(6, Role::Status, format!("{} here", session.roster().len()));
         }
         add(7, Role::Status, self.room.clone());

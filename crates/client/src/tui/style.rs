@@ -1,43 +1,41 @@
-//! Pieces of a row: what is drawn, and what it is.
+//! Rows of text: spans with roles, which the theme styles.
 
 use chat_proto::id::UserId;
 use chat_proto::text::Text;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// What a piece of a row is. How that looks is the theme's business.
+/// The role of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// What people say.
+    /// The text of a message.
     Text,
-    /// What people say to this user by name.
+    /// The text of a message that names this user.
     Mention,
-    /// What stands around it and matters less: times, joins and leaves.
+    /// Times, joins, leaves and marks.
     Faint,
-    /// A user's name, in a colour of its own; which.
+    /// Another user's name, in the colour of this number.
     User(u8),
     /// This user's own name.
     Own,
-    /// What passes between two users.
+    /// A private message.
     Private,
-    /// The program speaks.
+    /// A note of the client or the server.
     Note,
-    /// Something went wrong.
     Error,
-    /// What is searched for.
+    /// A match of `/search`.
     Match,
     /// The status line.
     Status,
-    /// What the status line wants to be seen.
+    /// An urgent part of the status line.
     Alert,
-    /// What stands before the line that is being typed.
     Prompt,
 }
 
 impl Role {
-    /// The role of a user's name: the same id always has the same colour.
+    /// The role of a user's name; an id always has the same colour.
     pub(super) fn user(id: UserId) -> Self {
-        // FNV-1a over the text form: the same in every run, unlike the standard hasher.
+        // FNV-1a over the text form: the same in every run and every Rust version.
         let hash = id
             .to_string()
             .bytes()
@@ -49,22 +47,20 @@ impl Role {
     }
 }
 
-/// A piece of a row. Holds only what is safe to show.
+/// A piece of a row. Its text is safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Span {
-    /// What it is.
     pub(super) role: Role,
     text: Text<'static>,
 }
 
 impl Span {
-    /// A piece made of any text: what is not safe to show is replaced.
+    /// A span of any text. Unsafe characters are replaced.
     pub(super) fn new(role: Role, text: impl Into<String>) -> Self {
         let text = Text::from(text.into());
         Self { role, text }
     }
 
-    /// The text.
     pub(super) fn as_str(&self) -> &str {
         self.text.as_str()
     }
@@ -75,27 +71,26 @@ impl Span {
 pub(super) struct Row(pub(super) Vec<Span>);
 
 impl Row {
-    /// A row of one piece.
+    /// A row of one span.
     pub(super) fn of(role: Role, text: impl Into<String>) -> Self {
         Self(vec![Span::new(role, text)])
     }
 
-    /// How many columns it takes.
+    /// The width in columns.
     pub(super) fn width(&self) -> usize {
         self.0.iter().map(|span| span.as_str().width()).sum()
     }
 }
 
-/// What is to stand on the screen.
+/// The whole screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Frame {
-    /// Every row of it.
     pub(super) rows: Vec<Row>,
     /// The cursor's column and row.
     pub(super) cursor: Option<(usize, usize)>,
 }
 
-/// As much of a text as goes into so many columns; where something is left out, that shows.
+/// As much of a text as fits so many columns; `~` replaces the rest.
 pub(super) fn clip(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -122,4 +117,13 @@ pub(super) fn clip_row(row: Row, columns: usize) -> Row {
         Span::new(span.role, text)
     });
     Row(spans.collect())
+}
+
+/// How many of `count` lines get a row of `height`, if a row that counts the others must fit too.
+pub(super) fn rows_shown(count: usize, height: usize) -> usize {
+    if count <= height {
+        count
+    } else {
+        height.saturating_sub(1)
+    }
 }

@@ -252,8 +252,10 @@ impl FrontEnd for FullScreen {
 
     fn connection_changed(&mut self, change: Change) {
         self.screen.set_link(match change {
-            Change::Waiting(until) => Link::Lost { again: Some(until) },
-            Change::Trying => Link::Lost { again: None },
+            Change::Waiting(until) => Link::Lost {
+                retry_at: Some(until),
+            },
+            Change::Trying => Link::Lost { retry_at: None },
             Change::Up => Link::Joining,
         });
     }

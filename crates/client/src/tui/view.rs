@@ -1,32 +1,31 @@
-//! The screen as rows.
+//! Draws the screen as rows of text.
 
 use super::entry::Entry;
 use super::screen::{Mode, Screen};
 use super::scroll::{Height, Place, ScrollAction};
-use super::style::{Frame, Role, Row, Span, clip, clip_row};
+use super::style::{Frame, Role, Row, Span, clip, clip_row, rows_shown};
 use super::wrap::wrap;
 use crate::format::name;
 use crate::session::{Session, Unsent};
 use chat_proto::now::Now;
 use unicode_width::UnicodeWidthStr;
 
-/// A screen narrower than this shows no times: there they would take more than they tell.
+/// The narrowest screen with times, in columns.
 const TIMES_FROM: usize = 32;
-/// A screen narrower than this has no room for a prompt.
+/// The narrowest screen with a prompt, in columns.
 const PROMPT_FROM: usize = 8;
-/// Waiting messages that are shown.
+/// The most waiting messages that are shown.
 const WAITING_MAX: usize = 5;
-/// What stands after each of them.
+/// The mark after each of them.
 const WAITING: &str = " (waiting)";
 
-/// The rows at the bottom that keys write to.
+/// The rows of the input, and the cursor: its column and row.
 struct Bottom {
     rows: Vec<Row>,
     cursor: (usize, usize),
 }
 
 impl Screen {
-    /// The screen as it is to be shown now.
     pub(super) fn frame(&mut self, session: &Session, now: Now) -> Frame {
         self.tick(session, now);
         self.stale = false;
@@ -48,7 +47,7 @@ impl Screen {
         Frame { rows, cursor }
     }
 
-    /// How high the part of the screen is in which messages are, about: a page of scrolling.
+    /// The approximate height of the messages, which is a page of scrolling.
     pub(super) fn page(&self) -> usize {
         let bottom = self.bottom(self.size.columns.max(1)).rows.len();
         self.size
@@ -70,8 +69,8 @@ impl Screen {
     }
 }
 
-/// Rows after the first of a line begin with blanks: on a wide screen as far as the time goes, and at least one
-/// always, so that no text passes for the beginning of a line.
+/// The blanks before the second and later rows of an entry: as wide as the time, and at least one, so that no text can
+/// imitate an entry.
 fn indent(width: usize, time: usize) -> usize {
     match width {
         0..8 => 1,
@@ -92,7 +91,7 @@ impl Screen {
         rows
     }
 
-    /// The rows of the entries in view, the first first.
+    /// The rows of the entries in view.
     fn entries(&self, height: usize) -> Vec<Row> {
         let Some((Place { mut serial, below }, first)) = self.scroll.edge(&self.lines) else {
             return Vec::new();
@@ -115,7 +114,7 @@ impl Screen {
         rows
     }
 
-    /// What stands below the last message, though it is none: what waits, and what was pasted.
+    /// The rows below the last entry: waiting messages and pasted lines.
     fn below(&self, session: &Session, columns: usize, height: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         if self.waiting.shown && self.scroll.at_end() {
@@ -130,18 +129,13 @@ impl Screen {
         rows
     }
 
-    /// The client's own messages that did not come back yet, the first first, and how many there are besides.
+    /// The client's own unacknowledged messages, and the number of those without a row.
     fn waiting_rows(&self, session: &Session, columns: usize, height: usize) -> Vec<Row> {
         let count = self.waiting.count;
-        let shown = if count <= height {
-            count
-        } else {
-            height.saturating_sub(1)
-        };
-        let shown = shown.min(WAITING_MAX);
+        let shown = rows_shown(count, height).min(WAITING_MAX);
         let mut rows = Vec::new();
         for Unsent { to, text } in session.unsent().into_iter().take(shown) {
-            // One row each: they are about to be shown in full.
+            // One row each: they appear in full once they are acknowledged.
             let line = match to {
                 None => Row::of(Role::Faint, format!("... {text}")),
                 Some(to) => Row::of(Role::Private, format!("... [you -> {}] {text}", name(to))),
@@ -158,7 +152,7 @@ impl Screen {
     }
 }
 
-// What is being typed.
+// The input.
 impl Screen {
     fn bottom(&self, columns: usize) -> Bottom {
         match &self.mode {
@@ -166,7 +160,7 @@ impl Screen {
             Mode::Searching(search) => {
                 let found = search.found(&self.history).unwrap_or_default();
                 let prompt = if found.is_empty() && !search.needle().is_empty() {
-                    "nothing typed with"
+                    "not found"
                 } else {
                     "search"
                 };
@@ -199,7 +193,7 @@ impl Screen {
         }
     }
 
-    /// What stands before the line says to whom it goes.
+    /// The prompt names the recipient.
     fn prompt(&self, columns: usize) -> String {
         match &self.query {
             None => "> ".into(),
@@ -210,8 +204,8 @@ impl Screen {
     fn leaving_question(&self) -> String {
         match self.waiting.count {
             0 => "leave the room? y: yes  n: no ".into(),
-            1 => "leave the room? 1 message has not been sent yet. y: yes  n: no ".into(),
-            count => format!("leave the room? {count} messages have not been sent yet. y: yes  n: no "),
+            1 => "leave the room? 1 message is still unsent. y: yes  n: no ".into(),
+            count => format!("leave the room? {count} messages are still unsent. y: yes  n: no "),
         }
     }
 }
@@ -226,7 +220,7 @@ fn question(text: &str, columns: usize) -> Bottom {
 }
 
 impl Bottom {
-    /// At most so many rows, of which the cursor is in one.
+    /// Reduces the rows to this height around the cursor.
     fn window(mut self, height: usize) -> Self {
         let height = height.max(1);
         let (column, row) = self.cursor;
@@ -240,7 +234,7 @@ impl Bottom {
 }
 
 impl Screen {
-    /// Scrolls by what `scroll` says, with the heights that entries have now.
+    /// Moves the view.
     pub(super) fn scroll_by(&mut self, action: ScrollAction) {
         let mut scroll = std::mem::take(&mut self.scroll);
         let page = self.page();

@@ -14,7 +14,9 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
     sim.say("bob@10.0.0.2:6000", "hello");
     sim.lose_connection();
     let again = sim.now().monotonic + Duration::from_millis(3_500);
-    sim.screen.set_link(Link::Lost { again: Some(again) });
+    sim.screen.set_link(Link::Lost {
+        retry_at: Some(again),
+    });
     sim.keys("one\rtwo\rdraft");
     sim.shows(
         "|
@@ -23,16 +25,16 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
          |      the reconnection
          |... one (waiting)
          |... two (waiting)
-         | offline, trying again in 4 s (Enter: now) | 2 waiting | alice
+         | offline, retrying in 4 s (Enter: now) | 2 waiting | alice
          |> draft█",
     );
     assert_eq!(sim.sent(), "");
     assert_eq!(sim.screen.deadline(), Some(again - Duration::from_secs(3)));
     sim.wait(500);
     assert!(sim.screen.is_stale());
-    assert!(sim.drawn()[6].starts_with(" offline, trying again in 3 s (Enter: now) |"));
-    sim.screen.set_link(Link::Lost { again: None });
-    assert!(sim.drawn()[6].starts_with(" offline, trying now |"));
+    assert!(sim.drawn()[6].starts_with(" offline, retrying in 3 s (Enter: now) |"));
+    sim.screen.set_link(Link::Lost { retry_at: None });
+    assert!(sim.drawn()[6].starts_with(" offline, retrying now |"));
 
     reconnect(&mut sim);
     sim.join("alice@10.0.0.1:5555", 0);
@@ -91,14 +93,14 @@ fn enter_on_an_empty_line_does_not_wait_for_the_next_try() {
     };
     assert!(!retries(&mut sim, "\r"), "in the room");
     sim.lose_connection();
-    let again = Some(sim.now().monotonic + Duration::from_secs(20));
-    sim.screen.set_link(Link::Lost { again });
+    let retry_at = Some(sim.now().monotonic + Duration::from_secs(20));
+    sim.screen.set_link(Link::Lost { retry_at });
     assert!(retries(&mut sim, "\r"));
     assert!(
         !retries(&mut sim, "a draft\r"),
         "it is kept, and no more than that"
     );
-    sim.screen.set_link(Link::Lost { again: None });
+    sim.screen.set_link(Link::Lost { retry_at: None });
     assert!(!retries(&mut sim, "\r"), "on its way already");
 }
 
@@ -146,7 +148,7 @@ fn a_private_message_that_finds_no_server_waits_too() {
          |... [you -> bob] one (waiting)
          |... two (waiting)
          |... [you -> bob] three (waiting)
-         | offline, trying now | 3 waiting | to bob alone | alice
+         | offline, retrying now | 3 waiting | to bob alone | alice
          |[bob] █",
     );
 }
@@ -164,13 +166,13 @@ fn to_whom_nobody_can_say_is_not_kept() {
 }
 
 #[test]
-fn who_leaves_with_messages_waiting_is_asked_so() {
+fn leaving_with_unsent_messages_asks_first() {
     let mut sim = Sim::in_a_room(76, 6);
     sim.lose_connection();
     sim.keys("hello\r\x04");
     assert_eq!(
         sim.drawn()[5],
-        "leave the room? 1 message has not been sent yet. y: yes  n: no █"
+        "leave the room? 1 message is still unsent. y: yes  n: no █"
     );
     sim.keys("y");
     assert!(sim.session.outcome().is_some());

@@ -99,7 +99,7 @@ fn a_search_in_the_lines_typed_before() {
     sim.keys("\x12");
     assert_eq!(sim.drawn()[3], "(search 'on') first one█");
     sim.keys("zz");
-    assert_eq!(sim.drawn()[3], "(nothing typed with 'onzz') █");
+    assert_eq!(sim.drawn()[3], "(not found 'onzz') █");
     sim.keys("\x7f\x7f\x12\r");
     assert_eq!(sim.line(), "first one");
     assert_eq!(sim.sent(), "SAY 1 first one\nSAY 2 second one\n");
@@ -190,7 +190,7 @@ fn ctrl_l_and_ctrl_z_are_for_the_terminal_whatever_is_going_on() {
         "|
          |
          | alice | 3 here | 10.0.0.9:9000
-         |(nothing typed with 'ab') █",
+         |(not found 'ab') █",
     );
 }
 

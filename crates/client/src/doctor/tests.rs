@@ -1,4 +1,4 @@
-//! Reports as they shall look, from networks and servers that are simulated.
+//! Reports of simulated networks and servers.
 
 use super::check::{BUDGET, Check, Effect};
 use super::measurement::Sockets;
@@ -19,8 +19,8 @@ const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 /// 2023-11-14, 22:13:20 UTC.
 const TIME: u64 = 1_700_000_000_000;
 
-/// What there is between the doctor and a server, and how that behaves.
-struct World {
+/// How the server, and the network on the way to it, behave.
+struct Scenario {
     addresses: Vec<(&'static str, Reach)>,
     nick: Option<&'static str>,
     /// One way.
@@ -30,7 +30,7 @@ struct World {
     closes_after_greeting: bool,
     answers_probe: bool,
     refusal: Option<&'static str>,
-    /// What it says next.
+    /// More lines of the server after that.
     more: Option<&'static str>,
     clock_ahead_ms: i64,
     ports: Ports,
@@ -39,9 +39,9 @@ struct World {
     loses: fn(usize) -> bool,
     /// The longest packet that passes.
     mtu: usize,
-    /// Where the datagram with this number is seen to come from.
+    /// The address from which the server sees the datagram with this number come.
     outside: fn(usize) -> &'static str,
-    /// Where the connection is seen to come from.
+    /// The address from which the server sees the connection come.
     seen: &'static str,
 }
 
@@ -57,13 +57,13 @@ enum Udp {
     Answers,
     Silent,
     Refuses,
-    /// Something on the way back cuts them to so many bytes.
+    /// The network truncates answers to so many bytes.
     CutTo(usize),
     From(&'static str),
     Garbage,
 }
 
-enum News {
+enum Input {
     Connected,
     Refused,
     Bytes(Vec<u8>),
@@ -72,9 +72,9 @@ enum News {
     DatagramRefused,
 }
 
-/// All is well, behind a router that keeps the port.
-fn well() -> World {
-    World {
+/// Everything works, behind a router that keeps the port.
+fn healthy() -> Scenario {
+    Scenario {
         addresses: vec![(SERVER, Reach::Listens)],
         nick: None,
         delay: Duration::from_millis(5),
@@ -94,40 +94,40 @@ fn well() -> World {
 }
 
 struct Sim {
-    world: World,
+    scenario: Scenario,
     check: Check,
     now: Duration,
-    /// By the time at which it comes, and then in the order in which it was sent.
-    coming: BTreeMap<(Duration, usize), News>,
+    /// By the time of arrival, then in the order of sending.
+    coming: BTreeMap<(Duration, usize), Input>,
     sent: usize,
-    /// Everything that was said to the server.
+    /// All lines that the server received.
     said: String,
     datagrams: Vec<usize>,
 }
 
 impl Sim {
-    fn new(world: World) -> Self {
-        let addresses = Ok(world
+    fn new(scenario: Scenario) -> Self {
+        let addresses = Ok(scenario
             .addresses
             .iter()
             .map(|(to, _)| to.parse().unwrap())
             .collect());
-        Self::of(world, addresses)
+        Self::of(scenario, addresses)
     }
 
-    fn of(world: World, addresses: Result<Vec<SocketAddr>, String>) -> Self {
+    fn of(scenario: Scenario, addresses: Result<Vec<SocketAddr>, String>) -> Self {
         let mut count = 0u128;
         let random = move || {
             count += 1;
             Opaque(count.to_be_bytes())
         };
-        let nick = world.nick.map(|nick| Nick::parse(nick).unwrap());
+        let nick = scenario.nick.map(|nick| Nick::parse(nick).unwrap());
         let start = Now {
             monotonic: Duration::from_secs(100),
             unix_ms: TIME,
         };
         Self {
-            world,
+            scenario,
             check: Check::new(start, "chat.example", addresses, nick, Box::new(random)),
             now: start.monotonic,
             coming: BTreeMap::new(),
@@ -145,7 +145,7 @@ impl Sim {
         }
     }
 
-    /// Lets everything happen, and tells what the report says.
+    /// Runs the check to its end; returns the report.
     fn report(&mut self) -> String {
         while !self.check.is_done() {
             while let Some(effect) = self.check.next_effect() {
@@ -154,14 +154,17 @@ impl Sim {
             let due = self.check.deadline();
             let next = self.coming.first_entry().filter(|entry| entry.key().0 <= due);
             match next.map(|entry| entry.remove_entry()) {
-                Some(((at, _), news)) => {
+                Some(((at, _), input)) => {
                     self.now = at;
-                    self.tell(news);
+                    self.deliver(input);
                 }
                 None => self.now = due,
             }
             self.check.tick(self.clock());
-            assert!(self.now <= Duration::from_secs(100) + BUDGET, "it takes too long");
+            assert!(
+                self.now <= Duration::from_secs(100) + BUDGET,
+                "the check exceeds its budget"
+            );
         }
         let lines = self.check.report().entries().concat();
         let longest = lines
@@ -177,23 +180,23 @@ impl Sim {
         self.check.report().is_good()
     }
 
-    fn later(&mut self, trips: u32, news: News) {
+    fn later(&mut self, trips: u32, input: Input) {
         self.sent += 1;
-        let at = self.now + trips * self.world.delay;
-        self.coming.insert((at, self.sent), news);
+        let at = self.now + trips * self.scenario.delay;
+        self.coming.insert((at, self.sent), input);
     }
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Connect(to) => {
                 let reach = self
-                    .world
+                    .scenario
                     .addresses
                     .iter()
                     .find(|(address, _)| address.parse() == Ok(to));
                 match reach.unwrap().1 {
-                    Reach::Listens => self.later(2, News::Connected),
-                    Reach::Refuses => self.later(2, News::Refused),
+                    Reach::Listens => self.later(2, Input::Connected),
+                    Reach::Refuses => self.later(2, Input::Refused),
                     Reach::Silent => {}
                 }
             }
@@ -205,31 +208,31 @@ impl Sim {
         }
     }
 
-    fn tell(&mut self, news: News) {
+    fn deliver(&mut self, input: Input) {
         let now = self.clock();
-        match news {
-            News::Connected => {
+        match input {
+            Input::Connected => {
                 self.check.connected(now, self.sockets());
-                if !self.world.greeting.is_empty() {
-                    self.later(1, News::Bytes(self.world.greeting.into()));
+                if !self.scenario.greeting.is_empty() {
+                    self.later(1, Input::Bytes(self.scenario.greeting.into()));
                 }
-                if self.world.closes_after_greeting {
-                    self.later(2, News::Closed);
+                if self.scenario.closes_after_greeting {
+                    self.later(2, Input::Closed);
                 }
             }
-            News::Refused => self
+            Input::Refused => self
                 .check
                 .not_connected(now, &ErrorKind::ConnectionRefused.into()),
-            News::Bytes(bytes) => self.check.receive(now, &bytes),
-            News::Closed => self.check.closed(None),
-            News::Datagram(from, bytes) => self.check.receive_datagram(now, from.parse().unwrap(), &bytes),
-            News::DatagramRefused => self.check.datagram_refused(),
+            Input::Bytes(bytes) => self.check.receive(now, &bytes),
+            Input::Closed => self.check.closed(None),
+            Input::Datagram(from, bytes) => self.check.receive_datagram(now, from.parse().unwrap(), &bytes),
+            Input::DatagramRefused => self.check.datagram_refused(),
         }
     }
 
     fn sockets(&self) -> Sockets {
         let local: SocketAddr = HOME.parse().unwrap();
-        let udp_port = match self.world.ports {
+        let udp_port = match self.scenario.ports {
             Ports::Paired => Some(local.port() + 1),
             Ports::Apart => Some(50_000),
             Ports::NoUdp => None,
@@ -238,55 +241,55 @@ impl Sim {
             local,
             server: SERVER.parse().unwrap(),
             udp_port,
-            ports: self.world.ports,
+            ports: self.scenario.ports,
         }
     }
 
     fn answer_line(&mut self, line: &str) {
-        if line.starts_with("PROBE ") && self.world.answers_probe {
-            let there = self.clock().unix_ms + u64::try_from(self.world.delay.as_millis()).unwrap();
-            let time = there.saturating_add_signed(self.world.clock_ahead_ms);
-            let mut answer = format!("PROBED {time} {} {TOKEN}\n", self.world.seen);
-            for line in [self.world.refusal, self.world.more].into_iter().flatten() {
+        if line.starts_with("PROBE ") && self.scenario.answers_probe {
+            let there = self.clock().unix_ms + u64::try_from(self.scenario.delay.as_millis()).unwrap();
+            let time = there.saturating_add_signed(self.scenario.clock_ahead_ms);
+            let mut answer = format!("PROBED {time} {} {TOKEN}\n", self.scenario.seen);
+            for line in [self.scenario.refusal, self.scenario.more].into_iter().flatten() {
                 answer += line;
             }
-            self.later(2, News::Bytes(answer.into()));
+            self.later(2, Input::Bytes(answer.into()));
         } else if let Some(number) = line.strip_prefix("PING ") {
-            self.later(2, News::Bytes(format!("PONG {number}\n").into()));
+            self.later(2, Input::Bytes(format!("PONG {number}\n").into()));
         }
     }
 
     fn answer_datagram(&mut self, bytes: &[u8]) {
         let number = self.datagrams.len();
         self.datagrams.push(bytes.len());
-        if (self.world.loses)(number) || bytes.len() + 28 > self.world.mtu {
+        if (self.scenario.loses)(number) || bytes.len() + 28 > self.scenario.mtu {
             return;
         }
-        let source: SocketAddr = (self.world.outside)(number).parse().unwrap();
-        let seen: SocketAddr = self.world.seen.parse().unwrap();
+        let source: SocketAddr = (self.scenario.outside)(number).parse().unwrap();
+        let seen: SocketAddr = self.scenario.seen.parse().unwrap();
         if bytes.len() > REQUEST_LEN && source.ip() != seen.ip() {
             return;
         }
         assert_eq!(Request::parse(bytes).unwrap().token.to_string(), TOKEN);
         let reply = answer(bytes, source, Opaque([9; 16])).unwrap();
-        match self.world.udp {
-            Udp::Answers => self.later(2, News::Datagram(SERVER, reply)),
+        match self.scenario.udp {
+            Udp::Answers => self.later(2, Input::Datagram(SERVER, reply)),
             Udp::CutTo(length) => {
                 let cut = reply.get(..length).unwrap_or(&reply).to_vec();
-                self.later(2, News::Datagram(SERVER, cut));
+                self.later(2, Input::Datagram(SERVER, cut));
             }
-            Udp::From(elsewhere) => self.later(2, News::Datagram(elsewhere, reply)),
-            Udp::Refuses => self.later(2, News::DatagramRefused),
-            Udp::Garbage => self.later(2, News::Datagram(SERVER, vec![0xC1; bytes.len()])),
+            Udp::From(elsewhere) => self.later(2, Input::Datagram(elsewhere, reply)),
+            Udp::Refuses => self.later(2, Input::DatagramRefused),
+            Udp::Garbage => self.later(2, Input::Datagram(SERVER, vec![0xC1; bytes.len()])),
             Udp::Silent => {}
         }
     }
 }
 
-/// Where only these lines of a report differ from that of [`well`].
-fn assert_shows(world: World, is_good: bool, expected: &[&str]) {
-    let usual = Sim::new(well()).report();
-    let mut sim = Sim::new(world);
+/// Asserts that only these lines differ from the report of [`healthy`].
+fn assert_shows(scenario: Scenario, is_good: bool, expected: &[&str]) {
+    let usual = Sim::new(healthy()).report();
+    let mut sim = Sim::new(scenario);
     let report = sim.report();
     let unusual: Vec<&str> = report
         .lines()
@@ -297,8 +300,8 @@ fn assert_shows(world: World, is_good: bool, expected: &[&str]) {
 }
 
 #[test]
-fn all_is_well() {
-    let mut sim = Sim::new(well());
+fn a_healthy_network_reports_ok_on_every_line() {
+    let mut sim = Sim::new(healthy());
     assert_eq!(
         sim.report(),
         "\
@@ -319,15 +322,19 @@ Group messages work. Private messages go directly.
     assert_eq!(sim.said, "PROBE 1 -\nPING 1\nPING 2\nPING 3\nPING 4\nPING 5\n");
     assert!(
         sim.now < Duration::from_millis(100_700),
-        "it need not wait: {:?}",
+        "the check waits too long: {:?}",
         sim.now
     );
-    assert!(sim.datagrams.len() <= 12, "nor send more: {:?}", sim.datagrams);
+    assert!(
+        sim.datagrams.len() <= 12,
+        "the check sends too much: {:?}",
+        sim.datagrams
+    );
 }
 
 #[test]
-fn a_name_without_an_address() {
-    let mut sim = Sim::of(well(), Err("Name or service not known".to_owned()));
+fn a_host_without_an_address_is_reported() {
+    let mut sim = Sim::of(healthy(), Err("Name or service not known".to_owned()));
     assert_eq!(
         sim.report(),
         "\
@@ -340,14 +347,17 @@ Nothing works without a server.
 }
 
 #[test]
-fn addresses_are_tried_one_after_the_other() {
+fn addresses_are_tried_in_order() {
     let addresses = vec![
         ("[2001:db8::7]:9000", Reach::Silent),
         ("192.0.2.6:9000", Reach::Refuses),
         (SERVER, Reach::Listens),
     ];
     assert_shows(
-        World { addresses, ..well() },
+        Scenario {
+            addresses,
+            ..healthy()
+        },
         true,
         &[
             "ok name     chat.example is 2001:db8::7, 192.0.2.6, 192.0.2.7",
@@ -360,10 +370,14 @@ fn addresses_are_tried_one_after_the_other() {
 }
 
 #[test]
-fn nobody_there() {
+fn an_unreachable_server_is_reported() {
     let report = |reach| {
         let addresses = vec![(SERVER, reach)];
-        Sim::new(World { addresses, ..well() }).report()
+        Sim::new(Scenario {
+            addresses,
+            ..healthy()
+        })
+        .report()
     };
     assert_eq!(
         report(Reach::Refuses),
@@ -385,9 +399,8 @@ Nothing works without a server.
     );
 }
 
-/// Ten addresses that swallow everything take no longer than the budget.
 #[test]
-fn many_dead_addresses_take_no_longer_than_said() {
+fn many_dead_addresses_take_no_longer_than_the_budget() {
     let addresses = (1..=10)
         .map(|n| {
             (
@@ -396,7 +409,10 @@ fn many_dead_addresses_take_no_longer_than_said() {
             )
         })
         .collect();
-    let mut sim = Sim::new(World { addresses, ..well() });
+    let mut sim = Sim::new(Scenario {
+        addresses,
+        ..healthy()
+    });
     let report = sim.report();
     assert_eq!(sim.now, Duration::from_secs(100) + BUDGET);
     assert_eq!(report.matches("no answer from").count(), 4, "{report}");
@@ -407,11 +423,11 @@ fn many_dead_addresses_take_no_longer_than_said() {
 }
 
 #[test]
-fn a_room_that_is_full_or_turns_away() {
-    let full = |greeting, closes_after_greeting| World {
+fn a_rejection_by_the_server_is_reported() {
+    let full = |greeting, closes_after_greeting| Scenario {
         greeting,
         closes_after_greeting,
-        ..well()
+        ..healthy()
     };
     let expected = [
         "!! room     is full",
@@ -420,7 +436,7 @@ fn a_room_that_is_full_or_turns_away() {
     ];
     assert_shows(full("too many users\n", false), false, &expected);
     assert_shows(full("too many users", true), false, &expected);
-    // Where somebody could come back, the refusal comes after a greeting.
+    // If the client might resume, the server rejects it only after a greeting.
     let greeted = full("* chat/1 no place is free [PROBE]\ntoo many users\n", true);
     assert_shows(greeted, false, &expected);
     assert_shows(
@@ -444,19 +460,19 @@ fn a_room_that_is_full_or_turns_away() {
 }
 
 #[test]
-fn a_nick() {
-    let world = World {
+fn a_nick_is_checked_on_request() {
+    let scenario = Scenario {
         nick: Some("alice"),
-        ..well()
+        ..healthy()
     };
-    assert_shows(world, true, &["ok room     has a place for you, as alice"]);
-    let world = World {
+    assert_shows(scenario, true, &["ok room     has a place for you, as alice"]);
+    let scenario = Scenario {
         nick: Some("alice"),
         refusal: Some("ERROR nick-taken - the nick alice is taken by alice@10.0.0.1:1\n"),
-        ..well()
+        ..healthy()
     };
     assert_shows(
-        world,
+        scenario,
         false,
         &[
             "!! room     the nick alice is taken by alice@10.0.0.1:1",
@@ -467,10 +483,10 @@ fn a_nick() {
 }
 
 #[test]
-fn an_original_server_is_told_nothing() {
-    let mut sim = Sim::new(World {
+fn a_legacy_server_is_sent_nothing() {
+    let mut sim = Sim::new(Scenario {
         greeting: "198.51.100.2:40100 is online",
-        ..well()
+        ..healthy()
     });
     assert_eq!(
         sim.report(),
@@ -486,12 +502,12 @@ Group messages should work; for the rest, join and see.
     assert_eq!((sim.said.as_str(), sim.datagrams.len()), ("", 0));
 }
 
-/// It would take the question for a message to everybody.
+/// It would broadcast `PROBE` as a message.
 #[test]
-fn an_older_server_is_told_nothing_and_left_before_it_announces_anybody() {
-    let mut sim = Sim::new(World {
+fn an_older_server_is_sent_nothing_and_left_at_once() {
+    let mut sim = Sim::new(Scenario {
         greeting: "* chat/1 you are 198.51.100.2:40100; /help says what you can do\n",
-        ..well()
+        ..healthy()
     });
     let report = sim.report();
     let expected = "-- server   chat/1, too old to be probed: UDP, path MTU and clock are not checked\n";
@@ -502,7 +518,7 @@ fn an_older_server_is_told_nothing_and_left_before_it_announces_anybody() {
 }
 
 #[test]
-fn something_else_listens_there() {
+fn another_kind_of_server_is_named() {
     for (greeting, closes_after_greeting, fact) in [
         (
             "SSH-2.0-OpenSSH_9.6\r\n",
@@ -533,10 +549,10 @@ fn something_else_listens_there() {
         ("", false, "sent nothing within 1.5 s"),
         ("", true, "closed the connection without a word"),
     ] {
-        let mut sim = Sim::new(World {
+        let mut sim = Sim::new(Scenario {
             greeting,
             closes_after_greeting,
-            ..well()
+            ..healthy()
         });
         let report = sim.report();
         assert!(report.contains(&format!("!! server   {fact}\n")), "{report}");
@@ -547,12 +563,12 @@ fn something_else_listens_there() {
 }
 
 #[test]
-fn a_server_that_is_stuck_is_as_silent_as_a_stranger() {
-    let world = World {
+fn silence_may_be_a_server_that_hangs() {
+    let scenario = Scenario {
         greeting: "",
-        ..well()
+        ..healthy()
     };
-    let report = Sim::new(world).report();
+    let report = Sim::new(scenario).report();
     assert!(
         report.contains("check the port; if it is right, the server hangs\n"),
         "{report}"
@@ -560,13 +576,13 @@ fn a_server_that_is_stuck_is_as_silent_as_a_stranger() {
 }
 
 #[test]
-fn a_server_that_greets_and_no_more() {
-    let world = World {
+fn a_server_that_only_greets_is_reported() {
+    let scenario = Scenario {
         answers_probe: false,
-        ..well()
+        ..healthy()
     };
     assert_shows(
-        world,
+        scenario,
         false,
         &[
             "!! server   chat/1, which greets and then does not answer",
@@ -577,22 +593,22 @@ fn a_server_that_greets_and_no_more() {
 }
 
 #[test]
-fn a_server_that_ends_in_the_middle() {
-    let world = World {
+fn a_connection_lost_meanwhile_is_reported() {
+    let scenario = Scenario {
         more: Some("GOODBYE shutdown the server is shutting\u{1b} down\n"),
-        ..well()
+        ..healthy()
     };
-    let report = Sim::new(world).report();
+    let report = Sim::new(scenario).report();
     assert!(
         report.contains("!! lost     the server closed the connection: the server is shutting␛ down\n"),
         "{report}"
     );
     assert!(report.ends_with("Nothing works without a server.\n"), "{report}");
-    let world = World {
+    let scenario = Scenario {
         more: Some("GOODBYE other\n"),
-        ..well()
+        ..healthy()
     };
-    let report = Sim::new(world).report();
+    let report = Sim::new(scenario).report();
     assert!(
         report.contains("!! lost     the connection broke during the checks\n"),
         "{report}"
@@ -600,21 +616,21 @@ fn a_server_that_ends_in_the_middle() {
 }
 
 #[test]
-fn lines_that_nobody_asked_for_change_nothing() {
-    let world = World {
+fn unexpected_lines_are_ignored() {
+    let scenario = Scenario {
         more: Some(
             "SPARKLE 1 2\nPONG 99\nPONG\nPROBED 1 10.0.0.1:1 AAAAAAAAAAAAAAAAAAAAAA\n\u{1b}[2J\nWELCOME\n\n",
         ),
-        ..well()
+        ..healthy()
     };
-    assert_shows(world, true, &[]);
+    assert_shows(scenario, true, &[]);
 }
 
 #[test]
-fn udp_is_dead() {
+fn unanswered_and_rejected_datagrams_are_reported() {
     for udp in [Udp::Silent, Udp::Garbage] {
         assert_shows(
-            World { udp, ..well() },
+            Scenario { udp, ..healthy() },
             false,
             &[
                 "!! UDP      none of 10 datagrams was answered",
@@ -624,9 +640,9 @@ fn udp_is_dead() {
         );
     }
     assert_shows(
-        World {
+        Scenario {
             udp: Udp::Refuses,
-            ..well()
+            ..healthy()
         },
         false,
         &[
@@ -638,11 +654,11 @@ fn udp_is_dead() {
 }
 
 #[test]
-fn answers_come_from_another_address() {
+fn answers_from_another_address_are_reported() {
     assert_shows(
-        World {
+        Scenario {
             udp: Udp::From("192.0.2.8:9000"),
-            ..well()
+            ..healthy()
         },
         false,
         &[
@@ -654,19 +670,19 @@ fn answers_come_from_another_address() {
 }
 
 #[test]
-fn some_datagrams_are_lost() {
+fn loss_is_reported_from_20_percent() {
     assert_shows(
-        World {
+        Scenario {
             loses: |n| n % 5 == 3,
-            ..well()
+            ..healthy()
         },
         true,
         &["ok UDP      8 of 10 datagrams answered: best 10 ms, median 10 ms"],
     );
     assert_shows(
-        World {
+        Scenario {
             loses: |n| n % 2 == 0,
-            ..well()
+            ..healthy()
         },
         true,
         &[
@@ -677,12 +693,12 @@ fn some_datagrams_are_lost() {
 }
 
 #[test]
-fn routers() {
+fn address_translation_is_reported() {
     assert_shows(
-        World {
+        Scenario {
             outside: |_| "192.168.1.10:40101",
             seen: "192.168.1.10:40100",
-            ..well()
+            ..healthy()
         },
         true,
         &[
@@ -691,9 +707,9 @@ fn routers() {
         ],
     );
     assert_shows(
-        World {
+        Scenario {
             outside: |_| "198.51.100.2:61001",
-            ..well()
+            ..healthy()
         },
         true,
         &[
@@ -703,7 +719,7 @@ fn routers() {
         ],
     );
     assert_shows(
-        World {
+        Scenario {
             outside: |n| {
                 if n < 5 {
                     "198.51.100.2:61001"
@@ -711,7 +727,7 @@ fn routers() {
                     "198.51.100.2:61002"
                 }
             },
-            ..well()
+            ..healthy()
         },
         false,
         &[
@@ -722,13 +738,13 @@ fn routers() {
     );
 }
 
-/// Long datagrams are answered to the address of the connection alone.
+/// The server answers long datagrams only at the address of the TCP connection.
 #[test]
-fn two_ways_out() {
+fn different_routes_of_tcp_and_udp_are_reported() {
     assert_shows(
-        World {
+        Scenario {
             outside: |_| "203.0.113.9:40101",
-            ..well()
+            ..healthy()
         },
         true,
         &[
@@ -741,14 +757,20 @@ fn two_ways_out() {
 }
 
 #[test]
-fn narrow_paths() {
+fn a_small_path_mtu_is_reported() {
     assert_shows(
-        World { mtu: 1280, ..well() },
+        Scenario {
+            mtu: 1280,
+            ..healthy()
+        },
         true,
         &["ok path MTU 1280 bytes pass both ways, 1400 don't; private messages need 1228"],
     );
     assert_shows(
-        World { mtu: 1100, ..well() },
+        Scenario {
+            mtu: 1100,
+            ..healthy()
+        },
         false,
         &[
             "!! path MTU 1028 bytes pass both ways, 1228 don't; private messages need 1228",
@@ -759,11 +781,11 @@ fn narrow_paths() {
 }
 
 #[test]
-fn what_is_cut_short_has_not_passed() {
+fn a_truncated_answer_does_not_count_as_passed() {
     assert_shows(
-        World {
+        Scenario {
             udp: Udp::CutTo(1300),
-            ..well()
+            ..healthy()
         },
         true,
         &["ok path MTU 1280 bytes pass both ways, 1400 don't; private messages need 1228"],
@@ -771,11 +793,11 @@ fn what_is_cut_short_has_not_passed() {
 }
 
 #[test]
-fn clocks() {
+fn clocks_that_differ_are_reported() {
     assert_shows(
-        World {
+        Scenario {
             clock_ahead_ms: 3_600_000,
-            ..well()
+            ..healthy()
         },
         true,
         &[
@@ -784,9 +806,9 @@ fn clocks() {
         ],
     );
     assert_shows(
-        World {
+        Scenario {
             clock_ahead_ms: -300,
-            ..well()
+            ..healthy()
         },
         true,
         &["ok clock    the server's is 300 ms behind yours (give or take 7 ms)"],
@@ -794,12 +816,12 @@ fn clocks() {
 }
 
 #[test]
-fn ports() {
+fn ports_that_are_not_adjacent_are_reported() {
     assert_shows(
-        World {
+        Scenario {
             ports: Ports::Apart,
             outside: |_| "198.51.100.2:50000",
-            ..well()
+            ..healthy()
         },
         true,
         &[
@@ -809,9 +831,9 @@ fn ports() {
         ],
     );
     assert_shows(
-        World {
+        Scenario {
             ports: Ports::NoUdp,
-            ..well()
+            ..healthy()
         },
         false,
         &[
@@ -822,12 +844,12 @@ fn ports() {
     );
 }
 
-/// A satellite, or worse.
+/// Such as over a satellite.
 #[test]
-fn a_slow_way_is_measured_as_far_as_there_is_time() {
-    let mut sim = Sim::new(World {
+fn a_slow_connection_is_measured_while_time_is_left() {
+    let mut sim = Sim::new(Scenario {
         delay: Duration::from_millis(350),
-        ..well()
+        ..healthy()
     });
     let report = sim.report();
     assert!(

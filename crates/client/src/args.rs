@@ -17,8 +17,9 @@ use std::time::Duration;
 
 /// Join a chat room.
 ///
-/// Each line you type is a message to everybody; /help lists the commands. Where standard input or output is
-/// not a terminal, messages go to standard output, one per line, and everything else goes to standard error.
+/// Each line you type is a message to everybody; /help lists the commands. Where standard input or
+/// output is not a terminal, messages go to standard output, one per line, and everything else goes
+/// to standard error.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chat-client", version, after_help = exit::HELP, max_term_width = 100)]
 pub struct Args {
@@ -26,7 +27,8 @@ pub struct Args {
     #[arg(index = 2, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
 
-    /// Settings file to read instead of $XDG_CONFIG_HOME/chat/config.toml or ~/.config/chat/config.toml
+    /// Settings file to read instead of $XDG_CONFIG_HOME/chat/config.toml or
+    /// ~/.config/chat/config.toml
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 
@@ -38,8 +40,9 @@ pub struct Args {
     #[arg(long, value_name = "DOCUMENT")]
     pub generate: Option<Document>,
 
-    /// Check the connection without joining: print what works, and how to repair the rest. Takes at most
-    /// 5 s after the name lookup. The room does not notice, unless the round trip takes over 250 ms
+    /// Check the connection without joining: print what works, and how to repair the rest. Takes at
+    /// most 5 s after the name lookup. The room does not notice, unless the round trip takes over
+    /// 250 ms
     #[arg(long)]
     pub doctor: bool,
 
@@ -67,8 +70,8 @@ pub struct Args {
     #[arg(long)]
     pub send_only: bool,
 
-    /// Send every line privately to WHO: a nick, an id (ip:port), or nick@id. Implies --no-commands; exit
-    /// status 0 means that every line was confirmed
+    /// Send every line privately to WHO: a nick, an id (ip:port), or nick@id. Implies
+    /// --no-commands; exit status 0 means that every line was confirmed
     #[arg(
         long,
         value_name = "WHO",
@@ -109,7 +112,8 @@ impl Args {
         Ok(parse(&File::load(args.config.as_deref())?))
     }
 
-    /// Reads a command line; where it is silent, the settings file counts, and `last_server` if that is a setting.
+    /// Parses a command line. The settings file supplies options that `words` lack, and
+    /// `last_server` the server if the settings ask for it.
     ///
     /// # Errors
     /// If the command line is wrong.
@@ -133,7 +137,7 @@ impl Args {
     /// Writes a document about this program.
     ///
     /// # Errors
-    /// If it can't be written.
+    /// If writing fails.
     pub fn write_document(document: Document, to: &mut impl Write) -> io::Result<()> {
         let section = |heading, lines| Section { heading, lines };
         let exit_statuses = exit::HELP.lines().skip(1).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! The chat client: what is pure of it for tests and for other front ends, and the loop that carries it out.
+//! The chat client as a library, for the program and for tests.
 #![warn(missing_docs)]
 
 pub mod address;

@@ -1,4 +1,4 @@
-//! `chat-client`: joins a chat room.
+//! `chat-client`, the client of a chat room.
 
 use anyhow::{Context, Error, Result};
 use chat_client::args::Args;
@@ -16,7 +16,7 @@ use chat_sys::signals::Signals;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What it means if a connection that was just made has no other end any more.
+/// The reason why a new connection has no peer address.
 const CLOSED_AT_ONCE: &str = "the connection was closed at once";
 
 fn main() -> ExitCode {

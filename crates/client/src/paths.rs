@@ -1,7 +1,7 @@
 //! Where a user's files are: the settings file, and the file that remembers the last server.
 //!
-//! As in the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`; `$XDG_STATE_HOME`, else
-//! `~/.local/state`. A relative path there is ignored.
+//! As in the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`;
+//! `$XDG_STATE_HOME`, else `~/.local/state`. A relative path there is ignored.
 
 use crate::address::Address;
 use anyhow::{Context, Result, bail};
@@ -11,8 +11,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The longest settings file, in bytes: some hundred times what all keys take. The limit keeps the client from reading
-/// without end a file that was named by mistake.
+/// The longest settings file, in bytes: some hundred times what all keys take. The limit keeps the
+/// client from reading without end a file that was named by mistake.
 const FILE_MAX: usize = 64 * 1024;
 
 /// The path of the settings file.

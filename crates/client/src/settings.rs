@@ -1,8 +1,9 @@
 //! The settings: options that the settings file can hold too.
 //!
-//! To add a setting, add a field to [`Settings`], and use it. The field is an option of the command line, a key of the
-//! settings file and a line of `--print-config`; its doc comment is its help, its attributes give the default and the check.
-//! In the file a `bool` is `true` or `false`, a `usize` is an integer, and all else is a string, read as the option is.
+//! To add a setting, add a field to [`Settings`], and use it. The field is at once an option, a key of
+//! the settings file, and a line of `--print-config`. Its doc comment is the help; its attributes give
+//! the default and the check. In the file a `bool` is `true` or `false`, a `usize` is an integer, and
+//! every other type is a string, which is parsed as the option is.
 
 use crate::address::Address;
 use crate::command::Bell;
@@ -115,8 +116,8 @@ impl Settings {
         self.nick.is_some() && self.report.origin("nick") == Origin::CommandLine
     }
 
-    /// Completes settings that `matches` gave: replaces the server by the last one where that is wanted, and reports
-    /// the origin of each value. `file` supplied the defaults of `matches`.
+    /// Completes settings that were parsed from `matches`, whose defaults are from `file`: fills in
+    /// the last server if the settings ask for it, and the report.
     pub(crate) fn complete(
         &mut self,
         matches: &ArgMatches,

@@ -1,4 +1,4 @@
-//! What is made from the command line of a program: its man page, and completions for shells.
+//! Manual pages and shell completions, generated from the command line of a program.
 #![warn(missing_docs)]
 
 use clap::{Command, ValueEnum};
@@ -7,7 +7,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use std::io::{self, Write};
 
-/// What can be made.
+/// A document about a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Document {
     /// The manual page, for man(1)
@@ -20,7 +20,7 @@ pub enum Document {
     CompleteFish,
 }
 
-/// A part of the manual page that the command line does not tell: lines that are printed as they are.
+/// A section of the manual page that clap does not know. Its lines are printed verbatim.
 #[derive(Debug)]
 pub struct Section {
     /// Its heading, in capitals.
@@ -30,10 +30,10 @@ pub struct Section {
 }
 
 impl Document {
-    /// Makes the document for a program and writes it.
+    /// Writes the document about `program`.
     ///
     /// # Errors
-    /// If it can't be written.
+    /// If writing fails.
     pub fn write(self, mut program: Command, sections: &[Section], to: &mut impl Write) -> io::Result<()> {
         let shell = match self {
             Self::Man => return write_manual(program, sections, to),
@@ -41,7 +41,7 @@ impl Document {
             Self::CompleteZsh => Shell::Zsh,
             Self::CompleteFish => Shell::Fish,
         };
-        // The generator does not tell of errors; memory has none.
+        // The generator returns no errors, so it writes to memory first.
         let mut script = Vec::new();
         let name = program.get_name().to_owned();
         clap_complete::generate(shell, &mut program, name, &mut script);
@@ -49,7 +49,7 @@ impl Document {
     }
 }
 
-/// What clap's page leaves to others are texts in which line breaks count: those come as sections.
+/// Renders clap's page, and then the sections: clap would reflow their lines.
 fn write_manual(program: Command, sections: &[Section], to: &mut impl Write) -> io::Result<()> {
     let page = Man::new(program.after_help("").after_long_help(""));
     page.render(to)?;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_keeps_its_lines_whatever_they_begin_with() {
+    fn a_section_is_printed_verbatim() {
         let lines = vec!["  0  well".into(), ".not a request".into(), "'nor this".into()];
         let section = Section {
             heading: "EXIT STATUS",

@@ -64,7 +64,8 @@ impl Measurement {
         due.map_or(self.end, |due| due.min(self.end))
     }
 
-    /// The number of the `PING` that is under way, or none after the last. Each has its own, so that no answer counts twice.
+    /// The number of the `PING` that is under way, or none after the last. Each has its own, so
+    /// that no answer counts twice.
     pub(super) fn ping(&self) -> Option<u64> {
         (self.trips.len() < PINGS).then_some(self.trips.len() as u64 + 1)
     }

@@ -1,4 +1,5 @@
-//! `--doctor`: finds out what works between this host and a server, and says how to repair the rest.
+//! `--doctor`: finds out what works between this host and a server, and says how to repair the
+//! rest.
 
 mod check;
 mod greeting;

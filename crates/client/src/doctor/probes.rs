@@ -1,4 +1,5 @@
-//! Datagrams to the server's rendezvous port: short ones show loss and delay, long ones show which lengths pass.
+//! Datagrams to the server's rendezvous port: short ones show loss and delay, long ones show which
+//! lengths pass.
 
 use super::report::Report;
 use crate::private::DATAGRAM_MAX;
@@ -13,7 +14,8 @@ use std::time::Duration;
 const SHORT: usize = 10;
 const SHORT_EVERY_MS: u64 = 50;
 
-/// Lengths of packets to try: Ethernet, Ethernet with PPPoE, common tunnels, and the minimum of IPv6.
+/// Lengths of packets to try: Ethernet, Ethernet with PPPoE, common tunnels, and the minimum of
+/// IPv6.
 const PACKETS: [usize; 6] = [1500, 1492, 1450, 1420, 1400, 1280];
 
 /// Shorter payloads, to find out what still passes where private messages don't.
@@ -22,8 +24,8 @@ const PAYLOADS: [usize; 4] = [DATAGRAM_MAX, 1000, 548, 200];
 /// When to retry the lengths without an answer: any datagram may be lost, whatever its length.
 const ROUNDS_MS: [u64; 4] = [500, 800, 1100, 1400];
 
-/// Time between two long datagrams, so that a slow link does not drop a burst of them. On a fast link the longest is
-/// answered before the next one is due, which is then not sent.
+/// Time between two long datagrams, so that a slow link does not drop a burst of them. On a fast
+/// link the longest is answered before the next one is due, which is then not sent.
 const LONG_EVERY_MS: u64 = 10;
 
 /// Outside addresses that are kept; the report names two.
@@ -144,7 +146,8 @@ impl Probes {
         self.times().len() == SHORT && self.passed() == lengths(self.headers).next()
     }
 
-    /// `local` is the client's UDP address, and `connection` is where the server sees its TCP connection come from.
+    /// `local` is the client's UDP address, and `connection` is where the server sees its TCP
+    /// connection come from.
     pub(super) fn conclude(&self, report: &mut Report, local: SocketAddr, connection: IpAddr) {
         let times = self.times();
         let sent = self

@@ -23,7 +23,8 @@ const CLOCK_NOTICED_MS: u64 = 2000;
 /// What the checks found so far.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// Each begins with `ok`, `!!` where something fails, or `--` where it is unknown or matters little.
+    /// Each begins with `ok`, `!!` where something fails, or `--` where it is unknown or matters
+    /// little.
     entries: Vec<String>,
     group: Group,
     private: Private,
@@ -122,7 +123,8 @@ impl Report {
         self.ok("TCP", format!("{to} answers after {}", lasting(after)));
     }
 
-    /// `error` is none if the address did not answer in time; `goes_on` says that another address is tried.
+    /// `error` is none if the address did not answer in time; `goes_on` says that another address
+    /// is tried.
     pub(super) fn not_connected(
         &mut self,
         to: SocketAddr,
@@ -221,7 +223,7 @@ impl Report {
         self.bad(
             "server",
             format!("chat/{version}, which greets and then does not answer"),
-            "it may be overloaded; or a firewall drops what you send",
+            "the server may be overloaded, or a firewall drops what you send",
         );
     }
 
@@ -260,7 +262,7 @@ impl Report {
             return self.bad(
                 "TCP RTT",
                 "no ping was answered",
-                "it may be overloaded: check the load of its machine",
+                "the server may be overloaded: check the load of its machine",
             );
         }
         let asked = all.min(answered + 1);
@@ -278,7 +280,9 @@ impl Report {
 
     pub(super) fn ports(&mut self, ports: Ports, tcp: u16, udp: Option<u16>) {
         match (ports, udp) {
-            (Ports::Paired, Some(udp)) => self.ok("ports", format!("TCP {tcp} and UDP {udp}, adjacent as intended")),
+            (Ports::Paired, Some(udp)) => {
+                self.ok("ports", format!("TCP {tcp} and UDP {udp}, adjacent as intended"));
+            }
             (Ports::Apart, Some(udp)) => self.open(
                 "ports",
                 format!("TCP {tcp} and UDP {udp}, not adjacent"),
@@ -359,7 +363,9 @@ impl Report {
                 format!("{only}, while TCP comes from {connection}"),
                 "there are two routes: if private messages do not go directly, check the router or the VPN",
             ),
-            [only] if *only == local => self.ok("NAT", format!("{only}, the same as here: no router translates")),
+            [only] if *only == local => {
+                self.ok("NAT", format!("{only}, the same as here: no router translates"));
+            }
             [only] if keeps_port => {
                 let fact = format!("{only}: a router translates {}, and keeps the port", local.ip());
                 self.ok("NAT", fact);
@@ -372,7 +378,8 @@ impl Report {
         }
     }
 
-    /// The longest payload that passed, the shortest longer one that failed, and the length of the headers.
+    /// The longest payload that passed, the shortest longer one that failed, and the length of the
+    /// headers.
     pub(super) fn path_mtu(&mut self, passed: Option<usize>, failed: Option<usize>, headers: usize) {
         let needed = DATAGRAM_MAX + headers;
         let Some(passed) = passed else {

@@ -1,4 +1,5 @@
-//! The loop: carries out the effects of a [`Check`] over real sockets, and prints its report as it grows.
+//! The loop: carries out the effects of a [`Check`] over real sockets, and prints its report as it
+//! grows.
 
 use super::check::{Check, Effect};
 use super::measurement::Sockets;
@@ -225,8 +226,8 @@ fn prepare(connection: Connection) -> io::Result<(Connection, Sockets)> {
     Ok((connection, sockets))
 }
 
-/// Sends datagrams whole, marked "don't fragment", even if the system knows that the path MTU is smaller. Otherwise it
-/// would fragment them, and their return would prove nothing.
+/// Sends datagrams whole, marked "don't fragment", even if the system knows that the path MTU is
+/// smaller. Otherwise it would fragment them, and their return would prove nothing.
 fn forbid_fragments(udp: &UdpSocket, server: SocketAddr) -> io::Result<()> {
     match server {
         SocketAddr::V4(_) => set_ip_mtu_discover(udp, Ipv4PathMtuDiscovery::PROBE)?,

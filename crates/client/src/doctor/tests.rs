@@ -586,7 +586,7 @@ fn a_server_that_only_greets_is_reported() {
         false,
         &[
             "!! server   chat/1, which greets and then does not answer",
-            "            -> it may be overloaded; or a firewall drops what you send",
+            "            -> the server may be overloaded, or a firewall drops what you send",
             "Nothing works without a server.",
         ],
     );
@@ -670,7 +670,7 @@ fn answers_from_another_address_are_reported() {
 }
 
 #[test]
-fn loss_is_reported_from_20_percent() {
+fn loss_above_20_percent_is_reported() {
     assert_shows(
         Scenario {
             loses: |n| n % 5 == 3,

@@ -11,6 +11,7 @@ mod actions;
 mod ledger;
 mod network;
 mod rng;
+mod run;
 mod server;
 mod simulation;
 

@@ -4,14 +4,13 @@ use crate::ledger::Ledger;
 use crate::network::{Arrival, Conditions, Network, Router};
 use crate::rng::Rng;
 use crate::server::{Conn, Server};
-use chat_client::private::{Connection, Event, KeyPair, MessageId, Options, Output, Private};
+use chat_client::private::{Event, KeyPair, Options, Output, Private};
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
-use chat_proto::opaque::{Opaque, PublicKey};
-use chat_proto::rich::FromServer;
+use chat_proto::opaque::PublicKey;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -28,11 +27,11 @@ pub(crate) struct Simulation {
     pub(crate) is_peaceful: bool,
     /// Datagrams that the attacker has seen.
     pub(crate) captured: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
-    events: BTreeMap<(Duration, u64), Scheduled>,
+    pub(crate) events: BTreeMap<(Duration, u64), Scheduled>,
     next_event: u64,
     pub(crate) next_conn: Conn,
     next_text: usize,
-    trace: DefaultHasher,
+    pub(crate) trace: DefaultHasher,
     /// Print what the clients do: `CHAT_TRACE=1`.
     is_traced: bool,
 }
@@ -53,7 +52,7 @@ pub(crate) struct Client {
     /// Users whose key changed while they were in view. Messages to and from them are blocked.
     pub(crate) refused: BTreeSet<UserId>,
     /// Users in view before the connection was lost, and not announced since.
-    stale: BTreeSet<UserId>,
+    pub(crate) stale: BTreeSet<UserId>,
 }
 
 /// A user without a key.
@@ -186,122 +185,10 @@ impl Simulation {
         self.events.insert((at, self.next_event), what);
     }
 
-    /// Runs until nothing is left to do before `end`. Returns the hash of all that happened.
-    pub(crate) fn run(&mut self, end: Duration) -> u64 {
-        loop {
-            let event = self.events.first_key_value().map(|((at, _), _)| *at);
-            let alive = self.clients.iter().filter(|client| client.is_alive);
-            let timer = alive.filter_map(|client| client.private.deadline()).min();
-            let Some(next) = [event, timer]
-                .into_iter()
-                .flatten()
-                .min()
-                .filter(|next| *next < end)
-            else {
-                break;
-            };
-            self.now = self.now.max(next);
-            if event == Some(next) {
-                let (_, what) = self.events.pop_first().unwrap();
-                self.process(what);
-            }
-            self.run_timers();
-            self.ledger.check_settled(self.now);
-        }
-        self.now = end;
-        self.ledger.check_settled(end);
-        self.trace.finish()
-    }
-
     pub(crate) fn now(&self) -> Now {
         Now {
             monotonic: self.now,
             unix_ms: 0,
-        }
-    }
-
-    fn run_timers(&mut self) {
-        let now = self.now();
-        for slot in 0..self.clients.len() {
-            let client = &mut self.clients[slot];
-            if client.is_alive && client.private.deadline().is_some_and(|at| at <= self.now) {
-                client.private.timeout(now);
-                let next = client.private.deadline();
-                assert!(
-                    next.is_none_or(|next| next > self.now),
-                    "a timer is due again after it was handled"
-                );
-                self.drain(slot);
-            }
-        }
-    }
-
-    fn process(&mut self, what: Scheduled) {
-        match what {
-            Scheduled::Datagram(from, to, bytes) => self.arrive(from, to, &bytes),
-            Scheduled::ToServer(conn, line) => {
-                self.server.line(conn, &line);
-                self.deliver_server_lines();
-            }
-            Scheduled::ToClient(conn, line) => self.receive_line(conn, &line),
-            Scheduled::Gone(conn) => {
-                self.server.leave(conn);
-                self.deliver_server_lines();
-            }
-            Scheduled::Connect(slot) => self.connect(slot),
-            Scheduled::Start(slot) => self.start(slot),
-            Scheduled::ServerUp => self.server_starts(),
-            Scheduled::Unreachable(host, address) => {
-                let now = self.now();
-                if let Some(slot) = self.slot_at(host) {
-                    self.clients[slot].private.port_unreachable(now, address);
-                    self.drain(slot);
-                }
-            }
-            Scheduled::Unblock => self.network.blocked.clear(),
-            Scheduled::Act => self.act(),
-        }
-    }
-
-    /// The running client with this UDP socket.
-    fn slot_at(&self, udp: SocketAddr) -> Option<usize> {
-        self.clients
-            .iter()
-            .position(|client| client.is_alive && client.udp == udp)
-    }
-
-    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if to == SocketAddr::from(SERVER) {
-            let mut nonce = [0; 16];
-            self.rng.fill(&mut nonce);
-            if let Some(reply) = self.server.datagram(from, bytes, Opaque(nonce)) {
-                self.transmit(SERVER.into(), from, None, &reply);
-            }
-            return;
-        }
-        let Some(host) = self.network.enter(self.now, from, to) else {
-            return;
-        };
-        let now = self.now();
-        if let Some(slot) = self.slot_at(host) {
-            let client = &mut self.clients[slot];
-            client.private.datagram(now, from, bytes);
-            if from.ip() == victim(0).ip() {
-                let key = client.private.public_key();
-                self.ledger.seemingly_from_victim(key, from, bytes.len());
-            }
-            self.drain(slot);
-        } else if !self
-            .keyless
-            .iter()
-            .any(|keyless| keyless.has_port && keyless.id.private_address() == Some(to))
-        {
-            // The host reports a closed port. The report also passes the routers.
-            let sender = self.network.enter(self.now, to, from);
-            let at = self.now + self.rng.ms(1, 50);
-            if let Some(sender) = sender {
-                self.schedule(at, Scheduled::Unreachable(sender, to));
-            }
         }
     }
 
@@ -384,91 +271,6 @@ impl Simulation {
         }
     }
 
-    /// A client connects and sends HELLO.
-    fn connect(&mut self, slot: usize) {
-        if !self.clients[slot].is_alive || self.clients[slot].conn.is_some() {
-            return;
-        }
-        if !self.is_server_up {
-            let at = self.now + Duration::from_secs(1);
-            self.schedule(at, Scheduled::Connect(slot));
-            return;
-        }
-        let conn = self.connection();
-        let client = &mut self.clients[slot];
-        client.conn = Some(conn);
-        let key = client.private.public_key();
-        let seen = self.network.seen_as(client.tcp);
-        let udp = SocketAddr::new(seen.ip(), client.udp.port());
-        // The host resets an earlier connection from the same port.
-        self.server.leave_id(seen.into());
-        // In most cases it resumes the connection that the server has not missed yet.
-        if self.rng.chance(700) {
-            for ghost in self.server.with_key(key) {
-                self.server.leave(ghost);
-            }
-        }
-        self.server.join(conn, seen.into(), Some(udp), Some(key));
-        self.deliver_server_lines();
-    }
-
-    /// A line from the server arrives at a client.
-    fn receive_line(&mut self, conn: Conn, line: &str) {
-        let now = self.now();
-        let addresses = |client: &Client| vec![client.udp];
-        let Some(slot) = self
-            .clients
-            .iter()
-            .position(|client| client.is_alive && client.conn == Some(conn))
-        else {
-            return;
-        };
-        let client = &mut self.clients[slot];
-        match FromServer::parse(line).unwrap() {
-            FromServer::Welcome { who, rendezvous, .. } => {
-                client.stale = client.view.keys().copied().collect();
-                client.refused.clear();
-                let connection = Connection {
-                    own: Some(who.id),
-                    local: client.tcp,
-                    addresses: addresses(client),
-                    is_rich: true,
-                };
-                client.private.connected(now, connection);
-                client.private.rendezvous(now, SERVER.into(), rendezvous);
-            }
-            FromServer::User(profile) | FromServer::Join(_, profile) => {
-                client.private.peer_here(now, &profile);
-                self.drain(slot);
-                let client = &mut self.clients[slot];
-                client.announced(profile.who.id, profile.key);
-            }
-            FromServer::Live => {
-                // Held messages from users that have left are still shown under their ids.
-                client.private.roster_complete(now);
-                self.drain(slot);
-                let client = &mut self.clients[slot];
-                for id in std::mem::take(&mut client.stale) {
-                    client.view.remove(&id);
-                }
-            }
-            FromServer::Leave(_, who) => {
-                client.private.peer_left(now, who.id);
-                self.drain(slot);
-                let client = &mut self.clients[slot];
-                client.view.remove(&who.id);
-                client.refused.remove(&who.id);
-            }
-            FromServer::Address(_, who, udp) => client.private.peer_address(now, who.id, udp),
-            FromServer::Relay(who, bytes) => client.private.relayed(now, &who, &bytes),
-            FromServer::Punch(who, udp) => client.private.punch(now, &who, udp),
-            FromServer::Whisper(who, text) => client.private.whisper(now, &who, &text),
-            FromServer::Whispered(seq) => client.private.whisper_answered(MessageId(seq), true),
-            other => panic!("the model server sent {other:?}"),
-        }
-        self.drain(slot);
-    }
-
     /// A client sends a message to `to`. The ledger notes the key that it has in this client's view.
     pub(crate) fn write(&mut self, slot: usize, to: UserId, length: usize) {
         let now = self.now();
@@ -504,15 +306,4 @@ fn describe(output: &Output) -> String {
         other => format!("{other:?}"),
     };
     text.chars().take(150).collect()
-}
-
-impl Client {
-    /// The server announces a user.
-    fn announced(&mut self, id: UserId, key: Option<PublicKey>) {
-        let before = self.view.insert(id, key).flatten();
-        let was_stale = self.stale.remove(&id);
-        if !was_stale && before.is_some() && before != key {
-            self.refused.insert(id);
-        }
-    }
 }

@@ -1,52 +1,51 @@
-//! Who matters to the user, and who does not.
+//! The users that spoke last, and those that are ignored.
 
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
 use chat_proto::who::Who;
 
-/// Users that are remembered as having spoken.
+/// The most users that are remembered in each order.
 const SPEAKERS_MAX: usize = 64;
 
-/// Whom the user hears, in which order, and whom not.
+/// What the user has to do with other users.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
-    /// Who spoke, the last first.
+    /// The users that spoke, the last speaker first.
     speakers: Vec<UserId>,
-    /// Who exchanged private messages with the user, the last first.
+    /// The users with private messages from or to this one, the latest first.
     correspondents: Vec<UserId>,
-    /// By name and by id: who comes back has another id, who takes another nick still has the id.
+    /// Matched by nick and by id: after a reconnection the id is new, after a rename the nick.
     ignored: Vec<Who>,
 }
 
 impl Contacts {
-    /// This user said something.
+    /// A user sent a message to everybody.
     pub(super) fn spoke(&mut self, id: UserId) {
         to_front(&mut self.speakers, id);
     }
 
-    /// This user exchanged a private message with the user.
+    /// A private message was received from a user, or sent to it.
     pub(super) fn corresponded(&mut self, peer: &Who) {
         to_front(&mut self.correspondents, peer.id);
     }
 
-    /// Where a user stands among those who spoke; the last is 0.
+    /// The rank among the speakers; the last speaker is 0.
     pub(super) fn rank(&self, id: UserId) -> usize {
         rank(&self.speakers, id)
     }
 
-    /// The same among those who exchanged private messages with the user, if it is one of them.
+    /// The rank among the correspondents, if the user is one.
     pub(super) fn correspondent_rank(&self, id: UserId) -> Option<usize> {
         self.correspondents.iter().position(|&other| other == id)
     }
 
-    /// Shows nothing of this user any more.
     pub(super) fn ignore(&mut self, who: Who) {
         if !self.ignored.contains(&who) {
             self.ignored.push(who);
         }
     }
 
-    /// Shows users of this name or id again; answers who they are.
+    /// Removes the ignored users with this nick or id, and returns them.
     pub(super) fn unignore(&mut self, typed: &str) -> Vec<Who> {
         let key = NickKey::of(typed.split('@').next().unwrap_or_default());
         let (meant, others) = std::mem::take(&mut self.ignored)
@@ -56,12 +55,10 @@ impl Contacts {
         meant
     }
 
-    /// Who is ignored.
     pub(super) fn ignored(&self) -> &[Who] {
         &self.ignored
     }
 
-    /// Whether nothing of this user is shown.
     pub(super) fn is_ignored(&self, who: &Who) -> bool {
         !self.ignored.is_empty()
             && self
@@ -96,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_ignored_stays_so_under_another_id_or_nick() {
+    fn an_ignored_user_stays_so_under_another_id_or_nick() {
         let mut contacts = Contacts::default();
         contacts.ignore(who("bob@10.0.0.6:40000"));
         for other in [
@@ -116,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_nick_is_not_everybody_without_one() {
+    fn ignoring_an_id_does_not_ignore_all_without_a_nick() {
         let mut contacts = Contacts::default();
         contacts.ignore(who("10.0.0.6:40000"));
         assert!(!contacts.is_ignored(&who("10.0.0.7:40000")));
@@ -124,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn who_spoke_last_comes_first() {
+    fn the_last_speaker_comes_first() {
         let mut contacts = Contacts::default();
         let id = |port: u16| who(&format!("10.0.0.1:{port}")).id;
         for port in [1, 2, 1] {

@@ -1,4 +1,4 @@
-//! Rows as what a terminal is to be sent.
+//! Turns frames into the bytes for the terminal.
 
 use super::style::{Frame, Row};
 use super::theme::Theme;
@@ -8,11 +8,11 @@ use crossterm::style::{Attribute, Print, SetAttribute, SetStyle};
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use std::io;
 
-/// Draws frames, of each only what differs from the one before.
+/// Draws frames, only the rows that changed.
 #[derive(Debug)]
 pub(super) struct Painter {
     theme: Theme,
-    /// What stands on the terminal, as far as is known.
+    /// The frame on the terminal, if known.
     drawn: Option<Frame>,
 }
 
@@ -21,12 +21,12 @@ impl Painter {
         Self { theme, drawn: None }
     }
 
-    /// What stands on the terminal is not known any more.
+    /// Draws everything next time: something else wrote to the terminal.
     pub(super) fn forget(&mut self) {
         self.drawn = None;
     }
 
-    /// Adds to `out` what turns the last frame into this one.
+    /// Appends the bytes that turn the last frame into this one.
     pub(super) fn paint(&mut self, frame: Frame, out: &mut Vec<u8>) {
         if self.drawn.as_ref() == Some(&frame) {
             return;
@@ -57,7 +57,7 @@ impl Painter {
         queue!(out, EndSynchronizedUpdate)
     }
 
-    /// Cleared before it is written: after the last column is written, clearing would take that with it.
+    /// Clears the row before writing it: afterwards, clearing would erase the last column too.
     fn write_row(&self, number: usize, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
         queue!(out, MoveTo(0, cell(number)), Clear(ClearType::UntilNewLine))?;
         for span in &row.0 {
@@ -95,8 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changed_is_drawn() {
-        let mut painter = Painter::new(Theme::Plain);
+    fn only_changed_rows_are_drawn() {
+        let mut painter = Painter::new(Theme::None);
         let all = painted(&mut painter, &["one", "two"]);
         assert!(all.contains("\x1b[2J") && all.contains("one") && all.contains("two"));
         assert_eq!(painted(&mut painter, &["one", "two"]), "");

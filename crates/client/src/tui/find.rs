@@ -1,9 +1,9 @@
-//! Finding a text in another, whatever the case of the letters.
+//! Case-insensitive search.
 
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
-/// Where `needle` first stands in `text`, in bytes. An empty needle stands nowhere.
+/// The first match of `needle`, in bytes. An empty needle matches nothing.
 pub(super) fn find(text: &str, needle: &str) -> Option<Range<usize>> {
     if needle.is_empty() {
         return None;
@@ -15,7 +15,7 @@ pub(super) fn find(text: &str, needle: &str) -> Option<Range<usize>> {
     })
 }
 
-/// Whether `name` stands in `text` as a word of its own.
+/// Whether `text` contains `name` as a whole word.
 pub(super) fn names(text: &str, name: &str) -> bool {
     let mut from = 0;
     while let Some(found) = text.get(from..).and_then(|rest| find(rest, name)) {
@@ -39,12 +39,12 @@ pub(super) fn names(text: &str, name: &str) -> bool {
     false
 }
 
-/// Wide characters belong to scripts without blanks between words: each may be a word of its own.
+/// Wide characters belong to scripts without blanks between words: each may be a word.
 fn is_of_word(character: char) -> bool {
     (character.is_alphanumeric() || character == '_') && character.width() != Some(2)
 }
 
-/// How many bytes of `text` are `needle`, if it begins so.
+/// The length of `needle` in `text`, in bytes, if `text` begins with it.
 fn prefix(text: &str, needle: &str) -> Option<usize> {
     let mut rest = text.char_indices();
     let mut left = needle.chars().flat_map(char::to_lowercase).peekable();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_as_a_word() {
+    fn a_name_matches_as_a_whole_word() {
         for text in [
             "bob",
             "Bob: hi",

@@ -1,21 +1,22 @@
-//! The lines typed before.
+//! The lines typed before, and the search in them.
 
+use super::find::find;
 use std::collections::VecDeque;
 
-/// Lines that are remembered.
+/// The most lines that are kept.
 const LINES_MAX: usize = 1000;
 
-/// The lines typed before, and which of them is looked at.
+/// The lines typed before, and the one in the input.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// The last first.
+    /// The last line first.
     lines: VecDeque<String>,
-    /// The one looked at, and what was being typed before the first look.
+    /// The place of the line in the input, and the draft that it replaced.
     looking: Option<(usize, String)>,
 }
 
 impl History {
-    /// Remembers a line, unless it is the last one again.
+    /// Adds a line, unless it repeats the last one.
     pub(super) fn add(&mut self, line: &str) {
         self.looking = None;
         if !line.trim().is_empty() && self.lines.front().is_none_or(|last| last != line) {
@@ -24,7 +25,7 @@ impl History {
         }
     }
 
-    /// The line before the one looked at. `typed` is what stands there now, which is not lost.
+    /// The line before the one in the input. `typed` is the draft to keep.
     pub(super) fn older(&mut self, typed: &str) -> Option<&str> {
         let next = self.looking.as_ref().map_or(0, |(place, _)| place + 1);
         let line = self.lines.get(next)?;
@@ -36,7 +37,7 @@ impl History {
         Some(line)
     }
 
-    /// The line after the one looked at; after the last what was being typed.
+    /// The line after the one in the input; after the last line the draft.
     pub(super) fn newer(&mut self) -> Option<String> {
         let (place, draft) = self.looking.take()?;
         let Some(next) = place.checked_sub(1) else {
@@ -47,11 +48,9 @@ impl History {
     }
 
     fn find(&self, needle: &str, from: usize) -> Option<usize> {
-        let needle = needle.to_lowercase();
         let mut lines = self.lines.iter().enumerate().skip(from);
-        lines
-            .find(|(_, line)| line.to_lowercase().contains(&needle))
-            .map(|(place, _)| place)
+        let found = lines.find(|(_, line)| find(line, needle).is_some());
+        found.map(|(place, _)| place)
     }
 }
 
@@ -63,7 +62,7 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// What is searched for.
+    /// The text that is searched for.
     pub(super) fn needle(&self) -> &str {
         &self.needle
     }
@@ -79,17 +78,13 @@ impl Search {
         self.found = history.find(&self.needle, self.found.unwrap_or(0));
     }
 
-    /// Searches for one character less, from the last line on.
+    /// Removes a character from the needle, and searches from the last line.
     pub(super) fn pop(&mut self, history: &History) {
         self.needle.pop();
-        self.found = if self.needle.is_empty() {
-            None
-        } else {
-            history.find(&self.needle, 0)
-        };
+        self.found = history.find(&self.needle, 0);
     }
 
-    /// Searches further back; stays where it is if there is nothing.
+    /// Searches further back; without another match the line found stays.
     pub(super) fn older(&mut self, history: &History) {
         if let Some(found) = self.found {
             self.found = history.find(&self.needle, found + 1).or(Some(found));
@@ -110,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn up_and_down_walk_and_come_back_to_what_was_typed() {
+    fn up_and_down_walk_the_lines_and_return_to_the_draft() {
         let mut history = history();
         assert_eq!(history.newer(), None);
         assert_eq!(history.older("draft"), Some("third"));
@@ -145,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn at_most_1000_lines_are_kept() {
         let mut history = History::default();
         for number in 0..2 * LINES_MAX {
             history.add(&number.to_string());

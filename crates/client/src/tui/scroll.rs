@@ -1,35 +1,34 @@
-//! Which part of the scrollback is looked at.
+//! The part of the scrollback in view.
 //!
-//! A place is an entry and so many of its rows below the edge of the view. Nothing needs the height of all entries:
-//! only those near the view are ever laid out, however many there are.
+//! A place is an entry and the number of its rows below the view. Only entries near the view are laid out, however many
+//! there are.
 
 use super::scrollback::Scrollback;
 
-/// Where the lower edge of the view is.
+/// The lower edge of the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// The serial of the entry at the edge.
     pub(super) serial: u64,
-    /// How many of its rows are below the edge.
+    /// The number of its rows below the edge.
     pub(super) below: usize,
 }
 
-/// How the view stands.
+/// The position of the view.
 #[derive(Debug, Default)]
 pub(super) struct Scroll {
-    /// Its lower edge, unless it follows the end.
+    /// The lower edge; `None` while the view follows the end.
     place: Option<Place>,
-    /// Every entry before this one has been in view.
+    /// All entries before this one have been in view.
     seen: u64,
-    /// At the end, nothing before this entry is shown.
+    /// At the end, no entry before this one is shown, because of `/clear`.
     floor: u64,
 }
 
-/// What a view shows: how many rows, and how high an entry is.
+/// The heights of the view and of the entries.
 pub(super) struct Height<'a> {
-    /// Rows of the view.
     pub(super) view: usize,
-    /// Rows of an entry, at least one.
+    /// The rows of an entry, at least one.
     pub(super) entry: &'a dyn Fn(u64) -> usize,
 }
 
@@ -54,30 +53,31 @@ impl Scroll {
         self.place.is_none()
     }
 
-    /// The lower edge, and the first entry that may be shown. `None`: there is nothing.
+    /// The lower edge, and the first entry that may be shown; `None` without entries.
     pub(super) fn edge(&self, lines: &Scrollback) -> Option<(Place, u64)> {
         let last = lines.end().checked_sub(1).filter(|&last| last >= lines.begin())?;
-        match self.place {
-            // What the edge stood at may have been driven out.
-            Some(Place { serial, .. }) if serial < lines.begin() => {
-                let place = Place {
-                    serial: lines.begin(),
+        let begin = lines.begin();
+        Some(match self.place {
+            // The entry at the edge was evicted.
+            Some(Place { serial, .. }) if serial < begin => (
+                Place {
+                    serial: begin,
                     below: 0,
-                };
-                Some((place, lines.begin()))
-            }
-            Some(place) => Some((place, lines.begin())),
-            None => Some((
+                },
+                begin,
+            ),
+            Some(place) => (place, begin),
+            None => (
                 Place {
                     serial: last,
                     below: 0,
                 },
-                self.floor.max(lines.begin()),
-            )),
-        }
+                self.floor.max(begin),
+            ),
+        })
     }
 
-    /// How many entries have never been in view.
+    /// The number of entries that have never been in view.
     pub(super) fn unseen(&self, lines: &Scrollback) -> u64 {
         match self.place {
             Some(place) => lines.end().saturating_sub(self.seen.max(place.serial + 1)),
@@ -85,7 +85,7 @@ impl Scroll {
         }
     }
 
-    /// The view is being shown.
+    /// Marks the entries in view as seen.
     pub(super) fn shown(&mut self, lines: &Scrollback) {
         let edge = self.place.map_or(lines.end(), |place| place.serial + 1);
         self.seen = self.seen.max(edge);
@@ -101,19 +101,19 @@ impl Scroll {
         self.show(lines.begin(), lines, height);
     }
 
-    /// Shows this entry, whole, at the lower edge if there is enough before it.
+    /// Shows a whole entry, at the lower edge if the entries before it fill the view.
     pub(super) fn show(&mut self, serial: u64, lines: &Scrollback, height: &Height<'_>) {
         self.place = Some(Place { serial, below: 0 });
         self.fill(lines, height);
     }
 
-    /// Clears the view: what is there is shown again only to who scrolls up.
+    /// Empties the view; scrolling up shows the entries again.
     pub(super) fn clear(&mut self, lines: &Scrollback) {
         self.place = None;
         self.floor = lines.end();
     }
 
-    /// Up by so many rows.
+    /// Up by this many rows.
     pub(super) fn up(&mut self, rows: usize, lines: &Scrollback, height: &Height<'_>) {
         let Some((mut place, _)) = self.edge(lines) else {
             return;
@@ -127,15 +127,18 @@ impl Scroll {
         self.fill(lines, height);
     }
 
-    /// Down by so many rows; at the end it follows the end again.
+    /// Down by this many rows; at the end the view follows it again.
     pub(super) fn down(&mut self, rows: usize, lines: &Scrollback, height: &Height<'_>) {
-        let Some(Place {
-            mut serial,
-            mut below,
-        }) = self
-            .edge(lines)
-            .map(|(place, _)| place)
-            .filter(|_| !self.at_end())
+        if self.at_end() {
+            return;
+        }
+        let Some((
+            Place {
+                mut serial,
+                mut below,
+            },
+            _,
+        )) = self.edge(lines)
         else {
             return;
         };
@@ -153,7 +156,7 @@ impl Scroll {
         self.place = (!at_end).then_some(Place { serial, below });
     }
 
-    /// Goes down as far as rows are missing above.
+    /// Scrolls down by the rows that are missing above.
     fn fill(&mut self, lines: &Scrollback, height: &Height<'_>) {
         let Some(Place { serial, below }) = self.place else {
             return;
@@ -165,7 +168,7 @@ impl Scroll {
             rows += (height.entry)(above);
         }
         if rows < height.view {
-            // Of an entry with fewer rows than are below the edge, none is in view.
+            // An entry with fewer rows than are below the edge is not in view.
             let lost = below.saturating_sub((height.entry)(serial));
             self.place = Some(Place {
                 serial,
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_does_not_scroll() {
+    fn entries_that_fit_do_not_scroll() {
         let mut lines = Scrollback::new(10);
         let mut scroll = Scroll::default();
         scroll.up(3, &lines, &HEIGHT);
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn new_entries_leave_the_view_where_it_is_and_are_counted() {
+    fn new_entries_leave_the_view_in_place_and_are_counted() {
         let (mut lines, mut scroll) = (lines(), Scroll::default());
         scroll.shown(&lines);
         scroll.up(1, &lines, &HEIGHT);
@@ -252,7 +255,7 @@ mod tests {
         scroll.shown(&lines);
         scroll.up(5, &lines, &HEIGHT);
         assert_eq!(scroll.unseen(&lines), 1);
-        // What the view stood at is driven out.
+        // The entry at the edge is evicted.
         for _ in 0..20 {
             lines.push(Entry::note("new"));
         }
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_view_shows_nothing_before_it() {
+    fn a_cleared_view_shows_only_new_entries() {
         let (mut lines, mut scroll) = (lines(), Scroll::default());
         scroll.clear(&lines);
         lines.push(Entry::note("new"));

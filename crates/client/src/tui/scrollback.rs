@@ -1,26 +1,26 @@
-//! What was said and what happened, as far back as memory goes.
+//! The latest entries, in bounded memory.
 
 use super::entry::Entry;
 use std::collections::VecDeque;
 
-/// What entries take in memory on average, at most, in bytes: far more than people write. Entries of the largest size
-/// drive out more than one older one each.
+/// The average memory for an entry, in bytes: far more than people write. The largest entries evict several older ones
+/// each.
 const ENTRY_BYTES: usize = 1024;
 
-/// The latest entries. Each has a serial number, which stays its own while others are driven out.
+/// The latest entries. Each keeps its serial number while others are evicted.
 #[derive(Debug)]
 pub(super) struct Scrollback {
     entries: VecDeque<Entry>,
     /// The serial of the first entry.
     begin: u64,
-    /// Entries at most. `entries.len() <= max`.
+    /// `entries.len() <= max`
     max: usize,
-    /// What the entries take in memory. `bytes <= max * ENTRY_BYTES`.
+    /// The memory of all entries. `bytes <= max * ENTRY_BYTES`.
     bytes: usize,
 }
 
 impl Scrollback {
-    /// An empty one that holds at most `max` entries, and at least one.
+    /// An empty scrollback for `max` entries, at least one.
     pub(super) fn new(max: usize) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -30,25 +30,25 @@ impl Scrollback {
         }
     }
 
-    /// Adds an entry at the end.
+    /// Appends an entry, and evicts the oldest ones beyond the limits.
     pub(super) fn push(&mut self, entry: Entry) {
         self.bytes += entry.cost();
         self.entries.push_back(entry);
         while self.entries.len() > self.max
             || self.bytes > self.max.saturating_mul(ENTRY_BYTES) && self.entries.len() > 1
         {
-            let driven_out = self.entries.pop_front();
-            self.bytes -= driven_out.map_or(0, |entry| entry.cost());
+            let evicted = self.entries.pop_front();
+            self.bytes -= evicted.map_or(0, |entry| entry.cost());
             self.begin += 1;
         }
     }
 
-    /// The entry with this serial, if it is still there.
+    /// The entry with this serial, unless it was evicted.
     pub(super) fn get(&self, serial: u64) -> Option<&Entry> {
         self.entries.get(self.place(serial)?)
     }
 
-    /// Changes an entry in its place, if it is still there.
+    /// Changes an entry in place, unless it was evicted.
     pub(super) fn change<R>(&mut self, serial: u64, change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
         let place = self.place(serial)?;
         let entry = self.entries.get_mut(place)?;
@@ -58,11 +58,11 @@ impl Scrollback {
         Some(result)
     }
 
-    /// The last entry that is the one, if it is among the latest thousand.
-    pub(super) fn latest(&self, is_the_one: impl Fn(&Entry) -> bool) -> Option<u64> {
+    /// The serial of the last match among the latest thousand entries.
+    pub(super) fn latest(&self, matches: impl Fn(&Entry) -> bool) -> Option<u64> {
         const LATEST: usize = 1000;
         let latest = self.entries.iter().rev().take(LATEST).zip(1..);
-        let mut found = latest.filter(|(entry, _)| is_the_one(entry));
+        let mut found = latest.filter(|(entry, _)| matches(entry));
         found.next().map(|(_, from_end)| self.end() - from_end)
     }
 
@@ -76,7 +76,7 @@ impl Scrollback {
         self.begin + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }
 
-    /// All entries, the first first.
+    /// All entries, the oldest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.iter()
     }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_are_driven_out_and_the_others_keep_their_serials() {
+    fn the_oldest_are_evicted_and_the_others_keep_their_serials() {
         let mut scrollback = Scrollback::new(3);
         for number in 0..5 {
             scrollback.push(Entry::note(number.to_string()));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn long_entries_take_no_more_memory_than_short_ones() {
+    fn long_entries_evict_more_older_ones() {
         let mut scrollback = Scrollback::new(1000);
         for _ in 0..3000 {
             scrollback.push(Entry::note("x".repeat(4000)));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_changed_is_accounted_for() {
+    fn a_changed_entry_is_accounted_for() {
         let mut scrollback = Scrollback::new(10);
         for text in ["a", "b", "a"] {
             scrollback.push(Entry::note(text));

@@ -1,38 +1,38 @@
-//! How things look: few colours, which work on a dark ground as on a light one, and none where none are wanted.
+//! Colours and attributes of the roles. Few colours, readable on dark and on light backgrounds.
 
 use super::style::Role;
 use crate::settings::Colours;
 use crossterm::style::{Attribute, Attributes, Color, ContentStyle};
 use std::ffi::OsStr;
 
-/// How many colours there are to draw with.
+/// The colours to draw with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Theme {
-    /// None: what matters is bold, underlined or reversed.
-    Plain,
-    /// The sixteen that every terminal has, and users choose to suit their ground.
+    /// No colours: bold and reverse video only.
+    None,
+    /// The sixteen of every terminal, which users adapt to their background.
     Sixteen,
-    /// The palette of xterm.
-    Many,
+    /// The 256 of xterm.
+    Palette,
 }
 
-/// Those of the sixteen that can be read on white and on black in the usual palettes.
-const FEW: [Color; 4] = [
+/// The colours of the sixteen that are readable on white and on black with the usual palettes.
+const SIXTEEN: [Color; 4] = [
     Color::DarkRed,
     Color::DarkGreen,
     Color::DarkMagenta,
     Color::DarkCyan,
 ];
 
-/// Of the palette: colours of middle brightness, told apart by hue. On white as on black each has a contrast of at
-/// least 3:1 (WCAG 2.1, 1.4.11); a test computes it.
-const MANY: [u8; 16] = [
+/// Colours of the palette with medium brightness and different hues. A test computes that each has a contrast of at least
+/// 3:1 (WCAG 2.1, 1.4.11) on white and on black.
+const PALETTE: [u8; 16] = [
     26, 28, 30, 32, 62, 64, 97, 99, 127, 130, 132, 134, 136, 160, 162, 168,
 ];
 
 impl Theme {
-    /// The theme that the user set, else the one that these environment variables ask for. By
-    /// <https://no-color.org>, what the user set for this program goes before `NO_COLOR`.
+    /// The theme of the setting, or with `auto` of these environment variables. The setting overrides `NO_COLOR`, as
+    /// <https://no-color.org> says.
     pub(super) fn choose(
         colours: Colours,
         no_color: Option<&OsStr>,
@@ -41,28 +41,28 @@ impl Theme {
     ) -> Self {
         match colours {
             Colours::Auto => Self::by_environment(no_color, term, colorterm),
-            Colours::None => Self::Plain,
+            Colours::None => Self::None,
             Colours::Sixteen => Self::Sixteen,
-            Colours::Palette => Self::Many,
+            Colours::Palette => Self::Palette,
         }
     }
 
     fn by_environment(no_color: Option<&OsStr>, term: Option<&OsStr>, colorterm: Option<&OsStr>) -> Self {
         if no_color.is_some_and(|value| !value.is_empty()) {
-            return Self::Plain;
+            return Self::None;
         }
         let term = term.map(OsStr::to_string_lossy).unwrap_or_default();
         let many = colorterm.is_some_and(|value| !value.is_empty()) || term.contains("256color");
         if term.starts_with("vt") {
-            Self::Plain
+            Self::None
         } else if many {
-            Self::Many
+            Self::Palette
         } else {
             Self::Sixteen
         }
     }
 
-    /// How a role looks. The ground is never set: it is the user's.
+    /// The style of a role. The background stays the user's.
     pub(super) fn style(self, role: Role) -> ContentStyle {
         let (colour, attributes): (Option<Color>, &[Attribute]) = match role {
             Role::Text | Role::Note => (None, &[]),
@@ -78,7 +78,7 @@ impl Theme {
             Role::Prompt => (None, &[Attribute::Bold]),
         };
         ContentStyle {
-            foreground_color: colour.filter(|_| self != Self::Plain),
+            foreground_color: colour.filter(|_| self != Self::None),
             background_color: None,
             underline_color: None,
             attributes: attributes
@@ -89,11 +89,14 @@ impl Theme {
 
     fn of_user(self, number: u8) -> Color {
         let number = usize::from(number);
-        if self == Self::Many {
-            let palette = MANY.get(number % MANY.len());
+        if self == Self::Palette {
+            let palette = PALETTE.get(number % PALETTE.len());
             palette.map_or(Color::Reset, |&colour| Color::AnsiValue(colour))
         } else {
-            FEW.get(number % FEW.len()).copied().unwrap_or(Color::Reset)
+            SIXTEEN
+                .get(number % SIXTEEN.len())
+                .copied()
+                .unwrap_or(Color::Reset)
         }
     }
 }
@@ -102,7 +105,7 @@ impl Theme {
 mod tests {
     use super::*;
 
-    /// The brightness of a colour of xterm's cube, as WCAG defines it.
+    /// The luminance of a colour of xterm's cube, as WCAG defines it.
     fn luminance(colour: u8) -> f64 {
         let place = colour - 16;
         let channels = [place / 36, place / 6 % 6, place % 6].map(|level| {
@@ -121,8 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn names_can_be_read_on_white_and_on_black() {
-        for colour in MANY {
+    fn names_are_readable_on_white_and_on_black() {
+        for colour in PALETTE {
             let luminance = luminance(colour);
             let (on_white, on_black) = (1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05);
             assert!(
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_decides() {
+    fn auto_follows_the_environment() {
         let choose = |no_color: &str, term: &str, colorterm: &str| {
             Theme::choose(
                 Colours::Auto,
@@ -142,37 +145,37 @@ mod tests {
                 Some(OsStr::new(colorterm)),
             )
         };
-        assert_eq!(choose("1", "xterm-256color", "truecolor"), Theme::Plain);
-        assert_eq!(choose("", "xterm-256color", ""), Theme::Many);
+        assert_eq!(choose("1", "xterm-256color", "truecolor"), Theme::None);
+        assert_eq!(choose("", "xterm-256color", ""), Theme::Palette);
         assert_eq!(choose("", "linux", ""), Theme::Sixteen);
-        assert_eq!(choose("", "vt100", ""), Theme::Plain);
-        assert_eq!(choose("", "foot", "truecolor"), Theme::Many);
+        assert_eq!(choose("", "vt100", ""), Theme::None);
+        assert_eq!(choose("", "foot", "truecolor"), Theme::Palette);
     }
 
     #[test]
-    fn what_the_user_set_goes_before_the_environment() {
+    fn the_setting_overrides_the_environment() {
         let set = |colours| {
             let [no_color, term] = ["1", "vt100"].map(OsStr::new);
             Theme::choose(colours, Some(no_color), Some(term), None)
         };
         assert_eq!(set(Colours::Sixteen), Theme::Sixteen);
-        assert_eq!(set(Colours::Palette), Theme::Many);
+        assert_eq!(set(Colours::Palette), Theme::Palette);
         let many = OsStr::new("xterm-256color");
         assert_eq!(
             Theme::choose(Colours::None, None, Some(many), Some(many)),
-            Theme::Plain
+            Theme::None
         );
     }
 
     #[test]
-    fn without_colours_there_are_none() {
+    fn the_theme_without_colours_sets_none() {
         for role in [Role::User(3), Role::Private, Role::Error, Role::Alert, Role::Text] {
-            assert_eq!(Theme::Plain.style(role).foreground_color, None);
+            assert_eq!(Theme::None.style(role).foreground_color, None);
         }
     }
 
     #[test]
-    fn an_id_keeps_its_colour_and_ids_differ() {
+    fn an_id_keeps_its_colour_and_most_ids_differ() {
         let colour = |port: u16| Role::user(format!("10.0.0.5:{port}").parse().unwrap());
         assert_eq!(colour(50312), colour(50312));
         let different = (50000..50032)

@@ -1,10 +1,10 @@
-//! Long lines over several rows.
+//! Wraps long lines.
 
 use super::input::fitting;
 use super::style::{Role, Row, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// One character as people see it.
+/// A grapheme cluster: one character to the reader.
 #[derive(Clone, Copy)]
 struct Cell<'a> {
     shown: &'a str,
@@ -17,15 +17,14 @@ impl Cell<'_> {
         self.shown == " "
     }
 
-    /// Whether a row may end between this one and the next: after a blank, and beside a wide character, because the
-    /// scripts that are written with those put no blanks between words.
+    /// Whether a row may end between this cell and the next: at a blank, and beside a wide character, because scripts
+    /// with wide characters put no blanks between words.
     fn may_end_a_row(&self, next: &Self) -> bool {
         self.is_blank() || next.is_blank() || self.columns > 1 || next.columns > 1
     }
 }
 
-/// Breaks a line into rows of `width` columns; those after the first begin with `indent` blanks. Always at least
-/// one row.
+/// Wraps a line into rows of `width` columns, at least one row. Rows after the first begin with `indent` blanks.
 pub(super) fn wrap(line: &[Span], width: usize, indent: usize) -> Vec<Row> {
     let width = width.max(1);
     // A wide character must fit beside the blanks.
@@ -58,7 +57,7 @@ fn cells(line: &[Span], width: usize) -> Vec<Cell<'_>> {
         .collect()
 }
 
-/// How many of these characters make a row of so many columns. At least one, if there is one.
+/// How many cells fit a row of `room` columns; at least one, if there is one.
 fn row_length(cells: &[Cell<'_>], room: usize) -> usize {
     let mut column = 0;
     let mut break_at = None;
@@ -111,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_a_row_is_cut() {
+    fn a_word_longer_than_a_row_is_cut() {
         assert_eq!(wrapped("abcdefghij", 4, 1), ["abcd", " efg", " hij"]);
         assert_eq!(wrapped("a bcdefghi", 4, 0), ["a ", "bcde", "fghi"]);
     }
 
     #[test]
-    fn wide_characters_take_two_columns_and_are_never_halved() {
+    fn wide_characters_are_never_split() {
         assert_eq!(wrapped("你好世界", 5, 0), ["你好", "世界"]);
         assert_eq!(wrapped("a你好", 4, 0), ["a你", "好"]);
         assert_eq!(wrapped("ab cd你好", 8, 0), ["ab cd你", "好"]);
@@ -138,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_no_row_is_a_question_mark() {
+    fn a_character_wider_than_a_row_is_a_question_mark() {
         assert_eq!(wrapped("a你b", 1, 6), ["a", "?", "b"]);
     }
 
     #[test]
-    fn a_row_keeps_what_its_pieces_are() {
+    fn spans_keep_their_roles() {
         let line = [Span::new(Role::Own, "ab"), Span::new(Role::Text, "cd ef")];
         let rows = wrap(&line, 5, 0);
         assert_eq!(
@@ -155,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_row_is_wider_than_it_may_be_and_nothing_is_lost(
+        fn rows_fit_the_width_and_no_text_is_lost(
             words in prop::collection::vec(prop::sample::select(vec!["a", "bcd", " ", "你", "e\u{301}", "👩\u{200D}💻", "กำ", "한", "-"]), 0..60),
             width in 2usize..20, indent in 0usize..8)
         {

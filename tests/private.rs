@@ -1,6 +1,8 @@
 //! Private messages through the server.
 
-use crate::harness::{Rich, Server};
+use crate::harness::{Plain, Rich, Server, Wire};
+use socket2::{Domain, Socket, Type};
+use std::net::SocketAddr;
 
 #[test]
 fn a_plain_user_addresses_another_by_nick_or_id() {
@@ -108,4 +110,32 @@ fn tokens_are_sent_to_their_owner_alone() {
         assert!(!heard.iter().any(|line| line.contains(&secret)), "{heard:?}");
     }
     assert_eq!(server.log_so_far(&secret), [""; 0]);
+}
+
+#[test]
+fn a_query_never_reaches_the_next_user_of_the_address() {
+    let server = Server::start(&[]);
+    let bob = server.plain_named("bob");
+    let address: SocketAddr = bob.id().parse().unwrap();
+    let mut alice = server.client("alice");
+    alice.line("/query bob");
+    alice.complains().expect("what you type goes to bob@");
+    bob.reset();
+    alice.shows().expect("is offline");
+
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket.connect(&server.address.into()).unwrap();
+    let mut impostor = Plain::join(Wire::over("impostor", socket.into(), &server.journal));
+    impostor.line("/nick bob");
+    alice.shows().expect(" is now bob@");
+    alice.line("a secret");
+    alice.complains().expect("not sent to bob@");
+    alice.line("/query nobody");
+    alice.line("another secret");
+    alice.complains().expect("not sent: the last /query failed");
+    let heard = impostor.sync("marker");
+    assert!(!heard.iter().any(|line| line.contains("secret")), "{heard:?}");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 1);
 }

@@ -9,8 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Users that are kept, so that a hostile server can't fill the memory: 65,536 x about 300 bytes = 20 MB.
-const USERS_MAX: usize = 65_536;
+/// Users that are kept, so that a hostile server can't fill the memory: 100,000 x about 400 bytes = 40 MB.
+const USERS_MAX: usize = 100_000;
+
+/// Keys that are trusted: each takes memory for private messages too.
+const KEYS_MAX: usize = 65_536;
 
 /// The users that the server announced.
 #[derive(Debug, Default)]
@@ -89,16 +92,6 @@ impl Roster {
     /// All users, ordered by id.
     pub fn users(&self) -> impl Iterator<Item = &Profile> {
         self.present().map(|user| &user.profile)
-    }
-
-    /// The number of users.
-    pub fn len(&self) -> usize {
-        self.present().count()
-    }
-
-    /// Whether there are no users.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Users that the server announced on an earlier connection, and not on this one.
@@ -250,14 +243,18 @@ impl Roster {
 
     /// Gives a key to a user, unless another user has it.
     fn claim(&mut self, id: UserId, key: PublicKey, change: &mut Change) -> KeyTrust {
-        if let Some(holder) = self.holder(&key).filter(|holder| *holder != id) {
-            let is_stale = self.users.get(&holder).is_some_and(|holder| holder.is_stale);
-            if !is_stale {
+        match self.holder(&key) {
+            Some(holder) if self.users.get(&holder).is_some_and(|holder| !holder.is_stale) => {
                 change.warning = Some(KeyWarning::KeyTaken(id, holder));
                 self.claimants.entry(key).or_default().insert(id);
                 return KeyTrust::Contested(key);
             }
-            self.users.remove(&holder);
+            // The same user, on its earlier connection.
+            Some(holder) => {
+                self.users.remove(&holder);
+            }
+            None if self.holders.len() >= KEYS_MAX => return KeyTrust::Rejected,
+            None => {}
         }
         self.holders.insert(key, id);
         KeyTrust::Trusted(key)
@@ -518,20 +515,22 @@ mod tests {
     }
 
     #[test]
-    fn the_roster_takes_no_more_than_its_limit() {
+    fn users_and_trusted_keys_have_limits() {
         let mut roster = Roster::default();
         for number in 0..=u32::try_from(USERS_MAX).unwrap() {
             let ip = std::net::Ipv4Addr::from_bits(number);
-            let who = UserId::from(SocketAddr::from((ip, 1))).into();
-            roster.announce(
-                Profile {
-                    who,
-                    udp: None,
-                    key: None,
-                },
-                &OWN,
-            );
+            let profile = Profile {
+                who: UserId::from(SocketAddr::from((ip, 1))).into(),
+                udp: None,
+                key: Some(key_of(number)),
+            };
+            roster.announce(profile, &OWN);
         }
-        assert_eq!(roster.len(), USERS_MAX);
+        assert_eq!(
+            (roster.users().count(), roster.holders.len()),
+            (USERS_MAX, KEYS_MAX)
+        );
+        let last = roster.users().last().unwrap().who.id;
+        assert_eq!(roster.trust(last), Some(KeyTrust::Rejected));
     }
 }

@@ -331,7 +331,7 @@ impl World {
     fn end(mut self) {
         self.hear();
         let growth = memory::in_use().saturating_sub(self.before);
-        let users = self.session.roster().len();
+        let users = self.session.roster().users().count();
         let most = GROWTH_MAX + users * GROWTH_PER_USER + self.typed * GROWTH_PER_BYTE;
         assert!(growth <= most, "{growth} bytes are kept, with {users} users");
         if self.session.outcome().is_none() {

@@ -11,7 +11,7 @@ use chat_proto::rich::{FromClient, FromServer};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long the user list may take: 1.5 times what the 10 MB of 65,536 users need at 1 Mbit/s.
+/// How long the user list may take: 1.5 times what the 10 MB of 100,000 users need at 1 Mbit/s.
 const ROSTER_WAIT: Duration = Duration::from_secs(120);
 /// Ping the server after this much silence; it is gone after as much again.
 const SILENCE_MAX: Duration = Duration::from_secs(30);

@@ -284,7 +284,7 @@ impl Session {
                 self.who(id)
             ),
             KeyWarning::UnusableKey(id) => format!(
-                "{} announced an unusable key: private messages to that user are blocked",
+                "{} announced a key that protects nothing: private messages to that user are blocked",
                 self.who(id)
             ),
             KeyWarning::KeyTaken(id, holder) => format!(

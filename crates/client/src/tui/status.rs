@@ -73,7 +73,11 @@ impl Screen {
             add(5, Role::Status, name(me));
         }
         if self.link == Link::Joined {
-            add(6, Role::Status, format!("{} here", session.roster().len()));
+            add(
+                6,
+                Role::Status,
+                format!("{} here", session.roster().users().count()),
+            );
         }
         add(7, Role::Status, self.room.clone());
         if let Some((peer, path)) = &self.path {

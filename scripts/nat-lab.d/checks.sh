@@ -138,7 +138,7 @@ check_unasked() {
     esac
 }
 
-# Such a router gives another port to a conversation of which it turned the first datagram away: the reason for primers.
+# After rejecting the first datagram of a conversation, such a router assigns it another port. Punch probes prevent that.
 check_spoiled() {
     local port
     send "$1" "${gateway[$1]}"

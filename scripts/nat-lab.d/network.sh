@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Networks made of namespaces: the internet, a server in it, routers, and hosts behind them.
 #
-#     a - ra - net - rb - b        Every router decrements the hop limit, so a primer of two hops passes its own
-#              |                   router, dies in `net`, and never reaches the other one.
+#     a - ra - net - rb - b        Every router decrements the hop limit, so a punch probe of two hops passes its own
+#              |                   router, expires in `net`, and never reaches the other one.
 #             srv
 #
 # Interfaces are named after the other end: `wan` and `lan` in a router, `uplink` in a host. Both homes use the same private

@@ -120,7 +120,7 @@ fn examples() -> Vec<Event> {
             seq: 3,
             peer: who(BOB),
             text: text("hello?"),
-            reason: text("that user left"),
+            reason: text("the user left"),
         }),
         Event::Users(vec![who(ALICE), who(BOB)]),
         Event::Code(VerifyCode {

@@ -1,6 +1,6 @@
-//! Bytes as a source of decisions.
+//! Decisions taken from the bytes of an input.
 
-/// What is left of an input. When it is used up, every answer is the first one.
+/// The rest of an input. At its end, every decision is the first choice.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -16,7 +16,7 @@ impl<'a> Bytes<'a> {
         first
     }
 
-    /// One of so many, which are at least one and at most 256.
+    /// A number below this one, which is between 1 and 256.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         usize::from(self.byte()) % count
     }
@@ -26,7 +26,7 @@ impl<'a> Bytes<'a> {
         *choices.get(place).expect("at least one choice")
     }
 
-    /// Bytes of any content: their number in one byte, then they.
+    /// Arbitrary bytes: one byte with their number, then the bytes.
     pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let count = usize::from(self.byte()).min(self.0.len());
         let (bytes, rest) = self.0.split_at(count);
@@ -34,7 +34,7 @@ impl<'a> Bytes<'a> {
         bytes
     }
 
-    /// A line made of a pattern in which `{name}` stands for what `blank` makes of it.
+    /// A line made from a pattern; `blank` returns the replacement of each `{name}`.
     pub(crate) fn line(
         &mut self,
         mut pattern: &str,

@@ -1,8 +1,8 @@
-//! What any bytes from outside must never bring about.
+//! Promises that no input from outside may break.
 //!
-//! Each target takes bytes, does with them what the programs would do, and panics if a promise is broken.
-//! They are plain functions: `tests/replay.rs` calls them with every input that was worth keeping, and the
-//! programs in `libfuzzer/` look for new ones.
+//! Each target passes bytes to the code that the programs use, and panics if a promise is broken. Targets are
+//! plain functions: `tests/replay.rs` calls them with every kept input, and the programs in `libfuzzer/` search for new
+//! inputs.
 
 use std::sync::Mutex;
 
@@ -20,10 +20,10 @@ mod session;
 mod settings;
 mod text;
 
-/// A target and its name, which is also that of its directories of inputs.
+/// A target and its name, which is also the name of its input directories.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target there is.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     ("line", line::target),
     ("names", names::target),
@@ -37,10 +37,10 @@ pub const TARGETS: &[Target] = &[
     ("text", text::target),
 ];
 
-/// Does one input of one target. One at a time: memory is counted for all of the process.
+/// Runs a target on one input. Runs must not overlap, because memory is counted for the whole process.
 ///
 /// # Panics
-/// If there is no such target, or a promise is broken.
+/// If the target does not exist or a promise is broken.
 pub fn run(name: &str, bytes: &[u8]) {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock();

@@ -1,9 +1,9 @@
-//! The line decoder: the same lines however the stream is cut, and never more memory than one line.
+//! The line decoder: it returns the same lines for any chunks of the stream, and uses the memory of one line at most.
 
 use crate::bytes::Bytes;
 use chat_proto::line::{Line, LineDecoder, whole_characters};
 
-/// The longest line in one byte, the sizes of pieces in another, then the stream.
+/// One byte with the longest line, one with the size of chunks, then the stream.
 pub(crate) fn target(input: &[u8]) {
     let mut input = Bytes(input);
     let max = 2 + input.below(80);
@@ -18,11 +18,11 @@ pub(crate) fn target(input: &[u8]) {
     end_by_silence(max, &pieces);
 }
 
-/// What a decoder says of a stream: a line, or `None` for one that is too long. The last is what is pending
-/// at the end, and whether a line that was too long still goes on.
+/// The result of decoding a stream: its lines, with `None` for each overlong one. Then the text pending at the end, and
+/// whether an overlong line still continues.
 type Said = (Vec<Option<Vec<u8>>>, Vec<u8>, bool);
 
-/// The same by counting bytes one by one.
+/// A second implementation, byte by byte.
 fn expected(max: usize, stream: &[u8]) -> Said {
     let (mut lines, mut line, mut skips) = (Vec::new(), Vec::new(), false);
     for &byte in stream {
@@ -62,7 +62,7 @@ fn decode(max: usize, pieces: &[&[u8]]) -> Said {
     (lines, decoder.finish(), skips)
 }
 
-/// With silence after every piece, nothing is lost but what is said to be, and no character is cut.
+/// If silence follows every chunk, only reported bytes are lost, and no character is cut.
 fn end_by_silence(max: usize, pieces: &[&[u8]]) {
     let mut decoder = LineDecoder::new(max);
     for piece in pieces {

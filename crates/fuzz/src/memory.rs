@@ -1,4 +1,4 @@
-//! How much memory is in use.
+//! The memory in use.
 
 use cap::Cap;
 use std::alloc::System;
@@ -6,7 +6,7 @@ use std::alloc::System;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Bytes that are in use.
+/// The bytes in use.
 pub(crate) fn in_use() -> usize {
     ALLOCATOR.allocated()
 }

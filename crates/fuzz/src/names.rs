@@ -1,4 +1,4 @@
-//! Nicks, ids, and users as lines name them: what is read is what is written.
+//! Nicks, ids and users in lines: parsing returns what was written.
 
 use crate::safe::assert_safe;
 use chat_proto::id::UserId;
@@ -32,8 +32,8 @@ fn nick(text: &str) {
     );
     assert_eq!(nick.key(), NickKey::of(&shown));
     assert_eq!(nick.key(), NickKey::of(text));
-    // A mark after an iota below belongs to the vowel, not to the iota that upper case makes of it: case is changed
-    // in parts.
+    // A mark after an iota subscript belongs to the vowel, not to the iota of its upper case. So the case of each part
+    // is changed on its own.
     let parts: String = shown.nfd().collect();
     let forms: [String; 6] = [
         parts.to_lowercase(),
@@ -45,7 +45,11 @@ fn nick(text: &str) {
     ];
     for form in forms {
         if let Ok(other) = Nick::parse(&form) {
-            assert_eq!(other.key(), nick.key(), "{shown:?} and {form:?} are two names");
+            assert_eq!(
+                other.key(),
+                nick.key(),
+                "{shown:?} and {form:?} are different nicks"
+            );
         }
     }
 }

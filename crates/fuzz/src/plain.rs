@@ -1,11 +1,11 @@
-//! The plain dialect: what is read is what is written, and no text is taken for another line.
+//! The plain dialect: parsing returns what was written, and no text can imitate another line.
 
 use crate::safe::assert_safe;
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
-/// Lines, as a server would say them and as a client would.
+/// Lines of the server and of clients.
 pub(crate) fn target(input: &[u8]) {
     for line in input.split(|&byte| byte == b'\n') {
         let line = String::from_utf8_lossy(line);
@@ -44,7 +44,7 @@ fn request(line: &str) {
     }
 }
 
-/// Whatever is said, a reader sees who said it and nothing else.
+/// For any text, a reader sees one message of its true sender and nothing else.
 fn forge(text: &str) {
     let alice: Who = "alice@10.0.0.5:50312".parse().expect("a user");
     let text = Text::new(text);

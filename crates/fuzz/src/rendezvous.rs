@@ -1,4 +1,4 @@
-//! The rendezvous: only what is exactly a request is answered, and never with more than was asked with.
+//! The rendezvous: only exact requests are answered, and no reply is longer than its request.
 
 use chat_proto::id::canonical;
 use chat_proto::opaque::Opaque;
@@ -8,7 +8,7 @@ use chat_proto::rendezvous::{
 };
 use std::net::SocketAddr;
 
-/// The address a datagram comes from, then the datagram.
+/// The source address of a datagram, then the datagram.
 pub(crate) fn target(input: &[u8]) {
     let Some((address, datagram)) = input.split_first_chunk::<ADDRESS_LEN>() else {
         return;
@@ -35,12 +35,17 @@ fn request(source: SocketAddr, datagram: &[u8]) {
     } else {
         datagram.len()
     };
-    assert_eq!(reply.len(), length, "to a request of {} bytes", datagram.len());
+    assert_eq!(
+        reply.len(),
+        length,
+        "reply to a request of {} bytes",
+        datagram.len()
+    );
     assert_eq!(Request::parse(&request.to_bytes()), Some(request));
     let read = Reply::parse(&reply).expect("a reply reads back");
     assert_eq!((read.echo, read.nonce), (request.nonce, nonce));
     assert_eq!(read.observed, canonical(source));
-    assert_eq!(Request::parse(&reply), None, "a reply could be answered");
+    assert_eq!(Request::parse(&reply), None, "a reply is also a request");
 }
 
 fn reply(datagram: &[u8]) {

@@ -1,4 +1,4 @@
-//! The rich dialect, both directions: written and read again, a line says the same.
+//! The rich dialect in both directions: a line that is written and parsed again keeps its meaning.
 
 use crate::safe::assert_safe;
 use chat_proto::rich::{FromClient, FromServer};
@@ -8,7 +8,7 @@ pub(crate) fn target(input: &[u8]) {
         let line = String::from_utf8_lossy(line);
         if let Ok(said) = FromClient::parse(&line) {
             let written = said.to_string();
-            assert!(!written.contains('\n'), "{written:?} is more than a line");
+            assert!(!written.contains('\n'), "{written:?} contains a line feed");
             assert_eq!(FromClient::parse(&written), Ok(said));
         }
         if let Ok(said) = FromServer::parse(&line) {

@@ -1,11 +1,10 @@
-//! The room, with any number of people who do anything at all, in simulated time.
+//! The room with several connections that behave arbitrarily, in simulated time.
 //!
-//! An input is a script: who connects from where, sends which bytes, reads how much, closes or breaks off, and
-//! how much time goes by. Two observers who read everything are there from the start, and what anybody else was
-//! told has to be a part of what they were told. See [`ear`] for what is required of every line, and [`world`]
-//! of the room.
+//! An input is a script: connections from addresses, bytes to send and to read, closes, resets, and time that passes. Two
+//! observers read everything from the start. Every other connection must receive a part of what they receive. See
+//! [`receiver`] for the requirements on each line, and [`world`] for those on the room.
 
-mod ear;
+mod receiver;
 mod world;
 
 use crate::bytes::Bytes;
@@ -18,14 +17,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use world::{EVERYTHING, World};
 
-/// Steps of one script; longer ones tell nothing that two short ones would not.
+/// The longest script, in steps. Longer ones find nothing that two short ones would not.
 const STEPS_MAX: usize = 300;
 
-/// Bytes that all repetitions of one script may add up to, so that it ends soon: a little more than a ring holds.
+/// The most bytes that repetitions in a script may send, so that it ends soon: a little more than a ring holds.
 const REPEATED_MAX: usize = 5 << 18;
 
-/// Users and what they say. `{p}` stands for bytes of the script, `{id}` for somebody's id, `{n}` for a number that
-/// grows, `{key}`, `{resume}` and `{nonce}` for what they are called.
+/// Patterns of lines. `{p}` stands for bytes of the script, `{id}` for the id of a user, `{n}` for a growing number.
 const LINES: [&str; 32] = [
     "HELLO 1 - - - -",
     "HELLO 1 alice 9001 {key} -",
@@ -61,7 +59,7 @@ const LINES: [&str; 32] = [
     "/{p}",
 ];
 
-/// Where people come from. Some of these are the same address, written in another way.
+/// The addresses of connections. Some are the same address in another notation.
 const ADDRESSES: [&str; 12] = [
     "10.0.0.5:50312",
     "10.0.0.5:50313",
@@ -93,7 +91,7 @@ pub(crate) fn target(input: &[u8]) {
         }
         let step = script.byte();
         writer.step(step, &mut script, &mut world);
-        // What several people do at once comes in one turn of the loop.
+        // Simultaneous input of several connections arrives in one turn of the loop.
         if step & 0x80 == 0 {
             world.run();
         }
@@ -112,7 +110,7 @@ fn limits(script: &mut Bytes<'_>) -> Limits {
     }
 }
 
-/// What a script is carried out with.
+/// The state of a running script.
 #[derive(Default)]
 struct Writer {
     number: u64,
@@ -178,7 +176,7 @@ fn address(script: &mut Bytes<'_>) -> SocketAddr {
     script.one_of(&ADDRESSES).parse().expect("an address")
 }
 
-/// A datagram that is a request, or nearly one, or none.
+/// A datagram that is a request, almost a request, or random.
 fn ask_rendezvous(who: usize, script: &mut Bytes<'_>, world: &mut World) {
     let source = address(script);
     let token = world.rendezvous_token(who);

@@ -1,11 +1,11 @@
-//! What is safe to show, said a second time, so that one mistake is not made twice.
+//! What is safe to display: a second implementation, so that a mistake of the first is found.
 
 use unicode_normalization::char::is_combining_mark;
 
-/// Marks in a row that one character can carry; as many as the text type lets through.
+/// The most combining marks in a row, the limit of the text type.
 const MARKS_MAX: usize = 8;
 
-/// Fails unless a terminal shows this as one line of text and nothing else.
+/// Panics unless a terminal shows this as one line of text.
 pub(crate) fn assert_safe(text: &str) {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return;
@@ -21,10 +21,10 @@ pub(crate) fn assert_safe(text: &str) {
         );
         if is_joiner(character) {
             let shapes = last.is_some_and(|last: char| !last.is_ascii() && !is_joiner(last));
-            assert!(shapes, "a joiner that joins nothing in {text:?}");
+            assert!(shapes, "a joiner without neighbours in {text:?}");
         } else if is_combining_mark(character) && !is_selector(character) {
             marks += 1;
-            assert!(marks <= MARKS_MAX, "a tower of marks in {text:?}");
+            assert!(marks <= MARKS_MAX, "too many combining marks in {text:?}");
         } else if !is_selector(character) {
             marks = 0;
         }
@@ -32,8 +32,8 @@ pub(crate) fn assert_safe(text: &str) {
     }
 }
 
-/// What changes the order of its neighbours, ends a line, or is not there at all to the eye. Joiners and
-/// selectors are left out: they have their places.
+/// Characters that change the text direction, end a line, or are invisible. Joiners and variation selectors are checked
+/// elsewhere.
 fn reorders_or_hides(character: char) -> bool {
     matches!(character,
         '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'

@@ -1,9 +1,11 @@
-//! Sealed messages among three honest clients, on a network that does anything with datagrams but break the seal.
+//! Sealed messages among three honest clients, on a network that can do anything with datagrams except break the seal.
 //!
-//! Required: what is shown was sent, by whom it is said to be from, to this client; once, in order, and with a gap
-//! only where one is told of; what is said to be delivered was shown, and what is said to be overtaken was not;
-//! nothing that was written stands on the wire as it is; no datagram is longer than one may be; and neither time nor
-//! memory is taken for nothing.
+//! Required:
+//! - each message shown was sent to this client by the sender that it names; messages are shown once and in order;
+//! - each gap is announced;
+//! - a delivered message was shown, and an overtaken one was not;
+//! - no text is on the wire unencrypted, and no datagram is too long;
+//! - idle clients are not woken, and memory is bounded.
 
 use crate::bytes::Bytes;
 use chat_client::private::{
@@ -21,19 +23,19 @@ use std::time::Duration;
 
 const CLIENTS: usize = 3;
 
-/// Steps of one script.
+/// The longest script, in steps.
 const STEPS_MAX: usize = 200;
 
-/// Datagrams that the network holds; more are lost.
+/// The most datagrams in the network; further ones are lost.
 const IN_FLIGHT_MAX: usize = 200;
 
-/// Bytes in a datagram at most.
+/// The longest datagram.
 const DATAGRAM_MAX: usize = 1200;
 
-/// Bytes of messages that a client may hold: what it was asked to send, and 64 segments from each peer.
+/// The most bytes of messages that a client may hold: its unsent messages, and 64 segments of each peer.
 const HELD_MAX: usize = 1 << 20;
 
-/// Calls in a row in which nothing happens and no time goes by.
+/// The most calls in a row without an event or a passing of time.
 const IDLE_MAX: usize = 4;
 
 const MILLISECONDS: [u64; 8] = [0, 1, 25, 100, 500, 2100, 10_000, 31_000];
@@ -62,22 +64,22 @@ struct Client {
     private: Private,
     id: UserId,
     key: PublicKey,
-    /// By writer, how many of its messages to this client were shown or are past.
+    /// For each sender, how many of its messages to this client were shown or skipped.
     shown: [usize; CLIENTS],
 }
 
-/// A datagram on its way.
+/// A datagram in transit.
 #[derive(Clone)]
 struct Flying {
-    /// `None` if it goes through the server.
+    /// `None` if the server relays it.
     to: Option<SocketAddr>,
     from: usize,
-    /// Whom the server is to pass it on to.
+    /// The user to whom the server relays it.
     by_relay_to: usize,
     bytes: Vec<u8>,
 }
 
-/// A message that somebody wrote.
+/// A message that a user wrote.
 struct Message {
     from: usize,
     to: usize,
@@ -138,7 +140,7 @@ impl World {
                 }
             }
             6 => {
-                // It comes twice.
+                // The datagram arrives twice.
                 let which = script.byte();
                 if let Some(flying) = self.choose(which) {
                     self.arrive(&flying);
@@ -156,7 +158,7 @@ impl World {
         let (from, to) = (script.below(CLIENTS), script.below(CLIENTS));
         let repeat = script.one_of(&[1, 1, 4, 16]);
         let body = String::from_utf8_lossy(script.bytes()).repeat(repeat);
-        // No two are the same, and each begins with what would be seen on the wire.
+        // All texts differ, and each begins with a marker that would be seen on the wire.
         let text = format!("message {} {body}", self.sent.len());
         let text = Text::new(&text);
         let receiver = self.client(to).id;
@@ -184,7 +186,7 @@ impl World {
         (place < self.flying.len()).then(|| self.flying.remove(place))
     }
 
-    /// A datagram comes to the client at its address, from where it was sent.
+    /// Delivers a datagram to the client at its address.
     fn arrive(&mut self, flying: &Flying) {
         let source = self.client(flying.from).udp();
         self.arrive_from(flying, source);
@@ -206,7 +208,7 @@ impl World {
         }
     }
 
-    /// What is sealed comes changed, cut, longer, to another, or from elsewhere.
+    /// Delivers a sealed datagram changed, cut, extended, to another client, or from another address.
     fn tamper(&mut self, script: &mut Bytes<'_>) {
         let Some(mut flying) = self.choose(script.byte()) else {
             return;
@@ -234,7 +236,7 @@ impl World {
         self.arrive_from(&flying, source);
     }
 
-    /// Bytes of somebody who has no key; the start is taken from a real one, or made up.
+    /// Delivers bytes of an attacker without a key. They begin like a real datagram, or are random.
     fn forge(&mut self, script: &mut Bytes<'_>) {
         let mut flying = self.choose(script.byte()).unwrap_or(Flying {
             to: Some(self.client(0).udp()),
@@ -247,7 +249,7 @@ impl World {
         self.arrive(&flying);
     }
 
-    /// The server, or the network, has something to say.
+    /// Delivers an event of the server or the network.
     fn server(&mut self, script: &mut Bytes<'_>) {
         let (who, about, now) = (script.below(CLIENTS), script.below(CLIENTS), self.now);
         let profile = self.client(about).profile();
@@ -283,7 +285,7 @@ impl World {
                 .for_each(|client| client.private.timeout(now));
             let busy = self.carry() || self.now.monotonic > before;
             idle = if busy { 0 } else { idle + 1 };
-            assert!(idle <= IDLE_MAX, "a client is woken for nothing");
+            assert!(idle <= IDLE_MAX, "a client is woken without a reason");
         }
         self.now.monotonic = until;
     }
@@ -293,7 +295,7 @@ impl World {
         deadlines.min()
     }
 
-    /// Takes what all have to say; whether that was anything.
+    /// Handles the output of all clients. Returns whether there was any.
     fn carry(&mut self) -> bool {
         (0..CLIENTS).fold(false, |any, number| self.collect(number) | any)
     }
@@ -312,7 +314,9 @@ impl World {
                 Output::Line(_) => {}
                 Output::Event(Event::Received(received)) => self.shown(number, &received),
                 Output::Event(Event::State(id, state)) => self.settled(number, id, state),
-                Output::Event(Event::Warning(warning)) => panic!("nobody lied: {warning:?}"),
+                Output::Event(Event::Warning(warning)) => {
+                    panic!("a warning about honest clients: {warning:?}")
+                }
             }
         }
         let held = self.client(number).private.footprint();
@@ -322,9 +326,9 @@ impl World {
 
     fn fly(&mut self, from: usize, to: Option<SocketAddr>, by_relay_to: usize, bytes: Vec<u8>) {
         assert!(bytes.len() <= DATAGRAM_MAX, "{} bytes in a datagram", bytes.len());
-        assert_eq!(bytes.first(), Some(&MARK), "in the clear");
+        assert_eq!(bytes.first(), Some(&MARK), "an unencrypted datagram");
         let is_clear = bytes.windows(8).any(|part| part == b"message ");
-        assert!(!is_clear, "what was written stands on the wire");
+        assert!(!is_clear, "a text is on the wire unencrypted");
         if self.flying.len() < IN_FLIGHT_MAX {
             self.flying.push(Flying {
                 to,
@@ -336,7 +340,7 @@ impl World {
     }
 
     fn shown(&mut self, to: usize, received: &Received) {
-        assert!(received.sealed, "shown, and not sealed: {received:?}");
+        assert!(received.sealed, "shown without a seal: {received:?}");
         let from = self.clients.iter().position(|client| client.id == received.from);
         let from = from.expect("somebody who is here");
         let past = self
@@ -350,17 +354,17 @@ impl World {
         let mut is_lost = false;
         let found = rest.find(|(_, message)| {
             let is_it = message.text == received.text.as_str();
-            // What was given up before it was first sent leaves no gap, but its writer knows of it.
+            // A message given up before its first transmission leaves no gap, but its sender was told.
             is_lost |= !is_it && !matches!(message.fate, Some(State::NotDelivered(_)));
             is_it
         });
         let Some((place, message)) = found else {
             panic!("never sent, or shown before: {received:?}");
         };
-        assert!(!is_lost || received.after_gap, "a gap that nobody tells of");
+        assert!(!is_lost || received.after_gap, "a gap was not announced");
         message.was_shown = true;
         let is_overtaken = matches!(message.fate, Some(State::NotDelivered(Why::Overtaken)));
-        assert!(!is_overtaken, "shown after all: {received:?}");
+        assert!(!is_overtaken, "shown after it was overtaken: {received:?}");
         if let Some(shown) = self.client(to).shown.get_mut(from) {
             *shown = place + 1;
         }
@@ -372,26 +376,32 @@ impl World {
             .iter_mut()
             .find(|message| (message.from, message.id) == (from, id));
         let Some(message) = message else {
-            panic!("the fate of a message that nobody sent");
+            panic!("the state of a message that was never sent");
         };
-        assert_eq!(message.fate, None, "a second fate: {state:?}");
+        assert_eq!(message.fate, None, "a second final state: {state:?}");
         match state {
-            State::Delivered { .. } => assert!(message.was_shown, "delivered, and not shown"),
-            State::NotDelivered(Why::Overtaken) => assert!(!message.was_shown, "shown, and overtaken"),
-            State::SentUnencrypted { .. } => panic!("sent in the clear"),
+            State::Delivered { .. } => assert!(message.was_shown, "delivered but not shown"),
+            State::NotDelivered(Why::Overtaken) => {
+                assert!(!message.was_shown, "shown but reported as overtaken")
+            }
+            State::SentUnencrypted { .. } => panic!("sent unencrypted"),
             State::NotDelivered(_) => {}
         }
         message.fate = Some(state);
     }
 
-    /// In the end each message has a fate.
+    /// Checks that each message has a final state.
     fn end(mut self) {
         self.carry();
         for _ in 0..4 {
             self.wait(Duration::from_secs(31));
         }
         for message in &self.sent {
-            assert!(message.fate.is_some(), "message {:?} has no fate", message.id);
+            assert!(
+                message.fate.is_some(),
+                "message {:?} has no final state",
+                message.id
+            );
         }
         for client in &self.clients {
             assert_eq!(client.private.footprint(), 0);
@@ -409,7 +419,7 @@ impl Client {
         let keys = KeyPair::from_random([seed; 32]);
         let key = keys.public();
         let mut count = u64::from(seed) << 32;
-        // Never the same twice, which is all that the seal asks of it.
+        // The seal only requires that no nonce repeats.
         let random = move |bytes: &mut [u8]| {
             count += 1;
             for (place, byte) in (0u32..).zip(bytes) {

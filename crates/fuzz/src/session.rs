@@ -1,8 +1,10 @@
-//! What the client knows, when the server, the network and whoever types may be anything.
+//! The client's session with an arbitrary server, network and user.
 //!
-//! Required: what is shown is safe; what is sent is whole lines of the rich dialect, or a text to an original
-//! server; nothing is shown after the end; the loop is never woken for nothing; and what a server says takes no
-//! more memory than one line and the users it names.
+//! Required:
+//! - text shown is safe, and nothing is shown after the end;
+//! - the client sends whole lines of the rich dialect, or texts to a legacy server;
+//! - the loop is not woken without a reason;
+//! - the input of the server takes the memory of one line and of the users that it names.
 
 use crate::bytes::Bytes;
 use crate::memory;
@@ -23,24 +25,24 @@ use chat_proto::rich::FromClient;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Steps of one script.
+/// The longest script, in steps.
 const STEPS_MAX: usize = 300;
 
-/// Bytes that one step may repeat a line to.
+/// The most bytes to which a step may repeat a line.
 const REPEATED_MAX: usize = 64 * 1024;
 
-/// Bytes that a session may have grown by, when it was told of nobody and nothing was typed: a few lines at their
-/// longest in vectors that are twice as large, what a conversation needs with each of a few peers, and all the rest.
+/// The most bytes by which a session may grow without users and typed input: a few lines of full length in vectors of
+/// twice that size, and the state of a few conversations.
 const GROWTH_MAX: usize = 256 * 1024;
 
-/// What each user, and each byte that was typed, may add to that; a byte may be all of a message.
+/// The most that each user and each typed byte may add to that. One byte may be a whole message.
 const GROWTH_PER_USER: usize = 4096;
 const GROWTH_PER_BYTE: usize = 512;
 
-/// Bytes in a datagram that passes every network.
+/// The longest datagram that passes every network.
 const DATAGRAM_MAX: usize = 1200;
 
-/// Ticks in a row in which nothing happens and no time goes by.
+/// The most ticks in a row without an event or a passing of time.
 const IDLE_MAX: usize = 3;
 
 const LINES: [&str; 40] = [
@@ -143,10 +145,10 @@ pub(crate) fn target(input: &[u8]) {
 
 struct World {
     session: Session,
-    /// Bytes that were in use when it began.
+    /// The bytes in use at the start.
     before: usize,
     now: Now,
-    /// Takes apart what the client sends.
+    /// Decodes the lines of the client.
     decoder: LineDecoder,
     dialect: Dialect,
     ended: bool,
@@ -154,7 +156,7 @@ struct World {
     typed: usize,
 }
 
-/// What the client speaks, as far as it has spoken.
+/// The client's dialect, once it is known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Dialect {
     Unknown,
@@ -215,7 +217,7 @@ impl World {
                 self.session.receive(&line, now);
             }
             7 => {
-                // An original server ends nothing.
+                // A legacy server sends no line feeds.
                 let line = line(script, &LINES);
                 self.session.receive(&line, now);
             }
@@ -248,10 +250,10 @@ impl World {
         }
     }
 
-    /// The loop leaves what is typed where it is while the session takes none.
+    /// Types a line, unless the session accepts no input at the moment.
     fn type_line(&mut self, script: &mut Bytes<'_>) {
         let typed = line(script, &TYPED);
-        // What is told apart by its first word below.
+        // The first word decides below what is done.
         if self.session.takes_input() && !typed.starts_with(b"HELLO ") {
             self.typed += typed.len();
             let typed = String::from_utf8_lossy(&typed);
@@ -268,7 +270,7 @@ impl World {
             self.session.tick(self.now);
             let busy = self.hear() || self.now.monotonic > before;
             idle = if busy { 0 } else { idle + 1 };
-            assert!(idle <= IDLE_MAX, "the loop is woken for nothing");
+            assert!(idle <= IDLE_MAX, "the loop is woken without a reason");
         }
         self.go_to(until);
     }
@@ -279,11 +281,11 @@ impl World {
         self.now.monotonic = time;
     }
 
-    /// Takes what the session has to say; whether that was anything.
+    /// Handles the output of the session. Returns whether there was any.
     fn hear(&mut self) -> bool {
         let mut any = false;
         while let Some(event) = self.session.next_event() {
-            assert!(!self.ended, "after the end: {event:?}");
+            assert!(!self.ended, "an event after the end: {event:?}");
             self.ended = matches!(event, Event::Ended(_));
             texts(&event).iter().for_each(|text| assert_safe(text));
             any = true;
@@ -321,8 +323,8 @@ impl World {
                 panic!("a line that is too long was sent");
             };
             let line = std::str::from_utf8(line).expect("valid UTF-8");
-            let said =
-                FromClient::parse(line).unwrap_or_else(|error| panic!("no line: {line:?} ({error:?})"));
+            let said = FromClient::parse(line)
+                .unwrap_or_else(|error| panic!("an invalid line: {line:?} ({error:?})"));
             assert_eq!(said.to_string(), line);
         }
         assert!(!self.decoder.in_a_line(), "half a line was sent");
@@ -333,7 +335,7 @@ impl World {
         let growth = memory::in_use().saturating_sub(self.before);
         let users = self.session.roster().users().count();
         let most = GROWTH_MAX + users * GROWTH_PER_USER + self.typed * GROWTH_PER_BYTE;
-        assert!(growth <= most, "{growth} bytes are kept, with {users} users");
+        assert!(growth <= most, "{growth} bytes are held for {users} users");
         if self.session.outcome().is_none() {
             self.session.closed(self.now);
             self.hear();
@@ -342,7 +344,7 @@ impl World {
             self.session.leave(self.now);
             self.hear();
         }
-        assert!(self.ended, "the end is not told");
+        assert!(self.ended, "the end is not reported");
         assert!(self.session.outcome().is_some());
         assert_eq!(self.session.deadline(), None);
     }
@@ -370,7 +372,7 @@ fn line(script: &mut Bytes<'_>, patterns: &[&str]) -> Vec<u8> {
     })
 }
 
-/// All that a front end may show of an event.
+/// Every text of an event that a front end may show.
 fn texts(event: &Event) -> Vec<String> {
     match event {
         Event::Welcome(Welcome { me, users }) => users.iter().chain([me]).map(ToString::to_string).collect(),

@@ -1,4 +1,4 @@
-//! The settings file: what is taken is what is printed, and what is not is named with its line.
+//! The settings file: accepted values are printed unchanged, and errors name their line.
 
 use crate::safe::assert_safe;
 use chat_client::address::Address;
@@ -16,13 +16,13 @@ pub(crate) fn target(input: &[u8]) {
             let lines = 1 + input.iter().filter(|&&byte| byte == b'\n').count();
             assert!((1..=lines).contains(&error.line));
             let shown = error.to_string();
-            assert!(!shown.contains('\n'), "{shown:?} is more than a line");
+            assert!(!shown.contains('\n'), "{shown:?} contains a line feed");
             assert_safe(&shown);
         }
         Ok(file) => {
             let shown = printed(&file);
             let again = File::parse(shown.as_bytes()).map(|file| printed(&file));
-            // The second time the file gives every value, so the remarks differ.
+            // The second file sets every value, so the comments differ.
             assert_eq!(again.map(|again| values(&again)), Ok(values(&shown)));
         }
     }
@@ -36,7 +36,7 @@ fn printed(file: &File) -> String {
         .to_string()
 }
 
-/// A printed settings file without its remarks; a nick may contain what begins one.
+/// A printed settings file without its comments. A nick may contain a `#`.
 fn values(printed: &str) -> Vec<String> {
     let rows = printed.lines();
     let rows = rows.map(|row| {

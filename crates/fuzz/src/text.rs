@@ -1,4 +1,4 @@
-//! Chat text: whatever comes in, what is shown is safe, and stays as it is when it is made safe again.
+//! Chat text: any input becomes safe to display, and safe text does not change again.
 
 use crate::safe::assert_safe;
 use chat_proto::text::Text;
@@ -11,20 +11,24 @@ pub(crate) fn target(input: &[u8]) {
         text.as_str().len() <= 3 * input.len(),
         "it grew by more than a replacement for each byte"
     );
-    assert_eq!(Text::new(text.as_str()), text, "made safe again, it changes");
+    assert_eq!(
+        Text::new(text.as_str()),
+        text,
+        "safe text changes when filtered again"
+    );
     let lossy = String::from_utf8_lossy(input);
     assert_eq!(Text::new(&lossy), text);
     assert_eq!(Text::from(lossy.clone().into_owned()), text);
     assert_eq!(Text::from(Cow::Borrowed(&*lossy)), text);
     assert_eq!(text.borrow().into_owned(), text);
     if input.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-        assert_eq!(text.as_str().as_bytes(), input, "honest text was changed");
+        assert_eq!(text.as_str().as_bytes(), input, "harmless text was changed");
     }
     append_stays_safe(&lossy);
 }
 
-/// A prefix for the line before a text does not change what the text is: the server and the client put such
-/// prefixes there after the text was made safe.
+/// A prefix before a text must not change how the text is filtered: the server and the client add prefixes to filtered
+/// text.
 fn append_stays_safe(text: &str) {
     let line = format!("from 10.0.0.5:50312: {}", Text::new(text));
     assert_safe(&line);

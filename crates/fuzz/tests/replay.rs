@@ -1,10 +1,10 @@
-//! Every input that was worth keeping, through every target: no promise is broken again.
+//! Runs every kept input through every target.
 
 use chat_fuzz::{TARGETS, run};
 use std::fs;
 use std::path::Path;
 
-/// The files of all directories of inputs, each with the name of the directory.
+/// All kept inputs, each with the name of its target.
 fn inputs() -> Vec<(String, Vec<u8>)> {
     let mut inputs = Vec::new();
     for kind in ["corpus", "regressions"] {
@@ -22,7 +22,7 @@ fn inputs() -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn every_target_has_inputs_and_all_inputs_have_a_target() {
+fn targets_and_input_directories_match() {
     let inputs = inputs();
     for (target, _) in TARGETS {
         assert!(inputs.iter().any(|(name, _)| name == target), "{target}");
@@ -41,22 +41,22 @@ fn every_input_keeps_every_promise() {
     }
 }
 
-/// How many inputs of each target are cut and bent, and in how many places, for they make many.
-const BENT: usize = 3;
+/// How many inputs of each target are truncated and changed, and in how many places. Each place makes two more inputs.
+const CHANGED: usize = 3;
 const PLACES: usize = 40;
 
 #[test]
-fn inputs_cut_short_or_with_a_bit_turned_over_keep_them_too() {
+fn truncated_and_changed_inputs_keep_every_promise() {
     for (target, _) in TARGETS {
         let mut inputs = inputs();
         inputs.retain(|(name, bytes)| name == target && bytes.len() <= 300);
         inputs.sort_by_key(|(_, bytes)| std::cmp::Reverse(bytes.len()));
-        for (_, bytes) in inputs.iter().take(BENT) {
+        for (_, bytes) in inputs.iter().take(CHANGED) {
             for cut in (0..bytes.len()).step_by(bytes.len().div_ceil(PLACES)) {
                 run(target, &bytes[..cut]);
-                let mut bent = bytes.clone();
-                bent[cut] ^= 1 << (cut % 8);
-                run(target, &bent);
+                let mut changed = bytes.clone();
+                changed[cut] ^= 1 << (cut % 8);
+                run(target, &changed);
             }
         }
     }

@@ -1,10 +1,12 @@
-//! The room, and around it what the loop, the kernel and the network do.
+//! The room, and a simulation of the loop, the kernel and the network around it.
 //!
-//! Required of the room: it never has the loop turn for nothing; what it sends to somebody who reads is whole
-//! lines; it sends nothing after it said that nothing follows; what it keeps for a connection that does not read
-//! is bounded; and once it is told to end, it does.
+//! Required of the room:
+//! - the loop is not woken without a reason;
+//! - readers receive whole lines, and nothing after the announced end of their connection;
+//! - the memory for a connection that does not read is bounded;
+//! - the room ends when it is told to.
 
-use super::ear::Ear;
+use super::receiver::Receiver;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
@@ -19,63 +21,63 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A window that never closes.
+/// A receive window that never closes.
 pub(super) const EVERYTHING: usize = usize::MAX;
 
-/// Connections of one script.
+/// The most connections in a script.
 const PEOPLE_MAX: usize = 40;
 
-/// Turns in a row in which nothing happens. One may be needed to find that a deadline was for nothing, and one
-/// more while the room begins to wait for somebody.
+/// The most turns in a row without an event. One may be needed to find that a deadline no longer matters, and one more
+/// while the room begins to wait for a slow reader.
 const IDLE_TURNS_MAX: usize = 4;
 
-/// What may be owed to one connection: all that a ring holds, what others may put before a connection that does not
-/// read and, beyond that, the answers to what was read from it in one turn at their longest.
+/// The most bytes queued for one connection: the whole ring, the lines that others may queue for a slow reader, and the
+/// longest answers to the input of one turn.
 const OWED_MAX: usize = CAPACITY + (256 + 64) * 1024 + 2 * 1024 * 1024;
 
 pub(super) struct World {
     room: Room,
     limits: Limits,
     now: Now,
-    /// Who is behind each slot.
+    /// The connection of each slot.
     slots: Vec<Option<usize>>,
-    /// The first of them are the observers.
+    /// The observers come first.
     people: Vec<Person>,
     observers: usize,
-    /// Those who knock.
+    /// Connections that are not accepted yet.
     arriving: VecDeque<SocketAddr>,
     datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
     nonces: Vec<Token>,
-    /// As the log has it.
+    /// The number of users, as logged.
     users: usize,
-    /// Nothing is read and nobody let in: only what is owed is sent.
+    /// The loop neither reads nor accepts: it only sends queued lines.
     only_sends: bool,
     ends: bool,
 }
 
-/// Somebody's end of a connection, and what the kernel holds of it.
+/// The far end of a connection, and its socket buffers.
 #[derive(Default)]
 struct Person {
     slot: Option<Slot>,
-    ear: Ear,
-    /// Sent, and not read by the server.
+    receiver: Receiver,
+    /// Bytes sent that the server has not read.
     sent: VecDeque<u8>,
     end: Option<End>,
     end_was_told: bool,
-    /// Bytes that the kernel takes before this person reads on.
+    /// Bytes that still fit in the receive buffer.
     window: usize,
-    /// Has read everything at all times.
+    /// Whether it has always read everything.
     reads: bool,
-    /// Was told that nothing follows.
+    /// Whether the room has announced the end.
     shut: bool,
     heard: usize,
 }
 
-/// What the two observers say, one of each dialect.
+/// The first lines of the two observers, one of each dialect.
 const OBSERVERS: [&[u8]; 2] = [b"\n", b"HELLO 1 - - - -\n"];
 
 impl World {
-    /// A room, with or without observers: where they are, nobody is alone.
+    /// A room, with or without observers. With observers, nobody is alone in the room.
     pub(super) fn new(limits: Limits, is_observed: bool) -> Self {
         let mut tokens = 0u128;
         let token = move || {
@@ -109,7 +111,7 @@ impl World {
         world
     }
 
-    /// How many came, observers left out.
+    /// The number of connections, without observers.
     pub(super) fn people(&self) -> usize {
         self.people.len() - self.observers
     }
@@ -137,7 +139,7 @@ impl World {
         person.end.get_or_insert(End::Closed);
     }
 
-    /// What was not read by then is lost, as in TCP.
+    /// Unread bytes are lost, as in TCP.
     pub(super) fn break_off(&mut self, who: usize) {
         let person = self.people.get_mut(who + self.observers).expect("a person");
         if !person.end_was_told {
@@ -147,7 +149,7 @@ impl World {
         person.sent.clear();
     }
 
-    /// From now on this person reads so many bytes more.
+    /// Lets this connection read this many more bytes.
     pub(super) fn open(&mut self, who: usize, window: usize) {
         let person = self.people.get_mut(who + self.observers).expect("a person");
         person.window = window;
@@ -168,7 +170,7 @@ impl World {
             .people
             .iter()
             .skip(self.observers)
-            .filter_map(|person| person.ear.resume)
+            .filter_map(|person| person.receiver.resume)
             .collect();
         choose(&tokens, which)
     }
@@ -180,11 +182,11 @@ impl World {
     pub(super) fn rendezvous_token(&self, who: usize) -> Token {
         let person = self.people.get(who + self.observers);
         person
-            .and_then(|person| person.ear.rendezvous)
+            .and_then(|person| person.receiver.rendezvous)
             .unwrap_or(Opaque([0xEE; 16]))
     }
 
-    /// Lets time go by, and the loop wake up for what is due.
+    /// Lets time pass, and wakes the loop for each deadline.
     pub(super) fn wait(&mut self, time: Duration) {
         self.run();
         let until = self.now.monotonic + time;
@@ -196,7 +198,7 @@ impl World {
         self.run();
     }
 
-    /// The loop waits in whole milliseconds, and wakes up a little late.
+    /// The next wake-up. The loop waits in whole milliseconds, and wakes a little late.
     fn go_to(&mut self, time: Duration) {
         let time = time.max(self.now.monotonic);
         let passed = u64::try_from((time - self.now.monotonic).as_millis()).unwrap_or_default();
@@ -204,12 +206,12 @@ impl World {
         self.now.monotonic = time;
     }
 
-    /// Turns the loop until it would sleep.
+    /// Runs the loop until it would sleep.
     pub(super) fn run(&mut self) {
         let mut idle = 0;
         while self.is_awake() {
             idle = if self.turn() { 0 } else { idle + 1 };
-            assert!(idle <= IDLE_TURNS_MAX, "the loop turns for nothing");
+            assert!(idle <= IDLE_TURNS_MAX, "the loop is woken without a reason");
         }
     }
 
@@ -228,7 +230,7 @@ impl World {
         due || knocks || !self.datagrams.is_empty() || self.people.iter().any(ready)
     }
 
-    /// One turn of the loop; whether anything happened.
+    /// Runs one turn of the loop. Returns whether anything happened.
     fn turn(&mut self) -> bool {
         self.room.tick(self.now);
         let mut busy = self.serve_datagrams();
@@ -264,7 +266,7 @@ impl World {
                 self.slots.resize(slot + 1, None);
             }
             let place = self.slots.get_mut(slot).expect("a slot");
-            assert_eq!(*place, None, "a slot was given twice");
+            assert_eq!(*place, None, "a slot was assigned twice");
             *place = Some(self.people.len());
             self.people.push(Person {
                 slot: Some(slot),
@@ -333,10 +335,10 @@ impl World {
         let mut count = 0;
         for piece in self.room.output(slot).as_io() {
             let takes = piece.len().min(person.window - count.min(person.window));
-            person.ear.hear(piece.get(..takes).unwrap_or_default());
+            person.receiver.receive(piece.get(..takes).unwrap_or_default());
             count += takes;
         }
-        assert!(count == 0 || !person.shut, "something follows after all");
+        assert!(count == 0 || !person.shut, "bytes after the announced end");
         if person.window != EVERYTHING {
             person.window -= count;
         }
@@ -353,13 +355,16 @@ impl World {
             match *effect {
                 Effect::Shut(slot) => {
                     let person = self.behind(slot).expect("somebody to be told");
-                    assert!(!std::mem::replace(&mut person.shut, true), "told twice");
+                    assert!(
+                        !std::mem::replace(&mut person.shut, true),
+                        "the end is announced twice"
+                    );
                 }
                 Effect::Close(slot) => {
                     let person = self.behind(slot).expect("somebody to be closed");
                     person.slot = None;
                     assert!(
-                        !person.reads || person.ear.is_between_lines(),
+                        !person.reads || person.receiver.is_between_lines(),
                         "closed in the middle of a line"
                     );
                     if let Some(place) = self.slots.get_mut(slot) {
@@ -370,11 +375,11 @@ impl World {
         }
         let observers = self.people.iter().take(self.observers);
         let are_here = observers.into_iter().all(|person| person.slot.is_some());
-        assert!(are_here || self.ends, "an observer was let go");
+        assert!(are_here || self.ends, "an observer was disconnected");
         !effects.is_empty()
     }
 
-    /// The log counts users as they come and go.
+    /// Checks the number of users that the log states.
     fn take_events(&mut self) {
         for event in self.room.take_events() {
             match event {
@@ -394,13 +399,13 @@ impl World {
 
     fn answer_pings(&mut self) {
         for observer in self.people.iter_mut().take(self.observers) {
-            for number in std::mem::take(&mut observer.ear.pings) {
+            for number in std::mem::take(&mut observer.receiver.pings) {
                 observer.sent.extend(format!("PONG {number}\n").bytes());
             }
         }
     }
 
-    /// Everybody reads what is owed, the room ends, and what all were told is compared.
+    /// Lets everybody read the queued lines, ends the room, and compares what all received.
     pub(super) fn end(mut self) {
         self.run();
         self.only_sends = true;
@@ -423,16 +428,19 @@ impl World {
         assert!(self.room.is_over(), "the room does not end");
         for person in &self.people {
             assert!(person.slot.is_none());
-            self.assert_heard(&person.ear);
+            self.assert_heard(&person.receiver);
         }
     }
 
-    /// What was for everybody came to everybody in the same order and without a gap.
-    fn assert_heard(&self, ear: &Ear) {
+    /// Checks that all broadcasts arrived at every connection in the same order and without a gap.
+    fn assert_heard(&self, receiver: &Receiver) {
         let [plain, rich] = self.people.get(..self.observers).unwrap_or_default() else {
             return;
         };
-        for (heard, all) in [(&ear.plain, &plain.ear.plain), (&ear.rich, &rich.ear.rich)] {
+        for (heard, all) in [
+            (&receiver.plain, &plain.receiver.plain),
+            (&receiver.rich, &rich.receiver.rich),
+        ] {
             let is_part = heard.is_empty() || all.windows(heard.len()).any(|part| part == heard);
             assert!(
                 is_part,

@@ -1,4 +1,4 @@
-//! What one person hears, and what has to be true of it.
+//! What one connection receives, and the requirements on it.
 
 use crate::safe::assert_safe;
 use chat_proto::SERVER_LINE_MAX;
@@ -8,25 +8,25 @@ use chat_proto::rich::FromServer;
 use chat_proto::times::Times;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// One connection's end of the conversation.
+/// The receiving end of one connection.
 #[derive(Default)]
-pub(super) struct Ear {
-    /// The line that has begun. Shorter than [`SERVER_LINE_MAX`].
+pub(super) struct Receiver {
+    /// The incomplete line. Shorter than [`SERVER_LINE_MAX`].
     rest: Vec<u8>,
-    /// The last line that was for everybody; heard again, it is as good as it was.
+    /// The last broadcast line.
     last: Vec<u8>,
     phase: Phase,
     times: Times,
-    /// Digests of what is for everybody, in the order in which it came, and with its time in the rich dialect.
+    /// Digests of the broadcasts in order, with their times in the rich dialect.
     pub(super) plain: Vec<u64>,
     pub(super) rich: Vec<u64>,
     pub(super) resume: Option<Token>,
     pub(super) rendezvous: Option<Token>,
-    /// Numbers of `PING`s that are not answered.
+    /// Unanswered `PING`s.
     pub(super) pings: Vec<u64>,
 }
 
-/// How far a connection has come.
+/// The progress of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
 enum Phase {
     #[default]
@@ -39,9 +39,9 @@ enum Phase {
     Over,
 }
 
-impl Ear {
-    /// Hears bytes, cut anywhere.
-    pub(super) fn hear(&mut self, bytes: &[u8]) {
+impl Receiver {
+    /// Receives a chunk of bytes.
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.rest.extend_from_slice(piece);
             assert!(
@@ -56,7 +56,7 @@ impl Ear {
         }
     }
 
-    /// Whether what was heard ends where a line ends.
+    /// Whether the input ends with a whole line.
     pub(super) fn is_between_lines(&self) -> bool {
         self.rest.is_empty()
     }
@@ -90,7 +90,7 @@ impl Ear {
         assert_safe(line);
         match self.phase {
             Phase::Greeting => self.greeting(line),
-            // Who is let go before it has read on to its welcome is told so in the dialect it asked for.
+            // A client disconnected before it has read its welcome is told so in the dialect that it asked for.
             Phase::Plain
                 if ["WELCOME ", "GOODBYE ", "PROBED "]
                     .iter()
@@ -121,8 +121,8 @@ impl Ear {
     }
 
     fn plain_line(&mut self, line: &str) {
-        let said =
-            ServerLine::parse(line).unwrap_or_else(|| panic!("no line of the plain dialect: {line:?}"));
+        let said = ServerLine::parse(line)
+            .unwrap_or_else(|| panic!("an invalid line of the plain dialect: {line:?}"));
         assert_eq!(said.to_string(), line);
         if !matches!(
             said,
@@ -134,9 +134,9 @@ impl Ear {
 
     fn rich_line(&mut self, line: &str) {
         let mut said = FromServer::parse(line)
-            .unwrap_or_else(|error| panic!("no line of the rich dialect: {line:?} ({error:?})"));
+            .unwrap_or_else(|error| panic!("an invalid line of the rich dialect: {line:?} ({error:?})"));
         assert_eq!(said.to_string(), line);
-        assert_ne!(self.phase, Phase::Over, "after the last line comes {line:?}");
+        assert_ne!(self.phase, Phase::Over, "a line after the last one: {line:?}");
         let time = self.times.restore(&mut said);
         match &said {
             FromServer::Welcome {
@@ -151,16 +151,16 @@ impl Ear {
             }
             FromServer::History(_) => self.advance(Phase::Roster, Phase::History),
             FromServer::Live => self.advance(Phase::History, Phase::Live),
-            // The answer to who has that nick already.
+            // The answer to a request for a taken nick.
             FromServer::Nick(_, who, nick) if who.nick.as_ref() == Some(nick) => {}
-            FromServer::User(_) => assert!(self.phase >= Phase::Roster, "before WELCOME comes {line:?}"),
+            FromServer::User(_) => assert!(self.phase >= Phase::Roster, "a line before WELCOME: {line:?}"),
             FromServer::Said(..)
             | FromServer::Join(..)
             | FromServer::Leave(..)
             | FromServer::Nick(..)
             | FromServer::Address(..) => {
-                assert!(self.phase >= Phase::History, "before HISTORY comes {line:?}");
-                assert!(time.is_some(), "no time was said for {line:?}");
+                assert!(self.phase >= Phase::History, "a line before HISTORY: {line:?}");
+                assert!(time.is_some(), "no time is known for {line:?}");
                 self.rich.push(digest(&said.to_string()));
             }
             FromServer::Ping(number) => self.pings.push(*number),
@@ -170,7 +170,7 @@ impl Ear {
     }
 
     fn advance(&mut self, from: Phase, to: Phase) {
-        assert_eq!(self.phase, from, "on the way to {to:?}");
+        assert_eq!(self.phase, from, "before {to:?}");
         self.phase = to;
     }
 }

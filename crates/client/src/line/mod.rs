@@ -20,41 +20,39 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// The longest line of input, in bytes: a text and a command before it. Longer texts the session refuses.
+/// The longest input line, in bytes: a command and a text. The session refuses longer texts.
 const LINE_MAX: usize = TEXT_MAX + WHO_MAX + 64;
-/// Read from the input at once, in bytes.
+/// The most bytes of one read.
 const READ_MAX: usize = 16 * 1024;
 
-/// Reads lines from the standard input; prints messages to the standard output, and all else, what
-/// commands answer too, to the standard error.
+/// Reads lines from the standard input. Prints the conversation to the standard output, everything else to the standard
+/// error.
 #[derive(Debug)]
 pub struct LineMode {
-    /// Until it ends.
+    /// `None` after its end.
     input: Option<File>,
     decoder: LineDecoder,
     commands: bool,
     format: Format,
-    /// The time of day, as it was last told; in milliseconds since the Unix epoch.
+    /// The time of the last tick, in milliseconds since the Unix epoch.
     now: u64,
     stdout: Writer,
-    /// Unless both are the same, as on a terminal: the standard output takes all then. Two that each stop wherever the
-    /// terminal is full would mix their lines.
+    /// `None` if both are the same, as on a terminal: the standard output takes everything then. Two writers to one full
+    /// terminal would mix their lines.
     stderr: Option<Writer>,
-    /// Nobody reads the diagnostics, so there are none.
-    mute: bool,
+    /// The standard error is closed.
+    is_stderr_closed: bool,
 }
 
-/// How what happens is written.
+/// The format of events.
 #[derive(Debug)]
 enum Format {
-    /// As people read it.
     Lines(Printer),
-    /// As programs do.
     Json(Json),
 }
 
 impl LineMode {
-    /// The line mode for these arguments, over the standard streams.
+    /// Line mode over the standard streams.
     ///
     /// # Errors
     /// If the system has no more descriptors.
@@ -82,7 +80,7 @@ impl LineMode {
             now: now.unix_ms,
             stderr: Some(stderr).filter(|stderr| !stderr.is_same_as(&stdout)),
             stdout,
-            mute: false,
+            is_stderr_closed: false,
         })
     }
 
@@ -93,14 +91,14 @@ impl LineMode {
                 Line::TooLong => session.line_too_long(),
             }
             if session.is_ending() {
-                // Who has left says nothing more.
+                // Input after /quit is ignored.
                 self.input = None;
                 return;
             }
         }
     }
 
-    /// A last line may have no line feed.
+    /// Handles the end of the input. The last line may lack its line feed.
     fn end(&mut self, session: &mut Session, now: Now) {
         self.input = None;
         let rest = self.decoder.finish();
@@ -133,7 +131,7 @@ impl FrontEnd for LineMode {
             Ok(0) => self.end(session, now),
             Ok(length) => self.read_lines(buffer.get(..length).unwrap_or_default(), session, now),
             Err(error) if is_transient(&error) => {}
-            // A terminal that hung up.
+            // The terminal hung up.
             Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => self.end(session, now),
             Err(error) => return Err(error),
         }
@@ -154,12 +152,12 @@ impl FrontEnd for LineMode {
         self.now = now.unix_ms;
     }
 
-    /// The diagnostics first: they say who one is before the first message.
+    /// Diagnostics first: they tell the client's own name before the first message.
     fn flush(&mut self, _: &Session, _: Now) -> io::Result<()> {
         if let Some(stderr) = &mut self.stderr
-            && (self.mute || stderr.flush().is_err())
+            && (self.is_stderr_closed || stderr.flush().is_err())
         {
-            self.mute = true;
+            self.is_stderr_closed = true;
             stderr.pending().clear();
         }
         self.stdout.flush()

@@ -1,64 +1,63 @@
-//! What a terminal sends, as keys and pastes.
+//! Decodes the bytes of a terminal into keys and pastes.
 //!
-//! Bytes come in, cut anywhere, and nothing is ever waited for: a sequence that has begun stays here until its rest
-//! comes or a moment has passed. The sequences are those of xterm, which nearly all terminals
-//! send (XTerm Control Sequences, "PC-Style Function Keys"), and where they differ those of rxvt and the Linux console.
+//! The bytes may be cut anywhere. An incomplete sequence is kept until its rest arrives or a timeout passes. The
+//! sequences are those of xterm, which nearly all terminals send (XTerm Control Sequences, "PC-Style Function Keys"),
+//! and where they differ those of rxvt and the Linux console.
 
 use super::key::{Code, Key};
 use chat_proto::now::Now;
 use std::time::Duration;
 
-/// How long the rest of a sequence may take; after that a lone Escape is the key of that name. Long enough for the
-/// jitter of a remote shell, short enough not to be noticed.
+/// The timeout of a sequence; afterwards a lone Escape is the key Esc. It exceeds the jitter of a remote shell, and is too
+/// short to notice.
 const SEQUENCE_WAIT: Duration = Duration::from_millis(50);
-/// The same, of a paste whose end is missing.
+/// The timeout of a paste without an end.
 const PASTE_WAIT: Duration = Duration::from_secs(2);
-/// The longest sequence that is waited for, in bytes; real ones take a dozen.
+/// The longest sequence that is kept, in bytes; real ones have a dozen.
 const SEQUENCE_MAX: usize = 64;
-/// What is kept of one paste, in bytes. The rest is lost, and a message takes far less.
+/// The longest paste, in bytes: far more than a message. The rest is discarded.
 const PASTE_MAX: usize = 1024 * 1024;
 
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// Something that the user did.
+/// A key or a paste.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Input {
-    /// Pressed a key.
     Key(Key),
-    /// Pasted this, lines and all.
+    /// The text may have several lines.
     Paste(String),
 }
 
-/// Takes apart what a terminal sends.
+/// Decodes the bytes of a terminal.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
-    /// A sequence that has begun, or, while something is pasted, what may be the beginning of its end.
+    /// An incomplete sequence, or during a paste the possible beginning of its end.
     pending: Vec<u8>,
-    /// What was pasted so far. `pasted.len() <= PASTE_MAX`.
+    /// The paste so far. `pasted.len() <= PASTE_MAX`.
     pasted: Option<Vec<u8>>,
-    /// When the last byte came.
+    /// The time of the last byte.
     last: Duration,
 }
 
-/// What stands at the front of some bytes, and how many it takes.
+/// The first item of some bytes, and its length.
 enum First {
     Input(Key, usize),
     PasteBegin(usize),
-    /// Nothing that means anything here.
+    /// Bytes without a meaning.
     Skip(usize),
-    /// The rest is needed.
+    /// An incomplete item.
     More,
 }
 
 impl Decoder {
-    /// Takes bytes in, and answers with what is complete.
+    /// Adds bytes, and returns the complete items.
     pub(super) fn feed(&mut self, bytes: &[u8], now: Now) -> Vec<Input> {
         self.last = now.monotonic;
         self.pending.extend_from_slice(bytes);
         self.drain(true)
     }
 
-    /// When to call [`Decoder::quiet`].
+    /// The time to call [`Decoder::time_out`].
     pub(super) fn deadline(&self) -> Option<Duration> {
         if self.pasted.is_some() {
             Some(self.last + PASTE_WAIT)
@@ -67,8 +66,8 @@ impl Decoder {
         }
     }
 
-    /// Answers with what has begun and got no rest in time.
-    pub(super) fn quiet(&mut self, now: Now) -> Vec<Input> {
+    /// Returns incomplete items after their timeout.
+    pub(super) fn time_out(&mut self, now: Now) -> Vec<Input> {
         if self.deadline().is_none_or(|deadline| now.monotonic < deadline) {
             return Vec::new();
         }
@@ -94,7 +93,7 @@ impl Decoder {
         inputs
     }
 
-    /// Takes one key off the front; `None` if its rest is needed.
+    /// Decodes one key and returns its length; `None` if it is incomplete.
     fn key(&mut self, bytes: &[u8], more_may_come: bool, inputs: &mut Vec<Input>) -> Option<usize> {
         match first(bytes, more_may_come) {
             First::Input(key, length) => {
@@ -110,12 +109,12 @@ impl Decoder {
         }
     }
 
-    /// Takes pasted bytes off the front; `None` if the end of the paste has not come.
+    /// Decodes pasted bytes and returns their length; `None` until the end of the paste.
     fn paste(&mut self, bytes: &[u8], more_may_come: bool, inputs: &mut Vec<Input>) -> Option<usize> {
         let end = bytes
             .windows(PASTE_END.len())
             .position(|window| window == PASTE_END);
-        // The end may have begun to come.
+        // The last bytes may be the beginning of the end.
         let text = match end {
             Some(end) => end,
             None if more_may_come => bytes.len().saturating_sub(PASTE_END.len() - 1),
@@ -148,7 +147,7 @@ fn first(bytes: &[u8], more_may_come: bool) -> First {
     }
 }
 
-/// A key below the space, or Delete, which most keyboards have as Backspace.
+/// The key of a control character. Most keyboards send DEL for Backspace.
 fn control(byte: u8) -> Key {
     match byte {
         b'\r' | b'\n' => Code::Enter.into(),
@@ -174,14 +173,14 @@ fn character(bytes: &[u8], more_may_come: bool) -> First {
         },
     };
     match valid.chars().next() {
-        // C1 controls are no keys.
+        // Terminals send no C1 controls for keys.
         Some(character) if character.is_control() => First::Skip(character.len_utf8()),
         Some(character) => First::Input(Code::Char(character).into(), character.len_utf8()),
         None => First::Skip(1),
     }
 }
 
-/// What follows an Escape.
+/// Decodes the bytes after an Escape.
 fn escape(bytes: &[u8], more_may_come: bool) -> First {
     match bytes {
         [] => First::More,
@@ -191,7 +190,7 @@ fn escape(bytes: &[u8], more_may_come: bool) -> First {
         [b'[', rest @ ..] => sequence(rest),
         [b'O', last, ..] => letter(*last, 1).map_or(First::Skip(2), |key| First::Input(key, 2)),
         [b'O'] if more_may_come => First::More,
-        // Alt sends an Escape before what the key sends by itself.
+        // Alt puts an Escape before the bytes of the key.
         _ => match first(bytes, more_may_come) {
             First::Input(key, length) => First::Input(key.alt(), length),
             other => other,
@@ -199,7 +198,7 @@ fn escape(bytes: &[u8], more_may_come: bool) -> First {
     }
 }
 
-/// What follows `Escape [`: parameters, and a last byte that says what they are of.
+/// Decodes the bytes after `Escape [`: parameters and a final byte.
 fn sequence(bytes: &[u8]) -> First {
     let Some(end) = bytes.iter().position(|byte| !(0x20..=0x3f).contains(byte)) else {
         return First::More;
@@ -212,27 +211,27 @@ fn sequence(bytes: &[u8]) -> First {
         .iter()
         .all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'))
     {
-        // An answer of the terminal to a question that nobody asked.
+        // An unrequested report of the terminal.
         return First::Skip(length);
     }
     let mut numbers = parameters
         .split(|&byte| byte == b';')
         .map(|number| std::str::from_utf8(number).ok()?.split(':').next()?.parse().ok());
     let number: u32 = numbers.next().flatten().unwrap_or(1);
-    let held = numbers.next().flatten().unwrap_or(1);
+    let modifiers = numbers.next().flatten().unwrap_or(1);
     let key = match last {
         b'~' if number == 200 => return First::PasteBegin(length),
-        b'~' => numbered(number).map(|key| holding(key, held)),
+        b'~' => numbered(number).map(|key| with_modifiers(key, modifiers)),
         b'^' => numbered(number).map(Key::ctrl),
         b'$' => numbered(number).map(Key::shift),
         b'Z' => Some(Key::from(Code::Tab).shift()),
-        b'u' => by_code_point(number).map(|key| holding(key, held)),
-        _ => letter(last, held),
+        b'u' => by_code_point(number).map(|key| with_modifiers(key, modifiers)),
+        _ => letter(last, modifiers),
     };
     key.map_or(First::Skip(length), |key| First::Input(key, length))
 }
 
-fn letter(last: u8, held: u32) -> Option<Key> {
+fn letter(last: u8, modifiers: u32) -> Option<Key> {
     let code = match last {
         b'A' => Code::Up,
         b'B' => Code::Down,
@@ -241,14 +240,14 @@ fn letter(last: u8, held: u32) -> Option<Key> {
         b'H' => Code::Home,
         b'F' => Code::End,
         b'M' => Code::Enter,
-        // As rxvt sends the arrows with Ctrl.
+        // Arrows with Ctrl in rxvt.
         b'a' => return Some(Key::from(Code::Up).ctrl()),
         b'b' => return Some(Key::from(Code::Down).ctrl()),
         b'c' => return Some(Key::from(Code::Right).ctrl()),
         b'd' => return Some(Key::from(Code::Left).ctrl()),
         _ => return None,
     };
-    Some(holding(code.into(), held))
+    Some(with_modifiers(code.into(), modifiers))
 }
 
 fn numbered(number: u32) -> Option<Key> {
@@ -263,7 +262,7 @@ fn numbered(number: u32) -> Option<Key> {
     Some(code.into())
 }
 
-/// Of terminals that name a key by the character it writes.
+/// The key of a terminal that sends the code point of its character.
 fn by_code_point(number: u32) -> Option<Key> {
     match char::from_u32(number)? {
         '\u{1b}' => Some(Code::Esc.into()),
@@ -272,13 +271,13 @@ fn by_code_point(number: u32) -> Option<Key> {
     }
 }
 
-/// Adds what was held down: one more than a sum of 1 for Shift, 2 for Alt, 4 for Ctrl.
-fn holding(key: Key, held: u32) -> Key {
-    let held = held.saturating_sub(1);
+/// Adds the modifiers: one more than the sum of 1 for Shift, 2 for Alt, 4 for Ctrl.
+fn with_modifiers(key: Key, modifiers: u32) -> Key {
+    let modifiers = modifiers.saturating_sub(1);
     Key {
-        shift: held & 1 != 0 && !matches!(key.code, Code::Char(_)),
-        alt: held & 2 != 0,
-        ctrl: held & 4 != 0,
+        shift: modifiers & 1 != 0 && !matches!(key.code, Code::Char(_)),
+        alt: modifiers & 2 != 0,
+        ctrl: modifiers & 4 != 0,
         ..key
     }
 }
@@ -295,14 +294,14 @@ mod tests {
         }
     }
 
-    /// What comes of these bytes, in words.
+    /// The keys and pastes of these bytes, by name.
     fn decode(pieces: &[&[u8]]) -> Vec<String> {
         let mut decoder = Decoder::default();
         let mut inputs: Vec<Input> = pieces
             .iter()
             .flat_map(|piece| decoder.feed(piece, at(0)))
             .collect();
-        inputs.extend(decoder.quiet(at(5_000)));
+        inputs.extend(decoder.time_out(at(5_000)));
         assert_eq!(decoder.deadline(), None);
         inputs
             .into_iter()
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_many_terminals_are_known_by_name() {
+    fn keys_of_many_terminals_are_decoded() {
         let cases: [(&[u8], &str); 42] = [
             (b"a", "A"),
             ("ж".as_bytes(), "Ж"),
@@ -365,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_nothing() {
+    fn bytes_without_a_meaning_are_skipped() {
         for bytes in [
             b"\x1b[[A".as_slice(),
             b"\x1b[15~",
@@ -380,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn every_split_of_the_same_bytes_gives_the_same_keys() {
+    fn the_cuts_between_reads_do_not_matter() {
         let stream = "a\x1b[1;5C李\x1bf\x1b[200~one\ntwo\x1b[31m\x1b[201~\x1b[A\x03".as_bytes();
         let whole = [
             "A",
@@ -399,16 +398,16 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_escape_is_a_key_after_a_moment() {
+    fn a_lone_escape_is_a_key_after_its_timeout() {
         let mut decoder = Decoder::default();
         assert_eq!(decoder.feed(b"\x1b", at(0)), []);
         assert_eq!(decoder.deadline(), Some(SEQUENCE_WAIT));
-        assert_eq!(decoder.quiet(at(49)), []);
-        assert_eq!(decoder.quiet(at(50)), [Input::Key(Code::Esc.into())]);
+        assert_eq!(decoder.time_out(at(49)), []);
+        assert_eq!(decoder.time_out(at(50)), [Input::Key(Code::Esc.into())]);
     }
 
     #[test]
-    fn a_paste_without_an_end_ends_and_an_endless_one_takes_no_more_memory() {
+    fn a_paste_ends_by_timeout_and_its_memory_is_bounded() {
         assert_eq!(decode(&[b"\x1b[200~lost"]), ["paste \"lost\""]);
         let mut decoder = Decoder::default();
         decoder.feed(b"\x1b[200~", at(0));

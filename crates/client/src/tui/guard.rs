@@ -1,4 +1,4 @@
-//! The terminal as the screen needs it, and as it was before, whatever ends the program.
+//! Sets up the terminal for the full screen, and restores it however the program ends.
 
 use crossterm::cursor::Show;
 use crossterm::style::ResetColor;
@@ -14,13 +14,13 @@ use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the terminal is to be brought back.
+/// Whether the terminal must be restored.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// How long a terminal that takes no output may hold up the end of the program, in milliseconds.
-const PATIENCE: u16 = 500;
+/// How long a blocked terminal may delay the end of the program, in milliseconds.
+const RESTORE_MS: u16 = 500;
 
-/// Bracketed paste: a paste comes between two marks, so that it is told from typing.
+/// Bracketed paste: the terminal marks the beginning and the end of a paste.
 struct BracketedPaste(bool);
 
 impl Command for BracketedPaste {
@@ -29,9 +29,9 @@ impl Command for BracketedPaste {
     }
 }
 
-/// Where there is nothing to scroll, many terminals turn the mouse wheel into arrow keys, which here would put older lines
-/// in the place of what is being typed. As it was is asked for last, because terminals that can't remember it
-/// have it on.
+/// On the alternate screen, many terminals turn the mouse wheel into arrow keys, which here would replace the input by
+/// older lines. Restoring switches this on before it asks for the saved state, because terminals that can't save it have
+/// it on.
 struct WheelAsArrows(bool);
 
 impl Command for WheelAsArrows {
@@ -44,16 +44,15 @@ impl Command for WheelAsArrows {
     }
 }
 
-/// Holds the terminal: raw, on its alternate screen. Dropping it brings the terminal back, and so does a panic, before
-/// it is reported.
+/// Holds the terminal in raw mode, on its alternate screen. A drop restores it, and so does a panic before its report.
 #[derive(Debug)]
 pub(super) struct Guard(());
 
 impl Guard {
-    /// Takes the terminal.
+    /// Sets up the terminal.
     ///
     /// # Errors
-    /// If it is none, or is gone.
+    /// If there is none, or it is gone.
     pub(super) fn new() -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
@@ -67,18 +66,18 @@ impl Guard {
         Ok(Self(()))
     }
 
-    /// Brings the terminal back for a while.
+    /// Restores the terminal until [`Guard::resume`].
     pub(super) fn suspend(&self) {
         restore();
     }
 
-    /// Takes it again, however it was left meanwhile.
+    /// Sets up the terminal again, whatever its state is now.
     ///
     /// # Errors
     /// If it is gone.
     pub(super) fn resume(&self) -> io::Result<()> {
         if TAKEN.load(Ordering::SeqCst) {
-            // Only what was brought back is taken again.
+            // crossterm enables raw mode only after it was disabled.
             disable_raw_mode()?;
         }
         take()
@@ -95,7 +94,7 @@ fn take() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
     let mut stdout = io::stdout();
-    // A character whose width the terminal sees otherwise must not push the rest of the row into the next.
+    // If the terminal disagrees about the width of a character, the row must not wrap.
     queue!(
         stdout,
         EnterAlternateScreen,
@@ -106,7 +105,7 @@ fn take() -> io::Result<()> {
     stdout.flush()
 }
 
-/// Nothing can be done here about a terminal that is gone.
+/// Restores the terminal. Errors are ignored: it may be gone.
 fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
@@ -114,7 +113,7 @@ fn restore() {
     let mut stdout = io::stdout();
     let ready = poll(
         &mut [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)],
-        PollTimeout::from(PATIENCE),
+        PollTimeout::from(RESTORE_MS),
     );
     if ready.is_ok_and(|ready| ready > 0) {
         let _ = queue!(

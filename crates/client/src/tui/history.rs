@@ -72,7 +72,7 @@ impl Search {
         history.lines.get(self.found?).map(String::as_str)
     }
 
-    /// Searches for one more character, from the line found so far on.
+    /// Adds a character to the needle, and searches on from the line found.
     pub(super) fn push(&mut self, character: char, history: &History) {
         self.needle.push(character);
         self.found = history.find(&self.needle, self.found.unwrap_or(0));

@@ -1,36 +1,35 @@
-//! The line that is being typed.
+//! The input line.
 
 use chat_proto::text::Text;
 use std::collections::VecDeque;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Cuts that are remembered.
+/// The most cuts that are kept.
 const CUTS_MAX: usize = 32;
 
-/// A line, the cursor in it, and what was cut out of it. Moves and deletions are of whole characters as people see
-/// them, which Unicode calls grapheme clusters.
+/// A line, its cursor and its cuts. Moves and deletions work on grapheme clusters, which are characters to the reader.
 ///
-/// The text is always one that is safe to show: what is not never gets in.
+/// The text is always safe to show: unsafe characters are replaced on the way in.
 #[derive(Debug)]
 pub(super) struct Input {
     text: String,
-    /// In bytes, at a character's boundary. `cursor <= text.len()`.
+    /// In bytes, at a character boundary. `cursor <= text.len()`.
     cursor: usize,
     /// The longest text, in bytes.
     max: usize,
-    /// What was cut, the last first.
+    /// The last cut first.
     cuts: VecDeque<String>,
     before: Before,
 }
 
-/// What was done last, which decides what the next action means.
+/// The last edit, as far as the next one depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Other,
-    /// The next cut joins this one.
+    /// The next cut is joined to this one.
     Cut,
-    /// This many bytes before the cursor were put back, from this cut.
+    /// The `length` bytes before the cursor are a copy of a cut.
     Yank {
         length: usize,
         cut: usize,
@@ -38,7 +37,7 @@ enum Before {
 }
 
 impl Input {
-    /// An empty line that takes at most `max` bytes.
+    /// An empty line of at most `max` bytes.
     pub(super) fn new(max: usize) -> Self {
         Self {
             text: String::new(),
@@ -49,7 +48,6 @@ impl Input {
         }
     }
 
-    /// The text.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -64,31 +62,30 @@ impl Input {
         self.text.get(self.cursor..).unwrap_or_default()
     }
 
-    /// Whether there is nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Puts this text in place of the old one, and the cursor at its end.
+    /// Replaces the text, and moves the cursor to its end.
     pub(super) fn set(&mut self, text: &str) {
         self.put(text, "");
         self.before = Before::Other;
     }
 
-    /// Takes the text away.
+    /// Empties the line.
     pub(super) fn take(&mut self) -> String {
         self.cursor = 0;
         self.before = Before::Other;
         std::mem::take(&mut self.text)
     }
 
-    /// Writes at the cursor; `false` if there is no room for it.
+    /// Inserts at the cursor; `false` if the line would become too long.
     pub(super) fn insert(&mut self, what: &str) -> bool {
         self.before = Before::Other;
         let fits = self.text.len() + what.len() <= self.max;
-        let plain = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if fits && plain(what) && plain(self.tail().get(..1).unwrap_or_default()) {
-            // The usual case: nothing that it stands before depends on it.
+        let is_ascii = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if fits && is_ascii(what) && is_ascii(self.tail().get(..1).unwrap_or_default()) {
+            // The usual case: ASCII changes nothing about the text around it.
             self.text.insert_str(self.cursor, what);
             self.cursor += what.len();
         } else if fits {
@@ -99,7 +96,7 @@ impl Input {
         fits
     }
 
-    /// Puts `with` in place of the bytes from `from` to the cursor.
+    /// Replaces the bytes from `from` to the cursor.
     pub(super) fn replace_before(&mut self, from: usize, with: &str) {
         self.before = Before::Other;
         let head = [self.head().get(..from).unwrap_or_default(), with].concat();
@@ -107,7 +104,7 @@ impl Input {
         self.put(&head, &tail);
     }
 
-    /// The one way in: what stands before a character decides whether it is safe, so the whole is made safe each time.
+    /// Sets the text. Whether a character is safe depends on those before it, so the whole text is made safe each time.
     fn put(&mut self, head: &str, tail: &str) {
         let head = Text::new(head);
         let whole = Text::from([head.as_str(), tail].concat());
@@ -210,7 +207,7 @@ impl Input {
     }
 }
 
-// Deleting, cutting and putting back.
+// Deleting, cutting and pasting.
 impl Input {
     fn delete(&mut self, from: usize, to: usize) {
         self.remove(from, to);
@@ -270,18 +267,18 @@ impl Input {
     }
 }
 
-/// The line over rows of a width.
+/// The rows of the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// The text of each row; the first leaves room for what stands before the line.
+    /// The text of each row; the first one leaves room for the prompt.
     pub(super) rows: Vec<String>,
     /// The cursor's row, and its column.
     pub(super) cursor: (usize, usize),
 }
 
 impl Input {
-    /// Lays the line out, the first row `indent` columns shorter. Cut at characters, not at words, so that nothing moves
-    /// while a word is typed.
+    /// Lays the line out, the first row `indent` columns shorter. Rows break at characters, not at words, so that nothing
+    /// moves while a word is typed.
     pub(super) fn layout(&self, indent: usize, width: usize) -> Layout {
         let width = width.max(1);
         let mut rows = vec![String::new()];
@@ -302,7 +299,7 @@ impl Input {
             column += columns;
         }
         if self.cursor == self.text.len() {
-            // The cursor needs a place of its own.
+            // The cursor needs a cell after the text.
             if column == width {
                 rows.push(String::new());
                 column = 0;
@@ -313,7 +310,7 @@ impl Input {
     }
 }
 
-/// What is shown of a character in so few columns, and how many it takes.
+/// A character and its width, or a question mark if it is wider than the row.
 pub(super) fn fitting(grapheme: &str, width: usize) -> (&str, usize) {
     let columns = grapheme.width();
     if columns <= width {
@@ -323,7 +320,7 @@ pub(super) fn fitting(grapheme: &str, width: usize) -> (&str, usize) {
     }
 }
 
-/// Where in a text what stands after its last blank begins, in bytes.
+/// The start of the text after the last blank, in bytes.
 pub(super) fn after_blank(text: &str) -> usize {
     text.trim_end_matches(|character: char| !character.is_whitespace())
         .len()

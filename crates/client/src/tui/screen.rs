@@ -21,56 +21,53 @@ use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The longest line that can be typed, in bytes: longer than any message, so that one that is too long can be made
-/// shorter instead of being cut.
+/// The longest input line, in bytes: longer than any message, so that the user can shorten one that is too long.
 const INPUT_MAX: usize = 4 * chat_proto::TEXT_MAX;
 
-/// How long a message may be under way before it is shown as waiting: sooner it would only flicker.
+/// How long a message may be unacknowledged before it is shown as waiting; less would flicker.
 const WAITING_SHOWN: Duration = Duration::from_millis(400);
 
-/// What shall be done besides drawing.
+/// An action outside the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Ring.
+    /// Ring the bell.
     Ring,
-    /// Draw everything anew, whatever stands there.
+    /// Redraw the whole terminal.
     Redraw,
-    /// Stop the program, as the shell can.
+    /// Suspend the program.
     Suspend,
-    /// Not wait with the next try of a lost connection.
+    /// Try at once to reconnect.
     RetryNow,
 }
 
-/// How many columns and rows there are.
+/// The size of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
-    /// Columns.
     pub(super) columns: usize,
-    /// Rows.
     pub(super) rows: usize,
 }
 
-/// All that is on the screen, and what the user set.
+/// The state of the full screen.
 #[derive(Debug)]
 pub(super) struct Screen {
     pub(super) size: Size,
     pub(super) clock: Clock,
-    /// The server's address, as it was typed.
+    /// The server's address, as typed.
     pub(super) room: String,
     pub(super) link: Link,
-    /// Why the connection was lost, or the last one after it, since the client was in the room.
+    /// The reason of the last disconnection, until the client is in the room again.
     pub(super) lost: Option<String>,
     pub(super) me: Option<Who>,
-    /// Every id that was this client's, over reconnections: it is in what the server tells of the past.
+    /// All ids of this client so far: after a reconnection the history contains the earlier ones.
     pub(super) own_ids: Vec<UserId>,
 
     pub(super) lines: Scrollback,
     pub(super) scroll: Scroll,
-    /// The day of the last line, so that the next day is announced.
+    /// The date of the last entry.
     pub(super) day: Option<Date>,
-    /// Events that were shown before the connection was lost, which the server may tell of again; how often each.
+    /// Fingerprints of the entries from before a reconnection, which the history may repeat, and how often each occurs.
     pub(super) known: HashMap<u64, usize>,
-    /// What is searched for, and the entry where it was found last.
+    /// The text of `/search`, and the entry found last.
     pub(super) search: Option<(String, u64)>,
 
     pub(super) input: Input,
@@ -81,13 +78,13 @@ pub(super) struct Screen {
     pub(super) query: Option<Who>,
 
     pub(super) contacts: Contacts,
-    /// Joins and leaves are folded.
+    /// Fold joins and leaves.
     pub(super) quiet: bool,
     pub(super) bell: Bell,
     /// The last path of a private message.
     pub(super) path: Option<(Who, String)>,
     pub(super) waiting: Waiting,
-    /// The seconds to the next try that the last frame shows.
+    /// The seconds to the next reconnection, as the last frame shows them.
     pub(super) countdown: Option<u64>,
 
     pub(super) effects: Vec<Effect>,
@@ -95,50 +92,49 @@ pub(super) struct Screen {
     pub(super) stale: bool,
 }
 
-/// The client's own messages that are under way.
+/// The client's own unacknowledged messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) count: usize,
-    /// Since when none of them came back.
+    /// The time of the last acknowledgement, or of the first message.
     pub(super) since: Duration,
     /// They are shown as waiting.
     pub(super) shown: bool,
 }
 
 impl Waiting {
-    pub(super) fn tick(&mut self, count: usize, here: bool, now: Now) {
+    pub(super) fn tick(&mut self, count: usize, joined: bool, now: Now) {
         if count < self.count || self.count == 0 {
             self.since = now.monotonic;
         }
         self.count = count;
-        self.shown = count > 0 && (!here || now.monotonic >= self.since + WAITING_SHOWN);
+        self.shown = count > 0 && (!joined || now.monotonic >= self.since + WAITING_SHOWN);
     }
 
     pub(super) fn deadline(self) -> Option<Duration> {
         (self.count > 0 && !self.shown).then_some(self.since + WAITING_SHOWN)
     }
 
-    /// How many are shown as waiting.
+    /// The number shown as waiting.
     pub(super) fn visible(self) -> usize {
         if self.shown { self.count } else { 0 }
     }
 }
 
-/// What keys are for at the moment.
+/// What keys do at the moment.
 #[derive(Debug)]
 pub(super) enum Mode {
-    /// For the line.
+    /// Edit the line.
     Typing,
-    /// For a search in the lines typed before.
+    /// Search the lines typed before.
     Searching(Search),
-    /// For yes or no to what was pasted.
+    /// Answer whether to send pasted lines.
     Confirming(Paste),
-    /// For yes or no to leaving.
+    /// Answer whether to leave.
     Leaving,
 }
 
 impl Screen {
-    /// An empty screen.
     pub(super) fn new(settings: &Settings, zone: TimeZone, size: Size) -> Self {
         Self {
             size,
@@ -169,39 +165,35 @@ impl Screen {
         }
     }
 
-    /// The terminal has another size.
+    /// Takes over a new size of the terminal.
     pub(super) fn resize(&mut self, size: Size) {
         self.size = size;
         self.stale = true;
     }
 
-    /// The connection is in another state.
     pub(super) fn set_link(&mut self, link: Link) {
         self.link = link;
         self.stale = true;
     }
 
-    /// Says something to the user.
     pub(super) fn note(&mut self, text: impl Into<String>) {
         self.push(Entry::note(text));
     }
 
-    /// Tells the user that something went wrong.
     pub(super) fn error(&mut self, text: impl Into<String>) {
         self.push(Entry::error(text));
     }
 
-    /// What shall be done, since the last call.
+    /// The effects since the last call.
     pub(super) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// Whether something changed since the last frame.
     pub(super) fn is_stale(&self) -> bool {
         self.stale
     }
 
-    /// When something on the screen changes though nothing happens.
+    /// The time at which the screen changes without an event.
     pub(super) fn deadline(&self) -> Option<Duration> {
         [self.waiting.deadline(), self.link.deadline(self.countdown)]
             .into_iter()
@@ -209,9 +201,9 @@ impl Screen {
             .min()
     }
 
-    /// Time went by, or the session did something.
+    /// Updates everything that depends on the time or the session.
     pub(super) fn tick(&mut self, session: &Session, now: Now) {
-        // Today needs no announcement.
+        // Today needs no line with the date.
         self.day = self.day.or_else(|| self.clock.date(now.unix_ms));
         let before = self.waiting;
         let count = session.unsent_count();

@@ -24,15 +24,14 @@ use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-/// Time between two frames, at least. The first change after a pause is drawn at once, and so is what is typed: it is
-/// never much, however much comes from others.
+/// The least time between two frames. The first change after a pause is drawn at once, and so is every key.
 const FRAME: Duration = Duration::from_millis(20);
-/// Time between two rings, at least.
+/// The least time between two rings.
 const RING: Duration = Duration::from_secs(1);
-/// Read from the terminal at once, in bytes.
+/// The most bytes of one read.
 const READ_MAX: usize = 4096;
-/// What a terminal has that does not say how large it is.
-const USUAL: Size = Size {
+/// The size of a terminal that does not report it.
+const DEFAULT_SIZE: Size = Size {
     columns: 80,
     rows: 24,
 };
@@ -44,20 +43,20 @@ pub struct FullScreen {
     decoder: Decoder,
     painter: Painter,
     guard: Guard,
-    /// Until the terminal is gone.
+    /// `None` once the terminal is gone.
     input: Option<File>,
     output: Writer,
     drawn: Option<Duration>,
-    /// Something was typed since the last frame.
+    /// A key was pressed since the last frame.
     typed: bool,
     rang: Option<Duration>,
     /// A lost connection is to be tried again at once.
     retry: bool,
-    /// What is said when the screen is gone.
+    /// The error to print after the screen is gone.
     last_words: Option<String>,
 }
 
-/// Whether these arguments and streams are those of somebody at a terminal.
+/// Whether the arguments and the standard streams ask for the full screen.
 pub fn is_wanted(args: &Args) -> bool {
     let term = variable("TERM").unwrap_or_default();
     let lines = args.line_mode
@@ -70,10 +69,10 @@ pub fn is_wanted(args: &Args) -> bool {
 }
 
 impl FullScreen {
-    /// Takes the terminal.
+    /// Takes over the terminal.
     ///
     /// # Errors
-    /// If it can't be had.
+    /// If the terminal fails.
     pub fn new(settings: &Settings) -> io::Result<Self> {
         let theme = Theme::choose(
             settings.colours,
@@ -120,14 +119,14 @@ impl FullScreen {
         self.screen.resize(size());
     }
 
-    /// Stops all that was started together with this program, as the terminal itself would do it.
+    /// Stops the process group, as the terminal would do it.
     fn suspend(&mut self) {
         self.output.pending().clear();
         self.guard.suspend();
         let mut stop = SigSet::empty();
         stop.add(Signal::SIGTSTP);
-        // It is blocked, to be read like the others; what it does by itself it does once it is not. Where no
-        // shell could continue the program, that is nothing.
+        // The signal is blocked, so that it can be read from a descriptor. Unblocked, it stops the process, unless no
+        // shell could continue it.
         let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
         let _ = stop.thread_unblock();
         let _ = stop.thread_block();
@@ -143,7 +142,7 @@ impl FullScreen {
 
     fn draw(&mut self, session: &Session, now: Now) {
         let due = self.typed || self.drawn.is_none_or(|drawn| now.monotonic >= drawn + FRAME);
-        // What the terminal has not taken yet would only be drawn over.
+        // Until the terminal has taken the last frame, another one would be drawn over.
         if self.screen.is_stale() && due && self.output.is_empty() {
             let frame = self.screen.frame(session, now);
             self.painter.paint(frame, self.output.pending());
@@ -159,7 +158,7 @@ impl FullScreen {
 }
 
 impl FrontEnd for FullScreen {
-    /// What is typed is always taken: it waits here if it can't be sent.
+    /// Input is always read: lines that can't be sent wait in the session.
     fn input(&self, _: bool) -> Option<BorrowedFd<'_>> {
         self.input.as_ref().map(File::as_fd)
     }
@@ -187,7 +186,7 @@ impl FrontEnd for FullScreen {
     }
 
     fn tick(&mut self, session: &mut Session, now: Now) {
-        for typed in self.decoder.quiet(now) {
+        for typed in self.decoder.time_out(now) {
             self.screen.handle(typed, session, now);
         }
         self.screen.tick(session, now);
@@ -231,7 +230,7 @@ impl FrontEnd for FullScreen {
         true
     }
 
-    /// What the terminal has not taken by the end is of no use any more.
+    /// At the end, output that the terminal has not taken is useless.
     fn is_flushed(&self) -> bool {
         true
     }
@@ -269,7 +268,7 @@ impl Drop for FullScreen {
     fn drop(&mut self) {
         self.guard.suspend();
         if let Some(words) = self.last_words.take() {
-            // If nobody can read it, because the terminal is gone or stopped, the exit status still tells.
+            // If the terminal is gone or stopped, the exit status still reports the failure.
             if let Ok(mut stderr) = Writer::new(io::stderr().as_fd()) {
                 stderr
                     .pending()
@@ -282,10 +281,10 @@ impl Drop for FullScreen {
 
 fn size() -> Size {
     let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) else {
-        return USUAL;
+        return DEFAULT_SIZE;
     };
     if size.ws_col == 0 || size.ws_row == 0 {
-        return USUAL;
+        return DEFAULT_SIZE;
     }
     Size {
         columns: size.ws_col.into(),

@@ -111,7 +111,7 @@ impl Sim {
             monotonic: now.monotonic + Duration::from_millis(60),
             ..now
         };
-        inputs.extend(self.decoder.quiet(later));
+        inputs.extend(self.decoder.time_out(later));
         for input in inputs {
             self.screen.handle(input, &mut self.session, now);
             self.pass_on();

@@ -169,7 +169,7 @@ fn documented() -> Vec<&'static str> {
 }
 
 #[test]
-fn the_reference_shows_what_is_printed() {
+fn the_examples_of_the_reference_are_printed() {
     let documented = documented();
     let examples = examples();
     assert_eq!(documented.len(), examples.len());
@@ -197,27 +197,27 @@ fn the_reference_names_every_key_and_every_kind() {
 }
 
 #[test]
-fn help_is_as_many_objects_as_it_has_lines() {
+fn each_line_of_help_is_an_object() {
     let printed = print(&mut Json::new(true, true), &Event::Help);
     assert_eq!(printed.len(), command::help(false).count());
 }
 
 #[test]
-fn text_comes_back_as_it_was_said() {
+fn texts_survive_the_encoding() {
     let nasty = "\"quotes\", \\ and 李雷 👋 \u{200d}";
     let printed = print(&mut Json::new(true, false), &said(0, BOB, nasty, false, false));
     assert_eq!(parse(&printed[0])["text"], text(nasty).as_str());
 }
 
 #[test]
-fn a_time_that_cannot_be_is_the_clients_own() {
+fn the_clients_time_replaces_an_impossible_one() {
     let event = Event::SomeoneLeft { at: u64::MAX };
     let printed = print(&mut Json::new(true, false), &event);
     assert_eq!(parse(&printed[0])["time"], "2023-11-14T22:13:20.000Z");
 }
 
 #[test]
-fn the_client_knows_itself_under_its_new_nick() {
+fn own_messages_carry_the_new_nick() {
     let mut json = Json::new(true, false);
     print(&mut json, &welcome());
     let after = who("alicia@192.0.2.5:50312");
@@ -234,7 +234,7 @@ fn the_client_knows_itself_under_its_new_nick() {
 }
 
 #[test]
-fn the_past_and_the_conversation_are_there_for_those_who_want_them() {
+fn history_and_conversation_are_optional() {
     let past = said(0, BOB, "before", true, false);
     let present = said(0, BOB, "now", false, false);
     let counts = |conversation, history| {

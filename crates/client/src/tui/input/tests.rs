@@ -23,7 +23,7 @@ fn becomes(before: &str, edits: &[Edit]) -> String {
 }
 
 #[test]
-fn the_cursor_moves_by_characters_as_people_see_them() {
+fn the_cursor_moves_by_grapheme_clusters() {
     let family = "a👨\u{200D}👩\u{200D}👧e\u{301}|";
     assert_eq!(becomes(family, &[Edit::Left]), "a👨\u{200D}👩\u{200D}👧|e\u{301}");
     assert_eq!(
@@ -52,7 +52,7 @@ fn words_are_letters_and_digits() {
 }
 
 #[test]
-fn deleting_takes_whole_characters() {
+fn deletions_take_grapheme_clusters() {
     assert_eq!(becomes("ae\u{301}|b", &[Edit::DeleteBack]), "a|b");
     assert_eq!(becomes("a|👩\u{200D}💻b", &[Edit::Delete]), "a|b");
     assert_eq!(becomes("|a", &[Edit::DeleteBack]), "|a");
@@ -60,7 +60,7 @@ fn deleting_takes_whole_characters() {
 }
 
 #[test]
-fn cuts_go_as_far_as_their_names_say() {
+fn cuts_reach_as_far_as_their_names_say() {
     assert_eq!(becomes("one t|wo", &[Edit::CutToEnd]), "one t|");
     assert_eq!(becomes("one t|wo", &[Edit::CutToStart]), "|wo");
     assert_eq!(becomes("one /a-b |c", &[Edit::CutBlankBack]), "one |c");
@@ -71,7 +71,7 @@ fn cuts_go_as_far_as_their_names_say() {
 }
 
 #[test]
-fn what_is_cut_in_one_go_comes_back_in_one_go() {
+fn successive_cuts_are_pasted_as_one() {
     assert_eq!(
         becomes(
             "one two three|",
@@ -93,7 +93,7 @@ fn what_is_cut_in_one_go_comes_back_in_one_go() {
 }
 
 #[test]
-fn older_cuts_come_back_instead() {
+fn an_older_cut_replaces_the_pasted_one() {
     let older: &[Edit] = &[
         Edit::CutWordBack,
         Edit::Left,
@@ -106,7 +106,7 @@ fn older_cuts_come_back_instead() {
 }
 
 #[test]
-fn two_characters_change_places() {
+fn transpose_swaps_two_characters() {
     assert_eq!(becomes("ab|", &[Edit::Transpose]), "ba|");
     assert_eq!(becomes("a|bc", &[Edit::Transpose]), "ba|c");
     assert_eq!(becomes("李|é", &[Edit::Transpose]), "é李|");
@@ -115,7 +115,7 @@ fn two_characters_change_places() {
 }
 
 #[test]
-fn what_drives_a_terminal_does_not_get_in() {
+fn control_characters_are_replaced() {
     let mut input = line("a|b");
     assert!(input.insert("\x1b[2J\u{202E}\n"));
     assert_eq!(drawn(&input), "a␛[2J␊|b");
@@ -131,7 +131,7 @@ fn an_emoji_can_be_typed_piece_by_piece() {
 }
 
 #[test]
-fn a_line_takes_no_more_than_its_limit() {
+fn a_line_has_a_limit() {
     let mut input = Input::new(5);
     assert!(input.insert("12345"));
     assert!(!input.insert("6"));
@@ -144,7 +144,7 @@ fn laid_out(drawn: &str, indent: usize, width: usize) -> (Vec<String>, (usize, u
 }
 
 #[test]
-fn a_long_line_grows_over_rows_and_the_cursor_keeps_its_place() {
+fn a_long_line_takes_several_rows() {
     assert_eq!(laid_out("abc|", 2, 10), (vec!["abc".into()], (0, 5)));
     assert_eq!(
         laid_out("abcdefgh|", 2, 10),
@@ -187,7 +187,7 @@ const EDITS: &[Edit] = &[
 
 proptest! {
     #[test]
-    fn whatever_is_done_the_line_is_safe_and_the_cursor_in_it(
+    fn after_any_edits_the_line_is_safe_and_has_the_cursor(
         steps in prop::collection::vec((0..EDITS.len() + 3, prop::sample::select(vec![
             "a", " ", "李", "👩", "\u{200D}", "\u{FE0F}", "e\u{301}", "\u{301}", "\x1b[", "\u{202E}", "🇩", "가"])), 0..40),
         width in 1usize..12)

@@ -253,8 +253,8 @@ impl Check {
         match greeting::judge(heard) {
             Judgement::More => {}
             Judgement::Quiet => self.until = self.until.min(now.monotonic + greeting::QUIET),
-            Judgement::Ours { version, end } => {
-                let (sockets, rest) = (*sockets, heard.split_off(end));
+            Judgement::Ours { version, length } => {
+                let (sockets, rest) = (*sockets, heard.split_off(length));
                 let nick = self.nick.as_ref().map(Nick::as_str);
                 self.send(&FromClient::Probe(version.min(VERSION), nick).to_string());
                 self.enter(now, Stage::Asking { sockets, version });

@@ -17,10 +17,10 @@ pub(super) enum Judgement {
     More,
     /// Not enough bytes yet, but if no more follow soon, it is a foreign server.
     Quiet,
-    /// A server that can be probed; its greeting ends after `end` bytes.
+    /// A server that can be probed, and how many bytes its greeting takes.
     Ours {
         version: u32,
-        end: usize,
+        length: usize,
     },
     /// A server that can't be probed yet.
     TooOld(u32),
@@ -39,7 +39,13 @@ pub(super) enum Judgement {
 pub(super) fn judge(heard: &[u8]) -> Judgement {
     match greeting::read(heard) {
         Greeting::More => Judgement::More,
-        Greeting::Ours(end) => ours(heard.get(..end).unwrap_or_default(), end),
+        Greeting::Ours { version, length } => {
+            if offers_probe(heard.get(..length).unwrap_or_default()) {
+                Judgement::Ours { version, length }
+            } else {
+                Judgement::TooOld(version)
+            }
+        }
         Greeting::Full => Judgement::Full,
         Greeting::TurnedAway(why) => Judgement::TurnedAway(shown(heard.get(why).unwrap_or_default())),
         Greeting::Legacy if is_legacy(heard) => Judgement::Legacy,
@@ -58,20 +64,14 @@ pub(super) fn judge_complete(heard: &[u8]) -> Judgement {
     }
 }
 
-fn ours(line: &[u8], end: usize) -> Judgement {
-    let line = String::from_utf8_lossy(line);
-    let mut words = line.split_ascii_whitespace();
-    let version = words.nth(1).and_then(|word| word.strip_prefix("chat/"));
-    let version = version.and_then(|version| version.parse().ok()).unwrap_or(1);
-    let offers = line
+/// Whether the list of offers at the end of a greeting names `PROBE`.
+fn offers_probe(greeting: &[u8]) -> bool {
+    let greeting = String::from_utf8_lossy(greeting);
+    let offers = greeting
         .trim_end()
         .strip_suffix(']')
         .and_then(|line| line.rsplit_once('['));
-    if offers.is_some_and(|(_, verbs)| verbs.split(' ').any(|verb| verb == "PROBE")) {
-        Judgement::Ours { version, end }
-    } else {
-        Judgement::TooOld(version)
-    }
+    offers.is_some_and(|(_, verbs)| verbs.split(' ').any(|verb| verb == "PROBE"))
 }
 
 /// The lab's original server tells everybody, the newcomer too, that a user is online.
@@ -112,9 +112,9 @@ mod tests {
             ("* chat/1 [PROBES]\n", 1, false),
             ("* chat/1 PROBE\n", 1, false),
         ] {
-            let end = greeting.len();
+            let length = greeting.len();
             let expected = if probes {
-                Judgement::Ours { version, end }
+                Judgement::Ours { version, length }
             } else {
                 Judgement::TooOld(version)
             };

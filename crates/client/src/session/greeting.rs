@@ -8,8 +8,8 @@ use std::ops::Range;
 pub(crate) enum Greeting {
     /// Not enough yet.
     More,
-    /// It is ours, and its greeting ends after this many bytes.
-    Ours(usize),
+    /// It is ours and speaks this version; its greeting takes so many bytes.
+    Ours { version: u32, length: usize },
     /// The room is full.
     Full,
     /// It is ours, and turns the client away: the reason is between these bytes.
@@ -49,8 +49,8 @@ pub(crate) fn is_begun(heard: &[u8]) -> bool {
 fn read_line(line: &[u8], length: usize) -> Greeting {
     if line == FULL {
         Greeting::Full
-    } else if names_a_version(line) {
-        Greeting::Ours(length)
+    } else if let Some(version) = version(line) {
+        Greeting::Ours { version, length }
     } else if line.starts_with(NOTICE) {
         Greeting::TurnedAway(NOTICE.len()..line.len())
     } else {
@@ -58,16 +58,11 @@ fn read_line(line: &[u8], length: usize) -> Greeting {
     }
 }
 
-/// Any version will do: the lower of the two is spoken.
-fn names_a_version(line: &[u8]) -> bool {
-    let Some(rest) = line.strip_prefix(OURS) else {
-        return false;
-    };
-    let version = rest.split(|&byte| byte == b' ').next().unwrap_or_default();
-    let version = std::str::from_utf8(version)
-        .ok()
-        .and_then(|text| text.parse::<u32>().ok());
-    version.is_some_and(|version| version >= 1)
+/// The version of a greeting. Any will do: the lower one of client and server is spoken.
+fn version(line: &[u8]) -> Option<u32> {
+    let version = line.strip_prefix(OURS)?.split(|&byte| byte == b' ').next()?;
+    let version = std::str::from_utf8(version).ok()?.parse().ok()?;
+    (version >= 1).then_some(version)
 }
 
 #[cfg(test)]
@@ -80,8 +75,20 @@ mod tests {
         for end in 0..17 {
             assert_eq!(read(&greeting[..end]), Greeting::More, "{end} bytes");
         }
-        assert_eq!(read(greeting), Greeting::Ours(17));
-        assert_eq!(read(b"* chat/12\r\n"), Greeting::Ours(11));
+        assert_eq!(
+            read(greeting),
+            Greeting::Ours {
+                version: 1,
+                length: 17
+            }
+        );
+        assert_eq!(
+            read(b"* chat/12\r\n"),
+            Greeting::Ours {
+                version: 12,
+                length: 11
+            }
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Session {
         };
         match greeting::read(heard) {
             Greeting::More => {}
-            Greeting::Ours(length) => {
+            Greeting::Ours { length, .. } => {
                 let rest = heard.split_off(length);
                 self.say_hello(now);
                 return rest;

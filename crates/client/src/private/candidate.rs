@@ -87,7 +87,7 @@ impl Candidate {
         }
     }
 
-    /// The server vouches for it: the peer has confirmed to the server that it receives datagrams there.
+    /// The server vouches for it: the peer has confirmed that it receives datagrams there.
     pub(super) fn is_trusted(&self) -> bool {
         matches!(self.origin, Origin::Announced | Origin::Punched)
     }
@@ -96,8 +96,8 @@ impl Candidate {
         self.validated.is_some_and(|at| now < at + VALIDATION_LIFETIME)
     }
 
-    /// Segments go to trusted addresses and to those that have answered a ping. So only these can owe an ack, and only
-    /// these are exempt from the amplification limit.
+    /// Segments go to trusted addresses and to those that have answered a ping. So only these can
+    /// owe an ack, and only these are exempt from the amplification limit.
     pub(super) fn may_carry_segments(&self) -> bool {
         self.is_trusted() || self.validated.is_some()
     }
@@ -151,7 +151,8 @@ impl Candidate {
         is_allowed
     }
 
-    /// The next ping, if one is due. Until `keep_until`, the address in use is kept open and dead ones are probed again.
+    /// The next ping, if one is due. Until `keep_until`, the address in use is kept open and dead
+    /// ones are probed again.
     pub(super) fn poll(
         &mut self,
         now: Duration,
@@ -165,7 +166,7 @@ impl Candidate {
             self.start(now, purpose);
         }
         let kind = self.probe.as_mut()?.fire(now)?;
-        // An address that the peer itself offered gets these few pings before anything comes from it.
+        // An address that the peer offered gets these few pings before anything comes from it.
         if self.origin == Origin::Observed && !self.spend(sealed_len(PING_LEN)) {
             return None;
         }

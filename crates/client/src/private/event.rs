@@ -52,8 +52,9 @@ pub struct Received {
     pub after_gap: bool,
 }
 
-/// Identifies a message for one run of the program. The numbers start above those of `SAY`, so an `ERROR` can't mix
-/// up the two. They stay below 2^53, because many programs read the numbers of `--json` as floating-point ones.
+/// Identifies a message for one run of the program. The numbers start above those of `SAY`, so an
+/// `ERROR` can't mix up the two. They stay below 2^53, because many programs read the numbers of
+/// `--json` as floating-point ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub u64);
 
@@ -168,8 +169,8 @@ pub struct Options {
     pub direct_only: bool,
     /// Neither send nor accept unencrypted messages.
     pub no_unencrypted: bool,
-    /// The hop limit of the punch probe, which opens this side's router. The probe must pass that router and not
-    /// reach the other one: 2 for one router at home, more behind several.
+    /// The hop limit of the punch probe, which opens this side's router. The probe must pass that
+    /// router and not reach the other one: 2 for one router at home, more behind several.
     pub punch_ttl: u8,
 }
 
@@ -195,6 +196,7 @@ mod tests {
             Why::Overtaken,
             Why::KeyChanged,
             Why::Unreachable,
+            Why::ConnectionLost,
         ];
         let refusals = [
             Refusal::NotHere,
@@ -212,6 +214,6 @@ mod tests {
         assert!(words.iter().all(|words| words.contains(' ')), "{words:?}");
         words.sort();
         words.dedup();
-        assert_eq!(words.len(), 5 + 9);
+        assert_eq!(words.len(), 6 + 9);
     }
 }

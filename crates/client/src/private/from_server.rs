@@ -1,7 +1,7 @@
 //! From the server: the connection, the user list, and relayed messages.
 //!
-//! Messages held back for order are shown when their sender leaves, or when its id turns out to be another user's. They
-//! name the id as it was until then.
+//! Messages held back for order are shown when their sender leaves, or when its id turns out to be
+//! another user's. They name the id as it was until then.
 
 use super::event::{Event, MessageId, Output, Path, Why};
 use super::keys::key_id;
@@ -20,8 +20,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 impl Private {
-    /// A connection to a server is set up. [`Self::peer_here`] announces each user next, [`Self::roster_complete`]
-    /// ends the list.
+    /// A connection to a server is set up. [`Self::peer_here`] announces each user next,
+    /// [`Self::roster_complete`] ends the list.
     pub fn connected(&mut self, now: Now, connection: Connection) {
         self.own = connection.own;
         self.connection = Some(connection);
@@ -29,7 +29,8 @@ impl Private {
         self.flush_all(now.monotonic);
     }
 
-    /// The server's address for datagrams, and the token with which it is asked for this client's outside address.
+    /// The server's address for datagrams, and the token with which it is asked for this client's
+    /// outside address.
     pub fn rendezvous(&mut self, now: Now, server: SocketAddr, token: Token) {
         self.rendezvous = Some(Rendezvous::new(now.monotonic, canonical(server), token));
         self.ask_rendezvous(now.monotonic);
@@ -43,7 +44,8 @@ impl Private {
         self.flush_all(now.monotonic);
     }
 
-    /// The server has announced all users. Users of an earlier connection that it did not announce have left.
+    /// The server has announced all users. Users of an earlier connection that it did not announce
+    /// have left.
     pub fn roster_complete(&mut self, now: Now) {
         for id in self.roster.stale() {
             self.peer_left(now, id);

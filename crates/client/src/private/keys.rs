@@ -18,8 +18,8 @@ pub(super) type KeyId = [u8; 8];
 /// Seals and opens one direction. Dropping it overwrites the key.
 pub(super) type Cipher = XChaCha20Poly1305;
 
-/// The ciphers between this client and one peer: one for each direction, so that a datagram can't be reflected to
-/// its sender.
+/// The ciphers between this client and one peer: one for each direction, so that a datagram can't
+/// be reflected to its sender.
 #[derive(Clone)]
 pub(super) struct SessionKeys {
     pub(super) outgoing: Cipher,
@@ -40,8 +40,8 @@ impl KeyPair {
         self.public
     }
 
-    /// The ciphers shared with `peer`. `None` if its public key is one of the few that give every secret the same
-    /// result (RFC 7748, section 6.1: the all-zero check).
+    /// The ciphers shared with `peer`. `None` if its public key is one of the few that give every
+    /// secret the same result (RFC 7748, section 6.1: the all-zero check).
     pub(super) fn agree(&self, peer: &PublicKey) -> Option<SessionKeys> {
         let shared = self.secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer.0));
         shared.was_contributory().then(|| SessionKeys {
@@ -75,12 +75,12 @@ pub(super) fn key_id(sender: &PublicKey, receiver: &PublicKey) -> KeyId {
 /// Rounds of hashing behind a [`verify_code`].
 const STRETCH: u32 = 1 << 14;
 
-/// A short code over two public keys, the same on both sides, for two people to compare aloud: six groups of
-/// five digits, which is 99 bits.
+/// A short code over two public keys, the same on both sides, for two people to compare aloud: six
+/// groups of five digits, which is 99 bits.
 ///
-/// An attacker between the two needs two keys, one for each side, that give both sides the same code. Any such
-/// pair will do, so 99 bits cost about 2^50 keys for each side. Each key takes 2^14 hashes, which makes 2^64 in the
-/// one run for which the victims' keys live.
+/// An attacker between the two needs two keys, one for each side, that give both sides the same
+/// code. Any such pair will do, so 99 bits cost about 2^50 keys for each side. Each key takes 2^14
+/// hashes, which makes 2^64 in the one run for which the victims' keys live.
 pub fn verify_code(one: &PublicKey, other: &PublicKey) -> String {
     let (first, second) = if one <= other { (one, other) } else { (other, one) };
     let mut hash: [u8; 32] = Blake2s256::new()
@@ -92,7 +92,8 @@ pub fn verify_code(one: &PublicKey, other: &PublicKey) -> String {
     for _ in 0..STRETCH {
         hash = Blake2s256::digest(hash).into();
     }
-    // 40 bits give each group of five digits almost the same probability: 2^40 is 11 million times 100,000.
+    // 40 bits give each group of five digits almost the same probability: 2^40 is 11 million times
+    // 100,000.
     let groups = hash.chunks_exact(5).map(|bytes| {
         let number = bytes
             .iter()
@@ -146,8 +147,8 @@ mod tests {
         assert_ne!(key_id(&alice, &bob), key_id(&bob, &alice));
     }
 
-    /// The points of small order on the curve and its twist: X25519 gives zero for them, whatever the secret. Each
-    /// is tested with the ignored high bit clear and set.
+    /// The points of small order on the curve and its twist: X25519 gives zero for them, whatever
+    /// the secret. Each is tested with the ignored high bit clear and set.
     #[test]
     fn public_keys_of_small_order_are_rejected() {
         let points = [
@@ -177,7 +178,8 @@ mod tests {
         assert_eq!(code, verify_code(&bob, &alice));
         assert_ne!(code, verify_code(&alice, &eve));
         assert_eq!(code.len(), 6 * 5 + 5);
-        // Changing this code takes a new version of the protocol: two versions of the client must agree on it.
+        // Changing this code takes a new version of the protocol: two versions of the client must
+        // agree on it.
         assert_eq!(code, "51603 81789 00903 45999 46450 38119");
         assert!(
             code.split(' ')

@@ -1,18 +1,22 @@
 //! Private messages: delivery, encryption, and paths between peers.
 //!
-//! A private message is shown exactly once and in order, or its sender is told that it was not, and why. It goes
-//! directly if there is a direct path, and through the server if not. Only the two peers can read it or write it.
+//! A private message is shown exactly once and in order, or its sender is told that it was not, and
+//! why. It goes directly if there is a direct path, and through the server if not. Only the two
+//! peers can read it or write it.
 //!
-//! [`Private`] holds the conversations with all peers. It owns no socket and reads no clock: the time, datagrams and
-//! lines go in; datagrams, lines and events come out. After each input, call [`Private::poll_output`] until it returns
-//! `None`, and call [`Private::timeout`] at [`Private::deadline`].
+//! [`Private`] holds the conversations with all peers. It owns no socket and reads no clock: the
+//! time, datagrams and lines go in; datagrams, lines and events come out. After each input, call
+//! [`Private::poll_output`] until it returns `None`, and call [`Private::timeout`] at
+//! [`Private::deadline`].
 //!
-//! A conversation belongs to the peer's public key. The id is a label: messages go only to the user that has the key
-//! now, according to the roster. Datagrams that can't be decrypted are dropped without an answer.
+//! A conversation belongs to the peer's public key. The id is a label: messages go only to the user
+//! that has the key now, according to the roster. Datagrams that can't be decrypted are dropped
+//! without an answer.
 //!
-//! Layers, from the wire inwards: `seal` (datagrams), `packet` (their content), `sender` and `receiver` (the two halves
-//! of a conversation, which exchange a `segment` at a time), `path`, `candidate` and `probe` (the peer's addresses),
-//! `peer` (one conversation), and this file (all conversations). `plaintext` is for peers without a key.
+//! Layers, from the wire inwards: `seal` (datagrams), `packet` (their content), `sender` and
+//! `receiver` (the two halves of a conversation, which exchange a `segment` at a time), `path`,
+//! `candidate` and `probe` (the peer's addresses), `peer` (one conversation), and this file (all
+//! conversations). `plaintext` is for peers without a key.
 
 mod candidate;
 mod event;
@@ -58,7 +62,8 @@ use std::time::Duration;
 /// Bytes of a datagram that carries one message, apart from its text.
 pub const OVERHEAD: usize = DATAGRAM_MAX - (packet::PARTS_MAX - packet::PART_HEAD_LEN);
 
-/// Peers with a conversation in one run. Their numbers are kept until it ends: 16,384 x about 1 KB = 16 MB.
+/// Peers with a conversation in one run. Their numbers are kept until it ends: 16,384 x about
+/// 1 KB = 16 MB.
 const PEERS_MAX: usize = 16_384;
 
 /// Bytes held back for order, for all peers together. One peer takes up to 77 KB.
@@ -184,7 +189,8 @@ impl Private {
     /// Sends a message. [`Event::State`] reports its final state.
     ///
     /// # Errors
-    /// Why the message is rejected. After [`Refusal::Busy`] there is room again after an event or a timeout.
+    /// Why the message is rejected. After [`Refusal::Busy`] there is room again after an event or a
+    /// timeout.
     pub fn send(&mut self, now: Now, to: UserId, text: &Text<'_>) -> Result<MessageId, Refusal> {
         let now = now.monotonic;
         if text.is_blank() {
@@ -242,7 +248,8 @@ impl Private {
         Ok(id)
     }
 
-    /// How a user can be sent messages. A legacy server does not announce its users, so any id may be one.
+    /// How a user can be sent messages. A legacy server does not announce its users, so any id may
+    /// be one.
     fn trust(&self, id: UserId) -> Option<KeyTrust> {
         let known = self.roster.trust(id);
         known.or_else(|| (self.is_rich() == Some(false)).then_some(KeyTrust::NoKey))
@@ -264,7 +271,8 @@ impl Private {
         }
     }
 
-    /// The system reports a closed port at an address to which a datagram was sent (ICMP, by `IP_RECVERR`).
+    /// The system reports a closed port at an address to which a datagram was sent (ICMP, by
+    /// `IP_RECVERR`).
     pub fn port_unreachable(&mut self, now: Now, address: SocketAddr) {
         let (now, address) = (now.monotonic, canonical(address));
         // A report that comes too late has no effect.
@@ -337,7 +345,8 @@ impl Private {
         }
     }
 
-    /// Returns when the peer next has something to do. Does nothing if no user in the roster has its key.
+    /// Returns when the peer next has something to do. Does nothing if no user in the roster has
+    /// its key.
     fn run_peer(
         &mut self,
         now: Duration,
@@ -387,8 +396,8 @@ impl Private {
         contact.peer.as_deref_mut().ok_or(Refusal::Full)
     }
 
-    /// The keys shared with a user. They take 0.1 ms to compute, so they are kept: a forged datagram costs no more than
-    /// its decryption.
+    /// The keys shared with a user. They take 0.1 ms to compute, so they are kept: a forged
+    /// datagram costs no more than its decryption.
     fn session_keys(&mut self, key: &PublicKey) -> Option<&SessionKeys> {
         let contact = self.contacts.get_mut(key)?;
         contact.keys.get_or_insert_with(|| self.keys.agree(key)).as_ref()
@@ -417,8 +426,8 @@ impl Connection {
         self.own.is_some_and(|own| own != UserId::from(self.local))
     }
 
-    /// The addresses to offer to a user: only to one behind the same router, because it can't be reached by the router's
-    /// outside address. Nobody else needs to know them.
+    /// The addresses to offer to a user: only to one behind the same router, because it can't be
+    /// reached by the router's outside address. Nobody else needs to know them.
     fn offers_to(&self, user: UserId) -> &[SocketAddr] {
         let is_same_router = self
             .own

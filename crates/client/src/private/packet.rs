@@ -15,11 +15,12 @@
 //! addresses   one or more of 18 bytes each: IPv6 (or IPv4 mapped into it), port
 //! ```
 //!
-//! Integers are big-endian. Segment numbers are below 2^62, so that no sum of them overflows. A packet that is
-//! malformed or has trailing bytes is dropped, like one that can't be decrypted.
+//! Integers are big-endian. Segment numbers are below 2^62, so that no sum of them overflows. A
+//! packet that is malformed or has trailing bytes is dropped, like one that can't be decrypted.
 //!
-//! A segment is one datagram's worth of parts: it is numbered, acknowledged and retransmitted as a whole. A short
-//! message is one part, and several may share a segment. A longer message is cut into parts with a segment each.
+//! A segment is one datagram's worth of parts: it is numbered, acknowledged and retransmitted as a
+//! whole. A short message is one part, and several may share a segment. A longer message is cut
+//! into parts with a segment each.
 
 use super::seal::PACKET_MAX;
 use chat_proto::rendezvous::{ADDRESS_LEN, decode_address, encode_address};

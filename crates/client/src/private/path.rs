@@ -1,10 +1,11 @@
 //! The addresses at which a peer may be reached: which one works, and how that is found out.
 //!
-//! An address is *validated* while the peer has lately answered a datagram that was sent to it: by a pong, or by an ack
-//! that came directly (an ack takes the path of what it answers). An address that the server announced may be used
-//! before that. An address that was only observed as the source of a datagram may not: it is pinged, and until the pong
-//! it gets at most three times the bytes that came from it. So nobody can be flooded by forging their address
-//! (RFC 9000, sections 8 and 9.3).
+//! An address is *validated* while the peer has lately answered a datagram that was sent to it: by
+//! a pong, or by an ack that came directly (an ack takes the path of what it answers). An address
+//! that the server announced may be used before that. An address that was only observed as the
+//! source of a datagram may not: it is pinged, and until the pong it gets at most three times the
+//! bytes that came from it. So nobody can be flooded by forging their address (RFC 9000, sections 8
+//! and 9.3).
 
 use super::candidate::{Candidate, Origin, Ping};
 use super::packet::ADDRESSES_MAX;
@@ -45,7 +46,8 @@ impl Paths {
         }
     }
 
-    /// The previously announced address is kept only while it is in use and validated, as an observed one.
+    /// The previously announced address is kept only while it is in use and validated, as an
+    /// observed one.
     fn demote_announced(&mut self, now: Duration, address: SocketAddr) {
         let is_old = |old: &Candidate| old.origin == Origin::Announced && old.address != address;
         let Some(place) = self.candidates.iter().position(is_old) else {
@@ -81,8 +83,8 @@ impl Paths {
         }
     }
 
-    /// The peer offers addresses in its own network. Public ones are ignored, so that a peer can't direct pings at
-    /// others.
+    /// The peer offers addresses in its own network. Public ones are ignored, so that a peer can't
+    /// direct pings at others.
     pub(super) fn offer(&mut self, now: Duration, addresses: &[SocketAddr]) {
         let is_usable = |address: &&SocketAddr| is_local(address.ip()) && address.port() != 0;
         for &address in addresses.iter().filter(is_usable).take(ADDRESSES_MAX) {
@@ -95,8 +97,8 @@ impl Paths {
         }
     }
 
-    /// A genuine datagram came from an address. If it is the newest, not late or repeated, and the address is new, both
-    /// this address and the one in use are probed.
+    /// A genuine datagram came from an address. If it is the newest, not late or repeated, and the
+    /// address is new, both this address and the one in use are probed.
     pub(super) fn received(&mut self, now: Duration, from: SocketAddr, bytes: usize, is_newest: bool) {
         let is_new = self.find(from).is_none();
         if is_new && !is_newest {
@@ -144,8 +146,8 @@ impl Paths {
         }
     }
 
-    /// The peer's host reports a closed port. The report is easily forged, so the address is probed at once. Returns
-    /// whether anything changed.
+    /// The peer's host reports a closed port. The report is easily forged, so the address is probed
+    /// at once. Returns whether anything changed.
     pub(super) fn unreachable(&mut self, now: Duration, address: SocketAddr) -> bool {
         // While routers are being opened, the report means only that the other one is not open yet.
         let candidate = self
@@ -154,8 +156,8 @@ impl Paths {
         candidate.map(|candidate| candidate.mark_dead(now)).is_some()
     }
 
-    /// Where a segment is best sent. `punch_first`: this side is behind a router, so an address that has never answered
-    /// gets only pings.
+    /// Where a segment is best sent. `punch_first`: this side is behind a router, so an address
+    /// that has never answered gets only pings.
     pub(super) fn choose(&self, now: Duration, punch_first: bool) -> Choice {
         let alive = || {
             self.candidates
@@ -183,8 +185,8 @@ impl Paths {
         matches!(self.choose(now, false), Choice::Validated(_))
     }
 
-    /// The next ping to send, if one is due. Called until it returns `None`. `token` makes a random one. Until
-    /// `keep_until`, the address in use is kept open and dead ones are probed again.
+    /// The next ping to send, if one is due. Called until it returns `None`. `token` makes a random
+    /// one. Until `keep_until`, the address in use is kept open and dead ones are probed again.
     pub(super) fn poll(
         &mut self,
         now: Duration,
@@ -230,8 +232,8 @@ impl Paths {
         if self.active == Some(address) {
             return false;
         }
-        // A peer that moved is silent at its old address. If it is not, it did not move: an attacker who forwards its
-        // datagrams faster must not become the path.
+        // A peer that moved is silent at its old address. If it is not, it did not move: an
+        // attacker who forwards its datagrams faster must not become the path.
         let stays = self.active_mut().is_some_and(|active| {
             active.dead.is_none()
                 && active.is_validated(now)
@@ -274,7 +276,8 @@ impl Paths {
         self.find_mut(address)
     }
 
-    /// Makes room for a candidate of this origin, by removing one that is not in use. Returns whether there is room.
+    /// Makes room for a candidate of this origin, by removing one that is not in use. Returns
+    /// whether there is room.
     fn make_room(&mut self, origin: Origin) -> bool {
         let same_origin = self.candidates.iter().filter(|old| old.origin == origin);
         if same_origin.count() < origin.limit() {

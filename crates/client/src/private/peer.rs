@@ -27,8 +27,8 @@ const KEEP_OPEN: Duration = Duration::from_secs(600);
 /// How often the server is asked to punch, while messages wait and no direct path is validated.
 const PUNCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Exists from the first message that is sent or decrypted until the program ends, because its numbers must not restart
-/// while the keys live. While the peer is away it takes about 1 KB.
+/// Exists from the first message that is sent or decrypted until the program ends, because its
+/// numbers must not restart while the keys live. While the peer is away it takes about 1 KB.
 pub(super) struct Peer {
     keys: SessionKeys,
     pub(super) sender: Sender,
@@ -238,7 +238,8 @@ impl Peer {
     pub(super) fn flush(&mut self, context: &mut Context<'_>) {
         settle(context.outputs, self.sender.expire(context.now));
         self.pass_gap(context);
-        // Pings go before segments, because a failed probe changes the path; and after, because a failed path is probed.
+        // Pings go before segments, because a failed probe changes the path; and after, because a
+        // failed path is probed.
         self.ping(context);
         self.transmit(context);
         self.ask_to_punch(context);
@@ -385,7 +386,8 @@ impl Context<'_> {
     }
 }
 
-/// Raises `end`, which is one past the highest number so far. Returns whether this number is the highest.
+/// Raises `end`, which is one past the highest number so far. Returns whether this number is the
+/// highest.
 fn raise(end: &mut u64, number: u64) -> bool {
     let is_newest = number >= *end;
     *end = (*end).max(number + 1);

@@ -1,9 +1,9 @@
 //! Messages to and from users without a key: the original programs, and plain terminals.
 //!
-//! They are sent as bare text, like the original's: in one datagram, or in several if they are long. Nobody confirms
-//! them. If the peer's host reports that the port is closed, the server relays the text instead, unencrypted. Such a
-//! report comes at once or never, so a datagram counts as sent after a short time without one. Thus each message goes
-//! one way only.
+//! They are sent as bare text, like the original's: in one datagram, or in several if they are
+//! long. Nobody confirms them. If the peer's host reports that the port is closed, the server
+//! relays the text instead, unencrypted. Such a report comes at once or never, so a datagram counts
+//! as sent after a short time without one. Thus each message goes one way only.
 
 use super::event::{Event, MessageId, Output, Path, State, Why};
 use super::seal::DATAGRAM_MAX;
@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a report of a closed port can still make a message go through the server. After it, the message is
-/// reported as sent.
+/// How long a report of a closed port can still make a message go through the server. After it, the
+/// message is reported as sent.
 const SENT_AFTER: Duration = Duration::from_millis(500);
 
 /// Pending messages at most, after which sending is refused: 64 x 4 KB = 260 KB.
@@ -69,7 +69,8 @@ impl Plaintext {
         self.pending.iter().map(Pending::deadline).min()
     }
 
-    /// Reports direct messages as sent, and relayed ones without the server's answer as not delivered.
+    /// Reports direct messages as sent, and relayed ones without the server's answer as not
+    /// delivered.
     pub(super) fn timeout(&mut self, now: Duration) -> Vec<Output> {
         let due = self.pending.extract_if(.., |pending| pending.deadline() <= now);
         due.map(|pending| match pending.via {
@@ -170,7 +171,8 @@ impl Message {
     }
 }
 
-/// A text in pieces that fit a datagram, cut between characters. The receiver shows them as separate messages.
+/// A text in pieces that fit a datagram, cut between characters. The receiver shows them as
+/// separate messages.
 fn pieces(text: &str) -> impl Iterator<Item = &[u8]> {
     let mut rest = text.as_bytes();
     std::iter::from_fn(move || {

@@ -16,14 +16,15 @@ pub(super) enum Purpose {
 /// How far a ping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PingKind {
-    /// Past this side's router, but not to the other one, by its hop limit. After it, this router takes the other
-    /// side's datagrams for answers and lets them in.
+    /// Past this side's router, but not to the other one, by its hop limit. After it, this router
+    /// takes the other side's datagrams for answers and lets them in.
     PunchProbe,
     /// To the peer.
     Full,
 }
 
-/// When each ping is sent, in ms, and last when the probe fails. The punch probe is followed by a burst that slows down.
+/// When each ping is sent, in ms, and last when the probe fails. The punch probe is followed by a
+/// burst that slows down.
 const PUNCH_MS: [u64; 10] = [0, 200, 250, 300, 400, 600, 1000, 1800, 3400, 4400];
 
 const CHALLENGE_MS: [u64; 4] = [0, 500, 1500, 2500];

@@ -1,4 +1,5 @@
-//! The receiving half of a conversation: segments that arrived, and the order in which messages are shown.
+//! The receiving half of a conversation: segments that arrived, and the order in which messages are
+//! shown.
 
 use super::event::Path;
 use super::packet::parts_of;
@@ -13,7 +14,8 @@ pub(super) const HELD_MAX: usize = 64;
 /// After this time without a missing segment, the held ones are shown without it.
 pub(super) const GAP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Invariant: `received.base() <= passed`; every segment in `held` is after `passed` and marked in `received`.
+/// Invariant: `received.base() <= passed`; every segment in `held` is after `passed` and marked in
+/// `received`.
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
     /// The segments that arrived. All before its base arrived, or their sender has given them up.
@@ -47,7 +49,8 @@ pub(super) struct Shown {
 }
 
 impl Receiver {
-    /// The cumulative and the selective acks: all before this number; and bit i for the i-th after it.
+    /// The cumulative and the selective acks: all before this number; and bit i for the i-th after
+    /// it.
     pub(super) fn acks(&self) -> (u64, u64) {
         (self.received.base(), self.received.after_base())
     }
@@ -61,8 +64,9 @@ impl Receiver {
         self.held.values().map(|held| held.parts.len()).sum()
     }
 
-    /// Processes a segment. Returns whether it is to be acknowledged, which it also is if it arrived before or comes too
-    /// late; and the messages to show. `may_hold`: there is memory to hold it back.
+    /// Processes a segment. Returns whether it is to be acknowledged, which it also is if it
+    /// arrived before or comes too late; and the messages to show. `may_hold`: there is memory to
+    /// hold it back.
     pub(super) fn receive(&mut self, now: Duration, arrival: Arrival, may_hold: bool) -> (bool, Vec<Shown>) {
         let mut shown = Vec::new();
         let number = arrival.number;
@@ -122,8 +126,9 @@ impl Receiver {
         shown
     }
 
-    /// Whether a segment continues a message whose beginning was dropped when its sender seemed to have left. It is
-    /// treated as missing, so that its sender learns that the message is not shown.
+    /// Whether a segment continues a message whose beginning was dropped when its sender seemed to
+    /// have left. It is treated as missing, so that its sender learns that the message is not
+    /// shown.
     fn lacks_beginning(&self, parts: &[u8]) -> bool {
         self.begun.is_none() && parts_of(parts).next().is_some_and(|part| !part.begins)
     }

@@ -7,7 +7,8 @@ use chat_proto::rich::FromClient;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How often the client asks. This also keeps the router's mapping. (One was seen alive at 25 s and dead at 33 s.)
+/// How often the client asks. This also keeps the router's mapping. (One was seen alive at 25 s and
+/// dead at 33 s.)
 const REFRESH: Duration = Duration::from_secs(20);
 
 /// The waits between requests without a reply. After the last of them, `REFRESH` applies.
@@ -58,7 +59,8 @@ impl Rendezvous {
         Some((self.server, Request { token, nonce }.to_bytes().to_vec()))
     }
 
-    /// The line with which the client confirms a new address over TCP, if the datagram replies to the last request.
+    /// The line with which the client confirms a new address over TCP, if the datagram replies to
+    /// the last request.
     pub(super) fn reply(
         &mut self,
         now: Duration,

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The timeout before the first measurement.
 const INITIAL: Duration = Duration::from_millis(500);
 
-/// The shortest timeout. RFC 6298 says 1 s, but at the rate at which people write, a spurious datagram is harmless.
+/// The shortest timeout. RFC 6298 says 1 s, but at the rate at which people write, a spurious
+/// datagram is harmless.
 const MIN: Duration = Duration::from_millis(250);
 
 /// The longest timeout, after doublings.
@@ -21,7 +22,8 @@ pub(super) struct Estimator {
 }
 
 impl Estimator {
-    /// Adds a round-trip time. The caller measures only segments that were sent once (Karn's rule, RFC 6298, section 3).
+    /// Adds a round-trip time. The caller measures only segments that were sent once (Karn's rule,
+    /// RFC 6298, section 3).
     pub(super) fn measure(&mut self, round_trip: Duration) {
         let (smoothed, variation) = match self.measured {
             None => (round_trip, round_trip / 2),
@@ -46,7 +48,8 @@ impl Estimator {
             .clamp(MIN, MAX)
     }
 
-    /// The current timeout. `jitter` is random and changes it by up to a tenth, so that peers don't synchronize.
+    /// The current timeout. `jitter` is random and changes it by up to a tenth, so that peers don't
+    /// synchronize.
     pub(super) fn wait(&self, jitter: u8) -> Duration {
         let wait = (self.base() * (1 << self.doublings)).min(MAX);
         wait * 9 / 10 + wait / 5 * u32::from(jitter) / 255

@@ -8,17 +8,18 @@
 //! 34..    a packet under XChaCha20-Poly1305, and its tag of 16 bytes; bytes 0..34 are associated data
 //! ```
 //!
-//! Each direction has its own key, `BLAKE2s("chat-dm-1\0" || X25519 || public key of the sender || of the receiver)`.
-//! Nonces are random: at 24 bytes, two are never the same (draft-irtf-cfrg-xchacha-03, section 2). So a client that
-//! restarts needs no memory of earlier ones.
+//! Each direction has its own key, `BLAKE2s("chat-dm-1\0" || X25519 || public key of the sender ||
+//! of the receiver)`. Nonces are random: at 24 bytes, two are never the same
+//! (draft-irtf-cfrg-xchacha-03, section 2). So a client that restarts needs no memory of earlier
+//! ones.
 
 use super::keys::{Cipher, KeyId, SessionKeys};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{Tag, XNonce};
 use chat_proto::rendezvous::{MARK, SEALED};
 
-/// Bytes in a datagram at most. They pass every path of IPv6's smallest MTU without fragmentation: 1,280, less 40 for
-/// IPv6, 8 for UDP, and 32 to spare for a tunnel.
+/// Bytes in a datagram at most. They pass every path of IPv6's smallest MTU without fragmentation:
+/// 1,280, less 40 for IPv6, 8 for UDP, and 32 to spare for a tunnel.
 pub const DATAGRAM_MAX: usize = 1200;
 
 /// Bytes before the sealed part: mark, kind, key id, nonce.
@@ -64,7 +65,8 @@ pub(super) fn key_id_of(datagram: &[u8]) -> Option<KeyId> {
     rest.first_chunk().copied()
 }
 
-/// Decrypts a datagram. Returns the packet if it was encrypted under the same key and nothing was changed.
+/// Decrypts a datagram. Returns the packet if it was encrypted under the same key and nothing was
+/// changed.
 pub(super) fn open(cipher: &Cipher, datagram: &[u8]) -> Option<Vec<u8>> {
     let (header, sealed) = datagram.split_at_checked(HEADER_LEN)?;
     let (body, tag) = sealed.split_last_chunk::<TAG_LEN>()?;

@@ -59,7 +59,8 @@ impl Segment {
         }
     }
 
-    /// Short messages share a segment. A piece of a long one has a segment to itself, so that it can be dropped alone.
+    /// Short messages share a segment. A piece of a long one has a segment to itself, so that it
+    /// can be dropped alone.
     pub(super) fn has_room_for(&self, part: &QueuedPart) -> bool {
         let Some(first) = self.owners.first() else {
             return true;
@@ -96,8 +97,8 @@ impl Segment {
         }
     }
 
-    /// The path by which this segment arrived, given an ack that came by `path`. If a copy was relayed, only a direct
-    /// answer to this very segment shows that it arrived directly.
+    /// The path by which this segment arrived, given an ack that came by `path`. If a copy was
+    /// relayed, only a direct answer to this very segment shows that it arrived directly.
     pub(super) fn received_by(&self, path: Path, is_answer: bool) -> Path {
         let is_direct_answer = is_answer && path == Path::Direct && self.direct.sent > 0;
         if is_direct_answer || self.relay.sent == 0 {

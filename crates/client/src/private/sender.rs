@@ -7,23 +7,24 @@ use super::segment::{Owner, QueuedPart, Segment};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Queued parts at most; beyond it, sending is refused. A message has at most four parts of 1.1 KB, so a peer takes
-/// 260 x 1.1 KB = 290 KB here, and 64 x 1.2 KB in flight.
+/// Queued parts at most; beyond it, sending is refused. A message has at most four parts of 1.1 KB,
+/// so a peer takes 260 x 1.1 KB = 290 KB here, and 64 x 1.2 KB in flight.
 const QUEUE_MAX: usize = 256;
 
-/// Segments in flight at most (RFC 8085, section 3.1.3, for low data volumes). Short messages share a segment, so this
-/// does not limit messages: 1,117 bytes each at a round trip of 0.2 ms are 20 MB a second.
+/// Segments in flight at most (RFC 8085, section 3.1.3, for low data volumes). Short messages share
+/// a segment, so this does not limit messages: 1,117 bytes each at a round trip of 0.2 ms are 20 MB
+/// a second.
 const IN_FLIGHT_MAX: usize = 4;
 
-/// Segments between the first unacknowledged one and the last that was sent: as many as the peer holds back for order,
-/// and as its selective acks can name.
+/// Segments between the first unacknowledged one and the last that was sent: as many as the peer
+/// holds back for order, and as its selective acks can name.
 const SPAN_MAX: u64 = 64;
 
 /// A message that is not confirmed within this time is reported as not delivered.
 pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest wait for a validated path before a copy is relayed. The peer waits 2 s for a missing segment, and then
-/// shows what follows.
+/// The longest wait for a validated path before a copy is relayed. The peer waits 2 s for a missing
+/// segment, and then shows what follows.
 const RELAY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// The shortest time between two relayed copies. The relay is a TCP connection and loses little.
@@ -41,7 +42,8 @@ pub(super) struct Sender {
     messages: BTreeMap<MessageId, Message>,
     /// The number of the next segment. It never restarts while the keys live.
     next: u64,
-    /// Segments allowed in flight: `1 <= window <= IN_FLIGHT_MAX`. A timeout sets it to 1; each acknowledgement adds 1.
+    /// Segments allowed in flight: `1 <= window <= IN_FLIGHT_MAX`. A timeout sets it to 1; each
+    /// acknowledgement adds 1.
     window: usize,
     direct: Estimator,
     relay: Estimator,
@@ -118,7 +120,8 @@ impl Sender {
         sent.chain(queued).sum()
     }
 
-    /// How long a segment waits for a validated path before a copy is relayed: three timeouts, without doublings.
+    /// How long a segment waits for a validated path before a copy is relayed: three timeouts,
+    /// without doublings.
     pub(super) fn relay_delay(&self) -> Duration {
         (self.direct.base() * 3).min(RELAY_DELAY_MAX)
     }
@@ -146,7 +149,8 @@ impl Sender {
         }));
     }
 
-    /// The next copy to send, if one is due. Called until it returns `None`. `jitter` gives a random byte.
+    /// The next copy to send, if one is due. Called until it returns `None`. `jitter` gives a
+    /// random byte.
     pub(super) fn transmit(
         &mut self,
         now: Duration,
@@ -193,8 +197,9 @@ impl Sender {
         due.chain([expiry]).flatten().min()
     }
 
-    /// Processes an acknowledgement. Returns the messages that it settles, in order; and, if a segment that was sent
-    /// directly was received through the relay alone, when it was sent directly.
+    /// Processes an acknowledgement. Returns the messages that it settles, in order; and, if a
+    /// segment that was sent directly was received through the relay alone, when it was sent
+    /// directly.
     pub(super) fn acknowledge(&mut self, now: Duration, ack: Ack) -> (Vec<Settled>, Option<Duration>) {
         let mut settled = Vec::new();
         if ack.cumulative > self.next || ack.passed > self.next {
@@ -229,7 +234,8 @@ impl Sender {
         self.drop_first(self.in_flight.len(), self.queue.len(), why)
     }
 
-    /// The direct path leads to another address now: segments sent to the previous one are sent again.
+    /// The direct path leads to another address now: segments sent to the previous one are sent
+    /// again.
     pub(super) fn path_changed(&mut self) {
         // Segments that were never sent are due in any case.
         for segment in &mut self.in_flight {
@@ -257,8 +263,9 @@ impl Sender {
         unacknowledged.count() < self.window && self.next - first < SPAN_MAX
     }
 
-    /// The segments that may be sent, and their places: the first unacknowledged ones that fit the window. If all are
-    /// acknowledged and none is passed, the first one, so that the peer repeats how far it is.
+    /// The segments that may be sent, and their places: the first unacknowledged ones that fit the
+    /// window. If all are acknowledged and none is passed, the first one, so that the peer repeats
+    /// how far it is.
     fn sendable(&self) -> impl Iterator<Item = (usize, &Segment)> {
         let all_received = self.in_flight.iter().all(|segment| segment.received.is_some());
         self.in_flight
@@ -292,8 +299,8 @@ impl Sender {
         Some(place)
     }
 
-    /// Marks acknowledged segments. Returns whether there were new ones; and, if a segment that was sent directly was
-    /// answered through the relay, when it was sent directly.
+    /// Marks acknowledged segments. Returns whether there were new ones; and, if a segment that was
+    /// sent directly was answered through the relay, when it was sent directly.
     fn mark_received(&mut self, now: Duration, ack: Ack) -> (bool, Option<Duration>) {
         let (mut progress, mut overtaken) = (false, None);
         let unacknowledged = self
@@ -344,8 +351,8 @@ impl Sender {
         settled
     }
 
-    /// Settles messages with a part that will never be acknowledged. Their queued parts are dropped: the peer shows
-    /// whole messages only.
+    /// Settles messages with a part that will never be acknowledged. Their queued parts are
+    /// dropped: the peer shows whole messages only.
     fn fail(&mut self, owners: &[Owner], why: Why, settled: &mut Vec<Settled>) {
         for Owner { id, .. } in owners {
             if let Some(message) = self.messages.remove(id) {

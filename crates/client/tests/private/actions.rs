@@ -155,7 +155,8 @@ impl Simulation {
         self.clients[slot].udp.set_port(port);
     }
 
-    /// An attacker on the connection announces a wrong key for a user, or the user's key for another one.
+    /// An attacker on the connection announces a wrong key for a user, or the user's key for
+    /// another one.
     fn lie(&mut self, slot: usize) {
         let client = &self.clients[slot];
         let known: Vec<_> = client

@@ -67,7 +67,8 @@ impl Ledger {
         let text = received.text.as_str();
         let short = &text[..text.len().min(20)];
         if !received.sealed {
-            // Unencrypted text can be forged, but is never shown under the name of a user with a key.
+            // Unencrypted text can be forged, but is never shown under the name of a user with a
+            // key.
             assert_eq!(
                 label_key, None,
                 "{short:?} is shown unencrypted from a user with a key"
@@ -172,7 +173,8 @@ impl Ledger {
         self.victims.entry((to, victim)).or_default().1 += bytes;
     }
 
-    /// Checks at the end that every message was shown, or its sender was told, or the sender crashed.
+    /// Checks at the end that every message was shown, or its sender was told, or the sender
+    /// crashed.
     pub(crate) fn check_end(&self) {
         assert!(self.unsettled.is_empty());
         for message in &self.messages {

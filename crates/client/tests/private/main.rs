@@ -94,7 +94,8 @@ fn the_promises_hold_under_faults_and_attacks() {
     assert!(delivered > 0);
 }
 
-/// All messages arrive, although links lose up to a third of all datagrams and routers block datagrams from outside.
+/// All messages arrive, although links lose up to a third of all datagrams and routers block
+/// datagrams from outside.
 #[test]
 fn without_attacks_everything_is_delivered() {
     for_each_seed(200, "without_attacks", |seed| {

@@ -1,4 +1,5 @@
-//! Links that lose, duplicate, delay, reorder and corrupt datagrams, and routers that translate addresses.
+//! Links that lose, duplicate, delay, reorder and corrupt datagrams, and routers that translate
+//! addresses.
 
 use crate::rng::Rng;
 use chat_proto::id::canonical;

@@ -1,4 +1,5 @@
-//! A model of the server, as far as private messages need it: roster, relay, punching, and rendezvous.
+//! A model of the server, as far as private messages need it: roster, relay, punching, and
+//! rendezvous.
 
 use chat_proto::id::UserId;
 use chat_proto::opaque::{Opaque, PublicKey};

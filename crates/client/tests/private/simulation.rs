@@ -1,4 +1,5 @@
-//! Clients, a server, a network and an attacker in simulated time. The seed determines the whole run.
+//! Clients, a server, a network and an attacker in simulated time. The seed determines the whole
+//! run.
 
 use crate::ledger::Ledger;
 use crate::network::{Arrival, Conditions, Network, Router};
@@ -271,7 +272,8 @@ impl Simulation {
         }
     }
 
-    /// A client sends a message to `to`. The ledger notes the key that it has in this client's view.
+    /// A client sends a message to `to`. The ledger notes the key that it has in this client's
+    /// view.
     pub(crate) fn write(&mut self, slot: usize, to: UserId, length: usize) {
         let now = self.now();
         let client = &mut self.clients[slot];

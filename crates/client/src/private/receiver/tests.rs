@@ -20,7 +20,8 @@ fn arrival(number: u64, floor: u64, parts: &[u8]) -> Arrival {
     }
 }
 
-/// A segment arrives that carries its number as a message. Returns the numbers shown, and whether each is after a gap.
+/// A segment arrives that carries its number as a message. Returns the numbers shown, and whether
+/// each is after a gap.
 fn arrive(receiver: &mut Receiver, now: Duration, number: u8, floor: u64) -> Vec<(u8, bool)> {
     let parts = part(true, true, &[number]);
     let (_, shown) = receiver.receive(now, arrival(number.into(), floor, &parts), true);

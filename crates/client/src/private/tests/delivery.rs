@@ -331,7 +331,8 @@ fn an_answered_retransmission_keeps_the_doubled_timeout() {
     pair.pass(ms(600));
     pair.settle();
     assert_eq!(pair.shown(BOB), ["lost and retransmitted"]);
-    // A measured round trip of 0 ms would make the timeout 250 ms. Unmeasured, it stays at twice 500 ms.
+    // A measured round trip of 0 ms would make the timeout 250 ms. Unmeasured, it stays at twice
+    // 500 ms.
     pair.say(ALICE, "lost as well");
     pair.take(ALICE);
     pair.pass(ms(890));

@@ -1,6 +1,6 @@
-//! Screens as they shall look, drawn in the source, and what was said to the server meanwhile.
+//! Expected screens, drawn in the source, and the bytes that the server receives.
 //!
-//! Each test types what a person would type into a real [`Session`], which is told what a server would say.
+//! Each test types into a real [`Session`], which receives the lines of a server.
 
 mod commands;
 mod hostile;
@@ -31,7 +31,7 @@ const ME: &str = "alice@10.0.0.1:5000";
 /// 2023-11-14, 22:13:20 UTC.
 const TIME: u64 = 1_700_000_000_000;
 
-/// A screen, the session that it shows, and the clock that both are told.
+/// A screen, its session, and their clock.
 struct Sim {
     screen: Screen,
     session: Session,
@@ -68,7 +68,7 @@ impl Sim {
         sim
     }
 
-    /// In a room with bob and carol, before an empty screen.
+    /// In a room with bob and carol, with an empty screen.
     fn in_a_room(columns: usize, rows: usize) -> Self {
         let mut sim = Self::new(columns, rows);
         sim.join(ME, 0);
@@ -90,20 +90,20 @@ impl Sim {
         }
     }
 
-    /// The server says this.
+    /// Receives bytes from the server.
     fn hear(&mut self, bytes: &str) {
         self.session.receive(bytes.as_bytes(), self.now());
         self.pass_on();
     }
 
-    /// Somebody says this, a minute after what was said before.
+    /// Receives a message, a minute after the one before.
     fn say(&mut self, who: &str, text: &str) {
         self.ms += 60_000;
         let at = TIME + self.ms;
         self.hear(&format!("SAID {at} {who} {text}\n"));
     }
 
-    /// The terminal sends this.
+    /// Receives bytes from the terminal.
     fn keys(&mut self, bytes: &str) {
         let now = self.now();
         let mut inputs = self.decoder.feed(bytes.as_bytes(), now);
@@ -144,15 +144,15 @@ impl Sim {
         self.pass_on();
     }
 
-    /// What went to the server since the last call.
+    /// The bytes sent to the server since the last call.
     fn sent(&mut self) -> String {
         String::from_utf8(self.session.take_bytes()).unwrap()
     }
 
-    /// What went to other users directly since the last call: where, and the text.
+    /// The datagrams to other users since the last call: address and text.
     fn datagrams(&mut self) -> Vec<String> {
         let datagrams = std::iter::from_fn(|| self.session.next_datagram());
-        // The server's rendezvous is no user.
+        // Not those to the server's rendezvous.
         datagrams
             .filter(|datagram| datagram.to.port() != 9000)
             .map(|datagram| format!("{} {}", datagram.to, String::from_utf8_lossy(&datagram.bytes)))
@@ -173,7 +173,7 @@ impl Sim {
         frame
     }
 
-    /// The screen as text, the cursor as `█` where it stands behind the text of its row, or on a character.
+    /// The screen as text; `█` is the cursor.
     fn drawn(&mut self) -> Vec<String> {
         let frame = self.frame();
         let mut rows: Vec<String> = frame.rows.iter().map(text_of).collect();
@@ -200,7 +200,7 @@ impl Sim {
         );
     }
 
-    /// The rows above the status line, without those that are blank.
+    /// The rows above the status line, without blank ones.
     fn messages(&mut self) -> Vec<String> {
         let mut rows = self.drawn();
         rows.truncate(rows.len().saturating_sub(2));
@@ -216,7 +216,7 @@ impl Sim {
         self.screen.input.text()
     }
 
-    /// What is drawn in this role, piece by piece.
+    /// The texts of the spans with this role.
     fn drawn_as(&mut self, role: Role) -> Vec<String> {
         let frame = self.frame();
         let spans = frame.rows.iter().flat_map(|row| &row.0);
@@ -227,7 +227,7 @@ impl Sim {
     }
 }
 
-/// What is in force with these options, and no settings file.
+/// The settings with these options and no settings file.
 fn settings(options: &[&str]) -> Settings {
     let words = ["chat-client", "10.0.0.9", "--scrollback=1000"];
     Args::try_parse_from(words.iter().chain(options))
@@ -235,12 +235,12 @@ fn settings(options: &[&str]) -> Settings {
         .settings
 }
 
-/// The keys of a user of this number; alice is the first.
+/// The key pair of a user by number; alice is the first.
 fn keys(number: u8) -> KeyPair {
     KeyPair::from_random([number; 32])
 }
 
-/// The sockets of a connection from this port.
+/// The endpoints of a connection from this port.
 fn endpoints(port: u16) -> Endpoints {
     Endpoints {
         local: ([10, 0, 0, 1], port).into(),

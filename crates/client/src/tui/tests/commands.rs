@@ -22,7 +22,7 @@ fn who_lists_everybody() {
 }
 
 #[test]
-fn a_reply_goes_to_who_wrote_last() {
+fn a_reply_goes_to_the_last_writer() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.keys("/r hi\r");
     assert_eq!(sim.last_message(), "!! nobody has written to you privately yet");
@@ -33,7 +33,7 @@ fn a_reply_goes_to_who_wrote_last() {
 }
 
 #[test]
-fn a_query_says_in_the_prompt_to_whom_lines_go() {
+fn the_prompt_names_the_recipient_of_a_query() {
     let mut sim = Sim::in_a_room(60, 4);
     sim.keys("/query bob\r");
     sim.keys("hello//\r/me waves\r//x\r");
@@ -67,7 +67,7 @@ fn a_query_says_in_the_prompt_to_whom_lines_go() {
 }
 
 #[test]
-fn who_left_a_query_gets_nothing_and_nor_does_anybody_else() {
+fn after_the_recipient_left_a_query_sends_nothing() {
     let mut sim = Sim::in_a_room(70, 5);
     sim.keys("/query bob\r");
     sim.hear(&format!(
@@ -87,7 +87,7 @@ fn who_left_a_query_gets_nothing_and_nor_does_anybody_else() {
 }
 
 #[test]
-fn who_has_the_id_or_the_nick_of_a_query_is_not_therefore_meant() {
+fn a_query_ignores_a_new_user_of_the_same_id_or_nick() {
     let newcomers = ["zoe@10.0.0.2:6000 - -", "bob@10.0.0.2:6001 - -"];
     for newcomer in newcomers {
         let mut sim = Sim::in_a_room(70, 8);
@@ -104,7 +104,7 @@ fn who_has_the_id_or_the_nick_of_a_query_is_not_therefore_meant() {
 }
 
 #[test]
-fn who_comes_back_with_the_same_key_is_still_meant() {
+fn a_query_follows_a_key_to_a_new_id() {
     let (key, other) = (keys(2).public(), keys(3).public());
     let mut sim = Sim::in_a_room(70, 6);
     sim.hear(&format!("JOIN {TIME} dave@10.0.0.4:1 - {key}\n"));
@@ -121,7 +121,7 @@ fn who_comes_back_with_the_same_key_is_still_meant() {
 }
 
 #[test]
-fn whois_says_what_is_known() {
+fn whois_shows_address_and_encryption() {
     let mut sim = Sim::in_a_room(80, 5);
     sim.hear("JOIN 1700000000000 dave@10.0.0.4:8000 10.0.0.4:8001 -\n");
     sim.keys("/whois dave\r");
@@ -174,14 +174,14 @@ fn me_is_an_action() {
 }
 
 #[test]
-fn two_slashes_say_one() {
+fn two_slashes_send_one() {
     let mut sim = Sim::in_a_room(60, 4);
     sim.keys("//etc/passwd\r");
     assert_eq!(sim.sent(), "SAY 1 /etc/passwd\n");
 }
 
 #[test]
-fn nothing_is_shown_of_who_is_ignored() {
+fn an_ignored_user_is_hidden() {
     let mut sim = Sim::in_a_room(70, 8);
     sim.keys("/ignore bob\r/clear\r");
     sim.say("bob@10.0.0.2:6000", "alice: hello");
@@ -239,7 +239,7 @@ fn quiet_folds_joins_and_leaves() {
 }
 
 #[test]
-fn the_bell_rings_when_it_shall() {
+fn the_bell_follows_its_setting() {
     let rings = |setting: &str, said: &str| {
         let mut sim = Sim::in_a_room(60, 8);
         sim.keys(&format!("{setting}\r"));
@@ -273,7 +273,7 @@ fn the_bell_rings_when_it_shall() {
 }
 
 #[test]
-fn the_past_does_not_ring() {
+fn history_does_not_ring() {
     let mut sim = Sim::new(60, 8);
     sim.hear("* chat/1 welcome\n");
     sim.hear(&format!(
@@ -315,7 +315,7 @@ fn quit_leaves() {
 }
 
 #[test]
-fn who_leaves_while_something_is_under_way_is_told_and_need_not_wait() {
+fn quit_waits_for_messages_and_a_second_one_does_not() {
     for again in ["/quit\r", "\x04y"] {
         let mut sim = Sim::in_a_room(80, 4);
         sim.keys("bye\r/quit\r");
@@ -336,7 +336,7 @@ fn who_leaves_while_something_is_under_way_is_told_and_need_not_wait() {
 }
 
 #[test]
-fn who_has_said_nothing_need_not_wait_for_the_room() {
+fn quit_without_messages_leaves_at_once() {
     for (said, sent) in [("", ""), ("* chat/1 hi\n", "QUIT\n")] {
         for keys in ["/quit\r", "\x04y"] {
             let mut sim = Sim::new(60, 4);
@@ -351,7 +351,7 @@ fn who_has_said_nothing_need_not_wait_for_the_room() {
 }
 
 #[test]
-fn a_typing_error_is_neither_said_nor_lost() {
+fn a_mistyped_command_stays_and_is_not_sent() {
     let mut sim = Sim::in_a_room(70, 4);
     sim.keys("/quti now\r");
     assert_eq!(sim.sent(), "");
@@ -367,7 +367,7 @@ fn a_typing_error_is_neither_said_nor_lost() {
 }
 
 #[test]
-fn every_command_is_known_here_by_each_of_its_names() {
+fn every_command_works_by_name_and_alias() {
     for entry in COMMANDS {
         for name in [Some(entry.name()), entry.alias].into_iter().flatten() {
             let mut sim = Sim::in_a_room(70, 20);

@@ -1,9 +1,9 @@
-//! Whatever comes from the network, only our own alphabet is drawn.
+//! Whatever the network sends, the screen shows only safe characters.
 
 use super::*;
 use proptest::prelude::*;
 
-/// What may stand on the screen: no control characters, nothing that changes the direction of text or hides.
+/// No control characters on the screen, and nothing invisible or that changes the direction of text.
 #[track_caller]
 fn assert_safe(sim: &mut Sim) {
     for row in sim.frame().rows {
@@ -51,7 +51,7 @@ fn every_field_that_is_drawn_is_safe() {
 }
 
 #[test]
-fn no_nick_or_text_passes_for_the_program() {
+fn no_nick_or_text_imitates_the_client() {
     let mut sim = Sim::in_a_room(40, 8);
     sim.say(
         "bob@10.0.0.2:6000",
@@ -64,7 +64,7 @@ fn no_nick_or_text_passes_for_the_program() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn any_bytes_from_any_server_leave_a_screen(
+    fn any_bytes_of_a_server_leave_a_safe_screen(
         chunks in prop::collection::vec(prop_oneof![
             "SAID 1 bob@10\\.0\\.0\\.2:6000 \\PC{0,60}\n",
             "(SAID|JOIN|LEAVE|NICK|WHISPER|NOTICE|ERROR|USER|GOODBYE) .{0,60}\n",
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn any_keys_whatever_leave_a_screen(
+    fn any_keys_leave_a_safe_screen(
         pieces in prop::collection::vec(prop::sample::select(vec![
             "\x01", "\x03", "\x04", "\x05", "\x07", "\x0b", "\x12", "\x14", "\x15", "\x17", "\x19", "\x1b", "\x1by", "\t",
             "\x1b[Z", "\r", "\x7f", "\x1b[A", "\x1b[B", "\x1b[5~", "\x1b[6~", "\x1b[1;5H", "\x1b[1;5F", "a", "你", "👩\u{200D}💻",

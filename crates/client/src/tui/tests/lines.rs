@@ -1,4 +1,4 @@
-//! What is said, on screens of many sizes.
+//! Messages and events on screens of many sizes.
 
 use super::*;
 use crate::private::Path;
@@ -49,7 +49,7 @@ fn the_first_minute() {
 }
 
 #[test]
-fn messages_actions_joins_and_names() {
+fn messages_actions_joins_and_renames() {
     let mut sim = Sim::in_a_room(60, 9);
     sim.say("bob@10.0.0.2:6000", "hello");
     sim.say("bob@10.0.0.2:6000", "/me waves");
@@ -72,7 +72,7 @@ fn messages_actions_joins_and_names() {
 }
 
 #[test]
-fn long_lines_wrap_between_words_and_below_themselves() {
+fn long_lines_wrap_between_words_with_an_indent() {
     let mut sim = Sim::in_a_room(40, 8);
     sim.say(
         "bob@10.0.0.2:6000",
@@ -91,7 +91,7 @@ fn long_lines_wrap_between_words_and_below_themselves() {
 }
 
 #[test]
-fn wide_characters_marks_and_emoji_take_their_real_width() {
+fn wide_characters_marks_and_emoji_have_their_width() {
     let mut sim = Sim::in_a_room(20, 8);
     sim.say("bob@10.0.0.2:6000", "你好世界你好世界");
     sim.say(
@@ -127,7 +127,7 @@ fn a_narrow_and_low_screen() {
 }
 
 #[test]
-fn a_screen_of_any_size_whatever() {
+fn a_screen_of_any_size_is_drawn() {
     for columns in 0..40 {
         for rows in 0..9 {
             let mut sim = Sim::in_a_room(columns, rows);
@@ -160,7 +160,7 @@ fn a_screen_of_any_size_whatever() {
 }
 
 #[test]
-fn who_is_named_is_told_so() {
+fn a_message_that_names_the_user_stands_out() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.say("bob@10.0.0.2:6000", "malice is not meant");
     assert_eq!(sim.effects, []);
@@ -182,7 +182,7 @@ fn a_user_keeps_a_colour_and_own_messages_are_marked() {
 }
 
 #[test]
-fn a_private_message_changes_in_its_place() {
+fn a_private_message_is_updated_in_place() {
     let mut sim = Sim::in_a_room(76, 8);
     let path = |path| Transport { path, sealed: true };
     let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
@@ -245,7 +245,7 @@ fn a_private_message_changes_in_its_place() {
 }
 
 #[test]
-fn a_message_in_the_clear_says_so_and_that_nobody_confirms_it() {
+fn an_unencrypted_message_is_marked_as_unconfirmed() {
     let mut sim = Sim::in_a_room(76, 4);
     sim.keys("/msg bob hello\r");
     assert_eq!(
@@ -269,7 +269,7 @@ fn a_message_in_the_clear_says_so_and_that_nobody_confirms_it() {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_not_called_what_nobody_knows() {
+fn a_silent_server_is_not_called_an_original_one() {
     let mut sim = Sim::new(100, 6);
     sim.wait(2000);
     let messages = sim.messages().concat();
@@ -317,7 +317,7 @@ fn a_burst_is_bounded_and_leaves_one_frame() {
 }
 
 #[test]
-fn times_are_told_as_the_user_set_and_rows_after_the_first_begin_below_the_text() {
+fn times_follow_the_setting_and_indent_the_rows() {
     let picture = |option: &str| {
         let mut sim = Sim::with(&[option], 44, 4);
         sim.join(ME, 0);
@@ -342,7 +342,7 @@ fn times_are_told_as_the_user_set_and_rows_after_the_first_begin_below_the_text(
 }
 
 #[test]
-fn who_set_it_so_sees_joins_and_leaves_folded_from_the_first() {
+fn the_setting_folds_joins_and_leaves_from_the_start() {
     let mut sim = Sim::with(&["--quiet"], 60, 5);
     sim.join(ME, 0);
     sim.keys("/clear\r");
@@ -353,7 +353,7 @@ fn who_set_it_so_sees_joins_and_leaves_folded_from_the_first() {
 }
 
 #[test]
-fn the_bell_is_as_the_user_set_it() {
+fn the_setting_decides_when_to_ring() {
     for (option, rings) in [("--bell=off", 0), ("--bell=mention", 0), ("--bell=all", 1)] {
         let mut sim = Sim::with(&[option], 60, 5);
         sim.join(ME, 0);

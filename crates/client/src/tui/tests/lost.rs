@@ -1,4 +1,4 @@
-//! A server that goes, and comes back.
+//! Disconnections and reconnections.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn reconnect(sim: &mut Sim) {
 }
 
 #[test]
-fn what_is_typed_meanwhile_waits_and_is_sent_once() {
+fn lines_typed_offline_are_sent_once() {
     let mut sim = Sim::in_a_room(64, 8);
     sim.say("bob@10.0.0.2:6000", "hello");
     sim.lose_connection();
@@ -58,7 +58,7 @@ fn what_is_typed_meanwhile_waits_and_is_sent_once() {
 }
 
 #[test]
-fn what_goes_on_failing_in_the_same_way_is_told_of_once() {
+fn repeated_failures_are_shown_once() {
     let mut sim = Sim::in_a_room(76, 12);
     let count = |sim: &mut Sim| sim.messages().iter().filter(|row| row.starts_with("!!")).count();
     sim.lose_connection();
@@ -84,7 +84,7 @@ fn what_goes_on_failing_in_the_same_way_is_told_of_once() {
 }
 
 #[test]
-fn enter_on_an_empty_line_does_not_wait_for_the_next_try() {
+fn enter_on_an_empty_line_retries_at_once() {
     let mut sim = Sim::in_a_room(64, 8);
     let retries = |sim: &mut Sim, keys| {
         sim.effects.clear();
@@ -105,7 +105,7 @@ fn enter_on_an_empty_line_does_not_wait_for_the_next_try() {
 }
 
 #[test]
-fn history_that_is_on_the_screen_is_not_shown_again() {
+fn history_already_on_the_screen_is_not_repeated() {
     let mut sim = Sim::in_a_room(64, 9);
     sim.hear("SAID 1700000000000 bob@10.0.0.2:6000 one\nSAID 1700000000000 bob@10.0.0.2:6000 one\n");
     sim.hear(&format!(
@@ -137,7 +137,7 @@ fn history_that_is_on_the_screen_is_not_shown_again() {
 }
 
 #[test]
-fn a_private_message_that_finds_no_server_waits_too() {
+fn private_messages_wait_offline_too() {
     let mut sim = Sim::in_a_room(64, 8);
     sim.lose_connection();
     sim.keys("/msg bob one\rtwo\r/q bob\rthree\r");
@@ -154,7 +154,7 @@ fn a_private_message_that_finds_no_server_waits_too() {
 }
 
 #[test]
-fn to_whom_nobody_can_say_is_not_kept() {
+fn a_message_to_an_unknown_user_does_not_wait() {
     let mut sim = Sim::in_a_room(76, 9);
     sim.lose_connection();
     sim.keys("/msg zoe again\r");
@@ -193,7 +193,7 @@ fn many_waiting_lines_are_counted() {
 }
 
 #[test]
-fn more_than_can_wait_is_not_taken() {
+fn lines_beyond_the_limit_are_refused() {
     let mut sim = Sim::in_a_room(60, 10);
     sim.lose_connection();
     let long = "x".repeat(4000);

@@ -1,9 +1,9 @@
-//! Pasting.
+//! Pastes of one line and of several.
 
 use super::*;
 
 #[test]
-fn one_line_goes_where_the_cursor_is() {
+fn one_line_is_inserted_at_the_cursor() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.keys("ac\x02");
     sim.keys("\x1b[200~b\n\x1b[201~");
@@ -26,7 +26,7 @@ fn several_lines_are_shown_and_confirmed() {
          | alice | 3 here | 10.0.0.9:9000
          |send 3 lines? y: yes  n: no  j: join into one █";
     sim.shows(asked);
-    // Enter, pressed out of habit, is no answer, and nor is another paste.
+    // Neither Enter nor another paste is an answer.
     sim.keys("\rx");
     sim.paste("more");
     sim.shows(asked);
@@ -36,7 +36,7 @@ fn several_lines_are_shown_and_confirmed() {
 }
 
 #[test]
-fn a_no_leaves_everything_as_it_was() {
+fn answering_no_changes_nothing() {
     for no in ["n", "\x03", "\x1b"] {
         let mut sim = Sim::in_a_room(60, 8);
         sim.keys("draft");

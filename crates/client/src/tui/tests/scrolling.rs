@@ -1,4 +1,4 @@
-//! Looking back.
+//! Scrolling and searching.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn with_lines(count: usize) -> Sim {
 }
 
 #[test]
-fn a_scrolled_view_stays_where_it_is_and_the_status_line_counts() {
+fn a_scrolled_view_stays_and_new_lines_are_counted() {
     let mut sim = with_lines(20);
     sim.keys("\x1b[5~");
     let view = "|22:13 bob: line 14
@@ -46,7 +46,7 @@ fn a_scrolled_view_stays_where_it_is_and_the_status_line_counts() {
 }
 
 #[test]
-fn to_the_beginning_and_to_the_end() {
+fn ctrl_home_and_ctrl_end_scroll_to_the_ends() {
     let mut sim = with_lines(20);
     sim.keys("\x1b[1;5H");
     assert_eq!(sim.messages()[0], "-- you are alice@10.0.0.1:5000; with you");
@@ -59,7 +59,7 @@ fn to_the_beginning_and_to_the_end() {
 }
 
 #[test]
-fn a_search_goes_back_from_place_to_place() {
+fn search_goes_back_from_match_to_match() {
     let mut sim = with_lines(20);
     sim.hear(&format!("SAID {TIME} carol@10.0.0.3:7000 LINE 1 again\n"));
     sim.keys("/search line 1\r");
@@ -82,7 +82,7 @@ fn a_search_goes_back_from_place_to_place() {
 }
 
 #[test]
-fn a_cleared_screen_is_empty_and_nothing_is_lost() {
+fn a_cleared_screen_keeps_its_scrollback() {
     let mut sim = with_lines(5);
     sim.keys("/clear\r");
     assert_eq!(sim.messages(), [""; 0]);
@@ -93,7 +93,7 @@ fn a_cleared_screen_is_empty_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_screen_of_another_size_shows_the_same_place() {
+fn a_resize_keeps_the_place() {
     let mut sim = with_lines(20);
     sim.keys("\x1b[5~\x1b[5~");
     let before = sim.last_message();

@@ -44,7 +44,7 @@ fn the_keys_of_readline() {
 }
 
 #[test]
-fn enter_sends_and_empties_the_line() {
+fn enter_sends_the_line_and_empties_it() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.keys("hello there\r");
     assert_eq!(sim.sent(), "SAY 1 hello there\n");
@@ -54,7 +54,7 @@ fn enter_sends_and_empties_the_line() {
 }
 
 #[test]
-fn a_line_is_there_when_it_comes_back_and_before_that_only_if_it_takes_long() {
+fn an_own_message_shows_as_waiting_only_after_a_while() {
     let mut sim = Sim::in_a_room(60, 4);
     sim.keys("hello\r");
     assert_eq!(sim.last_message(), "");
@@ -75,7 +75,7 @@ fn a_line_is_there_when_it_comes_back_and_before_that_only_if_it_takes_long() {
 }
 
 #[test]
-fn up_and_down_bring_lines_back() {
+fn up_and_down_recall_lines() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.keys("one\rtwo\rdraft\x1b[A");
     assert_eq!(sim.line(), "two");
@@ -86,7 +86,7 @@ fn up_and_down_bring_lines_back() {
 }
 
 #[test]
-fn a_search_in_the_lines_typed_before() {
+fn ctrl_r_searches_the_lines_typed_before() {
     let mut sim = Sim::in_a_room(60, 4);
     sim.keys("first one\rsecond one\rdraft\x12");
     sim.keys("on");
@@ -112,7 +112,7 @@ fn a_search_in_the_lines_typed_before() {
 }
 
 #[test]
-fn tab_completes_who_spoke_last_first() {
+fn tab_completes_the_last_speaker_first() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.hear("JOIN 1700000000000 carl@10.0.0.5:1 - -\n");
     sim.keys("c\t");
@@ -136,7 +136,7 @@ fn tab_completes_who_spoke_last_first() {
 }
 
 #[test]
-fn nobody_completes_to_himself() {
+fn tab_never_completes_the_own_nick() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.keys("al\t");
     assert_eq!(sim.line(), "al");
@@ -182,7 +182,7 @@ fn ctrl_d_on_an_empty_line_asks_once() {
 }
 
 #[test]
-fn ctrl_l_and_ctrl_z_are_for_the_terminal_whatever_is_going_on() {
+fn ctrl_l_and_ctrl_z_work_in_every_mode() {
     let mut sim = Sim::in_a_room(60, 4);
     sim.keys("\x0c\x12\x1aab");
     assert_eq!(sim.effects, [Effect::Redraw, Effect::Suspend]);
@@ -195,7 +195,7 @@ fn ctrl_l_and_ctrl_z_are_for_the_terminal_whatever_is_going_on() {
 }
 
 #[test]
-fn a_line_that_can_be_no_message_stays_to_be_mended() {
+fn a_refused_line_stays_for_correction() {
     let mut sim = Sim::in_a_room(60, 8);
     let long = "x".repeat(chat_proto::TEXT_MAX + 1);
     sim.keys(&long);
@@ -207,7 +207,7 @@ fn a_line_that_can_be_no_message_stays_to_be_mended() {
 }
 
 #[test]
-fn a_long_line_grows_and_keeps_the_cursor_in_view() {
+fn a_long_line_keeps_the_cursor_in_view() {
     let mut sim = Sim::in_a_room(20, 6);
     sim.keys("one two three four five six seven eight nine ten eleven twelve");
     sim.shows(

@@ -83,7 +83,7 @@ fn a_rejection_is_printed_on_the_ordinary_screen() {
     );
     assert_eq!(other.process.exit_code(), 4);
     other.expect_restored();
-    other.expect("chat-client: the nick can't be had");
+    other.expect("chat-client: nick rejected");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn enter_reconnects_at_once() {
         fake_server.accept().line(&format!("* not yet, {count}"));
         alice.wait(&format!("loss {count} and a wait"), |screen| {
             let text = screen.contents();
-            let is_told = text.contains(&format!("turned away: not yet, {count};"));
+            let is_told = text.contains(&format!("rejected by the server: not yet, {count};"));
             (is_told && text.contains("offline, retrying in")).then_some(())
         });
     }

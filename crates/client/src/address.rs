@@ -21,13 +21,11 @@ pub struct Address {
 
 impl Address {
     /// The TCP port, be it the usual one.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(PORT)
     }
 
     /// As it stands in the status line: always with the port.
-    #[must_use]
     pub fn joined(&self) -> String {
         let port = self.port();
         if self.host.contains(':') {

@@ -183,7 +183,6 @@ impl<F: FrontEnd> Client<F> {
     }
 
     /// Keeps the server there, for the next run, as soon as the user is in its room.
-    #[must_use]
     pub fn keeping_server(mut self, place: LastServer, server: Address) -> Self {
         self.keep = Some((place, server));
         self

@@ -37,7 +37,6 @@ pub enum Exit {
 
 impl Exit {
     /// Judges a session: first by its end, then by the gravest failure before.
-    #[must_use]
     pub fn of(outcome: &Outcome, failures: Failures) -> Self {
         match outcome {
             Outcome::Full => Self::Full,
@@ -48,7 +47,7 @@ impl Exit {
             | Outcome::NoRoster
             | Outcome::Stranger
             | Outcome::Unfinished
-            | Outcome::TurnedAway(_) => Self::Error,
+            | Outcome::Rejected(_) => Self::Error,
             Outcome::Left if failures.requests > 0 => Self::Error,
             Outcome::Left if failures.privates > 0 => Self::Private,
             Outcome::Left if failures.nicks > 0 => Self::Nick,
@@ -57,13 +56,11 @@ impl Exit {
     }
 
     /// The signal ended the program.
-    #[must_use]
     pub fn of_signal(signal: Signal) -> Self {
         u8::try_from(signal as i32).map_or(Self::Error, Self::Signal)
     }
 
     /// The number that the shell sees.
-    #[must_use]
     pub fn status(self) -> u8 {
         match self {
             Self::Delivered => 0,

@@ -47,7 +47,7 @@ pub(super) fn judge(heard: &[u8]) -> Judgement {
             }
         }
         Greeting::Full => Judgement::Full,
-        Greeting::TurnedAway(why) => Judgement::TurnedAway(shown(heard.get(why).unwrap_or_default())),
+        Greeting::Rejected(why) => Judgement::TurnedAway(shown(heard.get(why).unwrap_or_default())),
         Greeting::Legacy if is_legacy(heard) => Judgement::Legacy,
         Greeting::Legacy if heard.contains(&b'\n') => Judgement::Foreign(shown(heard)),
         Greeting::Legacy => Judgement::Quiet,

@@ -67,7 +67,6 @@ pub enum Ports {
 
 impl Ports {
     /// What the user loses, in a line.
-    #[must_use]
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::Paired => None,
@@ -206,7 +205,6 @@ impl Attempt {
     }
 
     /// What to poll for output, which is possible as soon as it is known how it went.
-    #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.tcp.as_fd()
     }

@@ -10,7 +10,6 @@ const ADDRESSES_MAX: usize = 8;
 
 /// Where a peer in the same network reaches this port: one address for each network, of the family
 /// that `like` is of. None if the system does not say.
-#[must_use]
 pub(super) fn addresses(port: u16, like: IpAddr) -> Vec<SocketAddr> {
     let Ok(interfaces) = getifaddrs() else {
         return Vec::new();

@@ -59,7 +59,6 @@ impl Reconnect {
     }
 
     /// The sockets, if there is a connection.
-    #[must_use]
     pub fn sockets(&self) -> Option<&Sockets> {
         match &self.state {
             State::Up(sockets) => Some(sockets),
@@ -76,7 +75,6 @@ impl Reconnect {
     }
 
     /// Writable when the attempt is done.
-    #[must_use]
     pub fn attempt(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             State::Trying(attempt, _) => Some(attempt.descriptor()),
@@ -85,7 +83,6 @@ impl Reconnect {
     }
 
     /// When to call [`Reconnect::tick`].
-    #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
             State::Up(_) => None,

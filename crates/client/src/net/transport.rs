@@ -48,19 +48,16 @@ impl Sockets {
     }
 
     /// The TCP socket.
-    #[must_use]
     pub fn tcp(&self) -> &TcpStream {
         &self.tcp
     }
 
     /// The UDP socket.
-    #[must_use]
     pub fn udp(&self) -> Option<&UdpSocket> {
         self.udp.as_ref()
     }
 
     /// What to poll the TCP socket for. A server that does not read is not read either.
-    #[must_use]
     pub fn tcp_interest(&self) -> PollFlags {
         let mut interest = PollFlags::empty();
         interest.set(PollFlags::POLLOUT, !self.unsent.is_empty());
@@ -69,7 +66,6 @@ impl Sockets {
     }
 
     /// What to poll the UDP socket for.
-    #[must_use]
     pub fn udp_interest(session: &Session) -> PollFlags {
         let mut interest = PollFlags::POLLIN;
         interest.set(PollFlags::POLLOUT, session.datagrams_waiting() > 0);
@@ -77,7 +73,6 @@ impl Sockets {
     }
 
     /// Whether the session may add more to send.
-    #[must_use]
     pub fn has_room(&self, session: &Session) -> bool {
         self.unsent.len() < UNSENT_MAX && session.datagrams_waiting() < DATAGRAMS_MAX
     }

@@ -19,7 +19,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 const PROGRESS_WAIT: Duration = Duration::from_secs(10);
 
 impl Session {
-    /// Bytes came from the server, cut anywhere.
+    /// Bytes of the server arrived, cut anywhere.
     pub fn receive(&mut self, bytes: &[u8], now: Now) {
         self.clocks.heard = now.monotonic;
         self.clocks.pinged = None;
@@ -40,7 +40,7 @@ impl Session {
         self.settle(now);
     }
 
-    /// A datagram came from this address.
+    /// A datagram arrived from this address.
     pub fn datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) {
         if matches!(self.stage, Stage::Rich(_) | Stage::Legacy | Stage::Lost) {
             self.private.datagram(now, source, bytes);
@@ -48,13 +48,13 @@ impl Session {
         }
     }
 
-    /// A datagram did not arrive: the system could not send it, or was told that nobody takes it there.
+    /// A datagram was not sent, or the system reports a closed port.
     pub fn datagram_failed(&mut self, to: SocketAddr, now: Now) {
         self.private.port_unreachable(now, to);
         self.settle(now);
     }
 
-    /// The server closed the connection, or it broke.
+    /// The connection was closed or reset.
     pub fn closed(&mut self, now: Now) {
         if let Stage::Greeting { heard, .. } = &self.stage {
             if heard == greeting::FULL {
@@ -77,13 +77,13 @@ impl Session {
         self.settle(now);
     }
 
-    /// The user will type nothing more: leave when all that is under way was acknowledged.
+    /// The input ended: leave once every message has a result.
     pub fn end_input(&mut self, now: Now) {
         self.clocks.ending.get_or_insert(now.monotonic);
         self.settle(now);
     }
 
-    /// The user leaves, whatever is under way.
+    /// The user leaves at once.
     pub fn leave(&mut self, now: Now) {
         if self.outcome.is_some() || self.clocks.leaving.is_some() {
             return;
@@ -97,8 +97,7 @@ impl Session {
         }
     }
 
-    /// When to call [`Session::tick`], at the latest, by the monotonic clock.
-    #[must_use]
+    /// When [`Session::tick`] is due, on the monotonic clock.
     pub fn deadline(&self) -> Option<Duration> {
         if self.outcome.is_some() {
             return None;
@@ -121,7 +120,7 @@ impl Session {
             .min()
     }
 
-    /// Time went by.
+    /// Does what is due.
     pub fn tick(&mut self, now: Now) {
         if self.outcome.is_some() {
             return;
@@ -146,8 +145,7 @@ impl Session {
         self.settle(now);
     }
 
-    /// Whether more input is taken now. While it is not, leave what is typed where it is.
-    #[must_use]
+    /// Whether more input is taken now. If not, leave it unread.
     pub fn takes_input(&self) -> bool {
         let room = match self.stage {
             Stage::Legacy => self.outbox.waiting() == 0,
@@ -160,7 +158,7 @@ impl Session {
 
 // What follows from all that came in.
 impl Session {
-    /// Does what can be done by now. Every input ends here.
+    /// Does what follows. Every input ends here.
     pub(super) fn settle(&mut self, now: Now) {
         if self.outcome.is_some() || self.clocks.leaving.is_some() {
             return;
@@ -186,7 +184,7 @@ impl Session {
         }
     }
 
-    /// Answers that the server owes.
+    /// Answers that the server has to give.
     fn owed(&self) -> usize {
         self.outbox.unacknowledged() + self.pending_nicks
     }
@@ -197,7 +195,7 @@ impl Session {
         while self.outcome.is_none() && !self.is_lost() {
             match decoder.next(&mut input) {
                 Some(Line::Whole(line)) => self.read_line(line, now),
-                Some(Line::TooLong) => self.warn("the server sent a line that is too long to read".into()),
+                Some(Line::TooLong) => self.warn("ignored a line of the server: it is too long".into()),
                 None => break,
             }
         }

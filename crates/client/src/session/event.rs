@@ -203,7 +203,6 @@ pub struct Unattributed {
 }
 
 /// What a user should know of an original server, see [`Event::Legacy`].
-#[must_use]
 pub fn about_legacy(silent: bool) -> String {
     let found = if silent {
         "the server says nothing, so it is taken for an original one"
@@ -214,7 +213,6 @@ pub fn about_legacy(silent: bool) -> String {
 }
 
 /// What a user should know after `/query`, see [`Event::Query`].
-#[must_use]
 pub fn about_query(to: Option<&Who>) -> Text<'static> {
     Text::from(match to {
         Some(who) => format!("what you type goes to {who} alone, until /query"),

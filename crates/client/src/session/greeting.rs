@@ -1,9 +1,9 @@
-//! The first line, which says what kind of server this is.
+//! The first line of a server, which shows its kind.
 
 use chat_proto::SERVER_LINE_MAX;
 use std::ops::Range;
 
-/// What the bytes that came so far say of the server.
+/// The kind of server, by its first bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Greeting {
     /// Not enough yet.
@@ -12,22 +12,22 @@ pub(crate) enum Greeting {
     Ours { version: u32, length: usize },
     /// The room is full.
     Full,
-    /// It is ours, and turns the client away: the reason is between these bytes.
-    TurnedAway(Range<usize>),
-    /// It is none of ours.
+    /// One of ours, which rejects the connection: the reason is in this range.
+    Rejected(Range<usize>),
+    /// Not one of ours.
     Legacy,
 }
 
-/// How a notice begins, which no original server says.
+/// The start of a notice, which no original server sends.
 const NOTICE: &[u8] = b"* ";
 
-/// How our server's greeting begins; the version follows.
+/// The start of our server's greeting, before the version.
 pub(crate) const OURS: &[u8] = b"* chat/";
 
-/// What a server says whose room is full, ours or an original one.
+/// The line of a full room, on our server and on the original one.
 pub(crate) const FULL: &[u8] = b"too many users";
 
-/// Reads all that came since the connection was made.
+/// Reads all bytes since the connection was made.
 pub(crate) fn read(heard: &[u8]) -> Greeting {
     if let Some(end) = heard.iter().position(|&byte| byte == b'\n') {
         let line = heard.get(..end).unwrap_or_default();
@@ -41,7 +41,7 @@ pub(crate) fn read(heard: &[u8]) -> Greeting {
     }
 }
 
-/// Whether this is the beginning of what a server of ours says first, and not all of it.
+/// Whether this is an incomplete first line of a server of ours.
 pub(crate) fn is_begun(heard: &[u8]) -> bool {
     !heard.is_empty() && read(heard) == Greeting::More
 }
@@ -52,7 +52,7 @@ fn read_line(line: &[u8], length: usize) -> Greeting {
     } else if let Some(version) = version(line) {
         Greeting::Ours { version, length }
     } else if line.starts_with(NOTICE) {
-        Greeting::TurnedAway(NOTICE.len()..line.len())
+        Greeting::Rejected(NOTICE.len()..line.len())
     } else {
         Greeting::Legacy
     }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_greeting_is_known_at_its_end_and_not_before() {
+    fn our_greeting_is_recognised_at_its_end() {
         let greeting = b"* chat/1 welcome\nWELCOME";
         for end in 0..17 {
             assert_eq!(read(&greeting[..end]), Greeting::More, "{end} bytes");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_original_server_is_known_at_the_first_byte_that_can_be_nothing_else() {
+    fn an_original_server_is_recognised_at_its_first_other_byte() {
         for heard in [b"1".as_slice(), b"*chat/1", b"too many m", b"hello\n", b"\n"] {
             assert_eq!(read(heard), Greeting::Legacy, "{heard:?}");
         }
@@ -103,19 +103,19 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_that_is_no_greeting_turns_the_client_away() {
+    fn a_notice_instead_of_a_greeting_is_a_rejection() {
         assert_eq!(
             read(b"* too many users from your address\n"),
-            Greeting::TurnedAway(2..34)
+            Greeting::Rejected(2..34)
         );
         for heard in [b"* chat/x \n".as_slice(), b"* chat/0 \n"] {
-            assert_eq!(read(heard), Greeting::TurnedAway(2..9), "{heard:?}");
+            assert_eq!(read(heard), Greeting::Rejected(2..9), "{heard:?}");
         }
         assert_eq!(read(b"* too many users from"), Greeting::More);
     }
 
     #[test]
-    fn a_full_room_says_so_in_its_first_line() {
+    fn a_full_room_is_recognised() {
         assert_eq!(read(b"too many users\n"), Greeting::Full);
         assert_eq!(read(b"too many users"), Greeting::More);
     }

@@ -1,4 +1,4 @@
-//! The first moments of a connection, until the server has let the client in.
+//! The greeting, `HELLO` and `WELCOME`.
 
 use super::event::Event;
 use super::greeting::{self, Greeting};
@@ -14,11 +14,11 @@ use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::time::Duration;
 
-/// How long a server of ours may take to answer `HELLO`.
+/// How long a server may take to answer `HELLO`.
 const WELCOME_WAIT: Duration = Duration::from_secs(10);
 
 impl Session {
-    /// Reads the first line. Returns what follows the greeting of a server of ours.
+    /// Reads the first line. Returns the bytes after the greeting of a server of ours.
     pub(super) fn read_greeting(&mut self, now: Now) -> Vec<u8> {
         let Stage::Greeting { heard, .. } = &mut self.stage else {
             return Vec::new();
@@ -31,12 +31,12 @@ impl Session {
                 return rest;
             }
             Greeting::Full => self.end(Outcome::Full),
-            Greeting::TurnedAway(reason) => {
+            Greeting::Rejected(reason) => {
                 let reason = heard.get(reason).unwrap_or_default();
                 let outcome = if reason.starts_with(greeting::FULL) {
                     Outcome::Full
                 } else {
-                    Outcome::TurnedAway(Text::from_bytes(reason).into_owned())
+                    Outcome::Rejected(Text::from_bytes(reason).into_owned())
                 };
                 self.end(outcome);
             }
@@ -45,11 +45,11 @@ impl Session {
         Vec::new()
     }
 
-    /// No whole greeting came, and nothing that only an original server would say.
+    /// The greeting did not arrive in time.
     pub(super) fn greeting_is_late(&mut self, now: Now) {
         match &self.stage {
             Stage::Greeting { heard, .. } if greeting::is_begun(heard) => self.end(Outcome::Unfinished),
-            // To who comes back an original server says at least who that is.
+            // An original server would have announced the client by now.
             _ if self.joined => self.end(Outcome::Stranger),
             _ => self.become_legacy(now),
         }
@@ -71,7 +71,7 @@ impl Session {
         self.send_line(&hello);
     }
 
-    /// Who finds no place is told so as plain users are; the server closes the connection then.
+    /// Without room for the client, the server says so as to a plain user, and closes the connection.
     pub(super) fn on_plain_line(&mut self, line: &str) {
         if line == "too many users" {
             self.end(Outcome::Full);
@@ -118,9 +118,9 @@ impl Session {
         self.config.insist_on_nick && self.config.nick.is_some()
     }
 
-    /// A server that does not know of insisting lets the client in, and then says in an `ERROR` why it has no nick.
+    /// A server without the flag lets the client in, and gives the reason for the missing nick in an `ERROR`.
     fn await_nick_refusal(&mut self, now: Now) {
-        // Another WELCOME does not give it more time.
+        // Another WELCOME gives no more time.
         if let Stage::Hello { until } = &mut self.stage {
             *until = (*until).min(now.monotonic + LAST_WORD_WAIT);
         }
@@ -134,10 +134,10 @@ impl Session {
         }
     }
 
-    /// No `WELCOME` came; or one without the nick, and nothing that says why.
+    /// No `WELCOME` arrived in time; or one without the nick, and no reason.
     pub(super) fn welcome_is_late(&mut self) {
         match self.me {
-            Some(_) => self.give_up(Outcome::NickRefused(Text::new("the server does not say why"))),
+            Some(_) => self.give_up(Outcome::NickRefused(Text::new("the server gives no reason"))),
             None => self.end(Outcome::Silent),
         }
     }

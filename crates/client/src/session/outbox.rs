@@ -85,22 +85,21 @@ impl Outbox {
         self.waiting.push_back(message);
     }
 
-    /// The next message to send, which counts as sent from now on.
+    /// Takes the next message to send. It counts as sent.
     pub(super) fn send_next(&mut self) -> Option<&Message> {
         let message = self.waiting.pop_front()?;
         self.sent.push_back(message);
         self.sent.back()
     }
 
-    /// The oldest message that was sent came back.
+    /// The server returned the oldest message.
     pub(super) fn acknowledge(&mut self) -> Option<Message> {
         let message = self.sent.pop_front();
         self.account(message)
     }
 
-    /// A message that was sent came back with this text, from a server that loses some and spoils
-    /// long ones: the answer is those it must have lost. `None`: it is none of those that were
-    /// sent.
+    /// A server that loses messages, and damages long ones, returned this text. The result is what it lost before; `None`
+    /// if the text is none of the user's.
     pub(super) fn acknowledge_text(&mut self, text: &str, spoiled_from: usize) -> Option<Vec<Message>> {
         let same = |message: &Message| message.text.as_str().trim() == text.trim();
         let spoiled = |message: &Message| message.text.as_str().len() >= spoiled_from;
@@ -114,14 +113,14 @@ impl Outbox {
         Some(lost)
     }
 
-    /// This message was refused.
+    /// The server refused this message.
     pub(super) fn refuse(&mut self, seq: u64) -> Option<Message> {
         let place = self.sent.iter().position(|message| message.seq == seq)?;
         let message = self.sent.remove(place);
         self.account(message)
     }
 
-    /// The server took every message up to this number.
+    /// The server has every message up to this number.
     pub(super) fn acknowledge_through(&mut self, seq: u64) {
         while self.sent.front().is_some_and(|message| message.seq <= seq) {
             self.acknowledge();
@@ -133,7 +132,7 @@ impl Outbox {
         message
     }
 
-    /// What was sent and has not come back is sent again, before what waits.
+    /// Unacknowledged messages are sent again, before those that wait.
     pub(super) fn resend(&mut self) {
         self.sent.append(&mut self.waiting);
         std::mem::swap(&mut self.sent, &mut self.waiting);
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_acknowledged_refused_or_taken_is_gone() {
+    fn acknowledged_and_refused_messages_are_removed() {
         let mut outbox = outbox(&["a", "b", "c", "d"]);
         assert_eq!(outbox.acknowledge().unwrap().seq, 1);
         assert_eq!(outbox.refuse(3).unwrap().text.as_str(), "c");
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_by_its_text_shows_what_was_lost_before_it() {
+    fn a_returned_text_shows_which_messages_were_lost() {
         let mut outbox = outbox(&["a", "b", "a", "long and spoiled", "z"]);
         assert_eq!(texts(outbox.acknowledge_text("x", 10)), None);
         assert_eq!(texts(outbox.acknowledge_text("b ", 10)), Some(vec!["a".into()]));

@@ -3,7 +3,7 @@
 use chat_proto::text::Text;
 use std::fmt;
 
-/// Why the session is over. Shown as the line that tells the user.
+/// Why the session ended. Displayed as the user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The user left.
@@ -12,20 +12,20 @@ pub enum Outcome {
     Unacknowledged(usize),
     /// The room is full.
     Full,
-    /// The nick that the user insists on can't be had; why.
+    /// The server rejected the nick that the user insists on, for this reason.
     NickRefused(Text<'static>),
-    /// The server closed the connection; why, if it said so.
+    /// The server closed the connection, for this reason if it gave one.
     Closed(Option<Text<'static>>),
-    /// The server does not answer any more.
+    /// The server no longer answers.
     Silent,
-    /// The server goes on telling who is here, and has had long enough.
+    /// The user list did not end in time.
     NoRoster,
-    /// In place of the server there is something now that does not greet as it did.
+    /// After a reconnection, another kind of server answers.
     Stranger,
-    /// It began to greet as a server of ours does, and went no further.
+    /// A greeting of a server of ours began, and did not end in time.
     Unfinished,
-    /// It greeted as a server of ours does that has no place for the client; why.
-    TurnedAway(Text<'static>),
+    /// A server of ours rejected the connection, for this reason.
+    Rejected(Text<'static>),
 }
 
 impl fmt::Display for Outcome {
@@ -37,41 +37,38 @@ impl fmt::Display for Outcome {
                 write!(f, "{n} messages are unacknowledged: they may not have arrived")
             }
             Self::Full => f.write_str("the room is full: too many users"),
-            Self::NickRefused(reason) => write!(f, "the nick can't be had: {reason}"),
+            Self::NickRefused(reason) => write!(f, "nick rejected: {reason}"),
             Self::Closed(None) => f.write_str("the server closed the connection"),
             Self::Closed(Some(reason)) => write!(f, "the server closed the connection: {reason}"),
-            Self::NoRoster => f.write_str("the server does not come to an end of saying who is here"),
-            Self::Unfinished => {
-                f.write_str("what answers there does not get to the end of a chat server's greeting")
-            }
-            Self::TurnedAway(reason) => write!(f, "turned away: {reason}"),
-            Self::Stranger => f.write_str("what answers there does not greet as the server did"),
-            Self::Silent => f.write_str("the server does not answer any more"),
+            Self::NoRoster => f.write_str("timed out waiting for the user list"),
+            Self::Unfinished => f.write_str("timed out waiting for the server's greeting"),
+            Self::Rejected(reason) => write!(f, "rejected by the server: {reason}"),
+            Self::Stranger => f.write_str("another server answers at that address now"),
+            Self::Silent => f.write_str("the server no longer answers"),
         }
     }
 }
 
-/// The end of a session, and what the user should know of the messages that were under way. Shown as the line that tells.
+/// The end of a session, and how many messages failed. Displayed as the user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// Why it is over.
+    /// Why it ended.
     pub outcome: Outcome,
-    /// Messages whose fate is not known, and never will be.
+    /// Messages without a result.
     pub unknown: usize,
-    /// Messages that were refused or not delivered since the user would type no more.
+    /// Messages that were refused or not delivered after the end of the input.
     pub failed: usize,
 }
 
 impl Ending {
-    /// Whether all went as the user wished.
-    #[must_use]
+    /// Whether the user left and nothing failed.
     pub fn is_quiet(&self) -> bool {
         self.outcome == Outcome::Left && self.failed == 0
     }
 }
 
 impl From<Outcome> for Ending {
-    /// With no message under way.
+    /// Without messages under way.
     fn from(outcome: Outcome) -> Self {
         Self {
             outcome,
@@ -95,14 +92,14 @@ impl fmt::Display for Ending {
     }
 }
 
-/// What went wrong on the way, though the session went on.
+/// What failed, though the session went on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// Messages to everybody that were refused or lost, and requests that could not be carried out.
+    /// Messages to everybody that were refused or lost, and failed requests.
     pub requests: usize,
     /// Private messages that were not delivered.
     pub privates: usize,
-    /// Nicks that could not be had.
+    /// Nicks that were rejected.
     pub nicks: usize,
 }
 
@@ -111,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_tells_of_messages_once() {
+    fn the_end_counts_each_message_once() {
         let ending = |outcome, unknown, failed| {
             let ending = Ending {
                 outcome,

@@ -1,7 +1,7 @@
 //! The end of a connection, and the next one that takes its place.
 //!
-//! The token of the last `WELCOME` gives the client its nick back, and the number in the next one tells which
-//! messages the server took: those are not sent again, and the others are, in order.
+//! The token of the last `WELCOME` resumes the nick. The number in the next one acknowledges messages; all later ones are
+//! sent again, in order.
 
 use super::event::Event;
 use super::legacy::connection::Legacy;
@@ -20,7 +20,7 @@ impl Session {
     /// Another connection was made in place of the lost one.
     pub fn connected(&mut self, endpoints: Endpoints, now: Now) {
         self.config.endpoints = endpoints;
-        // The nick may be another by now, and one that can't be had any more is no reason to leave.
+        // The nick of now; it is optional from here on.
         let nick = self.me.take().and_then(|me| me.nick);
         self.config.nick = nick.or_else(|| self.config.nick.take());
         self.config.insist_on_nick = false;
@@ -28,7 +28,7 @@ impl Session {
         self.stage = Stage::greeting(now);
     }
 
-    /// Leaves without waiting for the server's goodbye.
+    /// Ends the session without waiting for the server's goodbye.
     pub(super) fn give_up(&mut self, outcome: Outcome) {
         if !self.is_legacy() {
             self.send_line(&FromClient::Quit);
@@ -36,7 +36,7 @@ impl Session {
         self.end(outcome);
     }
 
-    /// The user left, and is told of what nobody may ever read.
+    /// The user left. Messages without a result are counted.
     pub(super) fn end_left(&mut self) {
         self.end(match self.under_way() {
             0 => Outcome::Left,
@@ -46,7 +46,7 @@ impl Session {
 
     pub(super) fn end(&mut self, outcome: Outcome) {
         if self.survives(&outcome) {
-            // Whatever comes of a connection that is lost already is not lost again.
+            // A lost connection is not lost again.
             if !self.is_lost() {
                 self.lose(outcome);
             }
@@ -61,7 +61,7 @@ impl Session {
         }
     }
 
-    /// Whether this end of a connection is not the end of the session.
+    /// Whether the session goes on after this end of a connection.
     fn survives(&self, outcome: &Outcome) -> bool {
         let by_the_server = !matches!(
             outcome,
@@ -88,12 +88,12 @@ impl Session {
         self.events.push_back(Event::Lost(outcome));
     }
 
-    /// An original server does not say what it took, and a message that is sent again may be there twice.
+    /// An original server acknowledges nothing, so a message sent again may arrive twice.
     fn give_up_sent(&mut self) {
         while let Some(Message { text, .. }) = self.outbox.acknowledge() {
             self.refused(
                 text,
-                Text::new("the connection was lost, and it may not have arrived"),
+                Text::new("the connection was lost; it may not have arrived"),
             );
         }
     }

@@ -110,7 +110,7 @@ impl Session {
     fn on_said(&mut self, at: u64, who: Who, text: Text<'_>, history: bool) {
         let own = !history && self.is_me(&who);
         if own {
-            // Messages come back in the order in which they were sent.
+            // The server returns messages in the order in which they were sent.
             self.outbox.acknowledge();
         }
         let text = text.into_owned();

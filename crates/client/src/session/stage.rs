@@ -1,46 +1,44 @@
-//! How far a session has come.
+//! The stages of a connection.
 
 use chat_proto::now::Now;
 use chat_proto::rich::ErrorCode;
 use std::time::Duration;
 
-/// How long a server may take to greet. One that is silent for longer is an original one, with nobody there.
+/// How long a server may take to greet. A server that stays silent is an original one with an empty room.
 pub(super) const GREETING_WAIT: Duration = Duration::from_secs(2);
-/// How long it may take if it says something all the while, and that is still no whole greeting.
+/// How long a greeting may take that arrives bit by bit.
 const GREETING_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How long the server may take for its goodbye, or for the reason why a nick can't be had.
+/// How long the server may take for its goodbye, or for the reason of a rejected nick.
 pub(super) const LAST_WORD_WAIT: Duration = Duration::from_secs(1);
 
-/// How far the two sides have come to know each other.
+/// What is known of the server.
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// Nothing is known of the server but what it said so far. It has until `until` to say more, and until `latest` to
-    /// say all of it.
+    /// Only these bytes. More have to follow before `until`, and the whole greeting before `latest`.
     Greeting {
         heard: Vec<u8>,
         until: Duration,
         latest: Duration,
     },
-    /// It is one of ours, and was told `HELLO`. Or it answered without the nick that the user insists
-    /// on, and is yet to say why.
+    /// It is one of ours, and `WELCOME` has to follow; or the reason why it lacks the nick that the user insists on.
     Hello { until: Duration },
-    /// The rich dialect is spoken.
+    /// It let the client in, in the rich dialect.
     Rich(Phase),
     /// It is an original server.
     Legacy,
-    /// The connection is gone, and another is to be made.
+    /// The connection is lost, and another is to be made.
     Lost,
 }
 
-/// What the server is telling in the rich dialect. They come in this order.
+/// What the server sends in the rich dialect, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// Who is here.
+    /// The user list.
     Roster,
-    /// What happened before.
+    /// Past events.
     History,
-    /// What happens.
+    /// Events as they happen.
     Live,
 }
 

@@ -1,4 +1,4 @@
-//! What a session knows, and what all its parts do with it.
+//! The state of a session, and what all its parts use.
 
 use super::event::{Event, RefusedMessage};
 use super::legacy::connection::Legacy;
@@ -23,79 +23,78 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Capacity that the queue of events keeps after a burst.
+/// Capacity of the event queue after a burst.
 const EVENTS_KEPT: usize = 64;
 
-/// What a session starts from.
+/// The settings of a session.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The nick to ask for.
     pub nick: Option<Nick>,
-    /// Whether the session ends if that nick can't be had.
+    /// Whether the session ends if the server rejects that nick.
     pub insist_on_nick: bool,
-    /// The sockets.
+    /// The addresses of the sockets.
     pub endpoints: Endpoints,
-    /// The user to whom alone everything goes that is said, as typed.
+    /// The only recipient of all lines, as typed: `--to`.
     pub to: Option<String>,
-    /// Whether a person sees each error before typing on: then a lost connection is made again, and a `/query` that
-    /// fails changes nothing.
+    /// Whether a person sees each error before the next line. Then a lost connection is made again, and a failed
+    /// `/query` changes nothing.
     pub interactive: bool,
 }
 
-/// The addresses of a connection, and of the UDP socket beside it.
+/// The addresses of a connection and its UDP socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// The TCP connection's own address, by which an original server knows the client.
+    /// The local address of the TCP connection, which an original server uses as the id.
     pub local: SocketAddr,
-    /// The server's, which is also that of its rendezvous.
+    /// The server's address, for TCP and for its rendezvous.
     pub server: SocketAddr,
-    /// The port of the UDP socket, if there is one. Its addresses are of the same family as `local`.
+    /// The port of the UDP socket, if there is one. Its family is that of `local`.
     pub udp_port: Option<u16>,
-    /// The UDP socket's addresses in the host's own networks, for peers behind the same router.
+    /// The UDP socket's addresses in the local network, for peers behind the same router.
     pub addresses: Vec<SocketAddr>,
 }
 
 /// A datagram to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// Where to.
+    /// The peer's address.
     pub to: SocketAddr,
-    /// The hop limit, if it is not to be the system's.
+    /// The hop limit, if not the system's.
     pub ttl: Option<u8>,
-    /// What.
+    /// The payload.
     pub bytes: Vec<u8>,
 }
 
-/// One connection to one server, from the first byte to the end.
+/// A run of the client: one connection to a server after another.
 pub struct Session {
     pub(super) config: Config,
     pub(super) stage: Stage,
     /// For the rich dialect.
     pub(super) decoder: LineDecoder,
     pub(super) legacy: Legacy,
-    /// The time that the server said last.
+    /// The last time that the server sent.
     pub(super) times: Times,
     pub(super) me: Option<Who>,
-    /// The client has been in the room.
+    /// The client has joined the room at least once.
     pub(super) joined: bool,
-    /// The number of the last message of this run, to everybody or to one.
+    /// The number of the last message of this run.
     pub(super) seq: u64,
     pub(super) outbox: Outbox,
-    /// The delivery of private messages.
     pub(super) private: Private,
-    /// It was told of a connection, and of no loss of it.
+    /// `private` knows of a connection, and of no loss of it.
     pub(super) private_has_server: bool,
     pub(super) recipients: Recipients,
-    /// `NICK`s that were not answered.
+    /// `NICK`s without an answer.
     pub(super) pending_nicks: usize,
-    /// The server owes the reason why the nick of `HELLO` can't be had, which was a wish only.
+    /// The reason follows why the server rejected the optional nick of `HELLO`.
     pub(super) awaits_nick_reason: bool,
-    /// How much was unfinished at the last look.
+    /// What was unfinished at the last look.
     pub(super) unfinished: usize,
-    /// Takes this connection's place after a reconnection.
+    /// The token to resume this connection.
     pub(super) resume: Option<Token>,
     pub(super) failures: Failures,
-    /// Messages that failed since the input ended.
+    /// Messages that failed after the end of the input.
     pub(super) failed_at_end: usize,
     pub(super) clocks: Clocks,
     pub(super) goodbye: Option<Text<'static>>,
@@ -105,26 +104,25 @@ pub struct Session {
     pub(super) events: VecDeque<Event>,
 }
 
-/// Readings of the monotonic clock that timers are counted from.
+/// Times on the monotonic clock.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
-    /// When the server last said anything.
+    /// When the server last sent anything.
     pub(super) heard: Duration,
-    /// When it last let the client in.
+    /// When its last `WELCOME` arrived.
     pub(super) welcomed: Duration,
-    /// When it had last told who is here.
+    /// When its last user list was complete.
     pub(super) ready: Option<Duration>,
-    /// When it was asked whether it is there; `None` since it said something.
+    /// When it was pinged, if it has sent nothing since.
     pub(super) pinged: Option<Duration>,
-    /// When something under way was last done with since the input ended.
+    /// When the input ended, or when something was last finished after that.
     pub(super) ending: Option<Duration>,
-    /// When the session is over at the latest, since the user leaves.
+    /// When the session ends at the latest, once the user leaves.
     pub(super) leaving: Option<Duration>,
 }
 
 impl Session {
     /// A session over a connection that was just made.
-    #[must_use]
     pub fn new(config: Config, private: Private, now: Now) -> Self {
         Self {
             recipients: Recipients::new(config.to.clone()),
@@ -157,20 +155,17 @@ impl Session {
         }
     }
 
-    /// Whether the input has ended: the session is over when all that is under way was acknowledged.
-    #[must_use]
+    /// Whether the input has ended. The session ends when all messages have a result.
     pub fn is_ending(&self) -> bool {
         self.clocks.ending.is_some()
     }
 
-    /// Messages to everybody and to one that were typed, and whose fate is not known.
-    #[must_use]
+    /// Messages without a result.
     pub fn under_way(&self) -> usize {
         self.outbox.len()
     }
 
-    /// The bytes that are to go to the server, and forgets them.
-    #[must_use]
+    /// Takes the bytes to send to the server.
     pub fn take_bytes(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
@@ -190,41 +185,37 @@ impl Session {
         self.datagrams.pop_front()
     }
 
-    /// The next thing to show.
+    /// Takes the next event to show.
     pub fn next_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
         if event.is_none() {
-            // What a burst took is given back.
+            // Give back what a burst took.
             self.events.shrink_to(EVENTS_KEPT);
         }
         event
     }
 
-    /// How the session ended, if it did.
-    #[must_use]
+    /// How the session ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
     }
 
-    /// What went wrong so far.
-    #[must_use]
+    /// What failed so far.
     pub fn failures(&self) -> Failures {
         self.failures
     }
 
-    /// The client itself, as everybody sees it, once it knows.
-    #[must_use]
+    /// The client itself, as everybody sees it, once known.
     pub fn me(&self) -> Option<&Who> {
         self.me.as_ref()
     }
 
-    /// Who is here.
-    #[must_use]
+    /// The users in the room.
     pub fn roster(&self) -> &Roster {
         self.private.roster()
     }
 
-    /// Whether the server is known and has told who is here.
+    /// Whether the server is known, and the user list complete.
     pub(super) fn is_ready(&self) -> bool {
         match self.stage {
             Stage::Greeting { .. } | Stage::Hello { .. } | Stage::Lost => false,
@@ -237,36 +228,32 @@ impl Session {
         matches!(self.stage, Stage::Legacy)
     }
 
-    /// Whether there was a room and will be one again: messages are kept until then.
+    /// Whether the room is away for now: messages are kept.
     pub(super) fn is_away(&self) -> bool {
         self.joined && !self.is_ready() && self.outcome.is_none()
     }
 
     /// Whether the connection was lost and another one is to be made, see [`Session::connected`].
-    #[must_use]
     pub fn is_lost(&self) -> bool {
         matches!(self.stage, Stage::Lost) && self.outcome.is_none()
     }
 
     /// Messages that the user typed and no server has confirmed, in the order typed.
-    #[must_use]
     pub fn unsent(&self) -> Vec<Unsent<'_>> {
         self.outbox.unsent()
     }
 
     /// How many these are.
-    #[must_use]
     pub fn unsent_count(&self) -> usize {
         self.outbox.unsent_count()
     }
 
-    /// Whether there is room for more messages that wait to be sent.
-    #[must_use]
+    /// Whether the outbox takes more messages.
     pub fn has_room(&self) -> bool {
         self.outbox.has_room()
     }
 
-    /// A user as it is shown, here or not.
+    /// The name of a user, present or not.
     pub(super) fn who(&self, id: UserId) -> Who {
         self.roster()
             .get(id)
@@ -298,7 +285,7 @@ impl Session {
             .push_back(Event::Refused(RefusedMessage { text, reason }));
     }
 
-    /// Who has typed the last line may not see what becomes of it, and is told at the end.
+    /// After the end of the input, failures are counted for the last line.
     pub(super) fn note_failed_message(&mut self) {
         self.failed_at_end += usize::from(self.is_ending());
     }

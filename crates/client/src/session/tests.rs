@@ -330,7 +330,7 @@ fn who_is_turned_away_is_told_why() {
     let mut sim = Sim::new(config());
     sim.hear("* your address and port are here already\n");
     let reason = text("your address and port are here already");
-    assert_eq!(sim.outcome(), Some(&Outcome::TurnedAway(reason)));
+    assert_eq!(sim.outcome(), Some(&Outcome::Rejected(reason)));
     assert_eq!(sim.sent(), "");
 }
 
@@ -751,7 +751,7 @@ fn an_endless_line_takes_no_memory() {
         sim.session.receive(&[b'x'; 4096], sim.now());
     }
     assert!(sim.session.decoder.pending().len() <= SERVER_LINE_MAX);
-    assert_eq!(sim.errors(), ["the server sent a line that is too long to read"]);
+    assert_eq!(sim.errors(), ["ignored a line of the server: it is too long"]);
     sim.hear("\nPING 1\n");
     assert_eq!(sim.sent(), "PONG 1\n");
 }

@@ -1,4 +1,4 @@
-//! Takes apart what an original server says: no line feeds, several utterances at once, or half a one.
+//! Splits the stream of an original server, which has no line ends, into its lines.
 
 use chat_proto::id::UserId;
 use chat_proto::line::whole_characters;
@@ -6,15 +6,13 @@ use chat_proto::text::Text;
 use chat_proto::{SERVER_LINE_MAX, now::Now};
 use std::time::Duration;
 
-/// The longest text, in bytes, that an original server handles without harm: with the next byte it
-/// begins to overwrite the data of other users.
+/// The longest text, in bytes, that an original server handles safely. A longer one overwrites other users' data.
 pub(in crate::session) const SAFE_TEXT_MAX: usize = 41;
 
-/// Silence that ends an utterance. The server sends each in one piece, so that what was cut on the way comes
-/// together sooner.
+/// Silence that ends a line. The server sends each line at once, so the rest of a cut line arrives sooner.
 const QUIET: Duration = Duration::from_millis(30);
 
-/// One thing that the server said.
+/// A line of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum LegacyLine {
     /// `<id> is online`
@@ -27,21 +25,21 @@ pub(in crate::session) enum LegacyLine {
     Full,
     /// `from <id>: <text>`
     Said(UserId, Text<'static>),
-    /// None of these.
+    /// Any other line.
     Other(Text<'static>),
 }
 
-/// Takes the stream of an original server apart.
+/// Splits the stream.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Decoder {
-    /// An utterance that has begun. At most [`SERVER_LINE_MAX`] bytes between calls.
+    /// An incomplete line. At most [`SERVER_LINE_MAX`] bytes between calls.
     pending: Vec<u8>,
-    /// When the last byte of it came.
+    /// When its last byte arrived.
     last: Duration,
 }
 
 impl Decoder {
-    /// Takes bytes in, and answers with what is complete.
+    /// Takes bytes, and returns the lines that they complete.
     pub(in crate::session) fn decode(&mut self, bytes: &[u8], now: Now) -> Vec<LegacyLine> {
         self.pending.extend_from_slice(bytes);
         self.last = now.monotonic;
@@ -52,13 +50,12 @@ impl Decoder {
         heard
     }
 
-    /// When to call [`Decoder::tick`].
+    /// When [`Decoder::tick`] is due.
     pub(in crate::session) fn deadline(&self) -> Option<Duration> {
         (!self.pending.is_empty()).then_some(self.last + QUIET)
     }
 
-    /// Answers with what has begun and was silent for long enough to be complete, but never
-    /// with a part of a character whose other part may still come.
+    /// After enough silence, returns the incomplete line, up to its last whole character.
     pub(in crate::session) fn tick(&mut self, now: Now) -> Vec<LegacyLine> {
         if self.deadline().is_none_or(|deadline| now.monotonic < deadline) {
             return Vec::new();
@@ -70,21 +67,19 @@ impl Decoder {
         }
     }
 
-    /// Answers with all that is left: nothing more will come.
+    /// Returns the rest: the stream has ended.
     pub(in crate::session) fn finish(&mut self) -> Vec<LegacyLine> {
         self.drain(self.pending.len(), true)
     }
 
-    /// Takes utterances off the front of the first `limit` bytes. The last one of them may go on,
-    /// unless all is said.
-    fn drain(&mut self, limit: usize, all_is_said: bool) -> Vec<LegacyLine> {
+    /// Takes the lines out of the first `limit` bytes. The last of them may go on, unless `is_final`.
+    fn drain(&mut self, limit: usize, is_final: bool) -> Vec<LegacyLine> {
         let mut heard = Vec::new();
         let mut done = 0;
         while let Some(rest) = self.pending.get(done..limit).filter(|rest| !rest.is_empty()) {
             let (said, length) = first(rest);
             let at_the_end = length == rest.len() && !rest.ends_with(b"\n");
-            if at_the_end && !all_is_said && matches!(said, Some(LegacyLine::Said(..) | LegacyLine::Other(_)))
-            {
+            if at_the_end && !is_final && matches!(said, Some(LegacyLine::Said(..) | LegacyLine::Other(_))) {
                 break;
             }
             heard.extend(said);
@@ -95,7 +90,7 @@ impl Decoder {
     }
 }
 
-/// The first utterance in some bytes, if there is one before the line feed, and how many bytes it takes.
+/// The first line in these bytes, unless it is empty, and its length.
 fn first(bytes: &[u8]) -> (Option<LegacyLine>, usize) {
     let line_end = bytes
         .iter()
@@ -116,19 +111,19 @@ fn first(bytes: &[u8]) -> (Option<LegacyLine>, usize) {
         Some(Head::Notice(notice)) => Some(notice),
         None => (!text.is_blank()).then_some(LegacyLine::Other(text)),
     };
-    // The line feed belongs to the utterance before it.
+    // A line feed belongs to the line before it.
     let taken = text_end + usize::from(text_end == line_end && line_end < bytes.len());
     (heard, taken)
 }
 
-/// What an utterance begins with.
+/// The start of a line.
 enum Head {
     From(UserId),
     Notice(LegacyLine),
 }
 
 impl Head {
-    /// Reads what stands at the front, and how many bytes it takes.
+    /// Reads the start of a line, and its length.
     fn read(bytes: &[u8]) -> Option<(Self, usize)> {
         if bytes.starts_with(b"a user left") {
             return Some((Self::Notice(LegacyLine::SomeoneLeft), b"a user left".len()));
@@ -139,7 +134,7 @@ impl Head {
         Self::read_with_id(bytes)
     }
 
-    /// The same, of those that hold an id and so are hardly ever part of what somebody writes.
+    /// The same, but only starts with an id: they are hardly ever part of a user's text.
     fn read_with_id(bytes: &[u8]) -> Option<(Self, usize)> {
         if let Some(rest) = bytes.strip_prefix(b"from ") {
             let (id, length) = id_at(rest)?;
@@ -161,7 +156,7 @@ impl Head {
     }
 }
 
-/// The id at the front, and how many bytes it takes. Original servers have IPv4 only.
+/// The id at the front, and its length. Original servers have IPv4 only.
 fn id_at(bytes: &[u8]) -> Option<(UserId, usize)> {
     let part_of_one = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b':');
     let longest = "255.255.255.255:65535".len();
@@ -177,8 +172,7 @@ fn id_at(bytes: &[u8]) -> Option<(UserId, usize)> {
     Some((id, run.len()))
 }
 
-/// How far a text goes before another utterance is glued to it. After a space it would not be glued
-/// but quoted.
+/// The length of a text before the next line that is glued to it. After a space, it is a quotation.
 fn text_length(text: &[u8]) -> usize {
     let mut place = 1;
     while let Some(rest) = text.get(place..).filter(|rest| !rest.is_empty()) {
@@ -192,8 +186,7 @@ fn text_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// Original programs write texts from buffers of fixed size, and what is left of those may come
-/// along as zeros.
+/// The text without the zeros around it: original programs send buffers of fixed size.
 fn shown(text: &[u8]) -> Text<'static> {
     let end = text
         .iter()
@@ -234,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn glued_utterances_come_apart_wherever_the_network_cut_them() {
+    fn glued_lines_are_split_wherever_the_network_cut_them() {
         let stream = b"10.0.0.1:1 is online10.0.0.2:2 is onlinefrom 10.0.0.1:1: hi: you\
             from 10.0.0.2:2: \xC3\xA9510.0.0.3:3 is offlinea user leftfrom 10.0.0.1:1: a\nb\n";
         let expected = vec![
@@ -255,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_shown_when_it_stays_unterminated() {
+    fn an_unterminated_text_is_shown_after_a_silence() {
         let mut decoder = Decoder::default();
         assert_eq!(decoder.decode(b"from 10.0.0.1:1: hel", at(100)), []);
         assert_eq!(decoder.decode(b"lo", at(120)), []);
@@ -266,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_is_not_cut_unless_its_end_never_comes() {
+    fn a_character_is_cut_only_if_its_end_never_arrives() {
         let mut decoder = Decoder::default();
         decoder.decode(b"from 10.0.0.1:1: a\xE4\xB8", at(0));
         assert_eq!(decoder.tick(at(30)), [said("10.0.0.1:1", "a")]);
@@ -275,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quoted_is_not_taken_apart() {
+    fn quoted_lines_are_not_split() {
         for text in [
             "see: from 10.0.0.1:1: hi",
             "a 10.0.0.1:1 is online",
@@ -287,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_made_safe() {
+    fn bytes_that_are_not_text_are_made_safe() {
         assert_eq!(
             heard(&[b"from 10.0.0.1:1: \xFF\x1B[2J\0\0\0"]),
             [said("10.0.0.1:1", "\u{FFFD}␛[2J")]
@@ -295,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_utterance_takes_no_memory() {
+    fn an_endless_line_takes_bounded_memory() {
         let mut decoder = Decoder::default();
         let mut shown = 0;
         for _ in 0..100 {

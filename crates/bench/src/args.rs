@@ -1,14 +1,14 @@
-//! The command line of the crowd.
+//! The command line of `chat-load`.
 
 use crate::dialect::Dialect;
 use crate::message::{TEXT_MAX, TEXT_MIN};
 use clap::{Parser, ValueEnum};
 use std::net::IpAddr;
 
-/// A crowd of chat users in one process, to find out what a server does to their messages and what that costs.
+/// Measures a chat server with many users in one process.
 ///
-/// Prints one line of names and values: deliveries are single messages that reached single users; `cpu_us` is the
-/// server's processor time for each; `lost`, `duplicated`, `reordered` and `damaged` should be 0.
+/// Prints one line of names and values. A delivery is one message that reached one user. `cpu_us` is the processor time of
+/// the server for each delivery. `lost`, `duplicated`, `reordered` and `damaged` should be 0.
 #[derive(Debug, Parser)]
 #[command(name = "chat-load", version)]
 pub struct Args {
@@ -21,31 +21,31 @@ pub struct Args {
     /// The server's port.
     pub port: u16,
 
-    /// The server's process, on this machine.
+    /// The process id of the server, on this machine.
     #[arg(long)]
     pub pid: u32,
 
-    /// How the server is spoken to.
+    /// The protocol of the server.
     #[arg(long, value_enum, default_value = "plain")]
     pub dialect: Dialect,
 
-    /// Users.
+    /// The number of users.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub users: u16,
 
-    /// How many of them say something.
+    /// How many of them send messages.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub senders: u16,
 
-    /// Messages a second, of all senders together, where the pace is set.
+    /// Messages a second of all senders together, in the scenarios with a set pace.
     #[arg(long, value_name = "MESSAGES", default_value_t = 200)]
     pub rate: u32,
 
-    /// Bytes of each message, its line feed included.
+    /// Bytes of each message, including its line feed.
     #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = size)]
     pub size: usize,
 
-    /// Seconds that are measured.
+    /// Seconds to measure.
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     pub seconds: f64,
 }
@@ -53,20 +53,20 @@ pub struct Args {
 /// What the crowd does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
-    /// Senders send as much as the server takes.
+    /// Senders send as fast as the server reads.
     Flat,
-    /// One message at a time: the next is sent when everybody has got the last.
+    /// One message at a time: the next is sent when everybody has received the last.
     Turns,
-    /// So many messages a second.
+    /// A set number of messages a second.
     Paced,
     /// Everybody joins at once.
     Joins,
-    /// Nobody says anything: what a connection takes of memory.
+    /// Nobody sends anything: measures the memory of a connection.
     Idle,
-    /// As flat, beside one user who never reads.
+    /// Like flat, with one user that never reads.
     Deaf,
-    /// The first sender sends as much as the server takes, the others so many messages a second; only those
-    /// are timed.
+    /// The first sender sends as fast as the server reads, the others a set number of messages a second. Only the
+    /// latter are timed.
     Flood,
 }
 

@@ -1,4 +1,4 @@
-//! What the crowd as a whole finds out.
+//! The results of the whole crowd.
 
 use crate::dialect::{Dialect, Line};
 use crate::histogram::Histogram;
@@ -7,33 +7,33 @@ use crate::record::Record;
 use crate::tally::Tally;
 use std::ops::Range;
 
-/// What readers compare with and add to.
+/// The state that all readers share.
 #[derive(Debug)]
 pub struct Audit {
-    /// How the server is spoken to.
+    /// The protocol of the server.
     pub dialect: Dialect,
     /// The length of each text.
     pub length: usize,
     /// Senders whose messages are timed.
     pub timed: Range<u16>,
-    /// Of what comes by way of the record, one message in so many is timed.
+    /// One in this many messages of the record is timed.
     pub timed_every: u32,
-    /// How long timed messages took to each reader.
+    /// The latency of timed messages, for each reader.
     pub latency: Histogram,
     /// How often a timed message reached a reader.
     pub arrivals: u64,
-    /// When a reader was first told that somebody left.
+    /// When a reader first received a leave.
     pub first_left: Option<u64>,
-    /// What everybody is sent alike.
+    /// The bytes that all users receive.
     pub record: Record,
-    /// Bytes of the record that users got, each user's counted.
+    /// Bytes of the record that users received, summed over all users.
     pub followed: u64,
-    /// Messages that were read by those who do not follow the record.
+    /// Messages that readers apart from the record received.
     pub read: u64,
 }
 
 impl Audit {
-    /// An audit of nothing yet.
+    /// An empty audit.
     #[must_use]
     pub fn new(dialect: Dialect, length: usize, timed: Range<u16>, timed_every: u32) -> Self {
         Self {
@@ -50,8 +50,8 @@ impl Audit {
         }
     }
 
-    /// How often one message reached one user, so far. Of those who follow the record it is known by the bytes
-    /// they got, which is exact when all lines are equally long, and nearly so otherwise.
+    /// The deliveries so far. For readers that follow the record, they are computed from the bytes received. That is exact
+    /// if all lines have the same length, and close otherwise.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         let whole = u128::from(self.followed) * u128::from(self.record.tally.heard);
@@ -59,7 +59,7 @@ impl Audit {
         self.read + u64::try_from(followed).unwrap_or(u64::MAX)
     }
 
-    /// Takes a line that everybody will get onto the record.
+    /// Appends a line to the record.
     pub(crate) fn put_on_record(&mut self, now: u64, line: &[u8], meaning: Line<'_>) {
         self.record.append(line);
         let Some(message) = self.message(now, meaning) else {
@@ -74,7 +74,7 @@ impl Audit {
         }
     }
 
-    /// Takes a line that one reader got.
+    /// Counts a line that one reader received apart from the record.
     pub(crate) fn read_alone(&mut self, now: u64, tally: &mut Tally, meaning: Line<'_>) {
         let Some(message) = self.message(now, meaning) else {
             return;
@@ -90,7 +90,7 @@ impl Audit {
         }
     }
 
-    /// The message in a line that should hold one, undamaged if it is one.
+    /// The message of a line that should contain one, if it is undamaged.
     fn message(&mut self, now: u64, meaning: Line<'_>) -> Option<Option<Message>> {
         match meaning {
             Line::Said(text) | Line::Unnamed(text) => Some(Message::read(text, self.length)),
@@ -103,13 +103,13 @@ impl Audit {
         }
     }
 
-    /// A timed message that was sent at one time reached a reader now.
+    /// Counts a timed message that reaches a reader now.
     pub(crate) fn time(&mut self, now: u64, at: u64) {
         self.latency.record(now.saturating_sub(at));
         self.arrivals += 1;
     }
 
-    /// What somebody has heard who has followed the record up to an offset.
+    /// The tally of a reader that has followed the record up to an offset.
     #[must_use]
     pub fn heard_up_to(&self, offset: u64) -> Tally {
         let rest = self.record.lines_from(offset);

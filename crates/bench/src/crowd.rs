@@ -13,48 +13,48 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Bytes that are read from one user at once.
+/// The most bytes read from one user at once.
 const READ_MAX: usize = 256 * 1024;
 
-/// Bytes that a sender makes ready at once.
+/// The most bytes that a sender prepares at once.
 const BURST: usize = 16 * 1024;
 
-/// Messages of one sender that may be under way. The server always finds its buffer full, and the system's
-/// buffers don't grow to where emptying them takes longer than the run.
+/// The most messages of one sender in transit. The server's input is never empty, and the socket buffers do not grow
+/// until draining them takes longer than the run.
 const UNDER_WAY: u32 = 4096;
 
-/// Newcomers between two looks at what those before them are told.
+/// Newcomers between two reads of all users.
 const CONNECTS: usize = 16;
 
-/// When everybody is here and nothing has come for so long, all have heard of all.
+/// After this much silence with everybody in the room, all have received all joins.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// Descriptors beyond one for each user.
+/// Descriptors in addition to one for each user.
 const DESCRIPTORS: u64 = 32;
 
-/// The key of the timer among those of the users.
+/// The epoll key of the timer.
 const TIMER: u64 = u64::MAX;
 
 /// All users.
 pub struct Crowd {
     users: Vec<User>,
-    /// What they found out.
+    /// Their results.
     pub audit: Audit,
     epoll: Epoll,
     timer: Option<TimerFd>,
     started: Instant,
     buffer: Box<[u8]>,
     events: Box<[EpollEvent]>,
-    /// When bytes last came.
+    /// When bytes last arrived.
     pub heard_at: u64,
-    /// How many newcomers all users were told of, together.
+    /// The joins that all users received, summed.
     pub joins: u64,
-    /// A user who reads nothing.
+    /// A user that reads nothing.
     deaf: Option<usize>,
 }
 
 impl Crowd {
-    /// Nobody yet, and enough descriptors for so many.
+    /// An empty crowd, with enough descriptors for this many users.
     ///
     /// # Errors
     /// If the system allows too few descriptors.
@@ -86,8 +86,8 @@ impl Crowd {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Lets so many users connect, as fast as the server lets them, and waits until all have heard of all. Only so
-    /// many of them are on their way in at once.
+    /// Connects this many users as fast as the server accepts them, and waits until all have received all joins. Only
+    /// `at_once` of them are connecting at a time.
     ///
     /// # Errors
     /// If that has not happened in this time.
@@ -107,7 +107,7 @@ impl Crowd {
                 }
             }
             let here = self.users.len() as u64;
-            // Everybody hears of everybody who comes later, and of themselves.
+            // Each user receives its own join and all later ones.
             let due = here * (here + 1) / 2;
             while self.joins < due && !self.is_settled() {
                 self.turn(Duration::from_millis(50))?;
@@ -133,8 +133,8 @@ impl Crowd {
         self.send(place)
     }
 
-    /// Whether everybody is here and nothing happens any more. Who is late to say what it is comes in another way,
-    /// and not all hear of it as of a join.
+    /// Whether everybody is in the room and nothing arrives any more. A user that is late to state its dialect is announced
+    /// differently, and not all receive that as a join.
     fn is_settled(&self) -> bool {
         u128::from(self.now() - self.heard_at) > SETTLED.as_nanos()
             && self
@@ -143,10 +143,10 @@ impl Crowd {
                 .all(|user| user.reader.is_here(self.audit.dialect))
     }
 
-    /// From here on messages are sent. One of the users may read nothing any more.
+    /// Begins the phase of messages. One of the users may stop reading.
     ///
     /// # Errors
-    /// If the system does not let it be.
+    /// If a system call fails.
     pub fn start(&mut self, deaf: Option<usize>) -> anyhow::Result<()> {
         self.deaf = deaf;
         for user in &mut self.users {
@@ -158,7 +158,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Lets [`Crowd::turn`] count so many ticks a second.
+    /// Makes [`Crowd::turn`] count this many ticks a second.
     ///
     /// # Errors
     /// If the system has no timer.
@@ -172,7 +172,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Waits until something can be read or sent, and does so. Gives the number of ticks since the last turn.
+    /// Waits until sockets are ready, and reads and sends. Returns the number of ticks since the last turn.
     ///
     /// # Errors
     /// If waiting fails.
@@ -218,7 +218,7 @@ impl Crowd {
         self.send(place)
     }
 
-    /// Lets a user send what it has, and waits for the rest.
+    /// Sends the queued bytes of a user, and polls for the rest.
     fn send(&mut self, place: usize) -> anyhow::Result<()> {
         let Some(user) = self.users.get_mut(place) else {
             return Ok(());
@@ -235,20 +235,20 @@ impl Crowd {
         Ok(())
     }
 
-    /// Lets a user say one thing, now.
+    /// Lets a user send one message now.
     ///
     /// # Errors
-    /// If the system does not let it be.
+    /// If a system call fails.
     pub fn say(&mut self, place: usize) -> anyhow::Result<()> {
         let at = self.now();
         self.put_message(place, at);
         self.send(place)
     }
 
-    /// Lets a user say as much as goes out at once, unless enough of that is under way.
+    /// Lets a user send a batch, unless enough messages are in transit.
     ///
     /// # Errors
-    /// If the system does not let it be.
+    /// If a system call fails.
     pub fn say_much(&mut self, place: usize) -> anyhow::Result<()> {
         let at = self.now();
         let heard = self.heard_from(place);
@@ -275,7 +275,7 @@ impl Crowd {
         dialect.say(message, length, user.out());
     }
 
-    /// How many of a user's messages came back, as far as one of the others knows.
+    /// How many messages of a user have arrived, according to one of the readers.
     fn heard_from(&self, place: usize) -> u32 {
         let others = self.users.iter().enumerate().rev();
         let mut others = others.filter(|&(other, _)| other != place && Some(other) != self.deaf);
@@ -290,13 +290,13 @@ impl Crowd {
         self.users.iter().filter(|user| user.fd().is_none()).count()
     }
 
-    /// How many users there are who read.
+    /// The number of users that read.
     #[must_use]
     pub fn readers(&self) -> usize {
         self.users.len() - usize::from(self.deaf.is_some())
     }
 
-    /// Waits until everybody has got all that was said, or nothing has come for a while.
+    /// Waits until everybody has received all messages, or nothing has arrived for a while.
     ///
     /// # Errors
     /// If waiting fails.
@@ -321,7 +321,7 @@ impl Crowd {
         })
     }
 
-    /// What became of the messages, over all who read.
+    /// The outcome of all messages, over all readers.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let sent = self.sent();
@@ -350,7 +350,7 @@ impl Crowd {
         let last = self.users.iter().rposition(|user| user.said > 0);
         counts
             .take(last.map_or(0, |last| last + 1))
-            // Of others, such as a flooder, only what came before something that arrived has to arrive.
+            // Of other senders, such as a flooder, only messages before the last one received count as lost.
             .map(|(place, user)| {
                 let counts = u16::try_from(place).is_ok_and(|place| timed.contains(&place));
                 if counts { user.said } else { 0 }
@@ -358,7 +358,7 @@ impl Crowd {
             .collect()
     }
 
-    /// What one user is to get of what was sent.
+    /// The number of messages that one user should receive.
     fn due(&self, sent: &[u32], place: usize) -> Vec<u32> {
         let mut due = sent.to_vec();
         if !self.audit.dialect.echoes()
@@ -370,17 +370,17 @@ impl Crowd {
     }
 }
 
-/// What became of the messages.
+/// The outcome of the messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
-    /// How often one message reached one user.
+    /// Messages received, summed over all users.
     pub heard: u64,
-    /// How often one should have, and did not.
+    /// Messages that did not arrive.
     pub missing: u64,
-    /// How often one came again.
+    /// Messages that arrived again.
     pub duplicated: u64,
-    /// How often one came after a later one.
+    /// Messages that arrived after a later one of the same sender.
     pub reordered: u64,
-    /// Lines that nobody sent.
+    /// Lines that no user sent.
     pub damaged: u64,
 }

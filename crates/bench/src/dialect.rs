@@ -1,15 +1,15 @@
-//! How each server is spoken to, as far as the crowd needs it.
+//! The protocols of the measured servers, as far as the crowd needs them.
 
 use crate::message::Message;
 use clap::ValueEnum;
 use std::io::Write;
 
-/// A way to talk to a chat server.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Dialect {
-    /// chat-server as `nc` sees it, and chat-reference.
+    /// The plain dialect of chat-server, and chat-reference.
     Plain,
-    /// chat-server as chat-client sees it.
+    /// The rich dialect of chat-server.
     Rich,
     /// `ncat --chat`.
     Ncat,
@@ -17,45 +17,45 @@ pub enum Dialect {
     Irc,
 }
 
-/// What a line from the server is to the crowd.
+/// The meaning of a server's line to the crowd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// A message, with the text as it came.
+    /// A message and its text.
     Said(&'a [u8]),
-    /// A message of which nobody can tell who sent it.
+    /// A message without a sender.
     Unnamed(&'a [u8]),
-    /// Somebody is new.
+    /// A join.
     Joined,
-    /// Somebody is here no more.
+    /// A leave.
     Left,
-    /// Something else that everybody is told.
+    /// Another line that everybody receives.
     Shared,
-    /// The server has spoken first, and waits for [`Dialect::answer`].
+    /// The greeting of the server, which waits for [`Dialect::answer`].
     Greeting,
-    /// What came until here happened before this user came.
+    /// The end of the history.
     Live,
-    /// To be answered, with this.
+    /// A ping, with the text to answer.
     Ping(&'a [u8]),
-    /// Something for this user alone.
+    /// A line for this user alone.
     Own,
-    /// Nothing that the server says.
+    /// Not a line of this protocol.
     Strange,
 }
 
 impl Dialect {
-    /// Whether all users get the same bytes, apart from lines for one alone.
+    /// Whether all users receive the same bytes, apart from lines for one user alone.
     #[must_use]
     pub fn is_common(self) -> bool {
         matches!(self, Self::Plain | Self::Rich)
     }
 
-    /// Whether who sends a message gets it too.
+    /// Whether a sender receives its own messages.
     #[must_use]
     pub fn echoes(self) -> bool {
         matches!(self, Self::Plain | Self::Rich)
     }
 
-    /// What a user says first, unasked.
+    /// The first lines of a user, sent without waiting.
     pub fn begin(self, user: usize, out: &mut Vec<u8>) {
         if self == Self::Irc {
             put(
@@ -65,21 +65,21 @@ impl Dialect {
         }
     }
 
-    /// What a user answers to a greeting.
+    /// The answer to a greeting.
     pub fn answer(self, out: &mut Vec<u8>) {
         if self == Self::Rich {
             put(out, format_args!("HELLO 1 - - - -\n"));
         }
     }
 
-    /// What a user answers to a [`Line::Ping`].
+    /// The answer to a [`Line::Ping`].
     pub fn pong(self, ping: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(b"PONG ");
         out.extend_from_slice(ping);
         out.extend_from_slice(self.end());
     }
 
-    /// Says a message whose text is so many bytes long.
+    /// Appends a message with a text of this length.
     pub fn say(self, message: Message, length: usize, out: &mut Vec<u8>) {
         match self {
             Self::Plain | Self::Ncat => {}
@@ -94,7 +94,7 @@ impl Dialect {
         if self == Self::Irc { b"\r\n" } else { b"\n" }
     }
 
-    /// Reads a line from the server, without its line feed.
+    /// Parses a line of the server, without its line feed.
     #[must_use]
     pub fn read(self, line: &[u8]) -> Line<'_> {
         let read = match self {
@@ -143,7 +143,7 @@ fn rich(line: &[u8]) -> Option<Line<'_>> {
 
 fn ncat(line: &[u8]) -> Option<Line<'_>> {
     let Some(line) = line.strip_prefix(b"<") else {
-        // What comes in one piece gets one name, however many lines it is.
+        // `ncat` names the sender once for each chunk, however many lines it contains.
         return Some(Line::Unnamed(line));
     };
     let (who, text) = word(line);
@@ -178,7 +178,7 @@ fn irc(line: &[u8]) -> Option<Line<'_>> {
     })
 }
 
-/// The first word, and what comes after the space that ends it.
+/// The first word, and the rest after its space.
 fn word(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
     let (word, rest) = line.split_at(end);
@@ -186,7 +186,7 @@ fn word(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn put(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
-    // Writing to memory can't fail.
+    // Writing to memory cannot fail.
     let _ = out.write_fmt(what);
 }
 

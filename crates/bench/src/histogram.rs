@@ -1,9 +1,9 @@
-//! How long things took.
+//! A histogram of durations.
 
-/// Buckets for each doubling, as a power of two: a value is known to within 1/64 of itself.
+/// The binary logarithm of the buckets for each doubling: each value is known to within 1/64.
 const PRECISION: u32 = 6;
 
-/// Counts of durations in nanoseconds. Takes the same memory however many there are.
+/// Counts of durations in nanoseconds. The memory does not depend on their number.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     counts: Box<[u64]>,
@@ -31,19 +31,19 @@ impl Histogram {
         self.max = self.max.max(nanoseconds);
     }
 
-    /// How many were counted.
+    /// The number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The longest.
+    /// The longest duration.
     #[must_use]
     pub fn max(&self) -> u64 {
         self.max
     }
 
-    /// The duration that so many of a thousand did not pass.
+    /// The duration that this many of a thousand did not exceed.
     #[must_use]
     pub fn permille(&self, permille: u64) -> u64 {
         let due = (self.count * permille).div_ceil(1000).max(1);

@@ -1,8 +1,11 @@
-//! How fast the server is, and how fast it could be.
+//! Measures the programs, and draws the client's screen.
 //!
-//! `chat-load` is a crowd of users in one thread, which finds out what a server did to their messages and what
-//! that cost. `chat-typist` is one person before a full screen, while others talk. `chat-reference` is the least that a chat server can do, to measure ours by. `scripts/bench`
-//! puts them together. `chat-picture` draws the client's screen, for `scripts/picture`.
+//! - `chat-load`: many users in one thread. It checks that their messages arrive, and measures the cost to the server.
+//! - `chat-reference`: a minimal chat server, as the baseline of the measurements.
+//! - `chat-typist`: a user that types into the full screen while others send messages.
+//! - `chat-picture`: draws the client's screen, for `scripts/picture`.
+//!
+//! `scripts/bench` runs the first three.
 
 pub mod args;
 pub mod audit;

@@ -2,11 +2,11 @@
 
 use std::io::BufRead;
 
-/// The first line, without its line feed, and what comes after it; `None` if no line feed has come.
+/// The first line without its line feed, and the rest; `None` without a line feed.
 #[must_use]
 pub fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut rest = bytes;
-    // The standard library's quickest way to find a byte. Reading from memory can't fail.
+    // This is the fastest search for a byte in the standard library. Reading from memory cannot fail.
     let length = rest.skip_until(b'\n').unwrap_or_default();
     let line = bytes.get(..length)?.strip_suffix(b"\n")?;
     Some((line, rest))

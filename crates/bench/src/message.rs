@@ -1,27 +1,27 @@
-//! The text that a user of the crowd says.
+//! The messages of the crowd.
 
 use std::sync::LazyLock;
 
 /// The shortest text: `~`, the sender, the number and the time in hexadecimal digits, and `.`.
 pub const TEXT_MIN: usize = 1 + 4 + 8 + 12 + 1;
 
-/// The longest text: what every server here carries in one line.
+/// The longest text: every measured server accepts it as one line.
 pub const TEXT_MAX: usize = 4000;
 
-/// Whose message it is, which of theirs, and when they sent it. The rest of the text follows from that, so that
-/// any byte that was changed on the way is noticed.
+/// The sender of a message, its number and its time. The rest of the text is computed from these, so any changed byte is
+/// detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The place of the sender in the crowd.
+    /// The index of the sender in the crowd.
     pub sender: u16,
-    /// How many messages the sender has sent before this one.
+    /// How many messages of the sender came before this one.
     pub number: u32,
     /// When it was sent, in nanoseconds on the crowd's clock.
     pub at: u64,
 }
 
 impl Message {
-    /// Writes the text, so many bytes long.
+    /// Writes a text of this length.
     pub fn write(self, length: usize, out: &mut Vec<u8>) {
         out.push(b'~');
         write_hex(self.sender.into(), 4, out);
@@ -31,7 +31,7 @@ impl Message {
         out.extend_from_slice(self.padding(length));
     }
 
-    /// Reads a text that should be so many bytes long; `None` if it is not as it was written.
+    /// Parses a text of this length; `None` if it is damaged.
     #[must_use]
     pub fn read(text: &[u8], length: usize) -> Option<Self> {
         if text.len() != length {

@@ -1,4 +1,4 @@
-//! What the server costs, as the system counts it.
+//! The memory and processor time of the server.
 
 use anyhow::Context;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -13,19 +13,19 @@ pub struct Process(PathBuf);
 /// Memory in KiB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
-    /// What of it is in memory, programs and libraries included.
+    /// Resident memory, including the program and its libraries.
     pub resident: u64,
-    /// The most that ever was.
+    /// The peak of resident memory.
     pub peak: u64,
-    /// What it has allocated and touched.
+    /// Memory that was allocated and used.
     pub own: u64,
 }
 
 impl Process {
-    /// The process of this number.
+    /// The process with this id.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no such process.
     pub fn find(pid: u32) -> anyhow::Result<Self> {
         let process = Self(format!("/proc/{pid}").into());
         process.cpu().with_context(|| format!("no process {pid}"))?;
@@ -37,13 +37,13 @@ impl Process {
     /// # Errors
     /// If the process has ended.
     pub fn cpu(&self) -> anyhow::Result<u64> {
-        // In clock ticks `stat` says the same; a server of one thread is known more finely by its scheduler.
+        // `stat` has the same in clock ticks. The scheduler's figure is finer, and complete for a server with one thread.
         let stat = fs::read_to_string(self.0.join("schedstat"))?;
-        let ran = stat.split(' ').next().context("the system keeps no schedstat")?;
+        let ran = stat.split(' ').next().context("the kernel has no schedstat")?;
         Ok(ran.parse()?)
     }
 
-    /// Memory at present.
+    /// The current memory.
     ///
     /// # Errors
     /// If the process has ended.
@@ -58,7 +58,7 @@ impl Process {
     }
 }
 
-/// Processor time that this process has used so far, in nanoseconds.
+/// The processor time of this process, in nanoseconds.
 #[must_use]
 pub fn own_cpu() -> u64 {
     let used = getrusage(UsageWho::RUSAGE_SELF).map(|usage| usage.user_time() + usage.system_time());

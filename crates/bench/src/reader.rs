@@ -1,4 +1,4 @@
-//! What one user is sent.
+//! The receiving side of one user.
 
 use crate::audit::Audit;
 use crate::dialect::{Dialect, Line};
@@ -9,19 +9,19 @@ use crate::tally::Tally;
 #[derive(Debug, Default)]
 pub struct Reader {
     stage: Stage,
-    /// A line that has begun and not ended.
+    /// The incomplete line.
     partial: Vec<u8>,
-    /// How many newcomers it was told of, itself included.
+    /// The joins received, including its own.
     pub joins: u64,
 }
 
 #[derive(Debug)]
 enum Stage {
-    /// Nobody says anything yet; whether what comes happens now, as far as the server says so.
+    /// No messages are sent yet. The flag says whether the history has ended.
     Arriving { live: bool },
-    /// It gets what the record holds, and is here.
+    /// It receives the bytes of the record, and is at this position.
     Follows(Place),
-    /// It gets something else than the others, so all of it is read.
+    /// It receives different bytes, so every line is parsed.
     Alone(Tally),
 }
 
@@ -31,7 +31,7 @@ impl Default for Stage {
     }
 }
 
-/// How far a reader has followed the record.
+/// A position in the record.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     offset: u64,
@@ -40,7 +40,7 @@ struct Place {
 }
 
 impl Reader {
-    /// From here on messages are sent.
+    /// Begins the phase of messages.
     pub fn start(&mut self, dialect: Dialect) {
         self.stage = if dialect.is_common() {
             Stage::Follows(Place::default())
@@ -49,7 +49,7 @@ impl Reader {
         };
     }
 
-    /// Takes bytes that came. What the user has to say to them goes to `replies`.
+    /// Receives bytes. Answers go to `replies`.
     pub fn receive(&mut self, now: u64, mut bytes: &[u8], audit: &mut Audit, replies: &mut Vec<u8>) {
         while !bytes.is_empty() {
             if !self.partial.is_empty() {
@@ -65,7 +65,7 @@ impl Reader {
                 self.partial = line;
                 bytes = rest;
             } else if self.follow(now, &mut bytes, audit) {
-                // What has to be read otherwise is partial now, or stands in `bytes`.
+                // The bytes to parse are in `partial` now, or still in `bytes`.
             } else if let Some((line, rest)) = split_line(bytes) {
                 self.take_line(now, line, audit, replies);
                 bytes = rest;
@@ -76,7 +76,7 @@ impl Reader {
         }
     }
 
-    /// Takes what the record holds as well; whether there was anything to take.
+    /// Skips the bytes that are equal to the record. Returns whether there were any.
     fn follow(&mut self, now: u64, bytes: &mut &[u8], audit: &mut Audit) -> bool {
         let Stage::Follows(place) = &mut self.stage else {
             return false;
@@ -91,7 +91,7 @@ impl Reader {
             place.advance(now, length, audit);
             return true;
         }
-        // Back to where the line begins that differs, and all of it is read.
+        // Go back to the beginning of the line that differs, and parse from there.
         let equal = same
             .iter()
             .zip(held)
@@ -113,7 +113,7 @@ impl Reader {
         true
     }
 
-    /// Takes one line.
+    /// Handles one line.
     fn take_line(&mut self, now: u64, line: &[u8], audit: &mut Audit, replies: &mut Vec<u8>) {
         let meaning = audit.dialect.read(line);
         match meaning {
@@ -142,7 +142,7 @@ impl Reader {
                     audit.put_on_record(now, line, meaning);
                     place.advance(now, length, audit);
                 } else {
-                    // It has heard what it followed; from here on its way is its own.
+                    // The tally up to here is that of the record. From here on, the reader counts for itself.
                     let mut tally = audit.heard_up_to(place.offset);
                     audit.read_alone(now, &mut tally, meaning);
                     self.stage = Stage::Alone(tally);
@@ -151,7 +151,7 @@ impl Reader {
         }
     }
 
-    /// Whether it is told of newcomers.
+    /// Whether it receives joins.
     #[must_use]
     pub fn is_here(&self, dialect: Dialect) -> bool {
         match self.stage {
@@ -161,7 +161,7 @@ impl Reader {
         }
     }
 
-    /// What this reader has got of everybody's messages.
+    /// The tally of this reader.
     #[must_use]
     pub fn tally(&self, audit: &Audit) -> Tally {
         match &self.stage {
@@ -172,7 +172,7 @@ impl Reader {
         }
     }
 
-    /// Whether it has got all that was sent, as far as can be told quickly.
+    /// Whether it seems to have received all messages. This is a quick estimate.
     #[must_use]
     pub fn is_level(&self, audit: &Audit, missing: impl FnOnce(&Tally) -> u64) -> bool {
         match &self.stage {
@@ -182,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// One more than the highest number of a sender's messages that it, or whoever is ahead, has got.
+    /// One more than the highest message number of a sender that this reader, or the one furthest ahead, has received.
     #[must_use]
     pub fn next(&self, sender: usize, audit: &Audit) -> u32 {
         match &self.stage {
@@ -219,7 +219,7 @@ mod tests {
         format!("from 10.0.0.{sender}:9: {}\n", String::from_utf8(text).unwrap())
     }
 
-    /// What a reader finds in a stream that comes in pieces of every size, when another has read `ahead` before.
+    /// The results of a reader for a stream in chunks of every size, after another reader has received `ahead`.
     fn found(ahead: &str, stream: &str, sent: [u32; 2]) -> [u64; 5] {
         let results = (1..stream.len() + 1).step_by(7).map(|size| {
             let mut audit = Audit::new(Dialect::Plain, LENGTH, 0..10, 1);
@@ -238,7 +238,7 @@ mod tests {
                 reader.is_level(&audit, |tally| tally.missing(&sent)),
                 missing == 0
             );
-            // Where the record holds lines that are no messages, this is not quite exact.
+            // This is not exact if the record has lines that are not messages.
             assert!(
                 (audit.deliveries() - before).abs_diff(tally.heard) <= 1,
                 "in pieces of {size}"
@@ -260,7 +260,7 @@ mod tests {
         vec![said(0, 0), said(1, 0), said(0, 1), said(1, 1), said(0, 2)]
     }
 
-    /// The same faults are found whether the reader is the first to hear, or behind one who heard all.
+    /// A reader finds the same faults whether it is the first or follows another.
     fn found_everywhere(stream: &str) -> [u64; 5] {
         let first = found("", stream, [3, 2]);
         assert_eq!(found(&all().concat(), stream, [3, 2]), first);
@@ -334,7 +334,7 @@ mod tests {
             reader.start(Dialect::Plain);
             reader.receive(now, all().concat().as_bytes(), &mut audit, &mut Vec::new());
         }
-        // Of sender 0, every second message: those sent at 0 and at 2,000.
+        // Every second message of sender 0: those sent at 0 and at 2,000.
         assert_eq!((audit.latency.count(), audit.latency.max()), (4, 20_000));
     }
 }

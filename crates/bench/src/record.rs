@@ -1,33 +1,32 @@
-//! What everybody is sent alike, so that most of it need only be compared.
+//! The bytes that all users receive, so that most of them need only be compared.
 //!
-//! Reading every line of every user would make the crowd slower than the server. Where all users get the same
-//! bytes, whoever is ahead reads the lines and puts them on record; for the others, who has got the same bytes as
-//! the record holds has got the same messages.
+//! To parse every line of every user would make the crowd slower than the server. If all users receive the same bytes, the
+//! first reader parses each line and records it. Another reader with the same bytes has the same messages.
 
 use crate::line::split_line;
 use crate::tally::Tally;
 use std::collections::VecDeque;
 
-/// Bytes that are held for those behind: several times what a server and the system keep for one user.
+/// The bytes kept for readers behind: several times the buffers of server and system for one user.
 const HELD: usize = 64 << 20;
 
-/// Marks that are held for those behind.
+/// The marks kept for readers behind.
 const MARKS_HELD: usize = 1 << 18;
 
-/// The lines that came first, in whole lines, and what they tell of the messages in them.
+/// The recorded lines, and the tally of their messages.
 #[derive(Debug, Default)]
 pub struct Record {
     bytes: Vec<u8>,
-    /// The offset of the first byte that is held.
+    /// The offset of the first byte kept.
     base: u64,
-    /// What the record holds of each sender's messages, as any reader of all of it has got it.
+    /// The tally of a reader that has received the whole record.
     pub tally: Tally,
     marks: VecDeque<Mark>,
-    /// The number of the first mark that is held.
+    /// The number of the first mark kept.
     first_mark: u64,
 }
 
-/// A message on record whose way to each user is timed.
+/// A recorded message whose delivery to each user is timed.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     /// The offset at which its line ends.
@@ -37,20 +36,20 @@ pub struct Mark {
 }
 
 impl Record {
-    /// The offset at which the next line will stand.
+    /// The offset of the next line.
     #[must_use]
     pub fn head(&self) -> u64 {
         self.base + self.bytes.len() as u64
     }
 
-    /// What is held from an offset on; `None` if that offset is held no more.
+    /// The bytes from an offset on; `None` if that offset is no longer kept.
     #[must_use]
     pub fn from(&self, offset: u64) -> Option<&[u8]> {
         self.bytes
             .get(usize::try_from(offset.checked_sub(self.base)?).ok()?..)
     }
 
-    /// Where the line begins in which this offset stands, and what is held from there to the offset.
+    /// The beginning of the line at this offset, and the bytes from there to the offset.
     #[must_use]
     pub fn begun(&self, offset: u64) -> Option<&[u8]> {
         let length = usize::try_from(offset.checked_sub(self.base)?).ok()?;
@@ -62,7 +61,7 @@ impl Record {
         before.get(start..)
     }
 
-    /// Adds a line, given without its line feed.
+    /// Appends a line, which is given without its line feed.
     pub fn append(&mut self, line: &[u8]) {
         if self.bytes.len() > 2 * HELD {
             let start = self.bytes.len() - HELD;
@@ -82,7 +81,7 @@ impl Record {
         self.marks.push_back(Mark { end: self.head(), at });
     }
 
-    /// The mark of this number, or the first one after it that is held.
+    /// The mark with this number, or the first one after it that is kept.
     #[must_use]
     pub fn mark_from(&self, number: u64) -> Option<(u64, Mark)> {
         let number = number.max(self.first_mark);

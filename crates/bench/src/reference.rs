@@ -1,8 +1,8 @@
-//! The least that a chat server can do, in one thread around `poll(2)`.
+//! A minimal chat server: one thread around `poll(2)`.
 //!
-//! Lines are received, appended to one ring with the sender's address in front, and sent to everybody in one
-//! system call for each connection and turn. Nothing is checked, limited, named or logged; a reader who falls too
-//! far behind makes everybody wait for a second, because otherwise it would be sent nonsense.
+//! Each line is received and appended to one ring after its sender's address. Each turn makes one send for each
+//! connection. Nothing is checked, limited, named or logged. A reader that falls too far behind delays everybody for up
+//! to a second, because its bytes in the ring would be overwritten.
 
 use crate::line::split_line;
 use anyhow::Context;
@@ -20,26 +20,26 @@ use std::time::{Duration, Instant};
 /// Bytes in the ring.
 const RING: usize = 1 << 20;
 
-/// Newcomers let in in one turn.
+/// The most connections accepted in one turn.
 const ACCEPTS_MAX: usize = 256;
 
-/// For how long everybody waits for somebody who does not read.
+/// How long everybody waits for a slow reader.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The least that a poll(2) chat server can do: what everything else is measured by.
+/// A minimal chat server around poll(2), as the baseline of measurements.
 ///
-/// Says each line to everybody, with the sender's address in front, and who comes and goes. Takes the plain
-/// dialect's lines and none of its commands.
+/// Sends each line to everybody after its sender's address, and announces joins and leaves. Understands the lines of the
+/// plain dialect but no commands.
 #[derive(Clone, Copy, Debug, Parser)]
 #[command(name = "chat-reference", version)]
 pub struct Args {
-    /// The address to listen at.
+    /// The address to listen on.
     pub address: IpAddr,
 
     /// The port; 0 takes a free one.
     pub port: u16,
 
-    /// Bytes that are read from one connection in one turn.
+    /// The most bytes read from one connection in one turn.
     #[arg(long, value_name = "BYTES", default_value = "16384", value_parser = read_size)]
     pub read: usize,
 }
@@ -49,30 +49,30 @@ pub struct Reference {
     listener: Socket,
     users: Vec<User>,
     ring: Box<[u8]>,
-    /// Bytes ever appended.
+    /// The bytes appended so far.
     head: u64,
     buffer: Box<[u8]>,
-    /// What one turn may append. Short lines make more of it; who is overtaken by them has to go.
+    /// The most bytes read in one turn. Short lines grow by their prefix, and may overtake a reader, which is disconnected.
     reserve: u64,
-    /// Since when nobody is read from.
+    /// Since when the server does not read.
     held: Option<Instant>,
 }
 
 struct User {
     socket: Socket,
     prefix: Box<[u8]>,
-    /// A line that has begun.
+    /// The incomplete line.
     partial: Vec<u8>,
-    /// How much of the ring was sent. `head - RING <= cursor <= head`.
+    /// How much of the ring was sent: `head - RING <= cursor <= head`.
     cursor: u64,
     gone: bool,
 }
 
 impl Reference {
-    /// Listens, and says where.
+    /// Listens, and prints the address.
     ///
     /// # Errors
-    /// If it can't.
+    /// If the address cannot be listened on.
     pub fn open(args: Args) -> anyhow::Result<Self> {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
@@ -117,7 +117,7 @@ impl Reference {
         }
     }
 
-    /// Waits; whether there are newcomers.
+    /// Waits for events. Returns whether there are new connections.
     fn wait(&mut self, readable: &mut Vec<usize>) -> anyhow::Result<bool> {
         let mut fds = Vec::with_capacity(self.users.len() + 1);
         let read = if self.held.is_some() {
@@ -198,7 +198,7 @@ impl Reference {
         user.partial.extend_from_slice(bytes);
     }
 
-    /// One send for each connection that is behind.
+    /// Sends once to each connection that is behind.
     fn send(&mut self) {
         let mut slowest = self.head;
         for user in &mut self.users {

@@ -1,8 +1,8 @@
-//! What a run found, in one line.
+//! The results of a run in one line.
 
 use std::fmt::{self, Display};
 
-/// Names and values, in the order they were found.
+/// Names and values in order.
 #[derive(Debug, Default)]
 pub struct Report(Vec<(&'static str, String)>);
 
@@ -17,7 +17,7 @@ impl Report {
         self.add(name, format_args!("{:.3}", ratio(nanoseconds, 1_000_000)));
     }
 
-    /// Adds one number divided by another.
+    /// Adds the quotient of two numbers.
     pub fn add_ratio(&mut self, name: &'static str, number: u64, by: u64) {
         self.add(name, format_args!("{:.4}", ratio(number, by)));
     }

@@ -1,4 +1,4 @@
-//! What the crowd does, and what is made of it.
+//! The scenarios of `chat-load`, and their results.
 
 use crate::args::{Args, Scenario};
 use crate::audit::Audit;
@@ -11,31 +11,31 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-/// What is sent before this is not measured.
+/// The time before the measurement begins.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// All have to have heard of all by then.
+/// The deadline for all joins to reach all users.
 const GATHERING: Duration = Duration::from_secs(30);
 
-/// So many come in at a time where memory is measured.
+/// The users that connect at once when memory is measured.
 const IDLE_AT_ONCE: usize = 250;
 
-/// When nothing has come for this long, nothing will.
+/// After this much silence, nothing further is expected.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// What was sent has to have come by then.
+/// The deadline for messages to arrive.
 const DRAINING: Duration = Duration::from_secs(10);
 
-/// Of a flood, one message in so many is timed.
+/// In a flood, one in this many messages is timed.
 const TIMED_EVERY: u32 = 64;
 
-/// One message that has not come after this long is given up, and the next is sent.
+/// A message that takes longer is given up, and the next is sent.
 const STALL: u64 = 1_000_000_000;
 
-/// Runs what the arguments ask for.
+/// Runs a scenario.
 ///
 /// # Errors
-/// If the server can't be reached, ends, or does not let everybody in.
+/// If the server cannot be reached, ends, or rejects a user.
 pub fn run(args: &Args) -> anyhow::Result<Report> {
     let run = Run::begin(args)?;
     match args.scenario {
@@ -55,13 +55,13 @@ struct Run<'a> {
     server: Process,
     senders: Range<u16>,
     report: Report,
-    /// Before anybody came.
+    /// Before the first user.
     before: Memory,
-    /// In nanoseconds, from the first connection until all had heard of all.
+    /// The nanoseconds from the first connection until all joins had reached all users.
     gathered: u64,
 }
 
-/// The state of things at one time, so that two make a span.
+/// The counters at one time; two of these make a span.
 #[derive(Clone, Copy)]
 struct Reading {
     at: u64,
@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
         let before = server.memory()?;
         let mut crowd = Crowd::new(args.users.into(), audit)?;
         let cpu = server.cpu()?;
-        // What a connection takes is not what a crowd at the door takes.
+        // Few users connect at once: the memory of many pending connections would be measured too.
         let at_once = if args.scenario == Scenario::Idle {
             IDLE_AT_ONCE
         } else {
@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
         Ok(self.report)
     }
 
-    /// Does this over and over, first to warm up and then to be measured, and waits for what is under way.
+    /// Repeats a step, first to warm up and then to measure, and waits for messages in transit.
     fn measure(&mut self, mut act: impl FnMut(&mut Crowd) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let began = self.crowd.now();
         while u128::from(self.crowd.now() - began) < WARM_UP.as_nanos() {

@@ -1,27 +1,27 @@
-//! What became of the messages of everybody, as one reader sees it.
+//! The outcome of all messages for one reader.
 
 use crate::message::Message;
 use std::ops::Range;
 
-/// Counts what one reader gets of each sender's messages, which are numbered from 0 on.
+/// Counts the messages of each sender that one reader receives. They are numbered from 0.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// For each sender, one more than the highest number that came.
+    /// For each sender, one more than the highest number received.
     next: Vec<u32>,
-    /// What was left out so far: a sender, and numbers below its `next`.
+    /// The gaps so far: a sender, and missing numbers below its `next`.
     gaps: Vec<(u16, Range<u32>)>,
-    /// Messages that came, duplicates not among them.
+    /// Messages received, without duplicates.
     pub heard: u64,
-    /// Messages that came again.
+    /// Messages received again.
     pub duplicated: u64,
-    /// Messages that came after a later one of the same sender.
+    /// Messages received after a later one of the same sender.
     pub reordered: u64,
-    /// Lines that nobody sent like that.
+    /// Lines that no user sent.
     pub damaged: u64,
 }
 
 impl Tally {
-    /// Takes note of a message, or of a line that should have been one.
+    /// Counts a message, or a damaged line.
     pub fn hear(&mut self, message: Option<Message>) {
         let Some(Message { sender, number, .. }) = message else {
             self.damaged += 1;
@@ -60,13 +60,13 @@ impl Tally {
         self.heard += 1;
     }
 
-    /// One more than the highest number that came from a sender.
+    /// One more than the highest number received from a sender.
     #[must_use]
     pub fn next(&self, sender: usize) -> u32 {
         self.next.get(sender).copied().unwrap_or_default()
     }
 
-    /// How many messages are missing, of as many as each sender has sent.
+    /// How many messages are missing, given the number that each sender has sent.
     #[must_use]
     pub fn missing(&self, sent: &[u32]) -> u64 {
         let gaps: u64 = self.gaps.iter().map(|(_, range)| range.len() as u64).sum();
@@ -76,7 +76,7 @@ impl Tally {
             .sum::<u64>()
     }
 
-    /// What this reader would have heard without the last messages, which were these.
+    /// This tally without the last messages, which are given.
     #[must_use]
     pub fn without(mut self, last: impl Iterator<Item = Message>) -> Self {
         for Message { sender, number, .. } in last {

@@ -1,7 +1,7 @@
-//! One person who types into `chat-client` on a terminal, while others talk: how soon does a key show?
+//! The time from a key to its echo in the full screen of `chat-client`, while others send messages.
 //!
-//! One thread and one `poll(2)` loop hold the client's pseudo-terminal, behind a terminal emulator, and the connection of
-//! the one who talks for all others.
+//! One thread with one `poll(2)` loop serves the client's pseudo-terminal, with a terminal emulator, and the connection of
+//! a user that sends the messages of all others.
 
 use crate::histogram::Histogram;
 use crate::process::Process;
@@ -22,19 +22,19 @@ const SIZE: Size = Size {
     rows: 30,
 };
 
-/// What others say is sent in pieces so far apart, which is less than a frame of the screen.
+/// The interval between chunks of messages, shorter than a frame of the screen.
 const TICK: Duration = Duration::from_millis(5);
-/// Between the echo of a key and the next key: a quick typist.
+/// The pause between the echo of a key and the next key: a quick typist.
 const BETWEEN_KEYS: Duration = Duration::from_millis(50);
-/// As many keys as fit in the line, before it is cleared.
+/// The keys typed before the line is cleared.
 const KEYS_IN_LINE: u16 = 60;
-/// What others say, after a number: no two lines are the same, so that every row changes.
+/// The text of the messages, after a number. All lines differ, so every row changes.
 const TEXT: &str = " the quick brown fox jumps over the lazy dog and back again";
 
-/// Types into `chat-client` on a terminal while others talk, and tells how soon each key shows.
+/// Types into `chat-client` on a terminal while others send messages, and measures when each key shows.
 ///
-/// Prints one line of names and values: `paint_ms` is from the start of the program until it is in the room, `echo` from a
-/// key to its showing; processor time and memory are the client's.
+/// Prints one line of names and values. `paint_ms` is the time from the start of the program until it has joined, `echo` the
+/// time from a key to its echo. Processor time and memory are those of the client.
 #[derive(Debug, Parser)]
 #[command(name = "chat-typist", version)]
 pub struct Args {
@@ -44,27 +44,27 @@ pub struct Args {
     /// The server's port.
     pub port: u16,
 
-    /// The client's program.
+    /// The program of the client.
     #[arg(long)]
     pub client: PathBuf,
 
-    /// Lines a second that others say.
+    /// Lines a second that others send.
     #[arg(long, value_name = "LINES", default_value_t = 10_000)]
     pub rate: u32,
 
-    /// Lines that others say at once before that.
+    /// Lines that others send at once before that.
     #[arg(long, value_name = "LINES", default_value_t = 0)]
     pub burst: u32,
 
-    /// Seconds that are measured.
+    /// Seconds to measure.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub seconds: f64,
 }
 
-/// Types as the arguments say.
+/// Runs the measurement.
 ///
 /// # Errors
-/// If the server or the client can't be had, or a key does not show at all.
+/// If the server or the client fails, or a key does not show at all.
 pub fn run(args: &Args) -> anyhow::Result<Report> {
     let talker = Talker::join(SocketAddr::new(args.address, args.port))?;
     let started = Instant::now();
@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<Report> {
     typist.measure(args, painted)
 }
 
-/// Who talks for all others: a plain user.
+/// The plain user that sends the messages of all others.
 struct Talker {
     socket: TcpStream,
     pending: Vec<u8>,
@@ -86,7 +86,7 @@ impl Talker {
     fn join(server: SocketAddr) -> anyhow::Result<Self> {
         let mut socket = TcpStream::connect(server).context("can't reach the server")?;
         socket.set_nodelay(true)?;
-        // By a line it is known as a plain user, and its own lines come back to it.
+        // A line marks it as a plain user, and its echo shows that it has joined.
         socket.write_all(b"hello\n")?;
         socket.set_nonblocking(true)?;
         Ok(Self {
@@ -110,12 +110,12 @@ impl Talker {
         interest
     }
 
-    /// Sends what goes, and reads what comes, which is of no interest.
+    /// Sends queued bytes, and discards the input.
     fn turn(&mut self) -> anyhow::Result<()> {
         match self.socket.write(&self.pending) {
             Ok(length) => drop(self.pending.drain(..length)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error).context("the server left"),
+            Err(error) => return Err(error).context("lost the connection to the server"),
         }
         let mut buffer = [0; 64 * 1024];
         loop {
@@ -123,7 +123,7 @@ impl Talker {
                 Ok(0) => bail!("the server closed the connection"),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error).context("the server left"),
+                Err(error) => return Err(error).context("lost the connection to the server"),
             }
         }
     }
@@ -198,7 +198,7 @@ impl Typist {
         Ok(0)
     }
 
-    /// Whether so many characters stand after the prompt.
+    /// Whether this many characters are after the prompt.
     fn has_typed(&self, keys: u16) -> bool {
         self.terminal.screen().cursor_position() == (SIZE.rows - 1, 2 + keys)
     }
@@ -206,13 +206,13 @@ impl Typist {
     fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
         while !done(self) {
-            ensure!(Instant::now() < until, "{what} does not show");
+            ensure!(Instant::now() < until, "timed out waiting for the screen to show {what}");
             self.turn()?;
         }
         Ok(())
     }
 
-    /// Lets others talk at their rate until something is so.
+    /// Sends the messages of others at their rate until a condition holds.
     fn talk_until(
         &mut self,
         args: &Args,
@@ -226,14 +226,14 @@ impl Typist {
             if done(self, now) {
                 return Ok(());
             }
-            ensure!(now < until, "{what} does not come");
+            ensure!(now < until, "timed out waiting for {what}");
             let due = nanoseconds(now - began) * u64::from(args.rate) / 1_000_000_000 + u64::from(args.burst);
             self.talker.say(due.saturating_sub(self.talker.said));
             self.turn()?;
         }
     }
 
-    /// Waits a moment, and takes what comes.
+    /// Waits briefly for input, and handles it.
     fn turn(&mut self) -> anyhow::Result<()> {
         let mut ready = [
             PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN),

@@ -1,4 +1,4 @@
-//! One user of the crowd.
+//! A user of the crowd.
 
 use crate::reader::Reader;
 use nix::errno::Errno;
@@ -9,31 +9,31 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-/// A socket and what goes through it.
+/// A socket and its buffers.
 #[derive(Debug)]
 pub struct User {
     /// `None` once the server has closed it.
     socket: Option<Socket>,
     /// The receiving side.
     pub reader: Reader,
-    /// Bytes to be sent, of which so many are.
+    /// Bytes to send, and how many of them are sent.
     out: Vec<u8>,
     sent: usize,
-    /// How many messages it has sent, or will have when `out` is.
+    /// The messages sent, including those in `out`.
     pub said: u32,
-    /// What is waited for on the socket, so that it is only changed when it differs.
+    /// The registered interest, which is only changed when it differs.
     pub waits_to_write: bool,
 }
 
 impl User {
-    /// Connects. Blocks until the system has accepted.
+    /// Connects. Blocks until the connection is established.
     ///
     /// # Errors
-    /// If nobody listens there.
+    /// If the connection is refused.
     pub fn connect(server: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
         socket.set_tcp_nodelay(true)?;
-        // Closing leaves nothing behind, or a few runs would use up all ports.
+        // Close with a reset: connections in TIME_WAIT would use up all ports after a few runs.
         socket.set_linger(Some(Duration::ZERO))?;
         socket.connect(&SockAddr::from(server))?;
         Ok(Self {
@@ -52,13 +52,13 @@ impl User {
         self.socket.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether something waits to be sent.
+    /// Whether there are unsent bytes.
     #[must_use]
     pub fn is_sending(&self) -> bool {
         self.sent < self.out.len()
     }
 
-    /// Where to put what is to be sent.
+    /// The buffer for bytes to send.
     pub fn out(&mut self) -> &mut Vec<u8> {
         if self.sent == self.out.len() {
             self.out.clear();
@@ -67,13 +67,13 @@ impl User {
         &mut self.out
     }
 
-    /// The receiving side, and where its replies go.
+    /// The receiving side, and the buffer for its answers.
     pub fn sides(&mut self) -> (&mut Reader, &mut Vec<u8>) {
         self.out();
         (&mut self.reader, &mut self.out)
     }
 
-    /// Reads once; nothing if nothing is there or will ever be.
+    /// Reads once; nothing if no bytes are there or the connection has ended.
     pub fn receive<'b>(&mut self, buffer: &'b mut [u8]) -> &'b [u8] {
         let Some(socket) = &self.socket else { return &[] };
         match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
@@ -85,7 +85,7 @@ impl User {
         &[]
     }
 
-    /// Sends what it can.
+    /// Sends as much as the socket accepts.
     pub fn send(&mut self) {
         let Some(socket) = &self.socket else { return };
         let rest = self.out.get(self.sent..).unwrap_or_default();

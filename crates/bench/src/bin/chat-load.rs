@@ -1,4 +1,4 @@
-//! `chat-load`: a crowd of chat users, to measure a server with.
+//! `chat-load`: many chat users, to measure a server.
 
 use chat_bench::{args::Args, scenario};
 use clap::Parser;

@@ -1,4 +1,4 @@
-//! `chat-reference`: the least that a chat server can do.
+//! `chat-reference`: a minimal chat server, as a baseline.
 
 use chat_bench::reference::{Args, Reference};
 use clap::Parser;

@@ -1,4 +1,4 @@
-//! `chat-typist`: somebody who types while others talk, to measure the client with.
+//! `chat-typist`: a user that types while others send messages, to measure the client.
 
 use chat_bench::typist::{Args, run};
 use clap::Parser;

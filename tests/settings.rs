@@ -100,7 +100,7 @@ fn the_doctor_accepts_a_taken_nick_from_the_file() {
     command.args(["--doctor", &server.address.to_string()]);
     let mut doctor = Process::start("doctor", &server.journal, &mut command);
     assert_eq!(doctor.exit_code(), 0, "who joins gets in without a nick");
-    doctor.stdout.expect("ok room     has a place for you");
+    doctor.stdout.expect("ok room     you can join");
 }
 
 #[test]

@@ -241,8 +241,8 @@ impl Report {
 
     pub(super) fn accepted(&mut self, nick: Option<&Nick>) {
         match nick {
-            None => self.ok("room", "has a place for you"),
-            Some(nick) => self.ok("room", format!("has a place for you, as {nick}")),
+            None => self.ok("room", "you can join"),
+            Some(nick) => self.ok("room", format!("you can join as {nick}")),
         }
     }
 

@@ -309,7 +309,7 @@ ok name     chat.example is 192.0.2.7
 ok TCP      192.0.2.7:9000 answers after 10 ms
 ok server   chat/1, which sees you at 198.51.100.2:40100
 ok clock    the server's agrees with yours (within 7 ms)
-ok room     has a place for you
+ok room     you can join
 ok TCP RTT  5 of 5 pings answered: best 10 ms, median 10 ms
 ok ports    TCP 40100 and UDP 40101, adjacent as intended
 ok UDP      10 of 10 datagrams answered: best 10 ms, median 10 ms
@@ -465,7 +465,7 @@ fn a_nick_is_checked_on_request() {
         nick: Some("alice"),
         ..healthy()
     };
-    assert_shows(scenario, true, &["ok room     has a place for you, as alice"]);
+    assert_shows(scenario, true, &["ok room     you can join as alice"]);
     let scenario = Scenario {
         nick: Some("alice"),
         refusal: Some("ERROR nick-taken - the nick alice is taken by alice@10.0.0.1:1\n"),

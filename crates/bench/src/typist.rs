@@ -206,7 +206,10 @@ impl Typist {
     fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
         while !done(self) {
-            ensure!(Instant::now() < until, "timed out waiting for the screen to show {what}");
+            ensure!(
+                Instant::now() < until,
+                "timed out waiting for the screen to show {what}"
+            );
             self.turn()?;
         }
         Ok(())

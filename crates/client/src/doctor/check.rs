@@ -271,7 +271,7 @@ impl Check {
 
     fn reject(&mut self, judgement: &Judgement) {
         self.stage = Stage::Done;
-        self.report.rejected_by_greeting(judgement, WAIT);
+        self.report.not_probed(judgement, WAIT);
     }
 
     fn handle_line(&mut self, now: Now, line: &str) {

@@ -166,7 +166,7 @@ impl Report {
     }
 
     /// The greeting shows that there is nothing to probe.
-    pub(super) fn rejected_by_greeting(&mut self, judgement: &Judgement, waited: Duration) {
+    pub(super) fn not_probed(&mut self, judgement: &Judgement, waited: Duration) {
         match judgement {
             Judgement::Full => self.rejected(
                 "is full",

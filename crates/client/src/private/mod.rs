@@ -14,9 +14,9 @@
 //! without an answer.
 //!
 //! Layers, from the wire inwards: `seal` (datagrams), `packet` (their content), `sender` and
-//! `receiver` (the two halves of a conversation, which exchange a `segment` at a time), `path`,
-//! `candidate` and `probe` (the peer's addresses), `peer` (one conversation), and this file (all
-//! conversations). `plaintext` is for peers without a key.
+//! `receiver` (the two halves of a conversation), `path`, `candidate` and `probe` (the peer's
+//! addresses), `peer` (one conversation), and this file (all conversations). `plaintext` is for
+//! peers without a key.
 
 mod candidate;
 mod event;
@@ -32,7 +32,6 @@ mod receiver;
 mod rendezvous;
 mod rto;
 mod seal;
-mod segment;
 mod sender;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,6 @@
 use super::event::{MessageId, Path, State, Why};
 use super::packet::{PART_HEAD_LEN, PARTS_MAX, Part};
 use super::rto::Estimator;
-use super::segment::{Owner, QueuedPart, Segment};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -32,11 +31,15 @@ const RELAY_WAIT_MIN: Duration = Duration::from_secs(1);
 
 const RELAY_WAIT_MAX: Duration = Duration::from_secs(8);
 
+/// Messages share a segment only if they were sent within this time, because they expire together.
+const TOGETHER: Duration = Duration::from_millis(100);
+
 #[derive(Debug)]
 pub(super) struct Sender {
     /// Parts that wait for room in flight.
     queue: VecDeque<QueuedPart>,
-    /// Segments that were sent and not acknowledged, in the order of their numbers.
+    /// Segments that were sent and are not settled, in the order of their numbers. A message waits
+    /// here for its confirmation.
     in_flight: VecDeque<Segment>,
     /// The messages with parts in `queue` or `in_flight`.
     messages: BTreeMap<MessageId, Message>,
@@ -47,13 +50,6 @@ pub(super) struct Sender {
     window: usize,
     direct: Estimator,
     relay: Estimator,
-}
-
-#[derive(Debug)]
-struct Message {
-    /// Parts that the peer has not acknowledged as shown.
-    parts_left: usize,
-    path: Path,
 }
 
 /// The paths by which segments can be sent now.
@@ -89,6 +85,57 @@ pub(super) struct Ack {
 
 /// A message and its final state.
 pub(super) type Settled = (MessageId, State);
+
+#[derive(Debug)]
+struct Message {
+    /// Parts that the peer has not acknowledged as shown.
+    parts_left: usize,
+    path: Path,
+}
+
+/// A part that is not in a segment yet.
+#[derive(Debug)]
+struct QueuedPart {
+    owner: Owner,
+    /// The message has other parts.
+    is_piece: bool,
+    /// As it is encoded in a packet.
+    bytes: Vec<u8>,
+}
+
+/// The message to which a part belongs.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    id: MessageId,
+    /// When the message was queued.
+    since: Duration,
+}
+
+/// One datagram's worth of messages.
+#[derive(Debug, Default)]
+struct Segment {
+    number: u64,
+    parts: Vec<u8>,
+    /// The owner of each part, in order. Never empty.
+    owners: Vec<Owner>,
+    is_piece: bool,
+    /// When it could first have been sent.
+    started: Duration,
+    direct: Copies,
+    relay: Copies,
+    /// Considered lost because an earlier segment timed out; sent again when there is room.
+    lost: bool,
+    /// The path by which it arrived, once the peer has acknowledged it.
+    received: Option<Path>,
+}
+
+/// The copies of a segment that were sent by one path.
+#[derive(Debug, Default)]
+struct Copies {
+    sent: u32,
+    last: Duration,
+    due: Duration,
+}
 
 impl Default for Sender {
     fn default() -> Self {
@@ -295,8 +342,7 @@ impl Sender {
 
     fn next_relayed(&self, now: Duration, after: Duration) -> Option<usize> {
         let mut sendable = self.sendable();
-        let (place, _) = sendable.find(|(_, segment)| segment.relay_due(after) <= now)?;
-        Some(place)
+        Some(sendable.find(|(_, segment)| segment.relay_due(after) <= now)?.0)
     }
 
     /// Marks acknowledged segments. Returns whether there were new ones; and, if a segment that was
@@ -362,6 +408,75 @@ impl Sender {
                 settled.push((*id, State::NotDelivered(why)));
             }
         }
+    }
+}
+
+impl Segment {
+    fn new(number: u64, now: Duration) -> Self {
+        Self {
+            number,
+            started: now,
+            ..Self::default()
+        }
+    }
+
+    /// Short messages share a segment. A piece of a long one has a segment to itself, so that it
+    /// can be dropped alone.
+    fn has_room_for(&self, part: &QueuedPart) -> bool {
+        let Some(first) = self.owners.first() else {
+            return true;
+        };
+        let fits = self.parts.len() + part.bytes.len() <= PARTS_MAX;
+        let is_recent = part.owner.since <= first.since + TOGETHER;
+        fits && is_recent && !self.is_piece && !part.is_piece
+    }
+
+    fn add(&mut self, part: &QueuedPart) {
+        self.parts.extend_from_slice(&part.bytes);
+        self.owners.push(part.owner);
+        self.is_piece = part.is_piece;
+    }
+
+    /// When its newest message was queued.
+    fn since(&self) -> Duration {
+        self.owners.last().map_or(self.started, |owner| owner.since)
+    }
+
+    fn direct_due(&self) -> Duration {
+        if self.direct.sent == 0 || self.lost {
+            self.started
+        } else {
+            self.direct.due
+        }
+    }
+
+    fn relay_due(&self, relay_after: Duration) -> Duration {
+        if self.relay.sent == 0 {
+            self.started + relay_after
+        } else {
+            self.relay.due
+        }
+    }
+
+    /// The path by which this segment arrived, given an ack that came by `path`. If a copy was
+    /// relayed, only a direct answer to this very segment shows that it arrived directly.
+    fn received_by(&self, path: Path, is_answer: bool) -> Path {
+        let is_direct_answer = is_answer && path == Path::Direct && self.direct.sent > 0;
+        if is_direct_answer || self.relay.sent == 0 {
+            Path::Direct
+        } else {
+            Path::Relayed
+        }
+    }
+}
+
+impl Copies {
+    fn count(&mut self, now: Duration, wait: Duration) {
+        *self = Self {
+            sent: self.sent + 1,
+            last: now,
+            due: now + wait,
+        };
     }
 }
 

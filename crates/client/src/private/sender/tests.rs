@@ -195,3 +195,55 @@ fn the_rest_of_a_failed_message_is_not_sent() {
     assert_eq!(states(&settled), [(1, Ok(Path::Direct))]);
     assert!(sender.is_idle());
 }
+
+fn part(length: usize, since_ms: u64, is_piece: bool) -> QueuedPart {
+    QueuedPart {
+        owner: Owner {
+            id: MessageId(0),
+            since: Duration::from_millis(since_ms),
+        },
+        is_piece,
+        bytes: vec![b'x'; length],
+    }
+}
+
+fn share(first: &QueuedPart, second: &QueuedPart) -> bool {
+    let mut segment = Segment::new(0, Duration::ZERO);
+    assert!(segment.has_room_for(first), "the first always fits");
+    segment.add(first);
+    segment.has_room_for(second)
+}
+
+#[test]
+fn messages_share_a_segment_up_to_the_last_byte() {
+    let rest = PARTS_MAX - 300;
+    assert!(share(&part(300, 0, false), &part(rest, 0, false)));
+    assert!(!share(&part(300, 0, false), &part(rest + 1, 0, false)));
+}
+
+#[test]
+fn messages_share_a_segment_if_sent_within_100_ms() {
+    assert!(share(&part(1, 5000, false), &part(1, 5100, false)));
+    assert!(!share(&part(1, 5000, false), &part(1, 5101, false)));
+}
+
+#[test]
+fn a_piece_of_a_long_message_has_its_own_segment() {
+    for (first, second) in [(true, false), (false, true), (true, true)] {
+        assert!(!share(&part(1, 0, first), &part(1, 0, second)));
+    }
+}
+
+#[test]
+fn after_a_relayed_copy_only_a_direct_answer_counts_as_direct() {
+    let received_by = |direct, relay, path, answered| {
+        let mut segment = Segment::new(0, Duration::ZERO);
+        (segment.direct.sent, segment.relay.sent) = (direct, relay);
+        segment.received_by(path, answered)
+    };
+    assert_eq!(received_by(1, 1, Path::Direct, true), Path::Direct);
+    assert_eq!(received_by(1, 1, Path::Direct, false), Path::Relayed);
+    assert_eq!(received_by(1, 1, Path::Relayed, true), Path::Relayed);
+    assert_eq!(received_by(0, 1, Path::Direct, true), Path::Relayed);
+    assert_eq!(received_by(1, 0, Path::Relayed, false), Path::Direct);
+}

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
-# Whether a network does what its scenario claims; without that, messages that arrive prove nothing.
+# Checks that a network has the properties that its scenario states. Without them, the messages prove nothing.
 #
-# Datagrams are sent by bash, which can't choose the port it sends from, nor receive. So, while checks run, rules in each host
-# make all datagrams come from one port, as from one socket, and count what comes.
+# Bash sends the datagrams. It can neither choose their source port nor receive. So rules in each host rewrite the source port
+# during the checks, as if one socket had sent them all, and count the datagrams that arrive.
 
 PROBE_PORT=7777
 
-# What was measured, for the table.
+# The measurements, for the table.
 measured=
 
 measured() { measured+="${measured:+; }$*"; }
 
-claim_broken() { fail "the network is not what it claims to be: $*"; }
+claim_broken() { fail "the network lacks a stated property: $*"; }
 
 # probes_on ROLE...
 probes_on() {
@@ -51,7 +51,7 @@ probes_off() {
 
 # send ROLE ADDRESS [PORT [COUNT [BYTES]]]
 send() {
-    # A host that may not send at all says so for each datagram.
+    # A host that may not send prints an error for each datagram.
     # shellcheck disable=SC2016
     at "$1" bash -c '
         exec 3>"/dev/udp/$0/$1"
@@ -60,13 +60,13 @@ send() {
     ' "$2" "${3-$PROBE_PORT}" "${4-1}" "${5-100}" 2>/dev/null || true
 }
 
-# The value of a counter since the last time it was asked for, once what is on its way has arrived.
+# Reads and resets a counter, after the datagrams in transit have arrived.
 count() {
     sleep 0.3
     at "$1" nft reset counter inet probe "$2" | sed -n 's/.*packets \([0-9]*\).*/\1/p'
 }
 
-# seen_port ROLE ADDRESS: from which port a datagram came last from there. What else came is forgotten.
+# seen_port ROLE ADDRESS: prints the source port of the last datagram from there, and discards the others.
 seen_port() {
     sleep 0.3
     at "$1" nft list set inet probe seen |
@@ -96,19 +96,19 @@ check_no_reach() {
     measured "$1 does not reach $2"
 }
 
-# check_router HOST MAPPING UNASKED: how its router maps it (preserving, random, or a port), and what the router does
-# with datagrams that nobody asked for (dropped, rejected).
+# check_router HOST MAPPING UNSOLICITED: checks how its router maps it (preserving, random, or a port), and whether
+# unsolicited datagrams are dropped or rejected.
 check_router() {
-    local host=$1 mapping=$2 unasked=$3 mapped other
+    local host=$1 mapping=$2 unsolicited=$3 mapped other
     send "$host" "$server"
     mapped=$(seen_port srv "${public[$host]}")
     [[ -n $mapped ]] || claim_broken "$host does not reach the server"
-    # Another destination than the server, and not the address that sends unasked below.
+    # A destination that is neither the server nor the address that sends unsolicited datagrams below.
     send "$host" 192.0.2.1
     other=$(seen_port net "${public[$host]}")
     check_mapping "$host" "$mapping" "$mapped" "$other"
-    check_unasked "$host" "$mapped" "$unasked"
-    measured "$host: port $PROBE_PORT appears as $mapped and $other; unasked: $unasked"
+    check_unsolicited "$host" "$mapped" "$unsolicited"
+    measured "$host: port $PROBE_PORT appears as $mapped and $other; unsolicited: $unsolicited"
 }
 
 check_mapping() {
@@ -120,8 +120,8 @@ check_mapping() {
     esac || claim_broken "$host is mapped to the ports $mapped and ${other:-none}, which is not $mapping"
 }
 
-check_unasked() {
-    local host=$1 mapped=$2 unasked=$3 refused
+check_unsolicited() {
+    local host=$1 mapped=$2 unsolicited=$3 refused
     count "$host" arrived >/dev/null
     send srv "${public[$host]}" "$mapped"
     expect_count "$host" arrived 1 1 "what $host asked for does not reach it"
@@ -129,7 +129,7 @@ check_unasked() {
     send net "${public[$host]}" "$mapped"
     expect_count "$host" arrived 0 0 "what nobody asked for reaches $host"
     refused=$(count net refused)
-    case $unasked in
+    case $unsolicited in
         dropped) [[ $refused == 0 ]] || claim_broken "the router of $host answers what nobody asked for" ;;
         rejected)
             [[ $refused -gt 0 ]] || claim_broken "the router of $host is silent about what nobody asked for"
@@ -144,11 +144,11 @@ check_spoiled() {
     send "$1" "${gateway[$1]}"
     port=$(seen_port net "${public[$1]}")
     [[ -n $port && $port != "$PROBE_PORT" ]] ||
-        claim_broken "what came to the router of $1 unasked does not take the port (${port:-nothing came})"
+        claim_broken "what came to the router of $1 unsolicited does not take the port (${port:-nothing came})"
     measured "$1: after it, port $PROBE_PORT appears there as $port"
 }
 
-# Of an IPv6 home: check_firewall HOST
+# check_firewall HOST: for an IPv6 home.
 check_firewall() {
     count "$1" arrived >/dev/null
     send "$1" "$server"
@@ -156,16 +156,16 @@ check_firewall() {
     expect_count "$1" arrived 1 1 "what $1 asked for does not reach it"
     send net "${public[$1]}"
     expect_count "$1" arrived 0 0 "what nobody asked for reaches $1"
-    measured "$1: its own address; unasked: dropped"
+    measured "$1: its own address; unsolicited: dropped"
 }
 
-# check_loss PERCENT: of 500 datagrams each way; 4 standard deviations are 8 %.
+# check_loss PERCENT: measures 500 datagrams each way; 4 standard deviations are 8 %.
 check_loss() {
     local out back
     send a "$server"
     count srv arrived >/dev/null
     count a arrived >/dev/null
-    # The router must have let one out, or it lets nothing in.
+    # The router accepts datagrams only after it has forwarded one in the other direction.
     send a "$server" "$PROBE_PORT" 500
     send srv "${public[a]}" "$PROBE_PORT" 500
     out=$((100 - $(count srv arrived) / 5))
@@ -184,7 +184,7 @@ check_doubled() {
     measured "20 datagrams arrive as 40"
 }
 
-# check_narrow BYTES: longer datagrams vanish both ways, and nobody is told.
+# check_narrow BYTES: longer datagrams are dropped both ways, without ICMP errors.
 check_narrow() {
     local role most=$(($1 - 28))
     count srv arrived >/dev/null
@@ -203,7 +203,7 @@ check_narrow() {
     measured "$most bytes of payload pass, one more vanishes"
 }
 
-# check_forgetful HOST SECONDS: a mapping is there before that time, and gone after it.
+# check_forgetful HOST SECONDS: a mapping exists before that time, and is gone after it.
 check_forgetful() {
     count "$1" arrived >/dev/null
     send "$1" "$server"
@@ -216,7 +216,7 @@ check_forgetful() {
     measured "$1: mapping alive at $(($2 - 2)) s, gone at $(($2 + 1)) s"
 }
 
-# check_reboot SIDE KIND PORT: mappings are gone after it, and the next one has that port.
+# check_reboot SIDE KIND PORT: the reboot removes all mappings, and the next one has that port.
 check_reboot() {
     local before after
     send "$1" "$server"

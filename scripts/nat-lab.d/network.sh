@@ -6,11 +6,11 @@
 #             srv
 #
 # Interfaces are named after the other end: `wan` and `lan` in a router, `uplink` in a host. Both homes use the same private
-# network, as most homes do, so that the private address of one is somebody else in the other.
+# network, as most homes do, so the private address of a host belongs to another host on the other side.
 
-# The server, as clients see it.
+# The address of the server.
 server=
-# What the world sees hosts as, and the end of the internet that their routers talk to.
+# The public addresses of the hosts, and the next hops of their routers.
 declare -A public=() gateway=()
 
 namespace() { echo "$networks.$1"; }
@@ -28,7 +28,7 @@ links() {
     ip -n "$networks.$role" "$@"
 }
 
-# Loads rules, from the standard input.
+# Loads rules from the standard input.
 rules() { at "$1" nft -f -; }
 
 set_kernel() {
@@ -40,14 +40,14 @@ set_kernel() {
 add_namespace() {
     ip netns add "$(namespace "$1")"
     links "$1" link set dev lo up
-    # Nobody else has the same address, and an address can't be used for a second while that is found out.
+    # Duplicate address detection is off: it would block each address for a second.
     if has_ipv6; then
         set_kernel "$1" ipv6/conf/all/accept_dad 0
         set_kernel "$1" ipv6/conf/default/accept_dad 0
     fi
 }
 
-# A host may have been told to do without.
+# Some scenarios do without IPv6.
 has_ipv6() { [[ -e /proc/sys/net/ipv6 ]]; }
 
 address() { links "$1" address add "$3" dev "$2"; }
@@ -64,7 +64,7 @@ add_bridge() {
     links "$1" link set dev "$2" up
 }
 
-# plug HOST ADDRESS INTO BRIDGE: a host into a network.
+# plug HOST ADDRESS INTO BRIDGE: connects a host to a network.
 plug() {
     add_namespace "$1"
     cable "$1" uplink "$3" "$1"
@@ -97,7 +97,7 @@ internet() {
     fi
 }
 
-# The network between the internet and the router of a side, or its host if it has none: without the last number.
+# The network between the internet and the router of a side (or its host, without a router), without the last number.
 outside() {
     case $1 in
         a) echo 198.51.100 ;;
@@ -105,7 +105,7 @@ outside() {
     esac
 }
 
-# A host that is on the internet itself.
+# A host directly on the internet.
 public_host() {
     local net
     net=$(outside "$1")
@@ -171,26 +171,26 @@ home_ipv6() {
     gateway[$side]=$wan::1
 }
 
-# What a router of a kind does.
+# The rules of each kind of router.
 router_rules() {
     case $1 in
-        # Keeps the port where it can; to those who were not asked it is silent.
-        preserving) unasked_dropped && masquerade "masquerade" ;;
-        # Another port for each destination.
-        random) unasked_dropped && masquerade "masquerade fully-random" ;;
-        # The same port for each destination, and not the one inside; TCP keeps its ports.
-        port:*) unasked_dropped && masquerade "meta l4proto udp masquerade to :${1#port:}" "masquerade" ;;
-        # A system that forwards and has no filter: it answers what it did not ask for by ICMP, and remembers it, so that
-        # the port is taken when somebody inside wants to send there.
+        # Keeps the port if possible, and drops unsolicited datagrams.
+        preserving) unsolicited_dropped && masquerade "masquerade" ;;
+        # Maps to another port for each destination.
+        random) unsolicited_dropped && masquerade "masquerade fully-random" ;;
+        # Maps to one port for all destinations, different from the inner one; TCP keeps its ports.
+        port:*) unsolicited_dropped && masquerade "meta l4proto udp masquerade to :${1#port:}" "masquerade" ;;
+        # Forwards without a filter: it rejects unsolicited datagrams by ICMP and tracks them, so their port is taken when a
+        # host inside sends to the same destination.
         reject) masquerade "masquerade" ;;
-        firewall) unasked_dropped ;;
+        firewall) unsolicited_dropped ;;
         open) ;;
-        *) fail "no such router: $1" ;;
+        *) fail "unknown kind of router: $1" ;;
     esac
 }
 
-# Segments of a connection that a router no longer knows count as unasked too; a reset by the router would end it.
-unasked_dropped() {
+# Segments of a forgotten connection are unsolicited too; a reset by the router would end the connection.
+unsolicited_dropped() {
     cat <<'RULES'
 table inet filter {
     chain input {
@@ -205,7 +205,7 @@ table inet filter {
 RULES
 }
 
-# masquerade RULE...: for what leaves by the outer interface.
+# masquerade RULE...: for packets that leave by the outer interface.
 masquerade() {
     echo 'table ip nat {'
     echo '    chain postrouting {'
@@ -215,7 +215,7 @@ masquerade() {
     echo '}'
 }
 
-# What the internet does to datagrams on their way; TCP is left alone.
+# Faults of the internet. They affect datagrams only, not TCP.
 loses_datagrams() {
     rules net <<RULES
 table inet weather {
@@ -240,8 +240,7 @@ table ip weather {
 RULES
 }
 
-# narrows_line_of_a BYTES: side a has a line that takes so many, and nobody says so. For TCP its router sees to it, as all such
-# routers do.
+# narrows_line_of_a BYTES: limits the MTU of side a without ICMP errors. Its router adapts TCP, as such routers do.
 narrows_line_of_a() {
     links ra link set dev wan mtu "$1"
     links net link set dev ra mtu "$1"
@@ -262,13 +261,13 @@ RULES
     done
 }
 
-# forgets_after SIDE SECONDS: a router that keeps mappings for so long only.
+# forgets_after SIDE SECONDS: makes a router drop mappings after this time.
 forgets_after() {
     set_kernel "r$1" netfilter/nf_conntrack_udp_timeout "$2"
     set_kernel "r$1" netfilter/nf_conntrack_udp_timeout_stream "$2"
 }
 
-# reboots SIDE KIND: the line goes down, with which the kernel forgets what was masqueraded there; it comes back as KIND.
+# reboots SIDE KIND: takes the line down, which makes the kernel drop its mappings; the router returns as KIND.
 reboots() {
     local router=r$1
     links "$router" link set dev wan down
@@ -279,7 +278,7 @@ reboots() {
     links "$router" route replace default via "${gateway[$1]}"
 }
 
-# In a host: it may not even send; in a router: it swallows them.
+# Drops datagrams: a host gets an error when it sends, a router drops them silently.
 blocks_datagrams() {
     local hook
     for hook in input output forward; do
@@ -294,7 +293,7 @@ RULES
     done
 }
 
-# Ends what runs in the namespaces whose names begin so, and removes them.
+# Ends all processes in the namespaces with this prefix, and removes the namespaces.
 remove_namespaces() {
     local name pid
     while read -r name _; do

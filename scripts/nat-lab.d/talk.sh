@@ -1,23 +1,23 @@
 # shellcheck shell=bash
-# Two people who write to each other by the real programs, and whether each message arrived exactly once and in order.
+# Two users exchange messages with the real programs; each message must arrive exactly once and in order.
 #
-# Message 7 of Alice is the text `a007`, with something after it where long ones are wanted.
+# Message 7 of Alice is the text `a007`, followed by padding in scenarios with long messages.
 
 SERVER_PORT=9000
-# A message that is not confirmed within 30 s is reported; a little more for that report.
+# A message without a confirmation after 30 s is reported; this allows for the report.
 PATIENCE=33
-# How long a late duplicate is waited for.
+# The wait for late duplicates.
 QUIET=2
 
-# What is put after the number of each message.
+# The padding after the number of each message.
 padding=
-# Numbers of the last messages sent, the same for both.
+# The number of the last message sent, the same for both.
 sent=0
 declare -A pid=() input=()
 # What `chat-client --doctor` must say of the way from a to the server: how lines of its report begin.
 diagnosis=()
 
-# stamp FILE: each line with the time at which it came.
+# stamp FILE: writes each line with its time of arrival.
 stamp() {
     local line
     while IFS= read -r line; do
@@ -25,7 +25,7 @@ stamp() {
     done >"$1"
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds.
+# wait_for SECONDS COMMAND...: waits until the command succeeds.
 wait_for() {
     local until=$((SECONDS + $1))
     shift
@@ -49,13 +49,13 @@ start_server() {
 start_client() {
     local fifo=$logs/$1.in fd
     mkfifo "$fifo"
-    # Both ends, so that opening does not wait for the client, and the client's input ends when it is told to.
+    # Open both ends: opening must not block, and the client's input must end only on request.
     exec {fd}<>"$fifo"
     input[$1]=$fd
     at "$1" "$bin/chat-client" --config /dev/null --nick "$2" "$server" "$SERVER_PORT" \
         <"$fifo" {fd}<&- > >(stamp "$logs/$1.out") 2> >(stamp "$logs/$1.err") &
     pid[$1]=$!
-    wait_for 10 logged "$1.err" "you are $2@" || fail "$2 does not get in: $(tail -n 1 "$logs/$1.err")"
+    wait_for 10 logged "$1.err" "you are $2@" || fail "$2 could not join: $(tail -n 1 "$logs/$1.err")"
 }
 
 # Before anybody is there. Not for a router that has one port to give: it remembers the doctor for longer than a talk takes.
@@ -88,7 +88,7 @@ say() {
     printf '/msg %s %s%s\n' "$2" "$token" "$padding" >&"${input[$1]}"
 }
 
-# exchange COUNT: so many messages from each side, three a second.
+# exchange COUNT: sends this many messages from each side, three a second.
 exchange() {
     local last=$((sent + $1))
     while ((sent < last)); do
@@ -103,7 +103,7 @@ exchange() {
 # of each other one why it is not.
 crowds() {
     (
-        # Or the clients' inputs would not end before the crowd does.
+        # Otherwise the crowd would keep the clients' inputs open.
         for fd in "${input[@]}"; do exec {fd}>&-; done
         # shellcheck disable=SC2016
         at "$1" bash -c '
@@ -118,23 +118,23 @@ crowds() {
     measured "$2 connections, $3 places"
 }
 
-# The IPv4 address of a host that was plugged in.
+# The IPv4 address of a connected host.
 address_of() { links "$1" -4 -oneline address show dev uplink | sed -n 's/.* inet \([0-9.]*\).*/\1/p'; }
 
-# logged_times COUNT PATTERN: whether the server's log has just so many such lines.
+# logged_times COUNT PATTERN: whether exactly this many lines of the server's log match.
 logged_times() { [[ $(grep -c -- "$2" "$logs/srv.err") -eq $1 ]]; }
 
-# The numbers that a role's messages have, as far as they were sent.
+# The numbers of the messages that a role has sent.
 numbers() { seq -f "$1%03g" 1 "$sent"; }
 
-# received FILE LETTER: what came, in order: lines of the time and the number.
+# received FILE LETTER: prints the time and number of each message received, in order.
 received() {
     sed -n "s/^\([0-9.]*\) private .*: \($2[0-9]\{3\}\)\( x*\)\{0,1\}\$/\1 \2/p" "$logs/$1"
 }
 
-# receipts FILE LETTER: what became of each message, by what its sender was told: lines of the number and one of direct,
-# relayed, unconfirmed, failed. The last receipt of a message counts. One that names no message is for the first that
-# waits for one. (All that is known here of how receipts look is known by this function.)
+# receipts FILE LETTER: prints the number of each message and its state according to its sender: direct, relayed,
+# unconfirmed or failed. The last receipt of a message counts. A receipt without a message is for the first that waits
+# for one. (Only this function knows the wording of receipts.)
 receipts() {
     awk -v letter="$2" '
         function outcome(line) {
@@ -160,7 +160,7 @@ receipts() {
     ' "$logs/$1"
 }
 
-# all_settled: each message has arrived and its sender knows, or knows that it has not.
+# all_settled: whether each sender knows the state of each message, and confirmed messages have arrived.
 all_settled() {
     local side
     for side in a:b b:a; do
@@ -169,20 +169,20 @@ all_settled() {
     done
 }
 
-# Waits for what is still to come, and ends the programs.
+# Waits for the remaining messages, and ends the programs.
 end_talk() {
     wait_for "$PATIENCE" all_settled || true
     sleep "$QUIET"
     local role fd
     for role in a b; do
-        # What the client sent before is settled, so this only takes the time of a goodbye.
+        # All earlier messages are settled, so the client leaves at once.
         fd=${input[$role]}
         exec {fd}>&-
     done
     expect_end a 0
     expect_end b 0
     kill "${pid[srv]}"
-    # By the signal.
+    # The server ends by the signal.
     expect_end srv 143
 }
 
@@ -199,7 +199,7 @@ expect_end() {
 
 has_ended() { ! kill -0 "$1" 2>/dev/null; }
 
-# judge_side FROM TO: adds to what is wrong, and to the sums for the table.
+# judge_side FROM TO: adds to the problems, and to the sums of the table.
 judge_side() {
     local from=$1 to=$2 got all once
     got=$(received "$to.out" "$from" | cut -d ' ' -f 2)
@@ -208,14 +208,14 @@ judge_side() {
     lost=$((lost + sent - once))
     doubled=$((doubled + all - once))
     arrived=$((arrived + once))
-    # By the first time that each came.
+    # The first arrival of each message counts.
     sort -c <<<"$(awk '!seen[$0]++' <<<"$got")" 2>/dev/null || disordered=yes
     receipts "$from.err" "$from" >"$logs/$from.receipts"
 }
 
 told() { cat "$logs/a.receipts" "$logs/b.receipts" | grep -c " $1\$" || true; }
 
-# The longest that a message took, in seconds.
+# The longest latency of a message, in seconds.
 slowest() {
     local side
     for side in a:b b:a; do
@@ -226,7 +226,7 @@ slowest() {
     done | sort -n | tail -n 1 | awk '{ printf "%.1f", $1 }'
 }
 
-# expect_paths direct FIRST LAST | relayed | any: how messages must have gone, those with these numbers, or all.
+# expect_paths direct FIRST LAST | relayed | any: checks the paths of these messages, or of all.
 expect_paths() {
     local wrong=0
     case $1 in
@@ -241,7 +241,7 @@ expect_paths() {
     ((wrong == 0)) || problem "$wrong not $1"
 }
 
-# judge PATHS...: adds what is wrong to the problems, and makes the row of the table. PATHS as for expect_paths.
+# judge PATHS...: adds to the problems, and writes the row of the table. PATHS as for expect_paths.
 judge() {
     local arrived=0 lost=0 doubled=0 disordered=no expected="$1${2:+ $2-$3}"
     judge_side a b

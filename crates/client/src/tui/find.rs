@@ -8,8 +8,7 @@ pub(super) fn find(text: &str, needle: &str) -> Option<Range<usize>> {
     if needle.is_empty() {
         return None;
     }
-    let starts = text.char_indices().map(|(start, _)| start);
-    starts.into_iter().find_map(|start| {
+    text.char_indices().find_map(|(start, _)| {
         let length = prefix(text.get(start..)?, needle)?;
         Some(start..start + length)
     })
@@ -17,26 +16,18 @@ pub(super) fn find(text: &str, needle: &str) -> Option<Range<usize>> {
 
 /// Whether `text` contains `name` as a whole word.
 pub(super) fn names(text: &str, name: &str) -> bool {
-    let mut from = 0;
-    while let Some(found) = text.get(from..).and_then(|rest| find(rest, name)) {
-        let (start, end) = (from + found.start, from + found.end);
-        let before = text.get(..start).and_then(|head| head.chars().next_back());
-        let after = text.get(end..).and_then(|tail| tail.chars().next());
-        let joins = |outer: Option<char>, inner: Option<char>| {
-            outer
-                .zip(inner)
-                .is_some_and(|(a, b)| is_of_word(a) && is_of_word(b))
-        };
-        if !joins(before, name.chars().next()) && !joins(after, name.chars().next_back()) {
-            return true;
-        }
-        from = start
-            + text
-                .get(start..)
-                .and_then(|rest| rest.chars().next())
-                .map_or(1, char::len_utf8);
-    }
-    false
+    let is_one_word = |before: Option<char>, after: Option<char>| {
+        let both = before.zip(after);
+        both.is_some_and(|(before, after)| is_of_word(before) && is_of_word(after))
+    };
+    text.char_indices().any(|(start, _)| {
+        let (before, rest) = text.split_at(start);
+        prefix(rest, name).is_some_and(|length| {
+            let after = rest.get(length..).unwrap_or_default();
+            !is_one_word(before.chars().next_back(), name.chars().next())
+                && !is_one_word(name.chars().next_back(), after.chars().next())
+        })
+    })
 }
 
 /// Wide characters belong to scripts without blanks between words: each may be a word.

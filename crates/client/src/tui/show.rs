@@ -42,7 +42,7 @@ impl Screen {
                 what: What::Server(text.clone()),
             }),
             Event::Error(_, text) => self.error(text.as_str()),
-            Event::Warning(text) => self.note(format!("careful: {text}")),
+            Event::Warning(text) => self.note(format!("warning: {text}")),
             Event::Lost(outcome) => self.lost(outcome.to_string()),
             Event::Ended(_) => {}
         }
@@ -98,16 +98,13 @@ impl Screen {
     }
 
     fn is_known(&mut self, entry: &Entry) -> bool {
-        let Some(fingerprint) = entry.fingerprint() else {
+        let fingerprint = entry.fingerprint();
+        let count = fingerprint.and_then(|fingerprint| self.known.get_mut(&fingerprint));
+        let Some(count) = count.filter(|count| **count > 0) else {
             return false;
         };
-        match self.known.get_mut(&fingerprint) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                true
-            }
-            _ => false,
-        }
+        *count -= 1;
+        true
     }
 
     /// Adds an entry with a time; before it the date, if that is another.
@@ -116,12 +113,10 @@ impl Screen {
         if history && self.is_known(&entry) {
             return;
         }
-        let day = self.clock.date(at);
-        if day.is_some() && day != self.day {
-            if let Some(date) = day {
-                self.note(clock::day(date));
-            }
-            self.day = day;
+        let date = self.clock.date(at).filter(|&date| self.day != Some(date));
+        if let Some(date) = date {
+            self.note(clock::day(date));
+            self.day = Some(date);
         }
         self.push(entry);
     }
@@ -200,12 +195,14 @@ impl Screen {
 
     /// Updates the entry of a private message; `false` if it is gone.
     fn update(&mut self, number: u64, new: State, path: Option<Transport>) -> bool {
-        let is_it = |entry: &Entry| match &entry.what {
-            What::Private {
-                state: State::Sending(seq) | State::Sent(seq),
-                ..
-            } => *seq == number,
-            _ => false,
+        let is_it = |entry: &Entry| {
+            matches!(
+                entry.what,
+                What::Private {
+                    state: State::Sending(seq) | State::Sent(seq),
+                    ..
+                } if seq == number
+            )
         };
         let Some(serial) = self.lines.latest(is_it) else {
             return false;

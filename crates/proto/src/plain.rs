@@ -40,6 +40,12 @@ impl<W: fmt::Display> fmt::Display for ServerLine<'_, W> {
     }
 }
 
+/// The pieces of a [`ServerLine::From`], line feed included, for a server too busy to format each message.
+#[must_use]
+pub fn from<'a>(who: &'a str, text: &'a Text<'_>) -> [&'a str; 5] {
+    ["from ", who, ": ", text.as_str(), "\n"]
+}
+
 impl<'a> ServerLine<'a> {
     /// Reads a line, without its line feed; `None` if it is none of the above.
     #[must_use]

@@ -302,6 +302,12 @@ impl<'a> FromServer<'a> {
     }
 }
 
+/// The pieces of a [`FromServer::Said`], line feed included, for a server too busy to format each message.
+#[must_use]
+pub fn said<'a>(at: Option<&'a str>, who: &'a str, text: &'a Text<'_>) -> [&'a str; 7] {
+    ["SAID ", at.unwrap_or("-"), " ", who, " ", text.as_str(), "\n"]
+}
+
 impl<W> FromServer<'_, W> {
     /// When it happened, if it is something that happened in the room.
     pub fn time_mut(&mut self) -> Option<&mut Option<u64>> {

@@ -84,7 +84,7 @@ enum Fate {
 
 /// The cleaned text, or nothing if the text is clean.
 fn clean(text: &str) -> Option<String> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if is_printable_ascii(text) {
         return None;
     }
     let mut cleaned = String::with_capacity(text.len() + 8);
@@ -97,6 +97,17 @@ fn clean(text: &str) -> Option<String> {
         }
     }
     (cleaned != text).then_some(cleaned)
+}
+
+/// Whether there is nothing to clean, as in most lines. The bytes of a chunk are compared at once (SIMD), which a loop
+/// that may end at each byte would prevent.
+fn is_printable_ascii(text: &str) -> bool {
+    let is_printable = |chunk: &[u8]| {
+        chunk
+            .iter()
+            .fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+    };
+    text.as_bytes().chunks(32).all(is_printable)
 }
 
 /// What stands before the character being looked at.

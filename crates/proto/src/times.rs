@@ -21,12 +21,14 @@ impl Times {
 
     /// Leaves the time out of a line that is about to be said, if it is that of the line before.
     pub fn shorten<W>(&mut self, said: &mut FromServer<'_, W>) {
-        let Some(time) = said.time_mut() else { return };
-        if *time == self.last {
-            *time = None;
-        } else {
-            self.last = time.or(self.last);
+        if let Some(time) = said.time_mut() {
+            *time = time.and_then(|time| self.shorten_time(time));
         }
+    }
+
+    /// The time of a line that is about to be sent, unless it is that of the line before.
+    pub fn shorten_time(&mut self, time: u64) -> Option<u64> {
+        (self.last.replace(time) != Some(time)).then_some(time)
     }
 
     /// Gives a line that was heard the time that it does not say, and answers it: the time of what happened, or for any other

@@ -1,19 +1,19 @@
-//! What the log says: who came and went and why, never what was said.
+//! What the log reports: joins, leaves and refusals, never messages.
 
 use chat_proto::nick::Nick;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// One thing worth a line in the log.
+/// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A user was announced.
+    /// A user joined.
     Join {
         /// As announced.
         who: Box<str>,
         /// Whether the user speaks the rich dialect.
         rich: bool,
-        /// Users with this one.
+        /// Users, this one included.
         users: usize,
     },
     /// A user left.
@@ -22,36 +22,31 @@ pub enum Event {
         who: Box<str>,
         /// Why.
         why: Departure,
-        /// Users without this one.
+        /// Users that remain.
         users: usize,
     },
-    /// A user took another nick.
+    /// A user changed its nick.
     Nick {
         /// As before.
         who: Box<str>,
         /// The new one.
         nick: Nick,
     },
-    /// Somebody looks whether everything works, and does not come in.
+    /// A client probes the server, and does not join.
     Probe {
         /// From where.
         peer: SocketAddr,
     },
-    /// Somebody could not come in.
+    /// A connection was rejected.
     Refuse {
         /// From where.
         peer: SocketAddr,
         /// Why.
         why: Refusal,
     },
-    /// A client did not come in, because the nick that it insists on can't be had.
-    TurnDown {
-        /// From where.
-        peer: SocketAddr,
-    },
-    /// The server ends.
+    /// The server shuts down.
     Stop {
-        /// The signal that asked for it.
+        /// The signal that it received.
         signal: &'static str,
         /// Users at the time.
         users: usize,
@@ -61,36 +56,38 @@ pub enum Event {
 /// Why a user left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Departure {
-    /// The user said so.
+    /// The user quit.
     Quit,
-    /// The connection was closed.
+    /// The peer closed the connection.
     Closed,
-    /// The connection was broken off.
+    /// The connection was reset.
     Reset,
-    /// The network carried nothing for too long.
+    /// The network delivered nothing for too long.
     TimedOut,
-    /// Nothing was heard for too long.
+    /// The client did not answer a ping.
     Silent,
-    /// The room would have had to wait for longer; so many bytes behind.
+    /// The user read too slowly, and was this many bytes behind.
     Slow(u64),
-    /// The same client came back over a newer connection.
+    /// The same client reconnected.
     Replaced,
-    /// The client said too late that it only examines the way.
+    /// The client sent `PROBE` after it was announced, or probed for too long.
     Probe,
-    /// The client said too late that it would not be here without its nick.
+    /// The client insisted on a nick that is not available, after it was announced.
     Nick,
 }
 
-/// Why somebody could not come in.
+/// Why a connection was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The room holds this many users.
+    /// The room is full, with this many users.
     Full(usize),
-    /// This many users come from that address.
+    /// This many users are connected from that address.
     Address(usize),
-    /// A connection from that very address and port is here.
+    /// That very address and port is connected already.
     Twice,
-    /// The system has no descriptor left.
+    /// The client insists on a nick that is not available.
+    Nick,
+    /// No file descriptor is left.
     Descriptors,
 }
 
@@ -105,7 +102,6 @@ impl fmt::Display for Event {
             Self::Nick { who, nick } => write!(f, "nick {who} now {nick}"),
             Self::Probe { peer } => write!(f, "probe {peer}"),
             Self::Refuse { peer, why } => write!(f, "refuse {peer} reason={why}"),
-            Self::TurnDown { peer } => write!(f, "refuse {peer} reason=nick"),
             Self::Stop { signal, users } => write!(f, "stop signal={signal} users={users}"),
         }
     }
@@ -133,6 +129,7 @@ impl fmt::Display for Refusal {
             Self::Full(limit) => write!(f, "full limit={limit}"),
             Self::Address(limit) => write!(f, "address limit={limit}"),
             Self::Twice => f.write_str("twice"),
+            Self::Nick => f.write_str("nick"),
             Self::Descriptors => f.write_str("descriptors"),
         }
     }

@@ -1,40 +1,40 @@
-//! What one connection has sent and the room has not taken yet.
+//! Input of one connection that is not processed yet.
 
-use crate::compact::Moment;
+use crate::compact::Timestamp;
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder, whole_characters};
 use chat_proto::rich::may_begin_client;
 use std::time::Duration;
 
-/// After this much silence, what a plain connection has sent without a line feed is a message, until it
-/// has shown that it sends line feeds: the original client never does. Its quickest messages are
-/// 2 to 62 ms apart, and the pieces of a long one under 0.1 ms.
+/// After this much silence, what a plain connection has sent without a line feed is a message, until the connection has
+/// sent line feeds: the lab's original client never does. Its fastest messages are 2 to 62 ms apart, and the pieces of
+/// a long one less than 0.1 ms.
 const UNFRAMED_SILENCE: Duration = Duration::from_millis(30);
 
-/// The same for a connection that does send line feeds, and for what is likely to go on: half a character,
-/// half a HELLO, and a line that passed the limit.
+/// The same for a connection that does send line feeds, and for input that is likely to continue: part of a character,
+/// part of a `HELLO`, and a line over the limit.
 const FRAMED_SILENCE: Duration = Duration::from_secs(1);
 
-/// The bytes of one connection on their way to becoming lines.
+/// Turns the bytes of one connection into lines.
 ///
-/// Memory: less than [`LINE_MAX`] bytes of a line that has begun, and of `waiting` no more than was
-/// read at once, because nothing is read while something waits. Between lines there is neither.
+/// Memory: less than [`LINE_MAX`] bytes of a partial line, and in `waiting` at most what one read returned, because
+/// nothing is read while something waits. Between lines there is neither.
 #[derive(Debug, Default)]
 pub struct Inbox {
     rest: Option<Box<Rest>>,
-    /// A burst has come that ended in a line feed: the peer's lines are lines.
+    /// A read has ended in a line feed, so the peer ends its lines.
     framed: bool,
-    /// A line has come: what follows is not the first one.
+    /// The first line is complete.
     has_line: bool,
-    last_byte: Moment,
+    last_byte: Timestamp,
 }
 
-/// What has come and was not taken.
+/// Input that is not processed yet.
 #[derive(Debug)]
 struct Rest {
-    /// Holds the line that has begun.
+    /// Holds the partial line.
     decoder: LineDecoder,
-    /// Bytes that were read and may not be taken yet, for flood control or because the room waits.
+    /// Bytes that the rate limit or back-pressure holds back.
     waiting: Box<[u8]>,
 }
 
@@ -48,31 +48,31 @@ impl Default for Rest {
 }
 
 impl Inbox {
-    /// Whether bytes wait to be taken. While they do, no more may be fed.
+    /// Whether bytes wait to be processed. While they do, no more may be read.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| !rest.waiting.is_empty())
     }
 
-    /// Takes note that these bytes came.
-    pub fn heard(&mut self, now: Duration, bytes: &[u8]) {
+    /// Takes note that these bytes were received.
+    pub fn received(&mut self, now: Duration, bytes: &[u8]) {
         self.last_byte = now.into();
         self.framed |= bytes.ends_with(b"\n");
     }
 
-    /// When bytes last came.
+    /// When bytes were last received.
     #[must_use]
-    pub fn last_heard(&self) -> Duration {
+    pub fn last_received(&self) -> Duration {
         self.last_byte.get()
     }
 
-    /// The first bytes that came and were not taken, to tell the dialects apart by.
+    /// The partial line. The first one tells the dialects apart.
     #[must_use]
-    pub fn begun(&self) -> &[u8] {
+    pub fn partial(&self) -> &[u8] {
         self.rest.as_ref().map_or(&[], |rest| rest.decoder.pending())
     }
 
-    /// The bytes that wait, which are from here on the caller's to pass to [`Inbox::next`].
+    /// Takes the bytes that wait, for the caller to pass to [`Inbox::next`].
     pub fn take_waiting(&mut self) -> Box<[u8]> {
         self.rest
             .as_mut()
@@ -80,7 +80,7 @@ impl Inbox {
             .unwrap_or_default()
     }
 
-    /// Keeps what the caller could not pass on yet: all that waits. To be called after the last [`Inbox::next`].
+    /// Stores what the caller may not process yet. To be called after the last [`Inbox::next`].
     pub fn keep(&mut self, waiting: &[u8]) {
         debug_assert!(!self.is_waiting(), "something waits already");
         if !waiting.is_empty() {
@@ -101,7 +101,7 @@ impl Inbox {
         line
     }
 
-    /// When silence will have ended the line that has begun, for a plain connection.
+    /// When silence ends the partial line, if this is a plain connection.
     #[must_use]
     pub fn silence_ends_line_at(&self) -> Option<Duration> {
         let decoder = &self.rest.as_ref()?.decoder;
@@ -111,11 +111,11 @@ impl Inbox {
         let pending = decoder.pending();
         let whole = whole_characters(pending);
         let only_a_fragment = whole == 0 && !pending.is_empty();
-        // What passed the limit was refused, and nothing of it is pending. No program that ends its messages with
-        // nothing writes that much: after a short pause the rest of it would be refused again, or be a message.
+        // Nothing of a line over the limit is pending. No program that leaves out line feeds writes that much, and
+        // after a short pause the rest would be rejected again, or become a message.
         let was_refused = pending.is_empty();
-        // Half a HELLO holds secrets of its client, and must not become a message for a short pause; nor must its first
-        // letters, after which the rest would be one.
+        // Part of a HELLO may hold the client's secrets, so a short pause must not make it a message. Nor may its first
+        // letters become one, because then the rest would too.
         let of_a_client = !self.has_line && may_begin_client(pending);
         let may_go_on = self.framed || was_refused || whole < pending.len() || of_a_client;
         let silence = if may_go_on {
@@ -126,12 +126,12 @@ impl Inbox {
         (!only_a_fragment).then(|| self.last_byte.get() + silence)
     }
 
-    /// Ends the line that has begun, because of silence.
+    /// Ends the partial line, because of silence.
     pub fn end_line(&mut self) -> Vec<u8> {
         self.end(LineDecoder::end_line)
     }
 
-    /// Ends the line that has begun, because no more will come.
+    /// Ends the partial line, because no more input comes.
     pub fn finish(&mut self) -> Vec<u8> {
         self.end(LineDecoder::finish)
     }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn after(inbox: &mut Inbox, at_ms: u64, bytes: &[u8]) -> Option<u64> {
-        inbox.heard(Duration::from_millis(at_ms), bytes);
+        inbox.received(Duration::from_millis(at_ms), bytes);
         let mut input = bytes;
         while inbox.next(&mut input).is_some() {}
         inbox

@@ -1,13 +1,10 @@
 //! The chat server: a pure room, and one `poll(2)` loop around it.
 //!
-//! [`room`] and what it is made of hold all state and touch no socket and no clock; [`server`] carries out what it
-//! decides.
+//! [`room`] and the modules it is made of hold all state and touch no socket and no clock. [`server`] carries out what
+//! the room decides.
 
-pub mod address;
 pub mod args;
 pub mod compact;
-pub mod connection;
-pub mod descriptors;
 pub mod event;
 pub mod inbox;
 pub mod log;

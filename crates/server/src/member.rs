@@ -1,67 +1,156 @@
-//! One user: a connection, and what is known of who is behind it.
+//! One connection apart from its socket, and the user behind it.
 
-use crate::address::Address;
-use crate::connection::Connection;
-use crate::room::probe::Probe;
-use crate::room::rendezvous::Progress;
-use crate::transcript::Dialect;
+use crate::compact::{Addr, Timestamp};
+use crate::inbox::Inbox;
+use crate::outbox::Outbox;
+use crate::rate::{Rate, Usage};
+use crate::transcript::{Dialect, Transcript};
 use chat_proto::id::UserId;
 use chat_proto::nick::Nick;
+use chat_proto::now::Now;
 use chat_proto::opaque::{PublicKey, Token};
-use chat_proto::rich::Profile;
+use chat_proto::plain::ServerLine;
+use chat_proto::rich::{ErrorCode, FromServer, Profile, Reason};
+use chat_proto::text::Text;
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A connection that has sent nothing becomes a plain user after this long. By then `chat-client` has sent `HELLO`, and
+/// a port scan is gone without being announced.
+const HANDSHAKE: Duration = Duration::from_millis(250);
+
+/// With this much queued for it alone, a connection's own lines wait: many a request is shorter than its answer.
+const OWN_BYTES_PAUSE: usize = 64 * 1024;
+
+/// What others may queue for a connection that does not read: a full relay window of every sender that a person talks
+/// with at once, with much to spare.
+const OWN_BYTES_MAX: usize = 256 * 1024;
+
+/// The state of a connection. It passes through some of these in this order, and never back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The room was full when it was accepted, at this time. It is rejected unless its `HELLO` resumes a connection, or
+    /// a place becomes free.
+    Queued(Timestamp),
+    /// Accepted at this time, greeted, and not announced yet.
+    Handshake(Timestamp),
+    /// Announced: a user.
+    Joined,
+    /// Probes the server until this time, and is never announced.
+    Probing(Timestamp),
+    /// Not a user any more. What it is owed is still sent, until this time.
+    Leaving(Timestamp),
+}
+
+/// Why a connection delivers no more input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer sent a FIN.
+    Closed,
+    /// The peer sent an RST, or can't be written to.
+    Reset,
+    /// The network delivered nothing for too long.
+    TimedOut,
+}
 
 /// A connection and the user behind it.
 #[derive(Debug)]
 pub struct Member {
-    /// The address the user is seen at.
-    pub(crate) address: Address,
-    /// The user as lines name one, with the nick: so that a message need not format it again. Nicks are looked up in
-    /// the index and hardly ever wanted otherwise, so that none is kept beside it.
-    pub(crate) label: Box<str>,
-    /// What only a connection has that has said what it is. Most have nothing else that differs, and this takes one word.
+    /// The peer's address, which is the user's id.
+    pub(crate) address: Addr,
+    /// The user as lines name it, so that no message formats it again. The nick is rarely wanted, so it is not kept
+    /// beside this.
+    label: Box<str>,
+    /// What only `chat-client` has; boxed, because it takes most of the memory.
     pub(crate) client: Option<Box<Client>>,
-    /// The connection.
-    pub connection: Connection,
+    /// The state of the connection.
+    pub stage: Stage,
+    /// What it has sent.
+    pub inbox: Inbox,
+    /// What it is owed.
+    pub outbox: Outbox,
+    /// What it has used of the rate.
+    pub usage: Usage,
+    /// For how long the room has paused since this reader last kept up.
+    pub held_up: Timestamp,
+    /// No more input comes.
+    pub ended: Option<End>,
+    /// The connection broke, as something else than reading showed: what can still be read is read first.
+    pub broken: Option<End>,
+    /// It has sent a line.
+    has_spoken: bool,
+    /// When the server sent a `PING` that nothing has followed yet.
+    pub pinged: Option<Timestamp>,
+    /// The writing half of the socket is shut down.
+    pub shut: bool,
 }
 
-/// What a connection is that speaks the rich dialect.
+/// What a connection that speaks the rich dialect is for.
 #[derive(Debug)]
 pub(crate) enum Client {
-    /// It said HELLO.
+    /// It sent `HELLO`.
     Rich(Rich),
-    /// It is being probing.
+    /// It sent `PROBE`.
     Probe(Probe),
 }
 
-/// What is known of a client that said HELLO.
+/// What is known of a client that sent `HELLO`.
 #[derive(Debug)]
 pub struct Rich {
-    /// Where it takes private messages.
-    pub udp: Option<Address>,
-    /// Its key for private messages.
+    /// The address for private messages.
+    pub udp: Option<Addr>,
+    /// The key for private messages.
     pub key: Option<PublicKey>,
-    /// What proves that a later connection is the same client's.
+    /// The token that resumes this connection.
     pub resume: Token,
-    /// What it asks the rendezvous with.
+    /// The token of its rendezvous requests.
     pub rendezvous: Token,
-    /// How far the rendezvous has got, if the client has begun it.
-    pub rendezvous_progress: Option<Box<Progress>>,
-    /// The number of the last message that was taken from it.
+    /// How far its rendezvous is, if it has sent a request.
+    pub progress: Option<Box<Progress>>,
+    /// The number of the last message accepted from it.
     pub seq: u64,
-    /// It has said something after HELLO: one that may come back has read by then what that was answered with.
+    /// It has sent a line after `HELLO`, so it has received the answer to that.
     pub has_answered: bool,
 }
 
+/// How far a client's rendezvous is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Requests answered, against the rate.
+    pub usage: Usage,
+    /// The last nonce sent, and where to.
+    pub offered: Option<(Token, SocketAddr)>,
+}
+
+/// What is known of a client that sent `PROBE`.
+#[derive(Debug)]
+pub struct Probe {
+    /// The token of its rendezvous requests.
+    pub rendezvous: Token,
+    /// Requests answered, against the rate.
+    pub usage: Usage,
+}
+
 impl Member {
-    /// Somebody of whom only the address is known.
+    /// A connection accepted at this time, of which only the address is known.
     #[must_use]
-    pub fn new(id: UserId, connection: Connection) -> Self {
+    pub fn new(id: UserId, now: Duration) -> Self {
+        let mut inbox = Inbox::default();
+        inbox.received(now, &[]);
         Self {
             address: id.address().into(),
             label: id.to_string().into(),
             client: None,
-            connection,
+            stage: Stage::Handshake(now.into()),
+            inbox,
+            outbox: Outbox::closed(),
+            usage: Usage::default(),
+            held_up: Timestamp::ZERO,
+            ended: None,
+            broken: None,
+            has_spoken: false,
+            pinged: None,
+            shut: false,
         }
     }
 
@@ -78,13 +167,17 @@ impl Member {
         Nick::parse(nick).ok()
     }
 
-    /// The user as lines name one.
+    /// The user as lines name it.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// What only a client that said HELLO has.
+    pub(crate) fn set_label(&mut self, label: String) {
+        self.label = label.into();
+    }
+
+    /// What only a client that sent `HELLO` has.
     #[must_use]
     pub fn rich(&self) -> Option<&Rich> {
         match self.client.as_deref()? {
@@ -93,23 +186,16 @@ impl Member {
         }
     }
 
-    /// The same, to change.
-    pub fn rich_mut(&mut self) -> Option<&mut Rich> {
-        match self.client.as_deref_mut()? {
-            Client::Rich(rich) => Some(rich),
-            Client::Probe(_) => None,
-        }
+    /// The token of its rendezvous requests, if it speaks the rich dialect.
+    #[must_use]
+    pub fn rendezvous(&self) -> Option<Token> {
+        Some(match self.client.as_deref()? {
+            Client::Rich(rich) => rich.rendezvous,
+            Client::Probe(probe) => probe.rendezvous,
+        })
     }
 
-    /// What only a connection has that is being probing, to change.
-    pub fn probe_mut(&mut self) -> Option<&mut Probe> {
-        match self.client.as_deref_mut()? {
-            Client::Probe(probe) => Some(probe),
-            Client::Rich(_) => None,
-        }
-    }
-
-    /// The dialect the connection speaks, as far as is known.
+    /// The dialect of the connection, as far as is known.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         if self.client.is_some() {
@@ -119,7 +205,7 @@ impl Member {
         }
     }
 
-    /// What others need to know to write to this user privately.
+    /// How others reach this user privately.
     #[must_use]
     pub fn profile(&self) -> Profile<&str> {
         let rich = self.rich();
@@ -127,6 +213,121 @@ impl Member {
             who: self.label(),
             udp: rich.and_then(|rich| rich.udp).map(Into::into),
             key: rich.and_then(|rich| rich.key),
+        }
+    }
+
+    /// Whether it is a user, may become one, or takes the place of one.
+    #[must_use]
+    pub fn is_staying(&self) -> bool {
+        !matches!(self.stage, Stage::Leaving(_))
+    }
+
+    /// When a connection that stays silent becomes a plain user or is rejected.
+    #[must_use]
+    pub fn handshake_ends_at(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::Handshake(since) | Stage::Queued(since) => Some(since.get() + HANDSHAKE),
+            Stage::Joined | Stage::Probing(_) | Stage::Leaving(_) => None,
+        }
+    }
+
+    /// When its probe ends.
+    #[must_use]
+    pub fn probe_ends_at(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::Probing(until) => Some(until.get()),
+            Stage::Handshake(_) | Stage::Queued(_) | Stage::Joined | Stage::Leaving(_) => None,
+        }
+    }
+
+    /// Takes note that input came.
+    pub(crate) fn received(&mut self, now: Now, bytes: &[u8]) {
+        self.inbox.received(now.monotonic, bytes);
+        self.pinged = None;
+    }
+
+    /// Counts a line against the rate. Whether it is the first one.
+    pub(crate) fn count_line(&mut self, rate: Option<Rate>, now: Duration) -> bool {
+        if let Some(rate) = rate {
+            self.usage.count(rate, now);
+        }
+        !std::mem::replace(&mut self.has_spoken, true)
+    }
+
+    /// Whether received bytes, or the end of input, wait to be processed.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        self.is_staying() && (self.inbox.is_waiting() || self.ended.is_some())
+    }
+
+    /// Whether the next line may be processed, as far as it depends on this connection alone.
+    #[must_use]
+    pub fn may_process(&self, rate: Option<Rate>, now: Duration) -> bool {
+        self.is_staying() && self.is_answerable() && rate.is_none_or(|rate| self.usage.next_at(rate) <= now)
+    }
+
+    /// Whether to read from it, as far as it depends on this connection alone.
+    #[must_use]
+    pub fn may_read(&self, rate: Option<Rate>, now: Duration) -> bool {
+        let processes = !self.inbox.is_waiting() && self.may_process(rate, now);
+        self.ended.is_none() && (processes || !self.is_staying())
+    }
+
+    /// Whether to watch for its end although nothing is read from it: unprocessed input would keep its place and its
+    /// nick.
+    #[must_use]
+    pub fn may_break(&self) -> bool {
+        self.is_staying() && self.ended.is_none() && !self.outbox.is_gone()
+    }
+
+    /// Whether there is room for the answer to one more line.
+    #[must_use]
+    pub fn is_answerable(&self) -> bool {
+        self.outbox.own_bytes() < OWN_BYTES_PAUSE
+    }
+
+    /// Whether others may queue something for it.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        self.outbox.own_bytes() < OWN_BYTES_MAX
+    }
+
+    /// Queues a line for this user alone, after everything broadcast so far.
+    pub(crate) fn put(&mut self, transcript: &Transcript, mut line: String) {
+        line.push('\n');
+        let head = transcript.ring(self.dialect()).head();
+        self.outbox.push(head, line.into_bytes());
+    }
+
+    /// Sends a rich client a line.
+    pub(crate) fn tell(&mut self, transcript: &Transcript, line: &FromServer<'_, &str>) {
+        self.put(transcript, line.to_string());
+    }
+
+    /// Sends the user something to read.
+    pub(crate) fn notice(&mut self, transcript: &Transcript, text: impl Into<String>) {
+        let text = Text::from(text.into());
+        let line = match self.dialect() {
+            Dialect::Rich => FromServer::<&str>::Notice(text).to_string(),
+            Dialect::Plain => ServerLine::<&str>::Notice(text).to_string(),
+        };
+        self.put(transcript, line);
+    }
+
+    /// Sends the user an error about its request.
+    pub(crate) fn refuse(&mut self, transcript: &Transcript, code: ErrorCode, seq: Option<u64>, text: &str) {
+        let line = match self.dialect() {
+            Dialect::Rich => FromServer::<&str>::Error(code, seq, Text::new(text)).to_string(),
+            Dialect::Plain => ServerLine::<&str>::Notice(Text::new(text)).to_string(),
+        };
+        self.put(transcript, line);
+    }
+
+    /// The last line to the user.
+    pub(crate) fn goodbye(&self, reason: Reason, text: &str) -> String {
+        match self.dialect() {
+            Dialect::Rich => FromServer::<&str>::Goodbye(reason, Text::new(text)).to_string(),
+            Dialect::Plain => ServerLine::<&str>::Notice(Text::new(text)).to_string(),
         }
     }
 }

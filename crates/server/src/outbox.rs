@@ -1,4 +1,4 @@
-//! What one connection is owed: the transcript from an offset on, and lines for it alone between.
+//! What one connection is owed: the ring from an offset on, with lines for it alone in between.
 
 use crate::transcript::Ring;
 use std::collections::VecDeque;
@@ -6,38 +6,38 @@ use std::io::IoSlice;
 use std::ops::Deref;
 use std::rc::Rc;
 
-/// The most pieces one write takes; what does not fit waits for the next turn.
+/// Pieces in one write at most; the rest waits for the next turn.
 const SLICES_MAX: usize = 16;
 
-/// A connection's place in the transcript and the lines for it alone, spliced in between.
+/// A connection's offset in its ring, and lines for it alone, spliced in between.
 ///
-/// Memory: [`Outbox::own_bytes`], which those who add lines look at first. The transcript costs nothing here.
+/// Memory: [`Outbox::own_bytes`], which callers check before they add lines. The ring costs nothing here.
 /// Invariants: the splices' offsets never fall, and none lies before `cursor`.
 #[derive(Debug)]
 pub struct Outbox {
-    /// The next byte of the ring that is to be sent.
+    /// The next byte of the ring to send.
     cursor: u64,
-    /// A line of the ring is half sent. The ring may have lost it by the time that matters.
-    in_a_line: bool,
-    /// Nothing of the ring from here on is owed: the user has left, or not come yet. [`ENDLESS`] where all is.
+    /// Part of a line of the ring is sent. The ring may have lost the rest by the time that matters.
+    mid_line: bool,
+    /// Nothing of the ring from here on is owed, because the user has left or not joined. [`UNLIMITED`] while it is a user.
     until: u64,
-    /// Most connections have nothing of their own most of the time, and then this takes no memory.
+    /// Boxed, because most connections have no lines of their own most of the time.
     own: Option<Box<Own>>,
-    /// Nothing can be sent any more, and so nothing is kept.
+    /// Nothing can be sent any more, so nothing is stored.
     gone: bool,
 }
 
-/// An offset that no ring comes to.
-const ENDLESS: u64 = u64::MAX;
+/// An offset that no ring reaches.
+const UNLIMITED: u64 = u64::MAX;
 
-/// What is for one connection alone. There is a splice, or else this is not there.
+/// Lines for one connection alone; never empty.
 #[derive(Debug, Default)]
 struct Own {
     splices: VecDeque<Splice>,
     bytes: usize,
 }
 
-/// Something for one connection alone, which comes after the ring's byte before `at`.
+/// Something for one connection alone, sent when the cursor reaches `at`.
 #[derive(Debug)]
 struct Splice {
     at: u64,
@@ -46,17 +46,16 @@ struct Splice {
 
 #[derive(Debug)]
 enum Body {
-    /// Lines, of which so many bytes are sent. `sent <= bytes.len()`.
+    /// Lines, of which `sent` bytes are sent. `sent <= bytes.len()`.
     Lines { bytes: Bytes, sent: usize },
-    /// The list of those who are here, from this slot on: too long to be written out before there is
-    /// somewhere to put it.
-    Listing(usize),
+    /// The user list from this slot on, too long to be rendered before it can be sent.
+    UserList(usize),
 }
 
 #[derive(Debug)]
 enum Bytes {
     Own(Vec<u8>),
-    /// The same for others, who may have them still when this connection has not.
+    /// The same lines for several connections.
     Shared(Rc<[u8]>),
 }
 
@@ -72,12 +71,12 @@ impl Deref for Bytes {
 }
 
 impl Default for Outbox {
-    /// An outbox that is owed the ring from its beginning.
+    /// An outbox that is owed the ring from its start.
     fn default() -> Self {
         Self {
             cursor: 0,
-            in_a_line: false,
-            until: ENDLESS,
+            mid_line: false,
+            until: UNLIMITED,
             own: None,
             gone: false,
         }
@@ -85,7 +84,7 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// An outbox that is owed nothing of the ring until [`Outbox::follow`].
+    /// An outbox that is owed nothing of the ring before [`Outbox::subscribe`].
     #[must_use]
     pub fn closed() -> Self {
         Self {
@@ -94,37 +93,37 @@ impl Outbox {
         }
     }
 
-    /// From here on the ring is owed, beginning at this offset. Lines said so far come first.
-    pub fn follow(&mut self, from: u64) {
+    /// From now on the ring is owed, from this offset on. Lines added so far come first.
+    pub fn subscribe(&mut self, from: u64) {
         if self.gone {
             return;
         }
         self.cursor = from;
-        self.until = ENDLESS;
+        self.until = UNLIMITED;
         let own = self.own.iter_mut();
         for splice in own.flat_map(|own| &mut own.splices) {
             splice.at = from;
         }
     }
 
-    /// The ring is owed up to here and no further; what is not owed already stays so.
-    pub fn stop_at(&mut self, offset: u64) {
+    /// The ring is owed up to this offset and no further.
+    pub fn truncate_at(&mut self, offset: u64) {
         self.until = self.until.min(offset).max(self.cursor);
     }
 
-    /// Where in the ring this connection is; `None` if the ring is not read (any more).
+    /// The connection's offset in the ring; `None` if nothing of the ring is owed before or beyond it.
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
         (self.cursor < self.until).then_some(self.cursor)
     }
 
-    /// Whether what comes next is no longer held. Whoever is in this state is about to be let go.
+    /// Whether the ring has lost the next byte. Then the connection is disconnected in the same turn.
     #[must_use]
     pub fn is_overtaken(&self, ring: &Ring) -> bool {
         self.cursor().is_some_and(|cursor| cursor < ring.tail())
     }
 
-    /// Bytes that wait here and are nobody else's.
+    /// Bytes queued for this connection alone.
     #[must_use]
     pub fn own_bytes(&self) -> usize {
         self.own.as_ref().map_or(0, |own| own.bytes)
@@ -134,9 +133,9 @@ impl Outbox {
         self.own.iter().flat_map(|own| &own.splices)
     }
 
-    /// Adds lines that come after what the ring held when its head was at `at`. Those of which something is sent
-    /// are not added to: their storage is let go of only when all of them are.
-    pub fn say(&mut self, at: u64, lines: Vec<u8>) {
+    /// Adds lines that come after what the ring held when its head was at `at`. They join the last lines unless part of
+    /// those is sent, whose storage is freed only when all of them are.
+    pub fn push(&mut self, at: u64, lines: Vec<u8>) {
         if self.gone {
             return;
         }
@@ -165,45 +164,44 @@ impl Outbox {
         }
     }
 
-    /// Adds the list of those who are here, to be written out piece by piece. One at a time: whether
-    /// it was added.
-    pub fn list(&mut self, at: u64) -> bool {
-        let listing = |splice: &Splice| matches!(splice.body, Body::Listing(_));
-        if self.gone || self.splices().any(listing) {
+    /// Adds the user list, which is rendered piece by piece. One at a time: whether it was added.
+    pub fn push_user_list(&mut self, at: u64) -> bool {
+        let is_user_list = |splice: &Splice| matches!(splice.body, Body::UserList(_));
+        if self.gone || self.splices().any(is_user_list) {
             return false;
         }
         self.own.get_or_insert_default().splices.push_back(Splice {
             at: at.max(self.cursor),
-            body: Body::Listing(0),
+            body: Body::UserList(0),
         });
         true
     }
 
-    /// The slot from which the list is to go on, if it is next to be sent.
+    /// The slot from which the user list continues, if it is the next to be sent.
     #[must_use]
-    pub fn listing_due(&self) -> Option<usize> {
+    pub fn user_list_due(&self) -> Option<usize> {
         match self.splices().next() {
             Some(Splice {
                 at,
-                body: Body::Listing(next),
+                body: Body::UserList(next),
             }) if *at == self.cursor => Some(*next),
             _ => None,
         }
     }
 
-    /// A piece of the list, and the slot from which it goes on, if it does.
-    pub fn continue_listing(&mut self, lines: Rc<[u8]>, next: Option<usize>) {
+    /// Adds a piece of the user list, and the slot from which it continues, if it does.
+    pub fn continue_user_list(&mut self, lines: Rc<[u8]>, next: Option<usize>) {
         let Some(own) = &mut self.own else { return };
         own.splices.pop_front();
         if let Some(next) = next {
             own.splices.push_front(Splice {
                 at: self.cursor,
-                body: Body::Listing(next),
+                body: Body::UserList(next),
             });
         }
         if lines.is_empty() {
-            // They have all left since. Nothing must not wait to be sent, or it would wait for ever.
-            return self.forget_if_empty();
+            // They have all left since. Never queue an empty chunk: it would never drain.
+            return self.drop_if_empty();
         }
         own.bytes += lines.len();
         own.splices.push_front(Splice {
@@ -215,13 +213,13 @@ impl Outbox {
         });
     }
 
-    /// Whether anything is to be sent.
+    /// Whether anything is owed, if the head of the ring is here.
     #[must_use]
     pub fn is_due(&self, head: u64) -> bool {
         self.own.is_some() || self.cursor < self.end(head)
     }
 
-    /// What is to be sent next, as much as one write takes.
+    /// What to send next, as much as one write takes.
     #[must_use]
     pub fn output<'a>(&'a self, ring: &'a Ring) -> Slices<'a> {
         let mut slices = Slices::default();
@@ -248,10 +246,10 @@ impl Outbox {
         slices
     }
 
-    /// So many bytes of [`Outbox::output`] are sent.
+    /// This many bytes of [`Outbox::output`] are sent.
     pub fn sent(&mut self, count: usize, ring: &Ring) {
         self.advance(count);
-        self.in_a_line = !ring.begins_line(self.cursor);
+        self.mid_line = !ring.begins_line(self.cursor);
     }
 
     fn advance(&mut self, mut count: usize) {
@@ -276,18 +274,17 @@ impl Outbox {
                 return;
             }
             own.splices.pop_front();
-            self.forget_if_empty();
+            self.drop_if_empty();
         }
     }
 
-    fn forget_if_empty(&mut self) {
+    fn drop_if_empty(&mut self) {
         self.own.take_if(|own| own.splices.is_empty());
     }
 
-    /// Gives up the ring: what remains is the rest of the line that is half sent, if one is, and then
-    /// these last lines. If the rest is no longer held, nothing remains: what came after it would be read as part
-    /// of that line.
-    pub fn cut_short(&mut self, ring: &Ring, farewell: Vec<u8>) {
+    /// Drops everything owed but the rest of a line that is partly sent, and adds these last lines. If the ring has lost
+    /// that rest, nothing remains: the last lines would be read as part of it.
+    pub fn abort_with(&mut self, ring: &Ring, farewell: Vec<u8>) {
         if self.gone {
             return;
         }
@@ -297,7 +294,7 @@ impl Outbox {
                 at,
                 body: Body::Lines { bytes, sent },
             }) if at == self.cursor && sent > 0 => bytes.get(sent..).unwrap_or_default().to_vec(),
-            _ if !self.in_a_line => Vec::new(),
+            _ if !self.mid_line => Vec::new(),
             _ if self.is_overtaken(ring) => {
                 *self = Self::closed();
                 return;
@@ -306,10 +303,10 @@ impl Outbox {
         };
         rest.extend(farewell);
         *self = Self::closed();
-        self.say(0, rest);
+        self.push(0, rest);
     }
 
-    /// Nothing can be sent any more: what is due is forgotten, and so is what is said from now on.
+    /// Nothing can be sent any more: drops everything owed, and everything added from now on.
     pub fn discard(&mut self) {
         *self = Self {
             gone: true,
@@ -345,7 +342,7 @@ impl Default for Slices<'_> {
 }
 
 impl<'a> Slices<'a> {
-    /// Adds a piece, unless it is empty; whether there was a place for it.
+    /// Adds a piece, unless it is empty. Whether there was room for it.
     fn push(&mut self, piece: &'a [u8]) -> bool {
         if piece.is_empty() {
             return true;
@@ -377,12 +374,12 @@ mod tests {
     use proptest::prelude::*;
     use std::fmt::Write;
 
-    /// Sends all that is due, so many bytes at a time.
+    /// Sends all that is due, `step` bytes at a time.
     fn drain(outbox: &mut Outbox, ring: &Ring, step: usize) -> String {
         let mut sent = Vec::new();
         while outbox.is_due(ring.head()) {
-            if outbox.listing_due().is_some() {
-                outbox.continue_listing(Rc::from(*b"LIST\n"), None);
+            if outbox.user_list_due().is_some() {
+                outbox.continue_user_list(Rc::from(*b"LIST\n"), None);
             }
             let piece: Vec<u8> = outbox
                 .output(ring)
@@ -391,7 +388,10 @@ mod tests {
                 .flat_map(|slice| slice.to_vec())
                 .take(step)
                 .collect();
-            assert!(!piece.is_empty(), "due, and nothing to send");
+            assert!(
+                !piece.is_empty(),
+                "something is due, and there is nothing to send"
+            );
             outbox.sent(piece.len(), ring);
             sent.extend(piece);
         }
@@ -399,8 +399,8 @@ mod tests {
         String::from_utf8(sent).unwrap()
     }
 
-    fn say(outbox: &mut Outbox, ring: &Ring, line: &str) {
-        outbox.say(ring.head(), format!("{line}\n").into_bytes());
+    fn push(outbox: &mut Outbox, ring: &Ring, line: &str) {
+        outbox.push(ring.head(), format!("{line}\n").into_bytes());
     }
 
     #[test]
@@ -408,13 +408,16 @@ mod tests {
         for step in 1..40 {
             let mut ring = Ring::default();
             let mut outbox = Outbox::default();
-            say(&mut outbox, &ring, "own1");
+            push(&mut outbox, &ring, "own1");
             writeln!(ring, "ring1").unwrap();
-            say(&mut outbox, &ring, "own2");
-            say(&mut outbox, &ring, "own3");
-            assert!(outbox.list(ring.head()));
-            assert!(!outbox.list(ring.head()), "a second list while one is on its way");
-            say(&mut outbox, &ring, "own4");
+            push(&mut outbox, &ring, "own2");
+            push(&mut outbox, &ring, "own3");
+            assert!(outbox.push_user_list(ring.head()));
+            assert!(
+                !outbox.push_user_list(ring.head()),
+                "a second list while one is being sent"
+            );
+            push(&mut outbox, &ring, "own4");
             writeln!(ring, "ring2").unwrap();
             assert_eq!(
                 drain(&mut outbox, &ring, step),
@@ -429,8 +432,8 @@ mod tests {
             let mut ring = Ring::default();
             let mut outbox = Outbox::default();
             writeln!(ring, "ring1").unwrap();
-            assert!(outbox.list(ring.head()));
-            assert_eq!(outbox.listing_due(), None);
+            assert!(outbox.push_user_list(ring.head()));
+            assert_eq!(outbox.user_list_due(), None);
             writeln!(ring, "ring2").unwrap();
             assert_eq!(drain(&mut outbox, &ring, step), "ring1\nLIST\nring2\n");
         }
@@ -447,12 +450,12 @@ mod tests {
         let mut ring = Ring::default();
         let mut outbox = Outbox::default();
         for _ in 0..7 {
-            say(&mut outbox, &ring, "own");
+            push(&mut outbox, &ring, "own");
             writeln!(ring, "ring").unwrap();
         }
         assert_eq!(pieces(&outbox, &ring), [4, 5].repeat(7));
         for _ in 0..7 {
-            say(&mut outbox, &ring, "own");
+            push(&mut outbox, &ring, "own");
             writeln!(ring, "ring").unwrap();
         }
         assert_eq!(pieces(&outbox, &ring), [4, 5].repeat(8));
@@ -474,9 +477,9 @@ mod tests {
     fn what_is_sent_is_forgotten_though_something_always_waits() {
         let ring = Ring::default();
         let mut outbox = Outbox::default();
-        say(&mut outbox, &ring, "0123456");
+        push(&mut outbox, &ring, "0123456");
         for _ in 0..1000 {
-            say(&mut outbox, &ring, "0123456");
+            push(&mut outbox, &ring, "0123456");
             outbox.sent(8, &ring);
         }
         assert_eq!(outbox.own_bytes(), 8);
@@ -485,7 +488,7 @@ mod tests {
                 bytes: Bytes::Own(bytes),
                 ..
             } => bytes.capacity(),
-            Body::Lines { .. } | Body::Listing(_) => 0,
+            Body::Lines { .. } | Body::UserList(_) => 0,
         });
         assert!(stored.sum::<usize>() < 100);
     }
@@ -494,7 +497,7 @@ mod tests {
     fn nothing_is_stored_for_who_is_owed_nothing_alone() {
         let mut ring = Ring::default();
         let mut outbox = Outbox::default();
-        say(&mut outbox, &ring, "own");
+        push(&mut outbox, &ring, "own");
         writeln!(ring, "ring").unwrap();
         assert_eq!(drain(&mut outbox, &ring, 100), "own\nring\n");
         assert!(outbox.own.is_none());
@@ -505,8 +508,8 @@ mod tests {
         let mut ring = Ring::default();
         writeln!(ring, "before").unwrap();
         let mut outbox = Outbox::closed();
-        say(&mut outbox, &ring, "greeting");
-        outbox.follow(ring.head());
+        push(&mut outbox, &ring, "greeting");
+        outbox.subscribe(ring.head());
         writeln!(ring, "after").unwrap();
         assert_eq!(drain(&mut outbox, &ring, 100), "greeting\nafter\n");
     }
@@ -516,8 +519,8 @@ mod tests {
         let mut ring = Ring::default();
         let mut outbox = Outbox::default();
         writeln!(ring, "due").unwrap();
-        outbox.stop_at(ring.head());
-        say(&mut outbox, &ring, "bye");
+        outbox.truncate_at(ring.head());
+        push(&mut outbox, &ring, "bye");
         writeln!(ring, "not due").unwrap();
         assert_eq!(drain(&mut outbox, &ring, 3), "due\nbye\n");
         assert_eq!(outbox.cursor(), None);
@@ -531,7 +534,7 @@ mod tests {
             let mut outbox = Outbox::default();
             ring.write_str(text).unwrap();
             outbox.sent(sent, &ring);
-            outbox.cut_short(&ring, b"slow\n".to_vec());
+            outbox.abort_with(&ring, b"slow\n".to_vec());
             let received = text[..sent].to_owned() + &drain(&mut outbox, &ring, 100);
             let lines: Vec<_> = received.lines().collect();
             let whole = ["half sent", "never sent"];
@@ -548,9 +551,9 @@ mod tests {
     fn a_slow_reader_of_an_own_line_is_left_in_step() {
         let ring = Ring::default();
         let mut outbox = Outbox::default();
-        say(&mut outbox, &ring, "answer");
+        push(&mut outbox, &ring, "answer");
         outbox.sent(3, &ring);
-        outbox.cut_short(&ring, b"slow\n".to_vec());
+        outbox.abort_with(&ring, b"slow\n".to_vec());
         assert_eq!(drain(&mut outbox, &ring, 100), "wer\nslow\n");
     }
 
@@ -560,12 +563,12 @@ mod tests {
         for sent in 0..text.len() {
             let mut ring = Ring::default();
             let mut outbox = Outbox::default();
-            say(&mut outbox, &ring, "answer");
+            push(&mut outbox, &ring, "answer");
             writeln!(ring, "ring").unwrap();
-            say(&mut outbox, &ring, "another");
+            push(&mut outbox, &ring, "another");
             writeln!(ring, "more").unwrap();
             outbox.sent(sent, &ring);
-            outbox.cut_short(&ring, b"slow\n".to_vec());
+            outbox.abort_with(&ring, b"slow\n".to_vec());
             let (before, after) = text.split_at(sent);
             let begun = !before.is_empty() && !before.ends_with('\n');
             let rest = after.split_inclusive('\n').next().filter(|_| begun);
@@ -582,7 +585,7 @@ mod tests {
             writeln!(ring, "ring").unwrap();
             outbox.sent(sent, &ring);
             writeln!(ring, "{}", "x".repeat(crate::transcript::CAPACITY + tail - 6)).unwrap();
-            outbox.cut_short(&ring, b"slow\n".to_vec());
+            outbox.abort_with(&ring, b"slow\n".to_vec());
             assert_eq!(drain(&mut outbox, &ring, 100), expected);
         }
     }
@@ -596,7 +599,7 @@ mod tests {
             let (mut expected, mut sent) = (String::new(), Vec::new());
             for (number, (own, takes)) in script.into_iter().enumerate() {
                 let line = format!("{number} {}\n", if own { "own" } else { "ring" });
-                if own { outbox.say(ring.head(), line.clone().into_bytes()) } else { ring.write_str(&line).unwrap() }
+                if own { outbox.push(ring.head(), line.clone().into_bytes()) } else { ring.write_str(&line).unwrap() }
                 expected += &line;
                 let piece: Vec<u8> = outbox.output(&ring).as_io().iter().flat_map(|slice| slice.to_vec()).take(takes).collect();
                 outbox.sent(piece.len(), &ring);

@@ -1,20 +1,20 @@
-//! How many lines a connection may send: the sustained rate, and the burst above it.
+//! The rate limit: the sustained rate, and the burst above it.
 
-use crate::compact::Moment;
+use crate::compact::Timestamp;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// The rate every connection is held to.
+/// The rate limit of every connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
-    /// Time that each line takes of the allowance.
+    /// The time between two lines at this rate.
     interval: Duration,
-    /// Lines that may come at once after a silence, as time.
+    /// The burst, as time.
     tolerance: Duration,
 }
 
 impl Rate {
-    /// So many lines a second, and so many at once; a burst of 0 counts as 1, or nothing could be said.
+    /// Allows this many lines a second, and this many at once. A burst of 0 counts as 1, or nothing could be sent.
     #[must_use]
     pub fn new(per_second: NonZeroU32, burst: u32) -> Self {
         let interval = Duration::from_secs(1) / per_second.get();
@@ -25,28 +25,27 @@ impl Rate {
     }
 }
 
-/// What one connection has used of its [`Rate`], as the generic cell rate algorithm counts it
-/// (ITU-T I.371): one number.
+/// What one connection has used of its [`Rate`], by the generic cell rate algorithm (ITU-T I.371).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// When a connection that had always kept to the rate would send its next line.
-    theoretical: Moment,
+    /// The theoretical arrival time of the next line.
+    theoretical: Timestamp,
 }
 
 impl Usage {
-    /// When the next line may be taken.
+    /// When the next line may be processed.
     #[must_use]
     pub fn next_at(self, rate: Rate) -> Duration {
         self.theoretical.get().saturating_sub(rate.tolerance)
     }
 
-    /// Counts one line that is taken.
+    /// Counts one line.
     pub fn count(&mut self, rate: Rate, now: Duration) {
         self.theoretical = (self.theoretical.get().max(now) + rate.interval).into();
     }
 
-    /// Whether one more may be taken now, which is counted then.
-    pub fn may(&mut self, rate: Rate, now: Duration) -> bool {
+    /// Counts one line if the rate allows it now. Whether it does.
+    pub fn try_count(&mut self, rate: Rate, now: Duration) -> bool {
         let may = self.next_at(rate) <= now;
         if may {
             self.count(rate, now);
@@ -59,11 +58,11 @@ impl Usage {
 mod tests {
     use super::*;
 
-    /// How many lines a flooder gets through between two times.
+    /// How many lines of a flood pass between two times.
     fn taken(usage: &mut Usage, rate: Rate, from: u64, to: u64) -> usize {
         let mut lines = 0;
         for now in (from..to).map(Duration::from_millis) {
-            while usage.may(rate, now) {
+            while usage.try_count(rate, now) {
                 lines += 1;
             }
         }
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_at_once_then_the_rate() {
+    fn a_burst_passes_then_the_rate() {
         let rate = Rate::new(NonZeroU32::new(50).unwrap(), 200);
         let mut usage = Usage::default();
         assert_eq!(taken(&mut usage, rate, 10_000, 10_001), 200);
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_earns_no_more_than_the_burst() {
+    fn silence_earns_at_most_the_burst() {
         let rate = Rate::new(NonZeroU32::new(10).unwrap(), 5);
         let mut usage = Usage::default();
         taken(&mut usage, rate, 0, 5_000);
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_burst_one_line_still_passes() {
+    fn a_burst_of_zero_lets_one_line_pass() {
         let rate = Rate::new(NonZeroU32::new(1).unwrap(), 0);
         assert_eq!(taken(&mut Usage::default(), rate, 5_000, 6_000), 1);
     }

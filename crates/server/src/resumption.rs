@@ -1,74 +1,74 @@
-//! Clients that may come back, by the token that each would bring.
+//! Clients that may reconnect, by the token that each would send.
 
 use chat_proto::opaque::Token;
 use std::collections::VecDeque;
 
-/// How many are remembered; of more, the latest.
-const DEPARTED_MAX: usize = 1024;
+/// How many are remembered; the oldest is forgotten first.
+const RESUMABLE_MAX: usize = 1024;
 
-/// What is known of the clients whose connections have gone.
+/// What is known of clients whose connections are gone.
 ///
 /// Memory: 41 KiB at most.
 #[derive(Debug, Default)]
-pub(crate) struct Departed {
+pub(crate) struct Resumption {
     /// The latest last.
-    clients: VecDeque<(Token, Fate)>,
+    clients: VecDeque<(Token, State)>,
 }
 
-/// What a token is good for whose connection has gone.
+/// What the token of a connection that is gone resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// The number of the last message that was taken.
-    Left(u64),
-    /// The client came back and was given this token. Until it brings that one, it may not have got it.
-    Back(Token),
+enum State {
+    /// A client whose last accepted message has this number.
+    Resumable(u64),
+    /// A client that has reconnected and was given this token. It may not have received it, until it uses it.
+    Replaced(Token),
 }
 
-impl Departed {
-    /// The token of the last connection that this one began.
+impl Resumption {
+    /// The token of the latest connection that this one leads to.
     pub(crate) fn latest(&self, token: Token) -> Token {
-        match self.fate(&token) {
-            Some(Fate::Back(next)) => next,
-            Some(Fate::Left(_)) | None => token,
+        match self.state(&token) {
+            Some(State::Replaced(next)) => next,
+            Some(State::Resumable(_)) | None => token,
         }
     }
 
-    /// The connection with this token has gone; the number of the last message that was taken from it.
-    pub(crate) fn leave(&mut self, token: Token, seq: u64) {
-        self.remember(token, Fate::Left(seq));
+    /// The connection with this token is gone; `seq` is the number of the last message accepted from it.
+    pub(crate) fn disconnected(&mut self, token: Token, seq: u64) {
+        self.remember(token, State::Resumable(seq));
     }
 
-    /// A client came back with `token` and is given `next`. The number of the last message that was taken from it,
-    /// 0 if that is not known. To be called when the connection before this one has gone.
-    pub(crate) fn come_back(&mut self, token: Token, next: Token) -> u64 {
+    /// A client reconnected with `token` and is given `next`. Returns the number of the last message accepted from it, 0
+    /// if that is not known. The connection before this one must be gone.
+    pub(crate) fn resume(&mut self, token: Token, next: Token) -> u64 {
         let latest = self.latest(token);
-        let seq = match self.fate(&latest) {
-            Some(Fate::Left(seq)) => seq,
-            // Of an earlier run of the server, perhaps. Its client too may have to come back once more.
-            Some(Fate::Back(_)) | None => 0,
+        let seq = match self.state(&latest) {
+            Some(State::Resumable(seq)) => seq,
+            // Perhaps of an earlier run of the server. This client too may have to reconnect once more.
+            Some(State::Replaced(_)) | None => 0,
         };
-        // What leads to the token that the client has brought has served: it will not bring an older one.
+        // The client will not send an older token than the one it has just sent.
         self.clients
-            .retain(|(other, fate)| *other != latest && *other != token && *fate != Fate::Back(token));
-        self.remember(token, Fate::Back(next));
+            .retain(|(other, state)| *other != latest && *other != token && *state != State::Replaced(token));
+        self.remember(token, State::Replaced(next));
         seq
     }
 
-    /// The client has got this token: it will not bring the one before.
-    pub(crate) fn arrive(&mut self, token: Token) {
-        self.clients.retain(|(_, fate)| *fate != Fate::Back(token));
+    /// The client has received this token, so it will not send the one before.
+    pub(crate) fn confirm(&mut self, token: Token) {
+        self.clients.retain(|(_, state)| *state != State::Replaced(token));
     }
 
-    fn fate(&self, token: &Token) -> Option<Fate> {
+    fn state(&self, token: &Token) -> Option<State> {
         let found = self.clients.iter().rev().find(|(other, _)| other == token);
-        found.map(|(_, fate)| *fate)
+        found.map(|(_, state)| *state)
     }
 
-    fn remember(&mut self, token: Token, fate: Fate) {
-        if self.clients.len() == DEPARTED_MAX {
+    fn remember(&mut self, token: Token, state: State) {
+        if self.clients.len() == RESUMABLE_MAX {
             self.clients.pop_front();
         }
-        self.clients.push_back((token, fate));
+        self.clients.push_back((token, state));
     }
 }
 
@@ -83,49 +83,49 @@ mod tests {
     const D: Token = Opaque([4; 16]);
 
     #[test]
-    fn a_token_serves_until_the_next_one_has() {
-        let mut departed = Departed::default();
-        departed.leave(A, 7);
-        assert_eq!((departed.latest(A), departed.come_back(A, B)), (A, 7));
+    fn a_token_is_valid_until_the_next_one_is_used() {
+        let mut resumption = Resumption::default();
+        resumption.disconnected(A, 7);
+        assert_eq!((resumption.latest(A), resumption.resume(A, B)), (A, 7));
         // B is lost on its way.
-        departed.leave(B, 8);
-        assert_eq!((departed.latest(A), departed.come_back(A, C)), (B, 8));
-        departed.leave(C, 9);
-        assert_eq!((departed.latest(C), departed.come_back(C, D)), (C, 9));
-        departed.leave(D, 10);
-        assert_eq!(departed.latest(A), A, "C has served");
-        assert_eq!(departed.come_back(C, B), 10);
-        assert_eq!(departed.clients.len(), 1);
+        resumption.disconnected(B, 8);
+        assert_eq!((resumption.latest(A), resumption.resume(A, C)), (B, 8));
+        resumption.disconnected(C, 9);
+        assert_eq!((resumption.latest(C), resumption.resume(C, D)), (C, 9));
+        resumption.disconnected(D, 10);
+        assert_eq!(resumption.latest(A), A, "C was used");
+        assert_eq!(resumption.resume(C, B), 10);
+        assert_eq!(resumption.clients.len(), 1);
     }
 
     #[test]
-    fn a_token_has_served_when_the_client_has_got_the_next() {
-        let mut departed = Departed::default();
-        departed.leave(A, 7);
-        departed.come_back(A, B);
-        departed.arrive(B);
-        assert_eq!((departed.latest(A), departed.clients.len()), (A, 0));
+    fn a_confirmed_token_replaces_the_one_before() {
+        let mut resumption = Resumption::default();
+        resumption.disconnected(A, 7);
+        resumption.resume(A, B);
+        resumption.confirm(B);
+        assert_eq!((resumption.latest(A), resumption.clients.len()), (A, 0));
     }
 
     #[test]
-    fn a_token_that_nobody_had_leads_on_as_well() {
-        let mut departed = Departed::default();
-        assert_eq!(departed.come_back(A, B), 0);
-        assert_eq!(departed.latest(A), B);
+    fn an_unknown_token_can_be_resumed_twice() {
+        let mut resumption = Resumption::default();
+        assert_eq!(resumption.resume(A, B), 0);
+        assert_eq!(resumption.latest(A), B);
     }
 
     #[test]
-    fn only_so_many_are_remembered() {
-        let mut departed = Departed::default();
+    fn the_number_of_remembered_clients_is_limited() {
+        let mut resumption = Resumption::default();
         for number in 0..2000_u64 {
             let mut token = A;
             token.0[..8].copy_from_slice(&number.to_be_bytes());
-            departed.leave(token, number);
+            resumption.disconnected(token, number);
         }
-        assert_eq!(departed.clients.len(), DEPARTED_MAX);
+        assert_eq!(resumption.clients.len(), RESUMABLE_MAX);
         assert_eq!(
-            departed.clients.back().map(|(_, fate)| *fate),
-            Some(Fate::Left(1999))
+            resumption.clients.back().map(|(_, state)| *state),
+            Some(State::Resumable(1999))
         );
     }
 }

@@ -1,9 +1,7 @@
-//! Who is here, and how they are found.
+//! All connections, and how a user is found.
 
-use crate::address::Address;
-use crate::connection::Stage;
-use crate::member::{Client, Member, Rich};
-use crate::room::probe::Probe;
+use crate::compact::Addr;
+use crate::member::{Client, Member, Stage};
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
 use chat_proto::opaque::Token;
@@ -15,7 +13,7 @@ use std::time::Duration;
 /// The number of a connection, from when it is accepted until it is closed.
 pub type Slot = usize;
 
-/// A token for the member in this slot: the slot, and twelve bytes that nobody can guess.
+/// A token for the member in this slot: the slot, and twelve bytes of the secret.
 #[must_use]
 pub fn token_for(slot: Slot, secret: Token) -> Token {
     let mut token = secret;
@@ -25,30 +23,29 @@ pub fn token_for(slot: Slot, secret: Token) -> Token {
     token
 }
 
-/// A slot in four bytes. Each has a descriptor, of which no system gives more than 2 to the 31st.
+/// A slot in four bytes. Each has a descriptor, and no system has more than 2 to the 31st of them.
 fn number(slot: Slot) -> u32 {
     u32::try_from(slot).unwrap_or(u32::MAX)
 }
 
-/// Every connection, and indexes over those that stay.
+/// Every connection, and indexes of those that stay.
 ///
-/// Invariant: the indexes name just the members whose [`crate::connection::Connection::is_staying`]; those that wait for a place are not
-/// counted with the others.
+/// Invariant: the indexes hold exactly the members with [`Member::is_staying`]. Queued members are counted apart.
 #[derive(Debug, Default)]
 pub struct Roster {
     slots: Vec<Option<Member>>,
     free: Vec<Slot>,
     /// Members that stay and have a place.
     staying: usize,
-    /// Members that wait for one.
-    waiting: usize,
-    /// Members that stay and speak the rich dialect.
+    /// Members that wait for a place.
+    queued: usize,
+    /// Members that stay and sent `HELLO`.
     rich: usize,
-    /// Members that speak the plain one, or have not said what they speak, be they leaving or not.
+    /// Members that speak the plain dialect or have sent nothing yet, leaving ones included.
     plain: usize,
-    by_id: HashMap<Address, u32>,
+    by_id: HashMap<Addr, u32>,
     by_nick: HashMap<NickKey, Slot>,
-    /// How many stay from each address.
+    /// How many have a place from each address.
     by_address: HashMap<IpAddr, usize>,
 }
 
@@ -61,17 +58,17 @@ impl Roster {
 
     /// How many wait for a place.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting
+    pub fn queued(&self) -> usize {
+        self.queued
     }
 
     /// How many have left and are still connected.
     #[must_use]
     pub fn leaving(&self) -> usize {
-        self.connections() - self.staying - self.waiting
+        self.connections() - self.staying - self.queued
     }
 
-    /// Whether there is anybody whom a token would resume.
+    /// Whether there is any connection that a token resumes.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         self.rich > 0
@@ -89,7 +86,7 @@ impl Roster {
         self.slots.len() - self.free.len()
     }
 
-    /// How many stay and have a place from this address.
+    /// How many have a place from this address.
     #[must_use]
     pub fn staying_from(&self, address: IpAddr) -> usize {
         self.by_address.get(&address).copied().unwrap_or_default()
@@ -112,13 +109,18 @@ impl Roster {
         self.slots.get_mut(slot)?.as_mut()
     }
 
+    /// The member in a slot, to change, if it is not leaving.
+    pub fn staying_mut(&mut self, slot: Slot) -> Option<&mut Member> {
+        self.get_mut(slot).filter(|member| member.is_staying())
+    }
+
     /// All members with their slots, from this slot on.
     pub fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &Member)> {
         let slots = self.slots.get(from..).unwrap_or_default();
         slots
             .iter()
             .enumerate()
-            .filter_map(move |(place, member)| Some((from + place, member.as_ref()?)))
+            .filter_map(move |(index, member)| Some((from + index, member.as_ref()?)))
     }
 
     /// All members, to change.
@@ -129,19 +131,19 @@ impl Roster {
             .filter_map(|(slot, member)| Some((slot, member.as_mut()?)))
     }
 
-    /// Takes a member in, and indexes it if it stays.
+    /// Adds a member, and indexes it if it stays.
     pub fn add(&mut self, member: Member) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
         self.plain += usize::from(member.client.is_none());
-        if member.connection.is_staying() {
+        if member.is_staying() {
             self.by_id.insert(member.address, number(slot));
         }
-        match member.connection.stage {
-            Stage::Arriving(_) | Stage::Here | Stage::Probing(_) => self.count(member.id()),
-            Stage::Waiting(_) => self.waiting += 1,
+        match member.stage {
+            Stage::Handshake(_) | Stage::Joined | Stage::Probing(_) => self.count(member.id()),
+            Stage::Queued(_) => self.queued += 1,
             Stage::Leaving(_) => {}
         }
         if let Some(place) = self.slots.get_mut(slot) {
@@ -150,15 +152,13 @@ impl Roster {
         slot
     }
 
-    /// Gives a member that waits for a place one.
-    pub fn seat(&mut self, slot: Slot) {
-        let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
-            return;
-        };
-        if let Stage::Waiting(since) = member.connection.stage {
-            member.connection.stage = Stage::Arriving(since);
+    /// Gives a queued member a place.
+    pub fn admit(&mut self, slot: Slot) {
+        let Some(member) = self.get_mut(slot) else { return };
+        if let Stage::Queued(since) = member.stage {
+            member.stage = Stage::Handshake(since);
             let id = member.id();
-            self.waiting -= 1;
+            self.queued -= 1;
             self.count(id);
         }
     }
@@ -168,20 +168,20 @@ impl Roster {
         *self.by_address.entry(id.address().ip()).or_default() += 1;
     }
 
-    /// Takes a member that stays out of the indexes: it leaves, and has until then to be told so. It keeps its
-    /// slot until [`Roster::remove`].
-    pub fn unlist(&mut self, slot: Slot, until: Duration) {
+    /// Removes a member that stays from the indexes. It keeps its slot until [`Roster::remove`], and is sent what it is
+    /// owed until this time.
+    pub fn detach(&mut self, slot: Slot, until: Duration) {
         let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        let stage = std::mem::replace(&mut member.connection.stage, Stage::Leaving(until.into()));
+        let stage = std::mem::replace(&mut member.stage, Stage::Leaving(until.into()));
         self.by_id.remove(&member.address);
         if let Some(nick) = member.nick() {
             self.by_nick.remove(&nick.key());
         }
         self.rich -= usize::from(member.rich().is_some());
-        if let Stage::Waiting(_) = stage {
-            self.waiting -= 1;
+        if let Stage::Queued(_) = stage {
+            self.queued -= 1;
             return;
         }
         self.staying -= 1;
@@ -202,51 +202,50 @@ impl Roster {
         }
     }
 
-    /// Who has this nick?
+    /// The user with this nick.
     #[must_use]
-    pub fn holder(&self, nick: &NickKey) -> Option<Slot> {
+    pub fn with_nick(&self, nick: &NickKey) -> Option<Slot> {
         self.by_nick.get(nick).copied()
     }
 
-    /// Who has this id?
+    /// The user with this id.
     #[must_use]
     pub fn with_id(&self, id: UserId) -> Option<Slot> {
         let slot = self.by_id.get(&id.address().into())?;
         Slot::try_from(*slot).ok()
     }
 
-    /// Whose connection does this token resume?
+    /// The connection that this token resumes.
     #[must_use]
     pub fn resumed_by(&self, token: &Token) -> Option<Slot> {
-        self.holder_of(token, |member| Some(member.rich()?.resume))
+        self.with_token(token, |member| Some(member.rich()?.resume))
     }
 
-    /// Whose is this token for the rendezvous?
+    /// The connection whose rendezvous requests carry this token.
     #[must_use]
-    pub fn asked_by(&self, token: &Token) -> Option<Slot> {
-        self.holder_of(token, |member| match member.client.as_deref()? {
-            Client::Rich(rich) => Some(rich.rendezvous),
-            Client::Probe(probe) => Some(probe.rendezvous),
-        })
+    pub fn with_rendezvous(&self, token: &Token) -> Option<Slot> {
+        self.with_token(token, Member::rendezvous)
     }
 
-    /// Who has this token? It says itself in which slot to look, so that no index is needed.
-    fn holder_of(&self, token: &Token, own: impl Fn(&Member) -> Option<Token>) -> Option<Slot> {
+    /// The member with this token. The token names its slot, so that no index is needed.
+    fn with_token(&self, token: &Token, own: impl Fn(&Member) -> Option<Token>) -> Option<Slot> {
         let [a, b, c, d, ..] = token.0;
         let slot = Slot::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
-        let member = self.get(slot).filter(|member| member.connection.is_staying())?;
+        let member = self.get(slot).filter(|member| member.is_staying())?;
         (own(member) == Some(*token)).then_some(slot)
     }
 
-    /// Whom a person means by an id, a nick, or both.
+    /// The user with this id, this nick, or both.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Slot> {
         if let Ok(who) = name.parse::<Who>() {
             let slot = self.with_id(who.id)?;
-            let same = who.nick.is_none_or(|nick| self.holder(&nick.key()) == Some(slot));
+            let same = who
+                .nick
+                .is_none_or(|nick| self.with_nick(&nick.key()) == Some(slot));
             return same.then_some(slot);
         }
-        self.holder(&NickKey::of(name))
+        self.with_nick(&NickKey::of(name))
     }
 
     /// Gives a member a nick that nobody else has.
@@ -262,20 +261,11 @@ impl Roster {
             nick: Some(nick),
             id: member.id(),
         };
-        member.label = who.to_string().into();
+        member.set_label(who.to_string());
     }
 
-    /// Notes that a member speaks the rich dialect.
-    pub fn enrich(&mut self, slot: Slot, rich: Rich) {
-        self.turn_into(slot, Client::Rich(rich));
-    }
-
-    /// Notes that a member is being probing.
-    pub fn start_probe(&mut self, slot: Slot, probe: Probe) {
-        self.turn_into(slot, Client::Probe(probe));
-    }
-
-    fn turn_into(&mut self, slot: Slot, client: Client) {
+    /// Takes note that a member speaks the rich dialect.
+    pub(crate) fn upgrade(&mut self, slot: Slot, client: Client) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
             self.plain -= usize::from(member.client.is_none());
             member.client = Some(Box::new(client));
@@ -287,37 +277,45 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::Connection;
+    use crate::member::{Probe, Rich};
+    use crate::rate::Usage;
     use chat_proto::opaque::Opaque;
     use std::net::SocketAddr;
 
     fn member(port: u16) -> Member {
         let address = SocketAddr::from(([10, 0, 0, 1], port));
-        Member::new(address.into(), Connection::new(Duration::ZERO))
+        Member::new(address.into(), Duration::ZERO)
     }
 
-    fn rich() -> Rich {
-        Rich {
+    fn rich() -> Client {
+        Client::Rich(Rich {
             udp: None,
             key: None,
             resume: Opaque([0; 16]),
             rendezvous: Opaque([1; 16]),
-            rendezvous_progress: None,
+            progress: None,
             seq: 0,
             has_answered: false,
-        }
+        })
+    }
+
+    fn probe() -> Client {
+        Client::Probe(Probe {
+            rendezvous: Opaque([2; 16]),
+            usage: Usage::default(),
+        })
     }
 
     #[test]
-    fn it_is_known_whether_anybody_reads_the_plain_dialect() {
+    fn readers_of_the_plain_dialect_are_counted() {
         let mut roster = Roster::default();
         assert!(!roster.has_plain());
         let [client, doctor, person] = [1, 2, 3].map(|port| roster.add(member(port)));
-        roster.enrich(client, rich());
-        roster.start_probe(doctor, Probe::new(Opaque([2; 16])));
+        roster.upgrade(client, rich());
+        roster.upgrade(doctor, probe());
         assert!(roster.has_plain());
-        // Who leaves may still be owed what was said before.
-        roster.unlist(person, Duration::from_secs(2));
+        // A leaving user may still be owed earlier lines.
+        roster.detach(person, Duration::from_secs(2));
         assert!(roster.has_plain());
         roster.remove(person);
         assert!(!roster.has_plain());

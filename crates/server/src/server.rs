@@ -1,18 +1,17 @@
 //! The loop: one thread, one `poll(2)`.
 //!
-//! Each turn listens, then writes, then closes. What to wait for is asked of the room each turn, never
-//! kept; a connection that nothing is wanted of is not polled at all, so that its end, which `poll(2)` reports
-//! unasked, can't make the loop spin.
+//! Each turn reads, then writes, then closes. What to poll for is asked of the room each turn, never stored. A connection
+//! of which nothing is wanted is not polled, so that its hang-up, which `poll(2)` reports unasked, can't make the loop
+//! spin.
 
 use crate::args::Args;
-use crate::connection::End;
-use crate::descriptors::{Spare, provide_for};
 use crate::event::{Event, Refusal};
 use crate::log::Log;
-use crate::room::rendezvous::Desk;
-use crate::room::{Effect, Room};
+use crate::member::End;
+use crate::room::output::{Effect, Interest};
+use crate::room::{Room, input, output};
 use crate::roster::Slot;
-use crate::sockets::{listen, local_address};
+use crate::sockets::{self, Doors, RendezvousSocket, Spare};
 use anyhow::Context;
 use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
@@ -25,85 +24,86 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::Socket;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-/// Bytes that are read from one connection in one turn. More makes fewer and larger writes when many talk: a crowd is told
-/// 1.1 to 1.2 times as much with 32 KiB as with 16. And it makes people wait beside a flooder whom no limit holds back: 1.1 ms
-/// at the 99th percentile with 32 KiB, 1.0 with 16, and 1.9 with 64.
+/// Bytes read from one connection in one turn. 32 KiB gives 1.1 to 1.2 times the broadcast throughput of 16 KiB. Beside
+/// a flooder without a rate limit, it delays others by 1.1 ms at the 99th percentile; 16 KiB by 1.0, and 64 KiB by 1.9.
 pub const READ_MAX: usize = 32 * 1024;
 
-/// Newcomers that are let in in one turn, so that a crowd at the door does not keep those inside waiting.
+/// Connections accepted in one turn, so that a crowd of newcomers does not delay the users.
 pub const ACCEPTS_MAX: usize = 256;
 
-/// When no newcomer can be let in for want of descriptors or memory, and the reserve is gone too, the
-/// door stays shut for this long.
+/// Without descriptors or memory for one more connection, and without the reserve, the server accepts none for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What is waited for beside the connections: signals, newcomers, datagrams, a reader of the log.
+/// What is polled beside the connections: the signals, the listener, the rendezvous, the log.
 const OTHER_FDS: usize = 4;
 
-/// Ports that are tried for one that is free for TCP and UDP.
-const PORT_TRIES: u32 = 16;
-
-/// The signals that end the server. A terminal that goes away ends it too, unless it runs under nohup.
+/// The signals that end the server. A hang-up of its terminal ends it too, unless it runs under nohup.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// The server: the room, and the sockets of those in it.
+/// The room, and the sockets of its users.
 pub struct Server {
     room: Room,
     listener: Socket,
     /// The rendezvous, unless its port was taken.
-    desk: Option<Desk>,
+    rendezvous: Option<RendezvousSocket>,
     /// By slot.
     sockets: Vec<Option<Socket>>,
     signals: Signals,
     log: Log,
     spare: Spare,
-    /// Nobody is let in before this time.
-    shut_until: Option<Duration>,
+    /// No connection is accepted before this time.
+    paused_until: Option<Duration>,
     clock: Clock,
     buffer: Box<[u8]>,
 }
 
 impl Server {
-    /// Opens everything the server needs, and says on standard output where it listens.
+    /// Opens everything the server needs, and prints where it listens.
     ///
     /// # Errors
     /// If the address can't be listened at, or the system allows too few descriptors.
     pub fn open(args: &Args) -> anyhow::Result<Self> {
         let limits = args.limits();
-        provide_for(limits.max_users)?;
+        sockets::reserve_descriptors(limits.max_users)?;
         let signals = Signals::watch(&ENDING).context("can't wait for signals")?;
         token().context("the system has no randomness")?;
         let mut log = Log::default();
-        let (listener, desk) = open_doors(SocketAddr::new(args.address, args.port), &mut log)?;
-        let address = local_address(&listener)?;
+        let Doors {
+            listener,
+            rendezvous,
+            address,
+        } = sockets::open(SocketAddr::new(args.address, args.port))?;
+        if let Err(error) = &rendezvous {
+            log.line(format_args!("no rendezvous: can't open the UDP port: {error}"));
+        }
         log.line(format_args!("listen {address} max-users={}", limits.max_users));
-        tell_address(address);
+        print_address(address);
         Ok(Self {
             room: Room::new(
                 limits,
                 Box::new(|| token().expect("the system had randomness when the server began")),
             ),
             listener,
-            desk,
+            rendezvous: rendezvous.ok(),
             sockets: Vec::new(),
             signals,
             log,
             spare: Spare::take(),
-            shut_until: None,
+            paused_until: None,
             clock: Clock::start(),
             buffer: vec![0; READ_MAX].into(),
         })
     }
 
-    /// Runs until a signal ends it and everybody has been told, or had time to be.
+    /// Runs until a signal ends it, and everybody has been told or had time to be.
     ///
     /// # Errors
-    /// If waiting itself fails.
+    /// If `poll(2)` fails.
     pub fn run(mut self) -> anyhow::Result<()> {
         while !self.room.is_over() {
             let ready = self.wait()?;
@@ -114,19 +114,19 @@ impl Server {
             if ready.newcomers {
                 self.accept(now);
             }
-            if let Some(desk) = self.desk.as_ref().filter(|_| ready.datagrams) {
-                desk.serve(now, &mut self.room);
+            if let Some(rendezvous) = self.rendezvous.as_ref().filter(|_| ready.datagrams) {
+                rendezvous.serve(|source, datagram| self.room.rendezvous(now, source, datagram));
             }
-            for &(slot, events) in &ready.connections {
-                self.serve(now, slot, events);
+            for &(slot, interest, events) in &ready.connections {
+                self.read(now, slot, interest, events);
             }
-            // After what came was read: a client whose answer lies in its socket is not silent.
-            self.room.tick(now);
-            self.room.settle(now);
+            // After the reads: a client whose answer is in its socket is not silent.
+            input::tick(&mut self.room, now);
+            output::evict_overrun(&mut self.room, now);
             self.write(now, &ready.full);
-            self.room.review(now);
-            self.carry_out();
-            self.log.events(&self.room.take_events());
+            let turn = output::end_turn(&mut self.room, now);
+            self.apply(turn.effects);
+            self.log.events(&turn.events);
             self.log.flush();
         }
         Ok(())
@@ -135,43 +135,38 @@ impl Server {
     /// Waits until something can be done.
     fn wait(&mut self) -> anyhow::Result<Ready> {
         let now = self.clock.now();
-        if self.shut_until.is_some_and(|until| until <= now.monotonic) {
-            self.shut_until = None;
-        }
-        // As much as it can become: to grow while thousands are added leaves holes that nothing else fits in.
+        self.paused_until = self.paused_until.filter(|&until| until > now.monotonic);
+        // At their full size: growing while thousands join leaves holes in memory that nothing else fits in.
         let mut fds = Vec::with_capacity(self.sockets.len() + OTHER_FDS);
-        let mut slots = Vec::with_capacity(self.sockets.len());
+        let mut wanted = Vec::with_capacity(self.sockets.len());
         fds.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
         for (slot, socket) in self.sockets.iter().enumerate() {
             let Some(socket) = socket else { continue };
-            let interest = self.room.interest(now, slot);
+            let interest = output::interest(&self.room, now, slot);
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::POLLIN, interest.read);
             flags.set(PollFlags::POLLOUT, interest.write);
-            // Without flags it is told when the connection is broken off, and nothing else.
+            // Without flags, only a broken connection is reported.
             if !flags.is_empty() || interest.end {
                 fds.push(PollFd::new(socket.as_fd(), flags));
-                slots.push(slot);
+                wanted.push((slot, interest));
             }
         }
-        let door = self.room.accepts() && self.shut_until.is_none();
-        let listener = door.then(|| self.listener.as_fd());
-        let others = [listener, self.desk.as_ref().map(AsFd::as_fd)];
+        let accepts = self.room.accepts() && self.paused_until.is_none();
+        let listener = accepts.then(|| self.listener.as_fd());
+        let others = [listener, self.rendezvous.as_ref().map(AsFd::as_fd)];
         let places = others.map(|fd| fd.map(|fd| push(&mut fds, PollFd::new(fd, PollFlags::POLLIN))));
         fds.extend(self.log.interest());
-        let deadline = [self.room.deadline(), self.shut_until]
-            .into_iter()
-            .flatten()
-            .min();
+        let deadlines = [self.room.deadline(), self.paused_until];
+        let deadline = deadlines.into_iter().flatten().min();
         match poll(&mut fds, self.clock.timeout(deadline)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error).context("poll failed"),
         }
         let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::POLLERR);
         let is_ready = |place: Option<usize>| {
-            place
-                .and_then(|place| fds.get(place))
-                .is_some_and(|fd| !events(fd).is_empty())
+            let fd = place.and_then(|place| fds.get(place));
+            fd.is_some_and(|fd| !events(fd).is_empty())
         };
         let [newcomers, datagrams] = places.map(is_ready);
         let mut ready = Ready {
@@ -180,13 +175,17 @@ impl Server {
             datagrams,
             ..Ready::default()
         };
-        for (fd, &slot) in fds.iter().skip(1).zip(&slots) {
-            ready.note(slot, fd.events(), events(fd));
+        for (fd, &(slot, interest)) in fds.iter().skip(1).zip(&wanted) {
+            let events = events(fd);
+            if !events.is_empty() {
+                ready.connections.push((slot, interest, events));
+            } else if interest.write {
+                ready.full.push(slot);
+            }
         }
         Ok(ready)
     }
 
-    /// Lets newcomers in.
     fn accept(&mut self, now: Now) {
         for _ in 0..ACCEPTS_MAX {
             match self.listener.accept() {
@@ -196,8 +195,8 @@ impl Server {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if lacks_resources(&error) => return self.turn_one_away(now, &error),
-                // The newcomer has gone, or the network has something to say about it (accept(2)): the next.
+                Err(error) if lacks_resources(&error) => return self.reject_without_descriptor(now, &error),
+                // The peer is gone, or accept(2) passes an error of the network on.
                 Err(_) => {}
             }
         }
@@ -215,96 +214,80 @@ impl Server {
         }
     }
 
-    /// There is no descriptor for a newcomer: uses the reserve to say so.
-    fn turn_one_away(&mut self, now: Now, error: &io::Error) {
+    /// Rejects a connection with the descriptor in reserve, because there is no other.
+    fn reject_without_descriptor(&mut self, now: Now, error: &io::Error) {
         if self.spare.release()
             && let Ok((socket, peer)) = self.listener.accept()
         {
             let _ = socket.send_with_flags(b"too many users\n", send_flags());
             if let Some(peer) = peer.as_socket() {
-                self.log.line(Event::Refuse {
-                    peer,
-                    why: Refusal::Descriptors,
-                });
+                let why = Refusal::Descriptors;
+                self.log.line(Event::Refuse { peer, why });
             }
-            drop(socket);
-            self.spare = Spare::take();
-            return;
+        } else {
+            self.log.line(format_args!("pause accept: {error}"));
+            self.paused_until = Some(now.monotonic + ACCEPT_PAUSE);
         }
         self.spare = Spare::take();
-        self.log.line(format_args!("pause accept: {error}"));
-        self.shut_until = Some(now.monotonic + ACCEPT_PAUSE);
     }
 
-    /// Reads from one connection what there is, up to [`READ_MAX`].
-    fn serve(&mut self, now: Now, slot: Slot, events: PollFlags) {
-        let interest = self.room.interest(now, slot);
+    /// Reads from one connection what is there, up to [`READ_MAX`].
+    fn read(&mut self, now: Now, slot: Slot, interest: Interest, events: PollFlags) {
         let Some(Some(socket)) = self.sockets.get(slot) else {
             return;
         };
         if interest.end && events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
             return match socket.take_error() {
                 Ok(Some(error)) => self.lose(now, slot, &error),
-                _ => self.room.end_output(slot),
+                _ => output::discard(&mut self.room, slot),
             };
         }
         if !interest.read || events == PollFlags::POLLOUT {
             return;
         }
         match recv(socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
-            Ok(0) => self.room.end_input(now, slot, End::Closed),
+            Ok(0) => input::end(&mut self.room, now, slot, End::Closed),
             Ok(count) => {
                 let bytes = self.buffer.get(..count).unwrap_or_default();
-                self.room.receive(now, slot, bytes);
+                input::receive(&mut self.room, now, slot, bytes);
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(error) => self.room.end_input(now, slot, end_by(error)),
+            Err(error) => input::end(&mut self.room, now, slot, end_by(error)),
         }
     }
 
-    /// Nothing can be sent any more. A peer that had said before that no more comes (FIN), and then went, has said all
-    /// that it had to say; else the connection is broken off.
+    /// Nothing can be sent any more. After its FIN, a peer may close without having read everything; any other error
+    /// means that the connection broke.
     fn lose(&mut self, now: Now, slot: Slot, error: &io::Error) {
         match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
-            Errno::EPIPE => self.room.end_output(slot),
-            error => self.room.break_off(now, slot, end_by(error)),
+            Errno::EPIPE => output::discard(&mut self.room, slot),
+            error => input::break_off(&mut self.room, now, slot, end_by(error)),
         }
     }
 
-    /// Writes to everybody what is due, in one system call each, except to those whose sockets are full.
+    /// Writes to every connection what it is owed, in one system call each, except to those whose sockets are full.
     fn write(&mut self, now: Now, full: &[Slot]) {
         let mut full = full.iter().peekable();
-        for slot in 0..self.room.slots() {
-            if full.next_if_eq(&&slot).is_some() || !self.room.interest(now, slot).write {
+        for slot in 0..self.sockets.len() {
+            if full.next_if_eq(&&slot).is_some() {
                 continue;
             }
             let Some(Some(socket)) = self.sockets.get(slot) else {
                 continue;
             };
-            let output = self.room.output(slot);
-            if output.is_empty() {
-                continue;
-            }
-            let result = match output.as_io() {
-                // The common case, for which the system has less to look at.
-                [piece] => socket.send_with_flags(piece, send_flags()),
-                pieces => socket.send_vectored_with_flags(pieces, send_flags()),
-            };
-            match result {
-                Ok(count) => self.room.sent(slot, count),
-                Err(error) if is_transient(&error) => {}
-                Err(error) => self.lose(now, slot, &error),
+            match output::deliver(&mut self.room, slot, |pieces| send(socket, pieces)) {
+                Err(error) if !is_transient(&error) => self.lose(now, slot, &error),
+                Ok(()) | Err(_) => {}
             }
         }
     }
 
-    /// Does with sockets what the room wants done.
-    fn carry_out(&mut self) {
-        for effect in self.room.take_effects() {
+    fn apply(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
             match effect {
                 Effect::Shut(slot) => {
                     if let Some(Some(socket)) = self.sockets.get(slot) {
-                        // A peer that is gone can't be told that there is no more.
+                        // Fails if the peer is gone, which reading will show.
                         let _ = socket.shutdown(Shutdown::Write);
                     }
                 }
@@ -313,7 +296,7 @@ impl Server {
         }
     }
 
-    /// The first signal ends the room; another one ends the waiting for people to be told.
+    /// The first signal shuts the room down; another one does not wait until everybody is told.
     fn take_signals(&mut self, now: Now) {
         while let Ok(Some(signal)) = self.signals.take() {
             self.room.shut_down(now, signal.as_str());
@@ -323,66 +306,46 @@ impl Server {
 
 /// Prints where the server listens. A stopped terminal or a closed output loses the line, and the room is open all the
 /// same.
-fn tell_address(address: SocketAddr) {
+fn print_address(address: SocketAddr) {
     if let Ok(mut stdout) = Writer::new(io::stdout().as_fd()) {
         let _ = writeln!(stdout.pending(), "listening on {address}");
         let _ = stdout.flush();
     }
 }
 
-/// Opens the listener and, on the same port number, the rendezvous. Where any port will do, one is
-/// looked for that is free for both; else the room works without a rendezvous too.
-fn open_doors(address: SocketAddr, log: &mut Log) -> anyhow::Result<(Socket, Option<Desk>)> {
-    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
-    loop {
-        tries -= 1;
-        let listener = listen(address)?;
-        match Desk::open(local_address(&listener)?) {
-            Ok(desk) => return Ok((listener, Some(desk))),
-            Err(_) if tries > 0 => {}
-            Err(error) => {
-                log.line(format_args!("no rendezvous: the UDP port can't be had: {error}"));
-                return Ok((listener, None));
-            }
-        }
-    }
-}
-
-/// What a turn begins with.
+/// What `poll(2)` reported.
 #[derive(Default)]
 struct Ready {
     signal: bool,
     newcomers: bool,
     datagrams: bool,
-    /// Connections with what happened on them.
-    connections: Vec<(Slot, PollFlags)>,
-    /// Connections that were to be written to and take nothing, in the order of their slots.
+    /// Connections, what they were polled for, and what was reported.
+    connections: Vec<(Slot, Interest, PollFlags)>,
+    /// Connections that are owed something and whose sockets are full, by slot.
     full: Vec<Slot>,
 }
 
-impl Ready {
-    fn note(&mut self, slot: Slot, wanted: PollFlags, events: PollFlags) {
-        if !events.is_empty() {
-            self.connections.push((slot, events));
-        } else if wanted.contains(PollFlags::POLLOUT) {
-            self.full.push(slot);
-        }
-    }
-}
-
-/// Adds one more, and says where it stands.
+/// Adds a descriptor, and returns its index.
 fn push<'fd>(fds: &mut Vec<PollFd<'fd>>, fd: PollFd<'fd>) -> usize {
     fds.push(fd);
     fds.len() - 1
 }
 
-/// Send without waiting, and without a signal if nobody is there. Accepted sockets need not be made
-/// non-blocking then, which saves two system calls for each.
+fn send(socket: &Socket, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    match pieces {
+        // The common case, which is cheaper for the system.
+        [piece] => socket.send_with_flags(piece, send_flags()),
+        pieces => socket.send_vectored_with_flags(pieces, send_flags()),
+    }
+}
+
+/// Send without blocking, and without SIGPIPE. So accepted sockets need not be made non-blocking, which saves two system
+/// calls for each.
 fn send_flags() -> i32 {
     (MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL).bits()
 }
 
-/// What an error says of the end of a connection.
+/// How a connection ended, by the error of a system call.
 fn end_by(error: Errno) -> End {
     match error {
         Errno::ETIMEDOUT => End::TimedOut,
@@ -390,15 +353,14 @@ fn end_by(error: Errno) -> End {
     }
 }
 
-/// The system has no descriptor or no memory for one more connection.
+/// Whether the system has no descriptor or no memory for one more connection.
 fn lacks_resources(error: &io::Error) -> bool {
     let lacking = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
-    error
-        .raw_os_error()
-        .is_some_and(|code| lacking.contains(&Errno::from_raw(code)))
+    let code = error.raw_os_error();
+    code.is_some_and(|code| lacking.contains(&Errno::from_raw(code)))
 }
 
-/// Sixteen bytes that nobody can guess.
+/// Sixteen unpredictable bytes.
 fn token() -> Result<Token, getrandom::Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;

@@ -1,65 +1,229 @@
-//! The socket that newcomers knock at.
+//! The listener, the rendezvous socket, and the file descriptors that the server needs.
 
-use anyhow::Context;
+use crate::room::{LEAVING_MAX, QUEUED_MAX};
+use anyhow::{Context, bail};
+use chat_proto::rendezvous::REQUEST_MAX;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-/// Newcomers that the system lets wait; it caps this at its own limit (4,096 on Linux). A short
-/// queue turns a class that starts at once into refused connections.
+/// Connections that the system queues for the listener; Linux caps this at 4,096. With a short queue, a class that
+/// starts at once would have connections refused.
 const BACKLOG: i32 = 4096;
 
-/// After this long without a word, the system asks whether a peer is still there, this often, and so many times.
-/// It answers for its machine, not its program: that is what a plain user can be held to.
+/// After this much silence the system probes the peer, this often, and this many times. The peer's system answers, not
+/// its program: more can't be asked of a plain user.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
 
-/// Bytes that no machine acknowledges for this long go to nobody.
+/// A connection whose bytes no peer acknowledges for this long has timed out.
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Listens at an address.
-///
-/// Whoever is accepted has no delay on small writes, keepalive, and a limit on unacknowledged bytes: on Linux a
-/// connection inherits all of these from its listener, which saves as many system calls for each.
+/// Datagrams processed in one turn, so that a flood of them leaves time for the connections.
+const DATAGRAMS_MAX: usize = 64;
+
+/// Ports tried for one that is free for TCP and UDP.
+const PORT_TRIES: u32 = 16;
+
+/// Descriptors that are no connections: the standard streams, the log's terminal, the listener, the rendezvous, the
+/// signals, the reserve, and some that the process inherited.
+const OTHERS: usize = 24;
+
+/// Descriptors beside those of the users.
+const BESIDE: usize = LEAVING_MAX + QUEUED_MAX + OTHERS;
+
+/// The sockets of a server.
+#[derive(Debug)]
+pub struct Doors {
+    /// For TCP.
+    pub listener: Socket,
+    /// For UDP on the same port number, if that port is free.
+    pub rendezvous: io::Result<RendezvousSocket>,
+    /// The address of both.
+    pub address: SocketAddr,
+}
+
+/// Opens the sockets of a server. If the system chooses the port, one is looked for that is free for TCP and UDP.
 ///
 /// # Errors
-/// If the address can't be listened at, for example because somebody does already.
-pub fn listen(address: SocketAddr) -> anyhow::Result<Socket> {
-    open(address).with_context(|| {
+/// If the address can't be listened at.
+pub fn open(address: SocketAddr) -> anyhow::Result<Doors> {
+    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let listener = listen(address)?;
+        let address = local_address(&listener)?;
+        let rendezvous = RendezvousSocket::open(address);
+        if rendezvous.is_ok() || tries == 0 {
+            return Ok(Doors {
+                listener,
+                rendezvous,
+                address,
+            });
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<Socket> {
+    listener(address).with_context(|| {
         let hint = match address.ip() {
-            IpAddr::V6(ip) if ip.is_unicast_link_local() => ", which is link-local (:: takes in those too)",
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => "; it is link-local: use ::",
             _ => "",
         };
         format!("can't listen at {address}{hint}")
     })
 }
 
-fn open(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-        socket.set_only_v6(false)?;
-    }
-    // Connections of a server that has ended may linger in TIME-WAIT for a minute.
+/// A listener. On Linux its connections inherit its options, which saves as many system calls for each.
+fn listener(address: SocketAddr) -> io::Result<Socket> {
+    let socket = new_socket(address, Type::STREAM, Protocol::TCP)?;
+    // Connections of an earlier server may be in TIME-WAIT for a minute.
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-    socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
-/// The address a socket is bound to.
+/// A non-blocking socket for an address; for IPv4 too if that is the unspecified address of IPv6.
+fn new_socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
+    let address = socket.local_addr()?.as_socket();
+    address.ok_or_else(|| io::Error::other("not an IP socket"))
+}
+
+/// The UDP socket of the rendezvous.
+#[derive(Debug)]
+pub struct RendezvousSocket(UdpSocket);
+
+impl RendezvousSocket {
+    fn open(address: SocketAddr) -> io::Result<Self> {
+        let socket = new_socket(address, Type::DGRAM, Protocol::UDP)?;
+        socket.bind(&SockAddr::from(address))?;
+        Ok(Self(socket.into()))
+    }
+
+    /// Replies to datagrams, given the source and the bytes of each.
+    pub fn serve(&self, mut reply: impl FnMut(SocketAddr, &[u8]) -> Option<Vec<u8>>) {
+        // With one byte more than the longest request, a longer datagram is not mistaken for one.
+        let mut buffer = [0; REQUEST_MAX + 1];
+        for _ in 0..DATAGRAMS_MAX {
+            match self.0.recv_from(&mut buffer) {
+                Ok((count, source)) => {
+                    let datagram = buffer.get(..count).unwrap_or_default();
+                    if let Some(reply) = reply(source, datagram) {
+                        // If the reply is lost, the client repeats its request.
+                        let _ = self.0.send_to(&reply, source);
+                    }
+                }
+                // Nothing to read, or an ICMP error about an earlier reply. Datagrams behind that wake the loop again.
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl AsFd for RendezvousSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Raises the limit on open descriptors to what this many users need.
 ///
 /// # Errors
-/// If the system can't say.
-pub fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
-    socket
-        .local_addr()?
-        .as_socket()
-        .ok_or_else(|| io::Error::other("not an IP socket"))
+/// If the system's hard limit is lower and can't be raised; the message says how many users would fit.
+pub fn reserve_descriptors(max_users: usize) -> anyhow::Result<()> {
+    let needed = u64::try_from(max_users.saturating_add(BESIDE))?;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("can't read the limit on descriptors")?;
+    if soft >= needed || setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).is_ok() {
+        return Ok(());
+    }
+    let advice = match hard.saturating_sub(u64::try_from(BESIDE)?) {
+        0 => String::new(),
+        fit => format!(": --max-users {fit} would fit"),
+    };
+    bail!(
+        "{max_users} users need {needed} descriptors, and the system allows {hard} (see ulimit -Hn){advice}"
+    );
+}
+
+/// One descriptor in reserve. When no other is left, it lets the server accept a connection and reject it; otherwise the
+/// listener would stay ready, and the loop would spin.
+#[derive(Debug, Default)]
+pub struct Spare(Option<File>);
+
+impl Spare {
+    /// Takes a descriptor, if one is free.
+    #[must_use]
+    pub fn take() -> Self {
+        Self(File::open("/dev/null").ok())
+    }
+
+    /// Frees the descriptor. Whether there was one.
+    pub fn release(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::{Limits, Room, input};
+    use chat_proto::now::Now;
+    use chat_proto::opaque::Opaque;
+    use chat_proto::rendezvous::{Reply, Request};
+
+    #[test]
+    fn a_datagram_over_the_longest_request_gets_no_reply() {
+        let now = Now {
+            monotonic: Duration::from_secs(1),
+            unix_ms: 1,
+        };
+        let limits = Limits {
+            max_users: 1,
+            max_per_address: 1,
+            history: 0,
+            rate: None,
+            ping_interval: Duration::from_secs(15),
+        };
+        let mut room = Room::new(limits, Box::new(|| Opaque([7; 16])));
+        let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
+        let slot = room.accept(now, localhost).unwrap();
+        input::receive(&mut room, now, slot, b"PROBE 1 -\n");
+        let token = crate::roster::token_for(slot, Opaque([7; 16]));
+
+        let socket = RendezvousSocket::open(localhost).unwrap();
+        let client = UdpSocket::bind(localhost).unwrap();
+        for (number, length) in [(1, REQUEST_MAX + 1), (2, REQUEST_MAX)] {
+            let nonce = Opaque([number; 16]);
+            let mut request = Request { token, nonce }.to_bytes().to_vec();
+            request.resize(length, 0);
+            client.send_to(&request, socket.0.local_addr().unwrap()).unwrap();
+        }
+        socket.serve(|source, datagram| room.rendezvous(now, source, datagram));
+        let mut buffer = [0; 2 * REQUEST_MAX];
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let count = client.recv(&mut buffer).unwrap();
+        assert_eq!(count, REQUEST_MAX);
+        let reply = Reply::parse(&buffer[..count]).unwrap();
+        assert_eq!(reply.echo, Opaque([2; 16]));
+        assert_eq!(reply.observed, client.local_addr().unwrap());
+    }
 }

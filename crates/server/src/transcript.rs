@@ -1,28 +1,30 @@
-//! What was said to everybody: one log in memory that every connection reads from at its own pace.
+//! Everything that was broadcast: a log in memory that every connection reads at its own pace.
 
-use chat_proto::plain::ServerLine;
-use chat_proto::rich::FromServer;
+use chat_proto::now::Now;
+use chat_proto::plain::{ServerLine, from};
+use chat_proto::rich::{FromServer, said};
+use chat_proto::text::Text;
 use chat_proto::times::Times;
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Write};
 
-/// Bytes that each ring holds. At human rates (ten lines of 100 bytes a second) that is a quarter of
-/// an hour; a larger one did not make a flooded room faster.
+/// Bytes in each ring. At ten lines of 100 bytes a second that is a quarter of an hour; a larger ring did not make a
+/// flooded room faster.
 pub const CAPACITY: usize = 1 << 20;
 
-/// The largest part of the ring that a newcomer's history may take, so that nobody starts out as the slowest reader.
+/// The largest part of the ring that a newcomer's history may take, so that no newcomer starts as the slowest reader.
 const HISTORY_BYTES_MAX: u64 = (CAPACITY / 4) as u64;
 
-/// Which of the two languages a connection speaks.
+/// The two languages a connection may speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// For people at `nc`, scripts, and the original programs.
+    /// For people at `nc`, scripts, and the lab's original programs.
     Plain,
     /// For `chat-client`.
     Rich,
 }
 
-/// An append-only log of bytes that forgets all but its last [`CAPACITY`].
+/// An append-only log of bytes that keeps the last [`CAPACITY`].
 ///
 /// Offsets are absolute: they count from the first byte ever appended and are never reused.
 /// Invariant: `tail() <= head()`, `head() - tail() <= CAPACITY`.
@@ -43,7 +45,7 @@ impl Default for Ring {
 }
 
 impl Ring {
-    /// The offset at which the next byte will stand.
+    /// The offset of the next byte.
     #[must_use]
     pub fn head(&self) -> u64 {
         self.head
@@ -55,8 +57,7 @@ impl Ring {
         self.head.saturating_sub(CAPACITY as u64)
     }
 
-    /// The bytes from one offset up to another: two slices, because they may run over the ring's end.
-    /// What is not held is not given.
+    /// The bytes held from one offset up to another, in two slices because they may wrap around.
     #[must_use]
     pub fn between(&self, from: u64, to: u64) -> [&[u8]; 2] {
         let to = to.min(self.head);
@@ -76,8 +77,7 @@ impl Ring {
         offset == 0 || matches!(self.between(offset - 1, offset), [b"\n", _])
     }
 
-    /// Where the line ends that `offset` stands in, its line feed included; `offset` itself where a
-    /// line begins.
+    /// The end of the line that `offset` is in, its line feed included; `offset` itself where a line begins.
     #[must_use]
     pub fn line_end(&self, offset: u64) -> u64 {
         if self.begins_line(offset) {
@@ -104,7 +104,7 @@ impl Ring {
     }
 }
 
-/// Formatting goes straight into the ring: a line is rendered once, where everybody reads it.
+/// Lines are formatted straight into the ring, where everybody reads them.
 impl Write for Ring {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.append(text.as_bytes());
@@ -112,7 +112,7 @@ impl Write for Ring {
     }
 }
 
-/// Where in the ring an absolute offset stands.
+/// The index of an absolute offset.
 fn place(offset: u64) -> usize {
     usize::try_from(offset % CAPACITY as u64).unwrap_or_default()
 }
@@ -122,24 +122,24 @@ fn place(offset: u64) -> usize {
 pub struct Start {
     /// The offset of its first byte.
     pub offset: u64,
-    /// The time that was said last before it.
+    /// The last time written before it.
     pub times: Times,
 }
 
-/// The two rings, one for each dialect, and where the history of the rich one begins.
+/// A ring for each dialect, and where the history of the rich one begins.
 #[derive(Debug)]
 pub struct Transcript {
     plain: Ring,
     rich: Ring,
-    /// The time that was said last in the rich ring.
+    /// The last time written to the rich ring.
     times: Times,
-    /// The last lines of the rich ring, at most `history` of them and none that is no longer shown.
+    /// The last lines of the rich ring: at most `history`, and within [`HISTORY_BYTES_MAX`].
     starts: VecDeque<Start>,
     history: usize,
 }
 
 impl Transcript {
-    /// An empty transcript of which newcomers will see the last `history` lines.
+    /// An empty transcript, of which newcomers see the last `history` lines.
     #[must_use]
     pub fn new(history: usize) -> Self {
         Self {
@@ -160,35 +160,55 @@ impl Transcript {
         }
     }
 
-    /// Appends one thing that happened, as each dialect says it. What a dialect has no word for, it
-    /// does not say.
+    /// Appends an event to the ring of each dialect that has a line for it.
     pub fn append<W: Display>(&mut self, plain: Option<&ServerLine<'_, W>>, mut rich: FromServer<'_, W>) {
         let start = self.head();
         self.times.shorten(&mut rich);
+        // Writing to the ring can't fail.
+        let _ = writeln!(self.rich, "{rich}");
+        self.note_line(start);
+        if let Some(plain) = plain {
+            let _ = writeln!(self.plain, "{plain}");
+        }
+    }
+
+    /// Appends a message, to the plain ring too if anybody reads that. Most lines are messages, so these are copied
+    /// piece by piece: `core::fmt` would take most of the server's time.
+    pub fn append_message(&mut self, now: Now, who: &str, text: &Text<'_>, has_plain: bool) {
+        let start = self.head();
+        let time = self.times.shorten_time(now.unix_ms).map(|time| time.to_string());
+        for piece in said(time.as_deref(), who, text) {
+            self.rich.append(piece.as_bytes());
+        }
+        self.note_line(start);
+        if has_plain {
+            for piece in from(who, text) {
+                self.plain.append(piece.as_bytes());
+            }
+        }
+    }
+
+    /// Takes note of a line of the rich ring, for the history.
+    fn note_line(&mut self, start: Start) {
         if self.history > 0 {
             if self.starts.len() == self.history {
                 self.starts.pop_front();
             }
             self.starts.push_back(start);
         }
-        // Writing into the ring can't fail, so neither can formatting.
-        let _ = writeln!(self.rich, "{rich}");
         let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
         while self.starts.front().is_some_and(|start| start.offset < oldest) {
             self.starts.pop_front();
         }
-        if let Some(plain) = plain {
-            let _ = writeln!(self.plain, "{plain}");
-        }
     }
 
-    /// Where the history begins that a newcomer is shown.
+    /// Where the history for a newcomer begins.
     #[must_use]
     pub fn history_start(&self) -> Start {
         self.starts.front().copied().unwrap_or_else(|| self.head())
     }
 
-    /// Where the next line of the rich ring will begin.
+    /// Where the next line of the rich ring begins.
     fn head(&self) -> Start {
         Start {
             offset: self.rich.head,
@@ -200,23 +220,45 @@ impl Transcript {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_proto::text::Text;
     use proptest::prelude::*;
 
     fn read(ring: &Ring, from: u64, to: u64) -> Vec<u8> {
         ring.between(from, to).concat()
     }
 
-    fn said(transcript: &mut Transcript, text: &str) {
-        let text = Text::new(text);
-        let rich = FromServer::Said(Some(7), "10.0.0.1:1", text.borrow());
-        transcript.append(Some(&ServerLine::From("10.0.0.1:1", text.borrow())), rich);
+    fn say(transcript: &mut Transcript, text: &str) {
+        let now = Now {
+            unix_ms: 7,
+            ..Now::default()
+        };
+        transcript.append_message(now, "10.0.0.1:1", &Text::new(text), true);
+    }
+
+    #[test]
+    fn a_message_reads_as_if_formatted() {
+        let (mut fast, mut formatted) = (Transcript::new(2), Transcript::new(2));
+        for (time, text) in [(7, "hi"), (7, ""), (u64::MAX, "你好: x"), (8, "y")] {
+            let (who, text) = ("alice@10.0.0.1:1", Text::new(text));
+            let now = Now {
+                unix_ms: time,
+                ..Now::default()
+            };
+            fast.append_message(now, who, &text, true);
+            let rich = FromServer::Said(Some(time), who, text.borrow());
+            formatted.append(Some(&ServerLine::From(who, text.borrow())), rich);
+            assert_eq!(fast.history_start(), formatted.history_start());
+        }
+        for dialect in [Dialect::Plain, Dialect::Rich] {
+            let [one, other] =
+                [&fast, &formatted].map(|transcript| read(transcript.ring(dialect), 0, u64::MAX));
+            assert_eq!(one, other);
+        }
     }
 
     #[test]
     fn each_dialect_reads_its_own_words() {
         let mut transcript = Transcript::new(10);
-        said(&mut transcript, "hi");
+        say(&mut transcript, "hi");
         let plain = transcript.ring(Dialect::Plain);
         assert_eq!(read(plain, 0, plain.head()), b"from 10.0.0.1:1: hi\n");
         let rich = transcript.ring(Dialect::Rich);
@@ -228,7 +270,7 @@ mod tests {
         let mut transcript = Transcript::new(2);
         assert_eq!(transcript.history_start().offset, 0);
         for text in ["one", "two", "three"] {
-            said(&mut transcript, text);
+            say(&mut transcript, text);
         }
         let rich = transcript.ring(Dialect::Rich);
         let history = read(rich, transcript.history_start().offset, rich.head());
@@ -236,7 +278,7 @@ mod tests {
 
         let mut transcript = Transcript::new(1000);
         for _ in 0..1000 {
-            said(&mut transcript, &"x".repeat(4000));
+            say(&mut transcript, &"x".repeat(4000));
         }
         let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start().offset;
         assert!(
@@ -247,7 +289,7 @@ mod tests {
         // Lines of 1 KiB, which fill that part to the last byte.
         let mut transcript = Transcript::new(1000);
         for _ in 0..1000 {
-            said(&mut transcript, &"x".repeat(1024 - "SAID - 10.0.0.1:1 \n".len()));
+            say(&mut transcript, &"x".repeat(1024 - "SAID - 10.0.0.1:1 \n".len()));
         }
         let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start().offset;
         assert_eq!(shown, HISTORY_BYTES_MAX);
@@ -258,7 +300,7 @@ mod tests {
         let mut transcript = Transcript::new(usize::MAX);
         let mut most = 0;
         for _ in 0..50_000 {
-            said(&mut transcript, "x");
+            say(&mut transcript, "x");
             most = most.max(transcript.starts.len());
         }
         let length = "SAID - 10.0.0.1:1 x\n".len() as u64;
@@ -268,7 +310,7 @@ mod tests {
     #[test]
     fn no_history_is_none() {
         let mut transcript = Transcript::new(0);
-        said(&mut transcript, "hi");
+        say(&mut transcript, "hi");
         assert_eq!(
             transcript.history_start().offset,
             transcript.ring(Dialect::Rich).head()

@@ -11,13 +11,15 @@ use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::Reply;
-use chat_server::connection::End;
 use chat_server::event::Event;
-use chat_server::room::{Effect, FLUSH, LEAVING_MAX, Limits, Room, WAITING_MAX};
+use chat_server::member::End;
+use chat_server::room::output::{self, Effect};
+use chat_server::room::{FLUSH, LEAVING_MAX, Limits, QUEUED_MAX, Room, input};
 use chat_server::roster::Slot;
 use chat_server::server::READ_MAX;
 use chat_server::transcript::CAPACITY;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -221,7 +223,7 @@ impl World {
         let knocks = !self.arriving.is_empty() && self.room.accepts() && !self.only_sends;
         let ready = |person: &Person| {
             person.slot.is_some_and(|slot| {
-                let interest = self.room.interest(self.now, slot);
+                let interest = output::interest(&self.room, self.now, slot);
                 interest.read && person.has_news() && !self.only_sends
                     || interest.end && person.is_broken() && !self.only_sends
                     || interest.write && (person.window > 0 || person.is_broken())
@@ -232,7 +234,7 @@ impl World {
 
     /// Runs one turn of the loop. Returns whether anything happened.
     fn turn(&mut self) -> bool {
-        self.room.tick(self.now);
+        input::tick(&mut self.room, self.now);
         let mut busy = self.serve_datagrams();
         if !self.only_sends {
             busy |= self.accept();
@@ -240,16 +242,20 @@ impl World {
                 busy |= self.read(slot);
             }
         }
-        self.room.settle(self.now);
-        for slot in 0..self.room.slots() {
+        output::evict_overrun(&mut self.room, self.now);
+        for slot in 0..self.room.roster().end() {
             busy |= self.write(slot);
         }
-        self.room.review(self.now);
-        busy |= self.carry_out();
-        self.take_events();
+        let end = output::end_turn(&mut self.room, self.now);
+        busy |= self.apply(&end.effects);
+        self.count_users(&end.events);
         self.answer_pings();
-        let most = self.limits.max_users + LEAVING_MAX + WAITING_MAX;
-        assert!(self.room.slots() <= most + 1, "{} slots", self.room.slots());
+        let most = self.limits.max_users + LEAVING_MAX + QUEUED_MAX;
+        assert!(
+            self.room.roster().end() <= most + 1,
+            "{} slots",
+            self.room.roster().end()
+        );
         busy
     }
 
@@ -302,26 +308,26 @@ impl World {
         let Some(person) = person.and_then(|person| self.people.get_mut(person)) else {
             return false;
         };
-        if person.is_broken() && room.interest(now, slot).end {
-            room.break_off(now, slot, End::Reset);
+        if person.is_broken() && output::interest(room, now, slot).end {
+            input::break_off(room, now, slot, End::Reset);
             return true;
         }
-        if !person.has_news() || !room.interest(now, slot).read {
+        if !person.has_news() || !output::interest(room, now, slot).read {
             return false;
         }
         if person.sent.is_empty() {
             person.end_was_told = true;
-            room.end_input(now, slot, person.end.unwrap_or(End::Closed));
+            input::end(room, now, slot, person.end.unwrap_or(End::Closed));
         } else {
             let count = person.sent.len().min(READ_MAX);
             let bytes: Vec<u8> = person.sent.drain(..count).collect();
-            room.receive(now, slot, &bytes);
+            input::receive(room, now, slot, &bytes);
         }
         true
     }
 
     fn write(&mut self, slot: Slot) -> bool {
-        if !self.room.interest(self.now, slot).write {
+        if !output::interest(&self.room, self.now, slot).write {
             return false;
         }
         let Some(person) = self.slots.get(slot).copied().flatten() else {
@@ -329,29 +335,29 @@ impl World {
         };
         let person = self.people.get_mut(person).expect("a person");
         if person.is_broken() {
-            self.room.break_off(self.now, slot, End::Reset);
+            input::break_off(&mut self.room, self.now, slot, End::Reset);
             return true;
         }
         let mut count = 0;
-        for piece in self.room.output(slot).as_io() {
-            let takes = piece.len().min(person.window - count.min(person.window));
-            person.receiver.receive(piece.get(..takes).unwrap_or_default());
-            count += takes;
-        }
+        let delivered = output::deliver(&mut self.room, slot, |pieces| {
+            for piece in pieces {
+                let takes = piece.len().min(person.window - count.min(person.window));
+                person.receiver.receive(piece.get(..takes).unwrap_or_default());
+                count += takes;
+            }
+            Ok::<_, Infallible>(count)
+        });
+        let Ok(()) = delivered;
         assert!(count == 0 || !person.shut, "bytes after the announced end");
         if person.window != EVERYTHING {
             person.window -= count;
         }
         person.heard += count;
-        if count > 0 {
-            self.room.sent(slot, count);
-        }
         count > 0
     }
 
-    fn carry_out(&mut self) -> bool {
-        let effects = self.room.take_effects();
-        for effect in &effects {
+    fn apply(&mut self, effects: &[Effect]) -> bool {
+        for effect in effects {
             match *effect {
                 Effect::Shut(slot) => {
                     let person = self.behind(slot).expect("somebody to be told");
@@ -380,16 +386,16 @@ impl World {
     }
 
     /// Checks the number of users that the log states.
-    fn take_events(&mut self) {
-        for event in self.room.take_events() {
+    fn count_users(&mut self, events: &[Event]) {
+        for event in events {
             match event {
                 Event::Join { users, .. } => {
                     self.users += 1;
-                    assert_eq!(users, self.users);
+                    assert_eq!(*users, self.users);
                 }
                 Event::Leave { users, .. } => {
                     self.users -= 1;
-                    assert_eq!(users, self.users);
+                    assert_eq!(*users, self.users);
                 }
                 _ => {}
             }

@@ -1,53 +1,54 @@
-//! What happens when somebody reads too slowly.
+//! Back-pressure: which readers are too slow, and when the room pauses for them.
 //!
-//! The transcript is a ring. Before it would overwrite what a reader has not got, the room waits:
-//! nobody is listened to until that reader has read on. The wait is everybody's who is far behind: who still
-//! needs one after a second in all, without having caught up in between, is let go; nobody else is missing a line.
+//! The transcript is a ring. Before it overwrites what a reader has not been sent, the room pauses: it reads from nobody
+//! until that reader has caught up. A pause counts against every reader that is far behind. A reader that has used up
+//! its patience, without catching up in between, is disconnected; nobody else loses a line.
 
-use crate::compact::Moment;
-use crate::connection::Stage;
-use crate::event::Departure;
-use crate::outbox::Outbox;
-use crate::room::Room;
-use crate::room::commands::goodbye;
-use crate::roster::Slot;
+use crate::compact::Timestamp;
+use crate::roster::{Roster, Slot};
 use crate::transcript::{CAPACITY, Dialect, Ring, Transcript};
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::now::Now;
-use chat_proto::rich::Reason;
 use std::time::Duration;
 
-/// For how long the room waits while a reader does not catch up, whoever it waits for: or each of many could
-/// claim as long for itself, one after the other.
+/// For how long in all the room pauses while a reader does not catch up, whichever reader blocks it. Counted for each
+/// reader alone, many of them could pause the room one after the other.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A reader that is no further behind than this has caught up.
+/// A reader at most this far behind has caught up.
 const CAUGHT_UP: u64 = (CAPACITY / 2) as u64;
 
-/// Room in the ring that messages leave for what can't be held back: some hundreds of people leaving
-/// at once, whose notices are about 100 bytes each.
+/// Room in the ring that messages leave for lines that can't be held back: some hundreds of users leaving at once, whose
+/// lines are about 100 bytes each.
 const RESERVE: u64 = 64 * 1024 + SERVER_LINE_MAX as u64;
 
-/// While the room waits, it looks at least this often whether its patience has ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// A pause is reviewed at least this often.
+const REVIEW_INTERVAL: Duration = Duration::from_millis(50);
 
-/// For how long a slow reader can still take in why it was let go.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// A reader that is too slow, and how many bytes it is behind.
+pub(super) type SlowReader = (Slot, u64);
 
-/// Whether the room waits, and for whom.
+/// Whether the room pauses, and how far the slowest readers are.
 #[derive(Debug, Default)]
-pub(crate) struct Pressure {
-    /// The oldest offset that a reader of each ring stands at. It may have moved on since it was
-    /// looked up; it has not moved back.
+pub(super) struct Backpressure {
+    /// The lowest offset of a reader of each ring. The reader may have moved on since the last review, but never back.
     plain_floor: u64,
     rich_floor: u64,
-    /// The room waits since it last was looked at, at this time.
-    holding: Option<Duration>,
+    /// When the current pause was last reviewed.
+    paused: Option<Duration>,
 }
 
-impl Pressure {
-    /// A reader begins at this offset, which may be behind all others.
-    pub(crate) fn reader_at(&mut self, dialect: Dialect, offset: u64) {
+/// The result of a review.
+pub(super) struct Review {
+    /// Readers to disconnect.
+    pub(super) slow: Vec<SlowReader>,
+    /// A pause is over.
+    pub(super) resumes: bool,
+}
+
+impl Backpressure {
+    /// A reader starts at this offset, which may be behind all others.
+    pub(super) fn add_reader(&mut self, dialect: Dialect, offset: u64) {
         let floor = match dialect {
             Dialect::Plain => &mut self.plain_floor,
             Dialect::Rich => &mut self.rich_floor,
@@ -55,145 +56,76 @@ impl Pressure {
         *floor = offset.min(*floor);
     }
 
-    /// Whether nobody is listened to at present.
-    pub(crate) fn holds(&self) -> bool {
-        self.holding.is_some()
+    /// Whether the room reads from nobody at present.
+    pub(super) fn pauses_reads(&self) -> bool {
+        self.paused.is_some()
     }
 
-    /// When the room is to look again whether it still has to wait.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.holding.map(|looked| looked + LOOK_AGAIN)
+    /// When the current pause is to be reviewed.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.paused.map(|reviewed| reviewed + REVIEW_INTERVAL)
     }
 
-    /// Whether one more message could overwrite what somebody has not got.
-    pub(crate) fn must_wait(&self, transcript: &Transcript) -> bool {
-        let full = |dialect, floor| blocks(transcript.ring(dialect), floor);
-        self.holds() || full(Dialect::Plain, self.plain_floor) || full(Dialect::Rich, self.rich_floor)
-    }
-}
-
-/// Whether a reader at this offset keeps the ring from taking one more message.
-fn blocks(ring: &Ring, cursor: u64) -> bool {
-    ring.head() + RESERVE > cursor + CAPACITY as u64
-}
-
-impl Room {
-    /// To be called before the writes of a turn: lets go of those whose next bytes are no longer held, which
-    /// happens only when more people leave at once than the reserve has room for. Whoever is sent
-    /// the list of those who are here from here on is sent the same: who is found to be gone by a write is said to have left
-    /// after it.
-    pub fn settle(&mut self, now: Now) {
-        self.listings.clear();
-        // Each departure adds a line, which may overtake the next reader.
-        while let Some((slot, behind)) = self.overtaken() {
-            self.let_go(now, slot, behind);
-        }
+    /// Whether one more message could overwrite what a reader has not been sent.
+    pub(super) fn blocks(&self, transcript: &Transcript) -> bool {
+        let full = |dialect, floor| is_full(transcript.ring(dialect), floor);
+        self.pauses_reads() || full(Dialect::Plain, self.plain_floor) || full(Dialect::Rich, self.rich_floor)
     }
 
-    fn overtaken(&self) -> Option<(Slot, u64)> {
-        // Nobody can be overtaken while the floors, which only ever lie too low, are held.
-        let held = |dialect, floor| self.transcript.ring(dialect).tail() <= floor;
-        if held(Dialect::Plain, self.pressure.plain_floor) && held(Dialect::Rich, self.pressure.rich_floor) {
+    /// A reader whose next byte the ring has lost. That happens only when more users leave at once than the reserve has
+    /// room for.
+    pub(super) fn overrun(&self, roster: &Roster, transcript: &Transcript) -> Option<SlowReader> {
+        // The floors may be too low, but never too high.
+        let held = |dialect, floor| transcript.ring(dialect).tail() <= floor;
+        if held(Dialect::Plain, self.plain_floor) && held(Dialect::Rich, self.rich_floor) {
             return None;
         }
-        self.roster.iter_from(0).find_map(|(slot, member)| {
-            let ring = self.transcript.ring(member.dialect());
-            let outbox = &member.connection.outbox;
-            let cursor = outbox.cursor()?;
-            let lost = member.connection.is_staying() && outbox.is_overtaken(ring);
+        roster.iter_from(0).find_map(|(slot, member)| {
+            let ring = transcript.ring(member.dialect());
+            let cursor = member.outbox.cursor()?;
+            let lost = member.is_staying() && member.outbox.is_overtaken(ring);
             lost.then(|| (slot, ring.head() - cursor))
         })
     }
 
-    /// To be called after the writes of a turn: sees how far everybody has got, waits or ceases to wait
-    /// for readers, and closes what is done with.
-    pub fn review(&mut self, now: Now) {
-        self.listings.clear();
-        let held_before = self.pressure.holding;
-        let waited = held_before.map_or(Duration::ZERO, |since| now.monotonic.saturating_sub(since));
-        let (mut plain_floor, mut rich_floor) = (
-            self.transcript.ring(Dialect::Plain).head(),
-            self.transcript.ring(Dialect::Rich).head(),
-        );
-        let mut blocking = 0;
-        let mut impatient = Vec::new();
-        for (slot, member) in self.roster.iter_mut() {
-            let Some(cursor) = member.connection.outbox.cursor() else {
+    /// After the writes of a turn: looks how far every reader is, and begins, continues or ends a pause.
+    pub(super) fn review(&mut self, now: Now, roster: &mut Roster, transcript: &Transcript) -> Review {
+        let since_review = |reviewed| now.monotonic.saturating_sub(reviewed);
+        let waited = self.paused.map_or(Duration::ZERO, since_review);
+        self.plain_floor = transcript.ring(Dialect::Plain).head();
+        self.rich_floor = transcript.ring(Dialect::Rich).head();
+        let mut is_blocked = false;
+        let mut slow = Vec::new();
+        for (slot, member) in roster.iter_mut() {
+            let Some(cursor) = member.outbox.cursor().filter(|_| member.is_staying()) else {
                 continue;
             };
-            if !member.connection.is_staying() {
-                continue;
-            }
-            let dialect = member.dialect();
-            let floor = match dialect {
-                Dialect::Plain => &mut plain_floor,
-                Dialect::Rich => &mut rich_floor,
-            };
-            *floor = cursor.min(*floor);
-            let ring = self.transcript.ring(dialect);
+            self.add_reader(member.dialect(), cursor);
+            let ring = transcript.ring(member.dialect());
             let behind = ring.head() - cursor;
             if behind <= CAUGHT_UP {
-                member.connection.held_up = Moment::ZERO;
+                member.held_up = Timestamp::ZERO;
                 continue;
             }
-            let held_up = member.connection.held_up.get() + waited;
-            member.connection.held_up = held_up.into();
-            if blocks(ring, cursor) {
-                blocking += 1;
+            let held_up = member.held_up.get() + waited;
+            member.held_up = held_up.into();
+            if is_full(ring, cursor) {
+                is_blocked = true;
                 if held_up >= PATIENCE {
-                    impatient.push((slot, behind));
+                    slow.push((slot, behind));
                 }
             }
         }
-        self.pressure.plain_floor = plain_floor;
-        self.pressure.rich_floor = rich_floor;
-        self.hold(now, blocking);
-        for (slot, behind) in impatient {
-            self.let_go(now, slot, behind);
-        }
-        self.reap(now);
-    }
-
-    /// Begins, continues or ends the waiting.
-    fn hold(&mut self, now: Now, blocking: usize) {
-        let held = self.pressure.holds();
-        self.pressure.holding = (blocking > 0).then_some(now.monotonic);
-        if held && blocking == 0 {
-            self.listen_again(now);
+        let paused_before = self.pauses_reads();
+        self.paused = is_blocked.then_some(now.monotonic);
+        Review {
+            slow,
+            resumes: paused_before && !is_blocked,
         }
     }
+}
 
-    /// Nobody was listened to, and so nobody was silent, late or finished: their times begin again.
-    fn listen_again(&mut self, now: Now) {
-        for (_, member) in self.roster.iter_mut() {
-            let connection = &mut member.connection;
-            connection.inbox.heard(now.monotonic, &[]);
-            connection.pinged = None;
-            if let Stage::Arriving(since) | Stage::Waiting(since) = &mut connection.stage {
-                *since = now.monotonic.into();
-            }
-        }
-        self.expire_deadline();
-    }
-
-    /// Lets go of a slow reader, and leaves word where it will find it if it reads on.
-    fn let_go(&mut self, now: Now, slot: Slot, behind: u64) {
-        const TEXT: &str = "you read too slowly and were let go so that the room need not wait";
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let dialect = member.dialect();
-        let farewell = goodbye(Some(dialect), Reason::Slow, TEXT) + "\n";
-        let mut outbox = std::mem::take(&mut member.connection.outbox);
-        outbox.cut_short(self.transcript.ring(dialect), farewell.into_bytes());
-        self.leave(now, slot, Departure::Slow(behind), None);
-        self.linger(now, slot, outbox);
-    }
-
-    fn linger(&mut self, now: Now, slot: Slot, outbox: Outbox) {
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.stage = Stage::Leaving((now.monotonic + FAREWELL).into());
-            member.connection.outbox = outbox;
-        }
-    }
+/// Whether a reader at this offset keeps the ring from taking one more message.
+fn is_full(ring: &Ring, cursor: u64) -> bool {
+    ring.head() + RESERVE > cursor + CAPACITY as u64
 }

@@ -1,250 +1,218 @@
-//! How connections are listened to: when the lines of each are taken, and when silence or the end says something.
+//! Input: when the lines of a connection are processed, and what silence and the end of input mean.
 
-use crate::connection::{Connection, End};
+use super::{Room, commands, output};
 use crate::event::Departure;
-use crate::member::Member;
+use crate::member::{End, Member, Stage};
 use crate::rate::Usage;
-use crate::room::Room;
 use crate::roster::Slot;
 use crate::transcript::Dialect;
+use chat_proto::line::Line;
 use chat_proto::now::Now;
-use chat_proto::rich::{FromServer, Reason, may_begin_client};
+use chat_proto::rich::{FromServer, may_begin_client};
 
-impl Room {
-    /// Bytes came.
-    pub fn receive(&mut self, now: Now, slot: Slot, bytes: &[u8]) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        if !member.connection.is_staying() {
-            return;
-        }
-        member.connection.inbox.heard(now.monotonic, bytes);
-        member.connection.pinged = None;
-        self.take_lines(now, slot, bytes);
-        self.end_broken(now, slot);
-        self.note_deadline(slot, now);
+/// Bytes were received.
+pub fn receive(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
+    let Some(member) = room.roster.staying_mut(slot) else {
+        return;
+    };
+    member.received(now, bytes);
+    process(room, now, slot, bytes);
+    end_if_broken(room, now, slot);
+    room.note_deadline(slot, now);
+}
+
+/// No more input comes. After a FIN, all earlier input is processed at its rate, and the user may still read. After a
+/// reset, one more burst of it is processed at once, and the user leaves.
+pub fn end(room: &mut Room, now: Now, slot: Slot, end: End) {
+    let Some(member) = room.roster.get_mut(slot) else {
+        return;
+    };
+    let end = member.broken.unwrap_or(end);
+    member.ended = Some(end);
+    if end != End::Closed {
+        member.outbox.discard();
+        member.usage = Usage::default();
+        process_waiting(room, now, slot);
     }
+    finish(room, now, slot);
+    room.note_deadline(slot, now);
+}
 
-    /// Nothing more comes. If the peer said so, all that came before is taken, at its rate, and the user may
-    /// still read. If the connection was broken off, one more burst of it is taken at once, and the user leaves.
-    pub fn end_input(&mut self, now: Now, slot: Slot, end: End) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let connection = &mut member.connection;
-        let end = connection.broken.unwrap_or(end);
-        connection.ended = Some(end);
-        if end != End::Closed {
-            connection.outbox.discard();
-            connection.usage = Usage::default();
-            self.take_waiting_lines(now, slot);
-        }
-        self.finish_input(now, slot);
-        self.note_deadline(slot, now);
+/// The connection broke, as something else than reading showed. What the system still holds of its input is read until
+/// the rate forbids it; then its input ends.
+pub fn break_off(room: &mut Room, now: Now, slot: Slot, end: End) {
+    if let Some(member) = room.roster.get_mut(slot) {
+        member.broken = Some(end);
+        output::discard(room, slot);
+        end_if_broken(room, now, slot);
     }
+}
 
-    /// The connection was broken off, which something else than reading showed. What the system still holds of
-    /// it can be read, and is until its rate forbids it: then it is over.
-    pub fn break_off(&mut self, now: Now, slot: Slot, end: End) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        member.connection.broken = Some(end);
-        self.end_output(slot);
-        self.end_broken(now, slot);
+/// Does what is due by now.
+pub fn tick(room: &mut Room, now: Now) {
+    if room.next_deadline.is_none_or(|deadline| now.monotonic < deadline) {
+        return;
     }
-
-    fn end_broken(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let Connection {
-            broken, ended, inbox, ..
-        } = &member.connection;
-        if let Some(end) = *broken
-            && ended.is_none()
-            && inbox.is_waiting()
-        {
-            self.end_input(now, slot, end);
-        }
+    room.next_deadline = None;
+    for slot in 0..room.roster.end() {
+        tick_member(room, now, slot);
+        room.note_deadline(slot, now);
     }
+}
 
-    /// Does for one connection what is due at this time.
-    pub(crate) fn tick_one(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let connection = &mut member.connection;
-        if !connection.is_staying() {
-            return;
-        }
-        let arrives = connection.arrives_at().is_some_and(|at| at <= now.monotonic);
-        if arrives && !self.pressure.must_wait(&self.transcript) {
-            self.arrive(now, slot);
-        }
-        self.take_waiting_lines(now, slot);
-        self.end_silent_line(now, slot);
-        self.end_probe(now, slot);
-        self.finish_input(now, slot);
-        self.check_pulse(now, slot);
+fn tick_member(room: &mut Room, now: Now, slot: Slot) {
+    let Some(member) = room.roster.staying_mut(slot) else {
+        return;
+    };
+    let handshake_ends = member.handshake_ends_at().is_some_and(|at| at <= now.monotonic);
+    if handshake_ends && !room.backpressure.blocks(&room.transcript) {
+        room.join_plain(now, slot);
     }
+    process_waiting(room, now, slot);
+    end_silent_line(room, now, slot);
+    end_probe(room, now, slot);
+    finish(room, now, slot);
+    check_pulse(room, now, slot);
+}
 
-    /// Takes the lines in these bytes, as far as the rate and slow readers let it, and keeps the rest.
-    fn take_lines(&mut self, now: Now, slot: Slot, mut bytes: &[u8]) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let mut inbox = std::mem::take(&mut member.connection.inbox);
-        let mut takes = true;
-        while takes && self.may_take(now, slot) {
-            match inbox.next(&mut bytes) {
-                Some(line) => self.take_line(now, slot, line),
-                None => takes = false,
+/// Processes the lines in these bytes, as far as the rate and back-pressure allow, and stores the rest.
+fn process(room: &mut Room, now: Now, slot: Slot, mut bytes: &[u8]) {
+    let Some(member) = room.roster.get_mut(slot) else {
+        return;
+    };
+    let mut inbox = std::mem::take(&mut member.inbox);
+    while may_process(room, now, room.roster.get(slot)) {
+        let Some(line) = inbox.next(&mut bytes) else { break };
+        commands::process(room, now, slot, line);
+    }
+    let Some(member) = room.roster.get_mut(slot) else {
+        return;
+    };
+    if member.is_staying() {
+        inbox.keep(bytes);
+    }
+    member.inbox = inbox;
+    // The first bytes of a client begin a HELLO.
+    if member.handshake_ends_at().is_some() && !may_begin_client(member.inbox.partial()) {
+        room.join_plain(now, slot);
+    }
+}
+
+/// Processes bytes that were received earlier.
+fn process_waiting(room: &mut Room, now: Now, slot: Slot) {
+    let Some(member) = room.roster.get_mut(slot) else {
+        return;
+    };
+    if member.inbox.is_waiting() {
+        let waiting = member.inbox.take_waiting();
+        process(room, now, slot, &waiting);
+        excuse_silence(room, now, slot);
+    }
+}
+
+/// A client is not silent while the room does not read from it.
+fn excuse_silence(room: &mut Room, now: Now, slot: Slot) {
+    if let Some(member) = room.roster.get_mut(slot) {
+        member.received(now, &[]);
+    }
+}
+
+/// Whether one more line of this member may be processed now.
+fn may_process(room: &Room, now: Now, member: Option<&Member>) -> bool {
+    let within_rate = |member: &Member| member.may_process(room.limits.rate, now.monotonic);
+    !room.backpressure.blocks(&room.transcript) && member.is_some_and(within_rate)
+}
+
+/// Ends the input of a broken connection when the rate holds it back.
+fn end_if_broken(room: &mut Room, now: Now, slot: Slot) {
+    if let Some(member) = room.roster.get(slot)
+        && let Some(broken) = member.broken
+        && member.ended.is_none()
+        && member.inbox.is_waiting()
+    {
+        end(room, now, slot, broken);
+    }
+}
+
+/// A probe gives its place back after some time.
+fn end_probe(room: &mut Room, now: Now, slot: Slot) {
+    if let Some(member) = room.roster.get(slot)
+        && let Stage::Probing(until) = member.stage
+        && until.get() <= now.monotonic
+    {
+        room.leave(now, slot, Departure::Probe);
+    }
+}
+
+/// Processes what a plain connection has sent without a line feed, once it has been silent.
+fn end_silent_line(room: &mut Room, now: Now, slot: Slot) {
+    let member = room.roster.get(slot);
+    let ends_at = member.and_then(|member| member.inbox.silence_ends_line_at());
+    let is_due = ends_at.is_some_and(|at| at <= now.monotonic);
+    let is_plain = member.is_some_and(|member| member.dialect() == Dialect::Plain);
+    if is_due && is_plain && may_process(room, now, member) {
+        let member = room.roster.get_mut(slot);
+        let line = member.map(|member| member.inbox.end_line());
+        process_last(room, now, slot, &line.unwrap_or_default());
+    }
+}
+
+/// After the end of input, the user leaves once everything is processed. A partial line is a message of a plain user;
+/// a client ends its lines, so its partial line is not what it meant to send.
+fn finish(room: &mut Room, now: Now, slot: Slot) {
+    let Some(member) = room.roster.get(slot) else {
+        return;
+    };
+    let Some(end) = member.ended.filter(|_| member.is_staying()) else {
+        return;
+    };
+    let is_message = !member.inbox.partial().is_empty() && member.dialect() == Dialect::Plain;
+    // After a reset, input that the rate holds back is lost.
+    let waits = end == End::Closed || room.backpressure.blocks(&room.transcript);
+    if (member.inbox.is_waiting() || is_message) && waits && !may_process(room, now, Some(member)) {
+        return;
+    }
+    if is_message {
+        let member = room.roster.get_mut(slot);
+        let line = member.map(|member| member.inbox.finish());
+        process_last(room, now, slot, &line.unwrap_or_default());
+    }
+    let why = match end {
+        End::Closed => Departure::Closed,
+        End::Reset => Departure::Reset,
+        End::TimedOut => Departure::TimedOut,
+    };
+    room.leave(now, slot, why);
+}
+
+/// Processes a line that silence or the end of input has ended.
+fn process_last(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        commands::process(room, now, slot, Line::Whole(bytes));
+    }
+}
+
+/// Pings a silent rich client, and disconnects it if nothing follows although the room reads.
+fn check_pulse(room: &mut Room, now: Now, slot: Slot) {
+    let Some(member) = room.roster.staying_mut(slot) else {
+        return;
+    };
+    if member.rich().is_none() {
+        return;
+    }
+    let interval = room.limits.ping_interval;
+    match member.pinged {
+        None if member.inbox.last_received() + interval <= now.monotonic => {
+            member.pinged = Some(now.monotonic.into());
+            member.tell(&room.transcript, &FromServer::Ping(now.unix_ms));
+        }
+        Some(pinged) if pinged.get() + 2 * interval <= now.monotonic => {
+            if member.may_read(room.limits.rate, now.monotonic) && !room.backpressure.pauses_reads() {
+                room.leave(now, slot, Departure::Silent);
+            } else {
+                member.received(now, &[]);
             }
         }
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        if member.connection.is_staying() {
-            inbox.keep(bytes);
-        }
-        member.connection.inbox = inbox;
-        self.arrive_if_plain(now, slot);
-    }
-
-    /// Takes lines that were read earlier and could not be taken then.
-    fn take_waiting_lines(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        if member.connection.inbox.is_waiting() {
-            let waiting = member.connection.inbox.take_waiting();
-            self.take_lines(now, slot, &waiting);
-            self.excuse_silence(now, slot);
-        }
-    }
-
-    /// A client is not silent while it is the room that does not read.
-    fn excuse_silence(&mut self, now: Now, slot: Slot) {
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.inbox.heard(now.monotonic, &[]);
-            member.connection.pinged = None;
-        }
-    }
-
-    /// Whether one more line of this member may be taken now.
-    fn may_take(&self, now: Now, slot: Slot) -> bool {
-        let within = |member: &Member| {
-            let connection = &member.connection;
-            connection.is_staying()
-                && connection.is_answerable()
-                && connection.is_within(self.limits.rate, now.monotonic)
-        };
-        !self.pressure.must_wait(&self.transcript) && self.roster.get(slot).is_some_and(within)
-    }
-
-    /// Announces a connection whose first bytes can't be the beginning of HELLO, or turns it away.
-    fn arrive_if_plain(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let may_be_client = may_begin_client(member.connection.inbox.begun());
-        if member.connection.arrives_at().is_some() && !may_be_client {
-            self.arrive(now, slot);
-        }
-    }
-
-    /// Who only examines the way gives the place back in the end.
-    fn end_probe(&mut self, now: Now, slot: Slot) {
-        let until = self
-            .roster
-            .get(slot)
-            .and_then(|member| member.connection.probe_ends_at());
-        if until.is_some_and(|until| until <= now.monotonic) {
-            let farewell = "the time for a probe is over";
-            self.leave(now, slot, Departure::Probe, Some((Reason::Other, farewell)));
-        }
-    }
-
-    /// Takes what a plain connection has sent without a line feed, once it has been silent.
-    fn end_silent_line(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let due = member
-            .connection
-            .inbox
-            .silence_ends_line_at()
-            .is_some_and(|at| at <= now.monotonic);
-        // Where more waits than has been taken, nothing may be.
-        if due && member.dialect() == Dialect::Plain && self.may_take(now, slot) {
-            let line = self
-                .roster
-                .get_mut(slot)
-                .map(|member| member.connection.inbox.end_line());
-            self.take_last_line(now, slot, &line.unwrap_or_default());
-        }
-    }
-
-    /// When all has been taken that came before the end, the user leaves. What a plain user had not
-    /// ended is a message; a client ends its lines, so what it had not ended is not what it meant to say.
-    fn finish_input(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let connection = &member.connection;
-        let Some(end) = connection.ended else { return };
-        if !connection.is_staying() {
-            return;
-        }
-        let is_a_message = !connection.inbox.begun().is_empty() && member.dialect() == Dialect::Plain;
-        // What the rate keeps of a connection that was broken off is lost with it, as is what was never read of it.
-        let waits = end == End::Closed || self.pressure.must_wait(&self.transcript);
-        if (connection.inbox.is_waiting() || is_a_message) && waits && !self.may_take(now, slot) {
-            return;
-        }
-        if is_a_message {
-            let line = self
-                .roster
-                .get_mut(slot)
-                .map(|member| member.connection.inbox.finish());
-            self.take_last_line(now, slot, &line.unwrap_or_default());
-        }
-        let why = match end {
-            End::Closed => Departure::Closed,
-            End::Reset => Departure::Reset,
-            End::TimedOut => Departure::TimedOut,
-        };
-        self.leave(now, slot, why, None);
-    }
-
-    /// Asks a rich client that has been silent whether it is there, and gives it up in the end. One
-    /// whose bytes the room itself leaves unread is not silent.
-    fn check_pulse(&mut self, now: Now, slot: Slot) {
-        let Some(member) = self.roster.get_mut(slot) else {
-            return;
-        };
-        let rich = member.rich().is_some();
-        let connection = &mut member.connection;
-        if !rich || !connection.is_staying() {
-            return;
-        }
-        let interval = self.limits.ping_interval;
-        match connection.pinged {
-            None if connection.inbox.last_heard() + interval <= now.monotonic => {
-                connection.pinged = Some(now.monotonic.into());
-                self.tell(slot, &FromServer::Ping(now.unix_ms));
-            }
-            Some(pinged) if pinged.get() + 2 * interval <= now.monotonic => {
-                if connection.takes_input(self.limits.rate, now.monotonic) && !self.pressure.holds() {
-                    let farewell = "nothing was heard from you for too long";
-                    self.leave(now, slot, Departure::Silent, Some((Reason::Silent, farewell)));
-                } else {
-                    self.excuse_silence(now, slot);
-                }
-            }
-            _ => {}
-        }
+        _ => {}
     }
 }

@@ -1,7 +1,6 @@
-//! The list of those who are here: too long to be written out before there is somewhere to put it.
+//! The user list, rendered in pieces: it may be too long to render before it can be sent.
 
-use crate::connection::Stage;
-use crate::room::Room;
+use crate::member::Stage;
 use crate::roster::{Roster, Slot};
 use crate::transcript::Dialect;
 use chat_proto::SERVER_LINE_MAX;
@@ -10,86 +9,55 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::rc::Rc;
 
-/// Bytes of the list of users that are written out at a time.
-const LISTING_BYTES: usize = 16 * 1024;
+/// Bytes in a piece, to which its last line may add.
+const PIECE_BYTES: usize = 16 * 1024;
 
-/// The pieces that were written out in this turn: those who come in one turn are sent the same ones, or a class
-/// that starts at once would have each of its members written out for each other.
+/// The pieces rendered in this turn. All newcomers of a turn share them, so that a class that joins at once does not
+/// render each of its members for each other.
 ///
-/// Memory: a piece lives for as long as somebody has not sent it, to whom it counts as lines of its own.
+/// Memory: a piece lives until every connection that shares it has sent it, and counts as lines of each.
 #[derive(Debug, Default)]
-pub(crate) struct Listings {
+pub(super) struct UserList {
     pieces: HashMap<(Dialect, Slot), Piece>,
 }
 
-/// A part of the list, as everybody who speaks that dialect is told it.
-#[derive(Debug)]
-struct Piece {
-    lines: Rc<[u8]>,
-    /// The slot from which the next piece goes on, if there is one.
-    next: Option<Slot>,
+/// A part of the list, in one dialect.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// Its lines.
+    pub(super) lines: Rc<[u8]>,
+    /// The slot from which the next piece continues, if there is one.
+    pub(super) next: Option<Slot>,
 }
 
-impl Listings {
-    /// What is written out from here on may be different.
-    pub(crate) fn clear(&mut self) {
-        // Most turns list nobody, and then nothing is kept.
+impl UserList {
+    /// Forgets the pieces, because the users may change.
+    pub(super) fn clear(&mut self) {
+        // Frees the memory too. Most turns render nothing.
         if !self.pieces.is_empty() {
             self.pieces = HashMap::new();
         }
     }
-}
 
-impl Room {
-    /// Begins the list of those who are here.
-    pub(crate) fn list(&mut self, slot: Slot) {
-        let here = self.here;
-        let users = if here == 1 { "user is" } else { "users are" };
-        self.notices(
-            slot,
-            &[format!(
-                "{here} {users} here, of at most {}:",
-                self.limits.max_users
-            )],
-        );
-        if let Some(member) = self.roster.get_mut(slot) {
-            let head = self.transcript.ring(member.dialect()).head();
-            member.connection.outbox.list(head);
-        }
-    }
-
-    /// Puts the next piece of a list of users where it is due.
-    pub(crate) fn continue_listing(&mut self, slot: Slot) {
-        let Some(member) = self.roster.get(slot) else {
-            return;
-        };
-        let Some(from) = member.connection.outbox.listing_due() else {
-            return;
-        };
-        let dialect = member.dialect();
-        let roster = &self.roster;
-        let piece = self
-            .listings
-            .pieces
-            .entry((dialect, from))
-            .or_insert_with(|| Piece::of(roster, dialect, from));
-        let (lines, next) = (Rc::clone(&piece.lines), piece.next);
-        if let Some(member) = self.roster.get_mut(slot) {
-            member.connection.outbox.continue_listing(lines, next);
-        }
+    /// The piece that begins at this slot.
+    pub(super) fn piece(&mut self, roster: &Roster, dialect: Dialect, from: Slot) -> Piece {
+        let pieces = self.pieces.entry((dialect, from));
+        pieces
+            .or_insert_with(|| Piece::render(roster, dialect, from))
+            .clone()
     }
 }
 
 impl Piece {
-    fn of(roster: &Roster, dialect: Dialect, from: Slot) -> Self {
-        let mut lines = String::with_capacity(LISTING_BYTES + SERVER_LINE_MAX);
+    fn render(roster: &Roster, dialect: Dialect, from: Slot) -> Self {
+        let mut lines = String::with_capacity(PIECE_BYTES + SERVER_LINE_MAX);
         let mut next = None;
-        for (place, member) in roster.iter_from(from) {
-            if lines.len() >= LISTING_BYTES {
-                next = Some(place);
+        for (slot, member) in roster.iter_from(from) {
+            if lines.len() >= PIECE_BYTES {
+                next = Some(slot);
                 break;
             }
-            if member.connection.stage == Stage::Here {
+            if member.stage == Stage::Joined {
                 // Writing to a string can't fail.
                 let _ = match dialect {
                     Dialect::Plain => writeln!(lines, "* {}", member.label()),
@@ -105,53 +73,22 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room::Limits;
-    use chat_proto::now::Now;
-    use chat_proto::opaque::Opaque;
+    use crate::member::Member;
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    fn now() -> Now {
-        Now {
-            monotonic: Duration::from_secs(1),
-            unix_ms: 1,
-        }
-    }
-
-    fn room() -> Room {
-        let limits = Limits {
-            max_users: 100,
-            max_per_address: 100,
-            history: 0,
-            rate: None,
-            ping_interval: Duration::from_secs(15),
-        };
-        Room::new(limits, Box::new(|| Opaque([7; 16])))
-    }
-
-    fn join(room: &mut Room, port: u16) -> Slot {
-        let slot = room
-            .accept(now(), SocketAddr::from(([10, 0, 0, 1], port)))
-            .unwrap();
-        room.receive(now(), slot, b"HELLO 1 - - - -\n");
-        // The greeting and the welcome; the list is next.
-        let first = room.output(slot).as_io().iter().map(|piece| piece.len()).sum();
-        room.sent(slot, first);
-        slot
-    }
-
     #[test]
-    fn those_who_come_in_one_turn_share_what_was_written_out() {
-        let mut room = room();
-        let slots = [1, 2, 3].map(|port| join(&mut room, port));
-        room.settle(now());
-        for slot in slots {
-            room.output(slot);
-        }
-        let pieces: Vec<_> = room.listings.pieces.values().collect();
-        assert_eq!(pieces.len(), 1);
-        assert_eq!(Rc::strong_count(&pieces[0].lines), 1 + slots.len());
-        room.review(now());
-        assert!(room.listings.pieces.is_empty());
+    fn connections_share_the_pieces_of_a_turn() {
+        let mut roster = Roster::default();
+        let mut member = Member::new(SocketAddr::from(([10, 0, 0, 1], 1)).into(), Duration::ZERO);
+        member.stage = Stage::Joined;
+        roster.add(member);
+        let mut list = UserList::default();
+        let shared = [1, 2, 3].map(|_| list.piece(&roster, Dialect::Plain, 0));
+        assert_eq!(&*shared[0].lines, b"* 10.0.0.1:1\n");
+        assert_eq!(list.pieces.len(), 1);
+        assert_eq!(Rc::strong_count(&shared[0].lines), 1 + shared.len());
+        list.clear();
+        assert_eq!(Rc::strong_count(&shared[0].lines), shared.len());
     }
 }

@@ -1,8 +1,8 @@
 //! How connections end: the user's way, the peer's way, and the server's.
 
 use crate::sim::{Reading, Sim, limits, ms};
-use chat_server::connection::End;
 use chat_server::event::Departure;
+use chat_server::member::End;
 
 #[test]
 fn who_quits_hears_the_rest_and_a_goodbye() {
@@ -41,7 +41,7 @@ fn who_closes_one_half_gets_the_answers_that_are_due() {
     sim.run(ms(10));
     let heard = sim.news(person);
     assert_eq!(heard[1], "10.0.0.1:1 is online");
-    assert_eq!(heard[2], "* it is written /nick NAME");
+    assert_eq!(heard[2], "* usage: /nick NAME");
     assert_eq!(
         heard[9..],
         [

@@ -30,7 +30,7 @@ fn thousands_are_listed_in_pieces_in_order_and_the_answers_keep_theirs() {
     assert_eq!(news[3001], "* 10.1.11.250:1001");
     assert_eq!(
         news[3002..],
-        ["* it is written /nick NAME", "from 10.0.0.1:1001: meanwhile"]
+        ["* usage: /nick NAME", "from 10.0.0.1:1001: meanwhile"]
     );
     assert!(most < 20_000, "{most} bytes were written out at once");
 }

@@ -1,8 +1,8 @@
 //! Names, and who may have them.
 
 use crate::sim::{Sim, limits, ms};
-use chat_server::connection::End;
-use chat_server::event::{Departure, Event};
+use chat_server::event::{Departure, Event, Refusal};
+use chat_server::member::End;
 
 #[test]
 fn a_nick_is_taken_announced_and_given_up() {
@@ -80,7 +80,7 @@ fn a_nick_that_cannot_be_is_refused_with_its_cause() {
         [
             "* a nick has no spaces",
             "* that nick is reserved",
-            "* it is written /nick NAME",
+            "* usage: /nick NAME",
             "* a nick needs a letter and must not look like an address",
         ]
     );
@@ -127,11 +127,15 @@ fn who_insists_on_a_nick_that_cannot_be_had_is_told_why_and_nobody_hears_of_it()
         let lines = sim.lines(other).0;
         assert_eq!(
             lines[1..],
-            [refusal, "GOODBYE nick you are not here without that nick"]
+            [
+                refusal,
+                "GOODBYE nick disconnected: you asked for that nick or none"
+            ]
         );
         assert!(sim.peers[other].shut || sim.is_closed(other));
-        let event = Event::TurnDown {
+        let event = Event::Refuse {
             peer: "10.0.0.2:1001".parse().unwrap(),
+            why: Refusal::Nick,
         };
         assert!(sim.events.contains(&event), "{:?}", sim.events);
         sim.end(other, End::Closed);

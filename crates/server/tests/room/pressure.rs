@@ -50,10 +50,10 @@ fn a_stopped_reader_is_let_go_and_nobody_else_loses_a_line() {
     }
     assert!(sim.longest_hold <= PATIENCE, "{:?}", sim.longest_hold);
     assert!(is_slow(sim.departure("10.0.0.4:1")) && is_slow(sim.departure("slow@10.0.0.5:1")));
-    for (peer, last) in stopped
-        .into_iter()
-        .zip(["* you read too slowly", "GOODBYE slow you read too slowly"])
-    {
+    for (peer, last) in stopped.into_iter().zip([
+        "* disconnected: you were reading too slowly",
+        "GOODBYE slow disconnected: you were reading too slowly",
+    ]) {
         sim.peers[peer].reading = Reading::Freely;
         sim.run(ms(100));
         let (lines, rest) = sim.lines(peer);
@@ -90,7 +90,13 @@ fn a_trickling_reader_can_not_throttle_the_room_for_ever() {
     assert!(is_slow(sim.departure("10.0.0.4:1")));
     sim.run(ms(5000));
     let (lines, rest) = sim.lines(slow);
-    assert!(rest.is_empty() && lines.last().unwrap().starts_with("* you read too slowly"));
+    assert!(
+        rest.is_empty()
+            && lines
+                .last()
+                .unwrap()
+                .starts_with("* disconnected: you were reading too slowly")
+    );
 }
 
 #[test]

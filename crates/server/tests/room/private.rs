@@ -44,14 +44,14 @@ fn a_whisper_to_nobody_is_answered() {
     assert_eq!(
         sim.news(plain),
         [
-            "* nobody here is bob; /who lists who is",
-            "* nobody here is alice@10.0.0.2:1001; /who lists who is",
-            "* it is written /msg WHO TEXT",
+            "* no such user: bob; /who lists the users",
+            "* no such user: alice@10.0.0.2:1001; /who lists the users",
+            "* usage: /msg WHO TEXT",
         ]
     );
     assert_eq!(
         sim.news(rich),
-        ["ERROR no-such-user 7 nobody here is 10.9.9.9:1; /who lists who is"]
+        ["ERROR no-such-user 7 no such user: 10.9.9.9:1; /who lists the users"]
     );
 }
 
@@ -68,7 +68,7 @@ fn who_has_not_been_announced_can_not_be_whispered_to() {
     sim.run(ms(0));
     assert_eq!(
         sim.news(rich),
-        ["ERROR no-such-user 7 nobody here is 10.0.0.3:1001; /who lists who is"]
+        ["ERROR no-such-user 7 no such user: 10.0.0.3:1001; /who lists the users"]
     );
     assert_eq!(sim.news(arriving), [""; 0]);
 }
@@ -96,7 +96,7 @@ fn a_target_that_does_not_read_is_bounded_and_the_sender_is_told() {
     assert!((60..70).contains(&passed), "{passed}");
     assert_eq!(
         news[299],
-        "ERROR unreachable 300 bob@10.0.0.2:1001 does not read; your message was not sent"
+        "ERROR unreachable 300 not sent: bob@10.0.0.2:1001 does not read"
     );
     sim.peers[target].reading = Reading::Freely;
     sim.run(ms(1000));

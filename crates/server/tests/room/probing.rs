@@ -6,7 +6,7 @@ use chat_proto::rendezvous::{REQUEST_MAX, Reply, Request};
 use chat_proto::rich::FromServer;
 use chat_server::event::{Departure, Event};
 use chat_server::room::Limits;
-use chat_server::room::probe::PROBE_TIME;
+use chat_server::room::PROBE_TIME;
 use std::net::SocketAddr;
 
 const HOME: &str = "10.0.0.9:1001";
@@ -76,7 +76,7 @@ fn nobody_hears_of_it_nor_does_it_hear_of_anybody() {
             "* 2 users are here, of at most 10000:",
             "* 10.0.0.1:1001",
             "* rick@10.0.0.1:1002",
-            "* nobody here is 10.0.0.9:1001; /who lists who is",
+            "* no such user: 10.0.0.9:1001; /who lists the users",
         ]
     );
     sim.send(peer, "QUIT\n");
@@ -192,7 +192,10 @@ fn it_counts_against_the_limit_and_gives_the_place_back() {
     sim.run(ms(0));
     assert_eq!(sim.news(peer), ["PONG 1"]);
     sim.run(ms(1));
-    assert_eq!(sim.news(peer), ["GOODBYE other the time for a probe is over"]);
+    assert_eq!(
+        sim.news(peer),
+        ["GOODBYE other disconnected: the probe took too long"]
+    );
     assert!(sim.is_closed(peer));
     assert_eq!(
         ask(&mut sim, token, HOME, 64),

@@ -1,10 +1,10 @@
 //! Who talks too fast is read more slowly, and loses nothing.
 
 use crate::sim::{Reading, Sim, limits, ms};
-use chat_server::connection::End;
 use chat_server::event::Departure;
+use chat_server::member::End;
 use chat_server::rate::Rate;
-use chat_server::room::Limits;
+use chat_server::room::{Limits, input};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn a_thousand_lines_come_at_the_rate_and_in_order() {
         sim.run(ms(0));
         assert_eq!(
             sim.news(witness),
-            ["* it is written /nick NAME"],
+            ["* usage: /nick NAME"],
             "the others are not held up"
         );
     }
@@ -79,8 +79,8 @@ fn the_end_waits_for_the_lines_that_it_came_with() {
     let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.news(witness);
     let (now, slot) = (sim.clock(), sim.peers[flooder].slot.unwrap());
-    sim.room.receive(now, slot, numbered(300).as_bytes());
-    sim.room.end_input(now, slot, End::Closed);
+    input::receive(&mut sim.room, now, slot, numbered(300).as_bytes());
+    input::end(&mut sim.room, now, slot, End::Closed);
     sim.run(ms(0));
     let mut heard = sim.news(witness);
     assert_eq!(heard.len(), 200, "the burst");

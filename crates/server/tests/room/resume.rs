@@ -2,7 +2,7 @@
 
 use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::{Departure, Event, Refusal};
-use chat_server::room::{LEAVING_MAX, Limits, WAITING_MAX};
+use chat_server::room::{LEAVING_MAX, Limits, QUEUED_MAX};
 use std::time::Duration;
 
 /// The token that the last WELCOME gave this peer.
@@ -51,7 +51,7 @@ fn a_client_replaces_its_ghost() {
     );
     assert_eq!(
         sim.news(ghost),
-        ["GOODBYE replaced you are here again over a newer connection"]
+        ["GOODBYE replaced disconnected: you have reconnected"]
     );
     assert_eq!(sim.departure("alice@10.0.0.1:1001"), Some(Departure::Replaced));
     assert_eq!(seq(&sim, alice), "42");
@@ -147,7 +147,7 @@ fn in_a_full_room_a_client_takes_the_place_of_its_ghost() {
         let came = format!("alice@{address} is online");
         assert_eq!(sim.news(witness), ["alice@10.0.0.1:1001 is offline", &came]);
         let roster = sim.room.roster();
-        assert_eq!((roster.staying(), roster.waiting()), (2, 0));
+        assert_eq!((roster.staying(), roster.queued()), (2, 0));
     }
 }
 
@@ -234,7 +234,7 @@ fn a_place_that_becomes_free_is_for_who_waits() {
 #[test]
 fn one_after_another_waits_and_then_is_told_and_then_is_closed_without_a_word() {
     let (mut sim, _, _) = full_room(1000);
-    let crowd: Vec<_> = (1..=WAITING_MAX + LEAVING_MAX + 1)
+    let crowd: Vec<_> = (1..=QUEUED_MAX + LEAVING_MAX + 1)
         .map(|port| sim.connect(&format!("10.0.0.2:{port}")))
         .collect();
     for &peer in &crowd {
@@ -242,10 +242,10 @@ fn one_after_another_waits_and_then_is_told_and_then_is_closed_without_a_word() 
     }
     sim.run(ms(0));
     let roster = sim.room.roster();
-    assert_eq!((roster.waiting(), roster.leaving()), (WAITING_MAX, LEAVING_MAX));
+    assert_eq!((roster.queued(), roster.leaving()), (QUEUED_MAX, LEAVING_MAX));
     let closed: Vec<_> = crowd.iter().filter(|&&peer| sim.is_closed(peer)).collect();
     assert_eq!(closed, [crowd.last().unwrap()]);
-    assert_eq!(sim.news(crowd[WAITING_MAX + LEAVING_MAX - 1]), ["too many users"]);
+    assert_eq!(sim.news(crowd[QUEUED_MAX + LEAVING_MAX - 1]), ["too many users"]);
 }
 
 /// Whoever waits without a word takes a waiting place for a quarter of a second, and nothing else.
@@ -256,7 +256,7 @@ fn a_crowd_that_waits_is_bounded_and_soon_gone() {
         .map(|port| sim.connect(&format!("10.0.0.2:{port}")))
         .collect();
     sim.run(ms(0));
-    assert_eq!(sim.room.roster().waiting(), WAITING_MAX);
+    assert_eq!(sim.room.roster().queued(), QUEUED_MAX);
     let last = *crowd.last().unwrap();
     assert!(sim.is_closed(last), "one more is told at once, or closed");
     let resume = token(&sim, ghost);

@@ -11,8 +11,8 @@ use chat_proto::plain::ServerLine;
 use chat_proto::rich::FromServer;
 use chat_proto::times::Times;
 use chat_proto::who::Who;
-use chat_server::connection::End;
 use chat_server::event::{Departure, Event};
+use chat_server::member::End;
 use chat_server::rate::Rate;
 use chat_server::room::Limits;
 use std::collections::{HashMap, HashSet};
@@ -582,7 +582,7 @@ impl Play {
             }
         }
         for nick in &play.nicks {
-            assert_eq!(roster.holder(&NickKey::of(nick)), None, "{nick}");
+            assert_eq!(roster.with_nick(&NickKey::of(nick)), None, "{nick}");
         }
         let turns = play.sim.turns;
         play.sim.run(Duration::from_secs(100_000));

@@ -27,7 +27,7 @@ fn a_silent_client_is_asked_and_then_let_go() {
     sim.run(ms(1));
     assert_eq!(
         sim.news(client),
-        ["GOODBYE silent nothing was heard from you for too long"]
+        ["GOODBYE silent disconnected: nothing received from you for too long"]
     );
     assert_eq!(sim.news(witness), ["alice@10.0.0.1:1001 is offline"]);
     assert_eq!(sim.departure("alice@10.0.0.1:1001"), Some(Departure::Silent));

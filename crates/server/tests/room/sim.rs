@@ -5,9 +5,10 @@
 
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
-use chat_server::connection::End;
 use chat_server::event::{Departure, Event};
-use chat_server::room::{Effect, Limits, Room};
+use chat_server::member::End;
+use chat_server::room::output::{self, Effect};
+use chat_server::room::{Limits, Room, input};
 use chat_server::roster::Slot;
 use chat_server::server::{ACCEPTS_MAX, READ_MAX};
 use std::collections::VecDeque;
@@ -336,7 +337,7 @@ impl Sim {
         let now = self.clock();
         let served = self.seats.iter().enumerate().any(|(slot, peer)| {
             peer.is_some_and(|peer| {
-                let (interest, peer) = (self.room.interest(now, slot), &self.peers[peer]);
+                let (interest, peer) = (output::interest(&self.room, now, slot), &self.peers[peer]);
                 interest.read && peer.is_readable()
                     || interest.write && peer.is_writable()
                     || interest.end && peer.gone
@@ -366,18 +367,18 @@ impl Sim {
     pub(crate) fn turn(&mut self) {
         let now = self.clock();
         let events = self.events.len();
-        self.room.tick(now);
+        input::tick(&mut self.room, now);
         let mut acted = self.accept(now);
         for slot in 0..self.seats.len() {
             acted |= self.serve(now, slot);
         }
-        self.room.settle(now);
-        for slot in 0..self.room.slots() {
+        output::evict_overrun(&mut self.room, now);
+        for slot in 0..self.room.roster().end() {
             acted |= self.write(now, slot);
         }
-        self.room.review(now);
-        acted |= self.carry_out();
-        self.events.extend(self.room.take_events());
+        let end = output::end_turn(&mut self.room, now);
+        acted |= self.apply(&end.effects);
+        self.events.extend(end.events);
         acted |= self.events.len() != events;
         self.turns += 1;
         self.idle = if acted { 0 } else { self.idle + 1 };
@@ -419,7 +420,7 @@ impl Sim {
             return false;
         };
         let peer = &mut self.peers[number];
-        let interest = self.room.interest(now, slot);
+        let interest = output::interest(&self.room, now, slot);
         if interest.end && peer.gone {
             self.room_loses(now, slot, number);
             return true;
@@ -428,20 +429,20 @@ impl Sim {
             return false;
         }
         if peer.up.is_empty() {
-            self.room.end_input(now, slot, peer.up_end.unwrap());
+            input::end(&mut self.room, now, slot, peer.up_end.unwrap());
             return true;
         }
         let bytes: Vec<u8> = peer.up.drain(..peer.up.len().min(READ_MAX)).collect();
         peer.delivered.extend_from_slice(&bytes);
-        self.room.receive(now, slot, &bytes);
+        input::receive(&mut self.room, now, slot, &bytes);
         true
     }
 
     /// What the system says of a peer that can't be written to.
     fn room_loses(&mut self, now: Now, slot: Slot, number: PeerNo) {
         match self.peers[number].up_end {
-            Some(end @ (End::Reset | End::TimedOut)) => self.room.break_off(now, slot, end),
-            _ => self.room.end_output(slot),
+            Some(end @ (End::Reset | End::TimedOut)) => input::break_off(&mut self.room, now, slot, end),
+            _ => output::discard(&mut self.room, slot),
         }
     }
 
@@ -451,41 +452,41 @@ impl Sim {
         };
         let number = *number;
         let peer = &mut self.peers[number];
-        if !self.room.interest(now, slot).write {
+        if !output::interest(&self.room, now, slot).write {
             return false;
         }
-        if self.room.output(slot).is_empty() {
-            // A list of users may turn out to be empty when it is asked for; anything else that is due can be
-            // written.
-            let interest = self.room.interest(now, slot);
-            let leaving = !self.room.roster().get(slot).unwrap().connection.is_staying();
+        let mut written = None;
+        let result = output::deliver(&mut self.room, slot, |pieces| {
+            if peer.gone {
+                return Err(());
+            }
+            let space = (peer.capacity - peer.down.len()).min(peer.write_max);
+            let mut count = 0;
+            for piece in pieces {
+                let taken = piece.len().min(space - count);
+                peer.down.extend_from_slice(&piece[..taken]);
+                count += taken;
+            }
+            Ok(*written.insert(count))
+        });
+        if result.is_err() {
+            self.room_loses(now, slot, number);
+            return true;
+        }
+        if written.is_none() {
+            // A user list may turn out to be empty when it is rendered; anything else that is due can be written.
+            let interest = output::interest(&self.room, now, slot);
+            let leaving = !self.room.roster().get(slot).unwrap().is_staying();
             assert!(
                 !interest.write || leaving,
                 "peer {number} is to be written to, and there is nothing to write"
             );
-            return false;
         }
-        let output = self.room.output(slot);
-        if peer.gone {
-            self.room_loses(now, slot, number);
-            return true;
-        }
-        let space = (peer.capacity - peer.down.len()).min(peer.write_max);
-        let mut count = 0;
-        for slice in output.as_io() {
-            let taken = slice.len().min(space - count);
-            peer.down.extend_from_slice(&slice[..taken]);
-            count += taken;
-        }
-        if count > 0 {
-            self.room.sent(slot, count);
-        }
-        count > 0
+        written.is_some_and(|count| count > 0)
     }
 
-    fn carry_out(&mut self) -> bool {
-        let effects = self.room.take_effects();
-        for effect in &effects {
+    fn apply(&mut self, effects: &[Effect]) -> bool {
+        for effect in effects {
             match *effect {
                 Effect::Shut(slot) => {
                     let peer = &mut self.peers[self.seats[slot].unwrap()];
@@ -507,18 +508,24 @@ impl Sim {
         let now = self.clock();
         for slot in 0..self.seats.len() {
             let Some(number) = self.seats[slot] else { continue };
-            let interest = self.room.interest(now, slot);
-            let connection = &self.room.roster().get(slot).unwrap().connection;
-            let own = connection.outbox.own_bytes();
+            let interest = output::interest(&self.room, now, slot);
+            let member = self.room.roster().get(slot).unwrap();
+            let own = member.outbox.own_bytes();
             assert!(own <= OWN_BYTES_MAX, "{own} bytes wait for peer {number} alone");
-            let staying = connection.is_staying();
+            let staying = member.is_staying();
             assert!(
-                !(interest.read && staying && connection.inbox.is_waiting()),
+                !(interest.read && staying && member.inbox.is_waiting()),
                 "more is read from peer {number} while something waits"
             );
             // Asking for what is due changes nothing where nothing is.
-            let forgotten = !interest.write && !self.room.output(slot).is_empty();
-            assert!(!forgotten, "peer {number} is owed something and forgotten");
+            let mut is_owed = false;
+            if !interest.write {
+                let _ = output::deliver(&mut self.room, slot, |_| {
+                    is_owed = true;
+                    Err(())
+                });
+            }
+            assert!(!is_owed, "peer {number} is owed something and forgotten");
         }
         if self.room.accepts() || self.ended {
             self.held_since = None;
@@ -576,22 +583,19 @@ impl Sim {
             .filter_map(|(slot, peer)| Some((slot, (*peer)?)));
         here.map(|(slot, peer)| (slot, &self.peers[peer]))
             .all(|(slot, peer)| {
-                let inbox = &self.room.roster().get(slot).unwrap().connection.inbox;
-                let waiting = inbox.is_waiting() || !inbox.begun().is_empty();
-                !waiting && peer.up.is_empty() && peer.down.is_empty() && !self.room.interest(now, slot).write
+                let inbox = &self.room.roster().get(slot).unwrap().inbox;
+                let waiting = inbox.is_waiting() || !inbox.partial().is_empty();
+                !waiting
+                    && peer.up.is_empty()
+                    && peer.down.is_empty()
+                    && !output::interest(&self.room, now, slot).write
             })
     }
 
     /// What a member is owed of its own lines.
     pub(crate) fn own_bytes(&self, peer: PeerNo) -> usize {
         let slot = self.peers[peer].slot.unwrap();
-        self.room
-            .roster()
-            .get(slot)
-            .unwrap()
-            .connection
-            .outbox
-            .own_bytes()
+        self.room.roster().get(slot).unwrap().outbox.own_bytes()
     }
 
     /// Why this user left, if it did.

@@ -58,7 +58,7 @@ fn a_line_that_is_too_long_is_refused_and_the_next_is_heard() {
     assert_eq!(
         sim.news(plain),
         [
-            "* a line has at most 4096 bytes; yours was not sent",
+            "* not sent: a line has at most 4096 bytes",
             "from 10.0.0.1:1: next",
             "from rick@10.0.0.2:1: next"
         ]
@@ -67,7 +67,7 @@ fn a_line_that_is_too_long_is_refused_and_the_next_is_heard() {
         sim.news(rich),
         [
             "SAID - 10.0.0.1:1 next",
-            "ERROR too-long - a line has at most 4096 bytes; yours was not sent",
+            "ERROR too-long - not sent: a line has at most 4096 bytes",
             "SAID - rick@10.0.0.2:1 next"
         ]
     );
@@ -81,7 +81,7 @@ fn a_text_is_measured_as_it_is_shown() {
     let fits = "\x01".repeat(TEXT_MAX / 3);
     sim.send(plain, &format!("{fits}\n{fits}\x01\n/msg rick {fits}\x01\n"));
     sim.run(ms(0));
-    let refused = format!("* a message has at most {TEXT_MAX} bytes; yours was not sent");
+    let refused = format!("* not sent: a message has at most {TEXT_MAX} bytes");
     let shown = format!("from 10.0.0.1:1: {}", "␁".repeat(TEXT_MAX / 3));
     assert_eq!(sim.news(plain), [shown, refused.clone(), refused]);
     sim.news(rich);
@@ -90,8 +90,7 @@ fn a_text_is_measured_as_it_is_shown() {
         &format!("SAY 5 {fits}\x01\nWHISPER 10.0.0.1:1 6 {fits}\x01\n"),
     );
     sim.run(ms(0));
-    let refused =
-        |seq| format!("ERROR too-long {seq} a message has at most {TEXT_MAX} bytes; yours was not sent");
+    let refused = |seq| format!("ERROR too-long {seq} not sent: a message has at most {TEXT_MAX} bytes");
     assert_eq!(sim.news(rich), [refused(5), refused(6)]);
 }
 
@@ -192,7 +191,7 @@ fn a_mistyped_command_is_not_said_aloud() {
     assert_eq!(
         sim.news(typist),
         [
-            "* no such command: /nikc; /help says which there are; nothing was sent",
+            "* not sent: no such command: /nikc; /help lists the commands",
             "from 10.0.0.1:1: /nick",
             "from 10.0.0.1:1: /me waves",
         ]

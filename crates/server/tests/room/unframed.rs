@@ -67,7 +67,7 @@ fn an_endless_line_with_pauses_is_refused_once() {
         sim.send(person, piece);
         sim.run(ms(900));
     }
-    let answer = "* a line has at most 4096 bytes; yours was not sent";
+    let answer = "* not sent: a line has at most 4096 bytes";
     assert_eq!(sim.news(person), [answer]);
     sim.run(ms(100));
     sim.send(person, "again");

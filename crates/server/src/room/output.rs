@@ -1,0 +1,173 @@
+//! Output: what to poll a socket for, what to write to it, and when to close it.
+
+use super::{LEAVING_MAX, Room};
+use crate::event::Event;
+use crate::member::{Member, Stage};
+use crate::outbox::Outbox;
+use crate::roster::Slot;
+use chat_proto::now::Now;
+use std::io::IoSlice;
+
+/// What the loop is to do with a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Shut the writing half down.
+    Shut(Slot),
+    /// Close it. From here on the slot is free.
+    Close(Slot),
+}
+
+/// What the loop is to poll a socket for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// Readable.
+    pub read: bool,
+    /// Writable.
+    pub write: bool,
+    /// Broken, which neither reading nor writing would show.
+    pub end: bool,
+}
+
+/// What a turn leads to.
+#[derive(Debug)]
+pub struct TurnEnd {
+    /// For the sockets.
+    pub effects: Vec<Effect>,
+    /// For the log.
+    pub events: Vec<Event>,
+}
+
+/// What to poll a socket for: a function of the state, computed anew each turn.
+#[must_use]
+pub fn interest(room: &Room, now: Now, slot: Slot) -> Interest {
+    let Some(member) = room.roster.get(slot) else {
+        return Interest::default();
+    };
+    let head = room.transcript.ring(member.dialect()).head();
+    let reads = !member.is_staying() || !room.backpressure.pauses_reads();
+    let read = reads && member.may_read(room.limits.rate, now.monotonic);
+    Interest {
+        read,
+        write: member.outbox.is_due(head),
+        end: reads && !read && member.may_break(),
+    }
+}
+
+/// To be called before the writes of a turn: disconnects the readers whose next bytes the ring has lost. From here to
+/// the end of the turn everybody is sent the same user list: a user whose connection turns out to be broken leaves after
+/// it.
+pub fn evict_overrun(room: &mut Room, now: Now) {
+    room.user_list.clear();
+    // Each departure adds a line, which may overrun the next reader.
+    while let Some((slot, behind)) = room.backpressure.overrun(&room.roster, &room.transcript) {
+        room.disconnect_slow(now, slot, behind);
+    }
+}
+
+/// Passes what a connection is owed to `send`, if anything, as pieces for one system call. `send` returns how many bytes
+/// it has sent.
+///
+/// # Errors
+/// Those of `send`.
+pub fn deliver<E>(
+    room: &mut Room,
+    slot: Slot,
+    send: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
+) -> Result<(), E> {
+    let Some(mut member) = room.roster.get_mut(slot) else {
+        return Ok(());
+    };
+    let dialect = member.dialect();
+    if let Some(from) = member.outbox.user_list_due() {
+        let piece = room.user_list.piece(&room.roster, dialect, from);
+        member = match room.roster.get_mut(slot) {
+            Some(member) => member,
+            None => return Ok(()),
+        };
+        member.outbox.continue_user_list(piece.lines, piece.next);
+    }
+    let output = member.outbox.output(room.transcript.ring(dialect));
+    if output.is_empty() {
+        return Ok(());
+    }
+    let count = send(output.as_io())?;
+    let ring = room.transcript.ring(dialect);
+    if makes_room(member, |outbox| outbox.sent(count, ring)) {
+        room.expire_deadline();
+    }
+    Ok(())
+}
+
+/// Nothing can be sent to this peer any more. Input received earlier is still processed at its rate.
+pub fn discard(room: &mut Room, slot: Slot) {
+    if let Some(member) = room.roster.get_mut(slot)
+        && makes_room(member, Outbox::discard)
+    {
+        room.expire_deadline();
+    }
+}
+
+/// Takes something off an outbox. Whether lines can now be processed that waited for room for their answers.
+fn makes_room(member: &mut Member, take_off: impl FnOnce(&mut Outbox)) -> bool {
+    let waited = !member.is_answerable();
+    take_off(&mut member.outbox);
+    waited && member.is_answerable()
+}
+
+/// To be called after the writes of a turn: reviews the back-pressure, and closes connections that are done.
+pub fn end_turn(room: &mut Room, now: Now) -> TurnEnd {
+    room.user_list.clear();
+    let review = room.backpressure.review(now, &mut room.roster, &room.transcript);
+    if review.resumes {
+        resume_reads(room, now);
+    }
+    for (slot, behind) in review.slow {
+        room.disconnect_slow(now, slot, behind);
+    }
+    TurnEnd {
+        effects: close_finished(room, now),
+        events: std::mem::take(&mut room.events),
+    }
+}
+
+/// Nobody was silent or late while the room read nothing: these times start again.
+fn resume_reads(room: &mut Room, now: Now) {
+    for (_, member) in room.roster.iter_mut() {
+        member.received(now, &[]);
+        if let Stage::Handshake(since) | Stage::Queued(since) = &mut member.stage {
+            *since = now.monotonic.into();
+        }
+    }
+    room.expire_deadline();
+}
+
+/// Closes connections of users that have left and were sent all that was due, or can't be.
+fn close_finished(room: &mut Room, now: Now) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let leaving = room.roster.leaving();
+    if leaving == 0 {
+        return effects;
+    }
+    let waits_for_fin = room.shuts_down || leaving <= LEAVING_MAX;
+    for (slot, member) in room.roster.iter_mut() {
+        let Stage::Leaving(until) = member.stage else {
+            continue;
+        };
+        let ring = room.transcript.ring(member.dialect());
+        let is_lost = member.outbox.is_overtaken(ring);
+        let is_sent = !member.outbox.is_due(ring.head());
+        let is_done = is_sent && (member.ended.is_some() || !waits_for_fin);
+        if until.get() <= now.monotonic || is_lost || is_done {
+            effects.push(Effect::Close(slot));
+        } else if is_sent && !member.shut {
+            member.shut = true;
+            effects.push(Effect::Shut(slot));
+        }
+    }
+    for effect in &effects {
+        if let Effect::Close(slot) = *effect {
+            room.roster.remove(slot);
+        }
+    }
+    effects
+}

@@ -137,9 +137,9 @@ fn a_pause_in_an_overlong_line_makes_no_message() {
     // This user has not sent a line feed yet, so silence ends its messages.
     let mut user = server.connect("user");
     user.send("x".repeat(5000));
-    let heard = user.until("was not sent");
+    let heard = user.until("not sent: a line");
     assert_eq!(
-        heard.iter().filter(|line| line.contains("was not sent")).count(),
+        heard.iter().filter(|line| line.contains("not sent: a line")).count(),
         1
     );
     // Wait twice as long as the pause that ends a message. Answers of the server show the time.

@@ -118,5 +118,5 @@ fn a_hangup_or_a_closed_output_is_no_crash() {
 fn a_link_local_address_is_rejected_with_an_alternative() {
     let (code, _, said) = run(&["fe80::1", "0"]);
     assert_eq!(code, 1);
-    assert!(said.contains("link-local (:: takes in those too)"), "{said:?}");
+    assert!(said.contains("link-local address (use :: instead)"), "{said:?}");
 }

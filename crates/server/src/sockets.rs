@@ -73,7 +73,7 @@ pub fn open(address: SocketAddr) -> anyhow::Result<Doors> {
 fn listen(address: SocketAddr) -> anyhow::Result<Socket> {
     listener(address).with_context(|| {
         let hint = match address.ip() {
-            IpAddr::V6(ip) if ip.is_unicast_link_local() => "; it is link-local: use ::",
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => ", a link-local address (use :: instead)",
             _ => "",
         };
         format!("can't listen at {address}{hint}")

@@ -101,7 +101,7 @@ fn an_endless_line_takes_no_memory_and_gets_one_error() {
     let before = server.process.memory();
     rich.send("SAY 1 ");
     for _ in 0..part_of(640).max(64) {
-        assert!(plain.pour(&piece) && rich.pour(&piece));
+        assert!(plain.send_bulk(&piece) && rich.send_bulk(&piece));
     }
     let used = server.process.memory().saturating_sub(before);
     assert!(used < SLACK, "{used} bytes for lines that are too long");
@@ -248,7 +248,10 @@ fn a_full_room_rejects_a_storm_and_goes_on() {
         assert!(heard.is_empty() || heard == ["too many users"], "{heard:?}");
         refused += heard.len();
     }
-    assert!(refused > part_of(2000) / 2, "only {refused} were told");
+    assert!(
+        refused > part_of(2000) / 2,
+        "only {refused} of them received the reason"
+    );
     for user in &mut users {
         let marker = format!("{} is still here", user.name);
         user.sync(&marker);

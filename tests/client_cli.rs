@@ -123,7 +123,11 @@ fn a_taken_nick_has_its_own_exit_status() {
     assert!(said.contains(&holder.who), "{said:?} does not name the holder");
     let heard = holder.sync("is anybody here?");
     let came_or_went = |line: &&String| line.starts_with("JOIN") || line.starts_with("LEAVE");
-    assert_eq!(heard.iter().find(came_or_went), None, "others heard of it");
+    assert_eq!(
+        heard.iter().find(came_or_went),
+        None,
+        "the rejected nick was announced"
+    );
     server.log().expect("reason=nick");
 }
 

@@ -91,7 +91,7 @@ fn an_endless_line_takes_no_memory_in_any_stage() {
         let mut wire = fake_server.accept_at(stage);
         let before = client.memory();
         for _ in 0..part_of(320) {
-            assert!(wire.pour(&piece), "{stage:?}: the client does not read on");
+            assert!(wire.send_bulk(&piece), "{stage:?}: the client does not read on");
         }
         let used = growth(&client, before);
         assert!(used < SLACK, "{stage:?}: {used} bytes");
@@ -102,7 +102,7 @@ fn an_endless_line_takes_no_memory_in_any_stage() {
         let mut wire = fake_server.accept_at(stage);
         let before = screen.process.memory();
         for _ in 0..part_of(320) {
-            assert!(wire.pour(&piece), "{stage:?}: the screen does not read on");
+            assert!(wire.send_bulk(&piece), "{stage:?}: the screen does not read on");
         }
         let used = growth(&screen.process, before);
         assert!(used < SLACK + SCROLLBACK, "{stage:?}: {used} bytes on the screen");
@@ -166,7 +166,7 @@ fn garbage_in_any_stage_causes_no_panic() {
                 }
                 bytes.push(b'\n');
                 // The client may have disconnected.
-                if !wire.pour(&bytes) {
+                if !wire.send_bulk(&bytes) {
                     break;
                 }
             }
@@ -210,11 +210,11 @@ fn an_endless_user_list_takes_bounded_memory() {
         wire.line(&format!("PING {number}"));
         wire.expect(&format!("PONG {number}"));
     };
-    assert!(wire.pour(&roster(0..100_000)));
+    assert!(wire.send_bulk(&roster(0..100_000)));
     fence(&mut wire);
     let full = client.memory();
     assert!(full < MOST, "{full} bytes for 100,000 users");
-    assert!(wire.pour(&roster(100_000..150_000)));
+    assert!(wire.send_bulk(&roster(100_000..150_000)));
     fence(&mut wire);
     let used = growth(&client, full);
     assert!(used < SLACK, "{used} bytes for users beyond the limit");
@@ -232,14 +232,14 @@ fn endless_history_and_private_messages_take_bounded_memory() {
     let text = "x".repeat(200);
     let user = "USER 10.0.0.1:1 10.0.0.1:2 mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk\n";
     for wire in [&mut to_client, &mut to_screen] {
-        assert!(wire.pour(user.as_bytes()));
+        assert!(wire.send_bulk(user.as_bytes()));
         for line in [
             format!("SAID 1 10.0.0.1:1 {text}\n"),
             format!("WHISPER 10.0.0.1:1 {text}\n"),
             format!("RELAY 10.0.0.1:1 {}\n", "wQEA".repeat(100)),
             "PUNCH 10.0.0.1:1 127.0.0.1:9\n".into(),
         ] {
-            assert!(wire.pour(line.repeat(count).as_bytes()));
+            assert!(wire.send_bulk(line.repeat(count).as_bytes()));
         }
         wire.line("LIVE\nSAID 1 10.0.0.1:1 the end");
     }
@@ -256,14 +256,14 @@ fn a_server_that_ignores_answers_is_not_read() {
     let fake_server = FakeServer::start();
     let client = in_lines(&fake_server);
     let mut wire = fake_server.accept_at(Stage::Live);
-    wire.lose_patience();
+    wire.limit_send_time();
     let before = client.memory();
     let pings = "PING 12345678901234567890\n".repeat(4000);
-    let mut poured = 0;
-    while poured < 64 << 20 && wire.pour(pings.as_bytes()) {
-        poured += pings.len();
+    let mut sent = 0;
+    while sent < 64 << 20 && wire.send_bulk(pings.as_bytes()) {
+        sent += pings.len();
     }
-    assert!(poured < 64 << 20, "the client read everything");
+    assert!(sent < 64 << 20, "the client read everything");
     let used = growth(&client, before);
     assert!(
         used < SLACK,
@@ -276,7 +276,7 @@ fn the_user_can_leave_a_slow_or_silent_server() {
     for stage in Stage::ALL {
         let fake_server = FakeServer::start();
         let (mut client, mut to_client, mut screen, mut to_screen) = both_at(&fake_server, stage);
-        screen.wait_until_taken();
+        screen.wait_until_drawing();
         for wire in [&mut to_client, &mut to_screen] {
             for byte in b"* chat/1 hello ...." {
                 wire.send([*byte]);

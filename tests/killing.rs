@@ -185,7 +185,7 @@ fn a_signal_during_the_start_restores_the_terminal() {
     for _ in 0..part_of(200) {
         let mut alice = Terminal::start("alice", server.address, &[], (80, 24), &server.journal);
         if chance.in_range(0..2) == 0 {
-            alice.wait_until_taken();
+            alice.wait_until_drawing();
         } else {
             listen(&mut watcher, chance.up_to(BRIEF), &mut heard);
         }

@@ -132,7 +132,7 @@ fn a_client_that_never_reads_its_answers_delays_nobody() {
     let mut asker = Plain::join(Wire::connect_narrow("asker", server.address, &server.journal));
     let questions = "/help\n/who\n/nick -\n".repeat(1000);
     // The server may stop reading from this client, or disconnect it. Both are correct.
-    asker.lose_patience();
+    asker.limit_send_time();
     while asker.try_send(questions.as_bytes()).is_ok() && server.log().with("reason=slow").is_empty() {}
     alice.sync("all is well");
     let mut bob = server.plain("bob");

@@ -155,7 +155,7 @@ impl Terminal {
 
     /// Waits until the client begins to draw.
     #[track_caller]
-    pub fn wait_until_taken(&self) {
+    pub fn wait_until_drawing(&self) {
         self.wait("other", |screen| screen.alternate_screen().then_some(()));
     }
 

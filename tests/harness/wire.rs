@@ -16,7 +16,7 @@ pub struct Wire {
     end: Option<End>,
     id: String,
     /// How long a send may block.
-    patience: Duration,
+    send_timeout: Duration,
 }
 
 /// How a connection ended.
@@ -57,7 +57,7 @@ impl Wire {
             received: Vec::new(),
             end: None,
             id,
-            patience: DEADLINE,
+            send_timeout: DEADLINE,
         }
     }
 
@@ -75,22 +75,22 @@ impl Wire {
     }
 
     /// From here on, a send that blocks for long fails.
-    pub fn lose_patience(&mut self) {
-        self.patience = Duration::from_millis(500);
+    pub fn limit_send_time(&mut self) {
+        self.send_timeout = Duration::from_millis(500);
     }
 
     /// Sends these bytes, or returns why the other side does not accept them.
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.journal
             .note(&self.name, format!("> {}", bytes.escape_ascii()));
-        self.stream.set_write_timeout(Some(self.patience))?;
+        self.stream.set_write_timeout(Some(self.send_timeout))?;
         self.stream.write_all(bytes)
     }
 
     /// Sends many bytes; the journal records only their number. Returns whether all of them were accepted.
-    pub fn pour(&mut self, bytes: &[u8]) -> bool {
+    pub fn send_bulk(&mut self, bytes: &[u8]) -> bool {
         self.journal.note(&self.name, format!("> {} bytes", bytes.len()));
-        self.stream.set_write_timeout(Some(self.patience)).unwrap();
+        self.stream.set_write_timeout(Some(self.send_timeout)).unwrap();
         self.stream.write_all(bytes).is_ok()
     }
 

@@ -1,16 +1,15 @@
-//! Where a server is, as a person writes it.
+//! The address of a server, as a person writes it.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-/// The port of a server that is not told another.
+/// The default port of a server.
 pub const PORT: u16 = 9000;
 
-/// A server's host, and its TCP port if that was written too.
+/// A server's host, and its TCP port if given.
 ///
-/// Written `HOST`, `HOST:PORT` or `HOST PORT`; an IPv6 address stands in brackets before a colon and a port, and may
-/// stand in them elsewhere.
+/// Written `HOST`, `HOST:PORT` or `HOST PORT`. An IPv6 address may have brackets, and needs them before `:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// A name, an IPv4 address, or an IPv6 address without brackets.
@@ -20,12 +19,12 @@ pub struct Address {
 }
 
 impl Address {
-    /// The TCP port, be it the usual one.
+    /// The TCP port, or the default.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(PORT)
     }
 
-    /// As it stands in the status line: always with the port.
+    /// For the status line: always with the port.
     pub fn joined(&self) -> String {
         let port = self.port();
         if self.host.contains(':') {
@@ -36,19 +35,19 @@ impl Address {
     }
 }
 
-/// As the two arguments of the command line: `HOST PORT`.
+/// `HOST PORT`, as on the command line.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.host, self.port())
     }
 }
 
-/// Why a text is no address of a server.
+/// Why a text is not the address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// There is no host, or more than a host and a port.
+    /// No host, or more than a host and a port.
     Host,
-    /// What should be a port is none.
+    /// The port is invalid.
     Port,
 }
 
@@ -78,7 +77,7 @@ impl FromStr for Address {
 
 fn one_word(word: &str) -> Result<Address, AddressError> {
     match word.rsplit_once(':') {
-        // What is left of the last colon of an IPv6 address without brackets has colons itself.
+        // Before the last colon of an IPv6 address without brackets, there are more colons.
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => address(bare(host), Some(port)),
         _ => address(bare(word), None),
     }
@@ -113,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_write_one_is_understood() {
+    fn every_spelling_of_an_address_is_read() {
         for (text, host, port) in [
             ("example", "example", None),
             ("192.0.2.7", "192.0.2.7", None),
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_one_is_refused() {
+    fn other_texts_are_no_address() {
         use AddressError::{Host, Port};
         for (text, error) in [
             ("", Host),

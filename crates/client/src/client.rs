@@ -1,5 +1,4 @@
-//! The loop: one `poll(2)` over the server, the datagrams, the signals, and whatever the front end
-//! reads and writes.
+//! The loop: one `poll(2)` over the sockets, the signals, and the input and output of the front end.
 
 use crate::address::Address;
 use crate::args::Args;
@@ -22,7 +21,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-/// How long a reader who pauses may hold up the program after a signal, in milliseconds.
+/// How long a slow reader may delay the exit after a signal, in milliseconds.
 const LAST_OUTPUT_MS: u16 = 1000;
 
 /// Signals that end the program.
@@ -31,57 +30,55 @@ const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Si
 /// Signals from the terminal and the shell to a full-screen program.
 const TERMINAL: [Signal; 3] = [Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT];
 
-/// How the user sees the session and speaks to it.
+/// What shows the session to the user, and reads the user's input.
 pub trait FrontEnd {
-    /// What to poll for input, if anything is to be read. `taken` says whether the session takes
-    /// messages now: while it does not, what only feeds it is best left unread.
+    /// What to poll for input, if anything. `taken` says whether the session takes messages now.
     fn input(&self, taken: bool) -> Option<BorrowedFd<'_>>;
 
-    /// Reads what is there and passes it to the session.
+    /// Reads input and passes it to the session.
     ///
     /// # Errors
-    /// If the input fails, which is not its end.
+    /// If reading fails. The end of the input is no error.
     fn read(&mut self, session: &mut Session, now: Now) -> io::Result<()>;
 
-    /// Shows an event, in memory.
+    /// Adds an event to the output.
     fn show(&mut self, event: &Event);
 
-    /// Puts out what was shown, as much as goes without waiting.
+    /// Writes output, without waiting.
     ///
     /// # Errors
-    /// If the output is closed or fails; the program ends then.
+    /// If the output is closed or fails, which ends the program.
     fn flush(&mut self, session: &Session, now: Now) -> io::Result<()>;
 
-    /// What to poll for output, and for what; where nothing waits, with no flags, to learn that it
-    /// was closed.
+    /// What to poll for output. Without flags, poll still reports a closed one.
     fn outputs(&self) -> Vec<PollFd<'_>>;
 
-    /// Whether more may be shown. While not, the server is not read.
+    /// Whether the output takes more events. If not, the server is not read.
     fn has_room(&self) -> bool;
 
-    /// Whether nothing waits to be put out.
+    /// Whether all output is written.
     fn is_flushed(&self) -> bool;
 
-    /// Whether it is a screen that somebody sits before: who goes on after a typing error has mended it, and a
-    /// connection that is lost is to be made again.
+    /// Whether a person sees each error before the next line. Then errors do not change the exit status, and a lost
+    /// connection is made again.
     fn is_interactive(&self) -> bool {
         false
     }
 
-    /// When to call [`FrontEnd::tick`], at the latest, by the monotonic clock.
+    /// When [`FrontEnd::tick`] is due, on the monotonic clock.
     fn deadline(&self) -> Option<Duration> {
         None
     }
 
-    /// Time went by.
+    /// Does what is due.
     fn tick(&mut self, _session: &mut Session, _now: Now) {}
 
-    /// A signal came. Whether it was for the front end; if not, it ends the program.
+    /// Handles a signal. If it returns `false`, the signal ends the program.
     fn signal(&mut self, _signal: Signal) -> bool {
         false
     }
 
-    /// Whether the user asked, since the last call, that a lost connection be tried again at once.
+    /// Whether the user asked, since the last call, to reconnect at once.
     fn take_retry(&mut self) -> bool {
         false
     }
@@ -102,10 +99,10 @@ pub fn signals(is_full_screen: bool) -> io::Result<Signals> {
     }
 }
 
-/// What a session starts from, by the command line, the settings and the connection.
+/// The settings of a session.
 ///
 /// # Errors
-/// If the connection is gone already.
+/// If the connection is closed already.
 pub fn config(args: &Args, connection: &Connection, interactive: bool) -> io::Result<Config> {
     Ok(Config {
         nick: args.settings.nick.clone(),
@@ -116,7 +113,7 @@ pub fn config(args: &Args, connection: &Connection, interactive: bool) -> io::Re
     })
 }
 
-/// The delivery of private messages, by the command line, with a key pair for this run.
+/// Private messages, with a key pair for this run.
 ///
 /// # Errors
 /// If the system has no randomness.
@@ -136,7 +133,7 @@ pub fn private(args: &Args) -> Result<Private> {
     ))
 }
 
-/// A session, the sockets it runs over, and the front end that shows it.
+/// A session, its sockets and its front end.
 pub struct Client<F> {
     clock: Clock,
     session: Session,
@@ -145,11 +142,11 @@ pub struct Client<F> {
     /// The signal that ends the program.
     signal: Option<Signal>,
     front_end: F,
-    /// The server is to be kept there once it turned out to be one.
+    /// Where to write the server once the client has joined it.
     keep: Option<(LastServer, Address)>,
 }
 
-/// What there is to do.
+/// What is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Signals,
@@ -162,7 +159,7 @@ enum Source {
 }
 
 impl<F: FrontEnd> Client<F> {
-    /// A client over a connection that was just made.
+    /// A client over a new connection.
     pub fn new(
         clock: Clock,
         signals: Signals,
@@ -182,7 +179,7 @@ impl<F: FrontEnd> Client<F> {
         }
     }
 
-    /// Keeps the server there, for the next run, as soon as the user is in its room.
+    /// Writes the server there, for the next run, once the client has joined it.
     pub fn keeping_server(mut self, place: LastServer, server: Address) -> Self {
         self.keep = Some((place, server));
         self
@@ -191,7 +188,7 @@ impl<F: FrontEnd> Client<F> {
     /// Runs until the session ends.
     ///
     /// # Errors
-    /// If the input fails, or the system does. An output that was closed is no error but a reason to end.
+    /// If the input or the system fails. A closed output is no error, but ends the program.
     pub fn run(mut self) -> Result<Exit> {
         loop {
             self.tick();
@@ -219,7 +216,7 @@ impl<F: FrontEnd> Client<F> {
         }
     }
 
-    /// Carries out what the session wants done.
+    /// Sends and shows what the session has ready.
     fn carry_out(&mut self) -> io::Result<()> {
         let now = self.clock.now();
         if let Some(sockets) = self.connection.sockets_mut() {
@@ -243,7 +240,7 @@ impl<F: FrontEnd> Client<F> {
             return;
         };
         if let Err(error) = place.write(&server) {
-            let warning = format!("the server will not be known as the last one: {error:#}");
+            let warning = format!("can't remember the server for the next run: {error:#}");
             self.front_end.show(&Event::Warning(Text::from(warning)));
         }
     }
@@ -253,8 +250,7 @@ impl<F: FrontEnd> Client<F> {
         if ready.contains(&Source::Signals) {
             self.take_signal(now)?;
         }
-        // Before the server: what it says may tell what became of a message, which must have been
-        // shown as sent.
+        // Before the server: a message is shown as sent before its result.
         if ready.contains(&Source::Input) {
             let read = self.front_end.read(&mut self.session, now);
             read.context("can't read the input")?;
@@ -279,7 +275,7 @@ impl<F: FrontEnd> Client<F> {
         Ok(())
     }
 
-    /// The first signal leaves the room properly; another one does not wait for that.
+    /// The first signal leaves the room properly, the second at once.
     fn take_signal(&mut self, now: Now) -> io::Result<()> {
         let Some(signal) = self
             .signals
@@ -295,8 +291,7 @@ impl<F: FrontEnd> Client<F> {
         Ok(())
     }
 
-    /// Waits until there is something to do, or it is time for something. What to wait for is found
-    /// out anew each turn.
+    /// Waits until something is ready or due. Each turn computes anew what to poll for.
     fn wait(&self) -> Result<Vec<Source>> {
         let mut sources = vec![Source::Signals];
         let mut descriptors = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
@@ -308,7 +303,7 @@ impl<F: FrontEnd> Client<F> {
         if let Some(sockets) = self.connection.sockets() {
             let mut tcp = sockets.tcp_interest();
             tcp.set(PollFlags::POLLIN, tcp.contains(PollFlags::POLLIN) && has_room);
-            // Without any interest poll would still report that the server hung up, again and again.
+            // Without flags, poll would report a closed connection again and again.
             if !tcp.is_empty() {
                 add(Source::Tcp, PollFd::new(sockets.tcp().as_fd(), tcp));
             }
@@ -354,8 +349,7 @@ impl<F: FrontEnd> Client<F> {
         self.clock.timeout(deadlines.into_iter().flatten().min())
     }
 
-    /// Puts out what is left. A reader may pause as long as it likes, but not after a signal, nor
-    /// through one.
+    /// Writes the rest of the output. A reader may pause, but not after or through a signal.
     fn finish(mut self) -> Result<Exit> {
         let patience = match self.signal {
             Some(_) => PollTimeout::from(LAST_OUTPUT_MS),
@@ -376,7 +370,7 @@ impl<F: FrontEnd> Client<F> {
         Ok(self.exit())
     }
 
-    /// Nobody reads any more what this program is there to print.
+    /// The output is closed: there is nothing left to do.
     fn exit_without_output(&mut self) -> Exit {
         self.session.leave(self.clock.now());
         if let Some(sockets) = self.connection.sockets_mut() {
@@ -386,7 +380,7 @@ impl<F: FrontEnd> Client<F> {
     }
 
     fn exit(&self) -> Exit {
-        // What went wrong before a person's eyes is no secret that the status would have to tell.
+        // A person has seen each error.
         let failures = if self.front_end.is_interactive() {
             Failures::default()
         } else {
@@ -399,8 +393,7 @@ impl<F: FrontEnd> Client<F> {
     }
 }
 
-/// Whether there is something to do. Of an output only errors are: what goes is written without
-/// being asked for.
+/// Whether a descriptor is ready. Of an output only errors count: it is written without being polled for.
 fn is_ready(source: Source, descriptor: &PollFd<'_>) -> bool {
     let happened = descriptor.revents().unwrap_or(PollFlags::empty());
     match source {

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reused_id_has_the_new_key_and_the_old_one_is_gone() {
+    fn a_reused_id_has_the_new_key_only() {
         let mut roster = Roster::default();
         roster.announce(profile(1, Some(A)), &OWN);
         assert_eq!(roster.remove(id(1)).gone, Some((A, id(1), false)));
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_changes_while_its_user_is_here_is_refused_until_the_user_leaves() {
+    fn a_changed_key_is_rejected_until_its_user_leaves() {
         let mut roster = Roster::default();
         roster.announce(profile(1, Some(A)), &OWN);
         for other in [Some(B), None, Some(A)] {
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_announced_anew_with_the_same_key_is_still_there_and_perhaps_elsewhere() {
+    fn a_repeated_announcement_changes_the_address_only() {
         let mut roster = Roster::default();
         let before = profile(1, Some(A));
         let udp = Some(SocketAddr::from(([10, 0, 0, 9], 9)));
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_taken_for_a_plain_one_may_turn_out_to_have_a_key() {
+    fn a_user_without_key_may_announce_one() {
         let mut roster = Roster::default();
         roster.announce(profile(1, None), &OWN);
         assert_eq!(roster.announce(profile(1, Some(A)), &OWN), Change::default());
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_belongs_to_who_had_it_first_and_is_inherited() {
+    fn a_key_belongs_to_its_first_user_and_is_inherited() {
         let mut roster = Roster::default();
         roster.announce(profile(1, Some(A)), &OWN);
         let change = roster.announce(profile(2, Some(A)), &OWN);
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn sixty_thousand_who_claim_one_key_leave_in_no_time() {
+    fn sixty_thousand_claims_to_one_key_are_removed_fast() {
         let mut roster = Roster::default();
         let user = |number: u32| Profile {
             who: UserId::from(SocketAddr::from((std::net::Ipv4Addr::from_bits(number), 1))).into(),
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_reconnection_the_same_key_may_be_under_another_id_and_another_key_under_the_same() {
+    fn after_a_reconnection_ids_and_keys_may_be_paired_anew() {
         let mut roster = Roster::default();
         roster.announce(profile(1, Some(A)), &OWN);
         roster.announce(profile(2, Some(B)), &OWN);
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_has_this_clients_own_key() {
+    fn this_clients_own_key_is_rejected() {
         let mut roster = Roster::default();
         let change = roster.announce(profile(1, Some(OWN)), &OWN);
         assert_eq!(change.warning, Some(KeyWarning::UnusableKey(id(1))));
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_found_by_id_by_both_and_by_nick_in_any_case() {
+    fn a_user_is_found_by_id_nick_or_both() {
         let roster = roster();
         for typed in [
             "10.0.0.6:40000",
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn absence_and_ambiguity_are_told_apart() {
+    fn absence_and_ambiguity_differ() {
         let mut roster = roster();
         assert_eq!(found(&roster, "carol"), Err(Unresolved::Nobody));
         let id = "10.0.0.9:1".parse().unwrap();

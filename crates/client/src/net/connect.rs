@@ -1,8 +1,7 @@
-//! Finding the server, and the port pair.
+//! Connecting to a server, from a port pair.
 //!
-//! The original's rule: private messages go to the UDP port after the TCP port. So the client takes a
-//! UDP port from the system first and connects from the TCP port before it; the other way round the UDP
-//! port is much more often taken.
+//! The original's rule: private messages go to the UDP port after the TCP port. So the client first takes a UDP port
+//! from the system, and connects from the TCP port before it. In the other order, the UDP port is taken more often.
 
 use super::interfaces::addresses;
 use crate::session::Endpoints;
@@ -14,19 +13,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs,
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-/// How often a pair of ports is tried for. Nearly every first try succeeds, so 16 failures are no accident.
+/// Attempts to get a port pair. Nearly every first one succeeds, so 16 failures are no accident.
 const PAIR_TRIES: usize = 16;
 
-/// When the system begins to check a silent connection, and how often: an original server, to which
-/// nothing is said unasked, would otherwise never be missed.
+/// When the system begins to check a silent connection, and how often. A lost original server, which is never pinged,
+/// would otherwise go unnoticed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Connection {
-    /// To the server. Non-blocking.
+    /// The connection to the server. Non-blocking.
     pub tcp: TcpStream,
-    /// For private messages. Non-blocking.
+    /// The socket for private messages. Non-blocking.
     pub udp: Option<UdpSocket>,
     /// How the two ports relate.
     pub ports: Ports,
@@ -54,19 +53,19 @@ impl Connection {
     }
 }
 
-/// How the UDP port relates to the TCP port.
+/// The UDP port, relative to the TCP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ports {
-    /// It is the one after it.
+    /// The next one.
     Paired,
-    /// It is any port: only those who are told which can write to it.
+    /// Another one, which original programs can't find.
     Apart,
-    /// There is none.
+    /// None.
     NoUdp,
 }
 
 impl Ports {
-    /// What the user loses, in a line.
+    /// What the user should know, in a line.
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::Paired => None,
@@ -94,7 +93,7 @@ pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Connection> {
     bail!("{}", failures.join("; "))
 }
 
-/// The addresses of a host, each once.
+/// The addresses of a host, without duplicates.
 pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     let found = (host, port)
         .to_socket_addrs()
@@ -111,8 +110,8 @@ pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// An IPv4 address written as IPv6 is reached over IPv4. Unlike the canonical form of an id, this
-/// keeps the scope, which a link-local address needs.
+/// An IPv4-mapped address is reached over IPv4. Unlike the canonical form of an id, this keeps the scope, which a
+/// link-local address needs.
 fn unmapped(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
@@ -147,7 +146,7 @@ fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<Connection> 
     dial(address, connect).and_then(Dialled::ready)
 }
 
-/// Two sockets, of which the first is connected or about to be.
+/// Two sockets, of which the first is connected or connecting.
 #[derive(Debug)]
 struct Dialled {
     tcp: Socket,
@@ -165,7 +164,7 @@ fn dial(address: SocketAddr, connect: impl Fn(&Socket) -> io::Result<()>) -> io:
         };
         let udp = Some(udp);
         match connect(&tcp) {
-            // The very same connection existed a moment ago, and the system still remembers it.
+            // The system still remembers an earlier connection between the same ports.
             Err(error) if is_taken(&error) => {}
             Err(error) => return Err(error),
             Ok(()) => {
@@ -184,7 +183,7 @@ fn dial(address: SocketAddr, connect: impl Fn(&Socket) -> io::Result<()>) -> io:
     Ok(Dialled { tcp, udp, ports })
 }
 
-/// A connection that is being made, without waiting for it.
+/// A connection that is being made without blocking.
 #[derive(Debug)]
 pub struct Attempt(Dialled);
 
@@ -204,7 +203,7 @@ impl Attempt {
         dial(address, begin).map(Self)
     }
 
-    /// What to poll for output, which is possible as soon as it is known how it went.
+    /// Writable when the attempt is done.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.tcp.as_fd()
     }
@@ -222,8 +221,8 @@ impl Attempt {
     }
 }
 
-/// A UDP socket on a port of the system's choice, for the family of `address`. Never with
-/// `SO_REUSEADDR`, under which another process could take the port over.
+/// A UDP socket on any free port, for the family of `address`. Never with `SO_REUSEADDR`, with which another process
+/// could take the port over.
 fn bind_udp(address: SocketAddr) -> io::Result<Socket> {
     let udp = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     bind(&udp, address, 0)?;
@@ -240,7 +239,7 @@ fn bind_tcp_before(udp: &Socket, address: SocketAddr) -> Option<Socket> {
 
 fn bind(socket: &Socket, address: SocketAddr, port: u16) -> io::Result<()> {
     if address.is_ipv6() {
-        // The same port of IPv4 may be somebody else's.
+        // Another process may have the same port of IPv4.
         socket.set_only_v6(true)?;
     }
     socket.bind(&SockAddr::from(SocketAddr::new(unspecified(address), port)))
@@ -263,11 +262,11 @@ fn is_taken(error: &io::Error) -> bool {
 impl Dialled {
     fn ready(self) -> io::Result<Connection> {
         let Self { tcp, udp, ports } = self;
-        // Where nobody listens, a socket whose own port is the server's reaches itself.
+        // Without a listener, a socket whose port is the server's connects to itself.
         if tcp.local_addr()?.as_socket() == tcp.peer_addr()?.as_socket() {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        // A line shall go out at once, not when the last one was acknowledged.
+        // Send each line at once, not when TCP has acknowledged the last one.
         tcp.set_tcp_nodelay(true)?;
         tcp.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
         tcp.set_nonblocking(true)?;
@@ -276,7 +275,7 @@ impl Dialled {
         }
         let udp = udp.map(UdpSocket::from);
         if let Some(udp) = &udp {
-            // Without this news of closed ports, messages in the clear are less sure, as they always were.
+            // Without reports of closed ports, unencrypted messages are less reliable, as on the original.
             let _ = udp_errors::enable(udp);
         }
         Ok(Connection {
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_link_local_address_lacks_is_said() {
+    fn a_link_local_address_without_interface_is_explained() {
         // Where there is no IPv6 at all, that is in the way first; what is said is the same.
         let error = connect("fe80::1", 9000, TIMEOUT).unwrap_err().to_string();
         assert!(
@@ -324,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_pair_is_had_over_ipv6_too() {
+    fn ipv6_gets_a_port_pair_too() {
         // There are machines without IPv6.
         if let Ok(listener) = TcpListener::bind("[::1]:0") {
             assert_paired(&listener, "::1");
@@ -361,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_before_it_that_is_taken_is_not_had() {
+    fn a_taken_tcp_port_is_not_used() {
         let address = "127.0.0.1:9".parse().unwrap();
         // The first may be somebody else's already.
         let had = std::iter::repeat_with(|| bind_udp(address).unwrap())
@@ -372,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_to_itself_is_none() {
+    fn a_connection_to_itself_is_refused() {
         let address = "127.0.0.1:9".parse().unwrap();
         let tcp = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         bind(&tcp, address, 0).unwrap();
@@ -391,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_says_in_a_line_what_to_do() {
+    fn each_error_says_what_to_do_in_a_line() {
         // Bound, so that nobody else gets it, and not listening.
         let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         bind(&held, "127.0.0.1:9".parse().unwrap(), 0).unwrap();

@@ -1,15 +1,14 @@
-//! The addresses of this host in its own networks.
+//! The addresses of this host in its local networks.
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 use std::net::{IpAddr, SocketAddr};
 
-/// Addresses that are offered at most; few hosts that people sit at have more.
+/// Addresses that are offered at most. Few hosts have more.
 const ADDRESSES_MAX: usize = 8;
 
-/// Where a peer in the same network reaches this port: one address for each network, of the family
-/// that `like` is of. None if the system does not say.
+/// Where peers in the same network reach this port: one address for each network, of the family of `like`.
 pub(super) fn addresses(port: u16, like: IpAddr) -> Vec<SocketAddr> {
     let Ok(interfaces) = getifaddrs() else {
         return Vec::new();
@@ -29,7 +28,7 @@ fn ip(storage: &SockaddrStorage) -> Option<IpAddr> {
     v4.or(storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
 }
 
-/// Such an address means something together with an interface only, and each host names its own.
+/// A link-local address is valid with an interface only, and other hosts name their interfaces differently.
 fn is_link_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_link_local(),

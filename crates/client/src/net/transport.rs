@@ -187,8 +187,8 @@ fn set_hop_limit(socket: &SockRef<'_>, to: SocketAddr, hops: u32) -> io::Result<
     }
 }
 
-/// Gives a link-local address the scope of the server's: an id has none, because it means something
-/// on one host only, and whoever is in the room by such an address is on the link of the server.
+/// Gives a link-local address the scope of the server's. An id has no scope, which is valid on one host only, and a
+/// user with such an address is on the server's link.
 fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
     match (to, server) {
         (SocketAddr::V6(mut to), SocketAddr::V6(server)) if to.ip().is_unicast_link_local() => {

@@ -181,7 +181,7 @@ impl Session {
         self.events.push_back(Event::Left(leave));
         let drafts = self.outbox.drafts_mut().filter(|draft| !draft.awaits_peer);
         drafts.for_each(|draft| draft.peer.left(&who));
-        if self.recipients.left(&who) && self.config.to.is_none() {
+        if self.recipients.left(&who, self.private.roster()) && self.config.to.is_none() {
             self.warn(format!(
                 "{who} left: what you type is not sent; /query alone writes to everybody"
             ));

@@ -43,11 +43,14 @@ impl Recipients {
         }
     }
 
-    /// A user left: lines never go to the next user of its address. Whether it is the one of `/query`.
-    pub(super) fn left(&mut self, who: &Who) -> bool {
-        let is_query = self.query().is_some_and(|query| query.id == who.id);
+    /// A user left the roster: lines never go to the next user of its address. Whether it was the one of `/query`.
+    pub(super) fn left(&mut self, who: &Who, roster: &Roster) -> bool {
         self.peers().for_each(|peer| peer.left(who));
-        is_query
+        match &self.target {
+            // It may have joined on another connection before.
+            Target::User(peer) => peer.who.id == who.id && peer.find(roster).is_none(),
+            Target::Everybody | Target::Named(_) | Target::NotFound => false,
+        }
     }
 
     /// A user is about to take another nick in the roster.

@@ -1,4 +1,4 @@
-//! Sessions in simulated time, against servers that are written out line by line.
+//! Sessions in simulated time, against servers whose lines are written out.
 
 use super::outbox::BYTES_MAX;
 use super::*;
@@ -18,11 +18,11 @@ mod clock;
 mod dripping;
 mod private_messages;
 
-/// A session, and the clock it is told.
+/// A session and its clock.
 struct Sim {
     session: Session,
     ms: u64,
-    /// How the wall clock has been set since, in milliseconds.
+    /// By how much the wall clock was set, in milliseconds.
     wall_set_ms: i64,
 }
 
@@ -39,7 +39,7 @@ fn config() -> Config {
     }
 }
 
-/// Connected from this port, with the UDP port after it.
+/// A connection from this port, with the UDP port after it.
 fn endpoints(port: u16) -> Endpoints {
     Endpoints {
         local: format!("10.0.0.1:{port}").parse().unwrap(),
@@ -49,7 +49,7 @@ fn endpoints(port: u16) -> Endpoints {
     }
 }
 
-/// The delivery of somebody whose key is made from this number.
+/// The private messages of a user whose key is made from this number.
 fn private(secret: u8, options: Options) -> Private {
     let mut next = secret;
     let random = move |bytes: &mut [u8]| {
@@ -65,7 +65,7 @@ fn own_key() -> PublicKey {
     private(1, Options::default()).public_key()
 }
 
-/// What the client says to a server of ours.
+/// The client's HELLO.
 fn hello() -> String {
     format!("HELLO 1 alice 5001 {} -\n", own_key())
 }
@@ -84,7 +84,7 @@ impl Sim {
         }
     }
 
-    /// A session in a room of ours with bob, who takes datagrams, and carol, who does not.
+    /// A session in a room with bob, who has a UDP address, and carol, who has none.
     fn in_a_room() -> Self {
         Self::in_a_room_with(config())
     }
@@ -125,7 +125,7 @@ impl Sim {
         self.session.datagram(source.parse().unwrap(), bytes, self.now());
     }
 
-    /// What waits, and whom it is for if it is not for everybody.
+    /// Unsent messages, private ones with their recipient.
     fn unsent(&self) -> Vec<String> {
         let unsent = self.session.unsent().into_iter();
         let unsent: Vec<String> = unsent
@@ -135,11 +135,11 @@ impl Sim {
         unsent
     }
 
-    /// Lets this much time go by, with every timer in it.
+    /// Lets time pass, with every timer in it.
     fn wait(&mut self, ms: u64) {
         let until = self.ms + ms;
         while let Some(deadline) = self.session.deadline() {
-            // As the loop waits: whole milliseconds, and never too short.
+            // Like the loop: whole milliseconds, never too short.
             let deadline = u64::try_from(deadline.as_nanos().div_ceil(1_000_000)).unwrap();
             if deadline > until {
                 break;
@@ -195,7 +195,7 @@ fn said(who: &str, what: &str, at: u64, own: bool) -> Event {
 }
 
 #[test]
-fn nothing_is_said_before_the_greeting_is_whole() {
+fn nothing_is_sent_before_the_greeting_is_complete() {
     let mut sim = Sim::new(config());
     for byte in "* chat/1 welcome".chars() {
         sim.hear(&byte.to_string());
@@ -206,10 +206,10 @@ fn nothing_is_said_before_the_greeting_is_whole() {
 }
 
 #[test]
-fn all_that_comes_at_once_with_the_greeting_is_understood() {
+fn lines_in_one_piece_with_the_greeting_are_read() {
     let mut sim = Sim::new(config());
     let mut stream = "* chat/1 welcome\n".to_owned();
-    // The server took the client for a plain one for a moment.
+    // Before HELLO, the server took the client for a plain user.
     stream.push_str("10.0.0.1:5000 is online\nfrom 10.0.0.2:6000: WELCOME\n* LIVE\n");
     let _ = write!(
         stream,
@@ -246,7 +246,7 @@ fn all_that_comes_at_once_with_the_greeting_is_understood() {
 }
 
 #[test]
-fn a_line_without_a_time_has_the_last_one_that_this_connection_said() {
+fn a_line_without_a_time_has_the_last_time_of_its_connection() {
     fn times(sim: &mut Sim) -> Vec<u64> {
         let events = sim.shown().into_iter();
         let time = |event| match event {
@@ -278,7 +278,7 @@ fn a_line_without_a_time_has_the_last_one_that_this_connection_said() {
 }
 
 #[test]
-fn every_cut_of_a_stream_says_the_same() {
+fn a_stream_reads_the_same_however_it_is_cut() {
     let stream = format!(
         "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\nSAID 7 {ME} \u{4e2d}\r\nPING 3\nLEAVE 8 {ME}\n"
     );
@@ -294,7 +294,7 @@ fn every_cut_of_a_stream_says_the_same() {
 }
 
 #[test]
-fn a_full_room_is_one_of_ours_or_an_original_one() {
+fn every_kind_of_server_can_report_a_full_room() {
     for greeting in ["too many users\n", "* too many users from your address\n"] {
         let mut sim = Sim::new(config());
         sim.hear(greeting);
@@ -309,7 +309,7 @@ fn a_full_room_is_one_of_ours_or_an_original_one() {
 }
 
 #[test]
-fn who_finds_no_place_after_all_is_told_why() {
+fn a_rejection_after_hello_gives_its_reason() {
     let refused = |line: &str| {
         let mut sim = Sim::new(config());
         sim.hear("* chat/1 no place is free [PROBE]\n");
@@ -326,7 +326,7 @@ fn who_finds_no_place_after_all_is_told_why() {
 }
 
 #[test]
-fn who_is_turned_away_is_told_why() {
+fn a_rejection_instead_of_a_greeting_gives_its_reason() {
     let mut sim = Sim::new(config());
     sim.hear("* your address and port are here already\n");
     let reason = text("your address and port are here already");
@@ -335,7 +335,7 @@ fn who_is_turned_away_is_told_why() {
 }
 
 #[test]
-fn what_begins_as_a_server_of_ours_is_never_taken_for_an_original_one() {
+fn an_incomplete_greeting_is_never_an_original_server() {
     for greeting in ["*", "* chat/1 you are 10.0.0.1:5; /help says wh", "too many us"] {
         let mut sim = Sim::new(config());
         sim.hear(greeting);
@@ -350,7 +350,7 @@ fn what_begins_as_a_server_of_ours_is_never_taken_for_an_original_one() {
 }
 
 #[test]
-fn a_server_that_is_silent_is_an_original_one_until_it_greets_after_all() {
+fn a_silent_server_is_an_original_one_until_it_greets() {
     let mut sim = Sim::new(config());
     sim.wait(1999);
     assert_eq!(sim.shown(), []);
@@ -362,7 +362,7 @@ fn a_server_that_is_silent_is_an_original_one_until_it_greets_after_all() {
 }
 
 #[test]
-fn an_original_server_is_never_told_anything_unasked() {
+fn nothing_is_sent_to_an_original_server_unasked() {
     let mut sim = Sim::new(config());
     sim.hear("10.0.0.1:5000 is online10.0.0.2:6000 is online");
     let joined = |who: &str, own| {
@@ -391,7 +391,7 @@ fn an_original_server_is_never_told_anything_unasked() {
 }
 
 #[test]
-fn an_original_server_is_sent_one_message_at_a_time_without_a_line_feed() {
+fn an_original_server_gets_one_message_at_a_time() {
     let mut sim = Sim::in_an_original_room();
     sim.type_line("one");
     sim.type_line("two");
@@ -405,7 +405,7 @@ fn an_original_server_is_sent_one_message_at_a_time_without_a_line_feed() {
 }
 
 #[test]
-fn over_41_bytes_an_original_server_is_sent_the_message_and_the_user_a_warning() {
+fn over_41_bytes_an_original_server_costs_a_warning() {
     let mut sim = Sim::in_an_original_room();
     sim.type_line(&"x".repeat(41));
     sim.wait(50);
@@ -421,7 +421,7 @@ fn over_41_bytes_an_original_server_is_sent_the_message_and_the_user_a_warning()
 }
 
 #[test]
-fn what_an_original_server_lost_is_reported_when_a_later_message_comes_back() {
+fn a_message_that_an_original_server_lost_is_reported() {
     let mut sim = Sim::in_an_original_room();
     sim.type_line("one");
     sim.wait(50);
@@ -439,7 +439,7 @@ fn what_an_original_server_lost_is_reported_when_a_later_message_comes_back() {
 }
 
 #[test]
-fn a_message_is_acknowledged_by_its_echo_and_then_the_user_leaves() {
+fn the_user_leaves_once_the_last_message_is_acknowledged() {
     let mut sim = Sim::in_a_room();
     sim.type_line("one");
     sim.type_line("//two");
@@ -463,7 +463,7 @@ fn a_message_is_acknowledged_by_its_echo_and_then_the_user_leaves() {
 }
 
 #[test]
-fn a_refused_message_is_reported_and_not_waited_for() {
+fn a_refused_message_is_reported_and_not_awaited() {
     let mut sim = Sim::in_a_room();
     sim.type_line("one");
     sim.type_line("two");
@@ -481,7 +481,7 @@ fn a_refused_message_is_reported_and_not_waited_for() {
 }
 
 #[test]
-fn the_end_of_the_input_waits_ten_seconds_from_the_last_progress() {
+fn the_end_of_input_waits_ten_seconds_after_progress() {
     let mut sim = Sim::in_a_room();
     for line in ["one", "two", "/msg carol hi"] {
         sim.type_line(line);
@@ -497,7 +497,7 @@ fn the_end_of_the_input_waits_ten_seconds_from_the_last_progress() {
 }
 
 #[test]
-fn a_server_that_does_not_say_goodbye_is_waited_for_a_second() {
+fn a_missing_goodbye_is_awaited_for_a_second() {
     let mut sim = Sim::in_a_room();
     sim.type_line("/quit");
     assert_eq!(sim.sent(), "QUIT\n");
@@ -508,7 +508,7 @@ fn a_server_that_does_not_say_goodbye_is_waited_for_a_second() {
 }
 
 #[test]
-fn a_server_that_goes_says_why_if_it_can() {
+fn a_closing_server_can_give_its_reason() {
     let mut sim = Sim::in_a_room();
     sim.hear("GOODBYE shutdown back at noon\n");
     sim.session.closed(sim.now());
@@ -523,7 +523,7 @@ fn a_server_that_goes_says_why_if_it_can() {
 }
 
 #[test]
-fn input_is_taken_as_fast_as_it_is_acknowledged() {
+fn input_is_read_as_fast_as_it_is_acknowledged() {
     let mut sim = Sim::new(config());
     assert!(!sim.session.takes_input());
     sim = Sim::in_a_room();
@@ -541,7 +541,7 @@ fn input_is_taken_as_fast_as_it_is_acknowledged() {
 }
 
 #[test]
-fn a_text_over_the_limit_is_not_sent_and_the_next_one_is() {
+fn a_text_over_the_limit_is_not_sent() {
     let mut sim = Sim::in_a_room();
     sim.type_line(&"x".repeat(TEXT_MAX));
     sim.type_line(&"x".repeat(TEXT_MAX + 1));
@@ -554,7 +554,7 @@ fn a_text_over_the_limit_is_not_sent_and_the_next_one_is() {
 }
 
 #[test]
-fn a_ping_is_answered_and_a_silent_server_is_asked_and_then_gone() {
+fn a_silent_server_is_pinged_and_then_given_up() {
     let mut sim = Sim::in_a_room();
     sim.hear("PING 77\n");
     assert_eq!(sim.sent(), "PONG 77\n");
@@ -569,7 +569,7 @@ fn a_ping_is_answered_and_a_silent_server_is_asked_and_then_gone() {
 }
 
 #[test]
-fn a_server_that_greets_and_does_not_answer_is_given_up() {
+fn a_server_that_does_not_answer_hello_is_given_up() {
     let mut sim = Sim::new(config());
     sim.hear("* chat/1 hi\n");
     sim.wait(10_000);
@@ -577,7 +577,7 @@ fn a_server_that_greets_and_does_not_answer_is_given_up() {
 }
 
 #[test]
-fn a_nick_that_is_insisted_on_is_had_or_the_user_leaves_and_knows_why() {
+fn a_rejected_required_nick_ends_the_session() {
     let config = Config {
         insist_on_nick: true,
         ..config()
@@ -605,7 +605,7 @@ fn a_nick_that_is_insisted_on_is_had_or_the_user_leaves_and_knows_why() {
 }
 
 #[test]
-fn a_nick_that_is_not_insisted_on_costs_an_error() {
+fn a_rejected_optional_nick_costs_an_error() {
     let mut sim = Sim::new(config());
     sim.hear(&format!("* chat/1 hi\nWELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\n"));
     sim.hear("HISTORY -\nLIVE\nERROR nick-taken - bob has it\n");
@@ -618,7 +618,7 @@ fn a_nick_that_is_not_insisted_on_costs_an_error() {
 }
 
 #[test]
-fn a_new_nick_is_the_users_when_the_server_says_so() {
+fn a_new_nick_counts_when_the_server_announces_it() {
     let mut sim = Sim::in_a_room();
     sim.type_line("/nick alice");
     sim.type_line("/nick a b");
@@ -637,7 +637,7 @@ fn a_new_nick_is_the_users_when_the_server_says_so() {
 }
 
 #[test]
-fn a_nick_asked_for_twice_is_answered_twice() {
+fn a_repeated_nick_request_gets_two_answers() {
     let mut sim = Sim::in_a_room();
     sim.type_line("/nick al");
     sim.type_line("/nick al");
@@ -653,7 +653,7 @@ fn a_nick_asked_for_twice_is_answered_twice() {
 }
 
 #[test]
-fn the_roster_follows_what_the_server_says() {
+fn the_roster_follows_the_server() {
     let mut sim = Sim::in_a_room();
     sim.hear("JOIN 1 dave@10.0.0.4:1 10.0.0.4:9 -\nLEAVE 2 bob@10.0.0.2:6000\n");
     sim.hear("NICK 3 carol@10.0.0.3:7000 Eve\nADDRESS 4 Eve@10.0.0.3:7000 9.9.9.9:9\n");
@@ -667,7 +667,7 @@ fn the_roster_follows_what_the_server_says() {
 }
 
 #[test]
-fn who_is_meant_must_be_clear() {
+fn an_ambiguous_recipient_is_an_error() {
     let mut sim = Sim::in_a_room();
     sim.hear("JOIN 1 Carol@10.0.0.9:1 - -\n");
     sim.shown();
@@ -691,7 +691,7 @@ fn who_is_meant_must_be_clear() {
 }
 
 #[test]
-fn a_typing_error_is_not_said_aloud() {
+fn a_mistyped_command_is_not_broadcast() {
     let mut sim = Sim::in_a_room();
     sim.type_line("/quti");
     sim.type_line("/msg bob");
@@ -745,7 +745,7 @@ fn a_hostile_server_is_survived() {
 }
 
 #[test]
-fn an_endless_line_takes_no_memory() {
+fn an_endless_line_takes_bounded_memory() {
     let mut sim = Sim::in_a_room();
     for _ in 0..1000 {
         sim.session.receive(&[b'x'; 4096], sim.now());
@@ -805,7 +805,7 @@ fn reconnect(sim: &mut Sim) {
 }
 
 #[test]
-fn a_lost_connection_loses_no_message_and_sends_none_twice() {
+fn a_reconnection_neither_loses_nor_repeats_messages() {
     let mut sim = in_a_room_that_may_be_lost();
     for line in ["one", "two", "three"] {
         sim.type_line(line);
@@ -823,7 +823,7 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
     sim.hear("* chat/1 welcome\n");
     let (key, token) = (own_key(), TOKEN);
     assert_eq!(sim.sent(), format!("HELLO 1 alice 5556 {key} {token}\n"));
-    // The server took the second message, and only its echo was lost.
+    // The server has the second message; only its return was lost.
     sim.hear(&format!(
         "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 2\nHISTORY -\nLIVE\n"
     ));
@@ -833,7 +833,7 @@ fn a_lost_connection_loses_no_message_and_sends_none_twice() {
 }
 
 #[test]
-fn whoever_has_the_servers_port_by_now_is_told_nothing() {
+fn nothing_is_sent_to_another_server_on_the_port() {
     type Answer = fn(&mut Sim);
     let answers: [(Answer, Outcome); 3] = [
         (|sim| sim.wait(2000), Outcome::Stranger),
@@ -856,7 +856,7 @@ fn whoever_has_the_servers_port_by_now_is_told_nothing() {
         assert_eq!(sim.sent(), "");
         assert_eq!(sim.shown(), [Event::Lost(outcome)]);
         assert_eq!(sim.unsent(), ["for the room"]);
-        // The server is back, and is told.
+        // The server is back, and gets them.
         reconnect(&mut sim);
         sim.hear(&format!(
             "* chat/1 welcome\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"
@@ -866,7 +866,7 @@ fn whoever_has_the_servers_port_by_now_is_told_nothing() {
 }
 
 #[test]
-fn in_place_of_an_original_server_only_another_one_is_told_anything() {
+fn after_an_original_server_only_another_one_gets_messages() {
     let away = || {
         let mut sim = Sim::new(Config {
             interactive: true,
@@ -905,7 +905,7 @@ fn in_place_of_an_original_server_only_another_one_is_told_anything() {
 }
 
 #[test]
-fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
+fn a_reconnection_asks_for_the_nick_but_does_not_require_it() {
     let mut sim = Sim::new(Config {
         interactive: true,
         insist_on_nick: true,
@@ -927,7 +927,7 @@ fn a_nick_taken_on_the_way_is_asked_for_again_and_not_insisted_on() {
 }
 
 #[test]
-fn a_connection_that_never_was_is_not_made_again() {
+fn a_session_that_never_joined_does_not_reconnect() {
     for reconnect in [true, false] {
         let mut sim = Sim::new(Config {
             interactive: reconnect,
@@ -942,20 +942,20 @@ fn a_connection_that_never_was_is_not_made_again() {
 }
 
 #[test]
-fn who_leaves_while_messages_wait_is_told_so() {
+fn leaving_reports_the_messages_that_wait() {
     let mut sim = in_a_room_that_may_be_lost();
     sim.session.closed(sim.now());
     sim.type_line("hello");
     sim.session.leave(sim.now());
     assert_eq!(sim.session.outcome(), Some(&Outcome::Unacknowledged(1)));
-    // Something has the port that has not greeted.
+    // Another program has the port, and does not greet.
     let mut sim = in_a_room_that_may_be_lost();
     sim.session.closed(sim.now());
     sim.type_line("hello");
     reconnect(&mut sim);
     sim.session.leave(sim.now());
     assert_eq!(sim.session.outcome(), Some(&Outcome::Unacknowledged(1)));
-    // And nothing else than the end is waited for.
+    // Only the end is awaited.
     let mut sim = in_a_room_that_may_be_lost();
     sim.session.closed(sim.now());
     sim.type_line("hello");
@@ -972,7 +972,7 @@ fn who_leaves_while_messages_wait_is_told_so() {
 }
 
 #[test]
-fn who_leaves_at_once_is_told_what_was_not_acknowledged_till_the_end() {
+fn leaving_at_once_reports_unacknowledged_messages() {
     for echoes in 0..=2 {
         let mut sim = Sim::in_a_room();
         sim.type_line("one");
@@ -992,7 +992,7 @@ fn who_leaves_at_once_is_told_what_was_not_acknowledged_till_the_end() {
 }
 
 #[test]
-fn what_an_original_server_was_sent_before_it_was_lost_is_not_sent_again() {
+fn nothing_is_sent_twice_to_an_original_server() {
     let mut sim = Sim::new(Config {
         interactive: true,
         ..config()

@@ -3,8 +3,8 @@
 use super::private_messages::{alice, receipts};
 use super::*;
 
-/// What is said and shown in a session in which every timer counts: private messages that are sent again, given up, or
-/// never confirmed, and a server that is asked whether it is there and is not.
+/// The lines and events of a session that uses every timer: private messages are retransmitted, given up, or never
+/// confirmed, and the server is pinged and given up.
 fn session(mut set: impl FnMut(&mut Sim, usize)) -> (Vec<String>, Option<Outcome>) {
     let mut sim = alice();
     let mut all = Vec::new();
@@ -30,7 +30,7 @@ fn session(mut set: impl FnMut(&mut Sim, usize)) -> (Vec<String>, Option<Outcome
 }
 
 #[test]
-fn nothing_that_happens_depends_on_the_wall_clock() {
+fn no_timer_depends_on_the_wall_clock() {
     let set_ms = [-1, 1, -86_400_000, 86_400_000, i64::MIN, i64::MAX, 0];
     let (all, outcome) = session(|_, _| {});
     assert!(all.contains(&"and you? (direct, unencrypted)".into()), "{all:?}");

@@ -1,8 +1,8 @@
-//! Servers that say a little all the while, and never what is waited for.
+//! Servers that keep sending, but never what the client needs.
 
 use super::*;
 
-/// How long a session lasts whose server says this every second, in seconds; no longer than an hour.
+/// How long a session lasts, in seconds, if its server sends this every second. At most an hour.
 fn lasts(sim: &mut Sim, drip: &str) -> u64 {
     let began = sim.ms;
     for _ in 0..3600 {
@@ -16,7 +16,7 @@ fn lasts(sim: &mut Sim, drip: &str) -> u64 {
 }
 
 #[test]
-fn one_that_drips_its_greeting_has_ten_seconds() {
+fn a_slow_greeting_may_take_ten_seconds() {
     let mut sim = Sim::new(config());
     sim.hear("* chat/1 ");
     assert_eq!(lasts(&mut sim, "."), 10);
@@ -24,7 +24,7 @@ fn one_that_drips_its_greeting_has_ten_seconds() {
 }
 
 #[test]
-fn one_that_answers_hello_with_anything_but_welcome_has_ten_seconds() {
+fn welcome_must_follow_hello_within_ten_seconds() {
     let mut sim = Sim::new(config());
     sim.hear("* chat/1 hi\n");
     assert_eq!(lasts(&mut sim, "NOTICE a moment\n"), 10);
@@ -32,7 +32,7 @@ fn one_that_answers_hello_with_anything_but_welcome_has_ten_seconds() {
 }
 
 #[test]
-fn one_that_welcomes_again_and_again_without_the_nick_has_a_second_to_say_why() {
+fn the_reason_for_a_missing_nick_may_take_a_second() {
     let config = Config {
         insist_on_nick: true,
         ..config()
@@ -45,7 +45,7 @@ fn one_that_welcomes_again_and_again_without_the_nick_has_a_second_to_say_why() 
 }
 
 #[test]
-fn one_that_never_ends_saying_who_is_here_has_two_minutes() {
+fn the_user_list_may_take_two_minutes() {
     let mut sim = Sim::new(config());
     sim.hear(&format!("* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
     assert_eq!(lasts(&mut sim, "USER bob@10.0.0.2:6000 10.0.0.2:6001 -\n"), 120);
@@ -53,7 +53,7 @@ fn one_that_never_ends_saying_who_is_here_has_two_minutes() {
 }
 
 #[test]
-fn a_roster_that_took_long_is_no_reason_to_leave_once_it_is_complete() {
+fn a_slow_user_list_has_no_effect_once_complete() {
     let mut sim = Sim::new(config());
     sim.hear(&format!("* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
     sim.wait(29_000);
@@ -62,7 +62,7 @@ fn a_roster_that_took_long_is_no_reason_to_leave_once_it_is_complete() {
 }
 
 #[test]
-fn after_the_input_nothing_that_was_not_asked_for_holds_the_client() {
+fn unrelated_lines_do_not_delay_the_end() {
     for drip in [
         "ERROR malformed - what?\n".to_owned(),
         "ERROR nick-taken - bob has it\n".to_owned(),
@@ -71,7 +71,7 @@ fn after_the_input_nothing_that_was_not_asked_for_holds_the_client() {
         "NOTICE a moment\n".into(),
     ] {
         let mut sim = Sim::in_a_room();
-        // The first message does come back.
+        // The server returns the first message.
         for line in ["one", "two", "/nick al"] {
             sim.type_line(line);
         }

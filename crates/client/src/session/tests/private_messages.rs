@@ -9,7 +9,7 @@ fn key_of(secret: u8) -> String {
     private(secret, Options::default()).public_key().to_string()
 }
 
-/// Alice in a room with bob, who has a key, and carol, who is at `nc`.
+/// Alice in a room with bob, who has a key, and carol, who uses `nc`.
 pub(super) fn alice() -> Sim {
     let mut sim = Sim::new(config());
     sim.hear(&format!(
@@ -47,14 +47,14 @@ fn bob() -> Sim {
 }
 
 impl Sim {
-    /// Forgets all that was sent and shown so far.
+    /// Discards all output so far.
     fn quiet(&mut self) {
         self.sent();
         self.shown();
         while self.session.next_datagram().is_some() {}
     }
 
-    /// The number of the one message that the server is asked to pass on to carol.
+    /// The number of the one WHISPER to carol.
     fn whispered(&mut self) -> u64 {
         let line = self.sent();
         let asked = line.strip_prefix("WHISPER 10.0.0.3:7000 ").unwrap();
@@ -70,7 +70,7 @@ impl Sim {
     }
 }
 
-/// Carries datagrams between the two until nothing is under way.
+/// Carries datagrams between the two until none is left.
 fn carry(alice: &mut Sim, bob: &mut Sim) {
     for _ in 0..10 {
         for bytes in alice.datagrams_to("10.0.0.2:6001") {
@@ -95,7 +95,7 @@ fn texts(events: &[Event]) -> Vec<String> {
     events.iter().filter_map(private).collect()
 }
 
-/// What became of messages that were sent.
+/// The results of sent messages.
 pub(super) fn receipts(events: &[Event]) -> Vec<String> {
     let receipt = |event: &Event| match event {
         Event::Delivered(Delivery { text, transport, .. }) => Some(format!("{text} ({transport})")),
@@ -106,7 +106,7 @@ pub(super) fn receipts(events: &[Event]) -> Vec<String> {
 }
 
 #[test]
-fn a_message_between_two_with_keys_is_sealed_direct_and_confirmed() {
+fn between_keys_messages_are_sealed_and_confirmed() {
     let (mut alice, mut bob) = (alice(), bob());
     alice.type_line("/msg BOB  hi there");
     carry(&mut alice, &mut bob);
@@ -142,7 +142,7 @@ fn a_message_between_two_with_keys_is_sealed_direct_and_confirmed() {
 }
 
 #[test]
-fn nothing_that_is_sealed_shows_its_text_to_the_server_or_the_network() {
+fn neither_server_nor_network_sees_a_sealed_text() {
     let mut alice = alice();
     alice.type_line("/msg bob attack at dawn");
     alice.wait(5000);
@@ -155,7 +155,7 @@ fn nothing_that_is_sealed_shows_its_text_to_the_server_or_the_network() {
 }
 
 #[test]
-fn who_leaves_waits_for_the_fate_of_private_messages() {
+fn leaving_waits_for_the_results_of_private_messages() {
     let mut sim = alice();
     sim.type_line("/msg bob hi");
     sim.session.end_input(sim.now());
@@ -172,7 +172,7 @@ fn who_leaves_waits_for_the_fate_of_private_messages() {
 }
 
 #[test]
-fn who_leaves_the_room_takes_waiting_messages_along() {
+fn messages_to_a_user_who_leaves_fail() {
     let mut sim = alice();
     sim.type_line("/msg bob hi");
     sim.hear(&format!("LEAVE 1 {BOB}\n"));
@@ -185,7 +185,7 @@ fn who_leaves_the_room_takes_waiting_messages_along() {
 }
 
 #[test]
-fn who_has_no_key_is_written_to_in_the_clear_and_marked_so() {
+fn messages_to_a_user_without_key_are_marked_unencrypted() {
     let mut sim = alice();
     sim.type_line("/msg carol hi");
     assert_eq!(sim.datagrams_to("10.0.0.3:7001"), [b"hi".to_vec()]);
@@ -198,13 +198,13 @@ fn who_has_no_key_is_written_to_in_the_clear_and_marked_so() {
 }
 
 #[test]
-fn what_no_port_takes_goes_through_the_server_and_is_told_of_once() {
+fn after_a_closed_port_the_server_relays_the_message() {
     let mut sim = alice();
     sim.type_line("/msg carol hi");
     let closed = "10.0.0.3:7001".parse().unwrap();
     sim.session.datagram_failed(closed, sim.now());
     let seq = sim.whispered();
-    // However long the server takes.
+    // The server may be slow.
     sim.wait(2000);
     sim.hear(&format!("WHISPERED {seq}\n"));
     sim.wait(2000);
@@ -220,7 +220,7 @@ fn what_no_port_takes_goes_through_the_server_and_is_told_of_once() {
 }
 
 #[test]
-fn what_the_server_passes_on_is_shown_in_its_place() {
+fn a_relayed_message_is_shown_in_its_place() {
     let mut alice = alice();
     alice.hear(&format!(
         "SAID 1 {BOB} one\nWHISPER carol@10.0.0.3:7000 two\nSAID 1 {BOB} three\n"
@@ -236,7 +236,7 @@ fn what_the_server_passes_on_is_shown_in_its_place() {
 }
 
 #[test]
-fn without_a_udp_socket_the_server_carries_it() {
+fn without_a_udp_socket_the_server_relays_messages() {
     let mut sim = Sim::new(Config {
         endpoints: Endpoints {
             udp_port: None,
@@ -263,7 +263,7 @@ fn without_a_udp_socket_the_server_carries_it() {
 }
 
 #[test]
-fn a_text_in_the_clear_is_shown_only_from_who_has_no_key_and_from_the_right_port() {
+fn an_unencrypted_text_needs_a_keyless_sender_and_its_port() {
     let mut sim = alice();
     sim.datagram("10.0.0.3:7001", b"from nc\xFF\r\n");
     assert_eq!(texts(&sim.shown()), ["from nc\u{FFFD} (direct, unencrypted)"]);
@@ -282,7 +282,7 @@ fn a_text_in_the_clear_is_shown_only_from_who_has_no_key_and_from_the_right_port
 }
 
 #[test]
-fn what_the_server_passed_on_is_shown_where_it_came_and_by_the_name_of_then() {
+fn a_relayed_message_has_the_name_of_its_moment() {
     let (mut sim, mut bob) = (alice(), bob());
     bob.type_line("/msg alice sealed");
     bob.wait(5000);
@@ -314,7 +314,7 @@ fn what_the_server_passed_on_is_shown_where_it_came_and_by_the_name_of_then() {
 }
 
 #[test]
-fn who_takes_nothing_in_the_clear_neither_sends_nor_shows_it() {
+fn without_unencrypted_messages_none_is_sent_or_shown() {
     let options = Options {
         no_unencrypted: true,
         ..Options::default()
@@ -336,7 +336,7 @@ fn who_takes_nothing_in_the_clear_neither_sends_nor_shows_it() {
 }
 
 #[test]
-fn on_an_original_server_datagrams_go_and_come_by_the_port_rule() {
+fn on_an_original_server_the_port_rule_holds() {
     let mut sim = Sim::in_an_original_room();
     sim.type_line("/msg 10.0.0.7:40 hi");
     assert_eq!(sim.datagrams_to("10.0.0.7:41"), [b"hi".to_vec()]);
@@ -347,7 +347,7 @@ fn on_an_original_server_datagrams_go_and_come_by_the_port_rule() {
 }
 
 #[test]
-fn nothing_is_shown_of_datagrams_before_it_is_known_who_is_here() {
+fn datagrams_before_the_user_list_are_ignored() {
     let mut sim = Sim::new(config());
     sim.datagram("10.0.0.2:6001", b"hi");
     sim.hear("* chat/1 hi\n");
@@ -356,7 +356,7 @@ fn nothing_is_shown_of_datagrams_before_it_is_known_who_is_here() {
 }
 
 #[test]
-fn a_query_keeps_what_is_typed_from_everybody() {
+fn a_query_keeps_lines_private() {
     let mut sim = alice();
     sim.type_line("/query bob");
     sim.type_line("for bob");
@@ -368,7 +368,7 @@ fn a_query_keeps_what_is_typed_from_everybody() {
 }
 
 #[test]
-fn a_query_with_who_has_left_says_nothing_in_public() {
+fn a_query_with_a_user_who_left_sends_nothing() {
     let mut sim = alice();
     sim.type_line("/query bob");
     sim.hear(&format!("LEAVE 1 {BOB}\n"));
@@ -381,10 +381,10 @@ fn a_query_with_who_has_left_says_nothing_in_public() {
     );
 }
 
-/// A user leaves, and others come: one on the address of the first, one with its nick, and one with both.
+/// Users after bob: with his address, with his nick, with both.
 const TAKE_OVERS: [&str; 3] = ["zoe@10.0.0.2:6000", "bob@10.0.0.9:1", BOB];
 
-/// Bob left, and this user came, without a key.
+/// Bob leaves, and this user joins, without a key.
 fn replace_bob(sim: &mut Sim, user: &str) {
     sim.hear(&format!("LEAVE 1 {BOB}\nJOIN 2 {user} 10.0.0.2:6001 -\n"));
     sim.quiet();
@@ -405,7 +405,7 @@ fn a_query_never_goes_to_the_next_user_of_the_address() {
         let error = format!("not sent to {BOB}: that user is not here any more");
         assert_eq!(sim.errors(), [error]);
         assert_eq!(sim.session.failures().privates, 1);
-        // The user who was chosen is back.
+        // Bob is back.
         sim.hear(&format!("JOIN 3 {}\n", bob_again()));
         sim.quiet();
         sim.type_line("for bob");
@@ -463,7 +463,7 @@ fn a_reply_never_goes_to_the_next_user_of_the_address() {
 }
 
 #[test]
-fn the_user_of_the_command_line_is_the_same_for_every_line() {
+fn every_line_goes_to_the_same_user_of_the_option_to() {
     let mut sim = Sim::in_a_room_with(Config {
         to: Some("bob".into()),
         ..config()
@@ -499,7 +499,7 @@ fn lines_after_a_failed_query_go_to_nobody() {
 }
 
 #[test]
-fn a_message_that_waits_never_goes_to_the_next_user_of_the_address() {
+fn a_waiting_message_never_goes_to_the_next_user() {
     let mut sim = alice();
     for number in 0..600 {
         sim.type_line(&format!("/msg bob {number}"));
@@ -513,7 +513,7 @@ fn a_message_that_waits_never_goes_to_the_next_user_of_the_address() {
 }
 
 #[test]
-fn all_goes_to_one_user_if_the_command_line_says_so() {
+fn with_the_option_to_every_line_is_private() {
     let mut sim = Sim::in_a_room_with(Config {
         to: Some("bob".into()),
         ..config()
@@ -524,7 +524,7 @@ fn all_goes_to_one_user_if_the_command_line_says_so() {
 }
 
 #[test]
-fn both_see_the_same_code() {
+fn both_users_see_the_same_code() {
     let (mut alice, mut bob) = (alice(), bob());
     alice.type_line("/verify bob");
     bob.type_line("/verify alice");
@@ -545,7 +545,7 @@ fn both_see_the_same_code() {
 }
 
 #[test]
-fn more_messages_than_find_room_wait_and_none_is_lost() {
+fn messages_beyond_the_room_wait_and_none_is_lost() {
     let (mut alice, mut bob) = (alice(), bob());
     for number in 0..600 {
         alice.type_line(&format!("/msg bob {number}"));
@@ -568,7 +568,7 @@ fn more_messages_than_find_room_wait_and_none_is_lost() {
     assert_eq!(alice.session.failures().privates, 0);
 }
 
-/// Alice, whose connection was lost, and who typed these lines since.
+/// Alice, who typed these lines after her connection was lost.
 fn away(lines: &[&str]) -> Sim {
     let mut alice = alice();
     alice.session.config.interactive = true;
@@ -580,7 +580,7 @@ fn away(lines: &[&str]) -> Sim {
     alice
 }
 
-/// She is back under another port; these users are named.
+/// She is back with another port. The server announces these users.
 fn back(alice: &mut Sim, users: &[String]) {
     let now = alice.now();
     alice.session.connected(endpoints(5555), now);
@@ -592,13 +592,13 @@ fn back(alice: &mut Sim, users: &[String]) {
     alice.hear("HISTORY -\nLIVE\n");
 }
 
-/// Bob as he is named after coming back, with the key that he has as long as he runs.
+/// Bob after his return, with the same key.
 fn bob_again() -> String {
     format!("bob@10.0.0.2:6666 10.0.0.2:6001 {}", key_of(2))
 }
 
 #[test]
-fn what_is_written_without_a_connection_goes_to_the_same_user_when_it_is_back() {
+fn messages_typed_offline_go_to_the_same_user() {
     let mut alice = away(&["/msg bob one", "to all", "/msg BOB two"]);
     assert_eq!(
         alice.unsent(),
@@ -620,9 +620,9 @@ fn what_is_written_without_a_connection_goes_to_the_same_user_when_it_is_back() 
 }
 
 #[test]
-fn who_comes_back_later_is_waited_for_and_nobody_else_gets_it() {
+fn a_kept_message_waits_for_its_user_alone() {
     let mut alice = away(&["/msg bob psst"]);
-    // Another bob has the name now, and even the address.
+    // Another user has bob's nick and address.
     let other = format!("{BOB} 10.0.0.2:6001 {}", key_of(3));
     back(&mut alice, &[other]);
     alice.wait(20_000);
@@ -642,7 +642,7 @@ fn who_comes_back_later_is_waited_for_and_nobody_else_gets_it() {
 }
 
 #[test]
-fn who_does_not_come_back_is_told_of_with_what_was_written() {
+fn a_kept_message_fails_if_its_user_does_not_return() {
     let mut alice = away(&["/msg bob psst"]);
     back(&mut alice, &[]);
     alice.wait(29_999);
@@ -660,7 +660,7 @@ fn who_does_not_come_back_is_told_of_with_what_was_written() {
 }
 
 #[test]
-fn who_leaves_waits_for_those_too_who_may_come_back() {
+fn leaving_waits_for_users_who_may_return() {
     let mut alice = away(&["/msg bob psst"]);
     back(&mut alice, &[]);
     alice.session.end_input(alice.now());
@@ -680,7 +680,7 @@ fn who_leaves_waits_for_those_too_who_may_come_back() {
 }
 
 #[test]
-fn a_connection_lost_again_begins_the_wait_anew() {
+fn another_loss_restarts_the_wait() {
     let mut alice = away(&["/msg bob psst"]);
     back(&mut alice, &[]);
     alice.wait(20_000);
@@ -692,7 +692,7 @@ fn a_connection_lost_again_begins_the_wait_anew() {
 }
 
 #[test]
-fn what_could_never_be_sent_is_not_kept() {
+fn a_message_that_can_never_be_sent_is_not_kept() {
     let long = format!("/msg bob {}", "x".repeat(TEXT_MAX + 1));
     let mut alice = away(&[&long, "/msg alice hi", "/msg nobody hi"]);
     assert_eq!(alice.unsent(), [""; 0]);
@@ -704,7 +704,7 @@ fn what_could_never_be_sent_is_not_kept() {
 }
 
 #[test]
-fn as_much_is_kept_as_has_room() {
+fn kept_messages_have_a_limit() {
     let mut alice = away(&[]);
     for _ in 0..BYTES_MAX {
         if !alice.session.has_room() {
@@ -717,7 +717,7 @@ fn as_much_is_kept_as_has_room() {
 }
 
 #[test]
-fn who_leaves_with_messages_kept_is_told_so() {
+fn leaving_reports_the_kept_messages() {
     let mut alice = away(&["/msg bob one", "to all"]);
     alice.session.leave(alice.now());
     assert_eq!(alice.session.outcome(), Some(&Outcome::Unacknowledged(2)));

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 /// A chat room for everybody who can reach this machine.
 ///
-/// Prints the address it listens at and runs until it is interrupted. Joins, leaves and refusals are
-/// logged on standard error; what people say is not.
+/// Prints the address it listens at, and runs until a signal ends it. Logs joins, leaves and refusals on standard error,
+/// but no messages.
 #[derive(Debug, Parser)]
 #[command(name = "chat-server", version, after_help = EXIT_STATUS)]
 pub struct Args {
@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(default_value_t = 9000)]
     pub port: u16,
 
-    /// Users at most; one more is told `too many users`.
+    /// Users at most; one more is rejected with `too many users`.
     #[arg(long, value_name = "N", default_value = "1000", value_parser = parse_some::<NonZeroUsize>)]
     pub max_users: NonZeroUsize,
 
@@ -33,25 +33,23 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "100", value_parser = parse_some::<NonZeroUsize>)]
     pub max_per_address: NonZeroUsize,
 
-    /// Lines of history that a newcomer with chat-client is shown.
+    /// Lines of history for a newcomer with chat-client.
     #[arg(long, value_name = "LINES", default_value_t = 100)]
     pub history: usize,
 
-    /// Lines a second that each user may send for long. A faster one is read more slowly, and loses
-    /// nothing. 0 is no limit.
+    /// Lines a second that each user may send. Clients that send faster are throttled, and lose nothing. 0 means no limit.
     #[arg(long, value_name = "LINES", default_value_t = 50)]
     pub rate: u32,
 
-    /// Lines that each user may send at once before the rate counts.
+    /// Lines that each user may send at once, above the rate.
     #[arg(long, value_name = "LINES", default_value_t = 200)]
     pub burst: u32,
 
-    /// Seconds of silence after which a chat-client is asked whether it is there; it is let go after
-    /// three times as many.
+    /// Ping a chat-client after this much silence; disconnect it after three times that.
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = parse_some::<NonZeroU32>)]
     pub ping_interval: NonZeroU32,
 
-    /// Print a document about this program, and do nothing else.
+    /// Print the manual page or shell completions, and do nothing else.
     #[arg(long, value_name = "DOCUMENT")]
     pub generate: Option<Document>,
 }
@@ -59,8 +57,8 @@ pub struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  ended by SIGINT, SIGTERM or SIGHUP
-  1  it can't run, for example because the port is taken
-  2  the command line is wrong";
+  1  can't run, for example because the port is in use
+  2  invalid command line";
 
 impl Args {
     /// Writes a document about this program.
@@ -75,7 +73,7 @@ impl Args {
         document.write(Self::command(), &[exit_status], to)
     }
 
-    /// What the room is to keep to.
+    /// The limits of the room.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {
@@ -89,7 +87,7 @@ impl Args {
 }
 
 fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
-    // The client takes names and HOST:PORT, so people try those here as well.
+    // The client accepts names and HOST:PORT, so people try those here too.
     text.parse()
         .map_err(|_| "expected an IP address, such as 0.0.0.0, ::, or 127.0.0.1, and the port after a space")
 }
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_a_name_or_a_port_as_the_address_is_told_what_is_expected() {
+    fn a_name_or_a_port_as_the_address_is_an_error_with_an_example() {
         for words in [["localhost", "9000"].as_slice(), &["127.0.0.1:9000"], &["9000"]] {
             let complaint = complaint(words);
             assert!(complaint.contains("such as 0.0.0.0"), "{complaint}");
@@ -120,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn none_is_no_number_of_users_or_seconds() {
+    fn limits_on_users_and_the_ping_interval_are_at_least_1() {
         for option in ["--max-users", "--max-per-address", "--ping-interval"] {
             let complaint = complaint(&[option, "0"]);
             assert!(complaint.contains("expected 1 or more"), "{complaint}");

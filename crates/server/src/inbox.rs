@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_sends_no_line_feeds_is_understood_after_30_ms() {
+    fn without_line_feeds_30_ms_of_silence_end_a_line() {
         let mut inbox = Inbox::default();
         assert_eq!(after(&mut inbox, 100, b"hel"), Some(130));
         assert_eq!(after(&mut inbox, 110, b"lo"), Some(140));
@@ -184,14 +184,14 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_has_sent_a_whole_line_has_a_second() {
+    fn after_a_line_feed_1_s_of_silence_ends_a_line() {
         let mut inbox = Inbox::default();
         assert_eq!(after(&mut inbox, 100, b"hello\n"), None);
         assert_eq!(after(&mut inbox, 200, b"wor"), Some(1200));
     }
 
     #[test]
-    fn half_a_character_is_waited_for_and_never_cut() {
+    fn part_of_a_character_is_never_cut() {
         let mut inbox = Inbox::default();
         assert_eq!(after(&mut inbox, 100, b"a\xE4\xB8"), Some(1100));
         assert_eq!(inbox.end_line(), b"a");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_hello_is_waited_for() {
+    fn part_of_a_hello_waits_1_s() {
         for line in ["HELLO 1 alice 5", "PROBE 1 -"] {
             for end in 1..=line.len() {
                 let begun = &line.as_bytes()[..end];
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_of_silence_ends_an_endless_line_too() {
+    fn silence_of_1_s_ends_an_endless_line() {
         let mut inbox = Inbox::default();
         assert_eq!(after(&mut inbox, 100, &[b'x'; 5000]), Some(1100));
         assert_eq!(after(&mut inbox, 1000, &[b'x'; 5000]), Some(2000));

@@ -222,21 +222,19 @@ impl Member {
         !matches!(self.stage, Stage::Leaving(_))
     }
 
-    /// When a connection that stays silent becomes a plain user or is rejected.
+    /// Whether it is neither announced nor rejected yet.
     #[must_use]
-    pub fn handshake_ends_at(&self) -> Option<Duration> {
-        match self.stage {
-            Stage::Handshake(since) | Stage::Queued(since) => Some(since.get() + HANDSHAKE),
-            Stage::Joined | Stage::Probing(_) | Stage::Leaving(_) => None,
-        }
+    pub fn in_handshake(&self) -> bool {
+        matches!(self.stage, Stage::Handshake(_) | Stage::Queued(_))
     }
 
-    /// When its probe ends.
+    /// When its stage ends if nothing is received: a silent connection becomes a plain user or is rejected.
     #[must_use]
-    pub fn probe_ends_at(&self) -> Option<Duration> {
+    pub fn stage_ends_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Probing(until) => Some(until.get()),
-            Stage::Handshake(_) | Stage::Queued(_) | Stage::Joined | Stage::Leaving(_) => None,
+            Stage::Queued(since) | Stage::Handshake(since) => Some(since.get() + HANDSHAKE),
+            Stage::Joined => None,
+            Stage::Probing(until) | Stage::Leaving(until) => Some(until.get()),
         }
     }
 
@@ -252,12 +250,6 @@ impl Member {
             self.usage.count(rate, now);
         }
         !std::mem::replace(&mut self.has_spoken, true)
-    }
-
-    /// Whether received bytes, or the end of input, wait to be processed.
-    #[must_use]
-    pub fn has_input(&self) -> bool {
-        self.is_staying() && (self.inbox.is_waiting() || self.ended.is_some())
     }
 
     /// Whether the next line may be processed, as far as it depends on this connection alone.
@@ -307,27 +299,30 @@ impl Member {
     /// Sends the user something to read.
     pub(crate) fn notice(&mut self, transcript: &Transcript, text: impl Into<String>) {
         let text = Text::from(text.into());
-        let line = match self.dialect() {
-            Dialect::Rich => FromServer::<&str>::Notice(text).to_string(),
-            Dialect::Plain => ServerLine::<&str>::Notice(text).to_string(),
-        };
+        let line = self.format(&text, FromServer::Notice);
         self.put(transcript, line);
     }
 
     /// Sends the user an error about its request.
     pub(crate) fn refuse(&mut self, transcript: &Transcript, code: ErrorCode, seq: Option<u64>, text: &str) {
-        let line = match self.dialect() {
-            Dialect::Rich => FromServer::<&str>::Error(code, seq, Text::new(text)).to_string(),
-            Dialect::Plain => ServerLine::<&str>::Notice(Text::new(text)).to_string(),
-        };
+        let line = self.format(&Text::new(text), |text| FromServer::Error(code, seq, text));
         self.put(transcript, line);
     }
 
     /// The last line to the user.
     pub(crate) fn goodbye(&self, reason: Reason, text: &str) -> String {
+        self.format(&Text::new(text), |text| FromServer::Goodbye(reason, text))
+    }
+
+    /// A line for the user to read, which programs can tell apart in the rich dialect only.
+    fn format<'a>(
+        &self,
+        text: &'a Text<'_>,
+        rich: impl FnOnce(Text<'a>) -> FromServer<'a, &'a str>,
+    ) -> String {
         match self.dialect() {
-            Dialect::Rich => FromServer::<&str>::Goodbye(reason, Text::new(text)).to_string(),
-            Dialect::Plain => ServerLine::<&str>::Notice(Text::new(text)).to_string(),
+            Dialect::Rich => rich(text.borrow()).to_string(),
+            Dialect::Plain => ServerLine::<&str>::Notice(text.borrow()).to_string(),
         }
     }
 }

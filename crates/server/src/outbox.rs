@@ -70,26 +70,16 @@ impl Deref for Bytes {
     }
 }
 
-impl Default for Outbox {
-    /// An outbox that is owed the ring from its start.
-    fn default() -> Self {
-        Self {
-            cursor: 0,
-            mid_line: false,
-            until: UNLIMITED,
-            own: None,
-            gone: false,
-        }
-    }
-}
-
 impl Outbox {
     /// An outbox that is owed nothing of the ring before [`Outbox::subscribe`].
     #[must_use]
     pub fn closed() -> Self {
         Self {
+            cursor: 0,
+            mid_line: false,
             until: 0,
-            ..Self::default()
+            own: None,
+            gone: false,
         }
     }
 
@@ -374,6 +364,13 @@ mod tests {
     use proptest::prelude::*;
     use std::fmt::Write;
 
+    /// An outbox that is owed the ring from its start.
+    fn subscribed() -> Outbox {
+        let mut outbox = Outbox::closed();
+        outbox.subscribe(0);
+        outbox
+    }
+
     /// Sends all that is due, `step` bytes at a time.
     fn drain(outbox: &mut Outbox, ring: &Ring, step: usize) -> String {
         let mut sent = Vec::new();
@@ -404,10 +401,10 @@ mod tests {
     }
 
     #[test]
-    fn own_lines_come_where_they_were_said() {
+    fn own_lines_are_sent_where_they_were_added() {
         for step in 1..40 {
             let mut ring = Ring::default();
-            let mut outbox = Outbox::default();
+            let mut outbox = subscribed();
             push(&mut outbox, &ring, "own1");
             writeln!(ring, "ring1").unwrap();
             push(&mut outbox, &ring, "own2");
@@ -427,10 +424,10 @@ mod tests {
     }
 
     #[test]
-    fn a_list_waits_for_what_was_said_before_it() {
+    fn a_user_list_waits_for_what_was_added_before_it() {
         for step in 1..20 {
             let mut ring = Ring::default();
-            let mut outbox = Outbox::default();
+            let mut outbox = subscribed();
             writeln!(ring, "ring1").unwrap();
             assert!(outbox.push_user_list(ring.head()));
             assert_eq!(outbox.user_list_due(), None);
@@ -448,7 +445,7 @@ mod tests {
     #[test]
     fn one_write_takes_all_that_is_due_in_up_to_16_pieces() {
         let mut ring = Ring::default();
-        let mut outbox = Outbox::default();
+        let mut outbox = subscribed();
         for _ in 0..7 {
             push(&mut outbox, &ring, "own");
             writeln!(ring, "ring").unwrap();
@@ -462,9 +459,9 @@ mod tests {
     }
 
     #[test]
-    fn one_write_runs_over_the_end_of_the_ring() {
+    fn one_write_wraps_around_the_ring() {
         let mut ring = Ring::default();
-        let mut outbox = Outbox::default();
+        let mut outbox = subscribed();
         write!(ring, "{}", "x".repeat(crate::transcript::CAPACITY - 11)).unwrap();
         writeln!(ring).unwrap();
         outbox.sent(crate::transcript::CAPACITY - 10, &ring);
@@ -474,9 +471,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_forgotten_though_something_always_waits() {
+    fn sent_lines_are_freed_while_others_wait() {
         let ring = Ring::default();
-        let mut outbox = Outbox::default();
+        let mut outbox = subscribed();
         push(&mut outbox, &ring, "0123456");
         for _ in 0..1000 {
             push(&mut outbox, &ring, "0123456");
@@ -494,9 +491,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_stored_for_who_is_owed_nothing_alone() {
+    fn without_own_lines_nothing_is_stored() {
         let mut ring = Ring::default();
-        let mut outbox = Outbox::default();
+        let mut outbox = subscribed();
         push(&mut outbox, &ring, "own");
         writeln!(ring, "ring").unwrap();
         assert_eq!(drain(&mut outbox, &ring, 100), "own\nring\n");
@@ -504,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_come_yet_is_owed_own_lines_only() {
+    fn before_subscribing_only_own_lines_are_owed() {
         let mut ring = Ring::default();
         writeln!(ring, "before").unwrap();
         let mut outbox = Outbox::closed();
@@ -515,9 +512,9 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_gets_what_was_due_and_a_last_word() {
+    fn a_leaving_user_receives_what_was_due_and_a_goodbye() {
         let mut ring = Ring::default();
-        let mut outbox = Outbox::default();
+        let mut outbox = subscribed();
         writeln!(ring, "due").unwrap();
         outbox.truncate_at(ring.head());
         push(&mut outbox, &ring, "bye");
@@ -527,11 +524,11 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_is_left_in_step() {
+    fn a_slow_reader_receives_whole_lines() {
         let text = "half sent\nnever sent\n";
         for sent in 0..text.len() {
             let mut ring = Ring::default();
-            let mut outbox = Outbox::default();
+            let mut outbox = subscribed();
             ring.write_str(text).unwrap();
             outbox.sent(sent, &ring);
             outbox.abort_with(&ring, b"slow\n".to_vec());
@@ -548,9 +545,9 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_of_an_own_line_is_left_in_step() {
+    fn a_slow_reader_receives_the_rest_of_an_own_line() {
         let ring = Ring::default();
-        let mut outbox = Outbox::default();
+        let mut outbox = subscribed();
         push(&mut outbox, &ring, "answer");
         outbox.sent(3, &ring);
         outbox.abort_with(&ring, b"slow\n".to_vec());
@@ -558,11 +555,11 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_gets_the_rest_of_what_has_begun_and_no_more_of_what_was_due() {
+    fn a_slow_reader_receives_only_the_rest_of_a_partial_line() {
         let text = "answer\nring\nanother\nmore\n";
         for sent in 0..text.len() {
             let mut ring = Ring::default();
-            let mut outbox = Outbox::default();
+            let mut outbox = subscribed();
             push(&mut outbox, &ring, "answer");
             writeln!(ring, "ring").unwrap();
             push(&mut outbox, &ring, "another");
@@ -578,10 +575,10 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_is_told_so_unless_the_rest_of_its_line_is_lost() {
+    fn a_slow_reader_is_not_told_if_its_line_is_lost() {
         for (sent, tail, expected) in [(3, 3, "g\nslow\n"), (3, 4, ""), (5, 6, "slow\n")] {
             let mut ring = Ring::default();
-            let mut outbox = Outbox::default();
+            let mut outbox = subscribed();
             writeln!(ring, "ring").unwrap();
             outbox.sent(sent, &ring);
             writeln!(ring, "{}", "x".repeat(crate::transcript::CAPACITY + tail - 6)).unwrap();
@@ -592,10 +589,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_writes_take_everything_comes_once_and_in_order(
+        fn partial_writes_deliver_everything_once_and_in_order(
             script in prop::collection::vec((any::<bool>(), 0usize..50), 1..60)) {
             let mut ring = Ring::default();
-            let mut outbox = Outbox::default();
+            let mut outbox = subscribed();
             let (mut expected, mut sent) = (String::new(), Vec::new());
             for (number, (own, takes)) in script.into_iter().enumerate() {
                 let line = format!("{number} {}\n", if own { "own" } else { "ring" });

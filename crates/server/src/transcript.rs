@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn each_dialect_reads_its_own_words() {
+    fn each_dialect_has_its_own_ring() {
         let mut transcript = Transcript::new(10);
         say(&mut transcript, "hi");
         let plain = transcript.ring(Dialect::Plain);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn history_is_the_last_lines_and_never_much_of_the_ring() {
+    fn history_is_the_last_lines_within_a_limit() {
         let mut transcript = Transcript::new(2);
         assert_eq!(transcript.history_start().offset, 0);
         for text in ["one", "two", "three"] {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn however_much_history_is_asked_for_no_more_lines_are_remembered_than_can_be_shown() {
+    fn remembered_line_starts_are_limited() {
         let mut transcript = Transcript::new(usize::MAX);
         let mut most = 0;
         for _ in 0..50_000 {
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn no_history_is_none() {
+    fn a_history_of_0_lines_is_empty() {
         let mut transcript = Transcript::new(0);
         say(&mut transcript, "hi");
         assert_eq!(
@@ -319,7 +319,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_ring_gives_back_what_it_was_given_and_holds_no_more_than_its_capacity(
+        fn a_ring_holds_the_last_bytes_up_to_its_capacity(
             lines in prop::collection::vec(1usize..200_000, 1..20), from in any::<prop::sample::Index>()) {
             let mut ring = Ring::default();
             let mut all = Vec::new();

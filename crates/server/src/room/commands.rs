@@ -57,12 +57,7 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
                 Ok(command) => rich_command(room, now, slot, command),
                 Err(RichError::UnknownVerb) => {}
                 Err(RichError::Malformed) => {
-                    member.refuse(
-                        &room.transcript,
-                        ErrorCode::Malformed,
-                        None,
-                        "malformed line ignored",
-                    );
+                    member.refuse(&room.transcript, ErrorCode::Malformed, None, "malformed line");
                 }
             };
         }

@@ -2,6 +2,7 @@
 
 use super::{Room, commands, output};
 use crate::event::Departure;
+use crate::inbox::Inbox;
 use crate::member::{End, Member, Stage};
 use crate::rate::Usage;
 use crate::roster::Slot;
@@ -9,6 +10,7 @@ use crate::transcript::Dialect;
 use chat_proto::line::Line;
 use chat_proto::now::Now;
 use chat_proto::rich::{FromServer, may_begin_client};
+use std::time::Duration;
 
 /// Bytes were received.
 pub fn receive(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
@@ -64,7 +66,7 @@ fn tick_member(room: &mut Room, now: Now, slot: Slot) {
     let Some(member) = room.roster.staying_mut(slot) else {
         return;
     };
-    let handshake_ends = member.handshake_ends_at().is_some_and(|at| at <= now.monotonic);
+    let handshake_ends = member.in_handshake() && has_passed(member.stage_ends_at(), now);
     if handshake_ends && !room.backpressure.blocks(&room.transcript) {
         room.join_plain(now, slot);
     }
@@ -93,7 +95,7 @@ fn process(room: &mut Room, now: Now, slot: Slot, mut bytes: &[u8]) {
     }
     member.inbox = inbox;
     // The first bytes of a client begin a HELLO.
-    if member.handshake_ends_at().is_some() && !may_begin_client(member.inbox.partial()) {
+    if member.in_handshake() && !may_begin_client(member.inbox.partial()) {
         room.join_plain(now, slot);
     }
 }
@@ -106,14 +108,10 @@ fn process_waiting(room: &mut Room, now: Now, slot: Slot) {
     if member.inbox.is_waiting() {
         let waiting = member.inbox.take_waiting();
         process(room, now, slot, &waiting);
-        excuse_silence(room, now, slot);
-    }
-}
-
-/// A client is not silent while the room does not read from it.
-fn excuse_silence(room: &mut Room, now: Now, slot: Slot) {
-    if let Some(member) = room.roster.get_mut(slot) {
-        member.received(now, &[]);
+        // A client is not silent while the room does not read from it.
+        if let Some(member) = room.roster.get_mut(slot) {
+            member.received(now, &[]);
+        }
     }
 }
 
@@ -121,6 +119,10 @@ fn excuse_silence(room: &mut Room, now: Now, slot: Slot) {
 fn may_process(room: &Room, now: Now, member: Option<&Member>) -> bool {
     let within_rate = |member: &Member| member.may_process(room.limits.rate, now.monotonic);
     !room.backpressure.blocks(&room.transcript) && member.is_some_and(within_rate)
+}
+
+fn has_passed(deadline: Option<Duration>, now: Now) -> bool {
+    deadline.is_some_and(|at| at <= now.monotonic)
 }
 
 /// Ends the input of a broken connection when the rate holds it back.
@@ -137,8 +139,8 @@ fn end_if_broken(room: &mut Room, now: Now, slot: Slot) {
 /// A probe gives its place back after some time.
 fn end_probe(room: &mut Room, now: Now, slot: Slot) {
     if let Some(member) = room.roster.get(slot)
-        && let Stage::Probing(until) = member.stage
-        && until.get() <= now.monotonic
+        && matches!(member.stage, Stage::Probing(_))
+        && has_passed(member.stage_ends_at(), now)
     {
         room.leave(now, slot, Departure::Probe);
     }
@@ -147,13 +149,11 @@ fn end_probe(room: &mut Room, now: Now, slot: Slot) {
 /// Processes what a plain connection has sent without a line feed, once it has been silent.
 fn end_silent_line(room: &mut Room, now: Now, slot: Slot) {
     let member = room.roster.get(slot);
-    let ends_at = member.and_then(|member| member.inbox.silence_ends_line_at());
-    let is_due = ends_at.is_some_and(|at| at <= now.monotonic);
-    let is_plain = member.is_some_and(|member| member.dialect() == Dialect::Plain);
-    if is_due && is_plain && may_process(room, now, member) {
-        let member = room.roster.get_mut(slot);
-        let line = member.map(|member| member.inbox.end_line());
-        process_last(room, now, slot, &line.unwrap_or_default());
+    let is_due = member.is_some_and(|member| {
+        member.dialect() == Dialect::Plain && has_passed(member.inbox.silence_ends_line_at(), now)
+    });
+    if is_due && may_process(room, now, member) {
+        process_partial(room, now, slot, Inbox::end_line);
     }
 }
 
@@ -173,9 +173,7 @@ fn finish(room: &mut Room, now: Now, slot: Slot) {
         return;
     }
     if is_message {
-        let member = room.roster.get_mut(slot);
-        let line = member.map(|member| member.inbox.finish());
-        process_last(room, now, slot, &line.unwrap_or_default());
+        process_partial(room, now, slot, Inbox::finish);
     }
     let why = match end {
         End::Closed => Departure::Closed,
@@ -186,9 +184,11 @@ fn finish(room: &mut Room, now: Now, slot: Slot) {
 }
 
 /// Processes a line that silence or the end of input has ended.
-fn process_last(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
-    if !bytes.is_empty() {
-        commands::process(room, now, slot, Line::Whole(bytes));
+fn process_partial(room: &mut Room, now: Now, slot: Slot, end: fn(&mut Inbox) -> Vec<u8>) {
+    let member = room.roster.get_mut(slot);
+    let line = member.map(|member| end(&mut member.inbox)).unwrap_or_default();
+    if !line.is_empty() {
+        commands::process(room, now, slot, Line::Whole(&line));
     }
 }
 

@@ -390,8 +390,9 @@ impl Room {
 
     /// When something is due for this member, as far as time alone decides.
     fn deadline_of(&self, member: &Member, now: Now) -> Option<Duration> {
-        if let Stage::Leaving(until) = member.stage {
-            return Some(until.get());
+        let stage_end = member.stage_ends_at();
+        if !member.is_staying() {
+            return stage_end;
         }
         if self.backpressure.pauses_reads() {
             // The end of the pause sets the deadlines anew.
@@ -401,8 +402,8 @@ impl Room {
         let rate_allows = rate.map_or(Duration::ZERO, |rate| member.usage.next_at(rate));
         // Without room for an answer, the next line waits for the peer to read, which output::deliver notices.
         let processes = member.is_answerable();
-        let next_line =
-            (processes && (member.has_input() || rate_allows > now.monotonic)).then_some(rate_allows);
+        let has_input = member.inbox.is_waiting() || member.ended.is_some() || rate_allows > now.monotonic;
+        let next_line = (processes && has_input).then_some(rate_allows);
         let silence = match member.dialect() {
             Dialect::Plain if processes => member.inbox.silence_ends_line_at(),
             Dialect::Plain | Dialect::Rich => None,
@@ -412,8 +413,7 @@ impl Room {
             None => member.inbox.last_received() + self.limits.ping_interval,
         });
         let silence = silence.map(|at| at.max(rate_allows));
-        let stage = member.handshake_ends_at().or(member.probe_ends_at());
-        [stage, next_line, silence, pulse].into_iter().flatten().min()
+        [stage_end, next_line, silence, pulse].into_iter().flatten().min()
     }
 }
 

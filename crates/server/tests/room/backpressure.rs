@@ -1,4 +1,4 @@
-//! Readers that are too slow, and everybody else.
+//! Slow readers, and everybody else.
 
 use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::Departure;
@@ -31,7 +31,7 @@ fn is_slow(departure: Option<Departure>) -> bool {
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_stopped_reader_is_let_go_and_nobody_else_loses_a_line() {
+fn a_stopped_reader_is_disconnected_without_loss_to_others() {
     let mut sim = Sim::new(limits());
     let talker = sim.plain("10.0.0.1:1");
     let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];
@@ -68,7 +68,7 @@ fn a_stopped_reader_is_let_go_and_nobody_else_loses_a_line() {
 }
 
 #[test]
-fn who_is_let_go_and_never_reads_is_closed_in_the_end() {
+fn a_disconnected_reader_that_never_reads_is_closed() {
     let mut sim = Sim::new(limits());
     let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     sim.peers[stopped].reading = Reading::Stopped;
@@ -79,7 +79,7 @@ fn who_is_let_go_and_never_reads_is_closed_in_the_end() {
 }
 
 #[test]
-fn a_trickling_reader_can_not_throttle_the_room_for_ever() {
+fn a_trickling_reader_is_disconnected() {
     let mut sim = Sim::new(limits());
     let talker = sim.plain("10.0.0.1:1");
     let slow = sim.plain("10.0.0.4:1");
@@ -100,7 +100,7 @@ fn a_trickling_reader_can_not_throttle_the_room_for_ever() {
 }
 
 #[test]
-fn several_slow_readers_cost_one_second_together() {
+fn several_slow_readers_pause_the_room_1_s_together() {
     let mut sim = Sim::new(limits());
     let talker = sim.plain("10.0.0.1:1");
     for (number, speed) in [1, 5_000, 10_000, 40_000, 50_000].into_iter().enumerate() {
@@ -114,7 +114,7 @@ fn several_slow_readers_cost_one_second_together() {
 }
 
 #[test]
-fn a_reader_that_catches_up_is_forgiven() {
+fn a_reader_that_catches_up_stays() {
     let mut sim = Sim::new(limits());
     let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     for round in 0..5 {
@@ -130,7 +130,7 @@ fn a_reader_that_catches_up_is_forgiven() {
 }
 
 #[test]
-fn a_reader_that_catches_up_by_half_is_forgiven_too() {
+fn a_reader_that_catches_up_by_half_stays() {
     let mut sim = Sim::new(limits());
     let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     sim.peers[reader].reading = Reading::Stopped;
@@ -155,7 +155,7 @@ fn a_reader_that_catches_up_by_half_is_forgiven_too() {
 
 /// The room waits for whoever needs it, but for no reader longer than a second before it has caught up.
 #[test]
-fn a_reader_that_never_quite_catches_up_uses_up_its_second() {
+fn a_reader_that_never_catches_up_uses_its_patience_up() {
     let mut sim = Sim::new(limits());
     let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     sim.peers[reader].reading = Reading::Slowly(150_000);
@@ -173,7 +173,7 @@ fn a_reader_that_never_quite_catches_up_uses_up_its_second() {
 }
 
 #[test]
-fn chat_at_a_human_pace_waits_for_nobody() {
+fn chat_at_a_human_pace_causes_no_pause() {
     let mut sim = Sim::new(limits());
     let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     sim.peers[stopped].reading = Reading::Stopped;
@@ -188,7 +188,7 @@ fn chat_at_a_human_pace_waits_for_nobody() {
 }
 
 #[test]
-fn a_stopped_reader_of_one_dialect_does_not_cost_the_other_a_line() {
+fn a_stopped_reader_costs_the_other_dialect_no_line() {
     for (address, nick) in [("10.0.0.4:1", None), ("slow@10.0.0.4:1", Some("slow"))] {
         let mut sim = Sim::new(limits());
         let talker = sim.rich("10.0.0.1:1", "talker");
@@ -215,7 +215,7 @@ fn a_stopped_reader_of_one_dialect_does_not_cost_the_other_a_line() {
 /// What can't be held back may overrun the reserve. Who is overtaken then is let go in step; the
 /// others, who read, miss nothing.
 #[test]
-fn a_thousand_leaving_at_once_damage_nothing() {
+fn a_thousand_leaves_at_once_damage_no_line() {
     // Readers of one ring may be overtaken where nobody reads the other.
     let (both, plain, rich) = (0..2, 0..1, 1..2);
     for (offset, stops) in [
@@ -295,7 +295,7 @@ fn a_thousand_leaving_at_once_damage_nothing() {
 /// Messages leave 64 KiB of the ring to those who leave: that much can be said of them, in the very turn
 /// that messages have filled the rest, and nobody is overtaken.
 #[test]
-fn the_reserve_is_left_to_those_who_leave() {
+fn messages_leave_the_reserve_to_leaves() {
     let mut sim = Sim::new(limits());
     let reader = sim.plain("10.0.0.4:1");
     let talkers: Vec<_> = (0..100)
@@ -340,7 +340,7 @@ fn the_reserve_is_left_to_those_who_leave() {
 /// While the room waits it does not even notice who leaves, so that the reserve is still there for those who left
 /// before. It has room for the notices of them all when the wait ends.
 #[test]
-fn nobody_leaves_while_the_room_waits() {
+fn no_connection_ends_during_a_pause() {
     let mut sim = Sim::new(limits());
     let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     let crowd: Vec<_> = (0..2500)
@@ -382,7 +382,7 @@ fn nobody_leaves_while_the_room_waits() {
 
 /// Those who were only waiting to be announced can be held back.
 #[test]
-fn a_thousand_arriving_at_once_overtake_nobody() {
+fn a_thousand_joins_at_once_overrun_no_reader() {
     let mut sim = Sim::new(limits());
     let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     sim.peers[reader].reading = Reading::Stopped;
@@ -411,7 +411,7 @@ fn a_thousand_arriving_at_once_overtake_nobody() {
 
 /// A client is not silent while the room waits for somebody else and reads nobody.
 #[test]
-fn a_room_that_waits_blames_nobody_for_silence() {
+fn a_pause_does_not_count_as_silence() {
     let mut sim = Sim::new(chat_server::room::Limits {
         ping_interval: ms(200),
         ..limits()
@@ -435,7 +435,7 @@ fn a_room_that_waits_blames_nobody_for_silence() {
 
 /// What came in two pieces is one message, though the room read the second late.
 #[test]
-fn a_room_that_waits_cuts_no_message_in_two() {
+fn a_pause_does_not_split_a_message() {
     let mut sim = Sim::new(limits());
     let (talker, person) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.3:1"));
     let stopped = sim.plain("10.0.0.4:1");

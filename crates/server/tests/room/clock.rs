@@ -1,4 +1,4 @@
-//! The wall clock is set while people talk, as by a machine that learns the time after it started.
+//! The wall clock is set while people talk, for example after NTP starts.
 
 use crate::sim::{EPOCH_MS, Sim, limits, ms};
 use chat_server::event::{Departure, Event};
@@ -77,7 +77,7 @@ fn without_time(line: &str) -> String {
 }
 
 #[test]
-fn nothing_that_happens_depends_on_the_wall_clock() {
+fn no_behaviour_depends_on_the_wall_clock() {
     let (heard, events) = conversation(|_, _| {});
     for first in 0..SET_MS.len() {
         let (heard_now, events_now) =
@@ -98,7 +98,7 @@ fn nothing_that_happens_depends_on_the_wall_clock() {
 }
 
 #[test]
-fn history_tells_each_thing_with_the_time_that_the_clock_showed_then_and_in_the_order_it_was_said() {
+fn history_keeps_order_and_times_when_the_clock_is_set() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1");
     let mut times = Vec::new();

@@ -1,10 +1,10 @@
-//! When, and as whom, a connection is announced.
+//! When a connection is announced, and under which name.
 
 use crate::sim::{Reading, Sim, limits, ms};
 use chat_server::event::Event;
 
 #[test]
-fn a_hello_in_time_is_announced_once_and_under_the_nick() {
+fn a_timely_hello_is_announced_once_with_its_nick() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let alice = sim.connect("10.0.0.2:1001");
@@ -34,7 +34,7 @@ fn a_silent_connection_is_announced_after_250_ms() {
 }
 
 #[test]
-fn who_is_gone_before_that_is_never_announced() {
+fn a_connection_that_ends_in_the_handshake_is_not_announced() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let scans = ["10.0.0.2:1", "10.0.0.2:2"].map(|address| sim.connect(address));
@@ -47,7 +47,7 @@ fn who_is_gone_before_that_is_never_announced() {
 }
 
 #[test]
-fn plain_bytes_announce_at_once() {
+fn plain_bytes_end_the_handshake() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     for (number, first) in ["h", "HELLO!", "HELLo", "\u{7}", "Hello"].iter().enumerate() {
@@ -70,7 +70,7 @@ fn plain_bytes_announce_at_once() {
 }
 
 #[test]
-fn a_hello_in_pieces_is_one() {
+fn a_hello_may_arrive_in_pieces() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let alice = sim.connect("10.0.0.2:1001");
@@ -85,7 +85,7 @@ fn a_hello_in_pieces_is_one() {
 }
 
 #[test]
-fn a_person_who_says_hello_is_heard() {
+fn a_plain_message_may_begin_with_hello() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let person = sim.connect("10.0.0.2:1001");
@@ -104,7 +104,7 @@ fn a_person_who_says_hello_is_heard() {
 }
 
 #[test]
-fn a_late_hello_makes_a_named_user_of_an_announced_one() {
+fn a_late_hello_names_an_announced_user() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.1:1002", "rick"));
     sim.news(plain);
@@ -143,7 +143,7 @@ fn a_late_hello_makes_a_named_user_of_an_announced_one() {
 }
 
 #[test]
-fn a_late_hello_ends_the_plain_stream_where_a_line_ends() {
+fn a_late_hello_ends_the_plain_stream_at_a_line_end() {
     let mut sim = Sim::new(limits());
     let talker = sim.plain("10.0.0.1:1001");
     let alice = sim.plain("10.0.0.2:1001");
@@ -162,7 +162,7 @@ fn a_late_hello_ends_the_plain_stream_where_a_line_ends() {
 }
 
 #[test]
-fn only_the_first_line_can_be_hello() {
+fn only_the_first_line_may_be_hello() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");
     sim.send(person, "\nHELLO 1 alice - - -\n");
@@ -172,7 +172,7 @@ fn only_the_first_line_can_be_hello() {
 
 /// A room that waits for a reader reads nobody's HELLO. Nobody arrives nameless for that.
 #[test]
-fn a_hello_that_comes_while_the_room_waits_is_in_time() {
+fn a_hello_during_a_pause_is_in_time() {
     let mut sim = Sim::new(limits());
     let (talker, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.1:1002"));
     let stopped = sim.plain("10.0.0.1:1003");

@@ -1,10 +1,10 @@
-//! What a newcomer is shown of what was said before.
+//! The history for newcomers.
 
 use crate::sim::{Sim, limits, ms};
 use chat_server::room::Limits;
 
 #[test]
-fn a_client_sees_the_last_lines_and_where_now_begins() {
+fn a_client_receives_the_history_and_then_live() {
     let mut sim = Sim::new(Limits {
         history: 3,
         ..limits()
@@ -33,7 +33,7 @@ fn a_client_sees_the_last_lines_and_where_now_begins() {
 }
 
 #[test]
-fn nobody_at_nc_is_shown_any() {
+fn a_plain_user_receives_no_history() {
     let mut sim = Sim::new(limits());
     let talker = sim.plain("10.0.0.1:1");
     sim.send(talker, "one\ntwo\n");
@@ -43,7 +43,7 @@ fn nobody_at_nc_is_shown_any() {
 }
 
 #[test]
-fn history_is_never_more_than_a_quarter_of_the_ring() {
+fn history_is_at_most_a_quarter_of_the_ring() {
     let mut sim = Sim::new(Limits {
         history: 1000,
         ..limits()
@@ -62,7 +62,7 @@ fn history_is_never_more_than_a_quarter_of_the_ring() {
 }
 
 #[test]
-fn without_history_it_is_now_at_once() {
+fn without_history_a_client_is_live_at_once() {
     let mut sim = Sim::new(Limits {
         history: 0,
         ..limits()
@@ -83,7 +83,7 @@ fn without_history_it_is_now_at_once() {
 
 /// A newcomer begins behind the others. What is said in the very turn of its HELLO must not overtake it.
 #[test]
-fn a_newcomer_is_not_overtaken_in_its_first_turn() {
+fn a_newcomer_is_not_overrun_in_its_first_turn() {
     let mut sim = Sim::new(Limits {
         history: 1000,
         ..limits()

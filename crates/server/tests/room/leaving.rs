@@ -1,11 +1,11 @@
-//! How connections end: the user's way, the peer's way, and the server's.
+//! How connections end: by the user, by the peer, and by the server.
 
 use crate::sim::{Reading, Sim, limits, ms};
 use chat_server::event::Departure;
 use chat_server::member::End;
 
 #[test]
-fn who_quits_hears_the_rest_and_a_goodbye() {
+fn a_user_that_quits_receives_the_rest_and_a_goodbye() {
     let mut sim = Sim::new(limits());
     let (person, client) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
     let witness = sim.plain("10.0.0.3:1");
@@ -32,7 +32,7 @@ fn who_quits_hears_the_rest_and_a_goodbye() {
 
 /// `printf '/who\nhello\n' | nc` closes its half at once and waits for the answers.
 #[test]
-fn who_closes_one_half_gets_the_answers_that_are_due() {
+fn after_a_fin_the_due_answers_are_sent() {
     let mut sim = Sim::new(limits());
     let person = sim.connect("10.0.0.1:1");
     sim.peers[person].capacity = 7;
@@ -56,7 +56,7 @@ fn who_closes_one_half_gets_the_answers_that_are_due() {
 }
 
 #[test]
-fn who_has_left_and_does_not_read_is_closed_after_two_seconds() {
+fn a_left_user_that_does_not_read_is_closed_after_2_s() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1");
     sim.peers[person].reading = Reading::Stopped;
@@ -69,7 +69,7 @@ fn who_has_left_and_does_not_read_is_closed_after_two_seconds() {
 }
 
 #[test]
-fn a_user_leaves_once_whatever_comes_after() {
+fn a_user_leaves_once_whatever_follows() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.3:1");
     let person = sim.plain("10.0.0.1:1");
@@ -83,7 +83,7 @@ fn a_user_leaves_once_whatever_comes_after() {
 }
 
 #[test]
-fn the_log_knows_how_a_connection_ended() {
+fn the_log_names_how_a_connection_ended() {
     let mut sim = Sim::new(limits());
     for (port, end, why) in [
         (1, End::Closed, Departure::Closed),
@@ -101,7 +101,7 @@ fn the_log_knows_how_a_connection_ended() {
 
 /// The peer is gone, and the first to notice is a write.
 #[test]
-fn what_a_peer_said_before_it_could_not_be_written_to_is_heard() {
+fn input_before_a_failed_write_is_processed() {
     let mut sim = Sim::new(limits());
     let (person, witness) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.2:1"));
     sim.news(witness);
@@ -122,7 +122,7 @@ fn what_a_peer_said_before_it_could_not_be_written_to_is_heard() {
 }
 
 #[test]
-fn everybody_is_told_that_the_server_ends() {
+fn a_shutdown_is_announced_to_everybody() {
     let mut sim = Sim::new(limits());
     let (person, client) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
     let slow = sim.plain("10.0.0.3:1");
@@ -144,7 +144,7 @@ fn everybody_is_told_that_the_server_ends() {
 }
 
 #[test]
-fn the_server_waits_two_seconds_for_those_who_do_not_read() {
+fn a_shutdown_waits_2_s_for_stopped_readers() {
     let mut sim = Sim::new(limits());
     let stopped = sim.plain("10.0.0.3:1");
     sim.peers[stopped].reading = Reading::Stopped;
@@ -158,7 +158,7 @@ fn the_server_waits_two_seconds_for_those_who_do_not_read() {
 
 /// Somebody who has just been let go for reading slowly has longer, but not longer than the server.
 #[test]
-fn nobody_keeps_the_server_from_ending() {
+fn no_peer_delays_a_shutdown() {
     let mut sim = Sim::new(limits());
     let (talker, stopped) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.3:1"));
     sim.peers[stopped].reading = Reading::Stopped;
@@ -170,7 +170,7 @@ fn nobody_keeps_the_server_from_ending() {
 }
 
 #[test]
-fn a_second_signal_ends_the_waiting() {
+fn a_second_signal_ends_the_shutdown_at_once() {
     let mut sim = Sim::new(limits());
     let stopped = sim.plain("10.0.0.3:1");
     sim.peers[stopped].reading = Reading::Stopped;

@@ -1,11 +1,11 @@
-//! How many may come.
+//! Limits on users.
 
 use crate::sim::{Reading, Sim, limits, ms};
 use chat_server::event::{Event, Refusal};
 use chat_server::room::{LEAVING_MAX, Limits};
 
 #[test]
-fn one_too_many_is_told_so_and_a_place_is_free_at_once() {
+fn a_full_room_rejects_and_a_leave_frees_a_place() {
     let mut sim = Sim::new(Limits {
         max_users: 2,
         ..limits()
@@ -32,7 +32,7 @@ fn one_too_many_is_told_so_and_a_place_is_free_at_once() {
 }
 
 #[test]
-fn those_who_have_not_been_announced_count() {
+fn unannounced_connections_count_against_the_limit() {
     let mut sim = Sim::new(Limits {
         max_users: 1,
         ..limits()
@@ -44,7 +44,7 @@ fn those_who_have_not_been_announced_count() {
 }
 
 #[test]
-fn one_address_may_not_take_every_place_but_this_machine_may() {
+fn the_address_limit_exempts_loopback() {
     let mut sim = Sim::new(Limits {
         max_per_address: 2,
         ..limits()
@@ -68,7 +68,7 @@ fn one_address_may_not_take_every_place_but_this_machine_may() {
 }
 
 #[test]
-fn nobody_is_here_twice() {
+fn an_address_and_port_that_is_connected_is_rejected() {
     let mut sim = Sim::new(limits());
     sim.plain("10.0.0.1:1");
     let second = sim.connect("[::ffff:10.0.0.1]:1");
@@ -77,7 +77,7 @@ fn nobody_is_here_twice() {
 }
 
 #[test]
-fn few_linger_of_those_who_are_turned_away() {
+fn few_rejected_connections_linger() {
     let mut sim = Sim::new(Limits {
         max_users: 1,
         ..limits()

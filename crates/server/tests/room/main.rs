@@ -5,21 +5,21 @@
     reason = "a helper that panics has found something, as a test that does"
 )]
 
-mod arriving;
+mod backpressure;
 mod clock;
-mod closing;
+mod handshake;
 mod history;
+mod leaving;
 mod limits;
-mod listing;
 mod nicks;
-mod pressure;
 mod private;
-mod probing;
+mod probe;
 mod rate;
 mod rendezvous;
-mod resume;
+mod resumption;
 mod schedule;
 mod silence;
 mod sim;
 mod text;
 mod unframed;
+mod user_list;

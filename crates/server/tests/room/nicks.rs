@@ -1,11 +1,11 @@
-//! Names, and who may have them.
+//! Nicks: which are valid, and who may take them.
 
 use crate::sim::{Sim, limits, ms};
 use chat_server::event::{Departure, Event, Refusal};
 use chat_server::member::End;
 
 #[test]
-fn a_nick_is_taken_announced_and_given_up() {
+fn a_nick_is_taken_announced_and_freed() {
     let mut sim = Sim::new(limits());
     let (alice, bob) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.news(alice);
@@ -47,7 +47,7 @@ fn a_nick_is_taken_announced_and_given_up() {
 }
 
 #[test]
-fn who_has_the_nick_already_is_answered_and_nobody_else_hears_of_it() {
+fn taking_the_same_nick_again_is_not_announced() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.9:1");
     let client = sim.rich("10.0.0.1:1001", "alice");
@@ -70,7 +70,7 @@ fn who_has_the_nick_already_is_answered_and_nobody_else_hears_of_it() {
 }
 
 #[test]
-fn a_nick_that_cannot_be_is_refused_with_its_cause() {
+fn an_invalid_nick_is_an_error_with_its_cause() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");
     sim.send(person, "/nick a b\n/nick server\n/nick\n/nick 10.0.0.5\n");
@@ -87,7 +87,7 @@ fn a_nick_that_cannot_be_is_refused_with_its_cause() {
 }
 
 #[test]
-fn a_hello_with_a_nick_that_cannot_be_had_costs_an_error_only() {
+fn a_hello_with_an_unavailable_nick_costs_an_error() {
     let mut sim = Sim::new(limits());
     sim.rich("10.0.0.1:1001", "alice");
     let second = sim.rich("10.0.0.2:1001", "ALICE");
@@ -109,7 +109,7 @@ fn a_hello_with_a_nick_that_cannot_be_had_costs_an_error_only() {
 }
 
 #[test]
-fn who_insists_on_a_nick_that_cannot_be_had_is_told_why_and_nobody_hears_of_it() {
+fn an_insisting_hello_is_rejected_without_announcement() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let alice = sim.rich("10.0.0.1:1002", "alice");
@@ -153,7 +153,7 @@ fn who_insists_on_a_nick_that_cannot_be_had_is_told_why_and_nobody_hears_of_it()
 }
 
 #[test]
-fn who_says_too_late_that_it_insists_leaves_as_it_came() {
+fn a_late_insisting_hello_leaves_under_the_bare_id() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     sim.rich("10.0.0.1:1002", "alice");

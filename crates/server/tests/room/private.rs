@@ -4,7 +4,7 @@ use crate::sim::{Reading, Sim, limits, ms};
 use chat_proto::opaque::encode;
 
 #[test]
-fn a_whisper_goes_to_one_user_in_that_user_s_dialect() {
+fn a_whisper_goes_to_one_user_in_its_dialect() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.2:1001", "rick"));
     let other = sim.plain("10.0.0.3:1001");
@@ -34,7 +34,7 @@ fn a_whisper_goes_to_one_user_in_that_user_s_dialect() {
 }
 
 #[test]
-fn a_whisper_to_nobody_is_answered() {
+fn a_whisper_to_nobody_is_an_error() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.2:1001", "rick"));
     sim.news(plain);
@@ -58,7 +58,7 @@ fn a_whisper_to_nobody_is_answered() {
 /// Who has not been announced is nobody yet: a port scan, or a client that is about to say HELLO and could
 /// not read a plain line.
 #[test]
-fn who_has_not_been_announced_can_not_be_whispered_to() {
+fn an_unannounced_connection_receives_no_whisper() {
     let mut sim = Sim::new(limits());
     let rich = sim.rich("10.0.0.2:1001", "rick");
     let arriving = sim.connect("10.0.0.3:1001");
@@ -74,7 +74,7 @@ fn who_has_not_been_announced_can_not_be_whispered_to() {
 }
 
 #[test]
-fn a_target_that_does_not_read_is_bounded_and_the_sender_is_told() {
+fn whispers_to_a_stopped_reader_are_limited_with_an_error() {
     let mut sim = Sim::new(limits());
     let (sender, target) = (
         sim.rich("10.0.0.1:1001", "alice"),
@@ -111,7 +111,7 @@ fn a_target_that_does_not_read_is_bounded_and_the_sender_is_told() {
 }
 
 #[test]
-fn a_relay_is_passed_on_unread_and_bounded() {
+fn relays_are_passed_on_unread_and_limited() {
     let mut sim = Sim::new(limits());
     let (sender, target) = (
         sim.rich("10.0.0.1:1001", "alice"),
@@ -136,7 +136,7 @@ fn a_relay_is_passed_on_unread_and_bounded() {
 }
 
 #[test]
-fn both_sides_are_told_where_to_punch() {
+fn both_sides_receive_the_punch_address() {
     let mut sim = Sim::new(limits());
     let (alice, bob) = (
         sim.rich("10.0.0.1:1001", "alice"),

@@ -1,4 +1,4 @@
-//! Connections that only want to know what works, and of which the room must never hear.
+//! Probes, which the room must never notice.
 
 use crate::sim::{PeerNo, Sim, limits, ms};
 use chat_proto::opaque::{Opaque, Token};
@@ -38,7 +38,7 @@ pub(crate) fn ask(sim: &mut Sim, token: Token, from: &str, length: usize) -> Opt
 }
 
 #[test]
-fn the_greeting_offers_it() {
+fn the_greeting_offers_probe() {
     let mut sim = Sim::new(limits());
     let peer = sim.connect(HOME);
     sim.run(ms(0));
@@ -46,7 +46,7 @@ fn the_greeting_offers_it() {
 }
 
 #[test]
-fn nobody_hears_of_it_nor_does_it_hear_of_anybody() {
+fn a_probe_and_the_room_do_not_notice_each_other() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.1:1002", "rick"));
     sim.news(plain);
@@ -99,7 +99,7 @@ fn nobody_hears_of_it_nor_does_it_hear_of_anybody() {
 }
 
 #[test]
-fn half_of_it_is_waited_for() {
+fn a_probe_may_arrive_in_pieces() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let peer = sim.connect(HOME);
@@ -113,7 +113,7 @@ fn half_of_it_is_waited_for() {
 }
 
 #[test]
-fn what_only_looks_like_it_is_a_message() {
+fn a_line_that_only_resembles_probe_is_a_message() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let person = sim.connect(HOME);
@@ -128,7 +128,7 @@ fn what_only_looks_like_it_is_a_message() {
 
 /// Over a slow line the room has heard of a user by the time the word comes.
 #[test]
-fn one_that_comes_late_makes_the_user_leave() {
+fn a_late_probe_makes_the_user_leave() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.1:1001");
     let peer = sim.connect(HOME);
@@ -150,7 +150,7 @@ fn one_that_comes_late_makes_the_user_leave() {
 }
 
 #[test]
-fn a_nick_that_can_not_be_had_is_refused_and_a_free_one_stays_free() {
+fn a_probe_checks_a_nick_without_taking_it() {
     let mut sim = Sim::new(limits());
     sim.rich("10.0.0.1:1002", "rick");
     for (nick, refusal) in [
@@ -178,7 +178,7 @@ fn a_nick_that_can_not_be_had_is_refused_and_a_free_one_stays_free() {
 
 /// It takes a place unseen, so it may not take one for long.
 #[test]
-fn it_counts_against_the_limit_and_gives_the_place_back() {
+fn a_probe_takes_a_place_for_10_s() {
     let mut sim = Sim::new(Limits {
         max_users: 1,
         ..limits()
@@ -229,7 +229,7 @@ fn a_padded_request_of_a_probe_has_a_reply_of_its_length() {
 
 /// Who forges a source gets nobody more bytes than a bare reply has.
 #[test]
-fn a_padded_request_from_elsewhere_is_not_answered() {
+fn a_padded_request_from_elsewhere_gets_no_reply() {
     let mut sim = Sim::new(limits());
     let (_, token) = probing(&mut sim);
     for length in [65, 1200] {
@@ -240,7 +240,7 @@ fn a_padded_request_from_elsewhere_is_not_answered() {
 }
 
 #[test]
-fn a_user_who_is_here_has_no_padded_requests_answered() {
+fn a_padded_request_of_a_user_gets_no_reply() {
     let mut sim = Sim::new(limits());
     let peer = sim.connect(HOME);
     sim.send(peer, "HELLO 1 - 1002 - -\n");
@@ -254,7 +254,7 @@ fn a_user_who_is_here_has_no_padded_requests_answered() {
 }
 
 #[test]
-fn replies_are_counted() {
+fn replies_to_a_probe_are_rate_limited() {
     let mut sim = Sim::new(limits());
     let (_, token) = probing(&mut sim);
     let answered = |sim: &mut Sim| (0..200).filter(|_| ask(sim, token, HOME, 1200).is_some()).count();
@@ -265,7 +265,7 @@ fn replies_are_counted() {
 
 /// Where a client could come back, a full room greets who finds no place; a probe is no reason to get one.
 #[test]
-fn a_full_room_says_so_instead() {
+fn a_full_room_rejects_a_probe() {
     let mut sim = Sim::new(Limits {
         max_users: 1,
         ..limits()

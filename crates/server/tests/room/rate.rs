@@ -1,4 +1,4 @@
-//! Who talks too fast is read more slowly, and loses nothing.
+//! Clients that send too fast are throttled, and lose nothing.
 
 use crate::sim::{Reading, Sim, limits, ms};
 use chat_server::event::Departure;
@@ -20,7 +20,7 @@ fn numbered(count: usize) -> String {
 }
 
 #[test]
-fn a_thousand_lines_come_at_the_rate_and_in_order() {
+fn a_thousand_lines_arrive_at_the_rate_and_in_order() {
     let mut sim = Sim::new(limited());
     let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.news(witness);
@@ -50,7 +50,7 @@ fn a_thousand_lines_come_at_the_rate_and_in_order() {
 }
 
 #[test]
-fn what_a_flooder_sent_is_heard_after_it_has_gone() {
+fn the_input_of_a_flooder_is_processed_after_its_fin() {
     for ending in [Sim::close, Sim::half_close] {
         let mut sim = Sim::new(limited());
         let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
@@ -74,7 +74,7 @@ fn what_a_flooder_sent_is_heard_after_it_has_gone() {
 
 /// Even where all of it is read in one turn.
 #[test]
-fn the_end_waits_for_the_lines_that_it_came_with() {
+fn a_fin_waits_for_the_lines_before_it() {
     let mut sim = Sim::new(limited());
     let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.news(witness);
@@ -97,7 +97,7 @@ fn assert_heard_and_gone(heard: &[String], lines: usize) {
 }
 
 #[test]
-fn a_flooder_that_breaks_off_is_heard_for_one_more_burst_and_leaves_at_once() {
+fn after_a_reset_one_more_burst_is_delivered() {
     for end in [End::Reset, End::TimedOut] {
         let mut sim = Sim::new(limited());
         let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
@@ -115,7 +115,7 @@ fn a_flooder_that_breaks_off_is_heard_for_one_more_burst_and_leaves_at_once() {
 
 /// Five minutes' worth of nothing.
 #[test]
-fn blank_lines_of_a_flooder_that_breaks_off_hold_neither_nick_nor_place() {
+fn blank_lines_before_a_reset_hold_neither_nick_nor_place() {
     let mut sim = Sim::new(Limits {
         max_users: 2,
         ..limited()
@@ -138,7 +138,7 @@ fn blank_lines_of_a_flooder_that_breaks_off_hold_neither_nick_nor_place() {
 
 /// What waits is within the burst, so it is all heard: what had no end too.
 #[test]
-fn what_fits_in_the_last_burst_is_heard_to_the_end() {
+fn a_partial_line_within_the_last_burst_is_delivered() {
     let mut sim = Sim::new(limited());
     let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.news(witness);
@@ -151,7 +151,7 @@ fn what_fits_in_the_last_burst_is_heard_to_the_end() {
 
 /// The first to notice is a write, and the system still holds what the flooder had sent.
 #[test]
-fn a_flooder_that_was_found_gone_while_it_was_read_leaves_when_its_rate_ends() {
+fn a_broken_flooder_leaves_when_its_rate_ends() {
     let mut sim = Sim::new(limited());
     let (flooder, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.news(witness);
@@ -163,7 +163,7 @@ fn a_flooder_that_was_found_gone_while_it_was_read_leaves_when_its_rate_ends() {
 }
 
 #[test]
-fn a_client_is_not_silent_while_its_own_flood_keeps_the_room_from_reading() {
+fn a_throttled_client_is_not_silent() {
     let mut sim = Sim::new(Limits {
         ping_interval: Duration::from_secs(1),
         ..limited()
@@ -194,7 +194,7 @@ fn a_client_is_not_silent_while_its_own_flood_keeps_the_room_from_reading() {
 
 /// `/help` is six bytes, and its answer is forty times as long.
 #[test]
-fn a_flood_of_questions_takes_no_more_memory_than_is_said() {
+fn a_flood_of_requests_takes_limited_memory() {
     for limits in [limits(), limited()] {
         let mut sim = Sim::new(limits);
         let flooder = sim.plain("10.0.0.1:1001");
@@ -224,7 +224,7 @@ fn a_flood_of_questions_takes_no_more_memory_than_is_said() {
 
 /// However much it reads at once.
 #[test]
-fn lines_that_waited_for_their_writer_to_read_are_taken_when_it_has() {
+fn lines_wait_until_their_sender_reads_its_answers() {
     let mut sim = Sim::new(limits());
     let (person, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.peers[person].reading = Reading::Stopped;
@@ -240,7 +240,7 @@ fn lines_that_waited_for_their_writer_to_read_are_taken_when_it_has() {
 
 /// Its answers can't be sent any more, and so there is room for more of them.
 #[test]
-fn the_lines_of_one_who_is_gone_do_not_wait_for_it_to_read() {
+fn the_lines_of_a_gone_peer_do_not_wait_for_it_to_read() {
     let mut sim = Sim::new(limits());
     let (person, witness) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.peers[person].reading = Reading::Stopped;

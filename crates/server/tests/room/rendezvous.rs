@@ -1,6 +1,6 @@
-//! Clients that learn which address the rest of the world sees them at.
+//! Clients learn which address the rest of the world sees them at.
 
-use crate::probing::ask;
+use crate::probe::ask;
 use crate::sim::{PeerNo, Sim, limits, ms};
 use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::{REQUEST_LEN, Reply};
@@ -27,7 +27,7 @@ fn nonce(sim: &mut Sim, token: Token) -> Token {
 }
 
 #[test]
-fn everybody_is_told_once_where_a_client_is_reached() {
+fn a_confirmed_address_is_announced_once() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.2:1001"), sim.rich("10.0.0.3:1001", "rick"));
     let (alice, token) = alice(&mut sim);
@@ -52,7 +52,7 @@ fn everybody_is_told_once_where_a_client_is_reached() {
 }
 
 #[test]
-fn a_client_is_answered_a_few_times_at_once_and_then_once_a_second() {
+fn requests_are_answered_in_a_burst_then_once_a_second() {
     let mut sim = Sim::new(limits());
     let (_, token) = alice(&mut sim);
     let answers = |sim: &mut Sim| {

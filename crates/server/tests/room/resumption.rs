@@ -1,4 +1,4 @@
-//! A client that comes back, while the server may not know that it was gone.
+//! Clients that reconnect, while the server may not know that the old connection is dead.
 
 use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::{Departure, Event, Refusal};
@@ -35,7 +35,7 @@ fn seq(sim: &Sim, peer: PeerNo) -> String {
 }
 
 #[test]
-fn a_client_replaces_its_ghost() {
+fn a_client_replaces_its_dead_connection() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.9:1");
     let ghost = sim.rich("10.0.0.1:1001", "alice");
@@ -62,7 +62,7 @@ fn a_client_replaces_its_ghost() {
 }
 
 #[test]
-fn a_welcome_that_is_lost_costs_neither_the_count_nor_the_nick() {
+fn a_lost_welcome_costs_neither_the_number_nor_the_nick() {
     for is_noticed in [true, false] {
         let mut sim = Sim::new(limits());
         let witness = sim.plain("10.0.0.9:1");
@@ -100,7 +100,7 @@ fn a_welcome_that_is_lost_costs_neither_the_count_nor_the_nick() {
 }
 
 #[test]
-fn a_client_that_left_without_a_word_goes_on_counting() {
+fn a_client_resumes_its_numbers_after_a_lost_connection() {
     let mut sim = Sim::new(limits());
     let gone = sim.rich("10.0.0.1:1001", "alice");
     sim.send(gone, "SAY 7 last\n");
@@ -134,7 +134,7 @@ fn full_room(max_per_address: usize) -> (Sim, PeerNo, PeerNo) {
 const NO_PLACE: [&str; 2] = ["* chat/1 no place is free [PROBE]", "too many users"];
 
 #[test]
-fn in_a_full_room_a_client_takes_the_place_of_its_ghost() {
+fn in_a_full_room_a_client_takes_its_own_place() {
     for (address, max_per_address) in [
         ("10.0.0.1:1002", 1),
         ("10.0.0.2:1", 1),
@@ -152,7 +152,7 @@ fn in_a_full_room_a_client_takes_the_place_of_its_ghost() {
 }
 
 #[test]
-fn in_a_full_room_nobody_takes_the_place_of_anybody_else() {
+fn in_a_full_room_nobody_takes_another_s_place() {
     let (mut sim, witness, ghost) = full_room(2);
     for hello in [
         "HELLO 1 bob - - -",
@@ -181,7 +181,7 @@ fn in_a_full_room_nobody_takes_the_place_of_anybody_else() {
 }
 
 #[test]
-fn who_waited_for_nothing_and_does_not_read_is_closed_after_two_seconds() {
+fn a_rejected_queued_peer_is_closed_after_2_s() {
     let (mut sim, _, _) = full_room(2);
     let stranger = sim.connect("10.0.0.4:1");
     sim.peers[stranger].reading = Reading::Stopped;
@@ -194,7 +194,7 @@ fn who_waited_for_nothing_and_does_not_read_is_closed_after_two_seconds() {
 
 /// A token does not lift the limit on the address that it is brought from.
 #[test]
-fn a_client_that_comes_back_where_there_are_too_many_leaves_its_ghost_in_place() {
+fn a_rejected_resumption_keeps_the_old_connection() {
     let mut sim = Sim::new(Limits {
         max_per_address: 1,
         ..limits()
@@ -215,7 +215,7 @@ fn a_client_that_comes_back_where_there_are_too_many_leaves_its_ghost_in_place()
 }
 
 #[test]
-fn a_place_that_becomes_free_is_for_who_waits() {
+fn a_freed_place_goes_to_a_queued_connection() {
     let (mut sim, witness, ghost) = full_room(2);
     let (plain, client) = (sim.connect("10.0.0.2:1"), sim.connect("10.0.0.2:2"));
     sim.run(ms(100));
@@ -232,7 +232,7 @@ fn a_place_that_becomes_free_is_for_who_waits() {
 
 /// Those who wait are not counted with those who are being told that there is no place.
 #[test]
-fn one_after_another_waits_and_then_is_told_and_then_is_closed_without_a_word() {
+fn newcomers_are_queued_then_rejected_then_closed() {
     let (mut sim, _, _) = full_room(1000);
     let crowd: Vec<_> = (1..=QUEUED_MAX + LEAVING_MAX + 1)
         .map(|port| sim.connect(&format!("10.0.0.2:{port}")))
@@ -250,7 +250,7 @@ fn one_after_another_waits_and_then_is_told_and_then_is_closed_without_a_word() 
 
 /// Whoever waits without a word takes a waiting place for a quarter of a second, and nothing else.
 #[test]
-fn a_crowd_that_waits_is_bounded_and_soon_gone() {
+fn the_queue_for_places_is_short_and_brief() {
     let (mut sim, witness, ghost) = full_room(1000);
     let crowd: Vec<_> = (1..=300)
         .map(|port| sim.connect(&format!("10.0.0.2:{port}")))
@@ -270,7 +270,7 @@ fn a_crowd_that_waits_is_bounded_and_soon_gone() {
 }
 
 #[test]
-fn a_token_nobody_gave_is_no_token() {
+fn an_unknown_token_resumes_nothing() {
     let mut sim = Sim::new(limits());
     let alice = come_back(&mut sim, "10.0.0.1:1001", "AAAAAAAAAAAAAAAAAAAAAA");
     assert_eq!(seq(&sim, alice), "0");
@@ -279,7 +279,7 @@ fn a_token_nobody_gave_is_no_token() {
 
 /// A token says where to look for its client, which is not enough.
 #[test]
-fn a_token_that_differs_in_one_place_resumes_nobody() {
+fn a_token_that_differs_in_one_byte_resumes_nothing() {
     let mut sim = Sim::new(limits());
     let alice = sim.rich("10.0.0.1:1001", "alice");
     let token = token(&sim, alice);
@@ -294,7 +294,7 @@ fn a_token_that_differs_in_one_place_resumes_nobody() {
 }
 
 #[test]
-fn of_many_departed_clients_the_latest_are_remembered() {
+fn the_latest_resumable_clients_are_remembered() {
     let mut sim = Sim::new(limits());
     let mut tokens = Vec::new();
     for number in 1..=1100 {

@@ -1,4 +1,4 @@
-//! Clients that are asked whether they are there.
+//! Clients that are silent are pinged.
 
 use crate::sim::{Reading, Sim, limits, ms};
 use chat_server::event::Departure;
@@ -13,7 +13,7 @@ fn impatient() -> Limits {
 }
 
 #[test]
-fn a_silent_client_is_asked_and_then_let_go() {
+fn a_silent_client_is_pinged_and_then_disconnected() {
     let mut sim = Sim::new(impatient());
     let witness = sim.plain("10.0.0.2:1001");
     let client = sim.rich("10.0.0.1:1001", "alice");
@@ -35,7 +35,7 @@ fn a_silent_client_is_asked_and_then_let_go() {
 }
 
 #[test]
-fn any_line_is_a_sign_of_life() {
+fn any_line_answers_a_ping() {
     let mut sim = Sim::new(impatient());
     let client = sim.rich("10.0.0.1:1001", "alice");
     for line in ["PONG 1\n", "PING 2\n", "\n", "half of ", "a line\n"] {
@@ -51,7 +51,7 @@ fn any_line_is_a_sign_of_life() {
 
 /// Nothing is read from a client for which too much waits already.
 #[test]
-fn a_client_is_not_silent_while_the_room_leaves_its_lines_unread() {
+fn a_client_whose_lines_are_unread_is_not_silent() {
     let mut sim = Sim::new(impatient());
     let (client, other) = (sim.rich("10.0.0.1:1001", "alice"), sim.plain("10.0.0.2:1001"));
     sim.peers[client].reading = Reading::Stopped;
@@ -68,7 +68,7 @@ fn a_client_is_not_silent_while_the_room_leaves_its_lines_unread() {
 }
 
 #[test]
-fn plain_users_may_be_silent_for_ever_and_wake_nobody() {
+fn plain_users_are_not_pinged() {
     let mut sim = Sim::new(impatient());
     let person = sim.plain("10.0.0.1:1001");
     let turns = sim.turns;
@@ -80,7 +80,7 @@ fn plain_users_may_be_silent_for_ever_and_wake_nobody() {
 }
 
 #[test]
-fn pings_are_answered() {
+fn a_ping_is_answered() {
     let mut sim = Sim::new(impatient());
     let client = sim.rich("10.0.0.1:1001", "alice");
     sim.send(client, "PING 18446744073709551615\n");

@@ -1,4 +1,4 @@
-//! What people write can neither forge nor break what others read.
+//! No text can forge or break what others read.
 
 use crate::sim::{Sim, limits, ms};
 use chat_proto::plain::ServerLine;
@@ -39,7 +39,7 @@ fn no_text_forges_a_line() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_replaced() {
+fn invalid_utf8_is_replaced() {
     let mut sim = Sim::new(limits());
     let talker = sim.plain("10.0.0.1:1");
     sim.send_bytes(talker, b"caf\xE9 \xF0\x9F\n");
@@ -48,7 +48,7 @@ fn bytes_that_are_no_text_are_replaced() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_refused_and_the_next_is_heard() {
+fn an_overlong_line_is_an_error_and_the_next_is_processed() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
     sim.news(plain);
@@ -74,7 +74,7 @@ fn a_line_that_is_too_long_is_refused_and_the_next_is_heard() {
 }
 
 #[test]
-fn a_text_is_measured_as_it_is_shown() {
+fn a_text_is_measured_after_cleaning() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
     sim.news(plain);
@@ -95,7 +95,7 @@ fn a_text_is_measured_as_it_is_shown() {
 }
 
 #[test]
-fn the_longest_message_is_heard_to_its_last_byte() {
+fn the_longest_message_arrives_whole() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
     sim.news(plain);
@@ -110,7 +110,7 @@ fn the_longest_message_is_heard_to_its_last_byte() {
 }
 
 #[test]
-fn what_is_said_is_read_and_passed_on_in_one_turn() {
+fn a_message_is_read_and_delivered_in_one_turn() {
     let mut sim = Sim::new(limits());
     let (talker, other) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.2:1"));
     let turns = sim.turns;
@@ -121,7 +121,7 @@ fn what_is_said_is_read_and_passed_on_in_one_turn() {
 }
 
 #[test]
-fn no_line_of_the_server_is_longer_than_it_says() {
+fn no_line_of_the_server_exceeds_its_limit() {
     let mut sim = Sim::new(limits());
     let nick = "ё".repeat(32);
     let address = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535";
@@ -163,7 +163,7 @@ fn no_line_of_the_server_is_longer_than_it_says() {
 }
 
 #[test]
-fn the_plain_dialect_carries_nothing_of_the_rich_one() {
+fn the_plain_dialect_carries_no_rich_line() {
     let mut sim = Sim::new(limits());
     let plain = sim.plain("10.0.0.1:1");
     let rich = sim.rich("10.0.0.2:1", "rick");
@@ -182,7 +182,7 @@ fn the_plain_dialect_carries_nothing_of_the_rich_one() {
 }
 
 #[test]
-fn a_mistyped_command_is_not_said_aloud() {
+fn a_mistyped_command_is_not_broadcast() {
     let mut sim = Sim::new(limits());
     let (typist, witness) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.2:1"));
     sim.news(typist);

@@ -1,4 +1,4 @@
-//! Programs that send no line feeds, as the original ones do.
+//! Programs that send no line feeds, like the lab's original ones.
 
 use crate::sim::{Reading, Sim, limits, ms};
 
@@ -36,7 +36,7 @@ fn the_pieces_of_one_message_are_one_message() {
 }
 
 #[test]
-fn half_a_character_has_a_second_and_is_never_cut() {
+fn part_of_a_character_waits_1_s_and_is_never_cut() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");
     let text = "中文".as_bytes();
@@ -59,7 +59,7 @@ fn half_a_character_has_a_second_and_is_never_cut() {
 }
 
 #[test]
-fn an_endless_line_with_pauses_is_refused_once() {
+fn an_endless_line_with_pauses_is_one_error() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");
     let piece = "x".repeat(5000);
@@ -76,7 +76,7 @@ fn an_endless_line_with_pauses_is_refused_once() {
 }
 
 #[test]
-fn after_a_whole_line_only_a_second_ends_one() {
+fn after_a_whole_line_1_s_of_silence_ends_a_line() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");
     sim.send(person, "one\ntwo\n");
@@ -92,7 +92,7 @@ fn after_a_whole_line_only_a_second_ends_one() {
 }
 
 #[test]
-fn a_paste_that_does_not_end_in_a_line_feed_changes_nothing() {
+fn a_paste_without_a_last_line_feed_changes_nothing() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");
     sim.send(person, "one\ntwo");
@@ -102,7 +102,7 @@ fn a_paste_that_does_not_end_in_a_line_feed_changes_nothing() {
 
 /// What silence has ended waits as long as any other line for its writer to read what others have sent.
 #[test]
-fn a_line_without_an_end_waits_while_its_writer_does_not_read() {
+fn a_partial_line_waits_while_its_sender_does_not_read() {
     let mut sim = Sim::new(limits());
     let (person, other) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.2:1001"));
     sim.peers[person].reading = Reading::Stopped;
@@ -121,7 +121,7 @@ fn a_line_without_an_end_waits_while_its_writer_does_not_read() {
 }
 
 #[test]
-fn what_is_pending_at_the_end_is_a_message() {
+fn a_partial_line_at_the_end_is_a_message() {
     for (resets, framed) in [(false, ""), (false, "first\n"), (true, "")] {
         let mut sim = Sim::new(limits());
         let witness = sim.plain("10.0.0.2:1001");
@@ -145,7 +145,7 @@ fn what_is_pending_at_the_end_is_a_message() {
 
 /// A client always ends its lines, so one that was broken off is not what its user wrote.
 #[test]
-fn a_line_of_a_client_that_was_broken_off_is_not_taken() {
+fn a_partial_line_of_a_reset_client_is_dropped() {
     for resets in [false, true] {
         let mut sim = Sim::new(limits());
         let witness = sim.plain("10.0.0.2:1001");

@@ -1,4 +1,4 @@
-//! The list of those who are here, however many.
+//! The user list.
 
 use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::Event;
@@ -12,7 +12,7 @@ fn crowd(sim: &mut Sim, count: usize) -> Vec<PeerNo> {
 }
 
 #[test]
-fn thousands_are_listed_in_pieces_in_order_and_the_answers_keep_theirs() {
+fn thousands_of_users_are_listed_in_pieces_in_order() {
     let mut sim = Sim::new(limits());
     let asker = sim.plain("10.0.0.1:1001");
     crowd(&mut sim, 3000);
@@ -36,7 +36,7 @@ fn thousands_are_listed_in_pieces_in_order_and_the_answers_keep_theirs() {
 }
 
 #[test]
-fn one_list_at_a_time_is_on_its_way() {
+fn one_user_list_is_sent_at_a_time() {
     let mut sim = Sim::new(limits());
     let asker = sim.plain("10.0.0.1:1001");
     crowd(&mut sim, 1000);
@@ -57,7 +57,7 @@ fn one_list_at_a_time_is_on_its_way() {
 }
 
 #[test]
-fn everybody_leaves_while_the_list_is_on_its_way() {
+fn everybody_leaves_while_the_list_is_sent() {
     let mut sim = Sim::new(limits());
     let asker = sim.plain("10.0.0.1:1001");
     let crowd = crowd(&mut sim, 1500);
@@ -80,7 +80,7 @@ fn everybody_leaves_while_the_list_is_on_its_way() {
 }
 
 #[test]
-fn who_has_left_is_counted_no_more() {
+fn a_left_user_is_not_counted() {
     let mut sim = Sim::new(limits());
     let asker = sim.plain("10.0.0.1:1001");
     let (person, _) = (sim.plain("10.0.0.2:1001"), sim.rich("10.0.0.3:1001", "rick"));
@@ -104,7 +104,7 @@ fn who_has_left_is_counted_no_more() {
 
 /// Who asks and leaves in one breath is owed a list on which nobody may be left.
 #[test]
-fn the_last_one_asks_and_leaves() {
+fn the_last_user_asks_for_the_list_and_quits() {
     let mut sim = Sim::new(limits());
     let asker = sim.plain("10.0.0.1:1001");
     sim.peers[asker].reading = Reading::Stopped;

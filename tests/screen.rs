@@ -11,7 +11,7 @@ const USUAL: (u16, u16) = (80, 24);
 fn on_screen(server: &Server, nick: &str, size: (u16, u16)) -> Terminal {
     let terminal = Terminal::start(nick, server.address, &["--nick", nick], size, &server.journal);
     terminal.expect(&format!("you are {nick}@"));
-    terminal.expect("/help lists more");
+    terminal.expect("/help lists");
     terminal
 }
 
@@ -208,7 +208,7 @@ fn manual_retries_do_not_lengthen_the_backoff() {
         alice.expect_line(&format!("> {number}"));
     }
     let row = alice.expect("offline, retrying in");
-    let seconds = row.split_once("again in ").unwrap().1;
+    let seconds = row.split_once("retrying in ").unwrap().1;
     let seconds: u64 = seconds.split(' ').next().unwrap().parse().unwrap();
     // After eight automatic attempts, the backoff would be 20 seconds at least.
     assert!(seconds <= 15, "{row}");

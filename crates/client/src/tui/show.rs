@@ -67,7 +67,7 @@ impl Screen {
     fn live(&mut self) {
         self.known.clear();
         if self.own_ids.len() == 1 {
-            self.note("type to talk to all; /msg NICK TEXT writes to one user; /help lists more");
+            self.note("type to talk to all; /msg NICK TEXT for one user; /help lists more");
         }
     }
 
@@ -75,7 +75,7 @@ impl Screen {
         self.link = Link::Joined;
         self.lost = None;
         self.note(format!(
-            "{}; /msg IP:PORT TEXT writes to one user; /help lists more",
+            "{}; /msg IP:PORT TEXT for one user; /help lists more",
             about_legacy(silent)
         ));
     }

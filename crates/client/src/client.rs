@@ -24,6 +24,9 @@ use std::time::Duration;
 /// How long a slow reader may delay the exit after a signal, in milliseconds.
 const LAST_OUTPUT_MS: u16 = 1000;
 
+/// The reason why a new connection has no peer address.
+const CLOSED_AT_ONCE: &str = "the connection was closed at once";
+
 /// Signals that end the program.
 const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
@@ -99,40 +102,6 @@ pub fn signals(is_full_screen: bool) -> io::Result<Signals> {
     }
 }
 
-/// The settings of a session.
-///
-/// # Errors
-/// If the connection is closed already.
-pub fn config(args: &Args, connection: &Connection, interactive: bool) -> io::Result<Config> {
-    Ok(Config {
-        nick: args.settings.nick.clone(),
-        insist_on_nick: args.settings.insists_on_nick(),
-        endpoints: connection.endpoints()?,
-        interactive,
-        to: args.to.clone(),
-    })
-}
-
-/// Private messages, with a key pair for this run.
-///
-/// # Errors
-/// If the system has no randomness.
-pub fn private(args: &Args) -> Result<Private> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).context("the system has no randomness")?;
-    let options = Options {
-        direct_only: args.settings.direct_only,
-        no_unencrypted: args.settings.no_unencrypted,
-        punch_ttl: args.punch_ttl,
-    };
-    let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
-    Ok(Private::new(
-        KeyPair::from_random(secret),
-        options,
-        Box::new(random),
-    ))
-}
-
 /// A session, its sockets and its front end.
 pub struct Client<F> {
     clock: Clock,
@@ -160,29 +129,37 @@ enum Source {
 
 impl<F: FrontEnd> Client<F> {
     /// A client over a new connection.
+    ///
+    /// # Errors
+    /// If the connection is closed already, or the system has no randomness.
     pub fn new(
+        args: &Args,
         clock: Clock,
         signals: Signals,
-        connection: Reconnect,
-        config: Config,
-        private: Private,
-        front_end: F,
-    ) -> Self {
-        Self {
-            session: Session::new(config, private, clock.now()),
-            connection,
+        connection: Connection,
+        mut front_end: F,
+    ) -> Result<Self> {
+        if let Some(warning) = connection.ports.warning() {
+            front_end.show(&Event::Warning(Text::new(warning)));
+        }
+        let settings = &args.settings;
+        let config = Config {
+            nick: settings.nick.clone(),
+            insist_on_nick: settings.insists_on_nick(),
+            endpoints: connection.endpoints().context(CLOSED_AT_ONCE)?,
+            interactive: front_end.is_interactive(),
+            to: args.to.clone(),
+        };
+        let last_server = LastServer::find().filter(|_| settings.last_server);
+        Ok(Self {
+            session: Session::new(config, private(args)?, clock.now()),
+            connection: Reconnect::new(connection, args.connect_timeout).context(CLOSED_AT_ONCE)?,
             signals,
             signal: None,
             front_end,
             clock,
-            keep: None,
-        }
-    }
-
-    /// Writes the server there, for the next run, once the client has joined it.
-    pub fn keeping_server(mut self, place: LastServer, server: Address) -> Self {
-        self.keep = Some((place, server));
-        self
+            keep: last_server.map(|file| (file, settings.server.clone())),
+        })
     }
 
     /// Runs until the session ends.
@@ -391,6 +368,20 @@ impl<F: FrontEnd> Client<F> {
         let signalled = self.signal.map(Exit::of_signal);
         signalled.or(by_outcome).unwrap_or(Exit::Error)
     }
+}
+
+/// Private messages, with a key pair for this run.
+fn private(args: &Args) -> Result<Private> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("the system has no randomness")?;
+    let options = Options {
+        direct_only: args.settings.direct_only,
+        no_unencrypted: args.settings.no_unencrypted,
+        punch_ttl: args.punch_ttl,
+    };
+    let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
+    let keys = KeyPair::from_random(secret);
+    Ok(Private::new(keys, options, Box::new(random)))
 }
 
 /// Whether a descriptor is ready. Of an output only errors count: it is written without being polled for.

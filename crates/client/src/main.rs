@@ -2,22 +2,15 @@
 
 use anyhow::{Context, Error, Result};
 use chat_client::args::Args;
-use chat_client::client::{self, Client, FrontEnd};
+use chat_client::client::{self, Client};
 use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::line::LineMode;
-use chat_client::net::connect::{Connection, connect};
-use chat_client::net::reconnect::Reconnect;
-use chat_client::paths::LastServer;
-use chat_client::session::Event;
+use chat_client::net::connect::connect;
 use chat_client::tui::{self, FullScreen};
 use chat_sys::clock::Clock;
-use chat_sys::signals::Signals;
 use std::io::{self, Write};
 use std::process::ExitCode;
-
-/// The reason why a new connection has no peer address.
-const CLOSED_AT_ONCE: &str = "the connection was closed at once";
 
 fn main() -> ExitCode {
     let exit = match Args::load() {
@@ -57,29 +50,9 @@ fn join(args: &Args) -> Result<Exit> {
     if is_full_screen {
         let front_end =
             FullScreen::new(&args.settings).context("can't draw on the terminal; try --line-mode")?;
-        converse(args, clock, signals, connection, front_end)
+        Client::new(args, clock, signals, connection, front_end)?.run()
     } else {
         let front_end = LineMode::new(args, clock.now())?;
-        converse(args, clock, signals, connection, front_end)
-    }
-}
-
-fn converse(
-    args: &Args,
-    clock: Clock,
-    signals: Signals,
-    connection: Connection,
-    mut front_end: impl FrontEnd,
-) -> Result<Exit> {
-    if let Some(warning) = connection.ports.warning() {
-        front_end.show(&Event::Warning(warning.to_owned().into()));
-    }
-    let config = client::config(args, &connection, front_end.is_interactive()).context(CLOSED_AT_ONCE)?;
-    let private = client::private(args)?;
-    let connection = Reconnect::new(connection, args.connect_timeout).context(CLOSED_AT_ONCE)?;
-    let client = Client::new(clock, signals, connection, config, private, front_end);
-    match LastServer::find().filter(|_| args.settings.last_server) {
-        Some(file) => client.keeping_server(file, args.settings.server.clone()).run(),
-        None => client.run(),
+        Client::new(args, clock, signals, connection, front_end)?.run()
     }
 }

@@ -112,11 +112,13 @@ impl Reconnect {
         else {
             return None;
         };
-        match attempt
-            .finish()
-            .and_then(|connection| connected(connection, session, now))
-        {
-            Ok(sockets) => {
+        let made = attempt.finish().and_then(|connection| {
+            let endpoints = connection.endpoints()?;
+            Ok((endpoints, Sockets::new(connection)?))
+        });
+        match made {
+            Ok((endpoints, sockets)) => {
+                session.connected(endpoints, now);
                 self.state = State::Up(sockets);
                 self.planned = None;
                 Some(Change::Up)
@@ -154,13 +156,6 @@ impl Reconnect {
         self.state = State::Waiting(until);
         Change::Waiting(until)
     }
-}
-
-fn connected(connection: Connection, session: &mut Session, now: Now) -> io::Result<Sockets> {
-    let endpoints = connection.endpoints()?;
-    let sockets = Sockets::new(connection)?;
-    session.connected(endpoints, now);
-    Ok(sockets)
 }
 
 /// The shortest wait, before jitter.

@@ -1,5 +1,6 @@
 //! Input from the network and the clock, and what follows from any input.
 
+use super::event::Event;
 use super::greeting;
 use super::outcome::Outcome;
 use super::stage::{GREETING_WAIT, LAST_WORD_WAIT, Phase, Stage};
@@ -7,7 +8,8 @@ use super::state::Session;
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::now::Now;
-use chat_proto::rich::{FromClient, FromServer};
+use chat_proto::rich::{FromClient, FromServer, Reason};
+use chat_proto::text::Text;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -207,12 +209,22 @@ impl Session {
     fn read_line(&mut self, line: &[u8], now: Now) {
         let line = String::from_utf8_lossy(line);
         match (FromServer::parse(&line), &self.stage) {
+            (Ok(FromServer::Ping(number)), _) => self.send_line(&FromClient::Pong(number)),
+            (Ok(FromServer::Notice(text)), _) => self.events.push_back(Event::Notice(text.into_owned())),
+            (Ok(FromServer::Goodbye(reason, text)), _) => self.on_goodbye(reason, text),
             (Ok(line), Stage::Rich(phase)) => self.on_line(line, *phase, now),
             (Ok(line), _) => self.on_line_before_welcome(line, now),
             (Err(_), Stage::Hello { .. }) => self.on_plain_line(&line),
             // Of a later version.
             (Err(_), _) => {}
         }
+    }
+
+    fn on_goodbye(&mut self, reason: Reason, text: Text<'_>) {
+        if self.clocks.leaving.is_some() || reason == Reason::Quit {
+            return self.end_left();
+        }
+        self.goodbye = Some(text.into_owned()).filter(|text| !text.as_str().is_empty());
     }
 
     /// At the end of the input, the wait starts again when something is finished. Other lines of the server don't count,

@@ -240,17 +240,13 @@ pub struct Transport {
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = match self.path {
-            Some(Path::Direct) => "direct",
-            Some(Path::Relayed) => "via the server",
-            None => "",
-        };
-        let clear = if self.sealed { "" } else { "unencrypted" };
-        let comma = if path.is_empty() || clear.is_empty() {
-            ""
-        } else {
-            ", "
-        };
-        write!(f, "{path}{comma}{clear}")
+        f.write_str(match (self.path, self.sealed) {
+            (None, true) => "",
+            (None, false) => "unencrypted",
+            (Some(Path::Direct), true) => "direct",
+            (Some(Path::Direct), false) => "direct, unencrypted",
+            (Some(Path::Relayed), true) => "via the server",
+            (Some(Path::Relayed), false) => "via the server, unencrypted",
+        })
     }
 }

@@ -1,6 +1,5 @@
 //! The greeting, `HELLO` and `WELCOME`.
 
-use super::event::Event;
 use super::greeting::{self, Greeting};
 use super::outcome::Outcome;
 use super::stage::{LAST_WORD_WAIT, Phase, Stage, is_about_nick};
@@ -92,9 +91,6 @@ impl Session {
                 self.begin_private(rendezvous, now);
             }
             FromServer::Error(code, seq, text) => self.on_error_before_welcome(code, seq, text),
-            FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
-            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n)),
-            FromServer::Goodbye(reason, text) => self.on_goodbye(reason, text),
             _ => {}
         }
     }

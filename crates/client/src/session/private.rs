@@ -248,33 +248,32 @@ impl Session {
         let Some(Pending { peer, text }) = self.outbox.take_pending(seq) else {
             return;
         };
-        let delivered = |peer, text, path, after: Option<Duration>| {
-            Event::Delivered(Delivery {
-                seq,
-                peer,
-                text,
-                transport: Transport {
-                    path: Some(path),
-                    sealed: after.is_some(),
-                },
-                after,
-            })
-        };
-        let event = match state {
-            State::Delivered { path, after } => delivered(peer, text, path, Some(after)),
-            State::SentUnencrypted { path } => delivered(peer, text, path, None),
+        let (path, after) = match state {
+            State::Delivered { path, after } => (path, Some(after)),
+            State::SentUnencrypted { path } => (path, None),
             State::NotDelivered(why) => {
                 self.failures.privates += 1;
                 self.note_failed_message();
-                Event::NotDelivered(DeliveryFailure {
+                let failure = DeliveryFailure {
                     seq,
                     peer,
                     text,
                     reason: Text::from(why.to_string()),
-                })
+                };
+                return self.events.push_back(Event::NotDelivered(failure));
             }
         };
-        self.events.push_back(event);
+        let transport = Transport {
+            path: Some(path),
+            sealed: after.is_some(),
+        };
+        self.events.push_back(Event::Delivered(Delivery {
+            seq,
+            peer,
+            text,
+            transport,
+            after,
+        }));
     }
 
     fn warn_of(&mut self, warning: KeyWarning) {

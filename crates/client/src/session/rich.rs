@@ -8,7 +8,7 @@ use crate::private::{Connection, MessageId};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rich::{ErrorCode, FromClient, FromServer, Profile, Reason};
+use chat_proto::rich::{ErrorCode, FromClient, FromServer, Profile};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::io::Write;
@@ -49,12 +49,7 @@ impl Session {
                 self.drain_private(now);
             }
             FromServer::Punch(who, udp) => self.private.punch(now, &who, udp),
-            FromServer::Error(code, seq, text) => {
-                self.on_error(code, seq, text);
-            }
-            FromServer::Notice(text) => self.events.push_back(Event::Notice(text.into_owned())),
-            FromServer::Ping(n) => self.send_line(&FromClient::Pong(n)),
-            FromServer::Goodbye(reason, text) => self.on_goodbye(reason, text),
+            FromServer::Error(code, seq, text) => self.on_error(code, seq, text),
             _ => {}
         }
     }
@@ -199,13 +194,6 @@ impl Session {
             self.failures.requests += 1;
         }
         self.events.push_back(Event::Error(Some(code), text.into_owned()));
-    }
-
-    pub(super) fn on_goodbye(&mut self, reason: Reason, text: Text<'_>) {
-        if self.clocks.leaving.is_some() || reason == Reason::Quit {
-            return self.end_left();
-        }
-        self.goodbye = Some(text.into_owned()).filter(|text| !text.as_str().is_empty());
     }
 
     fn is_me(&self, who: &Who) -> bool {

@@ -433,3 +433,38 @@ fn the_table_of_dependencies_is_complete() {
     let named: BTreeSet<&str> = column.iter().flat_map(|cell| cell.split(", ")).collect();
     assert_eq!(named, declared);
 }
+
+#[test]
+fn the_map_of_the_code_has_every_file() {
+    let page = Page::read("crates/ARCHITECTURE.md");
+    let named: BTreeSet<&str> = page.code_spans().map(|span| span.trim_end_matches('/')).collect();
+    let mut missing = Vec::new();
+    let mut directories: Vec<PathBuf> = ["proto", "sys", "server", "client"]
+        .iter()
+        .map(|name| [name, "src"].iter().collect())
+        .collect();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(root().join("crates").join(&directory)).unwrap() {
+            let path = directory.join(entry.unwrap().file_name());
+            // A directory that is named stands for its files.
+            if named.contains(path.to_str().unwrap())
+                || path.ends_with("lib.rs")
+                || path.ends_with("tests")
+                || path.ends_with("tests.rs")
+            {
+                continue;
+            }
+            if path.extension().is_some() {
+                missing.push(path);
+            } else {
+                directories.push(path);
+            }
+        }
+    }
+    assert_eq!(
+        missing,
+        [""; 0].map(PathBuf::from),
+        "{} does not name these",
+        page.path.display()
+    );
+}

@@ -139,7 +139,10 @@ fn a_pause_in_an_overlong_line_makes_no_message() {
     user.send("x".repeat(5000));
     let heard = user.until("not sent: a line");
     assert_eq!(
-        heard.iter().filter(|line| line.contains("not sent: a line")).count(),
+        heard
+            .iter()
+            .filter(|line| line.contains("not sent: a line"))
+            .count(),
         1
     );
     // Wait twice as long as the pause that ends a message. Answers of the server show the time.

@@ -96,7 +96,7 @@ pub struct Entry {
     pub about: &'static str,
     /// Whether line mode lacks it.
     pub screen_only: bool,
-    /// Makes the command of what was typed; `None` if an argument is missing or wrong.
+    /// Parses the typed line; `None` if an argument is missing or wrong.
     parse: for<'a> fn(Typed<'a>) -> Option<Command<'a>>,
 }
 

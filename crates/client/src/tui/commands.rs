@@ -149,7 +149,7 @@ impl Screen {
     }
 }
 
-/// The user that was typed, if it is clear who that is.
+/// The user with a typed name, if the name is unambiguous.
 fn user<'s>(typed: &str, session: &'s Session) -> Result<&'s Profile, String> {
     let found = session.roster().resolve(typed);
     found.map_err(|unresolved| format!("{}: {unresolved}", Text::new(typed)))

@@ -7,7 +7,7 @@ use chat_proto::who::Who;
 /// The most users that are remembered in each order.
 const SPEAKERS_MAX: usize = 64;
 
-/// What the user has to do with other users.
+/// The other users that matter for completion, and the ignored ones.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
     /// The users that spoke, the last speaker first.

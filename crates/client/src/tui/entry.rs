@@ -281,7 +281,7 @@ fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, transport: Transp
     line.push(Span::new(role, state));
 }
 
-/// Highlights what is searched for.
+/// Highlights the matches of a search.
 fn mark(span: &Span, needle: &str) -> Vec<Span> {
     let mut pieces = Vec::new();
     let mut rest = span.as_str();

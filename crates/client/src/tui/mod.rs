@@ -1,7 +1,14 @@
-//! The full screen: what is on it, and what each key does.
+//! The full screen.
 //!
-//! Pure: events and keys come in, rows of cells and requests to the [`Session`] go out. It reads no clock and owns no
-//! terminal, so that a test can draw the screen that it expects. What carries it out is in `terminal`.
+//! From the top down; no file imports one above it:
+//! - `terminal` connects the screen to a real terminal, with `decoder` for its input, `draw` and `theme` for its output,
+//!   and `guard` to restore it.
+//! - `input_handler` runs keys (`keys`) and pastes; `commands` sends lines and runs commands.
+//! - `show` turns events of the session into entries (`entry`); `view` and `status` draw the rows.
+//! - `screen` is the state. Its parts have files of their own: `input`, `history`, `scrollback`, `scroll` and others.
+//!
+//! Everything but `terminal` and `guard` is pure: events and keys come in, rows and requests to the session go out. So a
+//! test draws the screen that it expects.
 
 mod clock;
 mod commands;

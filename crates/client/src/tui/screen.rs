@@ -1,4 +1,4 @@
-//! The state of the full screen: all that is on it, and what the user set.
+//! The state of the full screen.
 
 use super::clock::Clock;
 use super::complete::Completion;
@@ -121,7 +121,7 @@ impl Waiting {
     }
 }
 
-/// What keys do at the moment.
+/// The mode, which decides the effect of keys.
 #[derive(Debug)]
 pub(super) enum Mode {
     /// Edit the line.

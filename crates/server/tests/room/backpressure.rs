@@ -4,14 +4,14 @@ use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::Departure;
 use std::time::Duration;
 
-/// A flood of so many numbered lines of 4,000 bytes.
+/// A flood of this many numbered lines of 4,000 bytes.
 fn flood(from: usize, count: usize) -> String {
     (from..from + count)
         .map(|number| format!("{number:0>3999}\n"))
         .collect()
 }
 
-/// The numbers of the flood's lines that this peer heard. Every line is whole.
+/// The numbers of the flood's lines that this peer has received. Every line is whole.
 fn heard(sim: &Sim, peer: PeerNo) -> Vec<usize> {
     let numbers = sim.lines(peer).0.into_iter().filter(|line| line.len() > 3900);
     numbers
@@ -27,7 +27,7 @@ fn is_slow(departure: Option<Departure>) -> bool {
     matches!(departure, Some(Departure::Slow(_)))
 }
 
-/// For so long nobody is listened to, at most.
+/// The longest pause that may happen.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[test]
@@ -134,7 +134,7 @@ fn a_reader_that_catches_up_by_half_stays() {
     let mut sim = Sim::new(limits());
     let (talker, reader) = (sim.plain("10.0.0.1:1"), sim.plain("10.0.0.4:1"));
     sim.peers[reader].reading = Reading::Stopped;
-    // So much is never read, and stays between the reader and what is said.
+    // This much is never read, and stays between the reader and the broadcasts.
     sim.send(talker, &flood(0, 100));
     sim.run(ms(10));
     for round in 0..5 {
@@ -153,7 +153,7 @@ fn a_reader_that_catches_up_by_half_stays() {
     assert_eq!(sim.departure("10.0.0.4:1"), None);
 }
 
-/// The room waits for whoever needs it, but for no reader longer than a second before it has caught up.
+/// The room pauses for every slow reader, but at most a second until it has caught up.
 #[test]
 fn a_reader_that_never_catches_up_uses_its_patience_up() {
     let mut sim = Sim::new(limits());
@@ -212,11 +212,11 @@ fn a_stopped_reader_costs_the_other_dialect_no_line() {
     }
 }
 
-/// What can't be held back may overrun the reserve. Who is overtaken then is let go in step; the
-/// others, who read, miss nothing.
+/// What can't be held back may overrun the reserve. An overrun reader is disconnected at a line end; the
+/// others miss nothing.
 #[test]
 fn a_thousand_leaves_at_once_damage_no_line() {
-    // Readers of one ring may be overtaken where nobody reads the other.
+    // Readers of one ring may be overrun although nobody reads the other.
     let (both, plain, rich) = (0..2, 0..1, 1..2);
     for (offset, stops) in [
         (0, both.clone()),
@@ -248,7 +248,7 @@ fn a_thousand_leaves_at_once_damage_no_line() {
             sim.peers[peer].reading = Reading::Stopped;
             sim.peers[peer].capacity = 5000 + 1000 * offset;
         }
-        // As near as the room goes without waiting.
+        // As far as the room goes without a pause.
         sim.send(talker, &flood(0, 238));
         sim.run(ms(10));
         assert_eq!(sim.longest_hold, Duration::ZERO);
@@ -275,7 +275,7 @@ fn a_thousand_leaves_at_once_damage_no_line() {
             sim.peers[peer].reading = Reading::Freely;
             sim.run(ms(100));
             assert!(sim.is_closed(peer));
-            // Every line that ended is whole, and none has run into another.
+            // Every line is whole.
             for line in sim.lines(peer).0 {
                 assert!(
                     line.len() < 300 || line.len() > 4000,
@@ -292,8 +292,8 @@ fn a_thousand_leaves_at_once_damage_no_line() {
     }
 }
 
-/// Messages leave 64 KiB of the ring to those who leave: that much can be said of them, in the very turn
-/// that messages have filled the rest, and nobody is overtaken.
+/// Messages leave 64 KiB of the ring to the lines of leaving users. So many may leave in the very turn
+/// that messages have filled the rest, and no reader is overrun.
 #[test]
 fn messages_leave_the_reserve_to_leaves() {
     let mut sim = Sim::new(limits());
@@ -337,8 +337,8 @@ fn messages_leave_the_reserve_to_leaves() {
     assert_eq!(left.count(), crowd.len());
 }
 
-/// While the room waits it does not even notice who leaves, so that the reserve is still there for those who left
-/// before. It has room for the notices of them all when the wait ends.
+/// During a pause the room does not notice that users leave, so the reserve remains for those who left
+/// before. It has room for the lines of all of them when the pause ends.
 #[test]
 fn no_connection_ends_during_a_pause() {
     let mut sim = Sim::new(limits());
@@ -380,7 +380,7 @@ fn no_connection_ends_during_a_pause() {
     );
 }
 
-/// Those who were only waiting to be announced can be held back.
+/// Joins of silent connections can be held back.
 #[test]
 fn a_thousand_joins_at_once_overrun_no_reader() {
     let mut sim = Sim::new(limits());
@@ -409,7 +409,7 @@ fn a_thousand_joins_at_once_overrun_no_reader() {
     );
 }
 
-/// A client is not silent while the room waits for somebody else and reads nobody.
+/// A client is not silent while the room pauses for somebody else.
 #[test]
 fn a_pause_does_not_count_as_silence() {
     let mut sim = Sim::new(chat_server::room::Limits {
@@ -433,7 +433,7 @@ fn a_pause_does_not_count_as_silence() {
     assert_eq!(sim.departure("rick@10.0.0.3:1"), None);
 }
 
-/// What came in two pieces is one message, though the room read the second late.
+/// A message that came in two pieces is one, although the room read the second one late.
 #[test]
 fn a_pause_does_not_split_a_message() {
     let mut sim = Sim::new(limits());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// To what the wall clock is set, one after another: back and ahead, by moments and by centuries.
+/// The times that the wall clock is set to: back and ahead, by moments and by centuries.
 const SET_MS: [i64; 9] = [
     -1,
     1,
@@ -22,9 +22,9 @@ const SET_MS: [i64; 9] = [
     0,
 ];
 
-/// All that two users hear, and all that is logged, of a conversation in which every timer of the room counts: arrivals,
-/// lines that silence ends, the rate, clients that are asked and that are silent, a reader who stops. Before each step
-/// the clock is set.
+/// What two users receive, and the log, of a conversation that involves every timer of the room: handshakes, lines
+/// that silence ends, the rate, pings, silent clients, and a stopped reader. The clock is set before
+/// each step.
 fn conversation(mut set: impl FnMut(&mut Sim, usize)) -> (Vec<String>, Vec<Event>) {
     let mut sim = Sim::new(Limits {
         rate: Some(Rate::new(NonZeroU32::new(10).unwrap(), 5)),

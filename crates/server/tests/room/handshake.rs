@@ -170,7 +170,7 @@ fn only_the_first_line_may_be_hello() {
     assert_eq!(sim.news(person), ["from 10.0.0.1:1001: HELLO 1 alice - - -"]);
 }
 
-/// A room that waits for a reader reads nobody's HELLO. Nobody arrives nameless for that.
+/// During a pause nobody's HELLO is read. Nobody joins without a name for that.
 #[test]
 fn a_hello_during_a_pause_is_in_time() {
     let mut sim = Sim::new(limits());

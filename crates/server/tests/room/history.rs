@@ -81,7 +81,7 @@ fn without_history_a_client_is_live_at_once() {
     );
 }
 
-/// A newcomer begins behind the others. What is said in the very turn of its HELLO must not overtake it.
+/// A newcomer starts behind the others. Messages in the very turn of its HELLO must not overrun it.
 #[test]
 fn a_newcomer_is_not_overrun_in_its_first_turn() {
     let mut sim = Sim::new(Limits {

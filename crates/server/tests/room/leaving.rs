@@ -30,7 +30,7 @@ fn a_user_that_quits_receives_the_rest_and_a_goodbye() {
     assert!(sim.is_closed(person) && sim.is_closed(client));
 }
 
-/// `printf '/who\nhello\n' | nc` closes its half at once and waits for the answers.
+/// `printf '/who\nhello\n' | nc` sends a FIN at once and waits for the answers.
 #[test]
 fn after_a_fin_the_due_answers_are_sent() {
     let mut sim = Sim::new(limits());
@@ -99,7 +99,7 @@ fn the_log_names_how_a_connection_ended() {
     assert_eq!(sim.room.roster().connections(), 0);
 }
 
-/// The peer is gone, and the first to notice is a write.
+/// The peer is gone, which a write notices first.
 #[test]
 fn input_before_a_failed_write_is_processed() {
     let mut sim = Sim::new(limits());
@@ -156,7 +156,7 @@ fn a_shutdown_waits_2_s_for_stopped_readers() {
     assert!(sim.room.is_over());
 }
 
-/// Somebody who has just been let go for reading slowly has longer, but not longer than the server.
+/// A slow reader that was just disconnected has longer, but not longer than the server.
 #[test]
 fn no_peer_delays_a_shutdown() {
     let mut sim = Sim::new(limits());

@@ -21,7 +21,7 @@ fn a_full_room_rejects_and_a_leave_frees_a_place() {
     };
     assert!(sim.events.contains(&full));
 
-    // A place is free when its user has left, though the connection may linger.
+    // The place of a left user is free, although its connection may linger.
     sim.peers[alice].polite = false;
     sim.send(alice, "/quit\n");
     sim.run(ms(0));

@@ -142,7 +142,7 @@ fn an_insisting_hello_is_rejected_without_announcement() {
         sim.run(ms(1000));
         assert_eq!(sim.news(witness), [""; 0]);
     }
-    // The nick is free again, and who insists on it has it.
+    // The nick is free again, so a client that insists on it gets it.
     sim.send(alice, "QUIT\n");
     sim.run(ms(0));
     sim.news(witness);

@@ -55,7 +55,7 @@ fn a_whisper_to_nobody_is_an_error() {
     );
 }
 
-/// Who has not been announced is nobody yet: a port scan, or a client that is about to say HELLO and could
+/// A connection that is not announced may be a port scan, or a client that is about to send HELLO and could
 /// not read a plain line.
 #[test]
 fn an_unannounced_connection_receives_no_whisper() {

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 const HOME: &str = "10.0.0.9:1001";
 
-/// A connection that probes, and the token for it.
+/// A connection that probes, and its token.
 fn probing(sim: &mut Sim) -> (PeerNo, Token) {
     let peer = sim.connect(HOME);
     sim.run(ms(0));
@@ -28,7 +28,7 @@ fn probing(sim: &mut Sim) -> (PeerNo, Token) {
     }
 }
 
-/// What is sent back to this address for a request of this length.
+/// The reply to this address for a request of this length.
 pub(crate) fn ask(sim: &mut Sim, token: Token, from: &str, length: usize) -> Option<Vec<u8>> {
     let nonce = Opaque([5; 16]);
     let mut request = Request { token, nonce }.to_bytes().to_vec();
@@ -126,7 +126,7 @@ fn a_line_that_only_resembles_probe_is_a_message() {
     assert_eq!(sim.news(witness), ["from 10.0.0.9:1001: PROBE 1 -"]);
 }
 
-/// Over a slow line the room has heard of a user by the time the word comes.
+/// Over a slow network, the user may be announced before its PROBE arrives.
 #[test]
 fn a_late_probe_makes_the_user_leave() {
     let mut sim = Sim::new(limits());
@@ -176,7 +176,7 @@ fn a_probe_checks_a_nick_without_taking_it() {
     }
 }
 
-/// It takes a place unseen, so it may not take one for long.
+/// Nobody sees it take a place, so it may not take one for long.
 #[test]
 fn a_probe_takes_a_place_for_10_s() {
     let mut sim = Sim::new(Limits {
@@ -227,7 +227,7 @@ fn a_padded_request_of_a_probe_has_a_reply_of_its_length() {
     );
 }
 
-/// Who forges a source gets nobody more bytes than a bare reply has.
+/// A request with a forged source causes no more bytes than a bare reply.
 #[test]
 fn a_padded_request_from_elsewhere_gets_no_reply() {
     let mut sim = Sim::new(limits());
@@ -263,7 +263,7 @@ fn replies_to_a_probe_are_rate_limited() {
     assert_eq!(answered(&mut sim), 10);
 }
 
-/// Where a client could come back, a full room greets who finds no place; a probe is no reason to get one.
+/// If a client could reconnect, a full room greets newcomers without a place; a probe does not get one.
 #[test]
 fn a_full_room_rejects_a_probe() {
     let mut sim = Sim::new(Limits {

@@ -72,7 +72,7 @@ fn the_input_of_a_flooder_is_processed_after_its_fin() {
     }
 }
 
-/// Even where all of it is read in one turn.
+/// Even if all of it is read in one turn.
 #[test]
 fn a_fin_waits_for_the_lines_before_it() {
     let mut sim = Sim::new(limited());
@@ -89,7 +89,7 @@ fn a_fin_waits_for_the_lines_before_it() {
     assert_heard_and_gone(&heard, 300);
 }
 
-/// The lines of those who break off, the last of them with its number.
+/// The lines that are sent before a reset; the last of them is partial.
 fn assert_heard_and_gone(heard: &[String], lines: usize) {
     assert_eq!(heard.len(), lines + 1);
     let last = format!("from 10.0.0.1:1001: line {}", lines - 1);
@@ -136,7 +136,7 @@ fn blank_lines_before_a_reset_hold_neither_nick_nor_place() {
     );
 }
 
-/// What waits is within the burst, so it is all heard: what had no end too.
+/// Everything that waits is within the burst, so all of it is processed, the partial line included.
 #[test]
 fn a_partial_line_within_the_last_burst_is_delivered() {
     let mut sim = Sim::new(limited());
@@ -149,7 +149,7 @@ fn a_partial_line_within_the_last_burst_is_delivered() {
     assert_heard_and_gone(&sim.news(witness), 400);
 }
 
-/// The first to notice is a write, and the system still holds what the flooder had sent.
+/// A write notices first, and the system still holds input of the flooder.
 #[test]
 fn a_broken_flooder_leaves_when_its_rate_ends() {
     let mut sim = Sim::new(limited());
@@ -238,7 +238,7 @@ fn lines_wait_until_their_sender_reads_its_answers() {
     assert_eq!(sim.news(witness), ["from 10.0.0.1:1001: and then"]);
 }
 
-/// Its answers can't be sent any more, and so there is room for more of them.
+/// Its answers can't be sent any more, so there is room for more of them.
 #[test]
 fn the_lines_of_a_gone_peer_do_not_wait_for_it_to_read() {
     let mut sim = Sim::new(limits());

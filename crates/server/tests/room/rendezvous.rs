@@ -8,7 +8,7 @@ use chat_proto::rich::FromServer;
 
 const OUTSIDE: &str = "198.51.100.7:40000";
 
-/// A client, and the token that it asks with.
+/// A client, and the token of its requests.
 fn alice(sim: &mut Sim) -> (PeerNo, Token) {
     let alice = sim.connect("10.0.0.1:1001");
     sim.send(alice, "HELLO 1 alice 5000 - -\n");
@@ -36,7 +36,7 @@ fn a_confirmed_address_is_announced_once() {
     sim.news(plain);
     sim.news(rich);
     let told = format!("ADDRESS {} alice@10.0.0.1:1001 {OUTSIDE}", sim.clock().unix_ms);
-    // What was not sent to her proves nothing; what was proves it once.
+    // Only a nonce that was sent to her proves the address, and only once.
     for (nonce, news) in [(Opaque([0; 16]), None), (sent, Some(told)), (sent, None)] {
         sim.send(alice, &format!("CONFIRM {nonce}\n"));
         sim.run(ms(0));

@@ -5,7 +5,7 @@ use chat_server::event::{Departure, Event, Refusal};
 use chat_server::room::{LEAVING_MAX, Limits, QUEUED_MAX};
 use std::time::Duration;
 
-/// The token that the last WELCOME gave this peer.
+/// The token in this peer's last WELCOME.
 fn token(sim: &Sim, peer: PeerNo) -> String {
     let welcome = sim
         .lines(peer)
@@ -72,7 +72,7 @@ fn a_lost_welcome_costs_neither_the_number_nor_the_nick() {
         let resume = token(&sim, gone);
         sim.reset(gone);
         sim.run(ms(0));
-        // It never reads what it is sent.
+        // It never reads.
         let between = come_back(&mut sim, "10.0.0.1:1002", &resume);
         if is_noticed {
             sim.reset(between);
@@ -87,7 +87,7 @@ fn a_lost_welcome_costs_neither_the_number_nor_the_nick() {
         sim.send(alice, "SAY 1 once\nSAY 2 twice\n");
         sim.run(ms(0));
         assert_eq!(sim.news(witness), ["from alice@10.0.0.1:1003: twice"]);
-        // What comes late with the token of before harms nobody: the client has got a newer one.
+        // A late HELLO with the token before does no harm: the client has received a newer one.
         let late = come_back(&mut sim, "10.0.0.1:1004", &resume);
         assert_eq!(seq(&sim, late), "0");
         sim.send(alice, "SAY 3 still here\n");
@@ -118,7 +118,7 @@ fn a_client_resumes_its_numbers_after_a_lost_connection() {
     assert_eq!(seq(&sim, stranger), "0", "a token serves until the next one has");
 }
 
-/// A room of two in which nobody else has a place: alice, who is about to come back, and a witness.
+/// A full room of two: alice, who is about to reconnect, and a witness.
 fn full_room(max_per_address: usize) -> (Sim, PeerNo, PeerNo) {
     let mut sim = Sim::new(Limits {
         max_users: 2,
@@ -192,7 +192,7 @@ fn a_rejected_queued_peer_is_closed_after_2_s() {
     assert!(sim.is_closed(stranger));
 }
 
-/// A token does not lift the limit on the address that it is brought from.
+/// A token does not lift the limit on the address that it comes from.
 #[test]
 fn a_rejected_resumption_keeps_the_old_connection() {
     let mut sim = Sim::new(Limits {
@@ -230,7 +230,7 @@ fn a_freed_place_goes_to_a_queued_connection() {
     assert_eq!(sim.news(plain), ["* chat/1 no place is free [PROBE]", came]);
 }
 
-/// Those who wait are not counted with those who are being told that there is no place.
+/// Queued connections are not counted with the rejected ones.
 #[test]
 fn newcomers_are_queued_then_rejected_then_closed() {
     let (mut sim, _, _) = full_room(1000);
@@ -248,7 +248,7 @@ fn newcomers_are_queued_then_rejected_then_closed() {
     assert_eq!(sim.news(crowd[QUEUED_MAX + LEAVING_MAX - 1]), ["too many users"]);
 }
 
-/// Whoever waits without a word takes a waiting place for a quarter of a second, and nothing else.
+/// A silent queued connection is queued for a quarter of a second, and takes nothing else.
 #[test]
 fn the_queue_for_places_is_short_and_brief() {
     let (mut sim, witness, ghost) = full_room(1000);
@@ -277,7 +277,7 @@ fn an_unknown_token_resumes_nothing() {
     assert_eq!(sim.room.roster().staying(), 1);
 }
 
-/// A token says where to look for its client, which is not enough.
+/// A token names the slot of its client, which is not enough.
 #[test]
 fn a_token_that_differs_in_one_byte_resumes_nothing() {
     let mut sim = Sim::new(limits());
@@ -309,7 +309,7 @@ fn the_latest_resumable_clients_are_remembered() {
         let peer = come_back(&mut sim, &format!("10.0.0.2:{number}"), &tokens[number - 1]);
         assert_eq!(seq(&sim, peer), expected);
         sim.reset(peer);
-        // Each departure makes the room forget the oldest of the others.
+        // Each departure makes the room forget the oldest one.
         sim.run(ms(0));
     }
 }

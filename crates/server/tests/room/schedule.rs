@@ -1,7 +1,7 @@
-//! Random schedules: whatever people, networks and time do, each promise holds, at every step and in the end.
+//! Random schedules: every promise holds at every step, whatever people, networks and time do.
 //!
-//! Two witnesses, one for each dialect, are there from the beginning and read everything. What anybody
-//! else was sent is compared with what they saw.
+//! Two witnesses, one for each dialect, read everything from the start. What any other peer receives
+//! is compared with what they received.
 
 use crate::sim::{PeerNo, Reading, Sim, ms};
 use chat_proto::id::UserId;
@@ -22,10 +22,10 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// Seeds that every run of the tests tries. `CHAT_SEEDS=200000` tries more, `CHAT_SEED=7` that one.
+/// Seeds in every run of the tests. `CHAT_SEEDS=200000` runs more, `CHAT_SEED=7` only that one.
 const SEEDS: u64 = 2000;
 
-/// The witnesses, and when everybody else is gone they are too.
+/// The witnesses, which leave last.
 const PLAIN: PeerNo = 0;
 const RICH: PeerNo = 1;
 
@@ -53,11 +53,15 @@ fn every_schedule_keeps_every_promise() {
     });
     if seeds.end - seeds.start >= SEEDS {
         let seen = seen.into_inner().unwrap();
-        assert_eq!(seen, HashSet::from(SIGHTS), "the schedules have become too tame");
+        assert_eq!(
+            seen,
+            HashSet::from(SIGHTS),
+            "some events never happened in any schedule"
+        );
     }
 }
 
-/// What is to happen in one schedule or another.
+/// What must happen in some schedule.
 const SIGHTS: [&str; 11] = [
     "address", "closed", "full", "held", "jumped", "quit", "replaced", "reset", "silent", "slow", "timeout",
 ];
@@ -69,7 +73,7 @@ fn the_same_seed_is_the_same_schedule() {
     }
 }
 
-/// Says how to see a failure again.
+/// Prints how to repeat a failure.
 struct Replay(u64);
 
 impl Drop for Replay {
@@ -140,37 +144,37 @@ enum Kind {
     Unframed,
     /// Says HELLO at once.
     Rich,
-    /// Says HELLO when it has been announced.
+    /// Says HELLO after it was announced.
     Late,
 }
 
-/// Something a peer said to everybody, and where in what it sent.
+/// A message of a peer, and its place in what the peer sent.
 struct Utterance {
     place: Range<usize>,
     text: String,
 }
 
-/// One who plays a part.
+/// A peer that plays a part.
 struct Actor {
     kind: Kind,
     said_hello: bool,
     /// Bytes sent.
     sent: usize,
     utterances: Vec<Utterance>,
-    /// The rest of a line that was begun.
+    /// The rest of a partial line.
     rest: Option<String>,
-    /// It has said that it leaves, at this place.
+    /// It has quit, at this place in what it sent.
     quit_at: Option<usize>,
-    /// The connection was ended by its side.
+    /// It has ended the connection.
     ended: bool,
-    /// It has always read whatever came.
+    /// It has always read everything.
     reads: bool,
-    /// The number of its next message, and the last one, to be sent once more by who resumes it.
+    /// The number of its next message, and its last message, which the client that resumes it repeats.
     seq: u64,
     last: Option<(u64, String)>,
-    /// It began by repeating this, which may have been taken before.
+    /// It began by repeating this message, which may have been accepted before.
     repeated: Option<String>,
-    /// It was resumed by another, and so has no more to say.
+    /// Another peer has resumed it, so it sends no more.
     resumed: bool,
 }
 
@@ -179,11 +183,11 @@ struct Play {
     dice: Dice,
     limits: Limits,
     actors: Vec<Actor>,
-    /// For texts and nicks that nobody has used.
+    /// Numbers texts and nicks, so that each is used once.
     count: u64,
     /// Messages fill the ring.
     heavy: bool,
-    /// The server was stopped for a while, so that it may take an answer that has come for silence.
+    /// The server was stopped for a while, so it may mistake an unread answer for silence.
     jumped: bool,
     shut: bool,
     nicks: HashSet<String>,
@@ -361,7 +365,7 @@ impl Play {
         self.actors[peer].utterances.push(Utterance { place, text });
     }
 
-    /// A text that nobody has said yet.
+    /// A new text.
     fn text(&mut self, peer: PeerNo, length: usize) -> String {
         self.count += 1;
         format!("m{peer}.{}.{:.<length$}", self.count, "")
@@ -433,7 +437,7 @@ impl Play {
         }
     }
 
-    /// A line to which there is an answer, or none.
+    /// A line with or without an answer.
     fn ask(&mut self, peer: PeerNo) {
         if !self.can_speak(peer) || self.actors[peer].kind == Kind::Unframed {
             return;
@@ -521,7 +525,7 @@ impl Play {
 
     // How it ends.
 
-    /// Everybody reads, and all that was sent is taken.
+    /// Everybody reads, and everything sent is processed.
     fn come_to_rest(&mut self) {
         for peer in &mut self.sim.peers {
             peer.reading = Reading::Freely;
@@ -537,7 +541,7 @@ impl Play {
             }
             self.sim.run(ms(1000));
         }
-        panic!("something is still going on");
+        panic!("the room does not come to rest");
     }
 
     fn everybody_leaves(&mut self) {
@@ -589,7 +593,7 @@ impl Play {
         assert!(play.sim.turns <= turns + 1, "nothing is due in an empty room");
     }
 
-    /// What was to be seen, by the words of the log.
+    /// What happened, in the words of the log.
     fn sights(&self) -> Vec<&'static str> {
         let log: String = self
             .sim
@@ -613,7 +617,7 @@ impl Play {
             .collect()
     }
 
-    /// What happened and what everybody received, in short.
+    /// A digest of what happened and what everybody received.
     fn trace(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for peer in &self.sim.peers {
@@ -657,11 +661,11 @@ impl Play {
         }
     }
 
-    /// Follows the story: nobody speaks or leaves who is not there, under no name but the last one.
+    /// Checks the order of events: only users send and leave, under their latest names.
     fn follow(&self, deeds: Vec<Deed>) -> Story {
         let mut here: HashMap<UserId, Who> = HashMap::new();
         let mut story = Story::default();
-        // Those whose messages silence does not cut.
+        // Users whose messages silence does not split.
         let clients = self
             .actors
             .iter()
@@ -672,14 +676,14 @@ impl Play {
             match deed {
                 Deed::Comes(who) => {
                     assert_eq!(here.insert(who.id, who.clone()), None);
-                    assert!(story.announced.insert(who.id), "{who} came twice");
+                    assert!(story.announced.insert(who.id), "{who} joined twice");
                 }
                 Deed::Leaves(who) => assert_eq!(here.remove(&who.id).as_ref(), Some(who)),
                 Deed::Says(who, text) => {
                     assert_eq!(here.get(&who.id), Some(who));
                     story.said.entry(who.id).or_default().push_str(text);
                     let again = !story.texts.insert(text.clone());
-                    assert!(!again || !clients.contains(&who.id), "{text} was said twice");
+                    assert!(!again || !clients.contains(&who.id), "{text} was broadcast twice");
                 }
                 Deed::IsNow(who, nick) => {
                     let after = Who {
@@ -693,7 +697,7 @@ impl Play {
         if !self.shut {
             let witnesses = [PLAIN, RICH].map(|peer| UserId::from(self.sim.peers[peer].address));
             here.retain(|id, _| !witnesses.contains(id));
-            assert_eq!(here, HashMap::new(), "they have all left, and were said to");
+            assert_eq!(here, HashMap::new(), "every user has left, and was announced to");
         }
         let joins = self
             .sim
@@ -714,8 +718,8 @@ impl Play {
         })
     }
 
-    /// All of what a peer received is whole, and what was said to everybody is what the witnesses heard:
-    /// from its own arrival on, without a gap.
+    /// Checks that a peer received whole lines only, and the same broadcasts as the witnesses:
+    /// from its own join on, without a gap.
     fn check_stream(&self, peer: PeerNo, plain: &[String], rich: &[String]) {
         let (lines, rest) = self.sim.lines(peer);
         let reads = self.actors[peer].reads;
@@ -728,7 +732,7 @@ impl Play {
             .position(|line| line.starts_with("WELCOME "))
             .unwrap_or(lines.len());
         let (before, after) = lines.split_at(welcome);
-        // What was said to everybody is compared with what the witnesses heard, which is all read.
+        // Broadcasts are compared with what the witnesses received.
         for line in before.iter().filter(|line| is_own(line)) {
             assert!(ServerLine::parse(line).is_some(), "peer {peer} was sent {line:?}");
         }
@@ -755,7 +759,7 @@ impl Play {
                     .next()
                     .expect("the first line is one that was said");
                 let wrong = heard.iter().zip(&all[start..]).find(|(one, other)| one != other);
-                panic!("peer {peer} lost step: {wrong:.150?}");
+                panic!("peer {peer} received a broken stream: {wrong:.150?}");
             };
             let ends_plain = std::ptr::eq(all, plain) && !after.is_empty();
             if is_last && !ends_plain {
@@ -772,12 +776,12 @@ impl Play {
         }
     }
 
-    /// All that a peer is known to have said was heard, in order, once.
+    /// Checks that every message a peer is known to have sent was broadcast once, in order.
     fn check_said(&self, peer: PeerNo, story: &Story) {
         let actor = &self.actors[peer];
         let id = UserId::from(self.sim.peers[peer].address);
         let said = story.said.get(&id).map_or("", String::as_str);
-        // The answers to PING are none of the script.
+        // The answers to PING are not part of the script.
         let delivered = self.sim.peers[peer]
             .delivered
             .split_inclusive(|&byte| byte == b'\n');
@@ -798,7 +802,7 @@ impl Play {
             }
             let taken = story.announced.contains(&id) && self.takes_all(peer);
             let lost = repeats && whole && taken && !story.texts.contains(text);
-            assert!(!lost, "peer {peer} repeated {text}, and neither was heard");
+            assert!(!lost, "peer {peer} repeated {text}, and neither was broadcast");
         }
         assert!(
             expected.starts_with(said),
@@ -816,19 +820,19 @@ impl Play {
         if !expected.is_empty() && !story.announced.contains(&id) {
             let refused = ["too many users", "* too many users from your address"];
             let lines = self.sim.lines(peer).0;
-            // Who breaks off while it waits for a place can't be told that there is none.
+            // A queued peer that resets can't be told that it is rejected.
             let waited = actor.ended && lines == ["* chat/1 no place is free [PROBE]"];
             let told = waited || lines.last().is_none_or(|line| refused.contains(line));
-            assert!(told, "peer {peer} spoke and was never announced");
+            assert!(told, "peer {peer} sent a message and was never announced");
         }
     }
 
-    /// Whether nothing cut short what this peer had to say.
+    /// Whether everything this peer sent must have been processed.
     fn takes_all(&self, peer: PeerNo) -> bool {
         let rated = self.limits.rate.is_some();
         let cut = |why| match why {
             Departure::Slow(_) | Departure::Silent | Departure::Replaced => true,
-            // Of what waited for its rate one more burst was taken.
+            // Of the input that the rate held back, one more burst was processed.
             Departure::Reset | Departure::TimedOut => rated,
             Departure::Quit | Departure::Closed | Departure::Probe | Departure::Nick => false,
         };
@@ -858,7 +862,7 @@ impl Play {
     }
 }
 
-/// What the witnesses saw, in whichever dialect.
+/// What the witnesses received, in either dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Deed {
     Comes(Who),
@@ -871,7 +875,7 @@ enum Deed {
 struct Story {
     deeds: Vec<Deed>,
     announced: HashSet<UserId>,
-    /// All that each said, run together: silence may have cut it elsewhere than the speaker did.
+    /// The messages of each user, joined: silence may have split them elsewhere than the sender did.
     said: HashMap<UserId, String>,
     texts: HashSet<String>,
 }
@@ -899,7 +903,7 @@ fn rich_deed(line: &str) -> Deed {
     }
 }
 
-/// As whom this address came, by the rich story.
+/// The name under which this address joined, by the rich story.
 fn who_came(rich: &[String], address: &str) -> Who {
     let comes = |line: &String| match rich_deed(line) {
         Deed::Comes(who) => (who.id.to_string() == address).then_some(who),
@@ -908,7 +912,7 @@ fn who_came(rich: &[String], address: &str) -> Who {
     rich.iter().find_map(comes).unwrap()
 }
 
-/// The lines that are not for one connection alone, each with its time.
+/// The broadcast lines, each with its time.
 fn broadcasts(lines: &[&str]) -> Vec<String> {
     let mut times = Times::default();
     let mut told = Vec::new();
@@ -921,7 +925,7 @@ fn broadcasts(lines: &[&str]) -> Vec<String> {
         told.push(said.map_or_else(
             |_| (*line).to_owned(),
             |said| {
-                assert!(time.is_some(), "nobody was told when this was: {line:?}");
+                assert!(time.is_some(), "no time was sent for this: {line:?}");
                 said.to_string()
             },
         ));

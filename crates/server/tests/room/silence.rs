@@ -49,7 +49,7 @@ fn any_line_answers_a_ping() {
     assert_eq!(sim.departure("alice@10.0.0.1:1001"), Some(Departure::Silent));
 }
 
-/// Nothing is read from a client for which too much waits already.
+/// Nothing is read from a client that does not read its own lines.
 #[test]
 fn a_client_whose_lines_are_unread_is_not_silent() {
     let mut sim = Sim::new(impatient());

@@ -1,7 +1,7 @@
-//! A simulated network around a [`Room`], turned as the server's loop turns it.
+//! A simulated network around a [`Room`], with turns like those of the server's loop.
 //!
 //! Time passes only when nothing else can happen, and then up to the room's own deadline. Each turn ends
-//! with a look at what must always hold; what does not hold panics.
+//! with a check of the invariants, which panics if one does not hold.
 
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
@@ -15,10 +15,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What may wait for one connection alone: 256 KiB that others may add to, and one line more.
+/// Lines for one connection alone at most: 256 KiB, to which others may add, and one line more.
 const OWN_BYTES_MAX: usize = 256 * 1024 + chat_proto::SERVER_LINE_MAX;
 
-/// How often a trickling reader takes something.
+/// How often a trickling reader reads.
 const TRICKLE: Duration = Duration::from_millis(10);
 
 /// The wall clock at the start of every simulation.
@@ -26,14 +26,14 @@ pub(crate) const EPOCH_MS: u64 = 1_700_000_000_000;
 
 pub(crate) type PeerNo = usize;
 
-/// How a peer takes what it is sent.
+/// How a peer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// All, at once.
+    /// Everything, at once.
     Freely,
-    /// So many bytes a second.
+    /// This many bytes a second.
     Slowly(u64),
-    /// Nothing.
+    /// Never.
     Stopped,
 }
 
@@ -45,34 +45,34 @@ pub(crate) struct Peer {
     /// Sent by the peer, not read by the server.
     up: Vec<u8>,
     up_end: Option<End>,
-    /// All that the room was given to read.
+    /// Everything that the server has read.
     pub(crate) delivered: Vec<u8>,
     /// Written by the server, not read by the peer.
     down: Vec<u8>,
     /// `down.len() <= capacity`
     pub(crate) capacity: usize,
-    /// The server's writes are cut to this.
+    /// The largest write that succeeds.
     pub(crate) write_max: usize,
     pub(crate) reading: Reading,
-    /// Nanobytes that a slow reader may still take.
+    /// Nanobytes that a slow reader may still read.
     owed: u128,
     pub(crate) received: Vec<u8>,
-    /// What it receives is kept.
+    /// Whether to store what it receives.
     pub(crate) listens: bool,
     /// Writing to it fails.
     pub(crate) gone: bool,
-    /// The server has said that no more comes.
+    /// The server has shut its half down.
     pub(crate) shut: bool,
     pub(crate) closed_at: Option<Duration>,
-    /// It never got further than the door.
+    /// The server closed the connection at once.
     pub(crate) turned_away: bool,
     /// It answers PING.
     pub(crate) answers: bool,
-    /// Up to where it has looked for one.
+    /// How much of its input it has searched for one.
     answered: usize,
-    /// It closes when it sees the server close.
+    /// It closes when the server does.
     pub(crate) polite: bool,
-    /// Lines that [`Sim::news`] has told.
+    /// Lines that [`Sim::news`] has returned.
     mark: usize,
 }
 
@@ -102,7 +102,7 @@ impl Peer {
         }
     }
 
-    /// Bytes that are on their way to it.
+    /// Bytes in flight to it.
     pub(crate) fn unread(&self) -> usize {
         self.down.len()
     }
@@ -115,7 +115,7 @@ impl Peer {
         self.gone || self.down.len() < self.capacity
     }
 
-    /// Answers the PINGs among the lines that have come.
+    /// Answers the PINGs among the lines received.
     fn answer(&mut self) {
         let news = &self.received[self.answered..];
         let whole = news
@@ -130,7 +130,7 @@ impl Peer {
         self.answered += whole;
     }
 
-    /// The peer takes what it would in this time.
+    /// The peer reads what it would in this time.
     fn drain(&mut self, passed: Duration) {
         if self.gone {
             self.down.clear();
@@ -166,28 +166,28 @@ impl Peer {
     }
 }
 
-/// A room and everybody who is connected to it.
+/// A room and its peers.
 pub(crate) struct Sim {
     pub(crate) room: Room,
     pub(crate) now: Duration,
-    /// How the wall clock has been set since, in milliseconds.
+    /// By how much the wall clock has been set, in milliseconds.
     pub(crate) wall_set_ms: i64,
     pub(crate) peers: Vec<Peer>,
-    /// Which peer has which slot.
+    /// The peer in each slot.
     seats: Vec<Option<PeerNo>>,
-    /// Who knocks and was not let in yet.
+    /// Peers that are not accepted yet.
     door: VecDeque<PeerNo>,
     pub(crate) events: Vec<Event>,
-    /// Turns in which there was something to do and nothing was done, one after another.
+    /// Turns in a row in which something was due and nothing happened.
     idle: usize,
     pub(crate) turns: usize,
     held_since: Option<Duration>,
-    /// The longest time for which nobody was listened to.
+    /// The longest pause.
     pub(crate) longest_hold: Duration,
     ended: bool,
 }
 
-/// What most tests need: no limit that gets in the way.
+/// Limits that most tests never reach.
 pub(crate) fn limits() -> Limits {
     Limits {
         max_users: 10_000,
@@ -225,7 +225,7 @@ impl Sim {
         }
     }
 
-    /// The time, as the room is told it.
+    /// Both clocks.
     pub(crate) fn clock(&self) -> Now {
         let unix_ms = EPOCH_MS + u64::try_from(self.now.as_millis()).unwrap();
         Now {
@@ -236,7 +236,7 @@ impl Sim {
 
     // What peers do.
 
-    /// Somebody knocks.
+    /// A peer connects.
     pub(crate) fn connect(&mut self, address: &str) -> PeerNo {
         self.connect_from(address.parse().unwrap())
     }
@@ -247,7 +247,7 @@ impl Sim {
         self.peers.len() - 1
     }
 
-    /// A person at `nc`: connected, announced, and caught up with.
+    /// A person at `nc`, announced, whose lines so far are skipped.
     pub(crate) fn plain(&mut self, address: &str) -> PeerNo {
         let peer = self.connect(address);
         self.run(ms(250));
@@ -255,7 +255,7 @@ impl Sim {
         peer
     }
 
-    /// A `chat-client` that has said HELLO and been answered.
+    /// A `chat-client` that has received its WELCOME.
     pub(crate) fn rich(&mut self, address: &str, nick: &str) -> PeerNo {
         let peer = self.connect(address);
         self.run(ms(0));
@@ -273,23 +273,23 @@ impl Sim {
         self.peers[peer].up.extend_from_slice(bytes);
     }
 
-    /// Nothing more comes from it; it goes on reading.
+    /// It sends a FIN, and reads on.
     pub(crate) fn half_close(&mut self, peer: PeerNo) {
         self.peers[peer].up_end.get_or_insert(End::Closed);
     }
 
-    /// It closes; what it had sent can still be read.
+    /// It closes; its earlier input can still be read.
     pub(crate) fn close(&mut self, peer: PeerNo) {
         self.half_close(peer);
         self.peers[peer].gone = true;
     }
 
-    /// It breaks the connection off; what it had sent and nobody had read is lost.
+    /// It resets the connection; its unread input is lost.
     pub(crate) fn reset(&mut self, peer: PeerNo) {
         self.end(peer, End::Reset);
     }
 
-    /// It breaks the connection off; what it had sent can still be read.
+    /// It resets the connection; its earlier input can still be read.
     pub(crate) fn reset_after_all(&mut self, peer: PeerNo) {
         self.peers[peer].up_end = Some(End::Reset);
         self.peers[peer].gone = true;
@@ -304,7 +304,7 @@ impl Sim {
 
     // What the server does.
 
-    /// Lets time pass and everything happen that happens in it, and all that follows from it at its end.
+    /// Lets time pass, and everything happen that is due by its end.
     pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         self.advance(self.now);
@@ -322,7 +322,7 @@ impl Sim {
         }
     }
 
-    /// Lets time pass until this has come.
+    /// Lets time pass until this holds.
     pub(crate) fn run_until(&mut self, come: impl Fn(&Self) -> bool) {
         for _ in 0..600 {
             if come(self) {
@@ -330,7 +330,7 @@ impl Sim {
             }
             self.run(ms(10));
         }
-        panic!("it has not come in six seconds");
+        panic!("it does not hold after six seconds");
     }
 
     fn is_ready(&self) -> bool {
@@ -382,7 +382,7 @@ impl Sim {
         acted |= self.events.len() != events;
         self.turns += 1;
         self.idle = if acted { 0 } else { self.idle + 1 };
-        assert!(self.idle < 4, "the loop turns, and nothing happens");
+        assert!(self.idle < 4, "turns without effect");
         self.look();
         for peer in &mut self.peers {
             peer.drain(Duration::ZERO);
@@ -438,7 +438,7 @@ impl Sim {
         true
     }
 
-    /// What the system says of a peer that can't be written to.
+    /// Reports a peer that can't be written to as the system would.
     fn room_loses(&mut self, now: Now, slot: Slot, number: PeerNo) {
         match self.peers[number].up_end {
             Some(end @ (End::Reset | End::TimedOut)) => input::break_off(&mut self.room, now, slot, end),
@@ -479,7 +479,7 @@ impl Sim {
             let leaving = !self.room.roster().get(slot).unwrap().is_staying();
             assert!(
                 !interest.write || leaving,
-                "peer {number} is to be written to, and there is nothing to write"
+                "peer {number} is due, and there is nothing to write"
             );
         }
         written.is_some_and(|count| count > 0)
@@ -503,7 +503,7 @@ impl Sim {
         !effects.is_empty()
     }
 
-    /// What must hold at the end of every turn.
+    /// Checks what must hold at the end of every turn.
     fn look(&mut self) {
         let now = self.clock();
         for slot in 0..self.seats.len() {
@@ -517,7 +517,7 @@ impl Sim {
                 !(interest.read && staying && member.inbox.is_waiting()),
                 "more is read from peer {number} while something waits"
             );
-            // Asking for what is due changes nothing where nothing is.
+            // If nothing is due, this changes nothing.
             let mut is_owed = false;
             if !interest.write {
                 let _ = output::deliver(&mut self.room, slot, |_| {
@@ -525,7 +525,7 @@ impl Sim {
                     Err(())
                 });
             }
-            assert!(!is_owed, "peer {number} is owed something and forgotten");
+            assert!(!is_owed, "peer {number} is owed something that is not due");
         }
         if self.room.accepts() || self.ended {
             self.held_since = None;
@@ -543,7 +543,7 @@ impl Sim {
 
     // What tests ask.
 
-    /// The lines that came to a peer since this was last asked. All of them are whole.
+    /// The lines a peer has received since the last call. All of them are whole.
     pub(crate) fn news(&mut self, peer: PeerNo) -> Vec<String> {
         let mark = self.peers[peer].mark;
         let lines = self.lines(peer).0;
@@ -552,7 +552,7 @@ impl Sim {
         news
     }
 
-    /// All the lines that ever came to a peer, and what came after the last of them, which may end in the middle
+    /// All lines a peer has received, and the bytes after the last of them, which may end in the middle
     /// of a character.
     pub(crate) fn lines(&self, peer: PeerNo) -> (Vec<&str>, &[u8]) {
         let all = &self.peers[peer].received;
@@ -568,12 +568,12 @@ impl Sim {
         self.peers[peer].closed_at.is_some()
     }
 
-    /// Whether all that it has sent has been read.
+    /// Whether everything it has sent is read.
     pub(crate) fn is_heard(&self, peer: PeerNo) -> bool {
         self.peers[peer].up.is_empty()
     }
 
-    /// Whether everything that was sent, either way, has come and been taken.
+    /// Whether everything sent either way is processed.
     pub(crate) fn is_at_rest(&self) -> bool {
         let now = self.clock();
         let here = self
@@ -592,7 +592,7 @@ impl Sim {
             })
     }
 
-    /// What a member is owed of its own lines.
+    /// Bytes queued for this peer alone.
     pub(crate) fn own_bytes(&self, peer: PeerNo) -> usize {
         let slot = self.peers[peer].slot.unwrap();
         self.room.roster().get(slot).unwrap().outbox.own_bytes()

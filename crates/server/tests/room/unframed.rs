@@ -100,7 +100,7 @@ fn a_paste_without_a_last_line_feed_changes_nothing() {
     assert_eq!(sim.news(person), said(&["one", "two"]));
 }
 
-/// What silence has ended waits as long as any other line for its writer to read what others have sent.
+/// A line that silence has ended waits like any other line until its sender reads.
 #[test]
 fn a_partial_line_waits_while_its_sender_does_not_read() {
     let mut sim = Sim::new(limits());
@@ -143,7 +143,7 @@ fn a_partial_line_at_the_end_is_a_message() {
     }
 }
 
-/// A client always ends its lines, so one that was broken off is not what its user wrote.
+/// A client always ends its lines, so a partial line is not what its user wrote.
 #[test]
 fn a_partial_line_of_a_reset_client_is_dropped() {
     for resets in [false, true] {

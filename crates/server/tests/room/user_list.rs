@@ -102,7 +102,7 @@ fn a_left_user_is_not_counted() {
     assert_eq!(logged.collect::<Vec<_>>(), [1, 2, 3, 2]);
 }
 
-/// Who asks and leaves in one breath is owed a list on which nobody may be left.
+/// A user that asks for the list and quits at once may be owed an empty list.
 #[test]
 fn the_last_user_asks_for_the_list_and_quits() {
     let mut sim = Sim::new(limits());

@@ -154,7 +154,9 @@ fn an_unwritable_state_directory_is_only_a_warning() {
     command.args([&server.address.to_string(), "--nick", "alice", "--last-server"]);
     let mut alice = Client::start_command("alice", &mut command, &server.journal);
     alice.wait_until_online("alice");
-    alice.complains().expect_all(&["last one", "/dev/null/chat"]);
+    alice
+        .complains()
+        .expect_all(&["can't remember the server", "/dev/null/chat"]);
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn a_failed_write_of_the_last_server_leaves_no_file() {
     alice.wait_until_online("alice");
     alice
         .complains()
-        .expect_all(&["last one", ".local/state/chat/last-server"]);
+        .expect_all(&["can't remember the server", ".local/state/chat/last-server"]);
     let left: Vec<_> = fs::read_dir(&directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())

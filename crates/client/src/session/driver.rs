@@ -168,7 +168,7 @@ impl Session {
         self.note_loss(now);
         match self.stage {
             Stage::Legacy => self.send_legacy(now),
-            _ if self.is_ready() => self.send_messages(),
+            _ if self.is_ready() => self.outbox.transmit(&mut self.bytes),
             _ => {}
         }
         self.send_drafts(now);

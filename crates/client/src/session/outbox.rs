@@ -1,9 +1,11 @@
 //! Every message that waits: to be sent, or to be acknowledged.
 
 use super::peer::Peer;
+use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
 
 /// Bytes of unacknowledged messages at which no more input is taken: a second of 2 Mbit/s.
 pub(super) const BYTES_MAX: usize = 256 * 1024;
@@ -90,6 +92,15 @@ impl Outbox {
         let message = self.waiting.pop_front()?;
         self.sent.push_back(message);
         self.sent.back()
+    }
+
+    /// Writes the messages that wait, as lines of the rich dialect.
+    pub(super) fn transmit(&mut self, bytes: &mut Vec<u8>) {
+        while let Some(Message { seq, text }) = self.send_next() {
+            let line = FromClient::Say(*seq, text.borrow());
+            // Writing to memory does not fail.
+            let _ = writeln!(bytes, "{line}");
+        }
     }
 
     /// The server returned the oldest message.

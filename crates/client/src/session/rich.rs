@@ -8,21 +8,11 @@ use crate::private::{Connection, MessageId};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rich::{ErrorCode, FromClient, FromServer, Profile};
+use chat_proto::rich::{ErrorCode, FromServer, Profile};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
-use std::io::Write;
 
 impl Session {
-    /// Sends what was typed to everybody.
-    pub(super) fn send_messages(&mut self) {
-        while let Some(Message { seq, text }) = self.outbox.send_next() {
-            let line = FromClient::Say(*seq, text.borrow());
-            // Writing to memory does not fail.
-            let _ = writeln!(self.bytes, "{line}");
-        }
-    }
-
     pub(super) fn on_line(&mut self, mut line: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
         // A server that tells no time tells what happens now.

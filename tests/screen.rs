@@ -1,6 +1,6 @@
 //! The full screen on a terminal, with the real server.
 
-use crate::harness::{DEADLINE, FakeServer, Server, Stage, Terminal, chat_server};
+use crate::harness::{DEADLINE, FakeServer, Server, Stage, Terminal, chat_server, reached_by};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::process::Command;
@@ -61,7 +61,7 @@ fn a_mistyped_command_does_not_change_the_exit_status() {
 fn a_signal_leaves_the_room_and_restores_the_terminal() {
     let server = Server::start(&[]);
     let bob = on_screen(&server, "bob", USUAL);
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+    for signal in reached_by(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP]) {
         let mut alice = on_screen(&server, "alice", USUAL);
         alice.process.signal(signal);
         assert_eq!(alice.process.exit_code(), 128 + signal as i32);

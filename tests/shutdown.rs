@@ -1,12 +1,12 @@
 //! The shutdown of the server.
 
-use crate::harness::{Journal, Process, Server, chat_server};
+use crate::harness::{Journal, Process, Server, chat_server, reached_by};
 use nix::sys::signal::Signal;
 use std::process::Command;
 
 #[test]
 fn every_user_is_told_that_the_server_shuts_down() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in reached_by(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]) {
         let mut server = Server::start(&[]);
         let mut plain = server.plain("plain");
         let mut rich = server.rich("rich");

@@ -1,7 +1,11 @@
 //! Signals of all kinds during a conversation.
 
-use crate::harness::{Chance, Process, Server, Terminal, part_of};
+use crate::harness::{
+    Chance, Client, Process, Server, Terminal, chat_client, chat_server, client_command, part_of, reached_by,
+};
 use nix::sys::signal::Signal;
+use std::path::Path;
+use std::process::Command;
 
 /// Signals that the server and line mode ignore.
 const IGNORED: [Signal; 11] = [
@@ -107,7 +111,7 @@ fn the_full_screen_survives_signals_of_its_terminal() {
 fn line_mode_leaves_the_room_before_a_signal_ends_it() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+    for signal in reached_by(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM]) {
         let mut alice = server.client("alice");
         alice.line("last words");
         watcher.expect(": last words");
@@ -117,4 +121,42 @@ fn line_mode_leaves_the_room_before_a_signal_ends_it() {
         let about = format!(" leave alice@{} ", alice.id());
         server.log().expect_all(&[&about, "reason=quit"]);
     }
+}
+
+/// The program, started like `nohup PROGRAM &` in a script.
+fn in_the_background(mut shell: Command, program: &Path) -> Command {
+    shell
+        .args(["-c", "trap '' HUP INT QUIT; exec \"$@\"", "sh"])
+        .arg(program);
+    shell
+}
+
+#[test]
+fn signals_ignored_at_the_start_stay_ignored() {
+    let mut server = in_the_background(Command::new("sh"), chat_server());
+    let mut server = Server::start_command(server.args(["127.0.0.1", "0"]));
+    let mut shell = Command::new("sh");
+    shell.envs(
+        client_command()
+            .get_envs()
+            .filter_map(|(key, value)| Some((key, value?))),
+    );
+    let mut client = in_the_background(shell, chat_client());
+    client.args([&server.address.to_string(), "--nick", "alice"]);
+    let mut alice = Client::start_command("alice", &mut client, &server.journal);
+    alice.wait_until_online("alice");
+    let mut talker = server.plain("talker");
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        server.process.signal(signal);
+        alice.signal(signal);
+        talker.sync(&format!("after {signal}"));
+        alice.shows().expect(&format!("after {signal}"));
+        alice.line(&format!("seen {signal}"));
+        talker.expect(&format!("seen {signal}"));
+    }
+    alice.signal(Signal::SIGTERM);
+    assert_eq!(alice.exit_code(), 143);
+    server.stop();
+    assert_eq!(server.log().with(" stop ").len(), 1);
+    server.log().expect(" stop signal=SIGTERM");
 }

@@ -1,6 +1,7 @@
 //! A child process and the lines it writes.
 
 use super::{DEADLINE, Journal};
+use chat_sys::signals::is_ignored;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
@@ -125,6 +126,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Of these signals, those that end a program that is started here. In the background of a script some are ignored, by the
+/// tests and so by what they start.
+pub fn reached_by(signals: &[Signal]) -> Vec<Signal> {
+    let (ignored, reached): (Vec<_>, Vec<_>) = signals.iter().partition(|&&signal| is_ignored(signal));
+    if !ignored.is_empty() {
+        eprintln!("skipped: the tests run with {ignored:?} ignored");
+    }
+    reached
 }
 
 fn pid_of(child: &Child) -> Pid {

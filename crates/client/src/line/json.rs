@@ -6,49 +6,16 @@ use crate::private::Path;
 use crate::session::{
     Delivery, Direction, Event, PrivateMessage, Transport, VerifyCode, Welcome, about_query,
 };
+use chat_proto::text::Text;
 use chat_proto::who::Who;
-use serde::Serialize;
-use std::borrow::Cow;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// Grows when a key or a kind is removed or changes its meaning, not when one is added.
 const VERSION: u32 = 1;
 
-/// One object. Keys that do not apply to its kind are left out.
-#[derive(Debug, Default, Serialize)]
-struct Object<'a> {
-    v: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time: Option<String>,
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sealed: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    number: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after_ms: Option<u64>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    own: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    history: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    after_gap: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    silent: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    users: Option<Vec<String>>,
-}
+/// One object: its keys and values in order.
+struct Object(Vec<(&'static str, Value)>);
 
 /// Turns events into objects.
 #[derive(Debug)]
@@ -76,11 +43,11 @@ impl Json {
         self.learn(event);
         if let Event::Help = event {
             for line in command::help(false) {
-                write(object("help").text(line), now, out);
+                write(&Object::new("help", now, now).with("text", line), out);
             }
         } else if self.is_wanted(event) {
             let me = self.me.as_ref().map(Who::to_string);
-            write(describe(event, me), now, out);
+            write(&describe(event, me, now), out);
         }
     }
 
@@ -107,153 +74,142 @@ impl Json {
     }
 }
 
-fn object<'a>(kind: &'static str) -> Object<'a> {
-    Object {
-        v: VERSION,
-        kind,
-        ..Object::default()
+impl Object {
+    fn new(kind: &'static str, unix_ms: u64, now: u64) -> Self {
+        let time = rfc3339(unix_ms).or_else(|| rfc3339(now));
+        Self(Vec::new())
+            .with("v", VERSION)
+            .with("time", time)
+            .with("kind", kind)
     }
-}
 
-/// A private message of the client's own; `number` is the same in all its states.
-fn sent<'a>(state: &'static str, number: u64, me: Option<String>, peer: &Who) -> Object<'a> {
-    Object {
-        from: me,
-        state: Some(state),
-        number: Some(number),
-        ..object("private").to(peer)
-    }
-}
-
-impl<'a> Object<'a> {
-    fn at(mut self, unix_ms: u64) -> Self {
-        self.time = time(unix_ms);
+    /// Adds a key, unless there is no value.
+    fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        if !value.is_null() {
+            self.0.push((key, value));
+        }
         self
     }
 
-    fn from(mut self, who: &Who) -> Self {
-        self.from = Some(who.to_string());
-        self
+    fn user(self, key: &'static str, who: &Who) -> Self {
+        self.with(key, who.to_string())
     }
 
-    fn to(mut self, who: &Who) -> Self {
-        self.to = Some(who.to_string());
-        self
+    fn users(self, users: &[Who]) -> Self {
+        self.with("users", users.iter().map(Who::to_string).collect::<Vec<_>>())
     }
 
-    fn text(mut self, text: impl Into<Cow<'a, str>>) -> Self {
-        self.text = Some(text.into());
-        self
+    /// Adds a key with the value `true`, or nothing.
+    fn mark(self, key: &'static str, is_set: bool) -> Self {
+        self.with(key, is_set.then_some(true))
     }
 
-    fn reason(mut self, reason: impl Into<Cow<'a, str>>) -> Self {
-        self.reason = Some(reason.into());
-        self
+    fn text(self, text: &Text<'_>) -> Self {
+        self.with("text", text.as_str())
     }
 
-    fn transport(mut self, transport: Transport) -> Self {
-        self.path = transport.path.map(|path| match path {
+    fn transport(self, transport: Transport) -> Self {
+        let path = transport.path.map(|path| match path {
             Path::Direct => "direct",
             Path::Relayed => "relayed",
         });
-        self.sealed = Some(transport.sealed);
-        self
-    }
-
-    fn users(mut self, users: &[Who]) -> Self {
-        self.users = Some(users.iter().map(Who::to_string).collect());
-        self
-    }
-
-    fn marked(mut self, history: bool, own: bool) -> Self {
-        self.history = history;
-        self.own = own;
-        self
+        self.with("path", path).with("sealed", transport.sealed)
     }
 }
-
-fn describe(event: &Event, me: Option<String>) -> Object<'_> {
+/// The object of an event. `me` is the client itself.
+fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
+    let at = |kind, unix_ms| Object::new(kind, unix_ms, now);
+    let object = |kind| at(kind, now);
     match event {
-        Event::Welcome(Welcome { me, users }) => object("welcome").to(me).users(users),
-        Event::Legacy { silent } => Object {
-            silent: *silent,
-            ..object("original")
-        },
+        Event::Welcome(Welcome { me, users }) => object("welcome").user("to", me).users(users),
+        Event::Legacy { silent } => object("original").mark("silent", *silent),
         Event::Live => object("live"),
         Event::Said(said) => {
-            let object = object("said").at(said.at).from(&said.who);
-            object.text(said.text.as_str()).marked(said.history, said.own)
+            let object = at("said", said.at).user("from", &said.who).text(&said.text);
+            object.mark("own", said.own).mark("history", said.history)
         }
         Event::Joined(join) => {
-            let object = object("joined").at(join.at).from(&join.who);
-            object.marked(join.history, join.own)
+            let object = at("joined", join.at).user("from", &join.who);
+            object.mark("own", join.own).mark("history", join.history)
         }
         Event::Left(leave) => {
-            let object = object("left").at(leave.at).from(&leave.who);
-            object.marked(leave.history, false)
+            let object = at("left", leave.at).user("from", &leave.who);
+            object.mark("history", leave.history)
         }
-        Event::SomeoneLeft { at } => object("left").at(*at),
+        Event::SomeoneLeft { at: unix_ms } => at("left", *unix_ms),
         Event::Renamed(rename) => {
-            let object = object("renamed").at(rename.at);
-            let object = object.from(&rename.before).to(&rename.after);
-            object.marked(rename.history, rename.own)
+            let object = at("renamed", rename.at).user("from", &rename.before);
+            let object = object.user("to", &rename.after);
+            object.mark("own", rename.own).mark("history", rename.history)
         }
-        Event::Private(message) => private(message, me),
-        Event::Delivered(delivery) => delivered(delivery, me),
+        Event::Private(message) => private(at("private", message.at), message, me),
+        Event::Delivered(delivery) => delivered(object("private"), delivery, me),
         Event::NotDelivered(failure) => {
-            let sent = sent("not delivered", failure.seq, me, &failure.peer);
-            sent.text(failure.text.as_str()).reason(failure.reason.as_str())
+            let object = object("private").with("from", me).user("to", &failure.peer);
+            let object = object.text(&failure.text).with("state", "not delivered");
+            object
+                .with("number", failure.seq)
+                .with("reason", failure.reason.as_str())
         }
         Event::Refused(refused) => {
-            let object = object("refused").text(refused.text.as_str());
-            object.reason(refused.reason.as_str())
+            let object = object("refused").text(&refused.text);
+            object.with("reason", refused.reason.as_str())
         }
         Event::Users(users) => object("users").users(users),
-        Event::Query(to) => object("warning").text(about_query(to.as_ref()).to_string()),
-        Event::Code(VerifyCode { who, code }) => object("code").from(who).text(code.as_str()),
+        Event::Query(to) => object("warning").text(&about_query(to.as_ref())),
+        Event::Code(VerifyCode { who, code }) => object("code").user("from", who).with("text", code.as_str()),
         Event::Help => object("help"),
-        Event::Notice(text) => object("notice").text(text.as_str()),
-        Event::Error(_, text) => object("error").text(text.as_str()),
-        Event::Warning(text) => object("warning").text(text.as_str()),
-        Event::Unattributed(line) => object("unattributed").at(line.at).text(line.text.as_str()),
-        Event::Lost(outcome) => object("lost").reason(outcome.to_string()),
-        Event::Ended(ending) => object("ended").reason(ending.to_string()),
+        Event::Notice(text) => object("notice").text(text),
+        Event::Error(_, text) => object("error").text(text),
+        Event::Warning(text) => object("warning").text(text),
+        Event::Unattributed(line) => at("unattributed", line.at).text(&line.text),
+        Event::Lost(outcome) => object("lost").with("reason", outcome.to_string()),
+        Event::Ended(ending) => object("ended").with("reason", ending.to_string()),
     }
 }
 
-fn private(message: &PrivateMessage, me: Option<String>) -> Object<'_> {
-    let object = match message.direction {
-        Direction::Received => Object {
-            to: me,
-            state: Some("received"),
-            after_gap: message.after_gap,
-            ..object("private").from(&message.peer)
-        },
-        Direction::Sent(seq) => sent("sending", seq, me, &message.peer),
-    };
-    let object = object.at(message.at).text(message.text.as_str());
-    object.transport(message.transport)
+fn private(object: Object, message: &PrivateMessage, me: Option<String>) -> Object {
+    let (peer, text, transport) = (&message.peer, &message.text, message.transport);
+    match message.direction {
+        Direction::Received => {
+            let object = object.user("from", peer).with("to", me).text(text);
+            let object = object.transport(transport).with("state", "received");
+            object.mark("after_gap", message.after_gap)
+        }
+        Direction::Sent(seq) => {
+            let object = object.with("from", me).user("to", peer).text(text);
+            let object = object.transport(transport).with("state", "sending");
+            object.with("number", seq)
+        }
+    }
 }
 
-fn delivered(delivery: &Delivery, me: Option<String>) -> Object<'_> {
-    let Delivery { seq, peer, after, .. } = delivery;
-    let state = if after.is_some() { "delivered" } else { "sent" };
-    let object = Object {
-        after_ms: after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-        ..sent(state, *seq, me, peer)
-    };
-    object.text(delivery.text.as_str()).transport(delivery.transport)
+fn delivered(object: Object, delivery: &Delivery, me: Option<String>) -> Object {
+    let after_ms = delivery
+        .after
+        .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    let state = if after_ms.is_some() { "delivered" } else { "sent" };
+    let object = object.with("from", me).user("to", &delivery.peer);
+    let object = object.text(&delivery.text).transport(delivery.transport);
+    let object = object.with("state", state).with("number", delivery.seq);
+    object.with("after_ms", after_ms)
 }
 
-/// A time as in RFC 3339.
-fn time(unix_ms: u64) -> Option<String> {
+/// A time as in RFC 3339; `None` if no calendar has it.
+fn rfc3339(unix_ms: u64) -> Option<String> {
     timestamp(unix_ms).map(|timestamp| format!("{timestamp:.3}"))
 }
 
-fn write(mut object: Object<'_>, now: u64, out: &mut Vec<u8>) {
-    object.time = object.time.or_else(|| time(now));
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+fn write(object: &Object, out: &mut Vec<u8>) {
     // Strings and numbers always serialise, and writing to memory does not fail.
-    if serde_json::to_writer(&mut *out, &object).is_ok() {
+    if serde_json::to_writer(&mut *out, object).is_ok() {
         out.push(b'\n');
     }
 }

@@ -374,7 +374,7 @@ fn every_command_works_by_name_and_alias() {
             sim.keys(&format!("/{name} bob hi\r"));
             let messages = sim.messages().join(" ");
             assert!(!messages.contains("no command"), "{name}: {messages}");
-            assert!(!messages.contains("full screen only"), "{name}: {messages}");
+            assert!(!messages.contains("only the full screen"), "{name}: {messages}");
         }
     }
 }

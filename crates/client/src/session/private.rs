@@ -14,6 +14,7 @@ use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::rich::Profile;
 use chat_proto::text::Text;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ impl Session {
         match self.resolve(typed) {
             Ok(peer) => self.send_to(peer, text, now),
             Err(reason) => {
-                self.not_sent(Text::new(typed), &reason);
+                self.not_sent(typed, reason);
                 None
             }
         }
@@ -42,7 +43,7 @@ impl Session {
             return Some(peer);
         }
         let Some(to) = self.locate(&peer) else {
-            self.not_sent(Text::from(peer.who.to_string()), "that user is not here any more");
+            self.not_sent(peer.who, "that user is not here any more");
             return None;
         };
         let peer = self.peer(to);
@@ -59,7 +60,7 @@ impl Session {
         match self.private.send(now, to, text) {
             Ok(id) => self.private_is_sent(to, id, text, now),
             Err(Refusal::Busy) => return false,
-            Err(refusal) => self.not_sent(Text::from(self.who(to).to_string()), &refusal.to_string()),
+            Err(refusal) => self.not_sent(self.who(to), refusal),
         }
         true
     }
@@ -67,16 +68,13 @@ impl Session {
     /// Keeps a message until there is a connection, unless it could never be sent.
     fn keep(&mut self, peer: Peer, text: &Text<'_>) {
         let refusal = if text.as_str().len() > TEXT_MAX {
-            Some(Refusal::TooLong)
+            Refusal::TooLong
         } else if self.me.as_ref().is_some_and(|me| me.id == peer.who.id) {
-            Some(Refusal::Yourself)
+            Refusal::Yourself
         } else {
-            None
+            return self.add_draft(peer, text, true);
         };
-        match refusal {
-            Some(refusal) => self.not_sent(Text::from(peer.who.to_string()), &refusal.to_string()),
-            None => self.add_draft(peer, text, true),
-        }
+        self.not_sent(&peer.who, refusal);
     }
 
     fn add_draft(&mut self, peer: Peer, text: &Text<'_>, awaits_peer: bool) {
@@ -133,26 +131,26 @@ impl Session {
     }
 
     fn private_is_sent(&mut self, to: UserId, id: MessageId, text: &Text<'_>, now: Now) {
-        let peer = self.who(to);
-        let pending = Pending {
-            peer: peer.clone(),
-            text: text.clone().into_owned(),
-        };
-        self.outbox.add_pending(id.0, pending);
-        self.events.push_back(Event::Private(PrivateMessage {
+        let message = PrivateMessage {
             at: now.unix_ms,
             direction: Direction::Sent(id.0),
-            peer,
+            peer: self.who(to),
             text: text.clone().into_owned(),
             transport: Transport {
                 path: None,
                 sealed: self.roster().get(to).is_some_and(|profile| profile.key.is_some()),
             },
             after_gap: false,
-        }));
+        };
+        let pending = Pending {
+            peer: message.peer.clone(),
+            text: message.text.clone(),
+        };
+        self.outbox.add_pending(id.0, pending);
+        self.events.push_back(Event::Private(message));
     }
 
-    pub(super) fn not_sent(&mut self, to: Text<'_>, reason: &str) {
+    fn not_sent(&mut self, to: impl Display, reason: impl Display) {
         self.failures.privates += 1;
         self.note_failed_message();
         self.error(format!("not sent to {to}: {reason}"));

@@ -412,6 +412,31 @@ fn the_guides_give_the_defaults_of_their_programs() {
 }
 
 #[test]
+fn the_operators_guide_names_every_reason_in_the_log() {
+    let source = read("crates/server/src/event.rs");
+    let guide = Page::read("crates/server/README.md");
+    for (kind, table) in [
+        ("Departure", "reason of a leave | meaning"),
+        ("Refusal", "reason of a refusal | meaning"),
+    ] {
+        let (_, code) = source
+            .split_once(&format!("impl fmt::Display for {kind} "))
+            .unwrap();
+        let (code, _) = code.split_once("\n}\n").unwrap();
+        let first_word = |text: &str| text.split(' ').next().unwrap().to_owned();
+        let known: BTreeSet<String> = code.split('"').skip(1).step_by(2).map(first_word).collect();
+        assert!(known.len() > 3, "{known:?}");
+        let column = guide.first_column(table);
+        let named: BTreeSet<String> = column
+            .iter()
+            .flat_map(|cell| cell.split(", "))
+            .map(first_word)
+            .collect();
+        assert_eq!(named, known, "{kind}");
+    }
+}
+
+#[test]
 fn the_readme_is_short_and_begins_with_two_commands() {
     let readme = read("README.md");
     let words = readme.split_whitespace().count();

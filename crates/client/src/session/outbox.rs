@@ -22,7 +22,7 @@ pub(super) struct Outbox {
     /// Private messages that wait for a connection, for their user to return, or for room. In the order typed.
     drafts: VecDeque<Draft>,
     /// Private messages that were handed to their delivery and have no result yet, by its number.
-    privates: BTreeMap<u64, Pending>,
+    pub(super) privates: BTreeMap<u64, Pending>,
     /// What messages to everybody and drafts cost in memory, about.
     bytes: usize,
 }
@@ -181,43 +181,20 @@ impl Outbox {
     pub(super) fn awaits_peers(&self) -> bool {
         self.drafts.iter().any(|draft| draft.awaits_peer)
     }
-
-    /// A private message was handed to its delivery, under this number.
-    pub(super) fn add_pending(&mut self, number: u64, pending: Pending) {
-        self.privates.insert(number, pending);
-    }
-
-    /// The delivery has the result of a message.
-    pub(super) fn take_pending(&mut self, number: u64) -> Option<Pending> {
-        self.privates.remove(&number)
-    }
-
-    pub(super) fn is_pending(&self, number: u64) -> bool {
-        self.privates.contains_key(&number)
-    }
 }
 
 // All of them.
 impl Outbox {
     /// Messages that no server and no delivery has confirmed or taken, in the order typed.
     pub(super) fn unsent(&self) -> Vec<Unsent<'_>> {
-        let to_all = self.sent.iter().chain(&self.waiting).map(|message| {
-            let Message { seq, text } = message;
-            (*seq, Unsent { to: None, text })
-        });
-        let to_one = self.drafts.iter().map(|draft| {
-            let to = Some(&draft.peer.who);
-            (
-                draft.seq,
-                Unsent {
-                    to,
-                    text: &draft.text,
-                },
-            )
-        });
+        let messages = self.sent.iter().chain(&self.waiting);
+        let to_all = messages.map(|message| (message.seq, None, &message.text));
+        let drafts = self.drafts.iter();
+        let to_one = drafts.map(|draft| (draft.seq, Some(&draft.peer.who), &draft.text));
         let mut unsent: Vec<_> = to_all.chain(to_one).collect();
-        unsent.sort_by_key(|(seq, _)| *seq);
-        unsent.into_iter().map(|(_, unsent)| unsent).collect()
+        unsent.sort_by_key(|(seq, ..)| *seq);
+        let unsent = unsent.into_iter();
+        unsent.map(|(_, to, text)| Unsent { to, text }).collect()
     }
 
     pub(super) fn unsent_count(&self) -> usize {

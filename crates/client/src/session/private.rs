@@ -146,7 +146,7 @@ impl Session {
             peer: message.peer.clone(),
             text: message.text.clone(),
         };
-        self.outbox.add_pending(id.0, pending);
+        self.outbox.privates.insert(id.0, pending);
         self.events.push_back(Event::Private(message));
     }
 
@@ -243,7 +243,7 @@ impl Session {
     /// The delivery has the result of a message.
     fn state_changed(&mut self, id: MessageId, state: State) {
         let seq = id.0;
-        let Some(Pending { peer, text }) = self.outbox.take_pending(seq) else {
+        let Some(Pending { peer, text }) = self.outbox.privates.remove(&seq) else {
             return;
         };
         let (path, after) = match state {

@@ -168,7 +168,7 @@ impl Session {
             if let Some(Message { text: ours, .. }) = self.outbox.refuse(seq) {
                 return self.refused(ours, text);
             }
-            if self.outbox.is_pending(seq) {
+            if self.outbox.privates.contains_key(&seq) {
                 return self.private.whisper_answered(MessageId(seq), false);
             }
         }

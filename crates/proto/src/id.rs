@@ -1,4 +1,4 @@
-//! Who a user is on the network, and the rule that pairs the two ports.
+//! The id of a user on the network, and the rule that pairs its two ports.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -10,10 +10,10 @@ pub const ID_MAX: usize = 1 + 39 + 2 + 5;
 /// A user's id: the address and TCP port from which the server sees the user connected.
 ///
 /// An id is canonical, so that equal ids are equal values and equal texts: an IPv4 peer of a dual-stack
-/// socket is its IPv4 address, and the scope of a link-local address, which means something on one
-/// host only, is not part of it.
+/// socket is its IPv4 address, and the scope of a link-local address, which is valid on one host only, is not part of
+/// it.
 ///
-/// The text form is `ip:port` or `[ipv6]:port`. Port 0 is nobody's.
+/// The text form is `ip:port` or `[ipv6]:port`. Port 0 is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(SocketAddr);
 
@@ -24,15 +24,15 @@ impl UserId {
         self.0
     }
 
-    /// The port-pair rule: where this user takes private messages unless another UDP address was
-    /// announced, which is the UDP port after the TCP port. The last port has none after it.
+    /// The port-pair rule: unless another UDP address was announced, private messages go to the UDP port after the TCP
+    /// port. The last port has none after it.
     #[must_use]
     pub fn private_address(self) -> Option<SocketAddr> {
         let port = self.0.port().checked_add(1)?;
         Some(SocketAddr::new(self.0.ip(), port))
     }
 
-    /// The port-pair rule backwards: whose id it is, if a datagram from `source` keeps the rule.
+    /// The reverse of the port-pair rule: the id of the sender, if a datagram from `source` keeps the rule.
     #[must_use]
     pub fn from_private_address(source: SocketAddr) -> Option<Self> {
         let port = source.port().checked_sub(1).filter(|&port| port != 0)?;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_and_port_is_no_id() {
+    fn other_texts_are_no_id() {
         for text in [
             "",
             "10.0.0.5",
@@ -131,13 +131,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_round_trips_through_its_text(ip in any::<IpAddr>(), port in 1u16..) {
+        fn an_id_round_trips(ip in any::<IpAddr>(), port in 1u16..) {
             let id = UserId::from(SocketAddr::new(ip, port));
             prop_assert_eq!(id.to_string().parse(), Ok(id));
         }
 
         #[test]
-        fn the_port_pair_rule_leads_there_and_back(ip in any::<IpAddr>(), port in 1u16..u16::MAX) {
+        fn the_port_pair_rule_round_trips(ip in any::<IpAddr>(), port in 1u16..u16::MAX) {
             let id = UserId::from(SocketAddr::new(ip, port));
             let udp = id.private_address().unwrap();
             prop_assert_eq!(udp.port(), port + 1);

@@ -1,4 +1,4 @@
-//! Bytes in, lines out.
+//! Splits a stream of bytes into lines.
 
 use std::io::BufRead;
 
@@ -7,24 +7,22 @@ use std::io::BufRead;
 pub enum Line<'a> {
     /// The bytes of one line, without its line feed and the carriage return before it, if any.
     Whole(&'a [u8]),
-    /// A line passed the limit. Said once, as soon as it does; the rest of that line is skipped, and
-    /// what comes after its line feed is read as ever.
+    /// A line exceeds the limit. Returned once, as soon as it does; the rest of that line is skipped.
     TooLong,
 }
 
-/// Cuts a stream of bytes into lines, wherever the network cut it.
+/// Splits a stream of bytes into lines, however the network has split it.
 ///
-/// It holds bytes only of a line that has begun and not ended, never more than `max`, and no memory
-/// at all between lines.
+/// It stores only a partial line, of less than `max` bytes, and nothing between lines.
 #[derive(Debug)]
 pub struct LineDecoder {
     /// Bytes in one line at most, its line feed included.
     max: usize,
-    /// The line that has begun. `partial.len() < max`.
+    /// The partial line. `partial.len() < max`.
     partial: Vec<u8>,
-    /// `partial` was handed out as a whole line and is to be let go.
+    /// `partial` was returned as a whole line and is to be dropped.
     spent: bool,
-    /// Inside a line that passed the limit: skip to its end.
+    /// Inside a line over the limit: skip to its end.
     skipping: bool,
 }
 
@@ -40,8 +38,8 @@ impl LineDecoder {
         }
     }
 
-    /// Takes the next line off the front of `input`, or takes all of `input` and answers `None`:
-    /// more bytes are needed. What it leaves in `input` is for the next call.
+    /// Takes the next line off the front of `input`. `None` means that all of `input` is taken and more is needed; what
+    /// remains in `input` is for the next call.
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
         if self.spent {
             self.partial = Vec::new();
@@ -69,7 +67,7 @@ impl LineDecoder {
         }
     }
 
-    /// Keeps the beginning of a line whose end has not come.
+    /// Stores the start of a partial line.
     fn keep(&mut self, begun: &[u8]) -> Option<Line<'static>> {
         if self.skipping {
             return None;
@@ -83,20 +81,20 @@ impl LineDecoder {
         None
     }
 
-    /// The bytes of the line that has begun and not ended.
+    /// The bytes of the partial line.
     #[must_use]
     pub fn pending(&self) -> &[u8] {
         if self.spent { &[] } else { &self.partial }
     }
 
-    /// Whether a line has begun and not ended, one that passed the limit included.
+    /// Whether there is a partial line, possibly over the limit.
     #[must_use]
     pub fn in_a_line(&self) -> bool {
         self.skipping || !self.pending().is_empty()
     }
 
-    /// Ends the line that has begun, as if its line feed had come, for a peer that sends none: takes
-    /// what is pending, less an unfinished UTF-8 character at its end, which stays.
+    /// Ends the partial line for a peer that sends no line feeds. Takes what is pending, but leaves an incomplete UTF-8
+    /// character at its end.
     pub fn end_line(&mut self) -> Vec<u8> {
         self.skipping = false;
         let cut = whole_characters(self.pending());
@@ -107,7 +105,7 @@ impl LineDecoder {
         std::mem::replace(&mut self.partial, rest)
     }
 
-    /// Ends the line that has begun because no more bytes will come: takes all that is pending.
+    /// Ends the partial line at the end of input: takes all that is pending.
     pub fn finish(&mut self) -> Vec<u8> {
         self.skipping = false;
         let pending = std::mem::take(&mut self.partial);
@@ -121,8 +119,7 @@ impl LineDecoder {
 
 /// Where the first line feed stands.
 fn line_feed(bytes: &[u8]) -> Option<usize> {
-    // The standard library's quickest way to find a byte, several times that of a loop. Memory is read without
-    // errors.
+    // The standard library's fastest way to find a byte, several times as fast as a loop. Reading memory can't fail.
     let past = { bytes }.skip_until(b'\n').unwrap_or_default();
     let end = past.checked_sub(1)?;
     (bytes.get(end) == Some(&b'\n')).then_some(end)
@@ -133,8 +130,7 @@ fn strip_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// How many of these bytes come before an unfinished UTF-8 character at their end: all of them, unless the end
-/// could yet become a character by more bytes (Unicode 16.0, table 3-7).
+/// How many of these bytes come before an incomplete UTF-8 character at their end (Unicode 16.0, table 3-7).
 #[must_use]
 pub fn whole_characters(bytes: &[u8]) -> usize {
     let tail = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default();
@@ -155,7 +151,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All that a decoder says of a stream that comes in these pieces.
+    /// All lines of a stream that comes in these pieces.
     fn decode(max: usize, pieces: &[&[u8]]) -> Vec<Result<Vec<u8>, ()>> {
         let mut decoder = LineDecoder::new(max);
         let mut lines = Vec::new();
@@ -190,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_said_once_and_the_next_is_whole() {
+    fn a_line_over_the_limit_is_reported_once() {
         let stream = b"123456789\n1234567890\nok\n";
         let expected = vec![Ok(b"123456789".to_vec()), Err(()), Ok(b"ok".to_vec())];
         for cut in 0..stream.len() {
@@ -203,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_refused_at_the_limit_and_takes_no_memory() {
+    fn an_endless_line_is_reported_once_and_takes_no_memory() {
         let mut decoder = LineDecoder::new(4096);
         let mut said = 0;
         for _ in 0..1000 {
@@ -232,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn when_no_more_will_come_even_half_a_character_is_taken() {
+    fn at_the_end_of_input_part_of_a_character_is_taken() {
         let mut decoder = LineDecoder::new(100);
         let mut input: &[u8] = &"one\na中".as_bytes()[..6];
         assert_eq!(decoder.next(&mut input), Some(Line::Whole(b"one")));
@@ -242,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_already_handed_out_is_not_pending() {
+    fn a_returned_line_is_not_pending() {
         let mut decoder = LineDecoder::new(100);
         let mut input: &[u8] = b"on";
         assert_eq!(decoder.next(&mut input), None);
@@ -255,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whole_characters_leaves_only_what_could_still_become_one(text in "\\PC*", cut in any::<prop::sample::Index>()) {
+        fn whole_characters_leaves_only_an_incomplete_one(text in "\\PC*", cut in any::<prop::sample::Index>()) {
             let bytes = &text.as_bytes()[..cut.index(text.len() + 1)];
             let whole = whole_characters(bytes);
             prop_assert!(std::str::from_utf8(&bytes[..whole]).is_ok());

@@ -1,4 +1,4 @@
-//! The name a user takes.
+//! Nicks: the names that users take.
 
 use crate::text::is_invisible;
 use std::fmt;
@@ -17,18 +17,18 @@ pub const NICK_BYTES_MAX: usize = 128;
 /// cantillation) need four.
 const MARKS_MAX: usize = 4;
 
-/// Words that speak for the program, and so are nobody's name.
+/// Words that could be mistaken for the program itself.
 const RESERVED: [&str; 3] = ["server", "system", "you"];
 
-/// A valid nick; it exists only if it is one, so nobody checks it again.
+/// A valid nick. It exists only if it is valid, so no later check repeats it.
 ///
 /// Letters, marks and digits of any script and `-`, `_`, `.`, `'`; the first is a letter, a digit or `_`, at least
-/// one is a letter; at most [`NICK_COLUMNS_MAX`] columns. It is kept in Unicode's normal form C, so
-/// that what looks the same is the same.
+/// one is a letter; at most [`NICK_COLUMNS_MAX`] columns. It is stored in Unicode's normal form C, so
+/// that equal-looking nicks are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Nick(Box<str>);
 
-/// A nick as it is compared: two nicks with the same key are the same name.
+/// The comparison form of a nick: two nicks with the same key are the same name.
 ///
 /// Upper and lower case, and the compatibility forms of a character (full-width letters, ligatures),
 /// make no difference.
@@ -39,10 +39,10 @@ impl Nick {
     /// Reads a nick.
     ///
     /// # Errors
-    /// Which rule the text breaks.
+    /// The rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, NickError> {
-        // So that little is normalized. Nothing shrinks more by it than Greek letters with three marks, of 8 bytes for
-        // a column: 32 of those are just as long as this.
+        // Limits the normalization. The letters that shrink most by it are Greek ones with three marks, of 8 bytes for a
+        // column: 32 of those have exactly this length.
         if text.len() > 2 * NICK_BYTES_MAX {
             return Err(NickError::TooLong);
         }
@@ -75,7 +75,7 @@ impl Nick {
 }
 
 impl NickKey {
-    /// The key of any text, so that what a person typed can be looked up whether or not it is a nick.
+    /// The key of any text, to look up what a person typed even if it is no valid nick.
     #[must_use]
     pub fn of(text: &str) -> Self {
         Self(key_of(text).into())
@@ -110,8 +110,8 @@ fn key_of(text: &str) -> String {
         .collect()
 }
 
-/// The two half-width signs that make a Japanese syllable voiced are letters to Unicode, and marks as soon as they are
-/// taken for their compatibility forms: then they may change places with other marks. Here they are marks at once.
+/// The two half-width signs that make a Japanese syllable voiced are letters in Unicode, but their compatibility forms
+/// are marks, which may change places with other marks. Here they are marks from the start.
 fn as_mark(character: char) -> char {
     match character {
         '\u{FF9E}' => '\u{3099}',
@@ -152,18 +152,18 @@ fn is_seen(character: char) -> bool {
     character.is_alphanumeric() && character.width() != Some(0)
 }
 
-/// Why a text is no nick.
+/// Why a text is no valid nick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NickError {
-    /// There is nothing.
+    /// It is empty.
     Empty,
     /// More than [`NICK_COLUMNS_MAX`] columns or [`NICK_BYTES_MAX`] bytes.
     TooLong,
-    /// This character may not stand there.
+    /// This character is not allowed there.
     Character(char),
     /// It has no letter, or is an IP address.
     LooksLikeAnId,
-    /// It is one of the words that speak for the program.
+    /// It is a reserved word.
     Reserved,
 }
 
@@ -190,7 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_of_every_script_are_nicks() {
+    fn names_of_every_script_are_valid() {
         for name in [
             "alice",
             "O'Brien",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_nick_has_128_bytes_however_it_was_typed() {
+    fn the_longest_nick_has_128_bytes_in_any_form() {
         let longest = "𐐨".repeat(32);
         assert_eq!(longest.len(), NICK_BYTES_MAX);
         assert!(Nick::parse(&longest).is_ok());
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_tells_a_person_what_to_do() {
+    fn each_error_says_what_to_do() {
         for (error, words) in [
             (NickError::Empty, "a nick needs at least one letter"),
             (NickError::TooLong, "a nick takes at most 32 columns"),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn case_and_compatibility_forms_make_no_other_name() {
+    fn case_and_compatibility_forms_are_equal() {
         for (one, other) in [
             ("Alice", "aLICE"),
             ("ΣΊΣΥΦΟΣ", "σίσυφος"),
@@ -310,7 +310,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_nick_reads_back_is_safe_to_show_and_ends_no_field(text in "\\PC{0,40}") {
+        fn a_nick_round_trips_and_is_safe_in_a_line(text in "\\PC{0,40}") {
             if let Ok(nick) = Nick::parse(&text) {
                 prop_assert_eq!(Nick::parse(nick.as_str()), Ok(nick.clone()));
                 prop_assert!(!nick.as_str().contains([' ', '@', ':', '/', '<', '>']));
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn half_width_signs_are_the_marks_that_they_stand_for() {
+    fn half_width_signs_equal_their_marks() {
         let nick = Nick::parse("\u{FF76}\u{FF9E}\u{FF8A}\u{FF9F}").unwrap();
         assert_eq!(nick.key(), NickKey::of("ガパ"));
         assert_eq!(nick.key(), NickKey::of("\u{FF76}\u{FF9E}\u{FF8A}\u{FF9F}"));

@@ -1,4 +1,4 @@
-//! Bytes that lines carry without looking into them.
+//! Opaque bytes in lines.
 
 use data_encoding::BASE64URL_NOPAD;
 use std::fmt;
@@ -8,11 +8,10 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Opaque<const N: usize>(pub [u8; N]);
 
-/// The X25519 public key (RFC 7748) that a client makes for one run. Private messages belong to it;
-/// the id is only its label.
+/// The X25519 public key (RFC 7748) of a client for one run. Private messages belong to it; the id is only a label.
 pub type PublicKey = Opaque<32>;
 
-/// A secret between the server and one client: to resume a nick, or to ask for a rendezvous.
+/// A secret of the server and one client, to resume a connection or to use the rendezvous.
 pub type Token = Opaque<16>;
 
 impl<const N: usize> fmt::Display for Opaque<N> {
@@ -21,7 +20,7 @@ impl<const N: usize> fmt::Display for Opaque<N> {
     }
 }
 
-/// Shows the first bytes only: some of these are secrets, and logs are read by others.
+/// Shows the first two bytes only: some of these are secrets, and others may read the output.
 impl<const N: usize> fmt::Debug for Opaque<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, ..] = self.0.as_slice() else {
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_does_not_show_the_whole_of_it() {
+    fn debug_output_shows_two_bytes() {
         assert_eq!(format!("{:?}", Opaque([0xAB; 16])), "abab..");
     }
 }

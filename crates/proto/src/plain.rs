@@ -1,28 +1,28 @@
-//! The plain dialect: for `nc`, telnet, scripts, and the programs of the lab this began as.
+//! The plain dialect: for `nc`, telnet, scripts, and the lab's original programs.
 
 use crate::text::Text;
 use crate::who::Who;
 use std::fmt;
 
-/// A line that the server says to plain users.
+/// A line from the server to plain users.
 ///
-/// `W` is a user: a [`Who`] where lines are read, and whatever displays as one where they are written,
-/// so that a busy server need not format an address again for each message.
+/// `W` is a user: a [`Who`] where lines are parsed, and anything that displays as one where they are written, so that the
+/// server need not format an address for each message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerLine<'a, W = Who> {
-    /// `<who> is online`: someone came. To everybody, the newcomer too.
+    /// `<who> is online`: a user joined. To everybody, the user too.
     Online(W),
-    /// `<who> is offline`: someone left. To everybody.
+    /// `<who> is offline`: a user left. To everybody.
     Offline(W),
     /// `from <who>: <text>`: a message. To everybody, its sender too.
     From(W, Text<'a>),
-    /// `<who> is now <who>`: someone took another nick. To everybody.
+    /// `<who> is now <who>`: a user took another nick. To everybody.
     IsNow(W, W),
-    /// `private from <who>: <text>`: a message to this user only, through the server, in the clear.
+    /// `private from <who>: <text>`: an unencrypted message to this user only.
     PrivateFrom(W, Text<'a>),
     /// `too many users`: the room is full. The server closes the connection after it.
     TooManyUsers,
-    /// `* <text>`: a notice to this user only: the greeting, an answer, an error, the server going down.
+    /// `* <text>`: a notice to this user only: the greeting, an answer, an error, or the shutdown.
     Notice(Text<'a>),
 }
 
@@ -78,38 +78,38 @@ fn said(line: &str) -> Option<(Who, Text<'_>)> {
     Some((who.parse().ok()?, Text::new(text)))
 }
 
-/// What a plain user asks for with one line.
+/// The request in one line of a plain user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// A message to everybody: any line that does not begin with `/`, and `//...` for one that shall.
+    /// A message to everybody: any line that does not begin with `/`. `//...` sends one that does.
     Say(Text<'a>),
     /// `/nick NAME`: take a nick.
     Nick(&'a str),
-    /// `/who`: who is here?
+    /// `/who`: list the users.
     Who,
-    /// `/msg WHO TEXT`: a message to one user, through the server.
+    /// `/msg WHO TEXT`: a message to one user.
     Msg(&'a str, Text<'a>),
-    /// `/help`: what can I say?
+    /// `/help`: list the commands.
     Help,
     /// `/quit`: leave.
     Quit,
-    /// A blank line, which asks for nothing.
+    /// A blank line, which is ignored.
     Nothing,
-    /// A command that lacks something; how it is written.
+    /// A command that lacks an argument; its usage.
     Incomplete(&'static str),
-    /// Any other `/command`: an error for its sender, so that a typing error is never said aloud.
+    /// Any other `/command`: an error, so that a typing error is never broadcast.
     Unknown(&'a str),
 }
 
-/// How `/nick` is written.
+/// The usage of `/nick`.
 pub const NICK_USAGE: &str = "/nick NAME";
-/// How `/msg` is written.
+/// The usage of `/msg`.
 pub const MSG_USAGE: &str = "/msg WHO TEXT";
-/// How `/me` is written.
+/// The usage of `/me`.
 pub const ME_USAGE: &str = "/me ACTION";
 
 impl<'a> Request<'a> {
-    /// Reads a line, without its line feed. Every line asks for something, be it nothing.
+    /// Reads a line, without its line feed.
     #[must_use]
     pub fn parse(line: &'a str) -> Self {
         let Some(command) = line.strip_prefix('/') else {
@@ -125,7 +125,7 @@ impl<'a> Request<'a> {
         match name {
             _ if name.starts_with('/') => Self::Say(Text::new(command)),
             "me" if rest.is_empty() => Self::Incomplete(ME_USAGE),
-            // An action travels as the text it is written as; those who show it know what it means.
+            // An action is sent as it is typed; the receiving client shows it as an action.
             "me" => Self::Say(Text::new(line)),
             "nick" if rest.is_empty() => Self::Incomplete(NICK_USAGE),
             "nick" => Self::Nick(rest),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_reads_back_as_written() {
+    fn every_line_round_trips() {
         let bob: Who = "[fe80::1]:9000".parse().unwrap();
         let lines = [
             ServerLine::Online(alice()),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_of_ours_is_none() {
+    fn other_lines_are_none() {
         for line in [
             "",
             "hello",
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_what_they_look_like() {
+    fn requests_are_parsed() {
         use Request::*;
         let cases = [
             ("hello", Say(Text::new("hello"))),
@@ -229,7 +229,7 @@ mod tests {
         }
 
         #[test]
-        fn any_line_is_read_without_panic(line in any::<String>()) {
+        fn no_line_panics(line in any::<String>()) {
             let _ = ServerLine::parse(&line);
             let _ = Request::parse(&line);
         }

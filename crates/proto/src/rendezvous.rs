@@ -1,23 +1,23 @@
 //! The small UDP exchange by which a client learns its outside address.
 //!
-//! A client behind a router can't know from which address its datagrams come out. It sends a request to the
-//! server's UDP port (the same number as the TCP port); the server answers to the address it saw, with a
-//! nonce of its own. Only who is at that address can read the nonce, and only over its TCP connection can
-//! a client bring it back (`CONFIRM`): then, and not before, is the address published. A request with a forged
-//! source makes the server send its nonce to somebody who never asked, and nothing comes of it.
+//! A client behind a router can't know the source address of its datagrams. It sends a request to the server's UDP port
+//! (the same number as the TCP port). The server replies to the address it saw, with a nonce of its own. Only the host at
+//! that address can read the nonce, and the client sends it back over its TCP connection (`CONFIRM`). Only then does the
+//! server publish the address. A request with a forged source leads to nothing: the nonce goes to a host that never
+//! asked.
 //!
-//! A request may be padded, and then its reply is as long: what comes back shows that datagrams of that length pass, both
-//! ways. The server answers only those from a client that probes the way to it ([`crate::rich::FromClient::Probe`]).
+//! A request may be padded, and then its reply has the same length. The reply shows that datagrams of that length pass
+//! both ways. The server answers padded requests only of probes ([`crate::rich::FromClient::Probe`]).
 //!
-//! Nobody is told anything without a valid token, and a reply is never longer than its request, so the exchange is of no
-//! use for amplification.
+//! A request without a valid token gets no reply, and a reply is never longer than its request, so the exchange is no use
+//! for amplification.
 
 use crate::id::canonical;
 use crate::opaque::{Opaque, Token};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The first byte of every datagram of ours. It stands in no valid UTF-8, so a datagram of the original
-/// programs, which is nothing but text, never begins with it.
+/// The first byte of every datagram. Valid UTF-8 never has it, so no datagram of the lab's original programs, which is
+/// text, begins with it.
 pub const MARK: u8 = 0xC1;
 
 /// The second byte of a sealed datagram between two clients.
@@ -32,12 +32,12 @@ pub const REPLY: u8 = 3;
 /// Bytes in a request: mark, kind, token, nonce, and 30 zeros, so that no reply is longer.
 pub const REQUEST_LEN: usize = 64;
 
-/// Bytes in a request that is padded as far as it may be: what a packet of 1500 bytes holds, which is what the networks
-/// that people have carry at most, less the headers of IPv4 and UDP.
+/// Bytes in the longest padded request: a packet of 1,500 bytes, the largest on common networks, less the headers of IPv4
+/// and UDP.
 pub const REQUEST_MAX: usize = 1500 - 20 - 8;
 
-/// Bytes in a reply: mark, kind, two nonces, and an address of 16 + 2 bytes. That to a padded request is as long as
-/// the request.
+/// Bytes in a reply: mark, kind, two nonces, and an address of 16 + 2 bytes. The reply to a padded request is as long as
+/// that.
 pub const REPLY_LEN: usize = 2 + 16 + 16 + 18;
 
 const _: () = assert!(REPLY_LEN <= REQUEST_LEN);
@@ -45,7 +45,7 @@ const _: () = assert!(REPLY_LEN <= REQUEST_LEN);
 /// A number used once.
 pub type Nonce = Opaque<16>;
 
-/// What a client asks the server over UDP.
+/// A request of a client over UDP.
 ///
 /// ```text
 /// 0       0xC1
@@ -56,13 +56,13 @@ pub type Nonce = Opaque<16>;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Who asks: the token that this client got over TCP.
+    /// The token that the client received over TCP.
     pub token: Token,
-    /// Fresh for each request, so that a reply can be told from a forged or late one.
+    /// Fresh for each request, so that the client recognises forged and late replies.
     pub nonce: Nonce,
 }
 
-/// What the server answers, to the address the request came from.
+/// The reply of the server, to the source of the request.
 ///
 /// ```text
 /// 0       0xC1
@@ -77,17 +77,16 @@ pub struct Request {
 pub struct Reply {
     /// The nonce of the request.
     pub echo: Nonce,
-    /// What the client says in `CONFIRM`. The server makes it, at random, for this reply alone.
+    /// The nonce for `CONFIRM`, which the server makes at random for this reply alone.
     pub nonce: Nonce,
     /// Where the request came from.
     pub observed: SocketAddr,
 }
 
-/// The server's whole part: the reply to send back to `source`, if the datagram is a request. Whether somebody connected holds
-/// its token is for the caller to see.
+/// The reply to send to `source`, if the datagram is a request. The caller checks its token.
 ///
-/// `nonce` is fresh from the system's source of randomness, and to be remembered beside `source` until the client
-/// confirms it.
+/// `nonce` is fresh from the system's source of randomness; the caller stores it with `source` until the client confirms
+/// it.
 #[must_use]
 pub fn answer(datagram: &[u8], source: SocketAddr, nonce: Nonce) -> Option<Vec<u8>> {
     let reply = Reply {
@@ -102,14 +101,14 @@ pub fn answer(datagram: &[u8], source: SocketAddr, nonce: Nonce) -> Option<Vec<u
     Some(bytes)
 }
 
-/// Whether a request or reply is longer than it need be, to find out whether that length passes.
+/// Whether a request or reply is padded.
 #[must_use]
 pub fn is_padded(datagram: &[u8]) -> bool {
     datagram.len() > REQUEST_LEN
 }
 
 impl Request {
-    /// Reads a datagram; `None` if it is no request of a length that one may have.
+    /// Reads a datagram; `None` if it is no request.
     #[must_use]
     pub fn parse(datagram: &[u8]) -> Option<Self> {
         if !(REQUEST_LEN..=REQUEST_MAX).contains(&datagram.len()) {
@@ -132,7 +131,7 @@ impl Request {
 }
 
 impl Reply {
-    /// Reads a datagram; `None` if it is no reply of a length that one may have.
+    /// Reads a datagram; `None` if it is no reply.
     #[must_use]
     pub fn parse(datagram: &[u8]) -> Option<Self> {
         if datagram.len() != REPLY_LEN && !(REQUEST_LEN + 1..=REQUEST_MAX).contains(&datagram.len()) {
@@ -178,7 +177,7 @@ pub fn decode_address(bytes: &[u8; ADDRESS_LEN]) -> SocketAddr {
     canonical(SocketAddr::new(ip, u16::from_be_bytes([high, low])))
 }
 
-/// The parts one after the other, and zeros.
+/// The parts, padded with zeros.
 fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     let mut bytes = [0; N];
     let all = parts.iter().copied().flatten();
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_answered_with_both_nonces_and_the_address_seen() {
+    fn a_reply_has_both_nonces_and_the_address_seen() {
         let reply = answer(&REQUEST_OF_ALICE.to_bytes(), source(), Opaque([2; 16]));
         let reply = Reply::parse(&reply.unwrap()).unwrap();
         assert_eq!(reply.echo, Opaque([1; 16]));
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_exactly_a_request_is_not_answered() {
+    fn other_datagrams_get_no_reply() {
         let request = REQUEST_OF_ALICE.to_bytes();
         let mut long = request.to_vec();
         long.resize(REQUEST_MAX + 1, 0);
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_padded_request_has_a_reply_of_its_length_and_a_bare_one_none_longer_than_ever() {
+    fn the_reply_to_a_padded_request_has_its_length() {
         for (length, replied) in [(64, 52), (65, 65), (1200, 1200), (REQUEST_MAX, REQUEST_MAX)] {
             let mut request = REQUEST_OF_ALICE.to_bytes().to_vec();
             request.resize(length, 0);
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_a_reply_are_these() {
+    fn the_bytes_of_a_reply_are_stable() {
         let reply = Reply {
             echo: Opaque([1; 16]),
             nonce: Opaque([2; 16]),
@@ -250,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn requests_and_replies_read_back(token in any::<[u8; 16]>(), nonce in any::<[u8; 16]>(),
+        fn requests_and_replies_round_trip(token in any::<[u8; 16]>(), nonce in any::<[u8; 16]>(),
                                           ip in any::<IpAddr>(), port in any::<u16>()) {
             let request = Request { token: Opaque(token), nonce: Opaque(nonce) };
             prop_assert_eq!(Request::parse(&request.to_bytes()), Some(request));
@@ -260,7 +259,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
             let _ = Request::parse(&bytes);
             let _ = Reply::parse(&bytes);
         }

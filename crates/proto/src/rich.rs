@@ -1,8 +1,8 @@
-//! The rich dialect: what `chat-client` and the server say once the client has said HELLO.
+//! The rich dialect: what `chat-client` and the server send after the client's `HELLO`.
 //!
-//! A line is a verb and fields, each after one space; a text, if there is one, comes last and runs to the
-//! end of the line. `-` stands for a field that has no value. A verb that is not known is ignored,
-//! and so are fields after the known ones where no text comes last, so that versions can grow.
+//! A line is a verb and fields, each after one space. A text comes last and runs to the end of the line. `-` is a field
+//! without a value. So that later versions can add to the protocol, unknown verbs are ignored, and so are further fields
+//! of a line without a text.
 
 use crate::id::{UserId, canonical};
 use crate::nick::Nick;
@@ -14,34 +14,34 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// What a client says to the server.
+/// A line from a client to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromClient<'a> {
-    /// `HELLO <version> <nick> <udp-port> <key> <resume> [insist]`: the first line, once the greeting has come; the
-    /// connection speaks the rich dialect from here on.
+    /// `HELLO <version> <nick> <udp-port> <key> <resume> [insist]`: the first line, sent after the greeting. From here on
+    /// the connection speaks the rich dialect.
     Hello(Hello<'a>),
-    /// `PROBE <version> <nick>`: the first line instead of `HELLO`, where the greeting offers it, of a client that only wants
-    /// to know how it would fare here, and under that nick. The room never hears of it.
+    /// `PROBE <version> <nick>`: the first line instead of `HELLO`, if the greeting offers it. The client only checks
+    /// whether it could join, and whether the nick is available. The room is not told.
     Probe(u32, Option<&'a str>),
-    /// `SAY <seq> <text>`: a message to everybody. The sender hears it back as `SAID` like everyone
-    /// else, which is the acknowledgement. `seq` grows with each message of one run of the client,
-    /// over reconnections too; one that was taken before is ignored.
+    /// `SAY <seq> <text>`: a message to everybody. The sender receives it as `SAID` like everybody else, which is the
+    /// acknowledgement. `seq` grows with each message of one run of the client, also across reconnections; the server
+    /// ignores a number that it has accepted before.
     Say(u64, Text<'a>),
-    /// `NICK <nick>`: take another nick. Answered to everybody by `NICK`, or by `ERROR`; to the client alone if it has that
-    /// nick already.
+    /// `NICK <nick>`: take another nick. The answer is a `NICK` to everybody, or to the client alone if it has that nick
+    /// already, or an `ERROR`.
     Nick(&'a str),
-    /// `WHISPER <id> <seq> <text>`: a message to one user through the server, in the clear; for users whom no
-    /// datagram reaches. Answered by `WHISPERED` or `ERROR`.
+    /// `WHISPER <id> <seq> <text>`: an unencrypted message to one user, for users whom no datagram reaches. The answer is
+    /// `WHISPERED` or `ERROR`.
     Whisper(UserId, u64, Text<'a>),
-    /// `RELAY <id> <bytes>`: pass a sealed datagram to a user whom it does not reach directly.
-    /// The server can't read it, and does not say what became of it.
+    /// `RELAY <id> <bytes>`: a sealed datagram for a user whom it does not reach directly. The server can't read it, and
+    /// does not report whether it delivers it.
     Relay(UserId, Cow<'a, [u8]>),
-    /// `PUNCH <id>`: a private conversation begins; both sides are told to open their routers.
+    /// `PUNCH <id>`: a private conversation begins, so both sides are to open their routers.
     Punch(UserId),
-    /// `CONFIRM <nonce>`: this nonce came back in a rendezvous reply, so the address it was
-    /// sent to is really this client's.
+    /// `CONFIRM <nonce>`: the nonce of a rendezvous reply, which proves that the client receives datagrams at the address
+    /// that the reply was sent to.
     Confirm(Token),
-    /// `PING <n>`: are you there? Answered by `PONG` with the same number.
+    /// `PING <n>`: the answer is `PONG` with the same number.
     Ping(u64),
     /// `PONG <n>`: the answer to the server's `PING`.
     Pong(u64),
@@ -55,91 +55,90 @@ const INSIST: &str = "insist";
 /// The fields of [`FromClient::Hello`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
-    /// The version the client speaks; the lower of the two is spoken.
+    /// The version of the client. The lower version of both sides is used.
     pub version: u32,
-    /// The nick it would like. One that can't be had costs an `ERROR`, and the connection only if it insists.
+    /// The nick it asks for. If it is not available, the answer has an `ERROR`, and the client stays unless it insists.
     pub nick: Option<&'a str>,
-    /// The UDP port on which it takes private messages.
+    /// The UDP port for private messages.
     pub udp_port: Option<u16>,
-    /// Its key for private messages.
+    /// The key for private messages.
     pub key: Option<PublicKey>,
-    /// The token of an earlier `WELCOME` of the same run, to take over from a connection that
-    /// the server may not know to be dead.
+    /// The token of an earlier `WELCOME` of the same run, which replaces that connection: the server may not know that it
+    /// is dead.
     pub resume: Option<Token>,
-    /// It would rather not be here than be here without the nick.
+    /// Without the nick, the client does not join.
     pub insists: bool,
 }
 
-/// What the server says to a client. `W` is a user, see [`crate::plain::ServerLine`].
+/// A line from the server to a client. `W` is a user, see [`crate::plain::ServerLine`].
 ///
-/// What happened in the room has a time, in milliseconds since 1970 by the server's clock; `None`, `-` on the wire, stands for
-/// the time that was said last before, see [`crate::times`].
+/// Events in the room have a time, in milliseconds since 1970 by the server's clock. `None`, `-` on the wire, repeats the
+/// time of the line before, see [`crate::times`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromServer<'a, W = Who> {
-    /// `WELCOME <who> <resume> <rendezvous> <seq>`: the answer to `HELLO`: who you are, the token that resumes
-    /// this connection, the token for the rendezvous, and the last `seq` of yours that was taken.
+    /// `WELCOME <who> <resume> <rendezvous> <seq>`: the answer to `HELLO`.
     Welcome {
-        /// The client itself, as everybody sees it.
+        /// The client's own name.
         who: W,
-        /// Proves in a later `HELLO` that this connection was the same client's.
+        /// The token that resumes this connection in a later `HELLO`.
         resume: Token,
-        /// Asks the rendezvous for this client's outside address.
+        /// The token for requests to the rendezvous.
         rendezvous: Token,
-        /// The last `SAY` taken from this client before; 0 if there was none.
+        /// The number of the last `SAY` accepted from this client; 0 if there was none.
         seq: u64,
     },
-    /// `PROBED <unix-ms> <who> <rendezvous>`: the answer to `PROBE`: the time, who you are seen as, and the token for the
-    /// rendezvous. If the nick can't be had, `ERROR` follows.
+    /// `PROBED <unix-ms> <who> <rendezvous>`: the answer to `PROBE`: the time, the client's id, and the token for the
+    /// rendezvous. If the nick is not available, `ERROR` follows.
     Probed(u64, W, Token),
-    /// `USER <who> <udp> <key>`: someone who is here; one line for each, after `WELCOME`, in no order.
+    /// `USER <who> <udp> <key>`: a user; one line for each after `WELCOME`, in no order.
     User(Profile<W>),
-    /// `HISTORY <unix-ms>`: those who are here have been named; what follows happened before you came. The time is what `-` means
-    /// until a line says another.
+    /// `HISTORY <unix-ms>`: the end of the users; the history follows. The time is that of its first lines, if they say
+    /// `-`.
     History(Option<u64>),
-    /// `LIVE`: what follows happens now.
+    /// `LIVE`: the end of the history; live events follow.
     Live,
     /// `SAID <unix-ms> <who> <text>`: a message.
     Said(Option<u64>, W, Text<'a>),
-    /// `JOIN <unix-ms> <who> <udp> <key>`: someone came.
+    /// `JOIN <unix-ms> <who> <udp> <key>`: a user joined.
     Join(Option<u64>, Profile<W>),
-    /// `LEAVE <unix-ms> <who>`: someone left.
+    /// `LEAVE <unix-ms> <who>`: a user left.
     Leave(Option<u64>, W),
-    /// `NICK <unix-ms> <who> <nick>`: someone took another nick; `who` is as before.
+    /// `NICK <unix-ms> <who> <nick>`: a user took another nick; `who` is the name before.
     Nick(Option<u64>, W, Nick),
-    /// `ADDRESS <unix-ms> <who> <udp>`: someone's private messages go to another UDP address from now on.
+    /// `ADDRESS <unix-ms> <who> <udp>`: a user has another UDP address for private messages.
     Address(Option<u64>, W, SocketAddr),
-    /// `WHISPER <who> <text>`: a private message that came through the server in the clear.
+    /// `WHISPER <who> <text>`: an unencrypted private message.
     Whisper(W, Text<'a>),
-    /// `WHISPERED <seq>`: that whisper of yours was passed on.
+    /// `WHISPERED <seq>`: the server has passed that `WHISPER` on.
     Whispered(u64),
-    /// `RELAY <who> <bytes>`: a sealed datagram that came through the server.
+    /// `RELAY <who> <bytes>`: a sealed datagram from that user.
     Relay(W, Cow<'a, [u8]>),
-    /// `PUNCH <who> <udp>`: this user wants to talk privately and is to be reached there.
+    /// `PUNCH <who> <udp>`: a private conversation with this user begins, at this address.
     Punch(W, SocketAddr),
     /// `NOTICE <text>`: for the user to read.
     Notice(Text<'a>),
-    /// `ERROR <code> <seq> <text>`: what you asked for can't be done. `seq` names the `SAY` or `WHISPER` it is about.
+    /// `ERROR <code> <seq> <text>`: a request failed. `seq` names the `SAY` or `WHISPER` that it was.
     Error(ErrorCode, Option<u64>, Text<'a>),
-    /// `PING <n>`: are you there? To be answered by `PONG` with the same number.
+    /// `PING <n>`: the client answers with `PONG` and the same number.
     Ping(u64),
     /// `PONG <n>`: the answer to the client's `PING`.
     Pong(u64),
-    /// `GOODBYE <reason> <text>`: the server closes the connection after this, and why.
+    /// `GOODBYE <reason> <text>`: the last line before the server closes the connection.
     Goodbye(Reason, Text<'a>),
 }
 
-/// How a user is reached privately.
+/// How others reach a user privately.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile<W = Who> {
     /// The user.
     pub who: W,
-    /// Where datagrams to this user go; a plain user announced none.
+    /// The user's UDP address; a plain user has none.
     pub udp: Option<SocketAddr>,
     /// The user's key; a plain user has none.
     pub key: Option<PublicKey>,
 }
 
-/// Declares an enum of words that stand in a line.
+/// Declares an enum of words in a line.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$about])*
@@ -168,21 +167,21 @@ macro_rules! words {
 }
 
 words! {
-    /// What went wrong, for programs; the text of the error is for people.
+    /// The cause of an error, for programs; its text is for people.
     ErrorCode {
-        /// The text or line is longer than it may be.
+        /// The text or line exceeds its limit.
         TooLong = "too-long",
         /// The nick breaks a rule.
         BadNick = "bad-nick",
-        /// Somebody has that nick.
+        /// Another user has that nick.
         NickTaken = "nick-taken",
-        /// No such user is here.
+        /// There is no such user.
         NoSuchUser = "no-such-user",
-        /// The other side does not read what it is sent, or can't.
+        /// The other side does not read, or can't.
         Unreachable = "unreachable",
-        /// A line that can't be read.
+        /// The line is malformed.
         Malformed = "malformed",
-        /// Something of a later version.
+        /// A code of a later version.
         Other = "other",
     }
 }
@@ -190,29 +189,29 @@ words! {
 words! {
     /// Why the server closes a connection.
     Reason {
-        /// The user said so.
+        /// The user quit.
         Quit = "quit",
-        /// The room would have had to wait for this reader.
+        /// The client read too slowly.
         Slow = "slow",
-        /// Nothing came for too long, not even the answer to a `PING`.
+        /// Nothing was received for too long, not even the answer to a `PING`.
         Silent = "silent",
-        /// The server ends.
+        /// The server shuts down.
         Shutdown = "shutdown",
-        /// The same client is here again, over a newer connection.
+        /// The same client has reconnected.
         Replaced = "replaced",
-        /// The nick that the client insisted on can't be had.
+        /// The nick that the client insists on is not available.
         Nick = "nick",
-        /// Something of a later version.
+        /// A code of a later version.
         Other = "other",
     }
 }
 
-/// A line that is not understood.
+/// Why a line is not understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RichError {
-    /// A verb of another version: to be ignored.
+    /// A verb of another version, to be ignored.
     UnknownVerb,
-    /// A known verb with fields that can't be.
+    /// A known verb with invalid fields.
     Malformed,
 }
 
@@ -247,10 +246,10 @@ impl<'a> FromClient<'a> {
     }
 }
 
-/// What the first line of a client begins with.
+/// The starts of a client's first line.
 const FIRST_VERBS: [&[u8]; 2] = [b"HELLO ", b"PROBE "];
 
-/// Whether the first line of a connection, of which these bytes have come, may still be that of a client.
+/// Whether the first line of a connection may be that of a client, if it begins with these bytes.
 #[must_use]
 pub fn may_begin_client(begun: &[u8]) -> bool {
     FIRST_VERBS
@@ -309,7 +308,7 @@ pub fn said<'a>(at: Option<&'a str>, who: &'a str, text: &'a Text<'_>) -> [&'a s
 }
 
 impl<W> FromServer<'_, W> {
-    /// When it happened, if it is something that happened in the room.
+    /// The time of an event in the room.
     pub fn time_mut(&mut self) -> Option<&mut Option<u64>> {
         match self {
             Self::Said(at, ..)
@@ -322,7 +321,7 @@ impl<W> FromServer<'_, W> {
     }
 }
 
-/// What is left of a line while it is read.
+/// The rest of a line during parsing.
 struct Fields<'a>(&'a str);
 
 impl<'a> Fields<'a> {
@@ -394,7 +393,7 @@ impl<T: fmt::Display> fmt::Display for OrDash<'_, T> {
 
 impl<W: fmt::Display> fmt::Display for Profile<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Piece by piece: a list of users is thousands of these, and `write!` takes twice as long.
+        // Piece by piece, because `write!` takes twice as long and a user list has thousands of these.
         self.who.fmt(f)?;
         f.write_str(" ")?;
         OrDash(&self.udp).fmt(f)?;
@@ -556,14 +555,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_the_server_says_reads_back_and_is_one_line(said in from_server()) {
+        fn lines_of_the_server_round_trip(said in from_server()) {
             let line = said.to_string();
             prop_assert!(!line.contains(['\n', '\r']));
             prop_assert_eq!(FromServer::parse(&line), Ok(said));
         }
 
         #[test]
-        fn what_a_client_says_reads_back(id in user_id(), seq in any::<u64>(), text in text(), token in token(), bytes in bytes(),
+        fn lines_of_a_client_round_trip(id in user_id(), seq in any::<u64>(), text in text(), token in token(), bytes in bytes(),
                                           udp_port in prop::option::of(any::<u16>()), key in prop::option::of(any::<[u8; 32]>()), insists in any::<bool>()) {
             let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token), insists };
             let lines = [
@@ -579,7 +578,7 @@ mod tests {
         }
 
         #[test]
-        fn any_line_is_read_without_panic(line in "([A-Z]{2,9} )?\\PC*") {
+        fn no_line_panics(line in "([A-Z]{2,9} )?\\PC*") {
             let _ = FromServer::parse(&line);
             let _ = FromClient::parse(&line);
         }
@@ -597,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_cannot_be_is_malformed() {
+    fn an_invalid_field_is_malformed() {
         for line in [
             "SAY",
             "SAY x hi",
@@ -617,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_text_fits_a_line_behind_whatever_stands_before_it() {
+    fn the_longest_text_fits_in_a_line_with_its_other_fields() {
         let id: UserId = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().unwrap();
         assert_eq!(id.to_string().len(), crate::id::ID_MAX);
         let text = || Text::from("x".repeat(crate::TEXT_MAX));

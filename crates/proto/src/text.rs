@@ -1,29 +1,33 @@
-//! Text that is safe to show: the one type that a screen or a log accepts from the network.
+//! Text that is safe to show: the only type that a screen accepts from the network.
 
 use std::borrow::Cow;
 use std::fmt;
 use unicode_normalization::char::is_combining_mark;
 
-/// Combining marks that may follow one character; more would climb over neighbouring lines.
+/// Combining marks that may follow one character; more would cover the lines above and below.
 const MARKS_MAX: usize = 8;
 
-/// One line of valid UTF-8 that a terminal shows as text and nothing else.
+/// One line of valid UTF-8 that a terminal shows as text, without side effects.
 ///
-/// Made from anything by replacing what is not UTF-8, showing control characters as their pictures
-/// (`ESC` as `␛`), turning line and paragraph separators, tabs and odd blanks into spaces, and removing what is invisible:
-/// bidirectional overrides, zero-width characters, tags. Joiners and variation selectors stay where
-/// scripts and emoji need them. Making a text of a text changes nothing.
+/// It is made from any bytes:
+/// - invalid UTF-8 is replaced,
+/// - control characters become their pictures (`ESC` becomes `␛`),
+/// - line and paragraph separators, tabs and odd blanks become spaces,
+/// - invisible characters are removed: bidirectional overrides, zero-width characters, tags. Joiners and variation
+///   selectors stay where scripts and emoji need them.
+///
+/// Cleaning is idempotent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Text<'a>(Cow<'a, str>);
 
 impl<'a> Text<'a> {
-    /// A safe text from a string from anywhere. Borrows it where it is safe as it is.
+    /// Cleans a string. Borrows it if it is clean.
     #[must_use]
     pub fn new(text: &'a str) -> Self {
         Self::from(Cow::Borrowed(text))
     }
 
-    /// A safe text from bytes from anywhere: what is not UTF-8 becomes U+FFFD.
+    /// Cleans bytes; invalid UTF-8 becomes U+FFFD.
     #[must_use]
     pub fn from_bytes(bytes: &'a [u8]) -> Self {
         Self::from(String::from_utf8_lossy(bytes))
@@ -35,7 +39,7 @@ impl<'a> Text<'a> {
         &self.0
     }
 
-    /// Whether there is nothing to see.
+    /// Whether it has only white space.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         self.0.trim().is_empty()
@@ -75,14 +79,14 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// What becomes of one character.
+/// What cleaning does with a character.
 enum Fate {
     Keep,
     Remove,
     Become(char),
 }
 
-/// The cleaned text, or nothing if the text is clean.
+/// The cleaned text, or `None` if the text is clean.
 fn clean(text: &str) -> Option<String> {
     if is_printable_ascii(text) {
         return None;
@@ -110,7 +114,7 @@ fn is_printable_ascii(text: &str) -> bool {
     text.as_bytes().chunks(32).all(is_printable)
 }
 
-/// What stands before the character being looked at.
+/// What comes before the current character.
 #[derive(Default)]
 struct Before {
     last: Option<char>,
@@ -123,7 +127,7 @@ impl Before {
         if is_combining_mark(character) {
             self.marks += 1;
         } else if !is_joiner(character) {
-            // A joiner is nothing that marks could stand on: those after it join those before.
+            // Marks can't combine with a joiner, so the marks after it add to those before.
             self.marks = 0;
         }
         self.last = Some(character);
@@ -145,14 +149,14 @@ impl Before {
         }
     }
 
-    /// Joiners shape letters of non-Latin scripts and bind emoji; between ASCII letters they only
-    /// make two words that look the same differ.
+    /// Joiners shape letters of non-Latin scripts and join emoji. Between ASCII letters they would only make words differ
+    /// that look the same.
     fn takes_joiner(&self) -> bool {
         self.last.is_some_and(|last| !last.is_ascii() && !is_joiner(last))
     }
 
-    /// A selector chooses between the text and the emoji form of what stands before it; digits, `#`
-    /// and `*` have such forms too (keycaps).
+    /// A selector chooses the text or the emoji form of the character before it. Digits, `#` and `*` have such forms too
+    /// (keycaps).
     fn takes_selector(&self) -> bool {
         self.last.is_some_and(|last| {
             matches!(last, '0'..='9' | '#' | '*')
@@ -170,7 +174,7 @@ fn picture(control: char) -> char {
     char::from_u32(0x2400 + u32::from(control)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// Characters that show nothing and change how others show: Unicode's `Default_Ignorable_Code_Point`
+/// Characters that are invisible and change how others are shown: Unicode's `Default_Ignorable_Code_Point`
 /// (DerivedCoreProperties.txt, version 16), and the invisible format controls outside it.
 pub(crate) fn is_invisible(character: char) -> bool {
     matches!(character,
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn honest_text_of_every_script_is_left_alone() {
+    fn text_of_every_script_is_unchanged() {
         for text in [
             "plain, with <angle> & \"marks\" ~",
             "Ünïcödé 你好，世界 Привет שלום مرحبا नमस्ते สวัสดี",
@@ -212,19 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn what_drives_a_terminal_is_shown_as_a_picture() {
+    fn control_characters_become_pictures() {
         assert_eq!(cleaned("\x1b]0;title\x07\x1b[2J"), "␛]0;title␇␛[2J");
         assert_eq!(cleaned("a\rb\nc\0d\x7fe"), "a␍b␊c␀d␡e");
         assert_eq!(cleaned("\u{9b}31m \u{90}"), "\u{FFFD}31m \u{FFFD}");
     }
 
     #[test]
-    fn what_ends_a_line_or_looks_blank_is_a_space() {
+    fn separators_and_odd_blanks_become_spaces() {
         assert_eq!(cleaned("a\tb\u{2028}c\u{2029}d\u{85}e\u{2800}f"), "a b c d e f");
     }
 
     #[test]
-    fn what_is_invisible_is_removed() {
+    fn invisible_characters_are_removed() {
         assert_eq!(
             cleaned("\u{202E}evil\u{202C} \u{2066}x\u{2069} a\u{200B}d\u{FEFF}m\u{AD}in"),
             "evil x admin"
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tower_of_marks_is_cut_down() {
+    fn the_marks_of_a_character_are_limited() {
         let tower = format!("z{}", "\u{335}".repeat(100));
         assert_eq!(cleaned(&tower), format!("z{}", "\u{335}".repeat(MARKS_MAX)));
         let joined = format!("z{}", "\u{335}\u{335}\u{335}\u{200D}".repeat(100));
@@ -248,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_will_never_be_a_character_is_replaced() {
+    fn noncharacters_are_replaced() {
         assert_eq!(
             cleaned("a\u{FFFE}b\u{10FFFF}c\u{FDD0}\u{FDEF}d"),
             "a\u{FFFD}b\u{FFFD}c\u{FFFD}\u{FFFD}d"
@@ -257,21 +261,21 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_replaced() {
+    fn invalid_utf8_is_replaced() {
         assert_eq!(Text::from_bytes(b"a\xFFb\xE4\xB8").as_str(), "a\u{FFFD}b\u{FFFD}");
         assert_eq!(Text::from_bytes(b"\xC0\x9B[m").as_str(), "\u{FFFD}\u{FFFD}[m");
     }
 
     proptest! {
         #[test]
-        fn no_bytes_whatever_make_an_unsafe_text(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn no_bytes_make_an_unsafe_text(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let text = Text::from_bytes(&bytes);
             prop_assert!(!text.as_str().chars().any(char::is_control));
             prop_assert!(text.as_str().len() <= 3 * bytes.len());
         }
 
         #[test]
-        fn making_a_text_of_a_text_changes_nothing(text in any::<String>()) {
+        fn cleaning_is_idempotent(text in any::<String>()) {
             let once = cleaned(&text);
             let unsafe_to_show = |c: char| c.is_control() || ('\u{202A}'..='\u{202E}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
             prop_assert!(!once.chars().any(unsafe_to_show));
@@ -279,7 +283,7 @@ mod tests {
         }
 
         #[test]
-        fn tricks_in_any_order_come_out_stable(parts in prop::collection::vec(prop::sample::select(vec![
+        fn cleaning_tricky_characters_is_idempotent(parts in prop::collection::vec(prop::sample::select(vec![
             "a", "中", "\u{200D}", "\u{200C}", "\u{FE0F}", "\u{FE0E}", "\u{335}", "\u{1B}", "\u{202E}", "1", "\u{20E3}", "👩", " "]), 0..40)) {
             let once = cleaned(&parts.concat());
             prop_assert_eq!(cleaned(&once), once);

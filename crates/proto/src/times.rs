@@ -1,11 +1,10 @@
-//! The times of lines that follow each other: one that was just said is not said again.
+//! The times of lines: a line does not repeat the time of the line before.
 //!
-//! Of a short message to everybody the time would be a sixth, and in a crowded room most lines that are sent at once have the
-//! same.
+//! The time would be a sixth of a short message, and in a crowded room most lines that are sent at once have the same.
 
 use crate::rich::FromServer;
 
-/// The time that was said last in one direction of the rich dialect.
+/// The last time in one direction of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// In milliseconds since 1970; none before the first.
@@ -13,13 +12,13 @@ pub struct Times {
 }
 
 impl Times {
-    /// What a line means from here on that says no time, for [`FromServer::History`].
+    /// The time of a line without one, for [`FromServer::History`].
     #[must_use]
     pub fn last(self) -> Option<u64> {
         self.last
     }
 
-    /// Leaves the time out of a line that is about to be said, if it is that of the line before.
+    /// Removes the time of a line that is about to be sent, if it is that of the line before.
     pub fn shorten<W>(&mut self, said: &mut FromServer<'_, W>) {
         if let Some(time) = said.time_mut() {
             *time = time.and_then(|time| self.shorten_time(time));
@@ -31,8 +30,8 @@ impl Times {
         (self.last.replace(time) != Some(time)).then_some(time)
     }
 
-    /// Gives a line that was heard the time that it does not say, and answers it: the time of what happened, or for any other
-    /// line the last one before it. `None` if no time was said yet.
+    /// Restores the time of a line that was received. Returns the time of that line, or the last one before it for a line
+    /// that has none. `None` before the first time.
     pub fn restore<W>(&mut self, heard: &mut FromServer<'_, W>) -> Option<u64> {
         if let FromServer::History(before) = heard {
             self.last = *before;
@@ -52,7 +51,7 @@ mod tests {
 
     type Line = FromServer<'static, &'static str>;
 
-    /// What happened at each of these times, one thing after another, with lines between that have none.
+    /// Lines with these times, and some without any.
     fn story() -> impl Strategy<Value = Vec<Line>> {
         let line = prop_oneof![
             (0u64..3).prop_map(|at| Line::Said(Some(at), "a", Text::new("hi"))),
@@ -64,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_listens_from_anywhere_on_hears_each_time(told in story(), from in any::<prop::sample::Index>()) {
+        fn a_reader_that_starts_anywhere_restores_each_time(told in story(), from in any::<prop::sample::Index>()) {
             let from = from.index(told.len() + 1);
             let mut teller = Times::default();
             let mut listener = Times::default();
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_said_when_it_is_another_also_when_the_clock_was_set_back() {
+    fn a_new_time_is_sent_also_after_the_clock_is_set_back() {
         let mut times = Times::default();
         let said: Vec<String> = [5, 5, 6, 6, 5]
             .map(|at| {

@@ -1,4 +1,4 @@
-//! How a user is named on the wire and on the screen.
+//! The names of users on the wire and on the screen.
 
 use crate::id::{ID_MAX, NotAnId, UserId};
 use crate::nick::{NICK_BYTES_MAX, Nick};
@@ -10,7 +10,7 @@ pub const WHO_MAX: usize = NICK_BYTES_MAX + 1 + ID_MAX;
 
 /// A user as lines name one: `nick@ip:port`, or the bare id of a user who took no nick.
 ///
-/// The id is always there, so that no nick can pass for somebody else.
+/// The id is always there, so that no nick can impersonate another user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Who {
     /// The name the user took, if any.
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_reads_back_as_written() {
+    fn a_user_round_trips() {
         for text in [
             "10.0.0.5:50312",
             "[::1]:9",
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_half_may_be_missing_or_wrong() {
+    fn neither_half_may_be_missing_or_invalid() {
         for text in [
             "alice",
             "alice@",
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn no_user_is_longer_than_the_stated_limit() {
+    fn no_user_exceeds_the_limit() {
         let nick = Nick::parse(&"ё".repeat(32)).unwrap();
         let id = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535".parse().unwrap();
         let who = Who { nick: Some(nick), id };

@@ -80,7 +80,7 @@ variants!(from_server_kind, FROM_SERVER, FromServer<'_>, {
 });
 
 #[test]
-fn every_fence_is_of_a_kind_that_is_checked() {
+fn every_fence_has_a_kind_that_is_checked() {
     const KINDS: [&str; 10] = [
         "plain server",
         "plain server malformed",
@@ -98,7 +98,7 @@ fn every_fence_is_of_a_kind_that_is_checked() {
 }
 
 #[test]
-fn what_the_server_says_in_the_plain_dialect_reads_back() {
+fn plain_lines_of_the_server_round_trip() {
     let kinds = examples("plain server").map(|line| {
         let parsed = ServerLine::parse(line).unwrap_or_else(|| panic!("not a line: {line:?}"));
         assert_renders(&parsed, line, SERVER_LINE_MAX);
@@ -111,7 +111,7 @@ fn what_the_server_says_in_the_plain_dialect_reads_back() {
 }
 
 #[test]
-fn what_a_plain_user_asks_for_is_what_the_page_says() {
+fn plain_requests_are_as_the_page_says() {
     let understood = examples("plain user").map(|line| {
         let request = Request::parse(line);
         assert_eq!(written(&request).as_deref(), Some(line), "{request:?}");
@@ -126,7 +126,7 @@ fn what_a_plain_user_asks_for_is_what_the_page_says() {
 }
 
 #[test]
-fn what_a_rich_client_says_reads_back() {
+fn rich_lines_of_a_client_round_trip() {
     let kinds = examples("rich client").map(|line| {
         let parsed = FromClient::parse(line).unwrap_or_else(|error| panic!("{error:?}: {line:?}"));
         assert_renders(&parsed, line, LINE_MAX);
@@ -142,7 +142,7 @@ fn what_a_rich_client_says_reads_back() {
 }
 
 #[test]
-fn what_the_server_says_in_the_rich_dialect_reads_back() {
+fn rich_lines_of_the_server_round_trip() {
     let kinds = examples("rich server").map(|line| {
         let parsed = FromServer::parse(line).unwrap_or_else(|error| panic!("{error:?}: {line:?}"));
         assert_renders(&parsed, line, SERVER_LINE_MAX);
@@ -176,7 +176,7 @@ fn every_error_and_every_reason_has_an_example() {
 }
 
 #[test]
-fn the_limits_are_the_ones_in_the_code() {
+fn the_limits_match_the_code() {
     for (name, value) in [
         ("LINE_MAX", LINE_MAX),
         ("TEXT_MAX", TEXT_MAX),

@@ -1,7 +1,11 @@
 //! The log of the server.
 
-use crate::harness::Server;
+use crate::harness::{Server, chat_server};
 use nix::sys::signal::Signal;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 /// Checks the time at the beginning of a line, and returns the rest.
 #[track_caller]
@@ -83,4 +87,46 @@ fn the_log_holds_no_message() {
     for word in ["said", "\x1b"] {
         assert_eq!(server.log_so_far(word), [""; 0]);
     }
+}
+
+#[test]
+fn the_log_goes_on_when_a_full_disk_has_space_again() {
+    let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("full-{}.log", std::process::id()));
+    // The limit on the size of a file stands for the size of the disk.
+    let mut shell = Command::new("sh");
+    let script = "ulimit -S -f 1; exec \"$0\" 127.0.0.1 0 2>\"$1\"";
+    shell.args(["-c", script]).arg(chat_server()).arg(&log);
+    let mut server = Server::start_command(&mut shell);
+    let user = |name: &str| {
+        let mut user = server.plain(name);
+        user.line("/quit");
+        user.until_end();
+    };
+    for n in 0..20 {
+        user(&format!("user{n}"));
+    }
+    let written = fs::read(&log).unwrap();
+    assert!(
+        written.len() < 1025 && !written.ends_with(b"\n"),
+        "the disk is full"
+    );
+    let space = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    prlimit(
+        Pid::from_raw(server.process.id().as_raw()),
+        Resource::Fsize,
+        space,
+    )
+    .unwrap();
+    user("last");
+    server.stop();
+    let log = fs::read_to_string(&log).unwrap();
+    let events: Vec<_> = log
+        .lines()
+        .map(|line| after_time(line).split(' ').next().unwrap())
+        .collect();
+    let users = ["join", "leave"].repeat(21);
+    assert_eq!(events, [&["listen"], &users[..], &["stop"]].concat(), "{log}");
 }

@@ -4,15 +4,17 @@ use crate::event::Event;
 use chat_sys::writer::Writer;
 use nix::poll::{PollFd, PollFlags};
 use std::fmt::Display;
-use std::io::{Write, stderr};
+use std::io::{self, Write, stderr};
 use std::os::fd::AsFd;
 
 /// Lines on their way to standard error, whose reader may pause or be gone. The log neither blocks the room nor grows
-/// without limit: when the writer is full, whole lines are left out and counted.
+/// without limit: when the writer is full, whole lines are left out and counted. So are they while the disk is full.
 #[derive(Debug)]
 pub struct Log {
     /// Where lines go, until standard error is closed.
     writer: Option<Writer>,
+    /// The disk is full: lines stay in the writer, and each turn tries again.
+    stalled: bool,
     left_out: usize,
 }
 
@@ -20,6 +22,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             writer: Writer::new(stderr().as_fd()).ok(),
+            stalled: false,
             left_out: 0,
         }
     }
@@ -52,17 +55,29 @@ impl Log {
         let _ = writeln!(pending, "{now:.0} {what}");
     }
 
-    /// What to poll, while lines are pending.
+    /// What to poll, while lines are pending. Not on a full disk, which would always be ready.
     #[must_use]
     pub fn interest(&self) -> Option<PollFd<'_>> {
-        let writer = self.writer.as_ref().filter(|writer| !writer.is_empty())?;
+        let writer = self.writer.as_ref()?;
+        if writer.is_empty() || self.stalled {
+            return None;
+        }
         Some(PollFd::new(writer.as_fd(), PollFlags::POLLOUT))
     }
 
-    /// Writes as much as goes without blocking. After an error nobody can read the log, and it ends.
+    /// Writes as much as goes without blocking. After an error nobody can read the log, and it ends; but a disk may be
+    /// full only for a moment.
     pub fn flush(&mut self) {
-        if self.writer.as_mut().is_some_and(|writer| writer.flush().is_err()) {
+        let Some(writer) = &mut self.writer else { return };
+        let result = writer.flush();
+        self.stalled = result.as_ref().is_err_and(lacks_space);
+        if result.is_err() && !self.stalled {
             self.writer = None;
         }
     }
+}
+
+fn lacks_space(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

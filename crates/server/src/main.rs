@@ -4,14 +4,15 @@ use anyhow::Result;
 use chat_server::args::Args;
 use chat_server::server::Server;
 use clap::Parser;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("chat-server: {error:#}");
+            // If standard error is closed, the exit status is all that is left.
+            let _ = writeln!(io::stderr(), "chat-server: {error:#}");
             ExitCode::FAILURE
         }
     }

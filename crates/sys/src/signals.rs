@@ -7,13 +7,15 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// Signals that would end a program without a chance to clean up, and that neither program has a use for.
-const IGNORED: [Signal; 6] = [
+const IGNORED: [Signal; 7] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
     Signal::SIGALRM,
     Signal::SIGVTALRM,
     Signal::SIGPROF,
     Signal::SIGIO,
+    // A file that reaches its limit is an error of the write.
+    Signal::SIGXFSZ,
 ];
 
 /// Signals that end and stop nothing, so that it does not matter whether they were ignored.

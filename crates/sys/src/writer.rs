@@ -73,7 +73,7 @@ impl Writer {
     /// Writes as much as goes without blocking.
     ///
     /// # Errors
-    /// If the output is closed or fails; the pending bytes are discarded then.
+    /// If the output is closed or fails. What is not written stays pending, and begins where the output was cut.
     pub fn flush(&mut self) -> io::Result<()> {
         let mut written = 0;
         let result = loop {
@@ -93,11 +93,7 @@ impl Writer {
                 Err(error) => break Err(error),
             }
         };
-        if result.is_err() {
-            self.pending.clear();
-        } else {
-            self.pending.drain(..written);
-        }
+        self.pending.drain(..written);
         result
     }
 

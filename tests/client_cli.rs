@@ -1,6 +1,7 @@
 //! The client in line mode: for pipes, scripts and screen readers.
 
 use crate::harness::{Client, Journal, Process, Server, client_command};
+use std::fs::File;
 use std::net::TcpListener;
 use std::process::Stdio;
 
@@ -294,6 +295,31 @@ fn a_closed_output_pipe_is_no_crash() {
     let said = client.stderr.lines().join("\n");
     assert!(!said.contains("panicked"), "{status}: {said}");
     talker.expect(" is offline");
+}
+
+#[test]
+fn a_failing_output_is_reported() {
+    let server = Server::start(&[]);
+    let mut talker = server.plain("talker");
+    for options in [&["--recv-only"][..], &["--json"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = client_command();
+        command
+            .arg(server.address.to_string())
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(full)
+            .stderr(Stdio::piped());
+        let mut client = Process::start_as_set_up("client", &server.journal, &mut command);
+        talker.line("is anybody reading?");
+        assert_eq!(client.exit_code(), 1);
+        let said = client.stderr.with("chat-client: ");
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].contains("can't write the output: No space left"),
+            "{said:?}"
+        );
+    }
 }
 
 #[test]

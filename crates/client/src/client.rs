@@ -165,19 +165,19 @@ impl<F: FrontEnd> Client<F> {
     /// Runs until the session ends.
     ///
     /// # Errors
-    /// If the input or the system fails. A closed output is no error, but ends the program.
+    /// If the input, the output or the system fails. A closed output is no error, but ends the program.
     pub fn run(mut self) -> Result<Exit> {
         loop {
             self.tick();
-            if self.carry_out().is_err() {
-                return Ok(self.exit_without_output());
+            if let Err(error) = self.carry_out() {
+                return self.exit_without_output(error);
             }
             if self.session.outcome().is_some() {
                 return self.finish();
             }
             let ready = self.wait()?;
             if ready.contains(&Source::Output) {
-                return Ok(self.exit_without_output());
+                return self.exit_without_output(io::ErrorKind::BrokenPipe.into());
             }
             self.handle(&ready)?;
         }
@@ -340,20 +340,24 @@ impl<F: FrontEnd> Client<F> {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error).context("can't poll"),
             }
-            if self.front_end.flush(&self.session, self.clock.now()).is_err() {
-                return Ok(self.exit_without_output());
+            if let Err(error) = self.front_end.flush(&self.session, self.clock.now()) {
+                return self.exit_without_output(error);
             }
         }
         Ok(self.exit())
     }
 
-    /// The output is closed: there is nothing left to do.
-    fn exit_without_output(&mut self) -> Exit {
+    /// The output is closed or fails: there is nothing left to do. A pipe that its reader closed is no error.
+    fn exit_without_output(&mut self, error: io::Error) -> Result<Exit> {
         self.session.leave(self.clock.now());
         if let Some(sockets) = self.connection.sockets_mut() {
             sockets.send(&mut self.session, self.clock.now());
         }
-        self.signal.map_or(Exit::Error, Exit::of_signal)
+        match self.signal {
+            Some(signal) => Ok(Exit::of_signal(signal)),
+            None if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Error),
+            None => Err(error).context("can't write the output"),
+        }
     }
 
     fn exit(&self) -> Exit {

@@ -5,7 +5,6 @@ use crate::args::Args;
 use crate::exit::Exit;
 use crate::net::connect::Connection;
 use crate::net::reconnect::{Change, Reconnect};
-use crate::net::transport::Sockets;
 use crate::paths::LastServer;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Event, Failures, Join, Session};
@@ -278,17 +277,11 @@ impl<F: FrontEnd> Client<F> {
         };
         let has_room = self.front_end.has_room();
         if let Some(sockets) = self.connection.sockets() {
-            let mut tcp = sockets.tcp_interest();
-            tcp.set(PollFlags::POLLIN, tcp.contains(PollFlags::POLLIN) && has_room);
-            // Without flags, poll would report a closed connection again and again.
-            if !tcp.is_empty() {
-                add(Source::Tcp, PollFd::new(sockets.tcp().as_fd(), tcp));
+            if let Some(tcp) = sockets.poll_tcp(has_room) {
+                add(Source::Tcp, tcp);
             }
-            if let Some(udp) = sockets.udp().filter(|_| has_room) {
-                add(
-                    Source::Udp,
-                    PollFd::new(udp.as_fd(), Sockets::udp_interest(&self.session)),
-                );
+            if let Some(udp) = sockets.poll_udp(&self.session).filter(|_| has_room) {
+                add(Source::Udp, udp);
             }
         }
         if let Some(attempt) = self.connection.attempt() {

@@ -4,10 +4,11 @@ use super::connect::Connection;
 use crate::session::{Session, Transmit};
 use chat_proto::now::Now;
 use chat_sys::{is_transient, udp_errors};
-use nix::poll::PollFlags;
+use nix::poll::{PollFd, PollFlags};
 use socket2::SockRef;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 
 /// Unsent bytes at which the program stops reading input.
 const UNSENT_MAX: usize = 256 * 1024;
@@ -47,29 +48,20 @@ impl Sockets {
         })
     }
 
-    /// The TCP socket.
-    pub fn tcp(&self) -> &TcpStream {
-        &self.tcp
-    }
-
-    /// The UDP socket.
-    pub fn udp(&self) -> Option<&UdpSocket> {
-        self.udp.as_ref()
-    }
-
-    /// What to poll the TCP socket for. A server that does not read is not read either.
-    pub fn tcp_interest(&self) -> PollFlags {
+    /// The TCP socket to poll, if anything is awaited. A server that does not read is not read either.
+    pub fn poll_tcp(&self, reads: bool) -> Option<PollFd<'_>> {
         let mut interest = PollFlags::empty();
         interest.set(PollFlags::POLLOUT, !self.unsent.is_empty());
-        interest.set(PollFlags::POLLIN, self.unsent.len() < UNSENT_MAX);
-        interest
+        interest.set(PollFlags::POLLIN, reads && self.unsent.len() < UNSENT_MAX);
+        // Without flags, poll would report a closed connection again and again.
+        (!interest.is_empty()).then(|| PollFd::new(self.tcp.as_fd(), interest))
     }
 
-    /// What to poll the UDP socket for.
-    pub fn udp_interest(session: &Session) -> PollFlags {
+    /// The UDP socket to poll.
+    pub fn poll_udp(&self, session: &Session) -> Option<PollFd<'_>> {
         let mut interest = PollFlags::POLLIN;
         interest.set(PollFlags::POLLOUT, session.datagrams_waiting() > 0);
-        interest
+        Some(PollFd::new(self.udp.as_ref()?.as_fd(), interest))
     }
 
     /// Whether the session may add more to send.

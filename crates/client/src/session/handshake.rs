@@ -100,7 +100,11 @@ impl Session {
         self.resume = Some(resume);
         self.me = Some(who.clone());
         if lacks_nick {
-            return self.await_nick_refusal(now);
+            // A server without the flag sends the reason next. Another WELCOME gives it no more time.
+            if let Stage::Hello { until } = &mut self.stage {
+                *until = (*until).min(now.monotonic + LAST_WORD_WAIT);
+            }
+            return;
         }
         self.awaits_nick_reason = self.config.nick.is_some() && who.nick.is_none();
         self.stage = Stage::Rich(Phase::Roster);
@@ -112,14 +116,6 @@ impl Session {
 
     fn insists_on_nick(&self) -> bool {
         self.config.insist_on_nick && self.config.nick.is_some()
-    }
-
-    /// A server without the flag lets the client in, and gives the reason for the missing nick in an `ERROR`.
-    fn await_nick_refusal(&mut self, now: Now) {
-        // Another WELCOME gives no more time.
-        if let Stage::Hello { until } = &mut self.stage {
-            *until = (*until).min(now.monotonic + LAST_WORD_WAIT);
-        }
     }
 
     fn on_error_before_welcome(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {

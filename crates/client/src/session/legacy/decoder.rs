@@ -143,16 +143,13 @@ impl Head {
         }
         let (id, length) = id_at(bytes)?;
         let rest = bytes.get(length..)?;
-        if rest.starts_with(b" is online") {
-            Some((Self::Notice(LegacyLine::Online(id)), length + b" is online".len()))
-        } else if rest.starts_with(b" is offline") {
-            Some((
-                Self::Notice(LegacyLine::Offline(id)),
-                length + b" is offline".len(),
-            ))
+        let (line, end) = if rest.starts_with(b" is online") {
+            (LegacyLine::Online(id), " is online".len())
         } else {
-            None
-        }
+            rest.starts_with(b" is offline").then_some(())?;
+            (LegacyLine::Offline(id), " is offline".len())
+        };
+        Some((Self::Notice(line), length + end))
     }
 }
 

@@ -35,7 +35,7 @@ impl Connection {
     /// Its addresses.
     ///
     /// # Errors
-    /// If the connection is gone already.
+    /// If the connection is closed already.
     pub fn endpoints(&self) -> io::Result<Endpoints> {
         let local = self.tcp.local_addr()?;
         let udp_port = self

@@ -21,22 +21,14 @@ struct Object(Vec<(&'static str, Value)>);
 #[derive(Debug)]
 pub(super) struct Json {
     /// Print messages, joins and leaves.
-    conversation: bool,
+    pub(super) conversation: bool,
     /// Print also those before the client joined.
-    history: bool,
+    pub(super) history: bool,
     /// The client itself, once it has joined.
-    me: Option<Who>,
+    pub(super) me: Option<Who>,
 }
 
 impl Json {
-    pub(super) fn new(conversation: bool, history: bool) -> Self {
-        Self {
-            conversation,
-            history,
-            me: None,
-        }
-    }
-
     /// Prints an event. `now`, in milliseconds since the Unix epoch, replaces a time that the server did not send, or
     /// that no calendar has.
     pub(super) fn print(&mut self, event: &Event, now: u64, out: &mut Vec<u8>) {

@@ -13,6 +13,7 @@ use chat_proto::now::Now;
 use chat_proto::who::WHO_MAX;
 use chat_sys::is_transient;
 use chat_sys::writer::Writer;
+use jiff::tz::TimeZone;
 use json::Json;
 use nix::poll::{PollFd, PollFlags};
 use printer::Printer;
@@ -58,10 +59,20 @@ impl LineMode {
     /// If the system has no more descriptors.
     pub fn new(args: &Args, now: Now) -> io::Result<Self> {
         let stdin = io::stdin();
+        let (conversation, history) = (!args.send_only, args.history);
         let format = if args.json {
-            Format::Json(Json::new(!args.send_only, args.history))
+            Format::Json(Json {
+                conversation,
+                history,
+                me: None,
+            })
         } else {
-            Format::Lines(Printer::new(!args.send_only, args.history, stdin.is_terminal()))
+            Format::Lines(Printer {
+                conversation,
+                history,
+                typed: stdin.is_terminal(),
+                zone: TimeZone::system(),
+            })
         };
         let input = if args.recv_only {
             None

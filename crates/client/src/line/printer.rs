@@ -17,24 +17,15 @@ use std::io::Write;
 #[derive(Debug)]
 pub(super) struct Printer {
     /// Print messages, joins and leaves.
-    conversation: bool,
+    pub(super) conversation: bool,
     /// Print also those before the client joined.
-    history: bool,
+    pub(super) history: bool,
     /// The input is a terminal: say how to leave.
-    typed: bool,
-    zone: TimeZone,
+    pub(super) typed: bool,
+    pub(super) zone: TimeZone,
 }
 
 impl Printer {
-    pub(super) fn new(conversation: bool, history: bool, typed: bool) -> Self {
-        Self {
-            conversation,
-            history,
-            typed,
-            zone: TimeZone::system(),
-        }
-    }
-
     /// Prints an event of the conversation to `out`, any other to `diagnostics`.
     pub(super) fn print(&self, event: &Event, out: &mut Vec<u8>, diagnostics: &mut Vec<u8>) {
         if let Some((line, at, history)) = conversation(event) {
@@ -123,21 +114,17 @@ fn print_delivery(delivery: &Delivery, to: &mut Vec<u8>) {
         peer,
         text,
         transport,
+        after,
         ..
     } = delivery;
-    match delivery.after {
-        Some(after) => {
-            let ms = after.as_millis();
-            note(
-                to,
-                format_args!("delivered to {peer} ({transport}, {ms} ms): {text}"),
-            );
-        }
-        None => note(
-            to,
-            format_args!("sent to {peer} ({transport}, unconfirmed): {text}"),
+    let line = match after {
+        Some(after) => format!(
+            "delivered to {peer} ({transport}, {} ms): {text}",
+            after.as_millis()
         ),
-    }
+        None => format!("sent to {peer} ({transport}, unconfirmed): {text}"),
+    };
+    note(to, line);
 }
 
 fn print_users(users: &[Who], to: &mut Vec<u8>) {

@@ -143,6 +143,14 @@ fn examples() -> Vec<Event> {
     ]
 }
 
+fn json(conversation: bool, history: bool) -> Json {
+    Json {
+        conversation,
+        history,
+        me: None,
+    }
+}
+
 fn print(json: &mut Json, event: &Event) -> Vec<String> {
     let mut out = Vec::new();
     json.print(event, NOW, &mut out);
@@ -173,7 +181,7 @@ fn the_examples_of_the_reference_are_printed() {
     let documented = documented();
     let examples = examples();
     assert_eq!(documented.len(), examples.len());
-    let mut json = Json::new(true, true);
+    let mut json = json(true, true);
     for (event, line) in examples.iter().zip(documented) {
         let printed = print(&mut json, event);
         assert!(
@@ -186,7 +194,7 @@ fn the_examples_of_the_reference_are_printed() {
 #[test]
 fn the_reference_names_every_key_and_every_kind() {
     let reference = include_str!("../../../JSON.md");
-    let mut json = Json::new(true, true);
+    let mut json = json(true, true);
     for line in examples().iter().flat_map(|event| print(&mut json, event)) {
         let object = parse(&line);
         for key in object.keys() {
@@ -198,27 +206,27 @@ fn the_reference_names_every_key_and_every_kind() {
 
 #[test]
 fn each_line_of_help_is_an_object() {
-    let printed = print(&mut Json::new(true, true), &Event::Help);
+    let printed = print(&mut json(true, true), &Event::Help);
     assert_eq!(printed.len(), command::help(false).count());
 }
 
 #[test]
 fn texts_survive_the_encoding() {
     let nasty = "\"quotes\", \\ and 李雷 👋 \u{200d}";
-    let printed = print(&mut Json::new(true, false), &said(0, BOB, nasty, false, false));
+    let printed = print(&mut json(true, false), &said(0, BOB, nasty, false, false));
     assert_eq!(parse(&printed[0])["text"], text(nasty).as_str());
 }
 
 #[test]
 fn the_clients_time_replaces_an_impossible_one() {
     let event = Event::SomeoneLeft { at: u64::MAX };
-    let printed = print(&mut Json::new(true, false), &event);
+    let printed = print(&mut json(true, false), &event);
     assert_eq!(parse(&printed[0])["time"], "2023-11-14T22:13:20.000Z");
 }
 
 #[test]
 fn own_messages_carry_the_new_nick() {
-    let mut json = Json::new(true, false);
+    let mut json = json(true, false);
     print(&mut json, &welcome());
     let after = who("alicia@192.0.2.5:50312");
     let renamed = Event::Renamed(Rename {
@@ -238,7 +246,7 @@ fn history_and_conversation_are_optional() {
     let past = said(0, BOB, "before", true, false);
     let present = said(0, BOB, "now", false, false);
     let counts = |conversation, history| {
-        let mut json = Json::new(conversation, history);
+        let mut json = json(conversation, history);
         let kinds = [
             &past,
             &present,

@@ -107,13 +107,13 @@ impl Roster {
     /// The user that a person means: by id, by `nick@id`, or by nick.
     ///
     /// # Errors
-    /// Why it is nobody, or not clearly one.
+    /// Why the name does not name exactly one user.
     pub fn resolve(&self, typed: &str) -> Result<&Profile, Unresolved> {
         let Ok(who) = typed.parse::<Who>() else {
             return self.resolve_nick(typed);
         };
         let profile = self.get(who.id).ok_or(Unresolved::NotHere(who.id))?;
-        // The id may be somebody else's by now.
+        // Another user may have the id by now.
         if who.nick.is_some() && who.nick.as_ref().map(Nick::key) != profile.who.nick.as_ref().map(Nick::key)
         {
             return Err(Unresolved::Renamed(profile.who.clone()));
@@ -173,7 +173,7 @@ impl Roster {
         change
     }
 
-    /// The server announced this client itself, with which nobody exchanges private messages.
+    /// The server announced this client itself, which exchanges no private messages with itself.
     pub(crate) fn announce_self(&mut self, profile: Profile) -> Change {
         let change = self.remove(profile.who.id);
         self.users

@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_link_local_address_without_interface_is_explained() {
-        // Where there is no IPv6 at all, that is in the way first; what is said is the same.
+        // Without any IPv6, connecting fails earlier, with the same message.
         let error = connect("fe80::1", 9000, TIMEOUT).unwrap_err().to_string();
         assert!(
             error.contains("needs its interface too, as in fe80::1%eth0"),
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn a_taken_tcp_port_is_not_used() {
         let address = "127.0.0.1:9".parse().unwrap();
-        // The first may be somebody else's already.
+        // Another process may have the first already.
         let had = std::iter::repeat_with(|| bind_udp(address).unwrap())
             .take(1000)
             .find_map(|udp| Some((bind_tcp_before(&udp, address)?, udp)));
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn each_error_says_what_to_do_in_a_line() {
-        // Bound, so that nobody else gets it, and not listening.
+        // Bound, so that no other process gets it, and not listening.
         let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         bind(&held, "127.0.0.1:9".parse().unwrap(), 0).unwrap();
         let port = held.local_addr().unwrap().as_socket().unwrap().port();

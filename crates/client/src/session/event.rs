@@ -1,4 +1,4 @@
-//! What a front end is told.
+//! Events for a front end to show.
 
 use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outcome::{Ending, Outcome};
@@ -59,9 +59,9 @@ pub enum Event {
     Error(Option<ErrorCode>, Text<'static>),
     /// Nothing failed, but the user should know this.
     Warning(Text<'static>),
-    /// A line of an original server that nobody can be named for.
+    /// A line of an original server without a sender.
     Unattributed(Unattributed),
-    /// The connection is lost, and another one is to be made. The room is told anew then, from [`Event::Welcome`] on.
+    /// The connection is lost, and another one is to be made. The events of the room start again then, from [`Event::Welcome`] on.
     Lost(Outcome),
     /// The session is over. This is the last event.
     Ended(Ending),
@@ -143,7 +143,7 @@ pub struct PrivateMessage {
     pub text: Text<'static>,
     /// How it travels.
     pub transport: Transport,
-    /// Messages of that user before it are missing; the user was told so.
+    /// Messages of that user before it are missing. Their sender knows.
     pub after_gap: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A user who was chosen, and is to be known again.
+//! A user that is recognised again.
 
 use crate::roster::Roster;
 use chat_proto::id::UserId;
@@ -8,8 +8,8 @@ use chat_proto::who::Who;
 
 /// A user, whatever becomes of its connection.
 ///
-/// An id may be somebody else's after its user left, and so may a nick. A key is not: only its owner can read
-/// what is sealed for it. A user without a key is known again for as long as it stays.
+/// After a user has left, another may have its id or its nick. A key is different: only its owner can read what is
+/// sealed for it. A user without a key is recognised for as long as it stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     /// The user, under the last name known.

@@ -54,7 +54,7 @@ impl Session {
         self.receive_legacy(&heard, now);
     }
 
-    /// Whether these bytes show that the silent server is one of ours after all.
+    /// Whether the silent server is not an original one, by these bytes.
     pub(in crate::session) fn greets_late(&mut self, bytes: &[u8]) -> bool {
         std::mem::take(&mut self.legacy.may_yet_greet) && greeting::read(bytes) != Greeting::Legacy
     }

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_mean_what_their_servers_mean() {
+    fn each_dialect_parses_the_lines_of_its_server() {
         let cases: [(Dialect, &str, Line<'_>); 19] = [
             (Dialect::Plain, "from 10.0.0.1:9: hi: you", Line::Said(b"hi: you")),
             (Dialect::Plain, "from 10.0.0.1:9 hi", Line::Strange),

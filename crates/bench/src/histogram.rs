@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_lies_in_its_bucket_and_not_far_from_its_end() {
+    fn a_bucket_bounds_its_values_closely() {
         for shift in 0..40 {
             for value in [1_u64 << shift, (1 << shift) + 1, (3 << shift) - 1] {
                 let end = upper(bucket(value));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_of_what_was_counted() {
+    fn percentiles_follow_the_counts() {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.permille(500), 0);
         for value in 1..=1000 {

@@ -97,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_reads_back_as_written_at_every_length() {
+    fn a_message_of_any_length_is_parsed_as_written() {
         text(TEXT_MIN);
         text(TEXT_MAX);
         assert_eq!(text(40), b"~0bee0001e2400016fee0e524.qrstuvwxyzabcd");
     }
 
     #[test]
-    fn a_text_that_was_changed_anywhere_is_not_read_as_it_was() {
+    fn a_message_changed_anywhere_is_damaged() {
         let whole = text(63);
         let was = Message::read(&whole, 63);
         for place in 0..whole.len() {

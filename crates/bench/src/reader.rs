@@ -269,12 +269,12 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_stream_is_whole() {
+    fn a_complete_stream_has_no_faults() {
         assert_eq!(found_everywhere(&all().concat()), [5, 0, 0, 0, 0]);
     }
 
     #[test]
-    fn a_lost_message_is_missed_wherever_it_was() {
+    fn a_lost_message_is_found_at_any_place() {
         for place in 0..5 {
             let mut lines = all();
             lines.remove(place);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_comes_twice_is_counted() {
+    fn a_duplicate_is_counted() {
         for place in 0..5 {
             let mut lines = all();
             lines.insert(place, lines[place].clone());
@@ -292,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_comes_too_late_is_counted() {
+    fn a_reordered_message_is_counted() {
         let mut lines = all();
         lines.swap(0, 2);
         assert_eq!(found_everywhere(&lines.concat()), [5, 0, 0, 1, 0]);
     }
 
     #[test]
-    fn a_changed_byte_anywhere_is_damage_and_a_message_that_is_missed() {
+    fn a_changed_byte_damages_and_loses_one_message() {
         let lines = all();
         let text = lines[2].find('~').unwrap();
         for place in [0, text - 2, text, text + 30, lines[2].len() - 2] {
@@ -311,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn two_messages_run_together_are_damage() {
+    fn two_joined_messages_are_damaged() {
         let mut lines = all();
         lines[1].pop();
         assert_eq!(found_everywhere(&lines.concat()), [3, 2, 0, 0, 1]);
     }
 
     #[test]
-    fn lines_for_one_user_alone_harm_nothing() {
+    fn lines_for_one_user_alone_are_not_faults() {
         for place in 0..6 {
             let mut lines = all();
             lines.insert(place, "* by the way\n".into());
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_timed() {
+    fn deliveries_to_every_reader_are_timed() {
         let mut audit = Audit::new(Dialect::Plain, LENGTH, 0..1, 2);
         for now in [10_000, 20_000] {
             let mut reader = Reader::default();

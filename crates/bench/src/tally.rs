@@ -116,28 +116,28 @@ mod tests {
     }
 
     #[test]
-    fn all_in_order() {
+    fn messages_in_order_have_no_faults() {
         assert_eq!(counts(&after(&[0, 1, 2, 3]), 4), [4, 0, 0, 0]);
     }
 
     #[test]
-    fn lost_at_the_beginning_in_the_middle_and_at_the_end() {
+    fn losses_at_beginning_middle_and_end_are_counted() {
         assert_eq!(counts(&after(&[1, 2, 5]), 8), [3, 5, 0, 0]);
     }
 
     #[test]
-    fn twice_at_once_and_later() {
+    fn duplicates_are_counted_at_once_and_later() {
         assert_eq!(counts(&after(&[0, 0, 1, 2, 1]), 3), [3, 0, 2, 0]);
     }
 
     #[test]
-    fn out_of_order_is_not_lost() {
+    fn a_reordered_message_is_not_lost() {
         assert_eq!(counts(&after(&[0, 3, 2, 1, 4]), 5), [5, 0, 0, 2]);
         assert_eq!(counts(&after(&[0, 4, 2, 2]), 5), [3, 2, 1, 1]);
     }
 
     #[test]
-    fn a_sender_that_was_never_heard_is_missed() {
+    fn all_messages_of_a_silent_sender_are_lost() {
         assert_eq!(after(&[]).missing(&[3, 4]), 7);
     }
 }

@@ -136,12 +136,10 @@ impl Private {
         };
         self.key_ids.remove(&key_id(&key, &self.keys.public()));
         self.set_timer(&key, None);
-        let Some(contact) = self.contacts.get_mut(&key) else {
-            return;
-        };
-        let Some(peer) = &mut contact.peer else {
-            self.contacts.remove(&key);
-            return;
+        let contact = self.contacts.get_mut(&key);
+        let peer = contact.and_then(|contact| contact.peer.as_mut());
+        let Some(peer) = peer.filter(|peer| !peer.is_silent()) else {
+            return self.drop_peer(&key);
         };
         self.held_bytes -= peer.receiver.held_bytes();
         let why = if key_changed { Why::KeyChanged } else { Why::Left };

@@ -61,8 +61,8 @@ use std::time::Duration;
 /// Bytes of a datagram that carries one message, apart from its text.
 pub const OVERHEAD: usize = DATAGRAM_MAX - (packet::PARTS_MAX - packet::PART_HEAD_LEN);
 
-/// Peers with a conversation in one run. Their numbers are kept until it ends: 16,384 x about
-/// 1 KB = 16 MB.
+/// Peers with a conversation at a time: 16,384 x about 1 KB = 16 MB. The numbers of those that sent
+/// or received a message are kept until the program ends. See [`Private::make_room`].
 const PEERS_MAX: usize = 16_384;
 
 /// Bytes held back for order, for all peers together. One peer takes up to 77 KB.
@@ -82,6 +82,8 @@ pub struct Private {
     /// The sum over all peers.
     held_bytes: usize,
     peers: usize,
+    /// Above all control numbers of conversations that were dropped, so none is used twice.
+    control_floor: u64,
     plaintext: Plaintext,
     rendezvous: Option<Rendezvous>,
     connection: Option<Connection>,
@@ -125,6 +127,7 @@ impl Private {
             timers: BTreeSet::new(),
             held_bytes: 0,
             peers: 0,
+            control_floor: 0,
             plaintext: Plaintext::default(),
             rendezvous: None,
             connection: None,
@@ -380,19 +383,56 @@ impl Private {
     fn ensure_peer(&mut self, key: &PublicKey, now: Duration) -> Result<&mut Peer, Refusal> {
         let keys = self.session_keys(key).ok_or(Refusal::BadKey)?.clone();
         let holder = self.roster.holder(key);
+        let has_peer = |contact: &Contact| contact.peer.is_some();
+        if !self.contacts.get(key).is_some_and(has_peer) && !self.make_room() {
+            return Err(Refusal::Full);
+        }
         let contact = self.contacts.entry(*key).or_default();
         if contact.peer.is_none() {
-            if self.peers >= PEERS_MAX {
-                return Err(Refusal::Full);
-            }
             self.peers += 1;
-            let mut peer = Peer::new(keys);
+            let mut peer = Peer::new(now, keys, self.control_floor);
             if let Some(address) = holder.and_then(|holder| self.roster.address(holder)) {
                 peer.announce(now, address);
             }
             contact.peer = Some(Box::new(peer));
         }
         contact.peer.as_deref_mut().ok_or(Refusal::Full)
+    }
+
+    /// Makes room for a conversation. It replaces the oldest one without a message, and if all have
+    /// one, the oldest whose peer has left and was never written to. The latter loses its protection
+    /// against replays, but strangers can't use up all conversations. Returns whether there is room.
+    fn make_room(&mut self) -> bool {
+        if self.peers < PEERS_MAX {
+            return true;
+        }
+        let rank = |key: &PublicKey, peer: &Peer| {
+            let is_dispensable =
+                peer.is_silent() || !peer.sender.has_sent() && self.roster.holder(key).is_none();
+            is_dispensable.then(|| (!peer.is_silent(), peer.since, *key))
+        };
+        let peers = self
+            .contacts
+            .iter()
+            .filter_map(|(key, contact)| Some((key, contact.peer.as_ref()?)));
+        let oldest = peers.filter_map(|(key, peer)| rank(key, peer)).min();
+        oldest.map(|(_, _, key)| self.drop_peer(&key)).is_some()
+    }
+
+    /// Drops a conversation and, unless a user in the roster has its key, the contact.
+    fn drop_peer(&mut self, key: &PublicKey) {
+        self.set_timer(key, None);
+        let Some(contact) = self.contacts.get_mut(key) else {
+            return;
+        };
+        if let Some(peer) = contact.peer.take() {
+            self.peers -= 1;
+            self.held_bytes -= peer.receiver.held_bytes();
+            self.control_floor = self.control_floor.max(peer.next_control);
+        }
+        if self.roster.holder(key).is_none() {
+            self.contacts.remove(key);
+        }
     }
 
     /// The keys shared with a user. They take 0.1 ms to compute, so they are kept: a forged

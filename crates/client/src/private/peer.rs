@@ -27,15 +27,18 @@ const KEEP_OPEN: Duration = Duration::from_secs(600);
 /// How often the server is asked to punch, while messages wait and no direct path is validated.
 const PUNCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Exists from the first message that is sent or decrypted until the program ends, because its
-/// numbers must not restart while the keys live. While the peer is away it takes about 1 KB.
+/// Exists from the first datagram that is sent or decrypted. Once a message was sent or decrypted,
+/// it stays until the program ends, because the numbers of segments must not restart while the keys
+/// live. While the peer is away it takes about 1 KB.
 pub(super) struct Peer {
     keys: SessionKeys,
+    /// When it was made.
+    pub(super) since: Duration,
     pub(super) sender: Sender,
     pub(super) receiver: Receiver,
     pub(super) paths: Paths,
     /// The number of the next control packet: one that carries no segment.
-    next_control: u64,
+    pub(super) next_control: u64,
     /// The numbers of the control packets that arrived.
     controls: Window,
     /// One past the highest number that arrived, of segments and of control packets.
@@ -84,19 +87,25 @@ impl Source {
 }
 
 impl Peer {
-    pub(super) fn new(keys: SessionKeys) -> Self {
+    pub(super) fn new(now: Duration, keys: SessionKeys, next_control: u64) -> Self {
         Self {
             keys,
+            since: now,
             sender: Sender::default(),
             receiver: Receiver::default(),
             paths: Paths::default(),
-            next_control: 0,
+            next_control,
             controls: Window::default(),
             segments_end: 0,
             controls_end: 0,
             last_message: None,
             punch_at: Duration::ZERO,
         }
+    }
+
+    /// No message was sent to it or decrypted from it.
+    pub(super) fn is_silent(&self) -> bool {
+        !self.sender.has_sent() && self.segments_end == 0
     }
 
     /// The server announces the peer's address.

@@ -160,6 +160,11 @@ impl Sender {
         self.queue.is_empty() && self.in_flight.is_empty()
     }
 
+    /// Whether a message was ever sent.
+    pub(super) fn has_sent(&self) -> bool {
+        self.next > 0 || !self.is_idle()
+    }
+
     /// Bytes of messages that are not settled.
     pub(super) fn bytes(&self) -> usize {
         let sent = self.in_flight.iter().map(|segment| segment.parts.len());

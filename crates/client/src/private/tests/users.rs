@@ -253,6 +253,84 @@ fn the_number_of_conversations_is_limited() {
     assert_eq!(pair.clients[ALICE].peers, PEERS_MAX);
 }
 
+/// A user with a key that has joined at Alice.
+fn stranger(pair: &mut Pair, n: u8) -> (Private, UserId) {
+    let stranger = client(n, Options::default());
+    let id = UserId::from(SocketAddr::from(([10, 0, 1, n], 50_000)));
+    let key = Some(stranger.public_key());
+    let who = id.into();
+    pair.announced(ALICE, &Profile { who, udp: None, key });
+    (stranger, id)
+}
+
+#[test]
+fn a_stranger_that_only_punched_leaves_nothing_behind() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    let mut last_control = 0;
+    for n in 10..20 {
+        let (stranger, id) = stranger(&mut pair, n);
+        pair.clients[ALICE].punch(now, &id.into(), SocketAddr::from(([10, 0, 1, n], 50_001)));
+        let peer = pair.clients[ALICE].contacts[&stranger.public_key()].peer.as_ref();
+        let next = peer.unwrap().next_control;
+        assert!(
+            next > last_control,
+            "no number of a dropped conversation is used again"
+        );
+        last_control = next;
+        pair.clients[ALICE].peer_left(now, id);
+        assert_eq!(
+            (pair.clients[ALICE].peers, pair.clients[ALICE].contacts.len()),
+            (0, 1)
+        );
+    }
+    assert_eq!(pair.clients[ALICE].deadline(), None);
+}
+
+#[test]
+fn strangers_can_not_use_up_the_conversations() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    // Two strangers are here and only punch. A third says something and leaves.
+    let mut keys = Vec::new();
+    for n in [10, 11] {
+        let (stranger, id) = stranger(&mut pair, n);
+        pair.now += ms(1);
+        let now = pair.now();
+        pair.clients[ALICE].punch(now, &id.into(), SocketAddr::from(([10, 0, 1, n], 50_001)));
+        keys.push(stranger.public_key());
+    }
+    let (mut third, id) = stranger(&mut pair, 12);
+    third.connected(now, connection(BOB));
+    third.peer_here(now, &profile(ALICE, &pair.clients[ALICE]));
+    third.send(now, super::id(ALICE), &Text::new("spam")).unwrap();
+    while let Some(output) = third.poll_output() {
+        if let Output::Datagram { bytes, .. } = output {
+            pair.arrive(ALICE, &bytes);
+        }
+    }
+    assert_eq!(pair.shown(ALICE), [] as [&str; 0]);
+    pair.take(ALICE);
+    assert_eq!(pair.shown(ALICE), ["spam"]);
+    pair.clients[ALICE].peer_left(now, id);
+    keys.push(third.public_key());
+    let has_peer = |pair: &Pair, key| {
+        let contact = pair.clients[ALICE].contacts.get(key);
+        contact.is_some_and(|contact| contact.peer.is_some())
+    };
+    for (n, text) in [(20, "one"), (21, "two"), (22, "three")] {
+        pair.clients[ALICE].peers = PEERS_MAX;
+        let (_, id) = stranger(&mut pair, n);
+        let now = pair.now();
+        assert!(pair.clients[ALICE].send(now, id, &Text::new(text)).is_ok());
+        let left: Vec<bool> = keys.iter().map(|key| has_peer(&pair, key)).collect();
+        let replaced = usize::from(n) - 19;
+        assert_eq!(left, [replaced < 1, replaced < 2, replaced < 3]);
+    }
+    // Conversations in which this client wrote are kept.
+    assert_eq!(pair.refusal(ALICE, super::id(BOB)), Refusal::Full);
+}
+
 /// The limits on peers and users count on it.
 #[test]
 fn an_absent_peer_takes_little_memory() {

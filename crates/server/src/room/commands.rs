@@ -23,7 +23,7 @@ const HELP: [&str; 6] = [
     "type to talk to everybody",
     "/nick NAME  take a name",
     "/who  list the users",
-    "/msg WHO TEXT  write to one user, in the clear; WHO is a nick or an ip:port",
+    "/msg WHO TEXT  write to one user, unencrypted; WHO is a nick or an ip:port",
     "/me ACTION  say what you do; //TEXT  say something that begins with a slash",
     "/quit  leave",
 ];
@@ -63,11 +63,10 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
         }
         // A probe may send nothing that reaches others.
         (Some(Client::Probe(_)), Some(line)) => {
-            return match FromClient::parse(line) {
-                Ok(FromClient::Ping(number)) => member.tell(&room.transcript, &FromServer::Pong(number)),
-                Ok(FromClient::Quit) => room.leave(now, slot, Departure::Quit),
-                _ => {}
-            };
+            if let Ok(command @ (FromClient::Ping(_) | FromClient::Quit)) = FromClient::parse(line) {
+                rich_command(room, now, slot, command);
+            }
+            return;
         }
         (None, Some(line)) if is_first => match FromClient::parse(line) {
             Ok(FromClient::Hello(request)) => return hello(room, now, slot, &request),
@@ -91,26 +90,30 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
     };
     match Request::parse(&line) {
         Request::Say(text) => say(member, &mut room.transcript, now, None, &text, has_plain),
-        Request::Help => HELP
-            .iter()
-            .for_each(|text| member.notice(&room.transcript, *text)),
-        Request::Nothing => {}
-        Request::Incomplete(usage) => {
-            let text = format!("usage: {usage}");
-            member.refuse(&room.transcript, ErrorCode::Malformed, None, &text);
-        }
-        Request::Unknown(name) => {
-            let name = excerpt(name);
-            let text = format!("not sent: no such command: /{name}; /help lists the commands");
-            member.refuse(&room.transcript, ErrorCode::Malformed, None, &text);
-        }
+        request => plain_command(room, now, slot, request),
+    }
+}
+
+fn plain_command(room: &mut Room, now: Now, slot: Slot, request: Request<'_>) {
+    let malformed = |text| (ErrorCode::Malformed, text);
+    match request {
         Request::Nick(name) => rename(room, now, slot, name),
         Request::Who => list_users(room, slot),
         Request::Msg(name, text) => {
             let to = room.roster.find(name);
             whisper(room, slot, to, name, None, &text);
         }
+        Request::Help => answer(room, slot, |member, transcript| {
+            HELP.iter().for_each(|text| member.notice(transcript, *text));
+        }),
         Request::Quit => room.leave(now, slot, Departure::Quit),
+        Request::Incomplete(usage) => refuse(room, slot, &malformed(format!("usage: {usage}"))),
+        Request::Unknown(name) => {
+            let name = excerpt(name);
+            let text = format!("not sent: no such command: /{name}; /help lists the commands");
+            refuse(room, slot, &malformed(text));
+        }
+        Request::Say(_) | Request::Nothing => {}
     }
 }
 
@@ -138,6 +141,12 @@ fn answer(room: &mut Room, slot: Slot, with: impl FnOnce(&mut Member, &Transcrip
     if let Some(member) = room.roster.get_mut(slot) {
         with(member, &room.transcript);
     }
+}
+
+fn refuse(room: &mut Room, slot: Slot, (code, text): &Error) {
+    answer(room, slot, |member, transcript| {
+        member.refuse(transcript, *code, None, text);
+    });
 }
 
 /// Broadcasts a message.
@@ -169,7 +178,7 @@ fn check_length(text: &Text<'_>) -> Result<(), Error> {
     Err((ErrorCode::TooLong, text))
 }
 
-/// Sends a message to one user, in the clear.
+/// Sends an unencrypted message to one user.
 fn whisper(room: &mut Room, slot: Slot, to: Option<Slot>, name: &str, seq: Option<u64>, text: &Text<'_>) {
     let result = send_whisper(room, slot, to, name, text);
     answer(room, slot, |member, transcript| match (result, seq) {
@@ -315,10 +324,8 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
         return reject_nick(room, now, slot, error);
     }
     welcome(room, slot, seq, resume, rendezvous);
-    if let Some((code, text)) = error {
-        answer(room, slot, |member, transcript| {
-            member.refuse(transcript, code, None, &text);
-        });
+    if let Some(error) = error {
+        refuse(room, slot, &error);
     }
     if was_announced {
         reintroduce(room, now, slot);
@@ -334,15 +341,15 @@ fn end_plain(member: &mut Member, transcript: &Transcript) {
 }
 
 /// Rejects a client that insists on a nick which is not available.
-fn reject_nick(room: &mut Room, now: Now, slot: Slot, (code, text): &Error) {
-    let Some(member) = room.roster.get_mut(slot) else {
+fn reject_nick(room: &mut Room, now: Now, slot: Slot, error: &Error) {
+    let Some(member) = room.roster.get(slot) else {
         return;
     };
     if member.stage != Stage::Joined {
         let (peer, why) = (member.id().address(), Refusal::Nick);
         room.events.push(Event::Refuse { peer, why });
     }
-    member.refuse(&room.transcript, *code, None, text);
+    refuse(room, slot, error);
     room.leave(now, slot, Departure::Nick);
 }
 
@@ -406,10 +413,10 @@ fn probe(room: &mut Room, now: Now, slot: Slot, nick: Option<&str>) {
     room.events.push(Event::Probe { peer });
     answer(room, slot, |member, transcript| {
         member.tell(transcript, &FromServer::Probed(now.unix_ms, &who, rendezvous));
-        if let Some((code, text)) = error {
-            member.refuse(transcript, code, None, &text);
-        }
     });
+    if let Some(error) = error {
+        refuse(room, slot, &error);
+    }
 }
 
 /// The start of what a user typed, for an answer: made safe to show, all of it could be three times as long as a line

@@ -144,11 +144,7 @@ impl Room {
 
     /// Why this id has no place, not even that of the connection which it resumes.
     fn refusal(&self, id: UserId, resumed: Option<Slot>) -> Option<Refusal> {
-        let Limits {
-            max_users,
-            max_per_address,
-            ..
-        } = self.limits;
+        let (max_users, max_per_address) = (self.limits.max_users, self.limits.max_per_address);
         let address = id.address().ip();
         let resumed = resumed.and_then(|slot| self.roster.get(slot));
         let freed = usize::from(resumed.is_some());

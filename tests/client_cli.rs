@@ -1,8 +1,9 @@
 //! The client in line mode: for pipes, scripts and screen readers.
 
-use crate::harness::{Client, Journal, Process, Server, client_command};
-use std::fs::File;
+use crate::harness::{Client, FakeServer, Journal, Process, Server, Stage, client_command};
+use std::fs::{self, File};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 #[test]
@@ -273,6 +274,48 @@ fn history_is_printed_only_on_request() {
     talker.line("just now");
     other.shows().expect("just now");
     assert_eq!(other.shows().with("long ago"), [""; 0]);
+}
+
+/// A file of the time zone database: a zone that is always 5.5 hours ahead of UTC.
+fn zone_file() -> Vec<u8> {
+    let counts = [0, 0, 0, 0, 1, 4_u32].map(u32::to_be_bytes).concat();
+    let header = [&b"TZif2"[..], &[0; 15], &counts].concat();
+    let data = [&19_800_i32.to_be_bytes()[..], &[0, 0], b"IST\0"].concat();
+    [&header[..], &data, &header, &data, b"\nIST-5:30\n"].concat()
+}
+
+#[test]
+fn times_are_in_the_zone_that_tz_names() {
+    let zones = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("zones-{}", std::process::id()));
+    fs::create_dir_all(zones.join("Some")).unwrap();
+    fs::write(zones.join("Some/Where"), zone_file()).unwrap();
+    let fake_server = FakeServer::start();
+    for (zone, time, warnings) in [
+        ("Some/Where", "[2023-11-15 03:43:20]", 0),
+        (":Some/Where", "[2023-11-15 03:43:20]", 0),
+        ("XYZ-2", "[2023-11-15 00:13:20]", 0),
+        ("", "[2023-11-14 22:13:20]", 0),
+        ("No/Where", "[2023-11-14 22:13:20]", 1),
+    ] {
+        let mut command = client_command();
+        command.env("TZDIR", &zones).env("TZ", zone);
+        command.arg(fake_server.address.to_string()).arg("--history");
+        let mut client = Client::start_command("client", &mut command, &fake_server.journal);
+        let mut wire = fake_server.accept_at(Stage::History);
+        wire.line("SAID 1700000000000 10.0.0.1:1 long ago\nLIVE");
+        client
+            .shows()
+            .expect_line(&format!("{time} from 10.0.0.1:1: long ago"));
+        client.end_input();
+        wire.expect("QUIT");
+        wire.close();
+        client.wait();
+        assert_eq!(
+            client.complains().with("no time zone").len(),
+            warnings,
+            "{zone:?}"
+        );
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long)]
     pub no_commands: bool,
 
-    /// Print earlier messages of the room too, each with its time
+    /// Print earlier messages of the room too, each with its time, and its date if not today
     #[arg(long)]
     pub history: bool,
 

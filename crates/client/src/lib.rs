@@ -16,3 +16,4 @@ pub mod roster;
 pub mod session;
 pub mod settings;
 pub mod tui;
+pub mod zone;

@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Error, Result};
 use chat_client::args::Args;
-use chat_client::client::{self, Client};
+use chat_client::client::{self, Client, FrontEnd};
 use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::line::LineMode;
 use chat_client::net::connect::connect;
+use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
+use chat_client::zone;
 use chat_sys::clock::Clock;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -47,12 +49,18 @@ fn join(args: &Args) -> Result<Exit> {
     let connection = connect(&server.host, server.port(), args.connect_timeout)?;
     let is_full_screen = tui::is_wanted(args);
     let signals = client::signals(is_full_screen).context("can't handle signals")?;
+    let (zone, warning) = zone::local();
+    let warning = warning.map(|warning| Event::Warning(warning.into()));
     if is_full_screen {
-        let front_end =
-            FullScreen::new(&args.settings).context("can't draw on the terminal; try --line-mode")?;
+        let mut front_end =
+            FullScreen::new(&args.settings, zone).context("can't draw on the terminal; try --line-mode")?;
+        warning.into_iter().for_each(|warning| front_end.show(&warning));
         Client::new(args, clock, signals, connection, front_end)?.run()
     } else {
-        let front_end = LineMode::new(args, clock.now())?;
+        let mut front_end = LineMode::new(args, zone, clock.now())?;
+        // Only history has times.
+        let warning = warning.filter(|_| args.history);
+        warning.into_iter().for_each(|warning| front_end.show(&warning));
         Client::new(args, clock, signals, connection, front_end)?.run()
     }
 }

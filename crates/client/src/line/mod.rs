@@ -57,7 +57,7 @@ impl LineMode {
     ///
     /// # Errors
     /// If the system has no more descriptors.
-    pub fn new(args: &Args, now: Now) -> io::Result<Self> {
+    pub fn new(args: &Args, zone: TimeZone, now: Now) -> io::Result<Self> {
         let stdin = io::stdin();
         let (conversation, history) = (!args.send_only, args.history);
         let format = if args.json {
@@ -71,7 +71,7 @@ impl LineMode {
                 conversation,
                 history,
                 typed: stdin.is_terminal(),
-                zone: TimeZone::system(),
+                zone,
             })
         };
         let input = if args.recv_only {
@@ -152,7 +152,7 @@ impl FrontEnd for LineMode {
     fn show(&mut self, event: &Event) {
         let (out, mut diagnostics) = (self.stdout.pending(), Vec::new());
         match &mut self.format {
-            Format::Lines(printer) => printer.print(event, out, &mut diagnostics),
+            Format::Lines(printer) => printer.print(event, self.now, out, &mut diagnostics),
             Format::Json(json) => json.print(event, self.now, out),
         }
         let stderr = self.stderr.as_mut().unwrap_or(&mut self.stdout);

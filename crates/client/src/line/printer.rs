@@ -26,11 +26,16 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    /// Prints an event of the conversation to `out`, any other to `diagnostics`.
-    pub(super) fn print(&self, event: &Event, out: &mut Vec<u8>, diagnostics: &mut Vec<u8>) {
+    /// Prints an event of the conversation to `out`, any other to `diagnostics`. `now` is in milliseconds since the Unix
+    /// epoch.
+    pub(super) fn print(&self, event: &Event, now: u64, out: &mut Vec<u8>, diagnostics: &mut Vec<u8>) {
         if let Some((line, at, history)) = conversation(event) {
             if self.conversation && (self.history || !history) {
-                let time = if history { self.clock(at) } else { String::new() };
+                let time = if history {
+                    self.clock(at, now)
+                } else {
+                    String::new()
+                };
                 write_line(out, format_args!("{time}{line}"));
             }
         } else {
@@ -73,13 +78,19 @@ impl Printer {
         }
     }
 
-    /// `[HH:MM:SS] ` in local time; dashes if no calendar has it.
-    fn clock(&self, unix_ms: u64) -> String {
-        let Some(timestamp) = timestamp(unix_ms) else {
+    /// `[HH:MM:SS] ` in local time, with the date if it is not today; dashes if no calendar has it.
+    fn clock(&self, unix_ms: u64, now: u64) -> String {
+        let local = |unix_ms| Some(timestamp(unix_ms)?.to_zoned(self.zone.clone()));
+        let Some(time) = local(unix_ms) else {
             return "[--:--:--] ".to_owned();
         };
-        let local = timestamp.to_zoned(self.zone.clone());
-        local.strftime("[%H:%M:%S] ").to_string()
+        let is_today = local(now).is_some_and(|now| now.date() == time.date());
+        let format = if is_today {
+            "[%H:%M:%S] "
+        } else {
+            "[%Y-%m-%d %H:%M:%S] "
+        };
+        time.strftime(format).to_string()
     }
 }
 

@@ -73,7 +73,7 @@ impl FullScreen {
     ///
     /// # Errors
     /// If the terminal fails.
-    pub fn new(settings: &Settings) -> io::Result<Self> {
+    pub fn new(settings: &Settings, zone: TimeZone) -> io::Result<Self> {
         let theme = Theme::choose(
             settings.colours,
             variable("NO_COLOR").as_deref(),
@@ -81,7 +81,7 @@ impl FullScreen {
             variable("COLORTERM").as_deref(),
         );
         Ok(Self {
-            screen: Screen::new(settings, TimeZone::system(), size()),
+            screen: Screen::new(settings, zone, size()),
             decoder: Decoder::default(),
             painter: Painter::new(theme),
             input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),

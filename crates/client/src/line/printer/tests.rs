@@ -12,10 +12,13 @@ fn printer() -> Printer {
     }
 }
 
+/// 2023-11-14, 22:13:20 UTC.
+const NOW: u64 = 1_700_000_000_000;
+
 /// The standard output and the standard error of an event.
 fn print(printer: &Printer, event: &Event) -> (String, String) {
     let (mut out, mut diagnostics) = (Vec::new(), Vec::new());
-    printer.print(event, &mut out, &mut diagnostics);
+    printer.print(event, NOW, &mut out, &mut diagnostics);
     (
         String::from_utf8(out).unwrap(),
         String::from_utf8(diagnostics).unwrap(),
@@ -36,7 +39,7 @@ fn text(text: &str) -> Text<'static> {
 
 fn said(history: bool) -> Event {
     Event::Said(GroupMessage {
-        at: 1_700_000_000_000,
+        at: NOW,
         who: alice(),
         text: text("hi: there"),
         history,
@@ -196,8 +199,19 @@ fn history_is_printed_on_request_with_local_times() {
 
 #[test]
 fn an_impossible_time_is_dashes() {
-    assert_eq!(printer().clock(u64::MAX), "[--:--:--] ");
-    assert_eq!(printer().clock(0), "[02:00:00] ");
+    assert_eq!(printer().clock(u64::MAX, NOW), "[--:--:--] ");
+}
+
+#[test]
+fn a_time_of_another_day_has_its_date() {
+    const MINUTE: u64 = 60_000;
+    let clock = |at| printer().clock(at, NOW);
+    // In this zone the day is 13 minutes old, and 14 November is over.
+    assert_eq!(clock(NOW - 13 * MINUTE), "[00:00:20] ");
+    assert_eq!(clock(NOW - 14 * MINUTE), "[2023-11-14 23:59:20] ");
+    assert_eq!(clock(NOW + 24 * 60 * MINUTE), "[2023-11-16 00:13:20] ");
+    assert_eq!(clock(0), "[1970-01-01 02:00:00] ");
+    assert_eq!(printer().clock(NOW, u64::MAX), "[2023-11-15 00:13:20] ");
 }
 
 #[test]

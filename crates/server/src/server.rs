@@ -11,7 +11,7 @@ use crate::member::End;
 use crate::room::output::{Effect, Interest};
 use crate::room::{Room, input, output};
 use crate::roster::Slot;
-use crate::sockets::{self, Doors, RendezvousSocket, Spare};
+use crate::sockets::{self, RendezvousSocket, Spare};
 use anyhow::Context;
 use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
@@ -73,23 +73,22 @@ impl Server {
         let signals = Signals::watch(&ENDING).context("can't wait for signals")?;
         token().context("the system has no randomness")?;
         let mut log = Log::default();
-        let Doors {
-            listener,
-            rendezvous,
-            address,
-        } = sockets::open(SocketAddr::new(args.address, args.port))?;
-        if let Err(error) = &rendezvous {
+        let doors = sockets::open(SocketAddr::new(args.address, args.port))?;
+        if let Err(error) = &doors.rendezvous {
             log.line(format_args!("no rendezvous: can't open the UDP port: {error}"));
         }
-        log.line(format_args!("listen {address} max-users={}", limits.max_users));
-        print_address(address);
+        log.line(format_args!(
+            "listen {} max-users={}",
+            doors.address, limits.max_users
+        ));
+        print_address(doors.address);
         Ok(Self {
             room: Room::new(
                 limits,
                 Box::new(|| token().expect("the system had randomness when the server began")),
             ),
-            listener,
-            rendezvous: rendezvous.ok(),
+            listener: doors.listener,
+            rendezvous: doors.rendezvous.ok(),
             sockets: Vec::new(),
             signals,
             log,

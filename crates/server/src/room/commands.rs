@@ -76,13 +76,11 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
         (None, Some(_)) | (_, None) => {}
     }
     if member.stage != Stage::Joined {
-        if !room.join_plain(now, slot) {
-            return;
-        }
-        member = match room.roster.get_mut(slot) {
-            Some(member) => member,
+        room.join_plain(now, slot);
+        match room.roster.staying_mut(slot) {
+            Some(joined) => member = joined,
             None => return,
-        };
+        }
     }
     let Some(line) = line else {
         let text = format!("not sent: a line has at most {LINE_MAX} bytes");

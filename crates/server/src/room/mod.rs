@@ -200,18 +200,11 @@ impl Room {
         true
     }
 
-    /// A connection that has not sent `HELLO` joins as a plain user, if it has a place. Whether it stays.
-    fn join_plain(&mut self, now: Now, slot: Slot) -> bool {
-        match self.roster.get(slot).map(|member| member.stage) {
-            Some(Stage::Handshake(_) | Stage::Queued(_)) => {
-                let has_place = self.admit(now, slot, None);
-                if has_place {
-                    self.join(now, slot);
-                }
-                has_place
-            }
-            Some(Stage::Joined | Stage::Probing(_)) => true,
-            Some(Stage::Leaving(_)) | None => false,
+    /// A connection that has not sent `HELLO` joins as a plain user, or is rejected if it has no place.
+    fn join_plain(&mut self, now: Now, slot: Slot) {
+        let in_handshake = self.roster.get(slot).is_some_and(Member::in_handshake);
+        if in_handshake && self.admit(now, slot, None) {
+            self.join(now, slot);
         }
     }
 

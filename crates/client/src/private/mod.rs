@@ -51,7 +51,7 @@ use chat_proto::rendezvous::MARK;
 use chat_proto::text::Text;
 use keys::{KeyId, SessionKeys};
 use packet::Packet;
-use peer::{Context, Peer, Source};
+use peer::{Context, OfferLimit, Peer, Source};
 use plaintext::Plaintext;
 use rendezvous::Rendezvous;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -82,6 +82,7 @@ pub struct Private {
     /// The sum over all peers.
     held_bytes: usize,
     peers: usize,
+    offer_limit: OfferLimit,
     /// Above all control numbers of conversations that were dropped, so none is used twice.
     control_floor: u64,
     plaintext: Plaintext,
@@ -127,6 +128,7 @@ impl Private {
             timers: BTreeSet::new(),
             held_bytes: 0,
             peers: 0,
+            offer_limit: OfferLimit::default(),
             control_floor: 0,
             plaintext: Plaintext::default(),
             rendezvous: None,
@@ -370,6 +372,8 @@ impl Private {
             punch_first: connection.is_some_and(Connection::is_behind_router),
             punch_ttl: self.options.punch_ttl,
             local: connection.map_or(&[], |connection| connection.offers_to(user)),
+            is_neighbour: connection.is_some_and(|connection| connection.shares_router(user)),
+            offer_limit: &mut self.offer_limit,
             may_hold: self.held_bytes < HELD_BYTES_MAX,
         };
         act(peer, &mut context);
@@ -465,13 +469,16 @@ impl Connection {
         self.own.is_some_and(|own| own != UserId::from(self.local))
     }
 
-    /// The addresses to offer to a user: only to one behind the same router, because it can't be
-    /// reached by the router's outside address. Nobody else needs to know them.
+    /// Whether a user is behind the same router. It can't be reached by the router's outside
+    /// address, so the two exchange their addresses in the network inside.
+    fn shares_router(&self, user: UserId) -> bool {
+        let has_same_ip = |own: UserId| own.address().ip() == user.address().ip();
+        self.own.is_some_and(has_same_ip) && self.is_behind_router()
+    }
+
+    /// The addresses to offer to a user. Nobody outside needs to know them.
     fn offers_to(&self, user: UserId) -> &[SocketAddr] {
-        let is_same_router = self
-            .own
-            .is_some_and(|own| own.address().ip() == user.address().ip());
-        if is_same_router && self.is_behind_router() {
+        if self.shares_router(user) {
             &self.addresses
         } else {
             &[]

@@ -83,8 +83,8 @@ impl Paths {
         }
     }
 
-    /// The peer offers addresses in its own network. Public ones are ignored, so that a peer can't
-    /// direct pings at others.
+    /// The peer offers addresses in its own network. Others are ignored, so that a peer can't
+    /// direct pings at third parties or at this host.
     pub(super) fn offer(&mut self, now: Duration, addresses: &[SocketAddr]) {
         let is_usable = |address: &&SocketAddr| is_local(address.ip()) && address.port() != 0;
         for &address in addresses.iter().filter(is_usable).take(ADDRESSES_MAX) {
@@ -290,14 +290,15 @@ impl Paths {
     }
 }
 
-/// Whether an address belongs to a local network, not to the internet.
+/// Whether an address belongs to a local network behind a router. Loopback addresses never lead to
+/// the peer, and clients don't offer link-local ones.
 fn is_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
             let is_shared = matches!(ip.octets(), [100, 64..=127, ..]);
-            ip.is_private() || ip.is_link_local() || ip.is_loopback() || is_shared
+            ip.is_private() || is_shared
         }
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_unique_local(),
     }
 }
 

@@ -27,6 +27,12 @@ const KEEP_OPEN: Duration = Duration::from_secs(600);
 /// How often the server is asked to punch, while messages wait and no direct path is validated.
 const PUNCH_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Offers of addresses that are accepted in each [`OFFER_PERIOD`], from all peers together. Each
+/// makes this client ping up to four addresses.
+const OFFERS_MAX: u32 = 4;
+
+const OFFER_PERIOD: Duration = Duration::from_secs(60);
+
 /// Exists from the first datagram that is sent or decrypted. Once a message was sent or decrypted,
 /// it stays until the program ends, because the numbers of segments must not restart while the keys
 /// live. While the peer is away it takes about 1 KB.
@@ -48,6 +54,16 @@ pub(super) struct Peer {
     last_message: Option<Duration>,
     /// When the server may be asked again to punch.
     punch_at: Duration,
+    /// The peer may offer its addresses, once for each punch.
+    may_offer: bool,
+}
+
+/// The limit on accepted offers, for all peers together.
+#[derive(Debug, Default)]
+pub(super) struct OfferLimit {
+    /// When the current period began.
+    since: Duration,
+    accepted: u32,
 }
 
 /// The surroundings of a peer.
@@ -66,6 +82,9 @@ pub(super) struct Context<'a> {
     pub(super) punch_ttl: u8,
     /// Addresses to offer to a peer behind the same router.
     pub(super) local: &'a [SocketAddr],
+    /// The peer is behind the same router, so it may offer addresses.
+    pub(super) is_neighbour: bool,
+    pub(super) offer_limit: &'a mut OfferLimit,
     /// There is memory to hold a segment back.
     pub(super) may_hold: bool,
 }
@@ -100,6 +119,7 @@ impl Peer {
             controls_end: 0,
             last_message: None,
             punch_at: Duration::ZERO,
+            may_offer: false,
         }
     }
 
@@ -118,6 +138,7 @@ impl Peer {
     pub(super) fn punch(&mut self, context: &mut Context<'_>, address: SocketAddr) {
         self.paths.punch(context.now, address);
         self.punch_at = context.now + PUNCH_INTERVAL;
+        self.may_offer = true;
         if !context.local.is_empty() && !self.paths.is_validated(context.now) {
             let offer = Body::Addresses(context.local.to_vec());
             self.answer(context, Source::Relay, offer);
@@ -210,7 +231,9 @@ impl Peer {
             }
             (Body::Pong(token), Source::Address(_)) => self.paths.pong(context.now, token),
             (Body::Addresses(addresses), _) => {
-                self.paths.offer(context.now, &addresses);
+                if self.accepts_offer(context) {
+                    self.paths.offer(context.now, &addresses);
+                }
                 false
             }
             // Pings validate a path between two addresses. The relay has none.
@@ -219,6 +242,11 @@ impl Peer {
         if has_moved {
             self.sender.path_changed();
         }
+    }
+
+    /// A peer must not make this client ping addresses of its choice, so offers are rare.
+    fn accepts_offer(&mut self, context: &mut Context<'_>) -> bool {
+        context.is_neighbour && std::mem::take(&mut self.may_offer) && context.offer_limit.accept(context.now)
     }
 
     fn note_source(&mut self, now: Duration, source: Source, bytes: usize, is_newest: bool) {
@@ -381,6 +409,19 @@ impl Peer {
             body,
         };
         seal(&self.keys, random(context.random), &packet.to_bytes())
+    }
+}
+
+impl OfferLimit {
+    fn accept(&mut self, now: Duration) -> bool {
+        if now >= self.since + OFFER_PERIOD {
+            *self = Self {
+                since: now,
+                accepted: 0,
+            };
+        }
+        self.accepted += 1;
+        self.accepted <= OFFERS_MAX
     }
 }
 

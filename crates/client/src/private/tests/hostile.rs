@@ -253,24 +253,54 @@ fn a_ping_is_answered_once_and_its_replays_never() {
     }
 }
 
+/// Bob's connection, behind a router with this outside address.
+fn behind_router(outside: [u8; 4]) -> Connection {
+    Connection {
+        own: Some(UserId::from(SocketAddr::from((outside, 40_000)))),
+        local: "192.168.1.6:50000".parse().unwrap(),
+        addresses: Vec::new(),
+        is_rich: true,
+    }
+}
+
+impl Pair {
+    /// Alice offers Bob these addresses. Returns those that Bob pings.
+    fn pinged_when_offered(&mut self, number: u64, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+        let offer = self.seal_as_alice(number, packet::Body::Addresses(addresses.to_vec()));
+        self.arrive_relayed(BOB, &offer);
+        let sent = self.take(BOB).into_iter();
+        let to = sent.filter_map(|sent| match sent {
+            Sent::Datagram(to, ..) => Some(to).filter(|to| *to != udp(ALICE)),
+            _ => None,
+        });
+        to.collect()
+    }
+
+    fn punch_bob(&mut self) {
+        let now = self.now();
+        self.clients[BOB].punch(now, &id(ALICE).into(), udp(ALICE));
+        self.take(BOB);
+    }
+
+    /// Bob is behind the same router as Alice.
+    fn behind_one_router() -> Self {
+        let mut pair = Self::new();
+        let now = pair.now();
+        pair.clients[BOB].connected(now, behind_router([10, 0, 0, 5]));
+        let alice = profile(ALICE, &pair.clients[ALICE]);
+        pair.clients[BOB].peer_here(now, &alice);
+        pair
+    }
+}
+
 #[test]
 fn only_offered_addresses_in_local_networks_are_pinged() {
-    let mut pair = Pair::new();
-    let mut number = 0;
-    let mut pinged = |address: &str| {
-        let address = address.parse().unwrap();
-        let offer = pair.seal_as_alice(number, packet::Body::Addresses(vec![address]));
-        number += 1;
-        pair.arrive(BOB, &offer);
-        let sent = pair.take(BOB);
-        assert!(
-            sent.iter()
-                .all(|sent| matches!(sent, Sent::Datagram(to, ..) if *to == address)),
-            "{sent:?}"
-        );
-        sent.len()
+    let pinged = |address: &str| {
+        let mut pair = Pair::behind_one_router();
+        pair.punch_bob();
+        pair.pinged_when_offered(0, &[address.parse().unwrap()]).len()
     };
-    for public in [
+    for other in [
         "192.0.2.66:666",
         "9.255.255.255:666",
         "11.0.0.1:666",
@@ -280,22 +310,69 @@ fn only_offered_addresses_in_local_networks_are_pinged() {
         "[2001:db8::66]:666",
         "[fec0::1]:666",
         "10.9.9.9:0",
+        "169.254.169.254:80",
+        "127.0.0.1:50001",
+        "[fe80::5]:50001",
+        "[::1]:50001",
+        "0.0.0.0:50001",
     ] {
-        assert_eq!(pinged(public), 0, "{public}");
+        assert_eq!(pinged(other), 0, "{other}");
     }
     for local in [
         "192.168.1.5:50001",
         "172.31.0.1:50001",
-        "169.254.7.7:50001",
-        "127.0.0.1:50001",
         "100.64.0.1:50001",
         "100.127.255.255:50001",
         "[fd00::5]:50001",
-        "[fe80::5]:50001",
-        "[::1]:50001",
     ] {
         assert_eq!(pinged(local), 1, "{local}");
     }
+}
+
+#[test]
+fn only_peers_behind_the_same_router_may_offer_addresses() {
+    let inside = ["192.168.1.5:50001".parse().unwrap()];
+    let mut pair = Pair::new();
+    let now = pair.now();
+    pair.punch_bob();
+    assert_eq!(
+        pair.pinged_when_offered(0, &inside),
+        [],
+        "Bob is behind no router"
+    );
+    pair.clients[BOB].connected(now, behind_router([198, 51, 100, 1]));
+    let alice = profile(ALICE, &pair.clients[ALICE]);
+    pair.clients[BOB].peer_here(now, &alice);
+    pair.punch_bob();
+    assert_eq!(
+        pair.pinged_when_offered(1, &inside),
+        [],
+        "Bob is behind another router"
+    );
+    let mut pair = Pair::behind_one_router();
+    pair.punch_bob();
+    assert_eq!(pair.pinged_when_offered(0, &inside), inside);
+}
+
+#[test]
+fn a_peer_may_offer_addresses_once_for_each_punch() {
+    let address = |n| [SocketAddr::from(([192, 168, 1, n], 50_001))];
+    let mut pair = Pair::behind_one_router();
+    assert_eq!(pair.pinged_when_offered(0, &address(10)), [], "nobody punched");
+    pair.punch_bob();
+    assert_eq!(pair.pinged_when_offered(1, &address(11)), address(11));
+    assert_eq!(pair.pinged_when_offered(2, &address(12)), []);
+    // Punches are not limited here, so offers are: four a minute.
+    let mut pinged = 0;
+    for n in 3..15 {
+        pair.punch_bob();
+        pinged += pair.pinged_when_offered(n.into(), &address(10 + n)).len();
+    }
+    assert_eq!(pinged, 3);
+    pair.pass(ms(60_000));
+    pair.take(BOB);
+    pair.punch_bob();
+    assert_eq!(pair.pinged_when_offered(20, &address(50)), address(50));
 }
 
 /// A later version of the client, or a broken one, sends numbers at the end of their range.

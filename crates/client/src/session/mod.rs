@@ -14,7 +14,6 @@ mod handshake;
 mod legacy;
 mod outbox;
 mod outcome;
-mod peer;
 mod private;
 mod recipients;
 mod reconnect;

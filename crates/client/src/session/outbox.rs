@@ -1,6 +1,6 @@
 //! Every message that waits: to be sent, or to be acknowledged.
 
-use super::peer::Peer;
+use super::recipients::Peer;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::who::Who;

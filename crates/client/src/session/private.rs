@@ -4,7 +4,7 @@ use super::event::{
     Delivery, DeliveryFailure, Direction, Event, Leave, PrivateMessage, RefusedMessage, Transport,
 };
 use super::outbox::{Draft, Pending};
-use super::peer::Peer;
+use super::recipients::Peer;
 use super::stage::Stage;
 use super::state::{Session, Transmit};
 use crate::private::{Event as Told, MessageId, Output, Received, Refusal, State};

@@ -1,63 +1,20 @@
-//! Submits lines, and runs the commands of the full screen.
+//! The commands of the full screen.
 
 use super::entry::Entry;
 use super::find::find;
 use super::keys;
-use super::link::Link;
-use super::screen::{Effect, Screen};
+use super::screen::Screen;
 use super::scroll::ScrollAction;
-use crate::command::{Bell, Command, ScreenCommand};
+use crate::command::{Bell, ScreenCommand};
 use crate::format::name;
 use crate::session::Session;
-use chat_proto::now::Now;
 use chat_proto::rich::Profile;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
 impl Screen {
-    /// Submits the typed line. A line that fails stays, so that the user can correct it.
-    pub(super) fn submit_line(&mut self, session: &mut Session, now: Now) {
-        let line = self.input.text().to_owned();
-        self.scroll_by(ScrollAction::Bottom);
-        if line.is_empty() && matches!(self.link, Link::Lost { retry_at: Some(_) }) {
-            self.effects.push(Effect::RetryNow);
-        }
-        if self.submit(&line, session, now) {
-            self.history.add(&line);
-            self.input.take();
-        }
-    }
-
-    /// Sends a line or runs its command; `false` if that failed.
-    pub(super) fn submit(&mut self, line: &str, session: &mut Session, now: Now) -> bool {
-        let before = session.failures();
-        match Command::parse(line) {
-            Command::Say(_) | Command::Msg(..) | Command::Reply(_) if !session.has_room() => {
-                self.error("not sent: too many messages are waiting; try again later");
-                return false;
-            }
-            Command::OnScreen(command) => {
-                return self.run(&command, session).map_err(|why| self.error(why)).is_ok();
-            }
-            Command::Quit => self.leave(session, now),
-            command => session.request(&command, now),
-        }
-        session.failures() == before
-    }
-
-    /// Leaves once all messages are acknowledged; at once while the server is gone, or if asked again.
-    pub(super) fn leave(&mut self, session: &mut Session, now: Now) {
-        if session.is_lost() || session.is_ending() || session.under_way() == 0 {
-            return session.leave(now);
-        }
-        session.end_input(now);
-        if session.outcome().is_none() {
-            self.note("leaving once all your messages have arrived; /quit again leaves at once");
-        }
-    }
-
     /// Runs a command of the full screen. The error says why it failed.
-    fn run(&mut self, command: &ScreenCommand<'_>, session: &Session) -> Result<(), String> {
+    pub(super) fn run(&mut self, command: &ScreenCommand<'_>, session: &Session) -> Result<(), String> {
         match command {
             ScreenCommand::Whois(typed) => self.whois(user(typed, session)?),
             ScreenCommand::Ignore(Some(typed)) => self.ignore(&user(typed, session)?.who),

@@ -1,4 +1,4 @@
-//! Runs the actions of keys, and handles pastes.
+//! Runs the actions of keys, submits lines, and handles pastes.
 
 use super::complete::{Completion, Names};
 use super::decoder;
@@ -7,9 +7,11 @@ use super::history::Search;
 use super::input::Edit;
 use super::key::{Code, Key};
 use super::keys::{Action, action};
+use super::link::Link;
 use super::paste::{Paste, Pasted};
 use super::screen::{Effect, Mode, Screen};
 use super::scroll::ScrollAction;
+use crate::command::Command;
 use crate::format::name;
 use crate::session::Session;
 use chat_proto::now::Now;
@@ -188,6 +190,47 @@ impl Screen {
             (Code::Char('j' | 'J'), None) => self.input.set(&paste.joined()),
             // No other key answers, above all not Enter.
             _ => self.mode = Mode::Confirming(paste),
+        }
+    }
+
+    /// Submits the typed line. A line that fails stays, so that the user can correct it.
+    fn submit_line(&mut self, session: &mut Session, now: Now) {
+        let line = self.input.text().to_owned();
+        self.scroll_by(ScrollAction::Bottom);
+        if line.is_empty() && matches!(self.link, Link::Lost { retry_at: Some(_) }) {
+            self.effects.push(Effect::RetryNow);
+        }
+        if self.submit(&line, session, now) {
+            self.history.add(&line);
+            self.input.take();
+        }
+    }
+
+    /// Sends a line or runs its command; `false` if that failed.
+    fn submit(&mut self, line: &str, session: &mut Session, now: Now) -> bool {
+        let before = session.failures();
+        match Command::parse(line) {
+            Command::Say(_) | Command::Msg(..) | Command::Reply(_) if !session.has_room() => {
+                self.error("not sent: too many messages are waiting; try again later");
+                return false;
+            }
+            Command::OnScreen(command) => {
+                return self.run(&command, session).map_err(|why| self.error(why)).is_ok();
+            }
+            Command::Quit => self.leave(session, now),
+            command => session.request(&command, now),
+        }
+        session.failures() == before
+    }
+
+    /// Leaves once all messages are acknowledged; at once while the server is gone, or if asked again.
+    fn leave(&mut self, session: &mut Session, now: Now) {
+        if session.is_lost() || session.is_ending() || session.under_way() == 0 {
+            return session.leave(now);
+        }
+        session.end_input(now);
+        if session.outcome().is_none() {
+            self.note("leaving once all your messages have arrived; /quit again leaves at once");
         }
     }
 

@@ -27,6 +27,7 @@ fn wrong_arguments_are_a_usage_error() {
         &["127.0.0.1", "0", "--max-users", "-1"],
         &["127.0.0.1", "0", "--max-users", "many"],
         &["127.0.0.1", "0", "--ping-interval", "0"],
+        &["127.0.0.1:0", "0"],
     ] {
         let (code, stdout, stderr) = run(arguments);
         assert_eq!(code, 2, "{arguments:?}: {stderr}");
@@ -51,6 +52,17 @@ fn help_and_version_go_to_the_standard_output() {
     let (code, version, _) = run(&["--version"]);
     assert_eq!(code, 0);
     assert!(version.starts_with("chat-server "), "{version}");
+}
+
+#[test]
+fn the_printed_address_is_an_argument() {
+    for words in ["localhost:0", "127.0.0.1:0"] {
+        let mut server = Server::start_command(Command::new(chat_server()).arg(words));
+        let address = server.address.to_string();
+        server.stop();
+        let again = Server::start_command(Command::new(chat_server()).arg(&address));
+        assert_eq!(again.address.to_string(), address);
+    }
 }
 
 #[test]

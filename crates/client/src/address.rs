@@ -7,9 +7,12 @@ use std::str::FromStr;
 /// The default port of a server.
 pub const PORT: u16 = 9000;
 
+/// The default host: this machine.
+const HOST: &str = "127.0.0.1";
+
 /// A server's host, and its TCP port if given.
 ///
-/// Written `HOST`, `HOST:PORT` or `HOST PORT`. An IPv6 address may have brackets, and needs them before `:PORT`.
+/// Written `HOST`, `HOST:PORT`, `HOST PORT`, or `PORT` for a server on this machine. An IPv6 address may have brackets, and needs them before `:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// A name, an IPv4 address, or an IPv6 address without brackets.
@@ -49,6 +52,8 @@ pub enum AddressError {
     Host,
     /// The port is invalid.
     Port,
+    /// There is a nick before the host.
+    Nick,
 }
 
 impl fmt::Display for AddressError {
@@ -56,6 +61,7 @@ impl fmt::Display for AddressError {
         f.write_str(match self {
             Self::Host => "expected a name or an address, such as 192.0.2.7 or [2001:db8::7]:9000",
             Self::Port => "a port is a number from 1 to 65535",
+            Self::Nick => "expected a host without a user: the nick goes into `--nick NICK`",
         })
     }
 }
@@ -76,6 +82,10 @@ impl FromStr for Address {
 }
 
 fn one_word(word: &str) -> Result<Address, AddressError> {
+    // Digits alone are no host: the system would take 9000 for the address 0.0.35.40.
+    if is_number(word) {
+        return address(HOST, Some(word));
+    }
     match word.rsplit_once(':') {
         // Before the last colon of an IPv6 address without brackets, there are more colons.
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => address(bare(host), Some(port)),
@@ -88,7 +98,10 @@ fn address(host: &str, port: Option<&str>) -> Result<Address, AddressError> {
         let (address, _scope) = host.split_once('%').unwrap_or((host, ""));
         address.parse::<Ipv6Addr>().is_ok()
     };
-    if host.is_empty() || host.contains(['[', ']']) || host.contains(':') && !is_ipv6() {
+    if host.contains('@') {
+        return Err(AddressError::Nick);
+    }
+    if host.is_empty() || is_number(host) || host.contains(['[', ']']) || host.contains(':') && !is_ipv6() {
         return Err(AddressError::Host);
     }
     let port = match port.map(str::parse) {
@@ -100,6 +113,11 @@ fn address(host: &str, port: Option<&str>) -> Result<Address, AddressError> {
         host: host.to_owned(),
         port,
     })
+}
+
+fn is_number(word: &str) -> bool {
+    let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn bare(host: &str) -> &str {
@@ -125,6 +143,8 @@ mod tests {
             ("[::1] 9001", "::1", Some(9001)),
             ("fe80::1%eth0", "fe80::1%eth0", None),
             ("[fe80::1%eth0]:9", "fe80::1%eth0", Some(9)),
+            ("9001", "127.0.0.1", Some(9001)),
+            (" 9001 ", "127.0.0.1", Some(9001)),
         ] {
             let address: Address = text.parse().unwrap();
             assert_eq!((address.host.as_str(), address.port), (host, port), "{text:?}");
@@ -144,7 +164,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_address() {
-        use AddressError::{Host, Port};
+        use AddressError::{Host, Nick, Port};
         for (text, error) in [
             ("", Host),
             (" ", Host),
@@ -159,6 +179,14 @@ mod tests {
             ("host:65536", Port),
             ("host port", Port),
             ("host -1", Port),
+            ("0", Port),
+            ("70000", Port),
+            ("-5", Port),
+            ("9000 9001", Host),
+            ("9000:9001", Host),
+            ("alice@host", Nick),
+            ("alice@host:9000", Nick),
+            ("alice@[::1]", Nick),
         ] {
             assert_eq!(text.parse::<Address>(), Err(error), "{text:?}");
         }

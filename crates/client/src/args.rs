@@ -6,7 +6,7 @@ use crate::exit;
 use crate::paths::LastServer;
 use crate::settings::{File, Settings};
 use crate::tui::keys;
-use chat_manual::{Document, Section};
+use chat_manual::{Document, Section, Tip, number, try_parse};
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueHint};
@@ -14,6 +14,22 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// For options that people try.
+const TIPS: [Tip; 3] = [
+    (
+        &["-n", "-u", "--name", "--nickname", "--user", "--username"],
+        "a similar option is `--nick`",
+    ),
+    (
+        &["-p", "-P", "--port"],
+        "the port needs no option: `chat-client HOST 9000`, or `chat-client 9000` for this machine",
+    ),
+    (
+        &["-H", "-s", "--host", "--server", "--address"],
+        "the server needs no option: `chat-client HOST 9000`",
+    ),
+];
 
 /// Join a chat room.
 ///
@@ -24,7 +40,7 @@ use std::time::Duration;
 #[command(name = "chat-client", version, after_help = exit::HELP, max_term_width = 100)]
 pub struct Args {
     /// TCP port of the server [default: 9000]
-    #[arg(index = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(index = 2, value_parser = number::<u16>(1..=65535))]
     port: Option<u16>,
 
     /// Settings file to read instead of $XDG_CONFIG_HOME/chat/config.toml or
@@ -82,7 +98,7 @@ pub struct Args {
     pub to: Option<String>,
 
     /// TTL of punch probes to a peer: they must leave your router, and expire before the peer's
-    #[arg(long, value_name = "HOPS", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "HOPS", default_value_t = 2, value_parser = number::<u8>(1..=255))]
     pub punch_ttl: u8,
 
     /// Time to wait for each of the server's addresses
@@ -123,7 +139,7 @@ impl Args {
         last_server: impl FnOnce() -> Option<Address>,
     ) -> Result<Self, clap::Error> {
         let mut command = file.as_defaults(Self::command().mut_args(conflict_with_doctor));
-        let matches = command.try_get_matches_from_mut(words)?;
+        let matches = try_parse(&mut command, words, &TIPS)?;
         let mut args = Self::from_arg_matches(&matches)?;
         if let Some(port) = args.port
             && args.settings.server.port.replace(port).is_some()
@@ -161,12 +177,11 @@ fn conflict_with_doctor(arg: clap::Arg) -> clap::Arg {
 
 fn parse_seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "expected a number of seconds")?;
-    if duration < Duration::from_millis(1) || duration > Duration::from_secs(86_400) {
-        Err("expected 0.001 to 86400 seconds")
-    } else {
-        Ok(duration)
-    }
+    let range = Duration::from_millis(1)..=Duration::from_secs(86_400);
+    let duration = Duration::try_from_secs_f64(seconds).ok();
+    duration
+        .filter(|duration| range.contains(duration))
+        .ok_or("expected 0.001 to 86400 seconds")
 }
 
 #[cfg(test)]
@@ -197,6 +212,8 @@ mod tests {
         }
         let address = parse(&["example"]).unwrap().settings.server;
         assert_eq!((address.host.as_str(), address.port()), ("example", 9000));
+        let address = parse(&["9001"]).unwrap().settings.server;
+        assert_eq!((address.host.as_str(), address.port()), ("127.0.0.1", 9001));
     }
 
     #[test]
@@ -215,6 +232,7 @@ mod tests {
             &["host", "65536"],
             &["host", "9000", "more"],
             &["host:9000", "9000"],
+            &["9000", "9001"],
             &["--bell", "loud"],
             &["--colours", "17"],
             &["--timestamps", "never"],
@@ -229,6 +247,30 @@ mod tests {
             &["--scrollback", "1000001"],
         ] {
             assert_eq!(parse(args).unwrap_err().exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        for (words, advice) in [
+            (["--name", "x"].as_slice(), "`--nick`"),
+            (&["--user=x"], "`--nick`"),
+            (&["-p", "9000"], "`chat-client HOST 9000`"),
+            (&["--port=9000"], "`chat-client HOST 9000`"),
+            (&["--host", "x"], "`chat-client HOST 9000`"),
+            (&["-5"], "a port is a number from 1 to 65535"),
+            (&["host", "-5"], "expected a number from 1 to 65535"),
+            (&["host", "nine"], "expected a number from 1 to 65535"),
+            (&["--scrollback", "-5"], "expected a number from 1 to 1000000"),
+            (&["--punch-ttl", "256"], "expected a number from 1 to 255"),
+            (&["--connect-timeout", "-1"], "expected 0.001 to 86400 seconds"),
+            (&["alice@host"], "`--nick NICK`"),
+            (&["--bell", "loud"], "off, mention, private, all"),
+            (&["--nic", "x"], "'--nick'"),
+        ] {
+            let error = parse(words).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(advice), "{words:?}: {error}");
         }
     }
 

@@ -10,9 +10,9 @@ use crate::address::Address;
 use crate::command::Bell;
 use crate::paths::ConfigPath;
 use anyhow::anyhow;
+use chat_manual::number;
 use chat_proto::nick::Nick;
 use chat_proto::text::Text;
-use clap::builder::RangedI64ValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, Id, ValueEnum, ValueHint};
 use std::any::TypeId;
@@ -26,7 +26,8 @@ use toml::{Spanned, Value};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Settings (each is also a key of the settings file)")]
 pub struct Settings {
-    /// Server: a host name, an IPv4 address or an IPv6 address; HOST:PORT works too
+    /// Server: a host name, an IPv4 address or an IPv6 address; HOST:PORT works too, and a port alone
+    /// is one of this machine
     #[arg(index = 1, help_heading = None, value_name = "HOST", default_value = "127.0.0.1", value_hint = ValueHint::Hostname)]
     pub server: Address,
 
@@ -51,7 +52,7 @@ pub struct Settings {
     pub quiet: bool,
 
     /// Lines that the full screen keeps to scroll back
-    #[arg(long, value_name = "LINES", default_value = "10000", value_parser = RangedI64ValueParser::<usize>::new().range(1..=1_000_000))]
+    #[arg(long, value_name = "LINES", default_value = "10000", value_parser = number::<usize>(1..=1_000_000))]
     pub scrollback: usize,
 
     /// Never relay private messages through the server: send them directly or not at all

@@ -1,11 +1,17 @@
-//! Manual pages and shell completions, generated from the command line of a program.
+//! What the command lines of both programs share: numbers, hints at errors, and documents that are generated from them.
+//!
+//! The documents are manual pages and shell completions.
 #![warn(missing_docs)]
+
+mod arguments;
 
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use std::io::{self, Write};
+
+pub use arguments::{Tip, number, try_parse};
 
 /// A document about a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,13 +2,39 @@
 
 use crate::rate::Rate;
 use crate::room::Limits;
-use chat_manual::{Document, Section};
-use clap::{CommandFactory, Parser};
+use chat_manual::{Document, Section, Tip, number, try_parse};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr};
-use std::num::{IntErrorKind, NonZeroU32, NonZeroUsize, ParseIntError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// The default port.
+const PORT: u16 = 9000;
+
+/// For options that people try.
+const TIPS: [Tip; 2] = [
+    (
+        &["-p", "--port", "-P"],
+        "the port needs no option: `chat-server 9000`, or behind the address: `chat-server 127.0.0.1 9000`",
+    ),
+    (
+        &[
+            "-l",
+            "-b",
+            "-a",
+            "-H",
+            "--listen",
+            "--bind",
+            "--address",
+            "--host",
+        ],
+        "the address needs no option: `chat-server 127.0.0.1`, or with a port: `chat-server 127.0.0.1 9000`",
+    ),
+];
 
 /// A chat room for everybody who can reach this machine.
 ///
@@ -17,37 +43,38 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "chat-server", version, after_help = EXIT_STATUS)]
 pub struct Args {
-    /// The address to listen at: 0.0.0.0 for IPv4, :: for IPv6 and IPv4, 127.0.0.1 or ::1 for this machine alone.
-    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED), value_parser = parse_address)]
-    pub address: IpAddr,
+    /// The address to listen at: 0.0.0.0 for IPv4, :: for IPv6 and IPv4, localhost, 127.0.0.1 or ::1 for this machine
+    /// alone. ADDRESS:PORT works too, and a port alone.
+    #[arg(default_value = "0.0.0.0")]
+    address: Place,
 
-    /// The TCP port, and the UDP port of the rendezvous; 0 takes a free one.
-    #[arg(default_value_t = 9000)]
-    pub port: u16,
+    /// The TCP port, and the UDP port of the rendezvous; 0 takes a free one [default: 9000]
+    #[arg(value_parser = number::<u16>(0..=65535))]
+    port: Option<u16>,
 
     /// Users at most; one more is rejected with `too many users`.
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse_some::<NonZeroUsize>)]
-    pub max_users: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = number::<usize>(1..=COUNT_MAX))]
+    pub max_users: usize,
 
     /// Users at most from one address. Loopback addresses are exempt.
-    #[arg(long, value_name = "N", default_value = "100", value_parser = parse_some::<NonZeroUsize>)]
-    pub max_per_address: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "100", value_parser = number::<usize>(1..=COUNT_MAX))]
+    pub max_per_address: usize,
 
     /// Lines of history for a newcomer with chat-client.
-    #[arg(long, value_name = "LINES", default_value_t = 100)]
+    #[arg(long, value_name = "LINES", default_value = "100", value_parser = number::<usize>(0..=COUNT_MAX))]
     pub history: usize,
 
     /// Lines a second that each user may send. Clients that send faster are throttled, and lose nothing. 0 means no limit.
-    #[arg(long, value_name = "LINES", default_value_t = 50)]
+    #[arg(long, value_name = "LINES", default_value = "50", value_parser = number::<u32>(0..=COUNT_MAX))]
     pub rate: u32,
 
     /// Lines that each user may send at once, above the rate.
-    #[arg(long, value_name = "LINES", default_value_t = 200)]
+    #[arg(long, value_name = "LINES", default_value = "200", value_parser = number::<u32>(0..=COUNT_MAX))]
     pub burst: u32,
 
     /// Ping a chat-client after this much silence; disconnect it after three times that.
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = parse_some::<NonZeroU32>)]
-    pub ping_interval: NonZeroU32,
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = number::<u32>(1..=86_400))]
+    pub ping_interval: u32,
 
     /// Print the manual page or shell completions, and do nothing else.
     #[arg(long, value_name = "DOCUMENT")]
@@ -60,7 +87,34 @@ Exit status:
   1  can't run, for example because the port is in use
   2  invalid command line";
 
+/// The largest of all other numbers.
+const COUNT_MAX: u64 = 4_294_967_295;
+
 impl Args {
+    /// Reads the command line. Exits if it is wrong.
+    #[must_use]
+    pub fn load() -> Self {
+        Self::parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = try_parse(&mut command, words, &TIPS)?;
+        let args = Self::from_arg_matches(&matches)?;
+        if args.port.is_some() && args.address.port.is_some() {
+            return Err(command.error(ErrorKind::ArgumentConflict, "port given twice"));
+        }
+        Ok(args)
+    }
+
+    /// Where to listen.
+    #[must_use]
+    pub fn listen_at(&self) -> SocketAddr {
+        let mut address = self.address.address;
+        address.set_port(self.address.port.or(self.port).unwrap_or(PORT));
+        address
+    }
+
     /// Writes a document about this program.
     ///
     /// # Errors
@@ -77,51 +131,150 @@ impl Args {
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {
-            max_users: self.max_users.get(),
-            max_per_address: self.max_per_address.get(),
+            max_users: self.max_users,
+            max_per_address: self.max_per_address,
             history: self.history,
             rate: NonZeroU32::new(self.rate).map(|rate| Rate::new(rate, self.burst)),
-            ping_interval: Duration::from_secs(self.ping_interval.get().into()),
+            ping_interval: Duration::from_secs(self.ping_interval.into()),
         }
     }
 }
 
-fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
-    // The client accepts names and HOST:PORT, so people try those here too.
-    text.parse()
-        .map_err(|_| "expected an IP address, such as 0.0.0.0, ::, or 127.0.0.1, and the port after a space")
+/// What the first word may hold.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Its port counts for nothing.
+    address: SocketAddr,
+    port: Option<u16>,
 }
 
-fn parse_some<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: ParseIntError| match error.kind() {
-        IntErrorKind::Zero => "expected 1 or more".to_owned(),
-        _ => error.to_string(),
-    })
+/// Every form that the client takes for a server, but names: a server listens at its own addresses.
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            let port = Some(address.port());
+            return Ok(Self { address, port });
+        }
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (host, port) = match text.rsplit_once(':') {
+            _ if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                ("0.0.0.0", Some(text))
+            }
+            Some(("localhost", port)) => ("localhost", Some(port)),
+            _ => (text, None),
+        };
+        let port = port.map(str::parse).transpose();
+        let port = port.map_err(|_| "a port is a number from 0 to 65535")?;
+        let address = match host {
+            "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            host => {
+                let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+                let ip = match bare {
+                    Some(bare) => bare.parse::<Ipv6Addr>().map(IpAddr::V6),
+                    None => host.parse(),
+                };
+                let example = "expected an address of this machine, such as 0.0.0.0, ::, 127.0.0.1 or localhost, or a port";
+                SocketAddr::from((ip.map_err(|_| example)?, 0))
+            }
+        };
+        Ok(Self { address, port })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(args: &[&str]) -> Result<Args, clap::Error> {
+        Args::parse_from([&["chat-server"], args].concat())
+    }
+
     fn complaint(args: &[&str]) -> String {
-        let error = Args::try_parse_from([&["chat-server"], args].concat()).unwrap_err();
+        let error = parse(args).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     }
 
     #[test]
-    fn a_name_or_a_port_as_the_address_is_an_error_with_an_example() {
-        for words in [["localhost", "9000"].as_slice(), &["127.0.0.1:9000"], &["9000"]] {
-            let complaint = complaint(words);
-            assert!(complaint.contains("such as 0.0.0.0"), "{complaint}");
+    fn every_spelling_of_an_address_is_understood() {
+        for (words, address) in [
+            ([].as_slice(), "0.0.0.0:9000"),
+            (&["9001"], "0.0.0.0:9001"),
+            (&["0"], "0.0.0.0:0"),
+            (&["localhost"], "127.0.0.1:9000"),
+            (&["localhost", "0"], "127.0.0.1:0"),
+            (&["localhost:0"], "127.0.0.1:0"),
+            (&["127.0.0.1"], "127.0.0.1:9000"),
+            (&["127.0.0.1", "9001"], "127.0.0.1:9001"),
+            (&["127.0.0.1:9001"], "127.0.0.1:9001"),
+            (&["::"], "[::]:9000"),
+            (&["::1", "0"], "[::1]:0"),
+            (&["[::1]"], "[::1]:9000"),
+            (&["[::1]", "0"], "[::1]:0"),
+            (&["[::1]:0"], "[::1]:0"),
+            (&["[fe80::1%2]:9000"], "[fe80::1%2]:9000"),
+        ] {
+            assert_eq!(
+                parse(words).unwrap().listen_at().to_string(),
+                address,
+                "{words:?}"
+            );
         }
     }
 
     #[test]
-    fn limits_on_users_and_the_ping_interval_are_at_least_1() {
+    fn other_words_are_an_error_with_an_example() {
+        for words in [
+            ["example"].as_slice(),
+            &["example:9000"],
+            &["", "9000"],
+            &["[127.0.0.1]"],
+            &[":9000"],
+        ] {
+            let complaint = complaint(words);
+            assert!(complaint.contains("such as 0.0.0.0"), "{complaint}");
+        }
+        for words in [["70000"].as_slice(), &["localhost:x"], &["localhost:"], &["-5"]] {
+            let complaint = complaint(words);
+            assert!(
+                complaint.contains("a port is a number from 0 to 65535"),
+                "{complaint}"
+            );
+        }
+        for words in [["127.0.0.1:9000", "9000"], ["9000", "9000"]] {
+            let complaint = complaint(&words);
+            assert!(complaint.contains("port given twice"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_an_error_with_the_range() {
         for option in ["--max-users", "--max-per-address", "--ping-interval"] {
             let complaint = complaint(&[option, "0"]);
-            assert!(complaint.contains("expected 1 or more"), "{complaint}");
+            assert!(complaint.contains("expected a number from 1 to"), "{complaint}");
         }
+        for words in [
+            ["--rate", "-5"],
+            ["--burst", "4294967296"],
+            ["--history", "many"],
+            ["127.0.0.1", "65536"],
+            ["127.0.0.1", "-5"],
+        ] {
+            let complaint = complaint(&words);
+            assert!(complaint.contains("expected a number from 0 to"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn options_for_the_address_and_the_port_get_a_tip() {
+        assert!(complaint(&["-p", "9000"]).contains("tip: the port needs no option"));
+        assert!(complaint(&["--bind=127.0.0.1"]).contains("tip: the address needs no option"));
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
     }
 }

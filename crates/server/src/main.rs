@@ -3,12 +3,11 @@
 use anyhow::Result;
 use chat_server::args::Args;
 use chat_server::server::Server;
-use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    match run(&Args::load()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If standard error is closed, the exit status is all that is left.

@@ -73,7 +73,7 @@ impl Server {
         let signals = Signals::watch(&ENDING).context("can't wait for signals")?;
         token().context("the system has no randomness")?;
         let mut log = Log::default();
-        let doors = sockets::open(SocketAddr::new(args.address, args.port))?;
+        let doors = sockets::open(args.listen_at())?;
         if let Err(error) = &doors.rendezvous {
             log.line(format_args!("no rendezvous: can't open the UDP port: {error}"));
         }

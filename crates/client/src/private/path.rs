@@ -97,8 +97,9 @@ impl Paths {
         }
     }
 
-    /// A genuine datagram came from an address. If it is the newest, not late or repeated, and the
-    /// address is new, both this address and the one in use are probed.
+    /// A genuine datagram came from an address. If it is the newest, not late or repeated, an
+    /// address that can't be used yet, or not any more, is probed at once: datagrams pass one way, so
+    /// probably both. If the address is new, the one in use is probed too.
     pub(super) fn received(&mut self, now: Duration, from: SocketAddr, bytes: usize, is_newest: bool) {
         let is_new = self.find(from).is_none();
         if is_new && !is_newest {
@@ -106,7 +107,9 @@ impl Paths {
         }
         if let Some(candidate) = self.add(from, Origin::Observed) {
             candidate.count_received(now, bytes);
-            if is_new {
+            let is_unused =
+                candidate.dead.is_some() || !candidate.is_trusted() && !candidate.is_validated(now);
+            if is_newest && is_unused && candidate.probe.is_none() {
                 candidate.start(now, Purpose::Challenge);
             }
         }
@@ -179,6 +182,12 @@ impl Paths {
             Some(trusted) => Choice::Unvalidated(trusted.address),
             None => Choice::Dead(self.active.or_else(|| self.trusted())),
         }
+    }
+
+    /// When the peer last answered at any of its addresses.
+    pub(super) fn last_validated(&self) -> Option<Duration> {
+        let validated = self.candidates.iter().filter_map(|candidate| candidate.validated);
+        validated.max()
     }
 
     pub(super) fn is_validated(&self, now: Duration) -> bool {

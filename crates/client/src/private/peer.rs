@@ -18,9 +18,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a segment waits for an unvalidated path before a copy is relayed.
-const UNVALIDATED_RELAY_DELAY: Duration = Duration::from_millis(400);
-
 /// How long the path is kept open after a message.
 const KEEP_OPEN: Duration = Duration::from_secs(600);
 
@@ -52,6 +49,8 @@ pub(super) struct Peer {
     controls_end: u64,
     /// When a message was last sent or shown.
     last_message: Option<Duration>,
+    /// When a copy of a segment was last relayed.
+    relayed: Option<Duration>,
     /// When the server may be asked again to punch.
     punch_at: Duration,
     /// The peer may offer its addresses, once for each punch.
@@ -118,6 +117,7 @@ impl Peer {
             segments_end: 0,
             controls_end: 0,
             last_message: None,
+            relayed: None,
             punch_at: Duration::ZERO,
             may_offer: false,
         }
@@ -156,6 +156,7 @@ impl Peer {
         show(outputs, user, self.receiver.flush());
         self.paths = Paths::default();
         self.last_message = None;
+        self.relayed = None;
         self.punch_at = Duration::ZERO;
     }
 
@@ -360,7 +361,10 @@ impl Peer {
             let bytes = self.seal(context, copy.number, body);
             match (copy.path, to) {
                 (Path::Direct, Some(to)) => context.send_to(to, bytes),
-                _ => context.relay(bytes),
+                _ => {
+                    self.relayed = Some(context.now);
+                    context.relay(bytes);
+                }
             }
             if let Some(sent) = copy.timed_out {
                 self.paths.missed(context.now, sent);
@@ -368,12 +372,20 @@ impl Peer {
         }
     }
 
-    /// The paths by which a segment may go now, and the address of the direct one.
+    /// The paths by which a segment may go now, and the address of the direct one. After a segment
+    /// had to be relayed, the next ones go both ways at once, until the peer answers directly.
     fn routes(&self, context: &Context<'_>) -> (Routes, Option<SocketAddr>) {
+        let is_doubtful = self
+            .relayed
+            .is_some_and(|at| self.paths.last_validated() < Some(at));
+        let delay = |is_validated| {
+            let delay = self.sender.relay_delay(is_validated);
+            if is_doubtful { Duration::ZERO } else { delay }
+        };
         let (to, delay) = match self.paths.choose(context.now, context.punch_first) {
-            Choice::Validated(to) => (Some(to), self.sender.relay_delay()),
-            Choice::Unvalidated(to) => (Some(to), UNVALIDATED_RELAY_DELAY),
-            Choice::Punching => (None, UNVALIDATED_RELAY_DELAY),
+            Choice::Validated(to) => (Some(to), delay(true)),
+            Choice::Unvalidated(to) => (Some(to), delay(false)),
+            Choice::Punching => (None, delay(false)),
             // Without a relay there is no alternative to a dead address.
             Choice::Dead(to) => (to.filter(|_| !context.has_relay), Duration::ZERO),
         };

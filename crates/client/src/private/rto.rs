@@ -41,11 +41,16 @@ impl Estimator {
         self.doublings = (self.doublings + 1).min(8);
     }
 
+    /// How long an answer can take, as far as is known: the timeout without bounds and doublings.
+    /// `None` before the first measurement.
+    pub(super) fn expected(&self) -> Option<Duration> {
+        self.measured
+            .map(|(smoothed, variation)| smoothed + variation * 4)
+    }
+
     /// The timeout without doublings.
     pub(super) fn base(&self) -> Duration {
-        self.measured
-            .map_or(INITIAL, |(smoothed, variation)| smoothed + variation * 4)
-            .clamp(MIN, MAX)
+        self.expected().unwrap_or(INITIAL).clamp(MIN, MAX)
     }
 
     /// The current timeout. `jitter` is random and changes it by up to a tenth, so that peers don't

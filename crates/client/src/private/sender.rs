@@ -22,8 +22,14 @@ const SPAN_MAX: u64 = 64;
 /// A message that is not confirmed within this time is reported as not delivered.
 pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest wait for a validated path before a copy is relayed. The peer waits 2 s for a missing
-/// segment, and then shows what follows.
+/// How long a segment waits for an answer on a path without a measured round trip, before a copy is
+/// relayed.
+const RELAY_DELAY: Duration = Duration::from_millis(400);
+
+/// The shortest such wait. The peer may be busy.
+const RELAY_DELAY_MIN: Duration = Duration::from_millis(100);
+
+/// The longest such wait. The peer waits 2 s for a missing segment, and then shows what follows.
 const RELAY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// The shortest time between two relayed copies. The relay is a TCP connection and loses little.
@@ -172,10 +178,16 @@ impl Sender {
         sent.chain(queued).sum()
     }
 
-    /// How long a segment waits for a validated path before a copy is relayed: three timeouts,
-    /// without doublings.
-    pub(super) fn relay_delay(&self) -> Duration {
-        (self.direct.base() * 3).min(RELAY_DELAY_MAX)
+    /// How long a segment waits for an answer before a copy is relayed: one and a half times as long
+    /// as answers took so far.
+    pub(super) fn relay_delay(&self, is_validated: bool) -> Duration {
+        let max = if is_validated {
+            RELAY_DELAY_MAX
+        } else {
+            RELAY_DELAY
+        };
+        let measured = self.direct.expected().map(|expected| expected * 3 / 2);
+        measured.map_or(RELAY_DELAY, |delay| delay.clamp(RELAY_DELAY_MIN, max))
     }
 
     /// Queues a message.
@@ -365,12 +377,14 @@ impl Sender {
             if is_answer && ack.path == Path::Relayed && segment.direct.sent > 0 {
                 overtaken = Some(segment.direct.last);
             }
-            // Karn's rule: after several copies, the answer does not tell which one was received.
-            if is_answer && segment.direct.sent + segment.relay.sent == 1 {
-                match ack.path {
-                    Path::Direct => self.direct.measure(now.saturating_sub(segment.direct.last)),
-                    Path::Relayed => self.relay.measure(now.saturating_sub(segment.relay.last)),
-                }
+            let (copies, estimator) = match ack.path {
+                Path::Direct => (&segment.direct, &mut self.direct),
+                Path::Relayed => (&segment.relay, &mut self.relay),
+            };
+            // Karn's rule: after several copies by one path, the answer does not tell which of them
+            // was received.
+            if is_answer && copies.sent == 1 {
+                estimator.measure(now.saturating_sub(copies.last));
             }
         }
         (progress, overtaken)

@@ -320,7 +320,7 @@ fn retransmitted_segments_are_not_measured() {
     assert!(wait(&mut sender, 1000) > ms(900), "still doubled");
     sender.acknowledge(ms(1001), ack(1));
     assert!(wait(&mut sender, 2000) < ms(300), "now it is measured");
-    assert!(sender.relay_delay() == ms(750));
+    assert_eq!(sender.relay_delay(true), ms(100));
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn an_answered_retransmission_keeps_the_doubled_timeout() {
     pair.say(ALICE, "lost as well");
     pair.take(ALICE);
     pair.pass(ms(890));
-    assert_eq!(pair.take(ALICE), []);
+    assert_eq!(pair.take_datagrams(ALICE), [] as [Vec<u8>; 0]);
     pair.pass(ms(220));
     assert!(!pair.take_datagrams(ALICE).is_empty());
 }

@@ -240,3 +240,25 @@ fn lines_typed_while_disconnected_are_sent_once_afterwards() {
     );
     drop(server);
 }
+
+#[test]
+fn a_proven_conversation_goes_on_without_the_server() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    let mut bob = on_screen(&server, "bob", USUAL);
+    alice.expect("+ bob@");
+    alice.keys("/msg bob one\r");
+    bob.expect("[alice -> you] one");
+    bob.keys("/msg alice two\r");
+    alice.expect("[bob -> you] two");
+    bob.expect("alice: direct");
+    alice.expect("bob: direct");
+    drop(server);
+    for user in [&mut alice, &mut bob] {
+        user.expect("offline");
+    }
+    alice.keys("/msg bob still there?\r");
+    bob.expect("[alice -> you] still there?");
+    bob.keys("/msg alice yes\r");
+    alice.expect("[bob -> you] yes");
+}

@@ -195,9 +195,7 @@ impl<F: FrontEnd> Client<F> {
     /// Sends and shows what the session has ready.
     fn carry_out(&mut self) -> io::Result<()> {
         let now = self.clock.now();
-        if let Some(sockets) = self.connection.sockets_mut() {
-            sockets.send(&mut self.session, now);
-        }
+        self.connection.sockets_mut().send(&mut self.session, now);
         self.show_events();
         self.front_end.flush(&self.session, now)
     }
@@ -236,12 +234,11 @@ impl<F: FrontEnd> Client<F> {
                 self.front_end.connection_changed(change);
             }
         }
-        if let Some(sockets) = self.connection.sockets_mut() {
-            if ready.contains(&Source::Tcp) {
-                sockets.read(&mut self.session, now);
-            } else if ready.contains(&Source::Udp) {
-                sockets.read_datagrams(&mut self.session, now);
-            }
+        let sockets = self.connection.sockets_mut();
+        if ready.contains(&Source::Tcp) {
+            sockets.read(&mut self.session, now);
+        } else if ready.contains(&Source::Udp) {
+            sockets.read_datagrams(&mut self.session, now);
         }
         if ready.contains(&Source::Attempt)
             && let Some(change) = self.connection.on_attempt_done(&mut self.session, now)
@@ -276,22 +273,17 @@ impl<F: FrontEnd> Client<F> {
             descriptors.push(descriptor);
         };
         let has_room = self.front_end.has_room();
-        if let Some(sockets) = self.connection.sockets() {
-            if let Some(tcp) = sockets.poll_tcp(has_room) {
-                add(Source::Tcp, tcp);
-            }
-            if let Some(udp) = sockets.poll_udp(&self.session).filter(|_| has_room) {
-                add(Source::Udp, udp);
-            }
+        let sockets = self.connection.sockets();
+        if let Some(tcp) = sockets.poll_tcp(has_room) {
+            add(Source::Tcp, tcp);
+        }
+        if let Some(udp) = sockets.poll_udp(&self.session).filter(|_| has_room) {
+            add(Source::Udp, udp);
         }
         if let Some(attempt) = self.connection.attempt() {
             add(Source::Attempt, PollFd::new(attempt, PollFlags::POLLOUT));
         }
-        let sockets_have_room = self
-            .connection
-            .sockets()
-            .is_some_and(|sockets| sockets.has_room(&self.session));
-        let taken = has_room && sockets_have_room && self.session.takes_input();
+        let taken = has_room && sockets.has_room(&self.session) && self.session.takes_input();
         if let Some(input) = self.front_end.input(taken) {
             add(Source::Input, PollFd::new(input, PollFlags::POLLIN));
         }
@@ -343,9 +335,8 @@ impl<F: FrontEnd> Client<F> {
     /// The output is closed or fails: there is nothing left to do. A pipe that its reader closed is no error.
     fn exit_without_output(&mut self, error: io::Error) -> Result<Exit> {
         self.session.leave(self.clock.now());
-        if let Some(sockets) = self.connection.sockets_mut() {
-            sockets.send(&mut self.session, self.clock.now());
-        }
+        let now = self.clock.now();
+        self.connection.sockets_mut().send(&mut self.session, now);
         match self.signal {
             Some(signal) => Ok(Exit::of_signal(signal)),
             None if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Error),

@@ -14,6 +14,8 @@ use std::time::Duration;
 /// for seconds.
 #[derive(Debug)]
 pub struct Reconnect {
+    /// Of the last connection. When it is lost, peers are still reached from its UDP socket.
+    sockets: Sockets,
     state: State,
     server: SocketAddr,
     /// How long one attempt may take.
@@ -25,7 +27,7 @@ pub struct Reconnect {
 
 #[derive(Debug)]
 enum State {
-    Up(Sockets),
+    Up,
     /// Until the next attempt.
     Waiting(Duration),
     /// Until this attempt times out.
@@ -51,41 +53,36 @@ impl Reconnect {
     pub fn new(connection: Connection, patience: Duration) -> io::Result<Self> {
         Ok(Self {
             server: connection.tcp.peer_addr()?,
-            state: State::Up(Sockets::new(connection)?),
+            sockets: Sockets::new(connection)?,
+            state: State::Up,
             patience,
             backoff: Backoff::default(),
             planned: None,
         })
     }
 
-    /// The sockets, if there is a connection.
-    pub fn sockets(&self) -> Option<&Sockets> {
-        match &self.state {
-            State::Up(sockets) => Some(sockets),
-            State::Waiting(_) | State::Trying(..) => None,
-        }
+    /// The sockets of the last connection.
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
     }
 
-    /// The sockets, if there is a connection.
-    pub fn sockets_mut(&mut self) -> Option<&mut Sockets> {
-        match &mut self.state {
-            State::Up(sockets) => Some(sockets),
-            State::Waiting(_) | State::Trying(..) => None,
-        }
+    /// The sockets of the last connection.
+    pub fn sockets_mut(&mut self) -> &mut Sockets {
+        &mut self.sockets
     }
 
     /// Writable when the attempt is done.
     pub fn attempt(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             State::Trying(attempt, _) => Some(attempt.descriptor()),
-            State::Up(_) | State::Waiting(_) => None,
+            State::Up | State::Waiting(_) => None,
         }
     }
 
     /// When to call [`Reconnect::tick`].
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
-            State::Up(_) => None,
+            State::Up => None,
             State::Waiting(until) | State::Trying(_, until) => Some(*until),
         }
     }
@@ -93,16 +90,17 @@ impl Reconnect {
     /// Closes a lost connection, begins an attempt, or gives one up, as is due.
     pub fn tick(&mut self, session: &Session, now: Now) -> Option<Change> {
         match &self.state {
-            State::Up(_) if session.is_lost() => {
+            State::Up if session.is_lost() => {
                 if session.me().is_some() {
                     // The client was in the room: start the backoff again.
                     self.backoff = Backoff::default();
                 }
+                self.sockets.close_tcp();
                 Some(self.wait(now))
             }
             State::Waiting(until) if now.monotonic >= *until => Some(self.begin_attempt(now)),
             State::Trying(_, until) if now.monotonic >= *until => Some(self.wait(now)),
-            State::Up(_) | State::Waiting(_) | State::Trying(..) => None,
+            State::Up | State::Waiting(_) | State::Trying(..) => None,
         }
     }
 
@@ -119,7 +117,8 @@ impl Reconnect {
         match made {
             Ok((endpoints, sockets)) => {
                 session.connected(endpoints, now);
-                self.state = State::Up(sockets);
+                self.sockets = sockets;
+                self.state = State::Up;
                 self.planned = None;
                 Some(Change::Up)
             }

@@ -20,7 +20,8 @@ const READ_MAX: usize = 64 * 1024;
 /// Carries bytes and datagrams between the network and a [`Session`], without waiting.
 #[derive(Debug)]
 pub struct Sockets {
-    tcp: TcpStream,
+    /// `None` once the connection is lost. Datagrams are still carried.
+    tcp: Option<TcpStream>,
     /// The server's address. A link-local peer is in the same scope.
     server: SocketAddr,
     udp: Option<UdpSocket>,
@@ -39,7 +40,7 @@ impl Sockets {
     pub fn new(connection: Connection) -> io::Result<Self> {
         Ok(Self {
             server: connection.tcp.peer_addr()?,
-            tcp: connection.tcp,
+            tcp: Some(connection.tcp),
             udp: connection.udp,
             unsent: Vec::new(),
             broken: false,
@@ -48,13 +49,20 @@ impl Sockets {
         })
     }
 
+    /// Closes the connection to the server, and keeps the UDP socket.
+    pub fn close_tcp(&mut self) {
+        self.tcp = None;
+        self.unsent = Vec::new();
+    }
+
     /// The TCP socket to poll, if anything is awaited. A server that does not read is not read either.
     pub fn poll_tcp(&self, reads: bool) -> Option<PollFd<'_>> {
         let mut interest = PollFlags::empty();
         interest.set(PollFlags::POLLOUT, !self.unsent.is_empty());
         interest.set(PollFlags::POLLIN, reads && self.unsent.len() < UNSENT_MAX);
         // Without flags, poll would report a closed connection again and again.
-        (!interest.is_empty()).then(|| PollFd::new(self.tcp.as_fd(), interest))
+        let tcp = self.tcp.as_ref().filter(|_| !interest.is_empty())?;
+        Some(PollFd::new(tcp.as_fd(), interest))
     }
 
     /// The UDP socket to poll.
@@ -72,7 +80,7 @@ impl Sockets {
     /// Sends what the session has to send, as far as the sockets take it.
     pub fn send(&mut self, session: &mut Session, now: Now) {
         let bytes = session.take_bytes();
-        if !self.broken {
+        if !self.broken && self.tcp.is_some() {
             self.unsent.extend_from_slice(&bytes);
         }
         self.write();
@@ -80,9 +88,12 @@ impl Sockets {
     }
 
     fn write(&mut self) {
+        let Some(tcp) = &mut self.tcp else {
+            return;
+        };
         let mut written = 0;
         while let Some(rest) = self.unsent.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.tcp.write(rest) {
+            match tcp.write(rest) {
                 Ok(length) => written += length,
                 Err(error) if is_transient(&error) => break,
                 Err(_) => {
@@ -120,8 +131,11 @@ impl Sockets {
     /// Reads from the server once, and then the datagrams, which the session gets first: a peer that confirms a message
     /// and leaves has confirmed it, though both arrive in one turn.
     pub fn read(&mut self, session: &mut Session, now: Now) {
-        let read = self.tcp.read(&mut self.buffer);
+        let read = self.tcp.as_mut().map(|tcp| tcp.read(&mut self.buffer));
         self.read_datagrams(session, now);
+        let Some(read) = read else {
+            return;
+        };
         match read {
             Ok(0) => session.closed(now),
             Ok(length) => session.receive(self.buffer.get(..length).unwrap_or_default(), now),

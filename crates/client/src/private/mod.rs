@@ -252,6 +252,16 @@ impl Private {
         Ok(id)
     }
 
+    /// Whether a user's peer has lately answered on a direct path, so that no server is needed.
+    pub fn has_direct_path(&self, now: Now, to: UserId) -> bool {
+        let key = match self.roster.trust(to) {
+            Some(KeyTrust::Trusted(key)) => key,
+            _ => return false,
+        };
+        let peer = self.contacts.get(&key).and_then(|contact| contact.peer.as_ref());
+        peer.is_some_and(|peer| peer.paths.is_validated(now.monotonic))
+    }
+
     /// How a user can be sent messages. A legacy server does not announce its users, so any id may
     /// be one.
     fn trust(&self, id: UserId) -> Option<KeyTrust> {

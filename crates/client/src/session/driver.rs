@@ -44,7 +44,7 @@ impl Session {
 
     /// A datagram arrived from this address.
     pub fn datagram(&mut self, source: SocketAddr, bytes: &[u8], now: Now) {
-        if matches!(self.stage, Stage::Rich(_) | Stage::Legacy | Stage::Lost) {
+        if self.joined || matches!(self.stage, Stage::Rich(_) | Stage::Legacy) {
             self.private.datagram(now, source, bytes);
             self.settle(now);
         }

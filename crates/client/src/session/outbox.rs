@@ -177,6 +177,11 @@ impl Outbox {
         self.drafts.iter_mut()
     }
 
+    /// Whether a draft waits for this user.
+    pub(super) fn has_draft_for(&self, peer: &Peer) -> bool {
+        self.drafts.iter().any(|draft| draft.peer == *peer)
+    }
+
     /// Whether drafts wait for users who may return.
     pub(super) fn awaits_peers(&self) -> bool {
         self.drafts.iter().any(|draft| draft.awaits_peer)

@@ -39,7 +39,9 @@ impl Session {
     /// Sends a message to a user, at once or when that is possible. Answers with the user as it is now.
     pub(super) fn send_to(&mut self, peer: Peer, text: &Text<'_>, now: Now) -> Option<Peer> {
         if self.is_away() {
-            self.keep(peer.clone(), text);
+            if !self.send_without_server(&peer, text, now) {
+                self.keep(peer.clone(), text);
+            }
             return Some(peer);
         }
         let Some(to) = self.locate(&peer) else {
@@ -53,6 +55,17 @@ impl Session {
         }
         self.add_draft(peer.clone(), text, false);
         Some(peer)
+    }
+
+    /// Sends a message while the server is away, if the user lately answered on a direct path and no
+    /// earlier message waits for it. Answers whether it did.
+    fn send_without_server(&mut self, peer: &Peer, text: &Text<'_>, now: Now) -> bool {
+        let Some(profile) = peer.find(self.roster()) else {
+            return false;
+        };
+        let to = profile.who.id;
+        let is_direct = self.private.has_direct_path(now, to);
+        is_direct && !self.outbox.has_draft_for(peer) && self.hand_over(to, text, now)
     }
 
     /// Gives a message to the delivery; `false`, if that has no room now.

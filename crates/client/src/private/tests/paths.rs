@@ -95,10 +95,9 @@ fn the_relay_waits_as_long_as_answers_take() {
     for _ in 0..40 {
         pair.say(ALICE, "hello");
         pair.pass(ms(60));
-        pair.take(ALICE).into_iter().for_each(|sent| match sent {
-            Sent::Datagram(_, _, bytes) => pair.arrive(BOB, &bytes),
-            _ => {}
-        });
+        for bytes in pair.take_datagrams(ALICE) {
+            pair.arrive(BOB, &bytes);
+        }
         pair.pass(ms(60));
         pair.settle();
     }

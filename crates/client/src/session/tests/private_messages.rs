@@ -722,3 +722,61 @@ fn leaving_reports_the_kept_messages() {
     alice.session.leave(alice.now());
     assert_eq!(alice.session.outcome(), Some(&Outcome::Unacknowledged(2)));
 }
+
+#[test]
+fn a_proven_conversation_goes_on_without_the_server() {
+    let connect = |endpoints: Endpoints, secret, own: &str, other: String| {
+        let config = Config {
+            endpoints,
+            interactive: true,
+            ..config()
+        };
+        let mut sim = Sim::with(config, private(secret, Options::default()));
+        sim.hear(&format!(
+            "* chat/1 hi\nWELCOME {own} {TOKEN} {TOKEN} 0\nUSER {other}\nHISTORY -\nLIVE\n"
+        ));
+        sim.quiet();
+        sim
+    };
+    let bobs = Endpoints {
+        local: "10.0.0.2:6000".parse().unwrap(),
+        udp_port: Some(6001),
+        ..endpoints(1)
+    };
+    let mut alice = connect(
+        endpoints(5000),
+        1,
+        ME,
+        format!("{BOB} 10.0.0.2:6001 {}", key_of(2)),
+    );
+    let mut bob = connect(bobs, 2, BOB, format!("{ME} 10.0.0.1:5001 {}", key_of(1)));
+    // Nothing is proven yet: the message is kept.
+    alice.session.closed(alice.now());
+    alice.type_line("/msg bob kept");
+    assert_eq!(alice.unsent(), [format!("{BOB}: kept")]);
+    let mut alice = connect(
+        endpoints(5000),
+        1,
+        ME,
+        format!("{BOB} 10.0.0.2:6001 {}", key_of(2)),
+    );
+    alice.type_line("/msg bob proof");
+    carry(&mut alice, &mut bob);
+    bob.type_line("/msg alice proof");
+    carry(&mut alice, &mut bob);
+    for sim in [&mut alice, &mut bob] {
+        sim.session.closed(sim.now());
+        sim.quiet();
+        assert!(sim.session.is_lost());
+    }
+    alice.type_line("/msg bob are you there?");
+    assert_eq!(alice.unsent(), [""; 0]);
+    carry(&mut alice, &mut bob);
+    assert_eq!(texts(&bob.shown()), ["are you there? (direct)"]);
+    assert_eq!(receipts(&alice.shown()), ["are you there? (direct)"]);
+    // It also goes on while a new connection is set up.
+    reconnect(&mut alice);
+    bob.type_line("/msg alice yes");
+    carry(&mut alice, &mut bob);
+    assert_eq!(texts(&alice.shown()), ["yes (direct)"]);
+}

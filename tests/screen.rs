@@ -52,6 +52,8 @@ fn a_mistyped_command_does_not_change_the_exit_status() {
     let mut alice = on_screen(&server, "alice", USUAL);
     alice.keys("/quti\r");
     alice.expect("no command /quti: the nearest is /quit");
+    alice.expect_line(">");
+    alice.keys("\x1b[A");
     alice.expect_line("> /quti");
     alice.keys("\x15/quit\r");
     assert_eq!(alice.process.exit_code(), 0);

@@ -193,17 +193,15 @@ impl Screen {
         }
     }
 
-    /// Submits the typed line. A line that fails stays, so that the user can correct it.
+    /// Submits the typed line. Up brings it back, also if it failed: if it stayed, the next line would be typed behind it.
     fn submit_line(&mut self, session: &mut Session, now: Now) {
-        let line = self.input.text().to_owned();
+        let line = self.input.take();
         self.scroll_by(ScrollAction::Bottom);
         if line.is_empty() && matches!(self.link, Link::Lost { retry_at: Some(_) }) {
             self.effects.push(Effect::RetryNow);
         }
-        if self.submit(&line, session, now) {
-            self.history.add(&line);
-            self.input.take();
-        }
+        self.submit(&line, session, now);
+        self.history.add(&line);
     }
 
     /// Sends a line or runs its command; `false` if that failed.
@@ -234,7 +232,7 @@ impl Screen {
         }
     }
 
-    /// Sends the lines, until one fails: that one stays in the input.
+    /// Sends the lines, until one fails: Up brings that one back.
     fn send_paste(&mut self, paste: &Paste, session: &mut Session, now: Now) {
         self.input.take();
         let lines: Vec<String> = paste.submissions().collect();
@@ -243,7 +241,7 @@ impl Screen {
             .take_while(|line| self.submit(line, session, now))
             .count();
         if let Some(failed) = lines.get(sent) {
-            self.input.set(failed);
+            self.history.add(failed);
             if sent > 0 {
                 self.error(format!("only {sent} of {} lines were sent", lines.len()));
             }

@@ -216,6 +216,13 @@ impl Sim {
         self.screen.input.text()
     }
 
+    /// The line that failed, which Up brings back.
+    fn failed_line(&mut self) -> String {
+        assert_eq!(self.line(), "", "a failed line is cleared");
+        self.keys("\x1b[A");
+        self.line().to_owned()
+    }
+
     /// The texts of the spans with this role.
     fn drawn_as(&mut self, role: Role) -> Vec<String> {
         let frame = self.frame();

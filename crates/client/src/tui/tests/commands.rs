@@ -26,7 +26,7 @@ fn a_reply_goes_to_the_last_writer() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.keys("/r hi\r");
     assert_eq!(sim.last_message(), "!! nobody has written to you privately yet");
-    assert_eq!(sim.line(), "/r hi");
+    assert_eq!(sim.failed_line(), "/r hi");
     sim.hear("WHISPER bob@10.0.0.2:6000 psst\nWHISPER carol@10.0.0.3:7000 psst\n");
     sim.keys("\r/reply ho\r");
     assert_eq!(sim.datagrams(), ["10.0.0.3:7001 hi", "10.0.0.3:7001 ho"]);
@@ -76,7 +76,7 @@ fn after_the_recipient_left_a_query_sends_nothing() {
     sim.keys("/clear\ra secret\r");
     assert_eq!(sim.sent(), "");
     assert_eq!(sim.datagrams(), [""; 0]);
-    assert_eq!(sim.line(), "a secret");
+    assert_eq!(sim.failed_line(), "a secret");
     sim.shows(
         "|
          |
@@ -113,7 +113,7 @@ fn a_query_follows_a_key_to_a_new_id() {
         "LEAVE {TIME} dave@10.0.0.4:1\nJOIN {TIME} dave@10.0.0.4:1 - {other}\n"
     ));
     sim.keys("a secret\r");
-    assert_eq!(sim.line(), "a secret");
+    assert_eq!(sim.failed_line(), "a secret");
     sim.hear(&format!("JOIN {TIME} david@10.0.0.5:2 - {key}\n"));
     sim.keys("\r");
     assert_eq!(sim.last_message(), "22:13 [you -> david] a secret (sending)");
@@ -144,7 +144,7 @@ fn verify_shows_a_code_to_compare() {
         sim.last_message(),
         "!! nothing to compare with bob: that user has no key"
     );
-    assert_eq!(sim.line(), "/verify bob");
+    assert_eq!(sim.failed_line(), "/verify bob");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn nick_asks_the_server() {
     );
     sim.keys("/nick a b\r");
     assert_eq!(sim.last_message(), "!! a nick has no spaces");
-    assert_eq!(sim.line(), "/nick a b");
+    assert_eq!(sim.failed_line(), "/nick a b");
 }
 
 #[test]
@@ -351,19 +351,44 @@ fn quit_without_messages_leaves_at_once() {
 }
 
 #[test]
-fn a_mistyped_command_stays_and_is_not_sent() {
+fn a_mistyped_command_is_cleared_and_up_brings_it_back() {
     let mut sim = Sim::in_a_room(70, 4);
     sim.keys("/quti now\r");
     assert_eq!(sim.sent(), "");
     sim.shows(
         "|!! no command /quti: the nearest is /quit; // begins a message with a
          |      slash
-         | alice | 3 here | 10.0.0.9:9000
-         |> /quti now█",
+         | alice | 3 here | 10.0.0.9:9000 | /help
+         |> █",
     );
-    sim.keys("\x15/msg\r");
+    sim.keys("/msg\r");
     assert_eq!(sim.last_message(), "!! usage: /msg WHO TEXT");
+    assert_eq!(sim.line(), "");
+    sim.keys("\x1b[A");
     assert_eq!(sim.line(), "/msg");
+    sim.keys("\x1b[A");
+    assert_eq!(sim.line(), "/quti now");
+}
+
+#[test]
+fn what_is_typed_after_a_refused_line_is_a_line_of_its_own() {
+    let mut sim = Sim::in_a_room(70, 8);
+    sim.keys("/msg nobody psst\r");
+    sim.keys("hello all\r");
+    assert_eq!(sim.sent(), "SAY 1 hello all\n");
+    for refused in [
+        "/bell loud",
+        "/whois nobody",
+        "/search",
+        "/nick a b",
+        "/query nobody",
+    ] {
+        sim.keys(&format!("{refused}\r"));
+        assert_eq!(sim.line(), "", "{refused}");
+        sim.keys("\x1b[A");
+        assert_eq!(sim.line(), refused);
+        sim.keys("\x15");
+    }
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn a_message_to_an_unknown_user_does_not_wait() {
     let mut sim = Sim::in_a_room(76, 9);
     sim.lose_connection();
     sim.keys("/msg zoe again\r");
-    assert_eq!(sim.line(), "/msg zoe again");
+    assert_eq!(sim.failed_line(), "/msg zoe again");
     assert_eq!(
         sim.last_message(),
         "!! not sent to zoe: nobody here has that name"
@@ -201,7 +201,7 @@ fn lines_beyond_the_limit_are_refused() {
         sim.paste(&long);
         sim.keys("\r");
     }
-    assert!(sim.line().starts_with("xxx"));
+    assert!(sim.failed_line().starts_with("xxx"));
     assert!(
         sim.drawn().join("").contains("too many messages are waiting"),
         "{:?}",

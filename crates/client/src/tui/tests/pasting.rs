@@ -71,7 +71,7 @@ fn in_a_private_conversation_all_lines_are_private() {
 }
 
 #[test]
-fn a_line_that_fails_stays_and_the_sent_ones_are_counted() {
+fn a_line_that_fails_is_brought_back_by_up_and_the_sent_ones_are_counted() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.keys("/msg nobody ");
     sim.paste("one\ntwo");
@@ -81,6 +81,8 @@ fn a_line_that_fails_stays_and_the_sent_ones_are_counted() {
         sim.last_message(),
         "!! not sent to nobody: nobody here has that name"
     );
+    assert_eq!(sim.line(), "");
+    sim.keys("\x1b[A");
     assert_eq!(sim.line(), "/msg nobody one");
     sim.keys("\x15");
     sim.paste(&format!("one\n{}\nthree", "x".repeat(5000)));
@@ -90,6 +92,8 @@ fn a_line_that_fails_stays_and_the_sent_ones_are_counted() {
         sim.messages()
             .contains(&"!! only 1 of 3 lines were sent".to_owned())
     );
+    assert_eq!(sim.line(), "");
+    sim.keys("\x1b[A");
     assert!(sim.line().starts_with("xxx"));
 }
 

@@ -78,7 +78,7 @@ fn search_goes_back_from_match_to_match() {
     sim.keys("\x15\x1b");
     sim.keys("/search nothing\r");
     assert_eq!(sim.last_message(), "!! 'nothing' was not found");
-    assert_eq!(sim.line(), "/search nothing");
+    assert_eq!(sim.failed_line(), "/search nothing");
 }
 
 #[test]

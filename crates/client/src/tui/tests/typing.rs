@@ -195,12 +195,14 @@ fn ctrl_l_and_ctrl_z_work_in_every_mode() {
 }
 
 #[test]
-fn a_refused_line_stays_for_correction() {
+fn a_refused_line_is_brought_back_by_up() {
     let mut sim = Sim::in_a_room(60, 8);
     let long = "x".repeat(chat_proto::TEXT_MAX + 1);
     sim.keys(&long);
     sim.keys("\r");
     assert_eq!(sim.sent(), "");
+    assert_eq!(sim.line(), "");
+    sim.keys("\x1b[A");
     assert_eq!(sim.line(), long);
     sim.keys("\x7f\r");
     assert!(sim.sent().starts_with("SAY 1 xxx"));

@@ -64,6 +64,23 @@ fn clients_that_send_byte_by_byte_are_understood() {
 }
 
 #[test]
+fn a_web_page_cannot_speak_in_the_room() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut page = server.connect("page");
+    page.expect("* chat/1");
+    page.send("POST / HTTP/1.1\r\nContent-Type: text/plain\r\n\r\n/nick admin\nroom closes at noon\n");
+    page.expect("another protocol");
+    assert_eq!(page.until_end(), [""; 0]);
+    assert_eq!(watcher.sync("nothing was said"), [""; 0]);
+    let log = server.log_so_far(page.id());
+    assert!(
+        matches!(&*log, [line] if line.ends_with("reason=foreign")),
+        "{log:?}"
+    );
+}
+
+#[test]
 fn silent_clients_take_no_processor_time() {
     let count = part_of(500);
     if !can_open(2 * 600) {

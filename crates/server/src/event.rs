@@ -74,6 +74,8 @@ pub enum Departure {
     Probe,
     /// The client insisted on a nick that is not available, after it was announced.
     Nick,
+    /// The first line after it was announced was of another protocol.
+    Foreign,
 }
 
 /// Why a connection was rejected.
@@ -87,6 +89,8 @@ pub enum Refusal {
     Twice,
     /// The client insists on a nick that is not available.
     Nick,
+    /// The first bytes are of another protocol.
+    Foreign,
     /// No file descriptor is left.
     Descriptors,
 }
@@ -119,6 +123,7 @@ impl fmt::Display for Departure {
             Self::Replaced => "replaced",
             Self::Probe => "probe",
             Self::Nick => "nick",
+            Self::Foreign => "foreign",
         })
     }
 }
@@ -130,6 +135,7 @@ impl fmt::Display for Refusal {
             Self::Address(limit) => write!(f, "address limit={limit}"),
             Self::Twice => f.write_str("twice"),
             Self::Nick => f.write_str("nick"),
+            Self::Foreign => f.write_str("foreign"),
             Self::Descriptors => f.write_str("descriptors"),
         }
     }

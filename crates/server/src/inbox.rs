@@ -72,6 +72,12 @@ impl Inbox {
         self.rest.as_ref().map_or(&[], |rest| rest.decoder.pending())
     }
 
+    /// The partial line and these bytes, as far as `max`.
+    #[must_use]
+    pub fn head(&self, bytes: &[u8], max: usize) -> Vec<u8> {
+        self.partial().iter().chain(bytes).take(max).copied().collect()
+    }
+
     /// Takes the bytes that wait, for the caller to pass to [`Inbox::next`].
     pub fn take_waiting(&mut self) -> Box<[u8]> {
         self.rest

@@ -6,6 +6,7 @@
 pub mod args;
 pub mod compact;
 pub mod event;
+mod foreign;
 pub mod inbox;
 pub mod log;
 pub mod member;

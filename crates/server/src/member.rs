@@ -244,6 +244,12 @@ impl Member {
         self.pinged = None;
     }
 
+    /// Whether it has sent a line.
+    #[must_use]
+    pub fn has_spoken(&self) -> bool {
+        self.has_spoken
+    }
+
     /// Counts a line against the rate. Whether it is the first one.
     pub(crate) fn count_line(&mut self, rate: Option<Rate>, now: Duration) -> bool {
         if let Some(rate) = rate {

@@ -1,7 +1,8 @@
 //! Input: when the lines of a connection are processed, and what silence and the end of input mean.
 
 use super::{Room, commands, output};
-use crate::event::Departure;
+use crate::event::{Departure, Event, Refusal};
+use crate::foreign::{self, Verdict};
 use crate::inbox::Inbox;
 use crate::member::{End, Member, Stage};
 use crate::rate::Usage;
@@ -82,6 +83,13 @@ fn process(room: &mut Room, now: Now, slot: Slot, mut bytes: &[u8]) {
     let Some(member) = room.roster.get_mut(slot) else {
         return;
     };
+    let mut verdict = Verdict::Chat;
+    if !member.has_spoken() {
+        verdict = foreign::judge(&member.inbox.head(bytes, foreign::HEAD_MAX));
+    }
+    if verdict == Verdict::Foreign {
+        return reject_foreign(room, now, slot);
+    }
     let mut inbox = std::mem::take(&mut member.inbox);
     while may_process(room, now, room.roster.get(slot)) {
         let Some(line) = inbox.next(&mut bytes) else { break };
@@ -95,9 +103,22 @@ fn process(room: &mut Room, now: Now, slot: Slot, mut bytes: &[u8]) {
     }
     member.inbox = inbox;
     // The first bytes of a client begin a HELLO.
-    if member.in_handshake() && !may_begin_client(member.inbox.partial()) {
+    if member.in_handshake() && verdict == Verdict::Chat && !may_begin_client(member.inbox.partial()) {
         room.join_plain(now, slot);
     }
+}
+
+/// Disconnects what speaks another protocol. Nothing of it becomes a message.
+fn reject_foreign(room: &mut Room, now: Now, slot: Slot) {
+    if let Some(member) = room
+        .roster
+        .get(slot)
+        .filter(|member| member.stage != Stage::Joined)
+    {
+        let (peer, why) = (member.id().address(), Refusal::Foreign);
+        room.events.push(Event::Refuse { peer, why });
+    }
+    room.leave(now, slot, Departure::Foreign);
 }
 
 /// Processes bytes that were received earlier.

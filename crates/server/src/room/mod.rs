@@ -411,7 +411,9 @@ fn rejection(why: Refusal) -> Vec<u8> {
     let line: ServerLine<'_, &str> = match why {
         Refusal::Address(_) => ServerLine::Notice(Text::new("too many users from your address")),
         Refusal::Twice => ServerLine::Notice(Text::new("your address and port are here already")),
-        Refusal::Full(_) | Refusal::Nick | Refusal::Descriptors => ServerLine::TooManyUsers,
+        Refusal::Full(_) | Refusal::Nick | Refusal::Foreign | Refusal::Descriptors => {
+            ServerLine::TooManyUsers
+        }
     };
     format!("{line}\n").into_bytes()
 }
@@ -428,6 +430,10 @@ fn farewell(why: Departure) -> Option<(Reason, &'static str)> {
         Departure::Replaced => Some((Reason::Replaced, "disconnected: you have reconnected")),
         Departure::Probe => Some((Reason::Other, "disconnected: the probe took too long")),
         Departure::Nick => Some((Reason::Nick, "disconnected: you asked for that nick or none")),
+        Departure::Foreign => Some((
+            Reason::Other,
+            "disconnected: your first line is of another protocol",
+        )),
         Departure::Closed | Departure::Reset | Departure::TimedOut | Departure::Slow(_) => None,
     }
 }

@@ -7,6 +7,7 @@
 
 mod backpressure;
 mod clock;
+mod foreign;
 mod handshake;
 mod history;
 mod leaving;

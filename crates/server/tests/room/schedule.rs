@@ -834,7 +834,9 @@ impl Play {
             Departure::Slow(_) | Departure::Silent | Departure::Replaced => true,
             // Of the input that the rate held back, one more burst was processed.
             Departure::Reset | Departure::TimedOut => rated,
-            Departure::Quit | Departure::Closed | Departure::Probe | Departure::Nick => false,
+            Departure::Quit | Departure::Closed | Departure::Probe | Departure::Nick | Departure::Foreign => {
+                false
+            }
         };
         !self.departure(peer).is_some_and(cut)
     }
@@ -851,7 +853,9 @@ impl Play {
             ),
             Departure::Replaced => assert!(actor.resumed),
             Departure::Quit => assert!(actor.quit_at.is_some()),
-            Departure::Probe | Departure::Nick => panic!("peer {peer} did not ask for that"),
+            Departure::Probe | Departure::Nick | Departure::Foreign => {
+                panic!("peer {peer} did not ask for that")
+            }
             Departure::Closed | Departure::Reset | Departure::TimedOut => {
                 assert!(
                     actor.ended || actor.quit_at.is_some(),

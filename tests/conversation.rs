@@ -35,12 +35,9 @@ fn three_users_join_talk_and_write_privately() {
     }
 
     alice.line("/msg bob the cake is for carol");
-    bob.shows()
-        .expect_line(&format!("private from {}: the cake is for carol", everybody[0]));
+    bob.expect_private(&everybody[0], "the cake is for carol");
     bob.line("/msg alice my lips are sealed");
-    alice
-        .shows()
-        .expect_line(&format!("private from {}: my lips are sealed", everybody[1]));
+    alice.expect_private(&everybody[1], "my lips are sealed");
 
     alice.line("that is all");
     carol.shows().expect("that is all");

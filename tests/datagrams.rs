@@ -142,9 +142,7 @@ fn the_client_answers_no_datagram_of_a_stranger() {
         // A later message over the same socket shows that the group was read.
         number += 1;
         bob.line(&format!("/msg alice number {number}"));
-        alice
-            .shows()
-            .expect_line(&format!("private from bob@{}: number {number}", bob.id()));
+        alice.expect_private(&format!("bob@{}", bob.id()), &format!("number {number}"));
     });
     socket.set_nonblocking(true).unwrap();
     let answer = socket.recv_from(&mut [0; 65_536]);

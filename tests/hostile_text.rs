@@ -215,9 +215,10 @@ fn hostile_datagrams_without_a_key_are_shown_safely() {
         rude.send_private_bytes(&lines, &text);
     }
     rude.send_private(&lines, "that was all");
-    all.lines
-        .shows()
-        .expect_line(&format!("private from {}: that was all", rude.id()));
+    all.lines.shows().expect_line(&format!(
+        "private from {} (direct, unencrypted): that was all",
+        rude.id()
+    ));
     all.assert_unharmed("bare datagrams");
 }
 
@@ -245,8 +246,7 @@ fn hostile_sealed_messages_are_shown_safely() {
     rude.line("/msg lines that was all");
     rude.line("/msg screen that was all");
     all.lines
-        .shows()
-        .expect_line(&format!("private from rude@{}: that was all", rude.id()));
+        .expect_private(&format!("rude@{}", rude.id()), "that was all");
     all.screen.expect("[rude -> you] that was all");
     rude.end_input();
     rude.exit_code();

@@ -54,6 +54,15 @@ impl Client {
         &self.process.stdout
     }
 
+    /// Waits for this private message, sealed, by whichever path it came.
+    pub fn expect_private(&self, from: &str, text: &str) {
+        let line = self.shows().expect(&format!("): {text}"));
+        assert!(
+            line.starts_with(&format!("private from {from} (sealed, ")),
+            "{line:?}"
+        );
+    }
+
     /// The standard error.
     pub fn complains(&self) -> &Feed {
         &self.process.stderr

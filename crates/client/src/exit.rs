@@ -13,7 +13,7 @@ Exit status:
   2    invalid command line or settings file
   3    the room is full
   4    the nick was refused
-  5    a private message was not delivered
+  5    a private message was not delivered, or nobody confirmed it
   129, 130, 131, 143  ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, after leaving the room";
 
 /// How the program ends.

@@ -53,8 +53,14 @@ impl Printer {
             Event::Refused(RefusedMessage { text, reason }) => {
                 note(to, format_args!("not sent: {reason}: {text}"));
             }
-            Event::Private(PrivateMessage { peer, text, .. }) => {
-                note(to, format_args!("private to {peer}: {text}"));
+            Event::Private(PrivateMessage {
+                peer,
+                text,
+                transport,
+                ..
+            }) => {
+                let transport = transport.in_full();
+                note(to, format_args!("private to {peer} ({transport}): {text}"));
             }
             Event::Delivered(delivery) => print_delivery(delivery, to),
             Event::NotDelivered(DeliveryFailure {
@@ -110,8 +116,9 @@ fn conversation(event: &Event) -> Option<(String, u64, bool)> {
             line(renamed, rename.at, rename.history)
         }
         Event::Private(message) if message.direction == Direction::Received => {
-            let from = ServerLine::PrivateFrom(&message.peer, message.text.borrow());
-            line(from, message.at, false)
+            let (peer, transport) = (&message.peer, message.transport.in_full());
+            let line = format!("private from {peer} ({transport}): {}", message.text);
+            Some((line, message.at, false))
         }
         Event::SomeoneLeft { at } => Some(("a user left".into(), *at, false)),
         // The mark tells it from the other lines, which it may imitate.
@@ -133,6 +140,7 @@ fn print_delivery(delivery: &Delivery, to: &mut Vec<u8>) {
             "delivered to {peer} ({transport}, {} ms): {text}",
             after.as_millis()
         ),
+        None if delivery.is_confirmed() => format!("sent to {peer} ({transport}): {text}"),
         None => format!("sent to {peer} ({transport}, unconfirmed): {text}"),
     };
     note(to, line);

@@ -158,7 +158,7 @@ pub struct Delivery {
     pub text: Text<'static>,
     /// How it went.
     pub transport: Transport,
-    /// The time from typing to confirmation; `None` if nobody confirms it.
+    /// The time from typing to the peer's confirmation; `None` for users without a key.
     pub after: Option<Duration>,
 }
 
@@ -236,6 +236,25 @@ pub struct Transport {
     pub path: Option<Path>,
     /// Sealed: only the two users could read or write it.
     pub sealed: bool,
+}
+
+impl Transport {
+    /// The protection and the path, each named: `sealed, direct`.
+    pub fn in_full(&self) -> String {
+        let transport = self.to_string();
+        match (self.sealed, transport.is_empty()) {
+            (true, true) => "sealed".into(),
+            (true, false) => format!("sealed, {transport}"),
+            (false, _) => transport,
+        }
+    }
+}
+
+impl Delivery {
+    /// Whether the peer confirmed it or, for users without a key, the server did.
+    pub fn is_confirmed(&self) -> bool {
+        self.after.is_some() || self.transport.path == Some(Path::Relayed)
+    }
 }
 
 impl fmt::Display for Transport {

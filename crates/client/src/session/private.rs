@@ -278,13 +278,16 @@ impl Session {
             path: Some(path),
             sealed: after.is_some(),
         };
-        self.events.push_back(Event::Delivered(Delivery {
+        let delivery = Delivery {
             seq,
             peer,
             text,
             transport,
             after,
-        }));
+        };
+        // Scripts must not take it for delivered.
+        self.failures.privates += usize::from(!delivery.is_confirmed());
+        self.events.push_back(Event::Delivered(delivery));
     }
 
     fn warn_of(&mut self, warning: KeyWarning) {

@@ -99,7 +99,7 @@ fn the_conversation_is_on_the_standard_output() {
         ),
         (
             private(Direction::Received),
-            "private from alice@10.0.0.5:50312: psst\n",
+            "private from alice@10.0.0.5:50312 (sealed, via the server): psst\n",
         ),
         (
             Event::Unattributed(Unattributed {
@@ -121,7 +121,7 @@ fn other_events_are_on_the_standard_error() {
     let cases = [
         (
             private(Direction::Sent(1)),
-            "* private to alice@10.0.0.5:50312: psst\n",
+            "* private to alice@10.0.0.5:50312 (sealed, via the server): psst\n",
         ),
         (
             Event::Delivered(Delivery {

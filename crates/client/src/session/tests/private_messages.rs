@@ -780,3 +780,24 @@ fn a_proven_conversation_goes_on_without_the_server() {
     carry(&mut alice, &mut bob);
     assert_eq!(texts(&alice.shown()), ["yes (direct)"]);
 }
+
+#[test]
+fn an_unconfirmed_message_is_a_failure_unless_the_server_confirms() {
+    let mut alice = alice();
+    alice.type_line("/msg carol hi");
+    alice.wait(500);
+    assert_eq!(receipts(&alice.shown()), ["hi (direct, unencrypted)"]);
+    assert_eq!(alice.session.failures().privates, 1);
+    alice.type_line("/msg carol hi again");
+    let now = alice.now();
+    alice
+        .session
+        .datagram_failed("10.0.0.3:7001".parse().unwrap(), now);
+    let number = alice.whispered();
+    alice.hear(&format!("WHISPERED {number}\n"));
+    assert_eq!(
+        receipts(&alice.shown()),
+        ["hi again (via the server, unencrypted)"]
+    );
+    assert_eq!(alice.session.failures().privates, 1);
+}

@@ -145,7 +145,7 @@ impl Session {
 
     fn private_is_sent(&mut self, to: UserId, id: MessageId, text: &Text<'_>, now: Now) {
         let message = PrivateMessage {
-            at: now.unix_ms,
+            at: self.server_time(now),
             direction: Direction::Sent(id.0),
             peer: self.who(to),
             text: text.clone().into_owned(),
@@ -239,7 +239,7 @@ impl Session {
         let sender = former.filter(|former| former.who.id == from);
         let sender = sender.map_or_else(|| self.peer(from), Peer::of);
         let message = PrivateMessage {
-            at: now.unix_ms,
+            at: self.server_time(now),
             direction: Direction::Received,
             peer: sender.who.clone(),
             text: received.text,

@@ -16,7 +16,14 @@ impl Session {
     pub(super) fn on_line(&mut self, mut line: FromServer<'_>, phase: Phase, now: Now) {
         let history = phase == Phase::History;
         // A server that tells no time tells what happens now.
-        let at = self.times.restore(&mut line).unwrap_or(now.unix_ms);
+        let told = self.times.restore(&mut line);
+        if phase == Phase::Live
+            && let Some(time) = told
+        {
+            let is_own_join = matches!(&line, FromServer::Join(_, profile) if self.is_me(&profile.who));
+            self.learn_server_time(time, is_own_join, now);
+        }
+        let at = told.unwrap_or(now.unix_ms);
         match line {
             FromServer::User(profile) if !history => self.on_user(profile, now),
             FromServer::History(_) if phase == Phase::Roster => self.on_roster_end(Phase::History, now),

@@ -113,6 +113,8 @@ pub(super) struct Clocks {
     pub(super) welcomed: Duration,
     /// When its last user list was complete.
     pub(super) ready: Option<Duration>,
+    /// A time on the server's clock, in milliseconds since the Unix epoch, and when it was told.
+    pub(super) server: Option<(Duration, u64)>,
     /// When it was pinged, if it has sent nothing since.
     pub(super) pinged: Option<Duration>,
     /// When the input ended, or when something was last finished after that.
@@ -258,6 +260,23 @@ impl Session {
         self.roster()
             .get(id)
             .map_or(Who::from(id), |profile| profile.who.clone())
+    }
+
+    /// The time now on the server's clock, in milliseconds since the Unix epoch. Messages to everybody have its time, so
+    /// private messages have it too. Until the server has told it: the time on this host's clock.
+    pub(super) fn server_time(&self, now: Now) -> u64 {
+        self.clocks.server.map_or(now.unix_ms, |(told, time)| {
+            let since = now.monotonic.saturating_sub(told).as_millis();
+            time.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+        })
+    }
+
+    /// The server tells the time: of this client's own join, or of another line.
+    pub(super) fn learn_server_time(&mut self, time: u64, is_own_join: bool, now: Now) {
+        // Lines arrive late, never early: the latest time is the best.
+        if is_own_join || self.clocks.server.is_none() || time > self.server_time(now) {
+            self.clocks.server = Some((now.monotonic, time));
+        }
     }
 
     pub(super) fn users(&self) -> Vec<Who> {

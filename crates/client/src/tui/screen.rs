@@ -65,6 +65,8 @@ pub(super) struct Screen {
     pub(super) scroll: Scroll,
     /// The date of the last entry.
     pub(super) day: Option<Date>,
+    /// An entry with a time was shown.
+    pub(super) is_dated: bool,
     /// Fingerprints of the entries from before a reconnection, which the history may repeat, and how often each occurs.
     pub(super) known: HashMap<u64, usize>,
     /// The text of `/search`, and the entry found last.
@@ -147,6 +149,7 @@ impl Screen {
             lines: Scrollback::new(settings.scrollback),
             scroll: Scroll::default(),
             day: None,
+            is_dated: false,
             known: HashMap::new(),
             search: None,
             input: Input::new(INPUT_MAX),

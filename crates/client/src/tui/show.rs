@@ -13,6 +13,7 @@ use crate::session::{
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
+use jiff::civil::Date;
 
 impl Screen {
     pub(super) fn show(&mut self, event: &Event) {
@@ -107,14 +108,19 @@ impl Screen {
         true
     }
 
-    /// Adds an entry with a time; before it the date, if that is another.
+    /// Adds an entry with a time; before it the date, if that is another. After the first entry, days only go forward: a
+    /// clock that is set back starts no new day.
     fn happened(&mut self, at: u64, what: What, history: bool) {
         let entry = Entry { at: Some(at), what };
         if history && self.is_known(&entry) {
             return;
         }
-        let date = self.clock.date(at).filter(|&date| self.day != Some(date));
-        if let Some(date) = date {
+        let is_dated = std::mem::replace(&mut self.is_dated, true);
+        let is_news = |date: &Date| match self.day {
+            Some(day) if is_dated => *date > day,
+            day => day != Some(*date),
+        };
+        if let Some(date) = self.clock.date(at).filter(is_news) {
             self.note(clock::day(date));
             self.day = Some(date);
         }

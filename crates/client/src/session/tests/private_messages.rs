@@ -801,3 +801,41 @@ fn an_unconfirmed_message_is_a_failure_unless_the_server_confirms() {
     );
     assert_eq!(alice.session.failures().privates, 1);
 }
+
+#[test]
+fn private_messages_have_the_time_of_the_server() {
+    const DAY: u64 = 86_400_000;
+    let (mut alice, mut bob) = (alice(), bob());
+    let mut exchange = |alice: &mut Sim, text: &str| {
+        alice.type_line(&format!("/msg bob to {text}"));
+        carry(alice, &mut bob);
+        bob.type_line(&format!("/msg alice from {text}"));
+        carry(alice, &mut bob);
+        let at = |event: &Event| match event {
+            Event::Private(message) => Some(message.at),
+            _ => None,
+        };
+        let times: Vec<u64> = alice.shown().iter().filter_map(at).collect();
+        assert_eq!(times.len(), 2);
+        times
+    };
+    let own = alice.now().unix_ms;
+    assert_eq!(
+        exchange(&mut alice, "unknown"),
+        [own; 2],
+        "the server has not told its time"
+    );
+    let server = own + DAY;
+    alice.hear(&format!("JOIN {server} {ME} - -\n"));
+    assert_eq!(exchange(&mut alice, "joined"), [server; 2]);
+    alice.wait(1000);
+    assert_eq!(exchange(&mut alice, "later"), [server + 1000; 2]);
+    // A line that arrived late does not set the clock back; a later time sets it forward.
+    alice.hear(&format!("SAID {server} carol@10.0.0.3:7000 late\n"));
+    assert_eq!(exchange(&mut alice, "late"), [server + 1000; 2]);
+    alice.hear(&format!("SAID {} carol@10.0.0.3:7000 ahead\n", server + 5000));
+    assert_eq!(exchange(&mut alice, "ahead"), [server + 5000; 2]);
+    // The server's clock is behind after a new join.
+    alice.hear(&format!("JOIN {own} {ME} - -\n"));
+    assert_eq!(exchange(&mut alice, "behind"), [own; 2]);
+}

@@ -368,3 +368,29 @@ fn the_setting_decides_when_to_ring() {
         );
     }
 }
+
+#[test]
+fn days_only_go_forward() {
+    const DAY: u64 = 86_400_000;
+    let mut sim = Sim::in_a_room(60, 9);
+    for (days, text) in [
+        (1, "tomorrow"),
+        (0, "set back"),
+        (1, "still tomorrow"),
+        (2, "forward"),
+    ] {
+        let at = TIME + days * DAY;
+        sim.hear(&format!("SAID {at} bob@10.0.0.2:6000 {text}\n"));
+    }
+    sim.shows(
+        "|
+         |-- Wednesday, 15 November 2023
+         |22:13 bob: tomorrow
+         |22:13 bob: set back
+         |22:13 bob: still tomorrow
+         |-- Thursday, 16 November 2023
+         |22:13 bob: forward
+         | alice | 3 here | 10.0.0.9:9000 | /help
+         |> █",
+    );
+}

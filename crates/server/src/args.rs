@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "1000", value_parser = number::<usize>(1..=COUNT_MAX))]
     pub max_users: usize,
 
-    /// Users at most from one address. Loopback addresses are exempt.
+    /// Users at most from one address, or from one /64 of IPv6. Loopback addresses are exempt.
     #[arg(long, value_name = "N", default_value = "100", value_parser = number::<usize>(1..=COUNT_MAX))]
     pub max_per_address: usize,
 

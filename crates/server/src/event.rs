@@ -76,6 +76,8 @@ pub enum Departure {
     Nick,
     /// The first line after it was announced was of another protocol.
     Foreign,
+    /// The room was full, and the connection had sent nothing or was a probe.
+    Evicted,
 }
 
 /// Why a connection was rejected.
@@ -124,6 +126,7 @@ impl fmt::Display for Departure {
             Self::Probe => "probe",
             Self::Nick => "nick",
             Self::Foreign => "foreign",
+            Self::Evicted => "evicted",
         })
     }
 }

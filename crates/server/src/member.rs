@@ -19,6 +19,10 @@ use std::time::Duration;
 /// a port scan is gone without being announced.
 const HANDSHAKE: Duration = Duration::from_millis(250);
 
+/// In a full room, a user may be silent for this long after joining: a person at `nc` looks around before typing. To
+/// hold 1,000 places silently then takes 100 new connections a second.
+const SILENT_GRACE: Duration = Duration::from_secs(10);
+
 /// With this much queued for it alone, a connection's own lines wait: many a request is shorter than its answer.
 const OWN_BYTES_PAUSE: usize = 64 * 1024;
 
@@ -220,6 +224,17 @@ impl Member {
     #[must_use]
     pub fn is_staying(&self) -> bool {
         !matches!(self.stage, Stage::Leaving(_))
+    }
+
+    /// Whether it is the first to go in a full room: it probes, or has long been here and never sent anything.
+    #[must_use]
+    pub fn is_evictable(&self, now: Duration) -> bool {
+        let is_silent = self.client.is_none() && !self.has_spoken && self.inbox.partial().is_empty();
+        match self.stage {
+            Stage::Probing(_) => true,
+            Stage::Joined => is_silent && self.inbox.last_received() + SILENT_GRACE <= now,
+            Stage::Queued(_) | Stage::Handshake(_) | Stage::Leaving(_) => false,
+        }
     }
 
     /// Whether it is neither announced nor rejected yet.

@@ -7,7 +7,7 @@ use chat_proto::nick::{Nick, NickKey};
 use chat_proto::opaque::Token;
 use chat_proto::who::Who;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// The number of a connection, from when it is accepted until it is closed.
@@ -28,6 +28,16 @@ fn number(slot: Slot) -> u32 {
     u32::try_from(slot).unwrap_or(u32::MAX)
 }
 
+/// What limits on addresses count as one: an address of IPv4, or the 64 bits that a provider gives one customer of IPv6
+/// at least (RFC 6177), who can use all addresses in it.
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+    }
+}
+
 /// Every connection, and indexes of those that stay.
 ///
 /// Invariant: the indexes hold exactly the members with [`Member::is_staying`]. Queued members are counted apart.
@@ -45,8 +55,8 @@ pub struct Roster {
     plain: usize,
     by_id: HashMap<Addr, u32>,
     by_nick: HashMap<NickKey, Slot>,
-    /// How many have a place from each address.
-    by_address: HashMap<IpAddr, usize>,
+    /// How many have a place from each network.
+    by_network: HashMap<IpAddr, usize>,
 }
 
 impl Roster {
@@ -86,10 +96,13 @@ impl Roster {
         self.slots.len() - self.free.len()
     }
 
-    /// How many have a place from this address.
+    /// How many have a place from the network of this address.
     #[must_use]
     pub fn staying_from(&self, address: IpAddr) -> usize {
-        self.by_address.get(&address).copied().unwrap_or_default()
+        self.by_network
+            .get(&network_of(address))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// One past the highest slot in use.
@@ -165,7 +178,7 @@ impl Roster {
 
     fn count(&mut self, id: UserId) {
         self.staying += 1;
-        *self.by_address.entry(id.address().ip()).or_default() += 1;
+        *self.by_network.entry(network_of(id.address().ip())).or_default() += 1;
     }
 
     /// Removes a member that stays from the indexes. It keeps its slot until [`Roster::remove`], and is sent what it is
@@ -185,11 +198,11 @@ impl Roster {
             return;
         }
         self.staying -= 1;
-        let address = member.id().address().ip();
-        if let Some(count) = self.by_address.get_mut(&address) {
+        let network = network_of(member.id().address().ip());
+        if let Some(count) = self.by_network.get_mut(&network) {
             *count -= 1;
             if *count == 0 {
-                self.by_address.remove(&address);
+                self.by_network.remove(&network);
             }
         }
     }

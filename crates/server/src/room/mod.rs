@@ -14,7 +14,7 @@ use crate::event::{Departure, Event, Refusal};
 use crate::member::{Member, Stage};
 use crate::rate::Rate;
 use crate::resumption::Resumption;
-use crate::roster::{Roster, Slot};
+use crate::roster::{Roster, Slot, network_of};
 use crate::transcript::{Dialect, Transcript};
 use backpressure::Backpressure;
 use chat_proto::id::UserId;
@@ -50,7 +50,7 @@ pub const PROBE_TIME: Duration = Duration::from_secs(10);
 pub struct Limits {
     /// Users at most.
     pub max_users: usize,
-    /// Users at most from one address; loopback addresses are exempt.
+    /// Users at most from one address, or one /64 of IPv6; loopback addresses are exempt.
     pub max_per_address: usize,
     /// Lines of history for a newcomer.
     pub history: usize,
@@ -123,7 +123,10 @@ impl Room {
             return self.reject(now, member, Refusal::Twice);
         }
         let mut words = format!("you are {id}; /help says what you can do");
-        if let Some(why) = self.refusal(id, None) {
+        if let Some(why) = self
+            .refusal(id, None)
+            .and_then(|why| self.evict_for(now, id, why))
+        {
             if !self.roster.is_resumable() || self.roster.queued() >= QUEUED_MAX {
                 return self.reject(now, member, why);
             }
@@ -148,7 +151,8 @@ impl Room {
         let address = id.address().ip();
         let resumed = resumed.and_then(|slot| self.roster.get(slot));
         let freed = usize::from(resumed.is_some());
-        let freed_there = usize::from(resumed.is_some_and(|member| member.id().address().ip() == address));
+        let is_there = |member: &Member| network_of(member.id().address().ip()) == network_of(address);
+        let freed_there = usize::from(resumed.is_some_and(is_there));
         let staying = self.roster.staying().saturating_sub(freed);
         let staying_there = self.roster.staying_from(address).saturating_sub(freed_there);
         if staying >= max_users {
@@ -158,6 +162,27 @@ impl Room {
         } else {
             None
         }
+    }
+
+    /// Makes a place for a newcomer: the connection that has been silent for longest goes, or a probe. Whoever has sent
+    /// anything stays. Returns why there still is none.
+    fn evict_for(&mut self, now: Now, id: UserId, why: Refusal) -> Option<Refusal> {
+        let network = network_of(id.address().ip());
+        let frees = |member: &Member| match why {
+            Refusal::Address(_) => network_of(member.id().address().ip()) == network,
+            _ => true,
+        };
+        let evictable = |member: &Member| member.is_evictable(now.monotonic) && frees(member);
+        let silent_longest = self
+            .roster
+            .iter_from(0)
+            .filter(|(_, member)| evictable(member))
+            .min_by_key(|(_, member)| member.inbox.last_received());
+        let Some((slot, _)) = silent_longest else {
+            return Some(why);
+        };
+        self.leave(now, slot, Departure::Evicted);
+        self.refusal(id, None)
     }
 
     /// Rejects a connection, and tells the peer why unless too many are being told.
@@ -430,6 +455,10 @@ fn farewell(why: Departure) -> Option<(Reason, &'static str)> {
         Departure::Replaced => Some((Reason::Replaced, "disconnected: you have reconnected")),
         Departure::Probe => Some((Reason::Other, "disconnected: the probe took too long")),
         Departure::Nick => Some((Reason::Nick, "disconnected: you asked for that nick or none")),
+        Departure::Evicted => Some((
+            Reason::Other,
+            "disconnected: the room is full, and you have sent nothing",
+        )),
         Departure::Foreign => Some((
             Reason::Other,
             "disconnected: your first line is of another protocol",

@@ -1,7 +1,7 @@
 //! Limits on users.
 
 use crate::sim::{Reading, Sim, limits, ms};
-use chat_server::event::{Event, Refusal};
+use chat_server::event::{Departure, Event, Refusal};
 use chat_server::room::{LEAVING_MAX, Limits};
 
 #[test]
@@ -65,6 +65,84 @@ fn the_address_limit_exempts_loopback() {
     let again = sim.connect("10.0.0.1:4");
     sim.run(ms(0));
     assert!(sim.news(again)[0].starts_with("* chat/1 you are"));
+}
+
+#[test]
+fn the_address_limit_counts_a_prefix_of_64_bits() {
+    let mut sim = Sim::new(Limits {
+        max_per_address: 2,
+        ..limits()
+    });
+    for address in ["[2001:db8::1]:1", "[2001:db8::ffff:2]:1"] {
+        let peer = sim.connect(address);
+        sim.send(peer, "\n");
+    }
+    let [third, neighbour] = ["[2001:db8::3]:1", "[2001:db8:0:1::1]:1"].map(|address| sim.connect(address));
+    sim.run(ms(0));
+    assert_eq!(sim.news(third), ["* too many users from your address"]);
+    assert!(sim.news(neighbour)[0].starts_with("* chat/1 you are"));
+}
+
+#[test]
+fn a_newcomer_to_a_full_room_replaces_the_longest_silent() {
+    let mut sim = Sim::new(Limits {
+        max_users: 4,
+        ..limits()
+    });
+    let alice = sim.rich("10.0.0.1:1", "alice");
+    let speaker = sim.plain("10.0.0.2:1");
+    sim.send(speaker, "\n");
+    let silent = [1, 2].map(|port| sim.plain(&format!("10.0.0.3:{port}")));
+    let early = sim.connect("10.0.0.4:9");
+    sim.run(ms(1000));
+    assert_eq!(sim.lines(early).0.last(), Some(&"too many users"));
+    sim.run(ms(10_000));
+    sim.news(alice);
+    for evicted in silent {
+        sim.news(evicted);
+    }
+    for (port, evicted) in (1..).zip(silent) {
+        let newcomer = sim.rich(&format!("10.0.0.4:{port}"), &format!("new{port}"));
+        assert!(sim.is_closed(evicted));
+        assert!(!sim.is_closed(newcomer));
+        let who = format!("10.0.0.3:{port}");
+        assert_eq!(sim.departure(&who), Some(Departure::Evicted));
+        let farewell = "* disconnected: the room is full, and you have sent nothing";
+        assert_eq!(sim.lines(evicted).0.last(), Some(&farewell));
+    }
+    // All others have sent something.
+    let last = sim.connect("10.0.0.5:1");
+    sim.run(ms(1000));
+    assert_eq!(sim.lines(last).0.last(), Some(&"too many users"));
+    assert!(!sim.is_closed(speaker) && !sim.is_closed(alice));
+}
+
+#[test]
+fn probes_and_silent_neighbours_make_room_too() {
+    let mut sim = Sim::new(Limits {
+        max_users: 2,
+        max_per_address: 1,
+        ..limits()
+    });
+    let probe = sim.connect("10.0.0.1:1");
+    sim.send(probe, "PROBE 1 -\n");
+    let silent = sim.plain("10.0.0.2:1");
+    sim.run(ms(9750));
+    let probe = {
+        assert!(sim.is_closed(probe));
+        let probe = sim.connect("10.0.0.1:1");
+        sim.send(probe, "PROBE 1 -\n");
+        sim.run(ms(0));
+        probe
+    };
+    sim.run(ms(250));
+    let neighbour = sim.connect("10.0.0.2:2");
+    sim.run(ms(0));
+    assert!(sim.is_closed(silent) && !sim.is_closed(probe));
+    sim.send(neighbour, "\n");
+    sim.connect("10.0.0.3:1");
+    sim.run(ms(0));
+    assert!(sim.is_closed(probe) && !sim.is_closed(neighbour));
 }
 
 #[test]

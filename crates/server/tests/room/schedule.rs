@@ -219,7 +219,9 @@ impl Play {
             shut: false,
             nicks: HashSet::new(),
         };
-        play.enter(Kind::Plain, "10.9.0.1:1");
+        let witness = play.enter(Kind::Plain, "10.9.0.1:1");
+        // A silent one would be the first to go in a full room.
+        play.send(witness, "\n");
         play.sim.run(ms(250));
         play.enter(Kind::Rich, "10.9.0.2:1");
         play.sim.peers[RICH].answers = true;
@@ -831,7 +833,7 @@ impl Play {
     fn takes_all(&self, peer: PeerNo) -> bool {
         let rated = self.limits.rate.is_some();
         let cut = |why| match why {
-            Departure::Slow(_) | Departure::Silent | Departure::Replaced => true,
+            Departure::Slow(_) | Departure::Silent | Departure::Replaced | Departure::Evicted => true,
             // Of the input that the rate held back, one more burst was processed.
             Departure::Reset | Departure::TimedOut => rated,
             Departure::Quit | Departure::Closed | Departure::Probe | Departure::Nick | Departure::Foreign => {
@@ -856,6 +858,7 @@ impl Play {
             Departure::Probe | Departure::Nick | Departure::Foreign => {
                 panic!("peer {peer} did not ask for that")
             }
+            Departure::Evicted => {}
             Departure::Closed | Departure::Reset | Departure::TimedOut => {
                 assert!(
                     actor.ended || actor.quit_at.is_some(),

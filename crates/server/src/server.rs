@@ -113,8 +113,10 @@ impl Server {
             if ready.newcomers {
                 self.accept(now);
             }
-            if let Some(rendezvous) = self.rendezvous.as_ref().filter(|_| ready.datagrams) {
-                rendezvous.serve(|source, datagram| self.room.rendezvous(now, source, datagram));
+            if let Some(rendezvous) = self.rendezvous.as_mut().filter(|_| ready.datagrams) {
+                rendezvous.serve(now, |source, datagram| {
+                    self.room.rendezvous(now, source, datagram)
+                });
             }
             for &(slot, interest, events) in &ready.connections {
                 self.read(now, slot, interest, events);
@@ -153,10 +155,12 @@ impl Server {
         }
         let accepts = self.room.accepts() && self.paused_until.is_none();
         let listener = accepts.then(|| self.listener.as_fd());
-        let others = [listener, self.rendezvous.as_ref().map(AsFd::as_fd)];
+        let rendezvous = self.rendezvous.as_ref();
+        let rest = rendezvous.and_then(|rendezvous| rendezvous.rests_until(now));
+        let others = [listener, rendezvous.filter(|_| rest.is_none()).map(AsFd::as_fd)];
         let places = others.map(|fd| fd.map(|fd| push(&mut fds, PollFd::new(fd, PollFlags::POLLIN))));
         fds.extend(self.log.interest());
-        let deadlines = [self.room.deadline(), self.paused_until];
+        let deadlines = [self.room.deadline(), self.paused_until, rest];
         let deadline = deadlines.into_iter().flatten().min();
         match poll(&mut fds, self.clock.timeout(deadline)) {
             Ok(_) | Err(Errno::EINTR) => {}

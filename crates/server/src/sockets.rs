@@ -2,6 +2,7 @@
 
 use crate::room::{LEAVING_MAX, QUEUED_MAX};
 use anyhow::{Context, bail};
+use chat_proto::now::Now;
 use chat_proto::rendezvous::REQUEST_MAX;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
@@ -25,8 +26,14 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 /// A connection whose bytes no peer acknowledges for this long has timed out.
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Datagrams processed in one turn, so that a flood of them leaves time for the connections.
-const DATAGRAMS_MAX: usize = 64;
+/// Datagrams processed in one turn, so that a flood of them leaves time for the connections. The system's buffer holds
+/// about as many.
+const DATAGRAMS_MAX: usize = 256;
+
+/// After datagrams that get no reply, the rendezvous socket rests for this long, and what comes meanwhile is processed
+/// together. A turn costs about 0.4 ms with 1,000 users, so a flood takes at most 50 turns and 2 % of a processor; it
+/// delays replies by 20 ms. Then 12,800 datagrams a second are processed, and the system drops the others.
+const JUNK_REST: Duration = Duration::from_millis(20);
 
 /// Ports tried for one that is free for TCP and UDP.
 const PORT_TRIES: u32 = 16;
@@ -110,30 +117,46 @@ fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
 
 /// The UDP socket of the rendezvous.
 #[derive(Debug)]
-pub struct RendezvousSocket(UdpSocket);
+pub struct RendezvousSocket {
+    socket: UdpSocket,
+    /// After junk it is not polled before this time.
+    rests_until: Duration,
+}
 
 impl RendezvousSocket {
     fn open(address: SocketAddr) -> io::Result<Self> {
         let socket = new_socket(address, Type::DGRAM, Protocol::UDP)?;
         socket.bind(&SockAddr::from(address))?;
-        Ok(Self(socket.into()))
+        Ok(Self {
+            socket: socket.into(),
+            rests_until: Duration::ZERO,
+        })
+    }
+
+    /// When it is to be polled again, if it rests.
+    #[must_use]
+    pub fn rests_until(&self, now: Now) -> Option<Duration> {
+        (now.monotonic < self.rests_until).then_some(self.rests_until)
     }
 
     /// Replies to datagrams, given the source and the bytes of each.
-    pub fn serve(&self, mut reply: impl FnMut(SocketAddr, &[u8]) -> Option<Vec<u8>>) {
+    pub fn serve(&mut self, now: Now, mut reply: impl FnMut(SocketAddr, &[u8]) -> Option<Vec<u8>>) {
         // With one byte more than the longest request, a longer datagram is not mistaken for one.
         let mut buffer = [0; REQUEST_MAX + 1];
         for _ in 0..DATAGRAMS_MAX {
-            match self.0.recv_from(&mut buffer) {
+            let reply = match self.socket.recv_from(&mut buffer) {
                 Ok((count, source)) => {
                     let datagram = buffer.get(..count).unwrap_or_default();
-                    if let Some(reply) = reply(source, datagram) {
-                        // If the reply is lost, the client repeats its request.
-                        let _ = self.0.send_to(&reply, source);
-                    }
+                    reply(source, datagram).map(|reply| (source, reply))
                 }
-                // Nothing to read, or an ICMP error about an earlier reply. Datagrams behind that wake the loop again.
-                Err(_) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP error about an earlier reply.
+                Err(_) => None,
+            };
+            match reply {
+                // If the reply is lost, the client repeats its request.
+                Some((source, reply)) => drop(self.socket.send_to(&reply, source)),
+                None => self.rests_until = now.monotonic + JUNK_REST,
             }
         }
     }
@@ -141,7 +164,7 @@ impl RendezvousSocket {
 
 impl AsFd for RendezvousSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 }
 
@@ -186,7 +209,6 @@ impl Spare {
 mod tests {
     use super::*;
     use crate::room::{Limits, Room, input};
-    use chat_proto::now::Now;
     use chat_proto::opaque::Opaque;
     use chat_proto::rendezvous::{Reply, Request};
 
@@ -209,15 +231,17 @@ mod tests {
         input::receive(&mut room, now, slot, b"PROBE 1 -\n");
         let token = crate::roster::token_for(slot, Opaque([7; 16]));
 
-        let socket = RendezvousSocket::open(localhost).unwrap();
+        let mut socket = RendezvousSocket::open(localhost).unwrap();
         let client = UdpSocket::bind(localhost).unwrap();
         for (number, length) in [(1, REQUEST_MAX + 1), (2, REQUEST_MAX)] {
             let nonce = Opaque([number; 16]);
             let mut request = Request { token, nonce }.to_bytes().to_vec();
             request.resize(length, 0);
-            client.send_to(&request, socket.0.local_addr().unwrap()).unwrap();
+            client
+                .send_to(&request, socket.socket.local_addr().unwrap())
+                .unwrap();
         }
-        socket.serve(|source, datagram| room.rendezvous(now, source, datagram));
+        socket.serve(now, |source, datagram| room.rendezvous(now, source, datagram));
         let mut buffer = [0; 2 * REQUEST_MAX];
         client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let count = client.recv(&mut buffer).unwrap();
@@ -225,5 +249,28 @@ mod tests {
         let reply = Reply::parse(&buffer[..count]).unwrap();
         assert_eq!(reply.echo, Opaque([2; 16]));
         assert_eq!(reply.observed, client.local_addr().unwrap());
+    }
+
+    #[test]
+    fn after_junk_the_rendezvous_socket_rests() {
+        let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut socket = RendezvousSocket::open(localhost).unwrap();
+        let client = UdpSocket::bind(localhost).unwrap();
+        let address = socket.socket.local_addr().unwrap();
+        let now = Now {
+            monotonic: Duration::from_secs(1),
+            unix_ms: 1,
+        };
+        for (replies, rest) in [(true, None), (false, Some(now.monotonic + JUNK_REST))] {
+            for _ in 0..100 {
+                client.send_to(&[0], address).unwrap();
+            }
+            let mut count = 0;
+            socket.serve(now, |_, _| {
+                count += 1;
+                replies.then(|| vec![0])
+            });
+            assert_eq!((count, socket.rests_until(now)), (100, rest), "all in one turn");
+        }
     }
 }

@@ -32,10 +32,10 @@ impl Times {
 
     /// Restores the time of a line that was received. Returns the time of that line, or the last one before it for a line
     /// that has none. `None` before the first time.
-    pub fn restore<W>(&mut self, heard: &mut FromServer<'_, W>) -> Option<u64> {
-        if let FromServer::History(before) = heard {
+    pub fn restore<W>(&mut self, line: &mut FromServer<'_, W>) -> Option<u64> {
+        if let FromServer::History(before) = line {
             self.last = *before;
-        } else if let Some(time) = heard.time_mut() {
+        } else if let Some(time) = line.time_mut() {
             *time = time.or(self.last);
             self.last = *time;
         }

@@ -47,7 +47,7 @@ const BESIDE: usize = LEAVING_MAX + QUEUED_MAX + OTHERS;
 
 /// The sockets of a server.
 #[derive(Debug)]
-pub struct Doors {
+pub struct ServerSockets {
     /// For TCP.
     pub listener: Socket,
     /// For UDP on the same port number, if that port is free.
@@ -60,7 +60,7 @@ pub struct Doors {
 ///
 /// # Errors
 /// If the address can't be listened at.
-pub fn open(address: SocketAddr) -> anyhow::Result<Doors> {
+pub fn open(address: SocketAddr) -> anyhow::Result<ServerSockets> {
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
@@ -68,7 +68,7 @@ pub fn open(address: SocketAddr) -> anyhow::Result<Doors> {
         let address = local_address(&listener)?;
         let rendezvous = RendezvousSocket::open(address);
         if rendezvous.is_ok() || tries == 0 {
-            return Ok(Doors {
+            return Ok(ServerSockets {
                 listener,
                 rendezvous,
                 address,

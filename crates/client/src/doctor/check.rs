@@ -64,7 +64,7 @@ enum Stage {
     },
     Greeting {
         sockets: Sockets,
-        heard: Vec<u8>,
+        received: Vec<u8>,
     },
     /// `PROBE` was sent.
     Asking {
@@ -142,7 +142,7 @@ impl Check {
         }
         match self.leave_stage() {
             Stage::Connecting { to, rest } => self.try_next(now, to, None, rest),
-            Stage::Greeting { heard, .. } => self.judge_complete(&heard),
+            Stage::Greeting { received, .. } => self.judge_complete(&received),
             Stage::Asking { version, .. } => self.report.unanswered(version),
             Stage::Measuring(measurement) => measurement.conclude(&mut self.report, self.nick.as_ref()),
             Stage::Done => {}
@@ -154,8 +154,8 @@ impl Check {
         if let Stage::Connecting { to, .. } = self.stage {
             self.report
                 .connected(to, now.monotonic.saturating_sub(self.since));
-            let heard = Vec::new();
-            self.enter(now, Stage::Greeting { sockets, heard });
+            let received = Vec::new();
+            self.enter(now, Stage::Greeting { sockets, received });
         }
     }
 
@@ -187,8 +187,8 @@ impl Check {
     /// The connection was closed, or broke.
     pub(super) fn closed(&mut self, why: Option<Text<'_>>) {
         match self.leave_stage() {
-            Stage::Greeting { heard, .. } if heard.is_empty() => self.report.closed_without_greeting(),
-            Stage::Greeting { heard, .. } => self.judge_complete(&heard),
+            Stage::Greeting { received, .. } if received.is_empty() => self.report.closed_without_greeting(),
+            Stage::Greeting { received, .. } => self.judge_complete(&received),
             Stage::Asking { .. } => self.report.lost(why),
             Stage::Measuring(measurement) => {
                 measurement.conclude(&mut self.report, self.nick.as_ref());
@@ -245,16 +245,16 @@ impl Check {
 
     /// Reads the greeting; returns the bytes after it.
     fn read_greeting(&mut self, now: Now, bytes: &[u8]) -> Vec<u8> {
-        let Stage::Greeting { sockets, heard } = &mut self.stage else {
+        let Stage::Greeting { sockets, received } = &mut self.stage else {
             return Vec::new();
         };
-        let space = GREETING_MAX.saturating_sub(heard.len());
-        heard.extend(bytes.iter().take(space));
-        match greeting::judge(heard) {
+        let space = GREETING_MAX.saturating_sub(received.len());
+        received.extend(bytes.iter().take(space));
+        match greeting::judge(received) {
             Judgement::More => {}
             Judgement::Quiet => self.until = self.until.min(now.monotonic + greeting::QUIET),
             Judgement::Ours { version, length } => {
-                let (sockets, rest) = (*sockets, heard.split_off(length));
+                let (sockets, rest) = (*sockets, received.split_off(length));
                 let nick = self.nick.as_ref().map(Nick::as_str);
                 self.send(&FromClient::Probe(version.min(VERSION), nick).to_string());
                 self.enter(now, Stage::Asking { sockets, version });
@@ -265,8 +265,8 @@ impl Check {
         Vec::new()
     }
 
-    fn judge_complete(&mut self, heard: &[u8]) {
-        self.reject(&greeting::judge_complete(heard));
+    fn judge_complete(&mut self, received: &[u8]) {
+        self.reject(&greeting::judge_complete(received));
     }
 
     fn reject(&mut self, judgement: &Judgement) {
@@ -305,7 +305,7 @@ impl Check {
     /// A server that greets in case the client resumes may still reject it, in the plain dialect.
     fn handle_plain_line(&mut self, line: &str) {
         let judgement = greeting::judge(format!("{line}\n").as_bytes());
-        let is_rejection = matches!(judgement, Judgement::Full | Judgement::TurnedAway(_));
+        let is_rejection = matches!(judgement, Judgement::Full | Judgement::Rejected(_));
         if is_rejection && matches!(self.stage, Stage::Asking { .. }) {
             self.reject(&judgement);
         }

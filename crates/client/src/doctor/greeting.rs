@@ -26,7 +26,7 @@ pub(super) enum Judgement {
     TooOld(u32),
     Full,
     /// The server's reason.
-    TurnedAway(Text<'static>),
+    Rejected(Text<'static>),
     /// It began as our greeting does, and did not end.
     Unfinished,
     /// The lab's original server.
@@ -36,30 +36,30 @@ pub(super) enum Judgement {
 }
 
 /// Judges all bytes since the connection was made.
-pub(super) fn judge(heard: &[u8]) -> Judgement {
-    match greeting::read(heard) {
+pub(super) fn judge(received: &[u8]) -> Judgement {
+    match greeting::read(received) {
         Greeting::More => Judgement::More,
         Greeting::Ours { version, length } => {
-            if offers_probe(heard.get(..length).unwrap_or_default()) {
+            if offers_probe(received.get(..length).unwrap_or_default()) {
                 Judgement::Ours { version, length }
             } else {
                 Judgement::TooOld(version)
             }
         }
         Greeting::Full => Judgement::Full,
-        Greeting::Rejected(why) => Judgement::TurnedAway(shown(heard.get(why).unwrap_or_default())),
-        Greeting::Legacy if is_legacy(heard) => Judgement::Legacy,
-        Greeting::Legacy if heard.contains(&b'\n') => Judgement::Foreign(shown(heard)),
+        Greeting::Rejected(why) => Judgement::Rejected(shown(received.get(why).unwrap_or_default())),
+        Greeting::Legacy if is_legacy(received) => Judgement::Legacy,
+        Greeting::Legacy if received.contains(&b'\n') => Judgement::Foreign(shown(received)),
         Greeting::Legacy => Judgement::Quiet,
     }
 }
 
 /// Judges all bytes when no more follow.
-pub(super) fn judge_complete(heard: &[u8]) -> Judgement {
-    match judge(heard) {
-        Judgement::More | Judgement::Quiet if heard == greeting::FULL => Judgement::Full,
-        Judgement::More if heard.starts_with(greeting::OURS) => Judgement::Unfinished,
-        Judgement::More | Judgement::Quiet if !heard.is_empty() => Judgement::Foreign(shown(heard)),
+pub(super) fn judge_complete(received: &[u8]) -> Judgement {
+    match judge(received) {
+        Judgement::More | Judgement::Quiet if received == greeting::FULL => Judgement::Full,
+        Judgement::More if received.starts_with(greeting::OURS) => Judgement::Unfinished,
+        Judgement::More | Judgement::Quiet if !received.is_empty() => Judgement::Foreign(shown(received)),
         judgement => judgement,
     }
 }
@@ -75,16 +75,18 @@ fn offers_probe(greeting: &[u8]) -> bool {
 }
 
 /// The lab's original server tells everybody, the newcomer too, that a user is online.
-fn is_legacy(heard: &[u8]) -> bool {
-    let heard = String::from_utf8_lossy(heard);
-    let id = heard.split_once(" is online").map(|(id, _)| id.parse::<UserId>());
+fn is_legacy(received: &[u8]) -> bool {
+    let received = String::from_utf8_lossy(received);
+    let id = received
+        .split_once(" is online")
+        .map(|(id, _)| id.parse::<UserId>());
     id.is_some_and(|id| id.is_ok())
 }
 
 /// The first line, cut to the width of the report.
-fn shown(heard: &[u8]) -> Text<'static> {
-    let heard = String::from_utf8_lossy(heard);
-    let text = Text::new(heard.lines().next().unwrap_or_default());
+fn shown(received: &[u8]) -> Text<'static> {
+    let received = String::from_utf8_lossy(received);
+    let text = Text::new(received.lines().next().unwrap_or_default());
     match text.as_str().char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}...", text.as_str().get(..end).unwrap_or_default()).into(),
         None => text.into_owned(),

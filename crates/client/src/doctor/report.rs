@@ -172,11 +172,11 @@ impl Report {
                 "is full",
                 "wait until somebody leaves, or restart the server with a higher --max-users",
             ),
-            Judgement::TurnedAway(why) if why.as_str().contains("too many") => self.rejected(
+            Judgement::Rejected(why) if why.as_str().contains("too many") => self.rejected(
                 format!("rejects you: {why}"),
                 "the server's --max-per-address limits users per address; all behind one router share one address",
             ),
-            Judgement::TurnedAway(why) => self.rejected(
+            Judgement::Rejected(why) => self.rejected(
                 format!("rejects you: {why}"),
                 "if that is not from a chat server, check the port; else try again",
             ),

@@ -23,14 +23,18 @@ const PROGRESS_WAIT: Duration = Duration::from_secs(10);
 impl Session {
     /// Bytes of the server arrived, cut anywhere.
     pub fn receive(&mut self, bytes: &[u8], now: Now) {
-        self.clocks.heard = now.monotonic;
+        self.clocks.last_received = now.monotonic;
         self.clocks.pinged = None;
         if self.greets_late(bytes) {
             self.stage = Stage::greeting(now);
         }
         match &mut self.stage {
-            Stage::Greeting { heard, until, latest } => {
-                heard.extend_from_slice(bytes);
+            Stage::Greeting {
+                received,
+                until,
+                latest,
+            } => {
+                received.extend_from_slice(bytes);
                 *until = (*latest).min(now.monotonic + GREETING_WAIT);
                 let rest = self.read_greeting(now);
                 self.read_lines(&rest, now);
@@ -58,14 +62,14 @@ impl Session {
 
     /// The connection was closed or reset.
     pub fn closed(&mut self, now: Now) {
-        if let Stage::Greeting { heard, .. } = &self.stage {
-            if heard == greeting::FULL {
+        if let Stage::Greeting { received, .. } = &self.stage {
+            if received == greeting::FULL {
                 return self.end(Outcome::Full);
             }
-            if greeting::is_begun(heard) {
+            if greeting::is_begun(received) {
                 return self.end(Outcome::Unfinished);
             }
-            if !heard.is_empty() {
+            if !received.is_empty() {
                 self.become_legacy(now);
             }
         }
@@ -242,7 +246,7 @@ impl Session {
     }
 
     fn silence_deadline(&self) -> Duration {
-        self.clocks.pinged.unwrap_or(self.clocks.heard) + SILENCE_MAX
+        self.clocks.pinged.unwrap_or(self.clocks.last_received) + SILENCE_MAX
     }
 
     fn break_silence(&mut self, now: Now) {

@@ -28,13 +28,13 @@ pub(crate) const OURS: &[u8] = b"* chat/";
 pub(crate) const FULL: &[u8] = b"too many users";
 
 /// Reads all bytes since the connection was made.
-pub(crate) fn read(heard: &[u8]) -> Greeting {
-    if let Some(end) = heard.iter().position(|&byte| byte == b'\n') {
-        let line = heard.get(..end).unwrap_or_default();
+pub(crate) fn read(received: &[u8]) -> Greeting {
+    if let Some(end) = received.iter().position(|&byte| byte == b'\n') {
+        let line = received.get(..end).unwrap_or_default();
         return read_line(line.strip_suffix(b"\r").unwrap_or(line), end + 1);
     }
-    let notice = NOTICE.starts_with(heard) || heard.starts_with(NOTICE);
-    if heard.len() < SERVER_LINE_MAX && (notice || FULL.starts_with(heard)) {
+    let notice = NOTICE.starts_with(received) || received.starts_with(NOTICE);
+    if received.len() < SERVER_LINE_MAX && (notice || FULL.starts_with(received)) {
         Greeting::More
     } else {
         Greeting::Legacy
@@ -42,8 +42,8 @@ pub(crate) fn read(heard: &[u8]) -> Greeting {
 }
 
 /// Whether this is an incomplete first line of a server of ours.
-pub(crate) fn is_begun(heard: &[u8]) -> bool {
-    !heard.is_empty() && read(heard) == Greeting::More
+pub(crate) fn is_begun(received: &[u8]) -> bool {
+    !received.is_empty() && read(received) == Greeting::More
 }
 
 fn read_line(line: &[u8], length: usize) -> Greeting {
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn an_original_server_is_recognised_at_its_first_other_byte() {
-        for heard in [b"1".as_slice(), b"*chat/1", b"too many m", b"hello\n", b"\n"] {
-            assert_eq!(read(heard), Greeting::Legacy, "{heard:?}");
+        for received in [b"1".as_slice(), b"*chat/1", b"too many m", b"hello\n", b"\n"] {
+            assert_eq!(read(received), Greeting::Legacy, "{received:?}");
         }
         assert_eq!(
             read(&[b"* chat/".as_slice(), &[b'1'; SERVER_LINE_MAX]].concat()),
@@ -108,8 +108,8 @@ mod tests {
             read(b"* too many users from your address\n"),
             Greeting::Rejected(2..34)
         );
-        for heard in [b"* chat/x \n".as_slice(), b"* chat/0 \n"] {
-            assert_eq!(read(heard), Greeting::Rejected(2..9), "{heard:?}");
+        for received in [b"* chat/x \n".as_slice(), b"* chat/0 \n"] {
+            assert_eq!(read(received), Greeting::Rejected(2..9), "{received:?}");
         }
         assert_eq!(read(b"* too many users from"), Greeting::More);
     }

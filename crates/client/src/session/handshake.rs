@@ -19,19 +19,19 @@ const WELCOME_WAIT: Duration = Duration::from_secs(10);
 impl Session {
     /// Reads the first line. Returns the bytes after the greeting of a server of ours.
     pub(super) fn read_greeting(&mut self, now: Now) -> Vec<u8> {
-        let Stage::Greeting { heard, .. } = &mut self.stage else {
+        let Stage::Greeting { received, .. } = &mut self.stage else {
             return Vec::new();
         };
-        match greeting::read(heard) {
+        match greeting::read(received) {
             Greeting::More => {}
             Greeting::Ours { length, .. } => {
-                let rest = heard.split_off(length);
+                let rest = received.split_off(length);
                 self.say_hello(now);
                 return rest;
             }
             Greeting::Full => self.end(Outcome::Full),
             Greeting::Rejected(reason) => {
-                let reason = heard.get(reason).unwrap_or_default();
+                let reason = received.get(reason).unwrap_or_default();
                 let outcome = if reason.starts_with(greeting::FULL) {
                     Outcome::Full
                 } else {
@@ -47,7 +47,7 @@ impl Session {
     /// The greeting did not arrive in time.
     pub(super) fn greeting_is_late(&mut self, now: Now) {
         match &self.stage {
-            Stage::Greeting { heard, .. } if greeting::is_begun(heard) => self.end(Outcome::Unfinished),
+            Stage::Greeting { received, .. } if greeting::is_begun(received) => self.end(Outcome::Unfinished),
             // An original server would have announced the client by now.
             _ if self.joined => self.end(Outcome::Stranger),
             _ => self.become_legacy(now),

@@ -24,7 +24,7 @@ impl Session {
         let nick = self.me.take().and_then(|me| me.nick);
         self.config.nick = nick.or_else(|| self.config.nick.take());
         self.config.insist_on_nick = false;
-        self.clocks.heard = now.monotonic;
+        self.clocks.last_received = now.monotonic;
         self.stage = Stage::greeting(now);
     }
 

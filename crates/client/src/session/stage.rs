@@ -17,7 +17,7 @@ pub(super) const LAST_WORD_WAIT: Duration = Duration::from_secs(1);
 pub(super) enum Stage {
     /// Only these bytes. More have to follow before `until`, and the whole greeting before `latest`.
     Greeting {
-        heard: Vec<u8>,
+        received: Vec<u8>,
         until: Duration,
         latest: Duration,
     },
@@ -46,7 +46,7 @@ impl Stage {
     /// A connection was just made.
     pub(super) fn greeting(now: Now) -> Self {
         Self::Greeting {
-            heard: Vec::new(),
+            received: Vec::new(),
             until: now.monotonic + GREETING_WAIT,
             latest: now.monotonic + GREETING_WAIT_MAX,
         }

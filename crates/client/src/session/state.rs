@@ -108,7 +108,7 @@ pub struct Session {
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
     /// When the server last sent anything.
-    pub(super) heard: Duration,
+    pub(super) last_received: Duration,
     /// When its last `WELCOME` arrived.
     pub(super) welcomed: Duration,
     /// When its last user list was complete.
@@ -146,7 +146,7 @@ impl Session {
             failures: Failures::default(),
             failed_at_end: 0,
             clocks: Clocks {
-                heard: now.monotonic,
+                last_received: now.monotonic,
                 ..Clocks::default()
             },
             goodbye: None,

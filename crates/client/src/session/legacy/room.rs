@@ -26,10 +26,10 @@ impl Session {
             // Messages for the former room are not for the server that has its port now.
             return self.end(Outcome::Stranger);
         }
-        let Stage::Greeting { heard, .. } = std::mem::replace(&mut self.stage, Stage::Legacy) else {
+        let Stage::Greeting { received, .. } = std::mem::replace(&mut self.stage, Stage::Legacy) else {
             return;
         };
-        let silent = heard.is_empty();
+        let silent = received.is_empty();
         let proof = self.joined.then(|| now.monotonic + GREETING_WAIT);
         self.legacy = Legacy {
             may_yet_greet: silent,
@@ -51,7 +51,7 @@ impl Session {
         if proof.is_none() {
             self.events.push_back(Event::Legacy { silent });
         }
-        self.receive_legacy(&heard, now);
+        self.receive_legacy(&received, now);
     }
 
     /// Whether the silent server is not an original one, by these bytes.

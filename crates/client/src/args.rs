@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// For options that people try.
+/// Tips for options that people try and that do not exist.
 const TIPS: [Tip; 3] = [
     (
         &["-n", "-u", "--name", "--nickname", "--user", "--username"],

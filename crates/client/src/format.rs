@@ -32,7 +32,7 @@ pub(crate) fn welcome(me: &Who, users: &[Who], name: fn(&Who) -> String) -> Stri
 pub(crate) fn code(VerifyCode { who, code }: &VerifyCode) -> [String; 2] {
     [
         format!("your code with {who}: {code}"),
-        "compare it aloud: if /verify shows another one there, somebody is between you".to_owned(),
+        "compare it aloud: if the other side sees another code, somebody is between you".to_owned(),
     ]
 }
 

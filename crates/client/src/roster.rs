@@ -302,7 +302,7 @@ impl fmt::Display for Unresolved {
             Self::Nobody => f.write_str("nobody here has that name"),
             Self::NotHere(_) => f.write_str("nobody here has that id"),
             Self::Renamed(who) => write!(f, "that id is {who} now"),
-            Self::Several(first, second) => write!(f, "that may be {first} or {second}: write which"),
+            Self::Several(first, second) => write!(f, "that may be {first} or {second}: write one of these"),
         }
     }
 }
@@ -405,7 +405,7 @@ mod tests {
         roster.remove(id(2));
         assert_eq!(roster.remove(id(1)), Change::default());
         assert_eq!(trust(&roster, 3), KeyTrust::Trusted(A));
-        // Who announces another key now was not believed yet, and is.
+        // User 4 claimed the key of user 3 too. By announcing another one it gives up that claim.
         let change = roster.announce(profile(4, Some(B)), &OWN);
         assert_eq!(change.warning, Some(KeyWarning::KeyChanged(id(4))));
         assert_eq!(roster.remove(id(3)).gone, Some((A, id(3), false)));

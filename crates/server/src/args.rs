@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The default port.
 const PORT: u16 = 9000;
 
-/// For options that people try.
+/// Tips for options that people try and that do not exist.
 const TIPS: [Tip; 2] = [
     (
         &["-p", "--port", "-P"],

@@ -120,8 +120,8 @@ impl Inbox {
         // Nothing of a line over the limit is pending. No program that leaves out line feeds writes that much, and
         // after a short pause the rest would be rejected again, or become a message.
         let was_refused = pending.is_empty();
-        // Part of a HELLO may hold the client's secrets, so a short pause must not make it a message. Nor may its first
-        // letters become one, because then the rest would too.
+        // Part of a HELLO may hold the client's secrets, so a short pause must not make it a message. The same
+        // holds for its first letters: if they became a message, the rest would become one too.
         let of_a_client = !self.has_line && may_begin_client(pending);
         let may_go_on = self.framed || was_refused || whole < pending.len() || of_a_client;
         let silence = if may_go_on {
@@ -219,7 +219,7 @@ mod tests {
             }
         }
         assert_eq!(after(&mut Inbox::default(), 100, b"HELP"), Some(130));
-        // Who has said something else is no client.
+        // A connection whose first line was something else is not that of a client.
         let mut inbox = Inbox::default();
         after(&mut inbox, 100, b"hi");
         assert_eq!(inbox.end_line(), b"hi");

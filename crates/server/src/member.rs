@@ -265,7 +265,7 @@ impl Member {
         self.has_spoken
     }
 
-    /// Counts a line against the rate. Whether it is the first one.
+    /// Counts a line against the rate. Returns whether it is the first one.
     pub(crate) fn count_line(&mut self, rate: Option<Rate>, now: Duration) -> bool {
         if let Some(rate) = rate {
             self.usage.count(rate, now);

@@ -101,7 +101,7 @@ impl Outbox {
         self.until = self.until.min(offset).max(self.cursor);
     }
 
-    /// The connection's offset in the ring; `None` if nothing of the ring is owed before or beyond it.
+    /// The connection's offset in the ring; `None` if it is owed nothing of the ring.
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
         (self.cursor < self.until).then_some(self.cursor)

@@ -44,7 +44,7 @@ impl Resumption {
         let latest = self.latest(token);
         let seq = match self.state(&latest) {
             Some(State::Resumable(seq)) => seq,
-            // Perhaps of an earlier run of the server. This client too may have to reconnect once more.
+            // The token may be from an earlier run of the server. Its client, too, may have to reconnect once more.
             Some(State::Replaced(_)) | None => 0,
         };
         // The client will not send an older token than the one it has just sent.

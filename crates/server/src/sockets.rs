@@ -87,7 +87,7 @@ fn listen(address: SocketAddr) -> anyhow::Result<Socket> {
     })
 }
 
-/// A listener. On Linux its connections inherit its options, which saves as many system calls for each.
+/// A listener. On Linux its connections inherit its options, so they need no system calls of their own.
 fn listener(address: SocketAddr) -> io::Result<Socket> {
     let socket = new_socket(address, Type::STREAM, Protocol::TCP)?;
     // Connections of an earlier server may be in TIME-WAIT for a minute.
@@ -199,7 +199,7 @@ impl Spare {
         Self(File::open("/dev/null").ok())
     }
 
-    /// Frees the descriptor. Whether there was one.
+    /// Frees the descriptor. Returns whether there was one.
     pub fn release(&mut self) -> bool {
         self.0.take().is_some()
     }

@@ -73,7 +73,7 @@ impl Ports {
                 "no pair of neighbouring ports is free: private messages work with chat servers, but users \
                  of the original programs can't reach you",
             ),
-            Self::NoUdp => Some("no UDP port can be had: private messages go through the server only"),
+            Self::NoUdp => Some("can't open a UDP port: private messages go through the server only"),
         }
     }
 }

@@ -65,7 +65,7 @@ pub(super) struct OfferLimit {
     accepted: u32,
 }
 
-/// The surroundings of a peer.
+/// What a peer needs from outside to act.
 pub(super) struct Context<'a> {
     pub(super) now: Duration,
     pub(super) random: &'a mut Random,
@@ -74,7 +74,7 @@ pub(super) struct Context<'a> {
     pub(super) user: UserId,
     /// The server can punch.
     pub(super) has_server: bool,
-    /// The server can relay, and may.
+    /// The server can relay, and the user allows it.
     pub(super) has_relay: bool,
     /// This side is behind a router, which pings have to open first.
     pub(super) punch_first: bool,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// How long the user list may take: 1.5 times what the 10 MB of 100,000 users need at 1 Mbit/s.
 const ROSTER_WAIT: Duration = Duration::from_secs(120);
-/// Ping the server after this much silence; it is gone after as much again.
+/// After this much silence the server is pinged. After as much again, the connection counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How long the end of the input waits while nothing is acknowledged.
 const PROGRESS_WAIT: Duration = Duration::from_secs(10);
@@ -164,7 +164,7 @@ impl Session {
 
 // What follows from all that came in.
 impl Session {
-    /// Does what follows. Every input ends here.
+    /// Does what follows from an input. The processing of every input ends with this.
     pub(super) fn settle(&mut self, now: Now) {
         if self.outcome.is_some() || self.clocks.leaving.is_some() {
             return;

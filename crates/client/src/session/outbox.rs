@@ -21,7 +21,7 @@ pub(super) struct Outbox {
     sent: VecDeque<Message>,
     /// Private messages that wait for a connection, for their user to return, or for room. In the order typed.
     drafts: VecDeque<Draft>,
-    /// Private messages that were handed to their delivery and have no result yet, by its number.
+    /// Private messages that were handed to their delivery and have no result yet, by their numbers.
     pub(super) privates: BTreeMap<u64, Pending>,
     /// What messages to everybody and drafts cost in memory, about.
     bytes: usize,
@@ -190,7 +190,8 @@ impl Outbox {
 
 // All of them.
 impl Outbox {
-    /// Messages that no server and no delivery has confirmed or taken, in the order typed.
+    /// Messages to everybody that the server has not confirmed, and private ones that are still drafts, in the order
+    /// typed.
     pub(super) fn unsent(&self) -> Vec<Unsent<'_>> {
         let messages = self.sent.iter().chain(&self.waiting);
         let to_all = messages.map(|message| (message.seq, None, &message.text));
@@ -216,7 +217,7 @@ impl Outbox {
         self.bytes < BYTES_MAX && self.drafts.iter().all(|draft| draft.awaits_peer)
     }
 
-    /// Whether more input may be read: drafts and results are waited for.
+    /// Whether more input may be read. If not, drafts have to be sent, or results to arrive, first.
     pub(super) fn takes_input(&self) -> bool {
         self.has_room() && self.privates.len() < PRIVATES_MAX
     }

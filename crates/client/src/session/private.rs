@@ -137,7 +137,7 @@ impl Session {
         self.outbox.awaits_peers().then(|| since + PEER_WAIT)
     }
 
-    /// Where a user is now. An original server does not tell of users who were here before.
+    /// Where a user is now. An original server does not announce users that joined before this client.
     fn locate(&self, peer: &Peer) -> Option<UserId> {
         let found = peer.find(self.roster()).map(|profile| profile.who.id);
         found.or_else(|| (self.is_legacy() && !peer.is_gone()).then_some(peer.who.id))
@@ -297,7 +297,7 @@ impl Session {
                 self.who(id)
             ),
             KeyWarning::UnusableKey(id) => format!(
-                "{} announced a key that protects nothing: private messages to that user are blocked",
+                "{} announced an unsafe key: private messages to that user are blocked",
                 self.who(id)
             ),
             KeyWarning::KeyTaken(id, holder) => format!(

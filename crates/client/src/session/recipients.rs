@@ -37,7 +37,7 @@ impl Recipients {
         }
     }
 
-    /// The user to whom alone lines go.
+    /// The user who alone receives the lines that are no commands.
     pub(super) fn query(&self) -> Option<&Who> {
         match &self.target {
             Target::User(peer) => Some(&peer.who),
@@ -85,7 +85,7 @@ pub(super) struct Peer {
     /// The user, under the last name known.
     pub(super) who: Who,
     key: Option<PublicKey>,
-    /// A user without a key left: it can't be known again.
+    /// A user without a key left: it can't be recognised again.
     is_gone: bool,
 }
 

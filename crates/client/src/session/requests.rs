@@ -44,7 +44,7 @@ impl Session {
         self.fail(format!("not sent: a message has at most {TEXT_MAX} bytes"));
     }
 
-    /// The user to whom alone lines go that are no commands.
+    /// The user of `/query` or `--to`, who alone receives the lines that are no commands.
     pub fn query(&self) -> Option<&Who> {
         self.recipients.query()
     }
@@ -100,7 +100,7 @@ impl Session {
                 if !self.config.interactive {
                     self.recipients.target = Target::NotFound;
                 }
-                return self.fail(format!("no query with {}: {reason}", Text::new(typed)));
+                return self.fail(format!("can't query {}: {reason}", Text::new(typed)));
             }
         };
         self.recipients.target = target;

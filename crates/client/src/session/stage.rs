@@ -21,7 +21,8 @@ pub(super) enum Stage {
         until: Duration,
         latest: Duration,
     },
-    /// It is one of ours, and `WELCOME` has to follow; or the reason why it lacks the nick that the user insists on.
+    /// The server is a `chat-server`. `WELCOME` has to follow, or the reason why it rejects the nick that the user
+    /// requires.
     Hello { until: Duration },
     /// It let the client in, in the rich dialect.
     Rich(Phase),

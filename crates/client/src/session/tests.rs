@@ -328,8 +328,8 @@ fn a_rejection_after_hello_gives_its_reason() {
 #[test]
 fn a_rejection_instead_of_a_greeting_gives_its_reason() {
     let mut sim = Sim::new(config());
-    sim.hear("* your address and port are here already\n");
-    let reason = text("your address and port are here already");
+    sim.hear("* a user with your address and port is here already\n");
+    let reason = text("a user with your address and port is here already");
     assert_eq!(sim.outcome(), Some(&Outcome::Rejected(reason)));
     assert_eq!(sim.sent(), "");
 }
@@ -683,7 +683,7 @@ fn an_ambiguous_recipient_is_an_error() {
         "not sent to nobody: nobody here has that name",
         "not sent to 10.9.9.9:9: nobody here has that id",
         "not sent to bob@10.0.0.3:7000: that id is carol@10.0.0.3:7000 now",
-        "not sent to carol: that may be carol@10.0.0.3:7000 or Carol@10.0.0.9:1: write which",
+        "not sent to carol: that may be carol@10.0.0.3:7000 or Carol@10.0.0.9:1: write one of these",
     ];
     assert_eq!(sim.errors(), expected);
     assert_eq!(sim.sent(), "");

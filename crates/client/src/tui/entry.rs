@@ -41,7 +41,7 @@ pub(super) enum What {
     },
     Joined(Who),
     Left(Who),
-    /// A leave of which an original server does not say whose it is.
+    /// A leave on an original server, which does not say who left.
     SomeoneLeft,
     /// The user before and after.
     Renamed(Who, Who),

@@ -89,7 +89,7 @@ pub const BINDINGS: &[Binding] = {
         ),
         edit("Alt-D, Ctrl-Delete", CutWord, "cut the word after the cursor"),
         edit("Ctrl-Y", Yank, "paste the last cut"),
-        edit("Alt-Y", YankOlder, "replace it by the cut before"),
+        edit("Alt-Y", YankOlder, "replace it with the cut before that"),
         edit("Ctrl-T", Transpose, "swap the two characters before the cursor"),
         bind("Up, Ctrl-P", Older, "previous line typed"),
         bind("Down, Ctrl-N", Newer, "next line typed"),

@@ -107,7 +107,7 @@ impl Receiver {
         let turned_away = [
             "too many users",
             "* too many users from your address",
-            "* your address and port are here already",
+            "* a user with your address and port is here already",
         ];
         self.phase = if turned_away.contains(&line) {
             Phase::Over

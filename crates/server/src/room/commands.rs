@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 /// The answer to `/help`.
 const HELP: [&str; 6] = [
     "type to talk to everybody",
-    "/nick NAME  take a name",
+    "/nick NAME  take a nick",
     "/who  list the users",
     "/msg WHO TEXT  write to one user, unencrypted; WHO is a nick or an ip:port",
     "/me ACTION  say what you do; //TEXT  say something that begins with a slash",
@@ -203,7 +203,7 @@ fn send_whisper(
     check_length(text)?;
     let name = target.label().to_owned();
     if !target.is_reading() {
-        let text = format!("not sent: {name} does not read");
+        let text = format!("not sent: {name} does not read its messages");
         return Err((ErrorCode::Unreachable, text));
     }
     let from = room.roster.get(slot).map(Member::label).unwrap_or_default();

@@ -41,7 +41,7 @@ pub fn end(room: &mut Room, now: Now, slot: Slot, end: End) {
     room.note_deadline(slot, now);
 }
 
-/// The connection broke, as something else than reading showed. What the system still holds of its input is read until
+/// The connection broke, and a write or the poll has reported it. What the system still holds of its input is read until
 /// the rate forbids it; then its input ends.
 pub fn break_off(room: &mut Room, now: Now, slot: Slot, end: End) {
     if let Some(member) = room.roster.get_mut(slot) {

@@ -145,7 +145,7 @@ impl Room {
         slot
     }
 
-    /// Why this id has no place, not even that of the connection which it resumes.
+    /// Why this id can't join. If it can, also by taking the place of the connection that it resumes: `None`.
     fn refusal(&self, id: UserId, resumed: Option<Slot>) -> Option<Refusal> {
         let (max_users, max_per_address) = (self.limits.max_users, self.limits.max_per_address);
         let address = id.address().ip();
@@ -342,7 +342,7 @@ impl Room {
         self.events.push(Event::Nick { who, nick });
     }
 
-    /// Sends one rich client another one's line, unless it does not read. Nobody is told: senders rely on nothing.
+    /// Sends one rich client another one's line, unless it does not read. Nobody is told if it is not sent: senders don't rely on it.
     fn pass_on(&mut self, to: Slot, line: String) {
         if let Some(member) = self.roster.get_mut(to)
             && member.rich().is_some()
@@ -435,7 +435,7 @@ impl Room {
 fn rejection(why: Refusal) -> Vec<u8> {
     let line: ServerLine<'_, &str> = match why {
         Refusal::Address(_) => ServerLine::Notice(Text::new("too many users from your address")),
-        Refusal::Twice => ServerLine::Notice(Text::new("your address and port are here already")),
+        Refusal::Twice => ServerLine::Notice(Text::new("a user with your address and port is here already")),
         Refusal::Full(_) | Refusal::Nick | Refusal::Foreign | Refusal::Descriptors => {
             ServerLine::TooManyUsers
         }
@@ -454,14 +454,17 @@ fn farewell(why: Departure) -> Option<(Reason, &'static str)> {
         )),
         Departure::Replaced => Some((Reason::Replaced, "disconnected: you have reconnected")),
         Departure::Probe => Some((Reason::Other, "disconnected: the probe took too long")),
-        Departure::Nick => Some((Reason::Nick, "disconnected: you asked for that nick or none")),
+        Departure::Nick => Some((
+            Reason::Nick,
+            "disconnected: the nick that you require is not available",
+        )),
         Departure::Evicted => Some((
             Reason::Other,
             "disconnected: the room is full, and you have sent nothing",
         )),
         Departure::Foreign => Some((
             Reason::Other,
-            "disconnected: your first line is of another protocol",
+            "disconnected: your first line belongs to another protocol",
         )),
         Departure::Closed | Departure::Reset | Departure::TimedOut | Departure::Slow(_) => None,
     }

@@ -24,7 +24,7 @@ pub struct Interest {
     pub read: bool,
     /// Writable.
     pub write: bool,
-    /// Broken, which neither reading nor writing would show.
+    /// The end of the connection, which is neither read nor written and would not show it otherwise.
     pub end: bool,
 }
 

@@ -151,7 +151,10 @@ fn an_address_and_port_that_is_connected_is_rejected() {
     sim.plain("10.0.0.1:1");
     let second = sim.connect("[::ffff:10.0.0.1]:1");
     sim.run(ms(0));
-    assert_eq!(sim.news(second), ["* your address and port are here already"]);
+    assert_eq!(
+        sim.news(second),
+        ["* a user with your address and port is here already"]
+    );
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn an_insisting_hello_is_rejected_without_announcement() {
             lines[1..],
             [
                 refusal,
-                "GOODBYE nick disconnected: you asked for that nick or none"
+                "GOODBYE nick disconnected: the nick that you require is not available"
             ]
         );
         assert!(sim.peers[other].shut || sim.is_closed(other));

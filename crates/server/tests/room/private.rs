@@ -96,7 +96,7 @@ fn whispers_to_a_stopped_reader_are_limited_with_an_error() {
     assert!((60..70).contains(&passed), "{passed}");
     assert_eq!(
         news[299],
-        "ERROR unreachable 300 not sent: bob@10.0.0.2:1001 does not read"
+        "ERROR unreachable 300 not sent: bob@10.0.0.2:1001 does not read its messages"
     );
     sim.peers[target].reading = Reading::Freely;
     sim.run(ms(1000));

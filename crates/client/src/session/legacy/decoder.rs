@@ -134,7 +134,7 @@ impl Head {
         Self::read_with_id(bytes)
     }
 
-    /// The same, but only starts with an id: they are hardly ever part of a user's text.
+    /// The same, but only for starts that contain an id: a user's text hardly ever contains these.
     fn read_with_id(bytes: &[u8]) -> Option<(Self, usize)> {
         if let Some(rest) = bytes.strip_prefix(b"from ") {
             let (id, length) = id_at(rest)?;

@@ -54,7 +54,7 @@ impl Session {
         self.receive_legacy(&received, now);
     }
 
-    /// Whether the silent server is not an original one, by these bytes.
+    /// Whether these bytes show that the silent server is not an original one.
     pub(in crate::session) fn greets_late(&mut self, bytes: &[u8]) -> bool {
         std::mem::take(&mut self.legacy.may_yet_greet) && greeting::read(bytes) != Greeting::Legacy
     }

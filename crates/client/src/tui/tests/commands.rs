@@ -56,7 +56,7 @@ fn the_prompt_names_the_recipient_of_a_query() {
     sim.keys("\x15/q carol\r/q nobody\r");
     assert_eq!(
         sim.last_message(),
-        "!! no query with nobody: nobody here has that name"
+        "!! can't query nobody: nobody here has that name"
     );
     sim.keys("\x15for carol\r");
     assert_eq!(sim.datagrams(), ["10.0.0.3:7001 for carol"]);

@@ -252,7 +252,7 @@ fn an_unencrypted_message_is_marked_as_unconfirmed() {
         sim.last_message(),
         "22:13 [you -> bob] hello (sending, unencrypted)"
     );
-    // Until then it could have turned out that nobody takes datagrams there.
+    // The client waits this long for a report that the datagram was rejected.
     sim.wait(500);
     assert_eq!(
         sim.last_message(),

@@ -57,14 +57,7 @@ impl Recipients {
 
     /// A user is about to take another nick in the roster.
     pub(super) fn renamed(&mut self, after: &Who, roster: &Roster) {
-        for peer in self.peers() {
-            if peer
-                .find(roster)
-                .is_some_and(|profile| profile.who.id == after.id)
-            {
-                peer.who = after.clone();
-            }
-        }
+        self.peers().for_each(|peer| peer.renamed(after, roster));
     }
 
     fn peers(&mut self) -> impl Iterator<Item = &mut Peer> {
@@ -110,6 +103,14 @@ impl Peer {
     /// A user left, perhaps this one.
     pub(super) fn left(&mut self, who: &Who) {
         self.is_gone |= self.key.is_none() && self.who.id == who.id;
+    }
+
+    /// A user is about to take another nick in the roster, perhaps this one.
+    pub(super) fn renamed(&mut self, after: &Who, roster: &Roster) {
+        let found = self.find(roster);
+        if found.is_some_and(|profile| profile.who.id == after.id) {
+            self.who = after.clone();
+        }
     }
 
     pub(super) fn is_gone(&self) -> bool {

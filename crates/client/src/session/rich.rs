@@ -147,7 +147,10 @@ impl Session {
             id: before.id,
         };
         if !history {
-            self.recipients.renamed(&after, self.private.roster());
+            let roster = self.private.roster();
+            self.recipients.renamed(&after, roster);
+            let drafts = self.outbox.drafts_mut();
+            drafts.for_each(|draft| draft.peer.renamed(&after, roster));
             self.private.peer_renamed(before.id, nick);
         }
         if own {

@@ -513,6 +513,19 @@ fn a_waiting_message_never_goes_to_the_next_user() {
 }
 
 #[test]
+fn a_waiting_message_follows_a_user_without_key_to_another_nick() {
+    let mut sim = alice();
+    for number in 0..65 {
+        sim.type_line(&format!("/msg carol {number}"));
+    }
+    assert!(!sim.session.takes_input(), "the last one waits");
+    sim.hear("NICK 1 carol@10.0.0.3:7000 caz\n");
+    sim.quiet();
+    sim.wait(500);
+    assert_eq!(sim.datagrams_to("10.0.0.3:7001"), [b"64"]);
+}
+
+#[test]
 fn with_the_option_to_every_line_is_private() {
     let mut sim = Sim::in_a_room_with(Config {
         to: Some("bob".into()),

@@ -2,6 +2,7 @@
 
 use crate::documents::{document, help, options};
 use crate::harness::{chat_server, client_command};
+use clap::CommandFactory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -234,16 +235,15 @@ fn commands() -> BTreeSet<String> {
 fn known_options() -> BTreeSet<String> {
     let mut known: BTreeSet<String> = FOREIGN_OPTIONS.iter().map(|&name| name.to_owned()).collect();
     known.extend(options(&help(client_command())));
-    for program in [
-        "chat-server",
-        "chat-load",
-        "chat-picture",
-        "chat-reference",
-        "chat-typist",
+    known.extend(options(&help(Command::new(chat_server()))));
+    for mut program in [
+        chat_bench::args::Args::command(),
+        chat_bench::picture::Args::command(),
+        chat_bench::reference::Args::command(),
+        chat_bench::typist::Args::command(),
     ] {
-        known.extend(options(&help(Command::new(
-            chat_server().with_file_name(program),
-        ))));
+        let help = program.render_long_help().to_string();
+        known.extend(options(&help.lines().map(str::to_owned).collect::<Vec<_>>()));
     }
     for directory in ["scripts", ".ci"] {
         for entry in fs::read_dir(root().join(directory)).unwrap() {

@@ -1,10 +1,12 @@
 //! The full screen on a terminal, with the real server.
 
-use crate::harness::{DEADLINE, FakeServer, Server, Stage, Terminal, chat_server, reached_by};
+use crate::harness::{DEADLINE, FakeServer, Journal, Server, Stage, Terminal, chat_server, reached_by};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{Backlog, listen};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const USUAL: (u16, u16) = (80, 24);
 
@@ -263,4 +265,25 @@ fn a_proven_conversation_goes_on_without_the_server() {
     bob.expect("[alice -> you] still there?");
     bob.keys("/msg alice yes\r");
     alice.expect("[bob -> you] yes");
+}
+
+#[test]
+fn the_screen_is_there_while_the_client_connects() {
+    // Its queue is full, so connecting takes until the timeout.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut filling = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        filling.push(stream);
+    }
+    let journal = Journal::new();
+    let options = ["--connect-timeout", "60"];
+    let mut alice = Terminal::start("alice", address, &options, USUAL, &journal);
+    alice.expect(&format!("trying {address}"));
+    alice.keys("typed meanwhile");
+    alice.expect_line("> typed meanwhile");
+    alice.keys("\x15/quit\r");
+    assert_eq!(alice.process.exit_code(), 0);
+    alice.expect_restored();
 }

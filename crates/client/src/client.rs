@@ -3,11 +3,10 @@
 use crate::address::Address;
 use crate::args::Args;
 use crate::exit::Exit;
-use crate::net::connect::Connection;
 use crate::net::reconnect::{Change, Reconnect};
 use crate::paths::LastServer;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Event, Failures, Join, Session};
+use crate::session::{Config, Endpoints, Event, Failures, Join, Session};
 use anyhow::{Context, Result};
 use chat_proto::now::Now;
 use chat_proto::text::Text;
@@ -22,9 +21,6 @@ use std::time::Duration;
 
 /// How long a slow reader may delay the exit after a signal, in milliseconds.
 const LAST_OUTPUT_MS: u16 = 1000;
-
-/// The reason why a new connection has no peer address.
-const CLOSED_AT_ONCE: &str = "the connection was closed at once";
 
 /// Signals that end the program.
 const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
@@ -131,28 +127,20 @@ impl<F: FrontEnd> Client<F> {
     ///
     /// # Errors
     /// If the connection is closed already, or the system has no randomness.
-    pub fn new(
-        args: &Args,
-        clock: Clock,
-        signals: Signals,
-        connection: Connection,
-        mut front_end: F,
-    ) -> Result<Self> {
-        if let Some(warning) = connection.ports.warning() {
-            front_end.show(&Event::Warning(Text::new(warning)));
-        }
+    pub fn new(args: &Args, clock: Clock, signals: Signals, front_end: F) -> Result<Self> {
         let settings = &args.settings;
         let config = Config {
             nick: settings.nick.clone(),
             insist_on_nick: settings.insists_on_nick(),
-            endpoints: connection.endpoints().context(CLOSED_AT_ONCE)?,
+            endpoints: Endpoints::none(),
             interactive: front_end.is_interactive(),
             to: args.to.clone(),
         };
         let last_server = LastServer::find().filter(|_| settings.last_server);
         Ok(Self {
-            session: Session::new(config, private(args)?, clock.now()),
-            connection: Reconnect::new(connection, args.connect_timeout).context(CLOSED_AT_ONCE)?,
+            session: Session::unconnected(config, private(args)?, clock.now()),
+            connection: Reconnect::begin(settings.server.clone(), args.connect_timeout, clock.now())
+                .context("can't connect")?,
             signals,
             signal: None,
             front_end,
@@ -168,6 +156,9 @@ impl<F: FrontEnd> Client<F> {
     pub fn run(mut self) -> Result<Exit> {
         loop {
             self.tick();
+            if let Some(failure) = self.connection.take_failure() {
+                return Err(failure);
+            }
             if let Err(error) = self.carry_out() {
                 return self.exit_without_output(error);
             }
@@ -186,9 +177,16 @@ impl<F: FrontEnd> Client<F> {
         let now = self.clock.now();
         self.session.tick(now);
         self.front_end.tick(&mut self.session, now);
-        if let Some(change) = self.connection.tick(&self.session, now) {
+        if let Some(change) = self.connection.tick(&mut self.session, now) {
             self.show_events();
-            self.front_end.connection_changed(change);
+            self.connection_changed(change);
+        }
+    }
+
+    fn connection_changed(&mut self, change: Change) {
+        self.front_end.connection_changed(change);
+        if let Some(warning) = self.connection.take_warning() {
+            self.front_end.show(&Event::Warning(Text::new(warning)));
         }
     }
 
@@ -231,7 +229,7 @@ impl<F: FrontEnd> Client<F> {
             if self.front_end.take_retry()
                 && let Some(change) = self.connection.retry_now(now)
             {
-                self.front_end.connection_changed(change);
+                self.connection_changed(change);
             }
         }
         let sockets = self.connection.sockets_mut();
@@ -241,9 +239,9 @@ impl<F: FrontEnd> Client<F> {
             sockets.read_datagrams(&mut self.session, now);
         }
         if ready.contains(&Source::Attempt)
-            && let Some(change) = self.connection.on_attempt_done(&mut self.session, now)
+            && let Some(change) = self.connection.advance(&mut self.session, now)
         {
-            self.front_end.connection_changed(change);
+            self.connection_changed(change);
         }
         Ok(())
     }
@@ -280,8 +278,8 @@ impl<F: FrontEnd> Client<F> {
         if let Some(udp) = sockets.poll_udp(&self.session).filter(|_| has_room) {
             add(Source::Udp, udp);
         }
-        if let Some(attempt) = self.connection.attempt() {
-            add(Source::Attempt, PollFd::new(attempt, PollFlags::POLLOUT));
+        for attempt in self.connection.attempts() {
+            add(Source::Attempt, attempt);
         }
         let taken = has_room && sockets.has_room(&self.session) && self.session.takes_input();
         if let Some(input) = self.front_end.input(taken) {

@@ -6,7 +6,6 @@ use chat_client::client::{self, Client, FrontEnd};
 use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::line::LineMode;
-use chat_client::net::connect::connect;
 use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
 use chat_client::zone;
@@ -45,8 +44,6 @@ fn run(args: &Args) -> Result<Exit> {
 
 fn join(args: &Args) -> Result<Exit> {
     let clock = Clock::start();
-    let server = &args.settings.server;
-    let connection = connect(&server.host, server.port(), args.connect_timeout)?;
     let is_full_screen = tui::is_wanted(args);
     let signals = client::signals(is_full_screen).context("can't handle signals")?;
     let (zone, warning) = zone::local();
@@ -55,12 +52,12 @@ fn join(args: &Args) -> Result<Exit> {
         let mut front_end =
             FullScreen::new(&args.settings, zone).context("can't draw on the terminal; try --line-mode")?;
         warning.into_iter().for_each(|warning| front_end.show(&warning));
-        Client::new(args, clock, signals, connection, front_end)?.run()
+        Client::new(args, clock, signals, front_end)?.run()
     } else {
         let mut front_end = LineMode::new(args, zone, clock.now())?;
         // Only history has times.
         let warning = warning.filter(|_| args.history);
         warning.into_iter().for_each(|warning| front_end.show(&warning));
-        Client::new(args, clock, signals, connection, front_end)?.run()
+        Client::new(args, clock, signals, front_end)?.run()
     }
 }

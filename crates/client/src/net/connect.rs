@@ -78,21 +78,6 @@ impl Ports {
     }
 }
 
-/// Connects to the first of the host's addresses that answers, each within `timeout`.
-///
-/// # Errors
-/// One line for the user that says what is wrong with the name, or with each of its addresses.
-pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Connection> {
-    let mut failures = Vec::new();
-    for address in resolve(host, port)? {
-        match connect_to(address, timeout) {
-            Ok(connection) => return Ok(connection),
-            Err(error) => failures.push(explain(address, &error, timeout)),
-        }
-    }
-    bail!("{}", failures.join("; "))
-}
-
 /// The addresses of a host, without duplicates.
 pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     let found = (host, port)
@@ -119,7 +104,8 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn explain(address: SocketAddr, error: &io::Error, timeout: Duration) -> String {
+/// Why an address can't be reached, and what to do.
+pub(super) fn explain(address: SocketAddr, error: &io::Error, timeout: Duration) -> String {
     use io::ErrorKind::{ConnectionRefused, TimedOut};
     match error.kind() {
         ConnectionRefused => {
@@ -139,11 +125,6 @@ fn explain(address: SocketAddr, error: &io::Error, timeout: Duration) -> String 
 /// Every interface has its own link-local addresses.
 fn lacks_interface(address: SocketAddr) -> bool {
     matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
-}
-
-fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<Connection> {
-    let connect = |tcp: &Socket| tcp.connect_timeout(&SockAddr::from(address), timeout);
-    dial(address, connect).and_then(Dialled::ready)
 }
 
 /// Two sockets, of which the first is connected or connecting.
@@ -291,45 +272,6 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    const TIMEOUT: Duration = Duration::from_secs(5);
-
-    fn assert_paired(listener: &TcpListener, host: &str) {
-        let port = listener.local_addr().unwrap().port();
-        let connection = connect(host, port, TIMEOUT).unwrap();
-        let (_, seen) = listener.accept().unwrap();
-        assert_eq!(connection.ports, Ports::Paired);
-        assert_eq!(seen, connection.tcp.local_addr().unwrap());
-        let udp = connection.udp.unwrap().local_addr().unwrap();
-        assert_eq!(udp.port(), seen.port() + 1);
-        assert_eq!(udp.is_ipv4(), seen.is_ipv4());
-    }
-
-    #[test]
-    fn the_udp_port_is_the_one_after_the_tcp_port() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        for host in ["127.0.0.1", "localhost", "::ffff:127.0.0.1"] {
-            assert_paired(&listener, host);
-        }
-    }
-
-    #[test]
-    fn a_link_local_address_without_interface_is_explained() {
-        // Without any IPv6, connecting fails earlier, with the same message.
-        let error = connect("fe80::1", 9000, TIMEOUT).unwrap_err().to_string();
-        assert!(
-            error.contains("needs its interface too, as in fe80::1%eth0"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn ipv6_gets_a_port_pair_too() {
-        // There are machines without IPv6.
-        if let Ok(listener) = TcpListener::bind("[::1]:0") {
-            assert_paired(&listener, "::1");
-        }
-    }
-
     #[test]
     fn a_connection_is_made_without_waiting_for_it() {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -387,20 +329,5 @@ mod tests {
             dialled.ready().unwrap_err().kind(),
             io::ErrorKind::ConnectionRefused
         );
-    }
-
-    #[test]
-    fn each_error_says_what_to_do_in_a_line() {
-        // Bound, so that no other process gets it, and not listening.
-        let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        bind(&held, "127.0.0.1:9".parse().unwrap(), 0).unwrap();
-        let port = held.local_addr().unwrap().as_socket().unwrap().port();
-        let error = connect("127.0.0.1", port, TIMEOUT).unwrap_err();
-        let expected = format!(
-            "nobody listens at 127.0.0.1:{port}: start a server there with `chat-server 0.0.0.0 {port}`"
-        );
-        assert_eq!(format!("{error:#}"), expected);
-        let error = connect("no.such.host.invalid", 9000, TIMEOUT).unwrap_err();
-        assert!(error.to_string().starts_with("unknown host no.such.host.invalid"));
     }
 }

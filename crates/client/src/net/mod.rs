@@ -2,5 +2,6 @@
 
 pub mod connect;
 mod interfaces;
+mod race;
 pub mod reconnect;
 pub mod transport;

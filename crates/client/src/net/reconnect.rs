@@ -1,23 +1,34 @@
 //! The connection to the server, and the attempts to replace it when it is lost.
 
-use super::connect::{Attempt, Connection};
+use super::race::Race;
 use super::transport::Sockets;
+use crate::address::Address;
 use crate::session::Session;
+use anyhow::{Context, Error};
 use chat_proto::now::Now;
+use nix::poll::PollFd;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-/// A connection that is made again when it is lost, to the same address: looking a name up again could freeze the screen
-/// for seconds.
+const CLOSED_AT_ONCE: &str = "the connection was closed at once";
+
+/// A connection that is made again when it is lost. The server's name is looked up each time: it may have moved.
 #[derive(Debug)]
 pub struct Reconnect {
     /// Of the last connection. When it is lost, peers are still reached from its UDP socket.
     sockets: Sockets,
     state: State,
-    server: SocketAddr,
+    server: Address,
+    /// Where the last connection led. `None` before the first one.
+    last: Option<SocketAddr>,
+    /// Why there is no first connection.
+    failure: Option<Error>,
+    /// What the user should know about the first connection.
+    warning: Option<&'static str>,
+    /// What the user was told about attempts to make it.
+    told: String,
     /// How long one attempt may take.
     patience: Duration,
     backoff: Backoff,
@@ -30,13 +41,14 @@ enum State {
     Up,
     /// Until the next attempt.
     Waiting(Duration),
-    /// Until this attempt times out.
-    Trying(Attempt, Duration),
+    Trying(Box<Race>),
 }
 
 /// A change of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// The first connection is being made: this is tried.
+    Connecting(String),
     /// There is none until the next attempt, at this time.
     Waiting(Duration),
     /// An attempt is under way.
@@ -46,19 +58,34 @@ pub enum Change {
 }
 
 impl Reconnect {
-    /// Over a connection that was just made.
+    /// Begins to make the first connection.
     ///
     /// # Errors
-    /// If it is closed already.
-    pub fn new(connection: Connection, patience: Duration) -> io::Result<Self> {
+    /// If the system has no more descriptors or threads.
+    pub fn begin(server: Address, patience: Duration, now: Now) -> io::Result<Self> {
+        let race = Race::begin(&server.host, server.port(), None, patience, now.monotonic)?;
         Ok(Self {
-            server: connection.tcp.peer_addr()?,
-            sockets: Sockets::new(connection)?,
-            state: State::Up,
+            server,
+            last: None,
+            failure: None,
+            warning: None,
+            told: String::new(),
+            sockets: Sockets::unconnected(),
+            state: State::Trying(Box::new(race)),
             patience,
             backoff: Backoff::default(),
             planned: None,
         })
+    }
+
+    /// Why there is no first connection. Then there will be none.
+    pub fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    /// What the user should know about the first connection.
+    pub fn take_warning(&mut self) -> Option<&'static str> {
+        self.warning.take()
     }
 
     /// The sockets of the last connection.
@@ -71,11 +98,11 @@ impl Reconnect {
         &mut self.sockets
     }
 
-    /// Writable when the attempt is done.
-    pub fn attempt(&self) -> Option<BorrowedFd<'_>> {
+    /// What to poll for before [`Reconnect::advance`].
+    pub fn attempts(&self) -> Vec<PollFd<'_>> {
         match &self.state {
-            State::Trying(attempt, _) => Some(attempt.descriptor()),
-            State::Up | State::Waiting(_) => None,
+            State::Trying(race) => race.descriptors(),
+            State::Up | State::Waiting(_) => Vec::new(),
         }
     }
 
@@ -83,12 +110,13 @@ impl Reconnect {
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
             State::Up => None,
-            State::Waiting(until) | State::Trying(_, until) => Some(*until),
+            State::Waiting(until) => Some(*until),
+            State::Trying(race) => Some(race.deadline()),
         }
     }
 
-    /// Closes a lost connection, begins an attempt, or gives one up, as is due.
-    pub fn tick(&mut self, session: &Session, now: Now) -> Option<Change> {
+    /// Closes a lost connection, or begins or continues to make another, as is due.
+    pub fn tick(&mut self, session: &mut Session, now: Now) -> Option<Change> {
         match &self.state {
             State::Up if session.is_lost() => {
                 if session.me().is_some() {
@@ -99,31 +127,55 @@ impl Reconnect {
                 Some(self.wait(now))
             }
             State::Waiting(until) if now.monotonic >= *until => Some(self.begin_attempt(now)),
-            State::Trying(_, until) if now.monotonic >= *until => Some(self.wait(now)),
-            State::Up | State::Waiting(_) | State::Trying(..) => None,
+            State::Trying(race) if now.monotonic >= race.deadline() => self.advance(session, now),
+            State::Trying(_) => self.news(),
+            State::Up | State::Waiting(_) => None,
         }
     }
 
-    /// The attempt succeeded or failed.
-    pub fn on_attempt_done(&mut self, session: &mut Session, now: Now) -> Option<Change> {
-        let State::Trying(attempt, _) = std::mem::replace(&mut self.state, State::Waiting(now.monotonic))
-        else {
+    /// An attempt may be done.
+    pub fn advance(&mut self, session: &mut Session, now: Now) -> Option<Change> {
+        let State::Trying(race) = &mut self.state else {
             return None;
         };
-        let made = attempt.finish().and_then(|connection| {
-            let endpoints = connection.endpoints()?;
-            Ok((endpoints, Sockets::new(connection)?))
+        let made = race.advance(now.monotonic)?.and_then(|connection| {
+            let warning = connection.ports.warning();
+            let endpoints = connection.endpoints().context(CLOSED_AT_ONCE)?;
+            Ok((
+                warning,
+                endpoints,
+                Sockets::new(connection).context(CLOSED_AT_ONCE)?,
+            ))
         });
         match made {
-            Ok((endpoints, sockets)) => {
+            Ok((warning, endpoints, sockets)) => {
+                if self.last.replace(endpoints.server).is_none() {
+                    self.warning = warning;
+                }
                 session.connected(endpoints, now);
                 self.sockets = sockets;
                 self.state = State::Up;
                 self.planned = None;
                 Some(Change::Up)
             }
-            Err(_) => Some(self.wait(now)),
+            Err(error) => {
+                if self.last.is_none() {
+                    self.failure = Some(error);
+                }
+                Some(self.wait(now))
+            }
         }
+    }
+
+    /// What is tried now to make the first connection, if that is news.
+    fn news(&mut self) -> Option<Change> {
+        let State::Trying(race) = &self.state else {
+            return None;
+        };
+        let doing = race.describe();
+        let is_news = self.last.is_none() && doing != self.told;
+        self.told.clone_from(&doing);
+        is_news.then_some(Change::Connecting(doing))
     }
 
     /// Begins the next attempt at once, if one is waited for.
@@ -136,9 +188,10 @@ impl Reconnect {
     }
 
     fn begin_attempt(&mut self, now: Now) -> Change {
-        match Attempt::begin(self.server) {
-            Ok(attempt) => {
-                self.state = State::Trying(attempt, now.monotonic + self.patience);
+        let (host, port) = (&self.server.host, self.server.port());
+        match Race::begin(host, port, self.last, self.patience, now.monotonic) {
+            Ok(race) => {
+                self.state = State::Trying(Box::new(race));
                 Change::Trying
             }
             Err(_) => self.wait(now),
@@ -188,6 +241,89 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::private::{KeyPair, Options, Private};
+    use crate::session::{Config, Endpoints, Session};
+    use chat_sys::clock::Clock;
+    use nix::poll::poll;
+    use std::net::TcpListener;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn session(now: Now) -> Session {
+        let config = Config {
+            nick: None,
+            insist_on_nick: false,
+            endpoints: Endpoints::none(),
+            to: None,
+            interactive: true,
+        };
+        let random = Box::new(|bytes: &mut [u8]| bytes.fill(7));
+        let private = Private::new(KeyPair::from_random([1; 32]), Options::default(), random);
+        Session::unconnected(config, private, now)
+    }
+
+    /// Waits until the connection is up.
+    fn connect(reconnect: &mut Reconnect, session: &mut Session, clock: &Clock) {
+        let deadline = clock.now().monotonic + 4 * PATIENCE;
+        loop {
+            let now = clock.now();
+            assert!(now.monotonic < deadline);
+            if reconnect.advance(session, now) == Some(Change::Up) {
+                return;
+            }
+            reconnect.tick(session, now);
+            poll(&mut reconnect.attempts(), clock.timeout(reconnect.deadline())).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_name_of_the_server_is_looked_up_again() {
+        let clock = Clock::start();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = |host: &str| Address {
+            host: host.into(),
+            port: Some(port),
+        };
+        let mut session = session(clock.now());
+        let mut reconnect = Reconnect::begin(server("127.0.0.1"), PATIENCE, clock.now()).unwrap();
+        connect(&mut reconnect, &mut session, &clock);
+        assert_eq!(reconnect.last, Some(listener.local_addr().unwrap()));
+        drop(listener);
+        // The name means another address now. Where there is no other server, the old one is kept.
+        let elsewhere = TcpListener::bind(("127.0.0.2", port)).unwrap();
+        reconnect.server = server("127.0.0.2");
+        reconnect.state = State::Waiting(Duration::ZERO);
+        connect(&mut reconnect, &mut session, &clock);
+        assert_eq!(reconnect.last, Some(elsewhere.local_addr().unwrap()));
+        reconnect.server = server("no.such.host.invalid");
+        reconnect.state = State::Waiting(Duration::ZERO);
+        connect(&mut reconnect, &mut session, &clock);
+        assert_eq!(reconnect.last, Some(elsewhere.local_addr().unwrap()));
+    }
+
+    #[test]
+    fn the_first_connection_is_told_step_by_step_and_fails_with_a_reason() {
+        let clock = Clock::start();
+        let server = Address {
+            host: "no.such.host.invalid".into(),
+            port: None,
+        };
+        let mut session = session(clock.now());
+        let mut reconnect = Reconnect::begin(server, PATIENCE, clock.now()).unwrap();
+        let told = reconnect.tick(&mut session, clock.now());
+        let expected = Change::Connecting("looking up no.such.host.invalid".into());
+        assert_eq!(told, Some(expected));
+        assert_eq!(reconnect.tick(&mut session, clock.now()), None, "it is told once");
+        while reconnect.advance(&mut session, clock.now()).is_none() {
+            poll(&mut reconnect.attempts(), clock.timeout(reconnect.deadline())).unwrap();
+        }
+        let failure = reconnect.take_failure().unwrap().to_string();
+        assert!(
+            failure.starts_with("unknown host no.such.host.invalid"),
+            "{failure}"
+        );
+    }
 
     #[test]
     fn waits_double_to_half_a_minute() {

@@ -33,6 +33,19 @@ pub struct Sockets {
 }
 
 impl Sockets {
+    /// No sockets.
+    pub fn unconnected() -> Self {
+        Self {
+            server: SocketAddr::from(([0; 4], 0)),
+            tcp: None,
+            udp: None,
+            unsent: Vec::new(),
+            broken: false,
+            buffer: Box::default(),
+            datagram: Box::default(),
+        }
+    }
+
     /// The sockets of a connection.
     ///
     /// # Errors

@@ -55,6 +55,19 @@ pub struct Endpoints {
     pub addresses: Vec<SocketAddr>,
 }
 
+impl Endpoints {
+    /// Without a connection.
+    pub fn none() -> Self {
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        Self {
+            local: nowhere,
+            server: nowhere,
+            udp_port: None,
+            addresses: Vec::new(),
+        }
+    }
+}
+
 /// A datagram to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
@@ -154,6 +167,14 @@ impl Session {
             bytes: Vec::new(),
             datagrams: VecDeque::new(),
             events: VecDeque::new(),
+        }
+    }
+
+    /// A session whose connection is still to be made, see [`Session::connected`].
+    pub fn unconnected(config: Config, private: Private, now: Now) -> Self {
+        Self {
+            stage: Stage::Lost,
+            ..Self::new(config, private, now)
         }
     }
 

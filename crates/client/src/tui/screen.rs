@@ -55,6 +55,8 @@ pub(super) struct Screen {
     /// The server's address, as typed.
     pub(super) room: String,
     pub(super) link: Link,
+    /// What is tried to make the first connection.
+    pub(super) connecting: Option<String>,
     /// The reason of the last disconnection, until the client is in the room again.
     pub(super) lost: Option<String>,
     pub(super) me: Option<Who>,
@@ -143,6 +145,7 @@ impl Screen {
             clock: Clock::new(zone, settings.timestamps),
             room: settings.server.joined(),
             link: Link::Joining,
+            connecting: None,
             lost: None,
             me: None,
             own_ids: Vec::new(),
@@ -176,6 +179,12 @@ impl Screen {
 
     pub(super) fn set_link(&mut self, link: Link) {
         self.link = link;
+        self.connecting = None;
+        self.stale = true;
+    }
+
+    pub(super) fn set_connecting(&mut self, doing: String) {
+        self.connecting = Some(doing);
         self.stale = true;
     }
 

@@ -45,7 +45,10 @@ impl Screen {
         let mut add = |rank, role, text: String| parts.push(Part { rank, role, text });
         match self.link {
             Link::Joined => {}
-            Link::Joining => add(0, Role::Alert, "joining".into()),
+            Link::Joining => {
+                let doing = self.connecting.as_deref().unwrap_or("joining");
+                add(0, Role::Alert, doing.into());
+            }
             Link::Lost { retry_at: None } => add(0, Role::Alert, "offline, retrying now".into()),
             Link::Lost { retry_at: Some(_) } => {
                 let seconds = self.countdown.unwrap_or(0);

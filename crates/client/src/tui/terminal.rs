@@ -251,6 +251,7 @@ impl FrontEnd for FullScreen {
 
     fn connection_changed(&mut self, change: Change) {
         self.screen.set_link(match change {
+            Change::Connecting(doing) => return self.screen.set_connecting(doing),
             Change::Waiting(until) => Link::Lost {
                 retry_at: Some(until),
             },

@@ -297,7 +297,7 @@ impl Session {
                 self.who(id)
             ),
             KeyWarning::UnusableKey(id) => format!(
-                "{} announced an unsafe key: private messages to that user are blocked",
+                "{} announced a key that is unsafe: private messages to that user are blocked",
                 self.who(id)
             ),
             KeyWarning::KeyTaken(id, holder) => format!(

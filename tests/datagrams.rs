@@ -1,10 +1,10 @@
 //! Datagrams that must not be answered.
 
-use crate::harness::{Chance, Rich, Server, part_of};
+use crate::harness::{Chance, DEADLINE, Rich, Server, part_of};
 use data_encoding::BASE64URL_NOPAD;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const REQUEST_LEN: usize = 64;
 const REPLY_LEN: usize = 52;
@@ -72,6 +72,22 @@ fn send_all(socket: &UdpSocket, to: SocketAddr, all: &[Vec<u8>], mut fence: impl
     }
 }
 
+/// Waits until the system holds no datagram for this address: the server lets junk pile up for a moment.
+fn wait_until_read(address: SocketAddr) {
+    let own = format!(":{:04X} ", address.port());
+    let until = Instant::now() + DEADLINE;
+    let is_read = || {
+        let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+        let line = table.lines().find(|line| line.contains(&own)).unwrap();
+        // Local address, remote address, state, then the bytes in both queues.
+        line.split_whitespace().nth(4).unwrap().ends_with(":00000000")
+    };
+    while !is_read() {
+        assert!(Instant::now() < until, "the datagrams are never read");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn the_server_answers_only_datagrams_with_a_valid_token() {
     let server = Server::start(&[]);
@@ -91,6 +107,7 @@ fn the_server_answers_only_datagrams_with_a_valid_token() {
     send_all(&socket, server.address, &all, || {
         number += 1;
         alice.sync(&format!("still here {number}"));
+        wait_until_read(server.address);
     });
     socket.send_to(&replayed, server.address).unwrap();
     // The first answer is to this request, so nothing before it was answered. A flood gets only a few answers.

@@ -26,6 +26,10 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 /// A connection whose bytes no peer acknowledges for this long has timed out.
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Bytes that the system holds unsent for one connection; a reader that has stopped pins no more. Without this limit the
+/// system's buffer grows to megabytes, and a slow reader looks stopped until a third of it is read.
+const UNSENT_MAX: u32 = 64 * 1024;
+
 /// Datagrams processed in one turn, so that a flood of them leaves time for the connections. The system's buffer holds
 /// about as many.
 const DATAGRAMS_MAX: usize = 256;
@@ -95,6 +99,7 @@ fn listener(address: SocketAddr) -> io::Result<Socket> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
     Ok(socket)

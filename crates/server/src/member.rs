@@ -75,8 +75,10 @@ pub struct Member {
     pub outbox: Outbox,
     /// What it has used of the rate.
     pub usage: Usage,
-    /// For how long the room has paused since this reader last kept up.
+    /// For how long the room has paused while this reader was far behind, less what it has been forgiven.
     pub held_up: Timestamp,
+    /// For how long of that it was sent nothing.
+    pub stands_still: Timestamp,
     /// No more input comes.
     pub ended: Option<End>,
     /// The connection broke, as something else than reading showed: what can still be read is read first.
@@ -150,6 +152,7 @@ impl Member {
             outbox: Outbox::closed(),
             usage: Usage::default(),
             held_up: Timestamp::ZERO,
+            stands_still: Timestamp::ZERO,
             ended: None,
             broken: None,
             has_spoken: false,

@@ -2,7 +2,7 @@
 //!
 //! The transcript is a ring. Before it overwrites what a reader has not been sent, the room pauses: it reads from nobody
 //! until that reader has caught up. A pause counts against every reader that is far behind. A reader that has used up
-//! its patience, without catching up in between, is disconnected; nobody else loses a line.
+//! the room's patience is disconnected; nobody else loses a line. Catching up gives the patience back slowly.
 
 use crate::compact::Timestamp;
 use crate::roster::{Roster, Slot};
@@ -14,6 +14,15 @@ use std::time::Duration;
 /// For how long in all the room pauses while a reader does not catch up, whichever reader blocks it. Counted for each
 /// reader alone, many of them could pause the room one after the other.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A reader that blocks the room and is sent nothing at all for this long is gone or stopped, and the room waits no
+/// longer for it. With a review each 50 ms, the pause takes 0.25 s at most. A link that loses one packet is silent for
+/// one retransmission, 200 ms on Linux at least, but only after the socket's buffer was full.
+const STANDSTILL: Duration = Duration::from_millis(200);
+
+/// The room's patience returns after this many times the time it was used: a second in 64 s. So a reader that stalls
+/// again and again makes the room wait for 1.6 % of the time.
+const RECOVERY: u32 = 64;
 
 /// A reader at most this far behind has caught up.
 const CAUGHT_UP: u64 = (CAPACITY / 2) as u64;
@@ -36,6 +45,8 @@ pub(super) struct Backpressure {
     rich_floor: u64,
     /// When the current pause was last reviewed.
     paused: Option<Duration>,
+    /// When anything was last reviewed.
+    reviewed: Duration,
 }
 
 /// The result of a review.
@@ -92,6 +103,7 @@ impl Backpressure {
     pub(super) fn review(&mut self, now: Now, roster: &mut Roster, transcript: &Transcript) -> Review {
         let since_review = |reviewed| now.monotonic.saturating_sub(reviewed);
         let waited = self.paused.map_or(Duration::ZERO, since_review);
+        let recovered = since_review(std::mem::replace(&mut self.reviewed, now.monotonic)) / RECOVERY;
         self.plain_floor = transcript.ring(Dialect::Plain).head();
         self.rich_floor = transcript.ring(Dialect::Rich).head();
         let mut is_blocked = false;
@@ -104,14 +116,17 @@ impl Backpressure {
             let ring = transcript.ring(member.dialect());
             let behind = ring.head() - cursor;
             if behind <= CAUGHT_UP {
-                member.held_up = Timestamp::ZERO;
+                member.held_up = member.held_up.get().saturating_sub(recovered).into();
+                member.stands_still = Timestamp::ZERO;
                 continue;
             }
             let held_up = member.held_up.get() + waited;
+            let stands_still = member.stands_still.get() + waited;
             member.held_up = held_up.into();
+            member.stands_still = stands_still.into();
             if is_full(ring, cursor) {
                 is_blocked = true;
-                if held_up >= PATIENCE {
+                if held_up >= PATIENCE || stands_still >= STANDSTILL {
                     slow.push((slot, behind));
                 }
             }

@@ -1,6 +1,7 @@
 //! Output: what to poll a socket for, what to write to it, and when to close it.
 
 use super::{LEAVING_MAX, Room};
+use crate::compact::Timestamp;
 use crate::event::Event;
 use crate::member::{Member, Stage};
 use crate::outbox::Outbox;
@@ -91,6 +92,9 @@ pub fn deliver<E>(
         return Ok(());
     }
     let count = send(output.as_io())?;
+    if count > 0 {
+        member.stands_still = Timestamp::ZERO;
+    }
     let ring = room.transcript.ring(dialect);
     if makes_room(member, |outbox| outbox.sent(count, ring)) {
         room.expire_deadline();

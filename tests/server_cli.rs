@@ -71,6 +71,7 @@ fn a_foreign_address_is_an_error() {
     let (code, _, stderr) = run(&["192.0.2.1", "0"]);
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("192.0.2.1"), "{stderr}");
+    assert!(stderr.contains("it has 127.0.0.1, "), "{stderr}");
 }
 
 /// The command that starts the server with a limit on descriptors.

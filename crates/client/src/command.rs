@@ -63,6 +63,9 @@ pub enum ScreenCommand<'a> {
     Keys,
 }
 
+/// The usage of `/bell`.
+pub(crate) const BELL_USAGE: &str = "/bell [WHEN]";
+
 /// When the terminal's bell rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Bell {
@@ -213,7 +216,7 @@ pub const COMMANDS: &[Entry] = &[
         parse: |_| on_screen(ScreenCommand::Quiet),
     },
     Entry {
-        usage: "/bell [WHEN]",
+        usage: BELL_USAGE,
         alias: None,
         about: "set when to ring: off, mention, private or all",
         screen_only: true,
@@ -282,8 +285,17 @@ fn help_line(written: &str, about: &str) -> String {
     format!("{written:<18} {about}")
 }
 
-/// The largest distance between a typing error and the name that is suggested for it.
-const TYPING_ERRORS: usize = 2;
+/// How near a word must be to be suggested: one error in a short word, two in a long one.
+fn is_near(typed: &str, name: &str) -> bool {
+    let errors = if name.len() < 6 { 1 } else { 2 };
+    distance(typed, name) <= errors
+}
+
+/// The word that was probably meant.
+pub(crate) fn nearest_of<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = words.into_iter().filter(|word| is_near(typed, word));
+    near.min_by_key(|word| distance(typed, word))
+}
 
 impl<'a> Command<'a> {
     /// Parses a line without its line feed.
@@ -336,30 +348,35 @@ fn nearest(typed: &str) -> Option<&'static str> {
             .flatten()
     };
     let begun = names().filter(|name| name.starts_with(&typed));
-    let near = names()
-        .filter(|name| name.len() > 1)
-        .map(|name| (distance(&typed, name), name))
-        .filter(|&(distance, name)| distance <= TYPING_ERRORS && distance < name.len())
-        .min()
-        .map(|(_, name)| name);
+    // One letter is near every other one.
+    let near = nearest_of(&typed, names().filter(|name| name.len() > 2));
     begun.min_by_key(|name| name.len()).or(near)
 }
 
-/// The Levenshtein distance: letters to insert, delete or replace.
+/// Typing errors between two words: letters to insert, delete or replace, or neighbours that changed places.
 fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (1..=to.chars().count()).collect();
-    for (before, ours) in from.chars().enumerate() {
-        let (mut corner, mut left) = (before, before + 1);
-        for (cell, theirs) in row.iter_mut().zip(to.chars()) {
-            let above = *cell;
-            left = (corner + usize::from(ours != theirs))
-                .min(above + 1)
-                .min(left + 1);
-            corner = above;
-            *cell = left;
+    let to: Vec<char> = to.chars().collect();
+    // The distances between the beginning of `from` so far and each beginning of `to`; and one and two letters earlier.
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    let (mut earlier, mut last) = (Vec::new(), None);
+    for (count, letter) in from.chars().enumerate() {
+        let mut next = vec![count + 1];
+        for (place, &theirs) in to.iter().enumerate() {
+            let at = |row: &[usize], place: usize| row.get(place).copied().unwrap_or(usize::MAX - 1);
+            let replaced = at(&row, place) + usize::from(letter != theirs);
+            let mut least = replaced.min(at(&row, place + 1) + 1).min(at(&next, place) + 1);
+            if let Some(before) = place.checked_sub(1)
+                && last == Some(theirs)
+                && to.get(before) == Some(&letter)
+            {
+                least = least.min(at(&earlier, before) + 1);
+            }
+            next.push(least);
         }
+        earlier = std::mem::replace(&mut row, next);
+        last = Some(letter);
     }
-    row.last().copied().unwrap_or_else(|| from.chars().count())
+    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -401,7 +418,7 @@ mod tests {
             ("/quiet", OnScreen(Quiet)),
             ("/bell", OnScreen(Bell(None))),
             ("/bell off", OnScreen(Bell(Some(super::Bell::Off)))),
-            ("/bell loud", Incomplete("/bell [WHEN]")),
+            ("/bell loud", Incomplete(BELL_USAGE)),
             ("/verify bob", Verify("bob")),
             ("/search a b", OnScreen(Search(Some("a b")))),
             ("/search", OnScreen(Search(None))),
@@ -448,6 +465,14 @@ mod tests {
             ("/usr/bin/env", None),
             ("/", None),
             ("/xyzzy", None),
+            ("/foo", None),
+            ("/hi", None),
+            ("/ping", None),
+            ("/join", None),
+            ("/whp", Some("who")),
+            ("/serach x", Some("search")),
+            ("/ingore x", Some("ignore")),
+            ("/unignor x", Some("unignore")),
         ];
         for (line, near) in cases {
             let Command::Unknown(_, nearest) = Command::parse(line) else {

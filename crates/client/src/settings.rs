@@ -7,7 +7,7 @@
 //! The tests fail until they have an example of the new setting.
 
 use crate::address::Address;
-use crate::command::Bell;
+use crate::command::{Bell, nearest_of};
 use crate::paths::ConfigPath;
 use anyhow::anyhow;
 use chat_manual::number;
@@ -223,6 +223,9 @@ fn check(key: &str, value: &Value) -> Result<(Id, String), String> {
     let is_named =
         |arg: &&Arg| key_of(arg) == key || arg.get_all_aliases().is_some_and(|keys| keys.contains(&key));
     let Some(arg) = command.get_arguments().find(is_named).cloned() else {
+        if let Some(near) = nearest_of(key, command.get_arguments().map(key_of)) {
+            return Err(format!("unknown key `{key}`: the nearest is `{near}`"));
+        }
         let keys = join(command.get_arguments().map(|arg| format!("`{}`", key_of(arg))));
         return Err(format!("unknown key `{key}`, expected one of {keys}"));
     };

@@ -17,6 +17,9 @@ pub const NICK_BYTES_MAX: usize = 128;
 /// cantillation) need four.
 const MARKS_MAX: usize = 4;
 
+/// The characters of a nick, in words.
+const CHARACTERS: &str = "letters, digits, _ and, after the first, - . '";
+
 /// Words that could be mistaken for the program itself.
 const RESERVED: [&str; 3] = ["server", "system", "you"];
 
@@ -173,8 +176,16 @@ impl fmt::Display for NickError {
             Self::Empty => f.write_str("a nick needs at least one letter"),
             Self::TooLong => write!(f, "a nick takes at most {NICK_COLUMNS_MAX} columns"),
             Self::Character(' ') => f.write_str("a nick has no spaces"),
-            Self::Character(c) if c.is_ascii_graphic() => write!(f, "a nick can't have {c} there"),
-            Self::Character(c) => write!(f, "a nick can't have the character U+{:04X} there", u32::from(*c)),
+            Self::Character(c) if c.is_ascii_graphic() => {
+                write!(f, "a nick can't have {c} there: it consists of {CHARACTERS}")
+            }
+            Self::Character(c) => {
+                let number = u32::from(*c);
+                write!(
+                    f,
+                    "a nick can't have U+{number:04X} there: it consists of {CHARACTERS}"
+                )
+            }
             Self::LooksLikeAnId => f.write_str("a nick needs a letter and must not look like an address"),
             Self::Reserved => f.write_str("that nick is reserved"),
         }
@@ -270,10 +281,13 @@ mod tests {
             (NickError::Empty, "a nick needs at least one letter"),
             (NickError::TooLong, "a nick takes at most 32 columns"),
             (NickError::Character(' '), "a nick has no spaces"),
-            (NickError::Character('@'), "a nick can't have @ there"),
+            (
+                NickError::Character('@'),
+                "a nick can't have @ there: it consists of letters, digits, _ and, after the first, - . '",
+            ),
             (
                 NickError::Character('\u{202E}'),
-                "a nick can't have the character U+202E there",
+                "a nick can't have U+202E there: it consists of letters, digits, _ and, after the first, - . '",
             ),
             (
                 NickError::LooksLikeAnId,

@@ -1,9 +1,10 @@
 //! The listener, the rendezvous socket, and the file descriptors that the server needs.
 
 use crate::room::{LEAVING_MAX, QUEUED_MAX};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use chat_proto::now::Now;
 use chat_proto::rendezvous::REQUEST_MAX;
+use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::fs::File;
@@ -82,13 +83,43 @@ pub fn open(address: SocketAddr) -> anyhow::Result<ServerSockets> {
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<Socket> {
-    listener(address).with_context(|| {
-        let hint = match address.ip() {
-            IpAddr::V6(ip) if ip.is_unicast_link_local() => ", a link-local address (use :: instead)",
-            _ => "",
-        };
-        format!("can't listen at {address}{hint}")
-    })
+    listener(address).map_err(|error| anyhow!("can't listen at {address}: {}", explain(address, &error)))
+}
+
+/// What is wrong, and what to do.
+fn explain(address: SocketAddr, error: &io::Error) -> String {
+    let port = address.port();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} is taken, perhaps by another chat-server; 0 takes a free one")
+        }
+        io::ErrorKind::PermissionDenied if port < 1024 => {
+            "ports under 1024 are for the administrator; take a higher one, such as 9000".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address; it has {}", own_addresses())
+        }
+        _ if matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local()) => {
+            format!("{error}: a link-local address (use :: instead)")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// The addresses of this machine's interfaces. Link-local ones need an interface too, and are left out.
+fn own_addresses() -> String {
+    let interfaces = getifaddrs().into_iter().flatten();
+    let own = interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        let v6 = || address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip()));
+        v4.or_else(v6)
+    });
+    let usable = own.filter(|ip| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()));
+    let mut own: Vec<_> = usable.map(|ip| ip.to_string()).collect();
+    own.dedup();
+    own.push("0.0.0.0 for all".to_owned());
+    own.join(", ")
 }
 
 /// A listener. On Linux its connections inherit its options, so they need no system calls of their own.
@@ -216,6 +247,36 @@ mod tests {
     use crate::room::{Limits, Room, input};
     use chat_proto::opaque::Opaque;
     use chat_proto::rendezvous::{Reply, Request};
+
+    #[test]
+    fn errors_of_the_listener_say_what_to_do() {
+        let explain = |address: &str, kind: io::ErrorKind| explain(address.parse().unwrap(), &kind.into());
+        for (address, kind, advice) in [
+            (
+                "127.0.0.1:9000",
+                io::ErrorKind::AddrInUse,
+                "port 9000 is taken, perhaps by another chat-server; 0 takes a free one",
+            ),
+            (
+                "0.0.0.0:80",
+                io::ErrorKind::PermissionDenied,
+                "ports under 1024 are for the administrator",
+            ),
+            ("[fe80::1]:9000", io::ErrorKind::InvalidInput, "use :: instead"),
+            (
+                "192.0.2.1:9000",
+                io::ErrorKind::AddrNotAvailable,
+                "it has 127.0.0.1, ",
+            ),
+        ] {
+            let explanation = explain(address, kind);
+            assert!(explanation.contains(advice), "{explanation}");
+        }
+        assert_eq!(
+            explain("0.0.0.0:9000", io::ErrorKind::PermissionDenied),
+            "permission denied"
+        );
+    }
 
     #[test]
     fn a_datagram_over_the_longest_request_gets_no_reply() {

@@ -80,9 +80,9 @@ impl Ports {
 
 /// The addresses of a host, without duplicates.
 pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
-    let found = (host, port)
-        .to_socket_addrs()
-        .with_context(|| format!("unknown host {host}"))?;
+    let found = (host, port).to_socket_addrs().with_context(|| {
+        format!("unknown host {host} (check its spelling, or write its address, such as 192.0.2.7)")
+    })?;
     let mut addresses = Vec::new();
     for address in found.map(unmapped) {
         if !addresses.contains(&address) {

@@ -312,7 +312,11 @@ mod tests {
     #[test]
     fn an_unknown_host_is_an_error_and_the_last_address_replaces_it() {
         let error = run(begin("no.such.host.invalid", 9000, None)).unwrap_err();
-        assert!(error.to_string().starts_with("unknown host no.such.host.invalid"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("unknown host no.such.host.invalid (check its spelling")
+        );
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let connection = run(begin("no.such.host.invalid", 9000, Some(address))).unwrap();

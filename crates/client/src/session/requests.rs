@@ -5,7 +5,7 @@ use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outbox::Message;
 use super::recipients::Target;
 use super::state::Session;
-use crate::command::Command;
+use crate::command::{BELL_USAGE, Bell, Command};
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -33,7 +33,7 @@ impl Session {
             Command::Verify(who) => self.verify(who),
             Command::OnScreen(_) => self.fail("only the full screen has that command".into()),
             Command::Nothing => {}
-            Command::Incomplete(usage) => self.fail(format!("usage: {usage}")),
+            Command::Incomplete(usage) => self.fail(format!("usage: {}", with_choices(usage))),
             Command::Unknown(name, nearest) => self.fail_unknown(name, *nearest),
         }
         self.settle(now);
@@ -148,5 +148,14 @@ impl Session {
             "no command /{}: {hint}; // begins a message with a slash",
             Text::new(name)
         ));
+    }
+}
+
+/// A usage, with the words that a choice among some has.
+fn with_choices(usage: &str) -> String {
+    if usage == BELL_USAGE {
+        format!("{usage}; WHEN is {}", Bell::words().join(", "))
+    } else {
+        usage.to_owned()
     }
 }

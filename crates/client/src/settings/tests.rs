@@ -202,7 +202,14 @@ fn errors_name_the_line_and_what_is_expected() {
         ("colors = '16'\ncolours = '16'", 2, ["duplicate", ""]),
         ("# fine\nnick = alice", 2, ["", ""]),
         ("[chat]\nnick = 'a'", 1, ["chat", ""]),
-        ("json = true", 1, ["unknown key", ""]),
+        ("json = true", 1, ["unknown key", "expected one of `server`"]),
+        ("nik = 'x'", 1, ["unknown key `nik`", "the nearest is `nick`"]),
+        (
+            "time-stamps = 'off'",
+            1,
+            ["unknown key", "the nearest is `timestamps`"],
+        ),
+        ("colour = 'none'", 1, ["unknown key", "the nearest is `colours`"]),
     ] {
         let error = error(file);
         assert!(error.starts_with(&format!("line {line}: ")), "{file:?}: {error}");

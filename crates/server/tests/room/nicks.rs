@@ -102,7 +102,7 @@ fn a_hello_with_an_unavailable_nick_costs_an_error() {
     assert_eq!(
         sim.news(second),
         [
-            "ERROR bad-nick - a nick can't have - there",
+            "ERROR bad-nick - a nick can't have - there: it consists of letters, digits, _ and, after the first, - . '",
             "NICK - 10.0.0.2:1001 bob"
         ]
     );

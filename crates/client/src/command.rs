@@ -235,7 +235,7 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         usage: "/search [TEXT]",
         alias: None,
-        about: "scroll to the last line with TEXT; again, further back",
+        about: "find the last message with TEXT; again, further back",
         screen_only: true,
         parse: |typed| on_screen(ScreenCommand::Search(typed.rest)),
     },

@@ -12,6 +12,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// How often the client looks whether this host still has the local address of the connection.
+const ADDRESS_CHECK: Duration = Duration::from_secs(5);
+
 const CLOSED_AT_ONCE: &str = "the connection was closed at once";
 
 /// A connection that is made again when it is lost. The server's name is looked up each time: it may have moved.
@@ -29,6 +32,8 @@ pub struct Reconnect {
     warning: Option<&'static str>,
     /// What the user was told about attempts to make it.
     told: String,
+    /// When to look next whether the local address is still there.
+    address_check: Duration,
     /// How long one attempt may take.
     patience: Duration,
     backoff: Backoff,
@@ -70,6 +75,7 @@ impl Reconnect {
             failure: None,
             warning: None,
             told: String::new(),
+            address_check: Duration::ZERO,
             sockets: Sockets::unconnected(),
             state: State::Trying(Box::new(race)),
             patience,
@@ -109,7 +115,7 @@ impl Reconnect {
     /// When to call [`Reconnect::tick`].
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
-            State::Up => None,
+            State::Up => Some(self.address_check),
             State::Waiting(until) => Some(*until),
             State::Trying(race) => Some(race.deadline()),
         }
@@ -128,6 +134,13 @@ impl Reconnect {
             }
             State::Waiting(until) if now.monotonic >= *until => Some(self.begin_attempt(now)),
             State::Trying(race) if now.monotonic >= race.deadline() => self.advance(session, now),
+            State::Up if now.monotonic >= self.address_check => {
+                self.address_check = now.monotonic + ADDRESS_CHECK;
+                if self.sockets.is_address_gone() {
+                    session.address_gone(now);
+                }
+                None
+            }
             State::Trying(_) => self.news(),
             State::Up | State::Waiting(_) => None,
         }

@@ -68,6 +68,12 @@ impl Sockets {
         self.unsent = Vec::new();
     }
 
+    /// Whether this host has lost the local address of the connection, so that no answer can arrive.
+    pub fn is_address_gone(&self) -> bool {
+        let local = self.tcp.as_ref().and_then(|tcp| tcp.local_addr().ok());
+        local.is_some_and(is_gone)
+    }
+
     /// The TCP socket to poll, if anything is awaited. A server that does not read is not read either.
     pub fn poll_tcp(&self, reads: bool) -> Option<PollFd<'_>> {
         let mut interest = PollFlags::empty();
@@ -178,6 +184,12 @@ impl Sockets {
 ///
 /// Linux marks it "don't fragment" by itself: that is so for every UDP datagram that is no larger than the path is
 /// known to carry (ip(7), `IP_PMTUDISC_WANT`), and these are small.
+/// Whether this host has no such address any more. Only the system knows all that it has; it lets sockets be bound to them.
+fn is_gone(mut local: SocketAddr) -> bool {
+    local.set_port(0);
+    UdpSocket::bind(local).is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+}
+
 fn send_datagram(udp: &UdpSocket, bytes: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<usize> {
     let Some(ttl) = ttl else {
         return udp.send_to(bytes, to);
@@ -215,5 +227,17 @@ fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
             to.into()
         }
         _ => to,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_another_host_is_gone() {
+        assert!(is_gone("192.0.2.1:5000".parse().unwrap()));
+        assert!(!is_gone("127.0.0.1:5000".parse().unwrap()));
+        assert!(!is_gone("127.0.0.2:5000".parse().unwrap()));
     }
 }

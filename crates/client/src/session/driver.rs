@@ -17,6 +17,8 @@ use std::time::Duration;
 const ROSTER_WAIT: Duration = Duration::from_secs(120);
 /// After this much silence the server is pinged. After as much again, the connection counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// The same, while the server owes an answer, or when this host has lost the address of the connection.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// How long the end of the input waits while nothing is acknowledged.
 const PROGRESS_WAIT: Duration = Duration::from_secs(10);
 
@@ -25,6 +27,8 @@ impl Session {
     pub fn receive(&mut self, bytes: &[u8], now: Now) {
         self.clocks.last_received = now.monotonic;
         self.clocks.pinged = None;
+        self.clocks.awaited = None;
+        self.clocks.address_gone = None;
         if self.greets_late(bytes) {
             self.stage = Stage::greeting(now);
         }
@@ -44,6 +48,18 @@ impl Session {
             Stage::Lost => return,
         }
         self.settle(now);
+    }
+
+    /// This host no longer has the local address of the connection. It may get it back: the server is pinged.
+    pub fn address_gone(&mut self, now: Now) {
+        self.clocks.address_gone.get_or_insert(now.monotonic);
+        self.settle(now);
+    }
+
+    /// Since when the server, which was pinged, has sent nothing, although it should have.
+    pub fn unanswered_since(&self) -> Option<Duration> {
+        let pinged = self.clocks.pinged?;
+        Some(self.clocks.awaited.map_or(pinged, |awaited| awaited.min(pinged)))
     }
 
     /// A datagram arrived from this address.
@@ -178,6 +194,9 @@ impl Session {
         self.send_drafts(now);
         self.drain_private(now);
         self.note_progress(now);
+        if self.is_ready() && self.owed() > 0 {
+            self.clocks.awaited.get_or_insert(now.monotonic);
+        }
         let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
             return;
         };
@@ -246,7 +265,14 @@ impl Session {
     }
 
     fn silence_deadline(&self) -> Duration {
-        self.clocks.pinged.unwrap_or(self.clocks.last_received) + SILENCE_MAX
+        // Something is wrong, probably. As much later again, the connection counts as lost.
+        let overdue = self.clocks.awaited.map(|since| since + ANSWER_WAIT);
+        let suspicion = self.clocks.address_gone.or(overdue);
+        let (silence, suspicion) = match self.clocks.pinged {
+            None => (self.clocks.last_received + SILENCE_MAX, suspicion),
+            Some(pinged) => (pinged + SILENCE_MAX, suspicion.map(|since| since + ANSWER_WAIT)),
+        };
+        suspicion.map_or(silence, |suspicion| suspicion.min(silence))
     }
 
     fn break_silence(&mut self, now: Now) {

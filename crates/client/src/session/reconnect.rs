@@ -78,6 +78,8 @@ impl Session {
         self.legacy = Legacy::default();
         self.times = Times::default();
         self.clocks.pinged = None;
+        self.clocks.awaited = None;
+        self.clocks.address_gone = None;
         self.pending_nicks = 0;
         self.goodbye = None;
         self.bytes.clear();

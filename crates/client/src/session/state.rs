@@ -128,6 +128,10 @@ pub(super) struct Clocks {
     pub(super) ready: Option<Duration>,
     /// A time on the server's clock, in milliseconds since the Unix epoch, and when it was told.
     pub(super) server: Option<(Duration, u64)>,
+    /// Since when the server owes an answer, and has sent nothing.
+    pub(super) awaited: Option<Duration>,
+    /// When this client's address was found to be gone, if the server has sent nothing since.
+    pub(super) address_gone: Option<Duration>,
     /// When it was pinged, if it has sent nothing since.
     pub(super) pinged: Option<Duration>,
     /// When the input ended, or when something was last finished after that.

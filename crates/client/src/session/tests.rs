@@ -569,6 +569,47 @@ fn a_silent_server_is_pinged_and_then_given_up() {
 }
 
 #[test]
+fn an_unacknowledged_message_pings_after_10_s_and_gives_up_after_20() {
+    let mut sim = Sim::in_a_room();
+    sim.type_line("hello?");
+    sim.wait(9_999);
+    assert_eq!(sim.sent(), "SAY 1 hello?\n");
+    assert_eq!(sim.session.unanswered_since(), None);
+    sim.wait(1);
+    assert!(sim.sent().starts_with("PING "));
+    assert_eq!(
+        sim.session.unanswered_since(),
+        Some(sim.now().monotonic - Duration::from_secs(10))
+    );
+    // Whatever the server sends, the connection works.
+    sim.hear("SAID 1 bob@10.0.0.2:6000 hi\n");
+    assert_eq!(sim.session.unanswered_since(), None);
+    sim.wait(19_999);
+    assert_eq!(sim.outcome(), None);
+    sim.wait(1);
+    assert_eq!(sim.outcome(), Some(&Outcome::Silent));
+}
+
+#[test]
+fn a_lost_address_pings_at_once_and_gives_up_after_10_s() {
+    let mut sim = Sim::in_a_room();
+    sim.sent();
+    for _ in 0..2 {
+        let now = sim.now();
+        sim.session.address_gone(now);
+        sim.wait(0);
+        assert!(sim.sent().starts_with("PING "));
+        sim.hear("PONG 1\n");
+    }
+    let now = sim.now();
+    sim.session.address_gone(now);
+    sim.wait(9_999);
+    assert_eq!(sim.outcome(), None);
+    sim.wait(1);
+    assert_eq!(sim.outcome(), Some(&Outcome::Silent));
+}
+
+#[test]
 fn a_server_that_does_not_answer_hello_is_given_up() {
     let mut sim = Sim::new(config());
     sim.hear("* chat/1 hi\n");

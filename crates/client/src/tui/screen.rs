@@ -55,6 +55,8 @@ pub(super) struct Screen {
     /// The server's address, as typed.
     pub(super) room: String,
     pub(super) link: Link,
+    /// Since when the server owes an answer, and the seconds that are shown.
+    pub(super) unanswered: Option<(Duration, u64)>,
     /// What is tried to make the first connection.
     pub(super) connecting: Option<String>,
     /// The reason of the last disconnection, until the client is in the room again.
@@ -146,6 +148,7 @@ impl Screen {
             room: settings.server.joined(),
             link: Link::Joining,
             connecting: None,
+            unanswered: None,
             lost: None,
             me: None,
             own_ids: Vec::new(),
@@ -207,7 +210,10 @@ impl Screen {
 
     /// The time at which the screen changes without an event.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        [self.waiting.deadline(), self.link.deadline(self.countdown)]
+        let unanswered = self.unanswered;
+        let unanswered = unanswered.map(|(since, seconds)| since + Duration::from_secs(seconds + 1));
+        let link = self.link.deadline(self.countdown);
+        [self.waiting.deadline(), link, unanswered]
             .into_iter()
             .flatten()
             .min()
@@ -223,6 +229,12 @@ impl Screen {
         self.stale |= self.waiting.visible() != before.visible();
         self.stale |= self.query.as_ref() != session.query();
         self.query = session.query().cloned();
+        let unanswered = session.unanswered_since().map(|since| {
+            let elapsed = now.monotonic.saturating_sub(since);
+            (since, elapsed.as_secs())
+        });
+        self.stale |= unanswered != self.unanswered;
+        self.unanswered = unanswered;
         let left = self.link.seconds_left(now);
         self.stale |= left != self.countdown;
         self.countdown = left;

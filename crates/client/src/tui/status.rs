@@ -14,6 +14,9 @@ struct Part {
     text: String,
 }
 
+/// Seconds that an answer may take without being remarked on.
+const UNANSWERED_MIN: u64 = 3;
+
 const SEPARATOR: &str = " | ";
 
 impl Screen {
@@ -44,7 +47,11 @@ impl Screen {
         let mut parts = Vec::new();
         let mut add = |rank, role, text: String| parts.push(Part { rank, role, text });
         match self.link {
-            Link::Joined => {}
+            Link::Joined => {
+                if let Some((_, seconds @ UNANSWERED_MIN..)) = self.unanswered {
+                    add(0, Role::Alert, format!("no answer for {seconds} s"));
+                }
+            }
             Link::Joining => {
                 let doing = self.connecting.as_deref().unwrap_or("joining");
                 add(0, Role::Alert, doing.into());

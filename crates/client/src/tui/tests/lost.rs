@@ -208,3 +208,16 @@ fn lines_beyond_the_limit_are_refused() {
         sim.drawn()
     );
 }
+
+#[test]
+fn the_status_line_counts_the_seconds_without_an_answer() {
+    let mut sim = Sim::in_a_room(60, 3);
+    sim.keys("hello?\r");
+    sim.wait(9_000);
+    assert!(!sim.drawn().join("\n").contains("no answer"));
+    sim.wait(3_000);
+    assert!(sim.drawn().join("\n").contains("no answer for 12 s"));
+    sim.hear(&format!("SAID {TIME} {ME} hello?\n"));
+    sim.wait(0);
+    assert!(!sim.drawn().join("\n").contains("no answer"));
+}

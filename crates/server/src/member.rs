@@ -2,7 +2,7 @@
 
 use crate::compact::{Addr, Timestamp};
 use crate::inbox::Inbox;
-use crate::outbox::Outbox;
+use crate::outbox::{Origin, Outbox};
 use crate::rate::{Rate, Usage};
 use crate::transcript::{Dialect, Transcript};
 use chat_proto::id::UserId;
@@ -23,7 +23,8 @@ const HANDSHAKE: Duration = Duration::from_millis(250);
 /// hold 1,000 places silently then takes 100 new connections a second.
 const SILENT_GRACE: Duration = Duration::from_secs(10);
 
-/// With this much queued for it alone, a connection's own lines wait: many a request is shorter than its answer.
+/// With answers of this size queued for it, a connection's own lines wait: many a request is shorter than its answer. What
+/// others send it does not count, or they could silence it.
 const OWN_BYTES_PAUSE: usize = 64 * 1024;
 
 /// What others may queue for a connection that does not read: a full relay window of every sender that a person talks
@@ -299,7 +300,7 @@ impl Member {
     /// Whether there is room for the answer to one more line.
     #[must_use]
     pub fn is_answerable(&self) -> bool {
-        self.outbox.own_bytes() < OWN_BYTES_PAUSE
+        self.outbox.answer_bytes() < OWN_BYTES_PAUSE
     }
 
     /// Whether others may queue something for it.
@@ -308,11 +309,20 @@ impl Member {
         self.outbox.own_bytes() < OWN_BYTES_MAX
     }
 
-    /// Queues a line for this user alone, after everything broadcast so far.
-    pub(crate) fn put(&mut self, transcript: &Transcript, mut line: String) {
+    /// Queues an answer to this user alone, after everything broadcast so far.
+    pub(crate) fn put(&mut self, transcript: &Transcript, line: String) {
+        self.put_from(Origin::Answer, transcript, line);
+    }
+
+    /// Queues a line that another user sends to this one alone.
+    pub(crate) fn pass_on(&mut self, transcript: &Transcript, line: String) {
+        self.put_from(Origin::Other, transcript, line);
+    }
+
+    fn put_from(&mut self, origin: Origin, transcript: &Transcript, mut line: String) {
         line.push('\n');
         let head = transcript.ring(self.dialect()).head();
-        self.outbox.push(head, line.into_bytes());
+        self.outbox.push_from(origin, head, line.into_bytes());
     }
 
     /// Sends a rich client a line.

@@ -35,6 +35,8 @@ const UNLIMITED: u64 = u64::MAX;
 struct Own {
     splices: VecDeque<Splice>,
     bytes: usize,
+    /// Those of `bytes` that other users sent. `of_others <= bytes`.
+    of_others: usize,
 }
 
 /// Something for one connection alone, sent when the cursor reaches `at`.
@@ -47,9 +49,22 @@ struct Splice {
 #[derive(Debug)]
 enum Body {
     /// Lines, of which `sent` bytes are sent. `sent <= bytes.len()`.
-    Lines { bytes: Bytes, sent: usize },
+    Lines {
+        bytes: Bytes,
+        sent: usize,
+        origin: Origin,
+    },
     /// The user list from this slot on, too long to be rendered before it can be sent.
     UserList(usize),
+}
+
+/// Why lines are queued for one connection alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The server answers the connection.
+    Answer,
+    /// Another user sent them.
+    Other,
 }
 
 #[derive(Debug)]
@@ -119,6 +134,12 @@ impl Outbox {
         self.own.as_ref().map_or(0, |own| own.bytes)
     }
 
+    /// Those of [`Outbox::own_bytes`] that answer the connection's own requests.
+    #[must_use]
+    pub fn answer_bytes(&self) -> usize {
+        self.own.as_ref().map_or(0, |own| own.bytes - own.of_others)
+    }
+
     fn splices(&self) -> impl Iterator<Item = &Splice> {
         self.own.iter().flat_map(|own| &own.splices)
     }
@@ -126,21 +147,31 @@ impl Outbox {
     /// Adds lines that come after what the ring held when its head was at `at`. They join the last lines unless part of
     /// those is sent, whose storage is freed only when all of them are.
     pub fn push(&mut self, at: u64, lines: Vec<u8>) {
+        self.push_from(Origin::Answer, at, lines);
+    }
+
+    /// The same for lines of this origin.
+    pub fn push_from(&mut self, from: Origin, at: u64, lines: Vec<u8>) {
         if self.gone {
             return;
         }
         let at = at.min(self.until).max(self.cursor);
         let own = self.own.get_or_insert_default();
         own.bytes += lines.len();
+        if from == Origin::Other {
+            own.of_others += lines.len();
+        }
         if let Some(Splice {
             at: last,
             body:
                 Body::Lines {
                     bytes: Bytes::Own(bytes),
                     sent: 0,
+                    origin,
                 },
         }) = own.splices.back_mut()
             && *last == at
+            && *origin == from
         {
             bytes.extend(lines);
         } else {
@@ -149,6 +180,7 @@ impl Outbox {
                 body: Body::Lines {
                     bytes: Bytes::Own(lines),
                     sent: 0,
+                    origin: from,
                 },
             });
         }
@@ -199,6 +231,7 @@ impl Outbox {
             body: Body::Lines {
                 bytes: Bytes::Shared(lines),
                 sent: 0,
+                origin: Origin::Answer,
             },
         });
     }
@@ -221,7 +254,7 @@ impl Outbox {
         for splice in self.splices() {
             let [first, second] = ring.between(from, splice.at.min(end));
             from = from.max(splice.at.min(end));
-            let Body::Lines { bytes, sent } = &splice.body else {
+            let Body::Lines { bytes, sent, .. } = &splice.body else {
                 slices.push(first);
                 slices.push(second);
                 return slices;
@@ -255,11 +288,16 @@ impl Outbox {
             let of_ring = before.min(count);
             self.cursor += of_ring as u64;
             count -= of_ring;
-            let Body::Lines { bytes, sent } = body else { return };
+            let Body::Lines { bytes, sent, origin } = body else {
+                return;
+            };
             let of_own = (bytes.len() - *sent).min(count);
             *sent += of_own;
             count -= of_own;
             own.bytes -= of_own;
+            if *origin == Origin::Other {
+                own.of_others -= of_own;
+            }
             if *sent < bytes.len() {
                 return;
             }
@@ -282,7 +320,7 @@ impl Outbox {
         let mut rest = match first {
             Some(Splice {
                 at,
-                body: Body::Lines { bytes, sent },
+                body: Body::Lines { bytes, sent, .. },
             }) if at == self.cursor && sent > 0 => bytes.get(sent..).unwrap_or_default().to_vec(),
             _ if !self.mid_line => Vec::new(),
             _ if self.is_overtaken(ring) => {

@@ -212,7 +212,7 @@ fn send_whisper(
         Dialect::Rich => FromServer::Whisper(from, text.borrow()).to_string(),
     };
     if let Some(target) = to.and_then(|to| room.roster.get_mut(to)) {
-        target.put(&room.transcript, line);
+        target.pass_on(&room.transcript, line);
     }
     Ok(name)
 }

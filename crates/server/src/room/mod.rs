@@ -348,7 +348,7 @@ impl Room {
             && member.rich().is_some()
             && member.is_reading()
         {
-            member.put(&self.transcript, line);
+            member.pass_on(&self.transcript, line);
         }
     }
 

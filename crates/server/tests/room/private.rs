@@ -153,3 +153,28 @@ fn both_sides_receive_the_punch_address() {
     sim.run(ms(1000));
     assert!(sim.own_bytes(bob) < 256 * 1024 + 100);
 }
+
+/// Others can't make a user wait by writing to it.
+#[test]
+fn private_messages_do_not_delay_their_recipient() {
+    let mut sim = Sim::new(limits());
+    let (victim, client) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.2:1001", "bob"));
+    let attacker = sim.rich("10.0.0.3:1001", "eve");
+    for (peer, id, line) in [
+        (victim, "10.0.0.1:1001", "help\n"),
+        (client, "10.0.0.2:1001", "SAY 1 help\n"),
+    ] {
+        sim.peers[peer].reading = Reading::Stopped;
+        sim.peers[peer].capacity = 1000;
+        let private = |seq: usize| format!("WHISPER {id} {seq} {}\n", "x".repeat(3900));
+        let sealed = format!("RELAY {id} {}\n", encode(&[0xA5; 1200]));
+        sim.send(attacker, &(0..40).map(private).collect::<String>());
+        sim.send(attacker, &sealed.repeat(60));
+        sim.run(ms(100));
+        assert!(sim.own_bytes(peer) > 128 * 1024);
+        sim.news(attacker);
+        sim.send(peer, line);
+        sim.run(ms(0));
+        assert!(sim.news(attacker)[0].ends_with(" help"), "it is heard at once");
+    }
+}

@@ -56,7 +56,7 @@ fn a_client_whose_lines_are_unread_is_not_silent() {
     let (client, other) = (sim.rich("10.0.0.1:1001", "alice"), sim.plain("10.0.0.2:1001"));
     sim.peers[client].reading = Reading::Stopped;
     sim.peers[client].capacity = 1000;
-    sim.send(other, &format!("/msg alice {}\n", "x".repeat(4000)).repeat(20));
+    sim.send(client, &"SAY\n".repeat(3000));
     sim.run(ms(100));
     sim.send(client, "SAY 1 here I am\n");
     sim.run(Duration::from_secs(100));

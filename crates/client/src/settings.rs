@@ -4,7 +4,8 @@
 //! the settings file, and a line of `--print-config`. Its doc comment is the help; its attributes give
 //! the default and the check. In the file a `bool` is `true` or `false`, a `usize` is an integer, and
 //! every other type is a string, which is parsed as the option is.
-//! The tests fail until they have an example of the new setting.
+//! The tests fail until they have an example of the new setting, and until the table of options in
+//! `crates/client/README.md` has a row for it.
 
 use crate::address::Address;
 use crate::command::{Bell, nearest_of};

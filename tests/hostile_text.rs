@@ -263,16 +263,20 @@ fn hostile_input_of_the_full_screen_is_drawn_safely() {
         // A bracketed paste is text, whatever it contains. It is inserted line by line.
         for before in ["", "/msg lines ", "/verify "] {
             all.screen.paste(&[before.as_bytes(), hostile].concat());
-            // This declines the question about several lines. Without a question, it is a letter.
-            all.screen.keys("n\x15");
+            all.screen.answer("n");
+            all.screen.keys("\x15");
             all.screen.paste(&[before.as_bytes(), hostile].concat());
-            all.screen.keys("y\r\x15");
+            all.screen.answer("y");
+            all.screen.keys("\r\x15");
         }
+        all.screen.answer("n");
         all.screen.keys(&format!("after {name}\r"));
         all.screen.expect(&format!(": after {name}"));
     }
     all.screen.keys("the last\r");
     all.screen.expect("screen: the last");
+    // The frame is complete then.
+    all.screen.answer("n");
     all.assert_unharmed("pastes");
 }
 

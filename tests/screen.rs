@@ -132,6 +132,26 @@ fn a_paste_of_several_lines_needs_confirmation() {
 }
 
 #[test]
+fn a_paste_without_marks_needs_confirmation() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    let mut bob = server.client("bob");
+    alice.expect("+ bob@");
+    alice.keys("one\rtwo\r/quiet\rthree\r");
+    alice.expect("send 4 lines?");
+    alice.keys("n");
+    alice.expect_line(">");
+    // Neither a click of the mouse nor an answer of the terminal is typed.
+    alice.keys("half typ\x1b[M !!ed\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\");
+    alice.expect_line("> half typed");
+    alice.keys("\r");
+    bob.shows().expect(": half typed");
+    bob.end_input();
+    assert_eq!(bob.exit_code(), 0);
+    assert!(bob.shows().with(": one").is_empty());
+}
+
+#[test]
 fn a_suspended_client_continues() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
@@ -153,7 +173,9 @@ fn the_user_can_leave_while_the_server_hangs() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     server.process.signal(Signal::SIGSTOP);
-    alice.keys("is anybody there?\r/quit\r");
+    alice.keys("is anybody there?\r");
+    alice.expect("... is anybody there? (waiting)");
+    alice.keys("/quit\r");
     alice.expect("leaving once all your messages have arrived");
     alice.keys("/quit\r");
     assert_eq!(alice.process.exit_code(), 1);

@@ -91,6 +91,24 @@ impl Terminal {
             .expect("the terminal is there");
     }
 
+    /// Answers the question about a paste, if there is one. Only a key that comes alone is an answer.
+    pub fn answer(&mut self, key: &str) {
+        // Ctrl-L draws everything, so that the screen shows what was read before it.
+        let before = self.written.lock().unwrap().len();
+        self.keys("\x0c");
+        let asks = |screen: &vt100::Screen| rows_of(screen).iter().any(|row| row.contains("? y: yes"));
+        let is_asked = self.wait("redrawn screen", |screen| {
+            let written = self.written.lock().unwrap();
+            let new = String::from_utf8_lossy(&written[before..]).into_owned();
+            let frame = new.split_once("\x1b[2J")?.1;
+            frame.contains("\x1b[?2026l").then(|| asks(screen))
+        });
+        if is_asked {
+            self.keys(key);
+            self.wait("end of the question", |screen| (!asks(screen)).then_some(()));
+        }
+    }
+
     /// Pastes text, between the marks of bracketed paste.
     pub fn paste(&mut self, bytes: &[u8]) {
         self.journal
@@ -245,9 +263,9 @@ fn feed(
             let Ok(length @ 1..) = master.read(&mut buffer) else {
                 return;
             };
-            written.lock().unwrap().extend_from_slice(&buffer[..length]);
             let (emulator, changed) = &*emulator;
             emulator.lock().unwrap().process(&buffer[..length]);
+            written.lock().unwrap().extend_from_slice(&buffer[..length]);
             changed.notify_all();
         }
     });

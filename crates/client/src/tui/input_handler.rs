@@ -17,22 +17,33 @@ use crate::session::Session;
 use chat_proto::now::Now;
 
 impl Screen {
-    /// Handles a key or a paste.
-    pub(super) fn handle(&mut self, input: decoder::Input, session: &mut Session, now: Now) {
-        self.stale = true;
-        match input {
-            decoder::Input::Key(key) => self.press(key, session, now),
-            decoder::Input::Paste(text) => self.paste(&text),
+    /// Handles the keys and pastes that came in one read. A question is answered only by a key that came alone:
+    /// others were typed before the user saw the question, or are the rest of a paste.
+    pub(super) fn handle(&mut self, inputs: Vec<decoder::Input>, session: &mut Session, now: Now) {
+        self.stale |= !inputs.is_empty();
+        let alone = inputs.len() == 1;
+        for input in inputs {
+            let asks = matches!(self.mode, Mode::Confirming(_) | Mode::Leaving);
+            match input {
+                decoder::Input::Key(key) if self.press_in_any_mode(key) => {}
+                _ if asks && !alone => self.effects.push(Effect::Ring),
+                decoder::Input::Key(key) => self.press(key, session, now),
+                decoder::Input::Paste(text) => self.paste(&text),
+            }
         }
     }
 
+    /// Handles the keys that work in every mode; `false` if this is none.
+    fn press_in_any_mode(&mut self, key: Key) -> bool {
+        self.effects.push(match action(key) {
+            Some(Action::Suspend) => Effect::Suspend,
+            Some(Action::Redraw) => Effect::Redraw,
+            _ => return false,
+        });
+        true
+    }
+
     fn press(&mut self, key: Key, session: &mut Session, now: Now) {
-        // These work in every mode.
-        match action(key) {
-            Some(Action::Suspend) => return self.effects.push(Effect::Suspend),
-            Some(Action::Redraw) => return self.effects.push(Effect::Redraw),
-            _ => {}
-        }
         match std::mem::replace(&mut self.mode, Mode::Typing) {
             Mode::Typing => self.press_typing(key, session, now),
             Mode::Searching(search) => self.press_searching(search, key, session, now),
@@ -65,7 +76,7 @@ impl Screen {
             Some(Action::Edit(edit)) => self.input.edit(edit),
             Some(Action::DeleteOrLeave) => self.input.edit(Edit::Delete),
             Some(Action::Scroll(scroll)) => self.scroll_by(scroll),
-            // Handled in `press`.
+            // Handled in any mode.
             Some(Action::Redraw | Action::Suspend) => {}
         }
     }

@@ -1,8 +1,8 @@
 //! The full screen.
 //!
 //! From the top down; no file imports one above it:
-//! - `terminal` connects the screen to a real terminal, with `decoder` for its input, `draw` and `theme` for its output,
-//!   and `guard` to restore it.
+//! - `terminal` connects the screen to a real terminal, with `decoder` and `sequence` for its input, `draw` and `theme`
+//!   for its output, and `guard` to restore it.
 //! - `input_handler` runs keys (`keys`) and pastes; `commands` sends lines and runs commands.
 //! - `show` turns events of the session into entries (`entry`); `view` and `status` draw the rows.
 //! - `screen` is the state. Its parts have files of their own: `input`, `history`, `scrollback`, `scroll` and others.
@@ -29,6 +29,7 @@ mod paste;
 mod screen;
 mod scroll;
 mod scrollback;
+mod sequence;
 mod show;
 mod status;
 mod style;

@@ -31,7 +31,7 @@ impl Paste {
     pub(super) fn read(text: &str, head: &str, tail: &str) -> Pasted {
         // Terminals send line ends of several kinds.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        let text = text.trim_end_matches('\n');
+        let text = text.trim_matches('\n');
         if !text.contains('\n') {
             return Pasted::Inline(text.to_owned());
         }
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn one_line_is_inserted_without_a_question() {
-        for text in ["hello", "hello\n", "hello\r\n", "hello\r"] {
+        for text in ["hello", "hello\n", "hello\r\n", "hello\r", "\r\rhello\r\r"] {
             assert_eq!(Paste::read(text, "", ""), Pasted::Inline("hello".into()));
         }
     }

@@ -178,17 +178,15 @@ impl FrontEnd for FullScreen {
             self.hung_up(session, now);
         }
         self.typed = true;
-        for typed in self.decoder.feed(buffer.get(..length).unwrap_or_default(), now) {
-            self.screen.handle(typed, session, now);
-            self.carry_out_effects(now);
-        }
+        let typed = self.decoder.feed(buffer.get(..length).unwrap_or_default(), now);
+        self.screen.handle(typed, session, now);
+        self.carry_out_effects(now);
         Ok(())
     }
 
     fn tick(&mut self, session: &mut Session, now: Now) {
-        for typed in self.decoder.time_out(now) {
-            self.screen.handle(typed, session, now);
-        }
+        let typed = self.decoder.time_out(now);
+        self.screen.handle(typed, session, now);
         self.screen.tick(session, now);
     }
 

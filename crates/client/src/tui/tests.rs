@@ -103,26 +103,44 @@ impl Sim {
         self.hear(&format!("SAID {at} {who} {text}\n"));
     }
 
-    /// Receives bytes from the terminal.
+    /// Presses keys, one after the other.
     fn keys(&mut self, bytes: &str) {
+        for byte in bytes.bytes() {
+            self.read(&[byte]);
+        }
+        self.pause(150);
+    }
+
+    /// Receives bytes from the terminal in one read, and nothing afterwards.
+    fn burst(&mut self, bytes: &str) {
+        self.read(bytes.as_bytes());
+        self.pause(150);
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        let inputs = self.decoder.feed(bytes, self.now());
+        self.handle(inputs);
+    }
+
+    /// Receives nothing from the terminal for so long; the clock of the session stands still.
+    fn pause(&mut self, ms: u64) {
         let now = self.now();
-        let mut inputs = self.decoder.feed(bytes.as_bytes(), now);
         let later = Now {
-            monotonic: now.monotonic + Duration::from_millis(60),
+            monotonic: now.monotonic + Duration::from_millis(ms),
             ..now
         };
-        inputs.extend(self.decoder.time_out(later));
-        for input in inputs {
-            self.screen.handle(input, &mut self.session, now);
-            self.pass_on();
-        }
+        let inputs = self.decoder.time_out(later);
+        self.handle(inputs);
+    }
+
+    fn handle(&mut self, inputs: Vec<Input>) {
+        let now = self.now();
+        self.screen.handle(inputs, &mut self.session, now);
+        self.pass_on();
     }
 
     fn paste(&mut self, text: &str) {
-        let now = self.now();
-        self.screen
-            .handle(Input::Paste(text.into()), &mut self.session, now);
-        self.pass_on();
+        self.handle(vec![Input::Paste(text.into())]);
     }
 
     fn pass_on(&mut self) {

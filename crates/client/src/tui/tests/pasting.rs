@@ -36,6 +36,51 @@ fn several_lines_are_shown_and_confirmed() {
 }
 
 #[test]
+fn the_rest_of_a_stalled_paste_is_no_answer() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.burst("\x1b[200~password1\npassword2\n");
+    sim.pause(2_300);
+    sim.burst("your turn\nbye\n\x1b[201~");
+    assert_eq!(sim.sent(), "");
+    assert!(
+        sim.drawn()
+            .contains(&"send 4 lines? y: yes  n: no  j: join into one █".to_owned())
+    );
+}
+
+#[test]
+fn a_paste_without_marks_is_confirmed() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.burst("one\rtwo\r/quiet\rthree\r");
+    assert_eq!(sim.sent(), "");
+    // The terminal sends its tail later.
+    sim.burst("yes\ryes\r");
+    sim.burst("yes\r");
+    assert_eq!(sim.sent(), "");
+    sim.keys("y");
+    assert_eq!(sim.sent(), "SAY 1 one\nSAY 2 two\nSAY 3 /quiet\nSAY 4 three\n");
+}
+
+#[test]
+fn what_came_with_a_question_does_not_answer_it() {
+    for bytes in [
+        "\x1b[200~one\ntwo\x1b[201~y",
+        "\x1b[200~one\ntwo\x1b[201~j",
+        "\x1b[200~one\ntwo\x1b[201~ny\r",
+        "\x1b[200~one\ntwo\x1b[201~\x03y\r",
+        "\x04y",
+        "\x04\x04",
+    ] {
+        let mut sim = Sim::in_a_room(60, 8);
+        sim.burst(bytes);
+        assert_eq!((sim.sent().as_str(), sim.line()), ("", ""), "{bytes:?}");
+        assert_eq!(sim.session.outcome(), None, "{bytes:?}");
+        let asked = sim.drawn().pop().unwrap_or_default();
+        assert!(asked.contains("? y: yes"), "{bytes:?}: {asked}");
+    }
+}
+
+#[test]
 fn answering_no_changes_nothing() {
     for no in ["n", "\x03", "\x1b"] {
         let mut sim = Sim::in_a_room(60, 8);

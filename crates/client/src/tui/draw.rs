@@ -1,12 +1,12 @@
 //! Turns frames into the bytes for the terminal.
 
-use super::style::{Frame, Row};
+use super::style::{Frame, Role, Row};
 use super::theme::Theme;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::queue;
-use crossterm::style::{Attribute, Print, SetAttribute, SetStyle};
+use crossterm::style::{Attribute, Color, Print, SetAttribute, SetStyle};
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
-use std::io;
+use std::io::{self, Write};
 
 /// Draws frames, only the rows that changed.
 #[derive(Debug)]
@@ -61,15 +61,42 @@ impl Painter {
     fn write_row(&self, number: usize, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
         queue!(out, MoveTo(0, cell(number)), Clear(ClearType::UntilNewLine))?;
         for span in &row.0 {
-            queue!(
-                out,
-                SetStyle(self.theme.style(span.role)),
-                Print(span.as_str()),
-                SetAttribute(Attribute::Reset)
-            )?;
+            self.set_style(span.role, out)?;
+            queue!(out, Print(span.as_str()), SetAttribute(Attribute::Reset))?;
         }
         Ok(())
     }
+
+    /// crossterm writes the sixteen colours in the form of the 256, which terminals with only sixteen do not know.
+    fn set_style(&self, role: Role, out: &mut Vec<u8>) -> io::Result<()> {
+        let mut style = self.theme.style(role);
+        if let Some(code) = style.foreground_color.and_then(code_of_sixteen) {
+            style.foreground_color = None;
+            write!(out, "\x1b[{code}m")?;
+        }
+        queue!(out, SetStyle(style))
+    }
+}
+
+/// The code that sets one of the sixteen colours as the foreground: 30 to 37, or 90 to 97 for the bright ones.
+fn code_of_sixteen(colour: Color) -> Option<u8> {
+    use Color::*;
+    let dark = [
+        Black,
+        DarkRed,
+        DarkGreen,
+        DarkYellow,
+        DarkBlue,
+        DarkMagenta,
+        DarkCyan,
+        Grey,
+    ];
+    let bright = [DarkGrey, Red, Green, Yellow, Blue, Magenta, Cyan, White];
+    let codes = (30..).zip(dark).chain((90..).zip(bright));
+    codes
+        .into_iter()
+        .find(|(_, sixteen)| *sixteen == colour)
+        .map(|(code, _)| code)
 }
 
 fn cell(number: usize) -> u16 {
@@ -78,7 +105,7 @@ fn cell(number: usize) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::style::Role;
+    use super::super::style::Span;
     use super::*;
 
     fn painted(painter: &mut Painter, rows: &[&str]) -> String {
@@ -108,5 +135,30 @@ mod tests {
         painter.forget();
         assert!(painted(&mut painter, &["one", "three"]).contains("one"));
         assert!(painted(&mut painter, &["one"]).contains("\x1b[2J"));
+    }
+
+    #[test]
+    fn sixteen_colours_are_written_as_every_terminal_knows_them() {
+        let row = Row((0..=255)
+            .map(|number| Span::new(Role::User(number), "x"))
+            .collect());
+        let painted = |theme| {
+            let mut out = Vec::new();
+            let rows = vec![
+                row.clone(),
+                Row::of(Role::Private, "x"),
+                Row::of(Role::Error, "x"),
+            ];
+            Painter::new(theme).paint(Frame { rows, cursor: None }, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let sixteen = painted(Theme::Sixteen);
+        assert!(!sixteen.contains("38;5;"), "{sixteen:?}");
+        for colour in ["\x1b[31m", "\x1b[32m", "\x1b[35m", "\x1b[36m"] {
+            assert!(sixteen.contains(colour), "{colour:?}");
+        }
+        assert!(painted(Theme::Palette).contains("\x1b[38;5;26m"));
+        assert_eq!(code_of_sixteen(Color::White), Some(97));
+        assert_eq!(code_of_sixteen(Color::AnsiValue(26)), None);
     }
 }

@@ -239,7 +239,7 @@ fn write_said(line: &mut Vec<Span>, who: &Who, text: &str, kind: Kind) {
     let name_role = if kind == Kind::Own {
         Role::Own
     } else {
-        Role::user(who.id)
+        Role::user(who)
     };
     let text_role = if kind == Kind::Mention {
         Role::Mention

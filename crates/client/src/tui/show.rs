@@ -245,8 +245,11 @@ impl Screen {
 // Joins, leaves and nicks.
 impl Screen {
     fn joined(&mut self, join: &Join) {
+        let own_before = join.history && self.own_ids.contains(&join.who.id);
         if join.own {
             self.joined_as(&join.who);
+        } else if own_before {
+            // "you are ..." said so, in its place.
         } else if !self.contacts.is_ignored(&join.who) {
             self.happened_or_folded(join.at, What::Joined(join.who.clone()), join.history);
         }

@@ -1,7 +1,8 @@
 //! Rows of text: spans with roles, which the theme styles.
 
-use chat_proto::id::UserId;
+use crate::format::name;
 use chat_proto::text::Text;
+use chat_proto::who::Who;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -33,11 +34,12 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// The role of a user's name; an id always has the same colour.
-    pub(super) fn user(id: UserId) -> Self {
+    /// The role of a user's name. The colour follows the nick, where there is one, so that it stays the same when the
+    /// user comes back.
+    pub(super) fn user(who: &Who) -> Self {
         // FNV-1a over the text form: the same in every run and every Rust version.
-        let hash = id
-            .to_string()
+        let hash = name(who)
+            .to_lowercase()
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

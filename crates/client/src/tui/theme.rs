@@ -175,13 +175,19 @@ mod tests {
     }
 
     #[test]
-    fn an_id_keeps_its_colour_and_most_ids_differ() {
-        let colour = |port: u16| Role::user(format!("10.0.0.5:{port}").parse().unwrap());
-        assert_eq!(colour(50312), colour(50312));
-        let different = (50000..50032)
-            .map(colour)
-            .filter(|&other| other != colour(50312))
-            .count();
-        assert!(different > 24);
+    fn a_nick_keeps_its_colour_and_most_users_differ() {
+        let colour = |who: &str| Role::user(&who.parse().unwrap());
+        assert_eq!(colour("bob@10.0.0.5:50312"), colour("Bob@10.0.0.6:50313"));
+        let nameless = |port: u16| colour(&format!("10.0.0.5:{port}"));
+        assert_eq!(nameless(50312), nameless(50312));
+        let different = |count: usize| count > 24;
+        assert!(different(
+            (50000..50032)
+                .filter(|&port| nameless(port) != nameless(50312))
+                .count()
+        ));
+        let bob = colour("bob@10.0.0.5:50312");
+        let named = (0..32).map(|number| colour(&format!("user{number}@10.0.0.5:50312")));
+        assert!(different(named.filter(|&other| other != bob).count()));
     }
 }

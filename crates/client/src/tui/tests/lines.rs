@@ -176,7 +176,7 @@ fn a_user_keeps_a_colour_and_own_messages_are_marked() {
     sim.say("carol@10.0.0.3:7000", "two");
     sim.say("bob@10.0.0.2:6000", "three");
     sim.say(ME, "four");
-    let bob = Role::user("10.0.0.2:6000".parse().unwrap());
+    let bob = Role::user(&"bob@10.0.0.2:6000".parse().unwrap());
     assert_eq!(sim.drawn_as(bob), ["bob", "bob"]);
     assert!(sim.drawn_as(Role::Own).contains(&"alice".to_owned()));
 }

@@ -221,3 +221,21 @@ fn the_status_line_counts_the_seconds_without_an_answer() {
     sim.wait(0);
     assert!(!sim.drawn().join("\n").contains("no answer"));
 }
+
+#[test]
+fn the_own_join_of_before_is_not_repeated() {
+    let mut sim = Sim::in_a_room(64, 8);
+    sim.lose_connection();
+    reconnect(&mut sim);
+    sim.hear("* chat/1 welcome\n");
+    sim.hear(&format!("WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\n"));
+    sim.hear(&format!(
+        "HISTORY -\nJOIN {TIME} {ME} - -\nJOIN {TIME} dave@10.0.0.4:8000 - -\nLIVE\n"
+    ));
+    let joins: Vec<String> = sim
+        .messages()
+        .into_iter()
+        .filter(|row| row.contains("joined"))
+        .collect();
+    assert_eq!(joins, ["22:13 + dave@10.0.0.4:8000 joined"]);
+}

@@ -205,7 +205,7 @@ pub struct Unattributed {
 /// What a user should know of an original server, see [`Event::Legacy`].
 pub fn about_legacy(silent: bool) -> String {
     let found = if silent {
-        "the server says nothing, so it is taken for an original one"
+        "the server says nothing: it may be no chat server (is the port right?), or an original one"
     } else {
         "this is an original server"
     };

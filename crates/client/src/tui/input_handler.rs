@@ -49,6 +49,7 @@ impl Screen {
             Mode::Searching(search) => self.press_searching(search, key, session, now),
             Mode::Confirming(paste) => self.press_confirming(paste, key, session, now),
             Mode::Leaving => self.press_leaving(key, session, now),
+            Mode::Doubting => self.press_doubting(key, session, now),
         }
     }
 
@@ -179,7 +180,7 @@ impl Screen {
                 return;
             }
             // The question must be answered first.
-            Mode::Confirming(_) | Mode::Leaving => return self.effects.push(Effect::Ring),
+            Mode::Confirming(_) | Mode::Leaving | Mode::Doubting => return self.effects.push(Effect::Ring),
         }
         self.completion = None;
         match Paste::read(text, self.input.head(), self.input.tail()) {
@@ -262,6 +263,17 @@ impl Screen {
 
 // Leaving.
 impl Screen {
+    /// Nothing is sent to a server that may be none, unless the user says so.
+    fn press_doubting(&mut self, key: Key, session: &mut Session, now: Now) {
+        match (key.code, action(key)) {
+            (Code::Char('y' | 'Y'), None) => {}
+            (Code::Char('n' | 'N'), None) | (_, Some(Action::DeleteOrLeave | Action::Clear)) => {
+                self.leave(session, now);
+            }
+            _ => self.mode = Mode::Doubting,
+        }
+    }
+
     fn press_leaving(&mut self, key: Key, session: &mut Session, now: Now) {
         match (key.code, action(key)) {
             (Code::Char('y' | 'Y'), None) | (_, Some(Action::DeleteOrLeave)) => self.leave(session, now),

@@ -138,6 +138,8 @@ pub(super) enum Mode {
     Confirming(Paste),
     /// Answer whether to leave.
     Leaving,
+    /// Answer whether to go on with a server that says nothing.
+    Doubting,
 }
 
 impl Screen {

@@ -4,7 +4,7 @@ use super::clock;
 use super::entry::{Entry, Folded, Kind, State, What};
 use super::find::names;
 use super::link::Link;
-use super::screen::{Effect, Screen};
+use super::screen::{Effect, Mode, Screen};
 use crate::command::{self, Bell};
 use crate::format::{self, name};
 use crate::session::{
@@ -19,14 +19,20 @@ impl Screen {
     pub(super) fn show(&mut self, event: &Event) {
         self.stale = true;
         match event {
-            Event::Welcome(welcome) => self.welcome(welcome),
+            Event::Welcome(welcome) => {
+                self.trust_server();
+                self.welcome(welcome);
+            }
             Event::Live => self.live(),
             Event::Legacy { silent } => self.legacy(*silent),
             Event::Said(message) => self.said(message),
             Event::Private(message) => self.private(message),
             Event::Delivered(delivery) => self.delivered(delivery),
             Event::NotDelivered(failure) => self.not_delivered(failure),
-            Event::Joined(join) => self.joined(join),
+            Event::Joined(join) => {
+                self.trust_server();
+                self.joined(join);
+            }
             Event::Left(leave) => self.left(leave),
             Event::SomeoneLeft { at } => self.happened_or_folded(*at, What::SomeoneLeft, false),
             Event::Renamed(rename) => self.renamed(rename),
@@ -79,6 +85,16 @@ impl Screen {
             "{}; /msg IP:PORT TEXT for one user; /help lists more",
             about_legacy(silent)
         ));
+        if silent && matches!(self.mode, Mode::Typing) {
+            self.mode = Mode::Doubting;
+        }
+    }
+
+    /// The server turned out to be one.
+    fn trust_server(&mut self) {
+        if matches!(self.mode, Mode::Doubting) {
+            self.mode = Mode::Typing;
+        }
     }
 
     fn lost(&mut self, why: String) {

@@ -168,6 +168,10 @@ impl Screen {
             }
             Mode::Confirming(paste) => question(&paste.question(), columns),
             Mode::Leaving => question(&self.leaving_question(), columns),
+            Mode::Doubting => question(
+                "perhaps this is no chat server. go on? y: yes  n: leave ",
+                columns,
+            ),
         }
     }
 

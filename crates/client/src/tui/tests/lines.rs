@@ -269,14 +269,36 @@ fn an_unencrypted_message_is_marked_as_unconfirmed() {
 }
 
 #[test]
-fn a_silent_server_is_not_called_an_original_one() {
-    let mut sim = Sim::new(100, 6);
-    sim.wait(2000);
-    let messages = sim.messages().concat();
-    assert!(
-        messages.starts_with("-- the server says nothing, so it is taken for an original one: no nicks"),
-        "{messages:?}"
-    );
+fn a_silent_server_may_be_none_and_the_user_is_asked() {
+    const QUESTION: &str = "perhaps this is no chat server. go on? y: yes  n: leave █";
+    let doubting = || {
+        let mut sim = Sim::new(100, 6);
+        sim.wait(2000);
+        let messages = sim.messages().concat();
+        assert!(
+            messages.starts_with("-- the server says nothing: it may be no chat server (is the port right?)"),
+            "{messages:?}"
+        );
+        sim.keys("hello\r");
+        assert_eq!(sim.drawn()[5], QUESTION);
+        assert_eq!(sim.sent(), "");
+        sim
+    };
+    let mut sim = doubting();
+    sim.keys("y");
+    sim.keys("hi\r");
+    assert_eq!(sim.sent(), "hi");
+    let mut sim = doubting();
+    sim.keys("n");
+    assert_eq!(sim.session.outcome(), Some(&Outcome::Left));
+    for greeting in ["10.0.0.1:5000 is online", "* chat/1 you are here\n"] {
+        let mut sim = doubting();
+        sim.hear(greeting);
+        if greeting.starts_with('*') {
+            sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"));
+        }
+        assert_ne!(sim.drawn()[5], QUESTION);
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ use crossterm::queue;
 use crossterm::style::{Attribute, Color, Print, SetAttribute, SetStyle};
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use std::io::{self, Write};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// Draws frames, only the rows that changed.
 #[derive(Debug)]
@@ -60,9 +62,19 @@ impl Painter {
     /// Clears the row before writing it: afterwards, clearing would erase the last column too.
     fn write_row(&self, number: usize, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
         queue!(out, MoveTo(0, cell(number)), Clear(ClearType::UntilNewLine))?;
+        let mut column = 0;
+        let mut is_unsure = false;
         for span in &row.0 {
             self.set_style(span.role, out)?;
-            queue!(out, Print(span.as_str()), SetAttribute(Attribute::Reset))?;
+            for cluster in span.as_str().graphemes(true) {
+                if is_unsure {
+                    queue!(out, MoveTo(cell(column), cell(number)))?;
+                }
+                queue!(out, Print(cluster))?;
+                column += cluster.width();
+                is_unsure = has_disputed_width(cluster);
+            }
+            queue!(out, SetAttribute(Attribute::Reset))?;
         }
         Ok(())
     }
@@ -76,6 +88,13 @@ impl Painter {
         }
         queue!(out, SetStyle(style))
     }
+}
+
+/// Whether terminals disagree about the width of a cluster: of emoji, and of clusters with selectors, joiners, modifiers
+/// or marks. What follows is then placed by its column, so that a disagreement costs one character and not the rest.
+fn has_disputed_width(cluster: &str) -> bool {
+    let mut characters = cluster.chars();
+    characters.next() >= Some('\u{1f000}') || characters.next().is_some()
 }
 
 /// The code that sets one of the sixteen colours as the foreground: 30 to 37, or 90 to 97 for the bright ones.
@@ -160,5 +179,30 @@ mod tests {
         assert!(painted(Theme::Palette).contains("\x1b[38;5;26m"));
         assert_eq!(code_of_sixteen(Color::White), Some(97));
         assert_eq!(code_of_sixteen(Color::AnsiValue(26)), None);
+    }
+
+    #[test]
+    fn what_follows_a_cluster_of_disputed_width_is_placed_by_its_column() {
+        for (cluster, width) in [
+            ("👍🏽", 2),
+            ("❤\u{fe0f}", 2),
+            ("🏳\u{fe0f}\u{200d}🌈", 2),
+            ("1\u{fe0f}\u{20e3}", 2),
+            ("🇩🇪", 2),
+            ("🇩", 1),
+            ("🏽", 2),
+            ("👨\u{200d}👩\u{200d}👧", 2),
+            ("e\u{301}", 1),
+        ] {
+            assert_eq!(cluster.width(), width, "{cluster:?}");
+            let drawn = painted(
+                &mut Painter::new(Theme::None),
+                &[&format!("{cluster}x{cluster} END")],
+            );
+            let [second, rest] = [width + 1, 2 * width + 2].map(|column| format!("\x1b[1;{column}H"));
+            let expected = format!("{cluster}{second}x{cluster}{rest} END");
+            assert!(drawn.contains(&expected), "{drawn:?}");
+        }
+        assert!(painted(&mut Painter::new(Theme::None), &["你好 é END"]).contains("你好 é END"));
     }
 }

@@ -1,18 +1,29 @@
 //! Clients that may reconnect, by the token that each would send.
 
 use chat_proto::opaque::Token;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 
-/// How many are remembered; the oldest is forgotten first.
-const RESUMABLE_MAX: usize = 1024;
+/// How many are remembered at least.
+const RESUMABLE_MIN: usize = 1024;
 
 /// What is known of clients whose connections are gone.
 ///
-/// Memory: 41 KiB at most.
-#[derive(Debug, Default)]
+/// Memory: 64 bytes for each of at most 2 x `--max-users` or [`RESUMABLE_MIN`].
+#[derive(Debug)]
 pub(crate) struct Resumption {
     /// The latest last.
-    clients: VecDeque<(Token, State)>,
+    clients: VecDeque<Client>,
+    max: usize,
+}
+
+/// A client whose connection is gone.
+#[derive(Debug)]
+struct Client {
+    token: Token,
+    state: State,
+    /// Where it connected from.
+    network: IpAddr,
 }
 
 /// What the token of a connection that is gone resumes.
@@ -25,6 +36,14 @@ enum State {
 }
 
 impl Resumption {
+    /// For a room of this size. All may be disconnected at once, and once more while they resume.
+    pub(crate) fn new(max_users: usize) -> Self {
+        Self {
+            clients: VecDeque::new(),
+            max: max_users.saturating_mul(2).max(RESUMABLE_MIN),
+        }
+    }
+
     /// The token of the latest connection that this one leads to.
     pub(crate) fn latest(&self, token: Token) -> Token {
         match self.state(&token) {
@@ -34,13 +53,13 @@ impl Resumption {
     }
 
     /// The connection with this token is gone; `seq` is the number of the last message accepted from it.
-    pub(crate) fn disconnected(&mut self, token: Token, seq: u64) {
-        self.remember(token, State::Resumable(seq));
+    pub(crate) fn disconnected(&mut self, network: IpAddr, token: Token, seq: u64) {
+        self.remember(network, token, State::Resumable(seq));
     }
 
     /// A client reconnected with `token` and is given `next`. Returns the number of the last message accepted from it, 0
     /// if that is not known. The connection before this one must be gone.
-    pub(crate) fn resume(&mut self, token: Token, next: Token) -> u64 {
+    pub(crate) fn resume(&mut self, network: IpAddr, token: Token, next: Token) -> u64 {
         let latest = self.latest(token);
         let seq = match self.state(&latest) {
             Some(State::Resumable(seq)) => seq,
@@ -49,26 +68,48 @@ impl Resumption {
         };
         // The client will not send an older token than the one it has just sent.
         self.clients
-            .retain(|(other, state)| *other != latest && *other != token && *state != State::Replaced(token));
-        self.remember(token, State::Replaced(next));
+            .retain(|other| ![latest, token].contains(&other.token) && other.state != State::Replaced(token));
+        self.remember(network, token, State::Replaced(next));
         seq
     }
 
     /// The client has received this token, so it will not send the one before.
     pub(crate) fn confirm(&mut self, token: Token) {
-        self.clients.retain(|(_, state)| *state != State::Replaced(token));
+        self.clients
+            .retain(|client| client.state != State::Replaced(token));
     }
 
     fn state(&self, token: &Token) -> Option<State> {
-        let found = self.clients.iter().rev().find(|(other, _)| other == token);
-        found.map(|(_, state)| *state)
+        let found = self.clients.iter().rev().find(|other| other.token == *token);
+        found.map(|client| client.state)
     }
 
-    fn remember(&mut self, token: Token, state: State) {
-        if self.clients.len() == RESUMABLE_MAX {
-            self.clients.pop_front();
+    fn remember(&mut self, network: IpAddr, token: Token, state: State) {
+        if self.clients.len() >= self.max {
+            self.forget_one(network);
         }
-        self.clients.push_back((token, state));
+        self.clients.push_back(Client {
+            token,
+            state,
+            network,
+        });
+    }
+
+    /// Makes room for a client of this network: the oldest of that network is forgotten, or else the oldest of the
+    /// network with the most. So whoever connects again and again makes the server forget nobody else.
+    fn forget_one(&mut self, network: IpAddr) {
+        let oldest_of = |network| self.clients.iter().position(|client| client.network == network);
+        let place = oldest_of(network).or_else(|| {
+            let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+            for client in &self.clients {
+                *counts.entry(client.network).or_default() += 1;
+            }
+            let (most, _) = counts.into_iter().max_by_key(|&(_, count)| count)?;
+            oldest_of(most)
+        });
+        if let Some(place) = place {
+            self.clients.remove(place);
+        }
     }
 }
 
@@ -76,7 +117,10 @@ impl Resumption {
 mod tests {
     use super::*;
     use chat_proto::opaque::Opaque;
+    use std::net::Ipv4Addr;
 
+    const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
     const A: Token = Opaque([1; 16]);
     const B: Token = Opaque([2; 16]);
     const C: Token = Opaque([3; 16]);
@@ -84,48 +128,66 @@ mod tests {
 
     #[test]
     fn a_token_is_valid_until_the_next_one_is_used() {
-        let mut resumption = Resumption::default();
-        resumption.disconnected(A, 7);
-        assert_eq!((resumption.latest(A), resumption.resume(A, B)), (A, 7));
+        let mut resumption = Resumption::new(10);
+        resumption.disconnected(HOME, A, 7);
+        assert_eq!((resumption.latest(A), resumption.resume(HOME, A, B)), (A, 7));
         // B is lost on its way.
-        resumption.disconnected(B, 8);
-        assert_eq!((resumption.latest(A), resumption.resume(A, C)), (B, 8));
-        resumption.disconnected(C, 9);
-        assert_eq!((resumption.latest(C), resumption.resume(C, D)), (C, 9));
-        resumption.disconnected(D, 10);
+        resumption.disconnected(HOME, B, 8);
+        assert_eq!((resumption.latest(A), resumption.resume(HOME, A, C)), (B, 8));
+        resumption.disconnected(HOME, C, 9);
+        assert_eq!((resumption.latest(C), resumption.resume(HOME, C, D)), (C, 9));
+        resumption.disconnected(HOME, D, 10);
         assert_eq!(resumption.latest(A), A, "C was used");
-        assert_eq!(resumption.resume(C, B), 10);
+        assert_eq!(resumption.resume(HOME, C, B), 10);
         assert_eq!(resumption.clients.len(), 1);
     }
 
     #[test]
     fn a_confirmed_token_replaces_the_one_before() {
-        let mut resumption = Resumption::default();
-        resumption.disconnected(A, 7);
-        resumption.resume(A, B);
+        let mut resumption = Resumption::new(10);
+        resumption.disconnected(HOME, A, 7);
+        resumption.resume(HOME, A, B);
         resumption.confirm(B);
         assert_eq!((resumption.latest(A), resumption.clients.len()), (A, 0));
     }
 
     #[test]
     fn an_unknown_token_can_be_resumed_twice() {
-        let mut resumption = Resumption::default();
-        assert_eq!(resumption.resume(A, B), 0);
+        let mut resumption = Resumption::new(10);
+        assert_eq!(resumption.resume(HOME, A, B), 0);
         assert_eq!(resumption.latest(A), B);
+    }
+
+    fn numbered(number: u64) -> Token {
+        let mut token = A;
+        token.0[..8].copy_from_slice(&number.to_be_bytes());
+        token
     }
 
     #[test]
     fn the_number_of_remembered_clients_is_limited() {
-        let mut resumption = Resumption::default();
-        for number in 0..2000_u64 {
-            let mut token = A;
-            token.0[..8].copy_from_slice(&number.to_be_bytes());
-            resumption.disconnected(token, number);
+        for (users, max) in [(10, RESUMABLE_MIN), (5000, 10_000)] {
+            let mut resumption = Resumption::new(users);
+            for number in 0..12_000 {
+                resumption.disconnected(HOME, numbered(number), number);
+            }
+            assert_eq!(resumption.clients.len(), max);
+            assert_eq!(resumption.resume(HOME, numbered(11_999), A), 11_999);
         }
-        assert_eq!(resumption.clients.len(), RESUMABLE_MAX);
-        assert_eq!(
-            resumption.clients.back().map(|(_, state)| *state),
-            Some(State::Resumable(1999))
-        );
+    }
+
+    #[test]
+    fn clients_of_one_address_are_forgotten_for_each_other() {
+        let mut resumption = Resumption::new(10);
+        resumption.disconnected(HOME, A, 7);
+        for number in 0..5000 {
+            resumption.disconnected(ELSEWHERE, numbered(number), number);
+        }
+        // Nor for newcomers, while one address has more.
+        for host in 1..100 {
+            let host = IpAddr::V4(Ipv4Addr::new(10, 9, 0, host));
+            resumption.disconnected(host, numbered(9000), 1);
+        }
+        assert_eq!(resumption.resume(HOME, A, B), 7);
     }
 }

@@ -4,7 +4,7 @@ use super::{PROBE_TIME, Room};
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Probe, Rich, Stage};
 use crate::rate::Usage;
-use crate::roster::{Slot, token_for};
+use crate::roster::{Slot, network_of, token_for};
 use crate::transcript::{Dialect, Start, Transcript};
 use chat_proto::id::UserId;
 use chat_proto::line::Line;
@@ -295,12 +295,13 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
         room.leave(now, resumed, Departure::Replaced);
     }
     let [resume, rendezvous] = [(room.tokens)(), (room.tokens)()].map(|secret| token_for(slot, secret));
-    let seq = hello
-        .resume
-        .map_or(0, |token| room.resumption.resume(token, resume));
     let Some(member) = room.roster.get_mut(slot) else {
         return;
     };
+    let network = network_of(member.id().address().ip());
+    let seq = hello
+        .resume
+        .map_or(0, |token| room.resumption.resume(network, token, resume));
     let was_announced = member.stage == Stage::Joined;
     if was_announced {
         end_plain(member, &room.transcript);

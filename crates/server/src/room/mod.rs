@@ -89,7 +89,7 @@ impl Room {
             backpressure: Backpressure::default(),
             user_list: UserList::default(),
             tokens,
-            resumption: Resumption::default(),
+            resumption: Resumption::new(limits.max_users),
             events: Vec::new(),
             users: 0,
             next_deadline: None,
@@ -267,7 +267,8 @@ impl Room {
             .outbox
             .truncate_at(self.transcript.ring(member.dialect()).head());
         if let Some(rich) = member.rich() {
-            self.resumption.disconnected(rich.resume, rich.seq);
+            let network = network_of(member.id().address().ip());
+            self.resumption.disconnected(network, rich.resume, rich.seq);
         }
         if let Some((reason, text)) = farewell(why) {
             member.put(&self.transcript, member.goodbye(reason, text));

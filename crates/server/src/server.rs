@@ -206,8 +206,13 @@ impl Server {
     }
 
     fn admit(&mut self, now: Now, socket: Socket, peer: SocketAddr) {
-        let Some(slot) = self.room.accept(now, peer) else {
-            return;
+        let slot = match self.room.accept(now, peer) {
+            Ok(slot) => slot,
+            Err(line) => {
+                // A client that has sent nothing yet receives this although the connection is closed at once.
+                let _ = socket.send_with_flags(&line, send_flags());
+                return;
+            }
         };
         if self.sockets.len() <= slot {
             self.sockets.resize_with(slot + 1, || None);

@@ -265,7 +265,7 @@ impl World {
             && let Some(from) = self.arriving.pop_front()
         {
             any = true;
-            let Some(slot) = self.room.accept(self.now, from) else {
+            let Ok(slot) = self.room.accept(self.now, from) else {
                 continue;
             };
             if self.slots.len() <= slot {

@@ -115,8 +115,11 @@ impl Room {
         self.shuts_down && self.roster.connections() == 0
     }
 
-    /// A peer connected. `None` if the connection is to be closed at once.
-    pub fn accept(&mut self, now: Now, peer: SocketAddr) -> Option<Slot> {
+    /// A peer connected.
+    ///
+    /// # Errors
+    /// The line to send if the connection is to be closed at once.
+    pub fn accept(&mut self, now: Now, peer: SocketAddr) -> Result<Slot, Vec<u8>> {
         let mut member = Member::new(peer.into(), now.monotonic);
         let id = member.id();
         if self.roster.with_id(id).is_some() {
@@ -136,7 +139,7 @@ impl Room {
         let (version, extensions) = (chat_proto::VERSION, chat_proto::EXTENSIONS);
         let greeting = format!("* chat/{version} {words} {extensions}\n");
         member.outbox.push(0, greeting.into_bytes());
-        Some(self.add(now, member))
+        Ok(self.add(now, member))
     }
 
     fn add(&mut self, now: Now, member: Member) -> Slot {
@@ -185,16 +188,16 @@ impl Room {
         self.refusal(id, None)
     }
 
-    /// Rejects a connection, and tells the peer why unless too many are being told.
-    fn reject(&mut self, now: Now, mut member: Member, why: Refusal) -> Option<Slot> {
+    /// Rejects a connection, and waits until the peer has read why, unless too many are waited for.
+    fn reject(&mut self, now: Now, mut member: Member, why: Refusal) -> Result<Slot, Vec<u8>> {
         let peer = member.id().address();
         self.events.push(Event::Refuse { peer, why });
         if self.roster.leaving() >= LEAVING_MAX {
-            return None;
+            return Err(rejection(why));
         }
         member.outbox.push(0, rejection(why));
         member.stage = Stage::Leaving((now.monotonic + FLUSH).into());
-        Some(self.add(now, member))
+        Ok(self.add(now, member))
     }
 
     /// Rejects a queued connection.

@@ -174,6 +174,13 @@ fn few_rejected_connections_linger() {
     sim.run(ms(0));
     let lingering = crowd.iter().filter(|&&peer| !sim.is_closed(peer)).count();
     assert_eq!(lingering, LEAVING_MAX);
+    for &peer in crowd.iter().filter(|&&peer| sim.is_closed(peer)) {
+        assert_eq!(
+            sim.lines(peer).0,
+            ["too many users"],
+            "closed at once, and told why"
+        );
+    }
     sim.run(ms(2000));
     assert!(crowd.iter().all(|&peer| sim.is_closed(peer)), "for two seconds");
     assert_eq!(sim.room.roster().connections(), 1);

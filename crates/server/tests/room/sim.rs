@@ -400,10 +400,14 @@ impl Sim {
             };
             accepted = true;
             let peer = &mut self.peers[number];
-            let Some(slot) = self.room.accept(now, peer.address) else {
-                peer.turned_away = true;
-                peer.closed_at = Some(self.now);
-                continue;
+            let slot = match self.room.accept(now, peer.address) {
+                Ok(slot) => slot,
+                Err(line) => {
+                    peer.received.extend(line);
+                    peer.turned_away = true;
+                    peer.closed_at = Some(self.now);
+                    continue;
+                }
             };
             peer.slot = Some(slot);
             if self.seats.len() <= slot {

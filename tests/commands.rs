@@ -69,13 +69,13 @@ fn blank_lines_are_not_broadcast() {
 }
 
 #[test]
-fn double_slash_sends_a_slash_and_actions_pass_unchanged() {
+fn double_slash_sends_a_slash_and_me_an_action() {
     let server = Server::start(&[]);
     let mut user = server.plain("user");
     let id = user.id().to_owned();
     user.send("//quit\n/me waves\n spaces are  kept \n");
     user.expect_next(&format!("from {id}: /quit"));
-    user.expect_next(&format!("from {id}: /me waves"));
+    user.expect_next(&format!("* {id} waves"));
     user.expect_next(&format!("from {id}:  spaces are  kept "));
 }
 

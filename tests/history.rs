@@ -63,6 +63,42 @@ fn the_option_limits_the_history() {
 }
 
 #[test]
+fn people_who_come_and_go_push_nothing_out_of_the_history() {
+    let server = Server::start(&["--history", "3"]);
+    let mut teacher = server.plain("teacher");
+    teacher.line("the exam is moved");
+    teacher.expect("the exam is moved");
+    for _ in 0..55 {
+        let student = server.plain("student");
+        let id = student.id().to_owned();
+        drop(student);
+        teacher.expect(&format!("{id} is offline"));
+    }
+    let texts: Vec<_> = past(&server, "late").into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["the exam is moved"]);
+}
+
+#[test]
+fn a_resumed_client_gets_every_message_from_where_it_stopped() {
+    let server = Server::start(&["--history", "100", "--rate", "100000", "--burst", "100000"]);
+    let mut talker = server.plain("talker");
+    let carol = server.rich("carol");
+    let token = carol.resume.clone();
+    drop(carol);
+    talker.expect(" is offline");
+    let lines: String = (0..130).map(|number| format!("line {number}\n")).collect();
+    talker.send(lines);
+    talker.expect("line 129");
+    let resumed = |hello: String| Rich::hello(server.connect("carol"), &hello);
+    let back = resumed(format!("HELLO 1 carol - - {token} next=0"));
+    let said = |user: &Rich| user.past.iter().filter(|line| line.starts_with("SAID ")).count();
+    assert_eq!(said(&back), 130);
+    // A stranger has no claim to more than the history.
+    let stranger = resumed("HELLO 1 eve - - AAECAwQFBgcICQoLDA0ODw next=0".into());
+    assert_eq!(said(&stranger), 100);
+}
+
+#[test]
 fn a_plain_newcomer_gets_no_history() {
     let server = Server::start(&[]);
     let mut talker = server.plain("talker");

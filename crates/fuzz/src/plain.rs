@@ -47,11 +47,12 @@ fn request(line: &str) {
 /// For any text, a reader sees one message of its true sender and nothing else.
 fn forge(text: &str) {
     let alice: Who = "alice@10.0.0.5:50312".parse().expect("a user");
-    let text = Text::new(text);
+    let text = Text::from(Text::new(text).shown().into_owned());
     for said in [
-        ServerLine::From(alice.clone(), text.borrow()),
+        ServerLine::message(alice.clone(), &text),
         ServerLine::PrivateFrom(alice, text.borrow()),
-        ServerLine::Notice(text.borrow()),
+        // No notice of the server begins with a user's text.
+        ServerLine::Notice(Text::from(format!("private to bob: {text}"))),
     ] {
         let line = said.to_string();
         assert_safe(&line);

@@ -406,6 +406,8 @@ fn texts(event: &Event) -> Vec<String> {
         Event::Code(VerifyCode { who, code }) => vec![who.to_string(), code.clone()],
         Event::Lost(outcome) => vec![outcome.to_string()],
         Event::Ended(ending) => vec![ending.to_string()],
-        Event::Legacy { .. } | Event::Live | Event::SomeoneLeft { .. } | Event::Help => Vec::new(),
+        Event::Legacy { .. } | Event::Missed(_) | Event::Live | Event::SomeoneLeft { .. } | Event::Help => {
+            Vec::new()
+        }
     }
 }

@@ -16,6 +16,8 @@ pub enum ServerLine<'a, W = Who> {
     Offline(W),
     /// `from <who>: <text>`: a message. To everybody, its sender too.
     From(W, Text<'a>),
+    /// `* <who> <text>`: a user does something, see [`Text::action`]. To everybody, the user too.
+    Action(W, Text<'a>),
     /// `<who> is now <who>`: a user took another nick. To everybody.
     IsNow(W, W),
     /// `private from <who>: <text>`: an unencrypted message to this user only.
@@ -31,19 +33,32 @@ impl<W: fmt::Display> fmt::Display for ServerLine<'_, W> {
         match self {
             Self::Online(who) => write!(f, "{who} is online"),
             Self::Offline(who) => write!(f, "{who} is offline"),
-            Self::From(who, text) => write!(f, "from {who}: {text}"),
+            Self::From(who, text) => write!(f, "from {who}: {}", text.shown()),
+            Self::Action(who, text) => write!(f, "* {who} {}", text.shown()),
             Self::IsNow(before, after) => write!(f, "{before} is now {after}"),
-            Self::PrivateFrom(who, text) => write!(f, "private from {who}: {text}"),
+            Self::PrivateFrom(who, text) => write!(f, "private from {who}: {}", text.shown()),
             Self::TooManyUsers => f.write_str("too many users"),
-            Self::Notice(text) => write!(f, "* {text}"),
+            Self::Notice(text) => write!(f, "* {}", text.shown()),
         }
     }
 }
 
-/// The pieces of a [`ServerLine::From`], line feed included, for a server too busy to format each message.
+impl<'a, W> ServerLine<'a, W> {
+    /// The line of a message: a [`ServerLine::From`] or an [`ServerLine::Action`].
+    #[must_use]
+    pub fn message(who: W, text: &'a Text<'_>) -> Self {
+        match text.action() {
+            Some(action) => Self::Action(who, action),
+            None => Self::From(who, text.borrow()),
+        }
+    }
+}
+
+/// The pieces of a message that is no action and is shown as `text`, line feed included, for a server too busy to format
+/// each message.
 #[must_use]
-pub fn from<'a>(who: &'a str, text: &'a Text<'_>) -> [&'a str; 5] {
-    ["from ", who, ": ", text.as_str(), "\n"]
+pub fn from<'a>(who: &'a str, text: &'a str) -> [&'a str; 5] {
+    ["from ", who, ": ", text, "\n"]
 }
 
 impl<'a> ServerLine<'a> {
@@ -51,7 +66,7 @@ impl<'a> ServerLine<'a> {
     #[must_use]
     pub fn parse(line: &'a str) -> Option<Self> {
         if let Some(text) = line.strip_prefix("* ") {
-            return Some(Self::Notice(Text::new(text)));
+            return Some(does(text).unwrap_or_else(|| Self::Notice(Text::new(text))));
         }
         if line == "too many users" {
             return Some(Self::TooManyUsers);
@@ -76,6 +91,14 @@ impl<'a> ServerLine<'a> {
 fn said(line: &str) -> Option<(Who, Text<'_>)> {
     let (who, text) = line.split_once(": ")?;
     Some((who.parse().ok()?, Text::new(text)))
+}
+
+/// `<who> <text>`. A notice may begin with a user's name, but does not continue after it.
+fn does(line: &str) -> Option<ServerLine<'_>> {
+    let (who, text) = line.split_once(' ')?;
+    let text = Text::new(text);
+    let who = who.parse().ok().filter(|_| !text.is_blank())?;
+    Some(ServerLine::Action(who, text))
 }
 
 /// The request in one line of a plain user.
@@ -125,7 +148,7 @@ impl<'a> Request<'a> {
         match name {
             _ if name.starts_with('/') => Self::Say(Text::new(command)),
             "me" if rest.is_empty() => Self::Incomplete(ME_USAGE),
-            // An action is sent as it is typed; the receiving client shows it as an action.
+            // An action is sent as it is typed, see `Text::action`.
             "me" => Self::Say(Text::new(line)),
             "nick" if rest.is_empty() => Self::Incomplete(NICK_USAGE),
             "nick" => Self::Nick(rest),
@@ -157,6 +180,7 @@ mod tests {
             ServerLine::Online(alice()),
             ServerLine::Offline(bob.clone()),
             ServerLine::From(bob.clone(), Text::new("hi: from me: x is online")),
+            ServerLine::Action(bob.clone(), Text::new("waves: * x")),
             ServerLine::IsNow(bob, alice()),
             ServerLine::PrivateFrom(alice(), Text::new("")),
             ServerLine::TooManyUsers,
@@ -213,6 +237,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_message_is_said_or_done() {
+        let line = |text: &str| ServerLine::message(alice(), &Text::new(text)).to_string();
+        assert_eq!(line("/me waves"), "* alice@10.0.0.5:50312 waves");
+        assert_eq!(line("/me "), "from alice@10.0.0.5:50312: /me ");
+        assert_eq!(line(" /me waves"), "from alice@10.0.0.5:50312:  /me waves");
+    }
+
+    #[test]
+    fn a_notice_that_is_a_name_is_no_action() {
+        for text in ["alice@10.0.0.5:50312", "[fd00::5]:9000", "10.0.0.5:1 "] {
+            let line = format!("* {text}");
+            assert_eq!(
+                ServerLine::parse(&line),
+                Some(ServerLine::Notice(Text::new(text)))
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_can_forge_a_line(bytes in prop_oneof![
@@ -225,7 +268,8 @@ mod tests {
                 panic!("{said:?} reads as another line");
             };
             prop_assert_eq!(who, alice());
-            prop_assert_eq!(heard, Text::from_bytes(&bytes));
+            let sent = Text::from_bytes(&bytes);
+            prop_assert_eq!(heard.as_str(), sent.shown());
         }
 
         #[test]

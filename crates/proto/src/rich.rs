@@ -17,7 +17,7 @@ use std::str::FromStr;
 /// A line from a client to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromClient<'a> {
-    /// `HELLO <version> <nick> <udp-port> <key> <resume> [insist]`: the first line, sent after the greeting. From here on
+    /// `HELLO <version> <nick> <udp-port> <key> <resume> [insist] [next=<number>]`: the first line, sent after the greeting. From here on
     /// the connection speaks the rich dialect.
     Hello(Hello<'a>),
     /// `PROBE <version> <nick>`: the first line instead of `HELLO`, if the greeting offers it. The client only checks
@@ -52,6 +52,9 @@ pub enum FromClient<'a> {
 /// The last field of a `HELLO` that insists.
 const INSIST: &str = "insist";
 
+/// The start of the last field of a `HELLO` that asks for the messages from a number on.
+const NEXT: &str = "next=";
+
 /// The fields of [`FromClient::Hello`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
@@ -68,6 +71,18 @@ pub struct Hello<'a> {
     pub resume: Option<Token>,
     /// Without the nick, the client does not join.
     pub insists: bool,
+    /// The number of the first message that a client which resumes has not received, see [`Position`].
+    pub next: Option<u64>,
+}
+
+/// Where the history of a client begins. The server numbers the messages to everybody from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The number of the next message.
+    pub next: u64,
+    /// The messages between the number that the client asked for and that one; `None` if it did not ask, or the server
+    /// does not remember the client.
+    pub missed: Option<u64>,
 }
 
 /// A line from the server to a client. `W` is a user, see [`crate::plain::ServerLine`].
@@ -92,9 +107,9 @@ pub enum FromServer<'a, W = Who> {
     Probed(u64, W, Token),
     /// `USER <who> <udp> <key>`: a user; one line for each after `WELCOME`, in no order.
     User(Profile<W>),
-    /// `HISTORY <unix-ms>`: the end of the users; the history follows. The time is that of its first lines, if they say
-    /// `-`.
-    History(Option<u64>),
+    /// `HISTORY <unix-ms> [<next> <missed>]`: the end of the users; the history follows. The time is that of its first
+    /// lines, if they say `-`.
+    History(Option<u64>, Option<Position>),
     /// `LIVE`: the end of the history; live events follow.
     Live,
     /// `SAID <unix-ms> <who> <text>`: a message.
@@ -223,14 +238,23 @@ impl<'a> FromClient<'a> {
     pub fn parse(line: &'a str) -> Result<Self, RichError> {
         let (verb, mut fields) = Fields::of(line);
         Ok(match verb {
-            "HELLO" => Self::Hello(Hello {
-                version: fields.value()?,
-                nick: fields.optional_token()?,
-                udp_port: fields.optional()?,
-                key: fields.optional()?,
-                resume: fields.optional()?,
-                insists: fields.token().is_ok_and(|word| word == INSIST),
-            }),
+            "HELLO" => {
+                let mut hello = Hello {
+                    version: fields.value()?,
+                    nick: fields.optional_token()?,
+                    udp_port: fields.optional()?,
+                    key: fields.optional()?,
+                    resume: fields.optional()?,
+                    insists: false,
+                    next: None,
+                };
+                while let Ok(word) = fields.token() {
+                    hello.insists |= word == INSIST;
+                    let next = word.strip_prefix(NEXT).and_then(|next| next.parse().ok());
+                    hello.next = hello.next.or(next);
+                }
+                Self::Hello(hello)
+            }
             "PROBE" => Self::Probe(fields.value()?, fields.optional_token()?),
             "SAY" => Self::Say(fields.value()?, fields.text()),
             "NICK" => Self::Nick(fields.token()?),
@@ -273,7 +297,7 @@ impl<'a> FromServer<'a> {
             },
             "PROBED" => Self::Probed(fields.value()?, fields.value()?, fields.value()?),
             "USER" => Self::User(fields.profile()?),
-            "HISTORY" => Self::History(fields.optional()?),
+            "HISTORY" => Self::History(fields.optional()?, fields.position()?),
             "LIVE" => Self::Live,
             "SAID" => Self::Said(fields.optional()?, fields.value()?, fields.text()),
             "JOIN" => Self::Join(fields.optional()?, fields.profile()?),
@@ -354,6 +378,15 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
+    /// Earlier servers don't send it.
+    fn position(&mut self) -> Result<Option<Position>, RichError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let (next, missed) = (self.value()?, self.optional()?);
+        Ok(Some(Position { next, missed }))
+    }
+
     fn address(&mut self) -> Result<SocketAddr, RichError> {
         self.value().map(canonical)
     }
@@ -413,10 +446,14 @@ impl fmt::Display for FromClient<'_> {
                     key,
                     resume,
                     insists,
+                    next,
                 } = hello;
                 write!(f, "HELLO {version} {} {} ", OrDash(nick), OrDash(udp_port))?;
                 write!(f, "{} {}", OrDash(key), OrDash(resume))?;
-                if *insists { write!(f, " {INSIST}") } else { Ok(()) }
+                if *insists {
+                    write!(f, " {INSIST}")?;
+                }
+                next.map_or(Ok(()), |next| write!(f, " {NEXT}{next}"))
             }
             Self::Probe(version, nick) => write!(f, "PROBE {version} {}", OrDash(nick)),
             Self::Say(seq, text) => write!(f, "SAY {seq} {text}"),
@@ -448,7 +485,12 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
                 f.write_str("USER ")?;
                 profile.fmt(f)
             }
-            Self::History(at) => write!(f, "HISTORY {}", OrDash(at)),
+            Self::History(at, position) => {
+                write!(f, "HISTORY {}", OrDash(at))?;
+                position.map_or(Ok(()), |Position { next, missed }| {
+                    write!(f, " {next} {}", OrDash(&missed))
+                })
+            }
             Self::Live => f.write_str("LIVE"),
             Self::Said(at, who, text) => write!(f, "SAID {} {who} {text}", OrDash(at)),
             Self::Join(at, profile) => write!(f, "JOIN {} {profile}", OrDash(at)),
@@ -528,7 +570,9 @@ mod tests {
             }),
             (any::<u64>(), who(), token()).prop_map(|(at, who, token)| FromServer::Probed(at, who, token)),
             profile().prop_map(FromServer::User),
-            time().prop_map(FromServer::History),
+            (time(), prop::option::of((any::<u64>(), time()))).prop_map(|(at, position)| {
+                FromServer::History(at, position.map(|(next, missed)| Position { next, missed }))
+            }),
             Just(FromServer::Live),
             (time(), who(), text()).prop_map(|(at, who, text)| FromServer::Said(at, who, text)),
             (time(), profile()).prop_map(|(at, profile)| FromServer::Join(at, profile)),
@@ -564,7 +608,7 @@ mod tests {
         #[test]
         fn lines_of_a_client_round_trip(id in user_id(), seq in any::<u64>(), text in text(), token in token(), bytes in bytes(),
                                           udp_port in prop::option::of(any::<u16>()), key in prop::option::of(any::<[u8; 32]>()), insists in any::<bool>()) {
-            let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token), insists };
+            let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token), insists, next: insists.then_some(seq) };
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),

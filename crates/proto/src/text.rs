@@ -7,6 +7,13 @@ use unicode_normalization::char::is_combining_mark;
 /// Combining marks that may follow one character; more would cover the lines above and below.
 const MARKS_MAX: usize = 8;
 
+/// The most columns of blanks in a row where people read a text. With more, a text could fill the rest of a terminal's
+/// line with nothing and continue on the next one like a line of its own.
+pub const BLANKS_MAX: usize = 32;
+
+/// What an action begins with.
+const ACTION: &str = "/me ";
+
 /// One line of valid UTF-8 that a terminal shows as text, without side effects.
 ///
 /// It is made from any bytes:
@@ -43,6 +50,24 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn is_blank(&self) -> bool {
         self.0.trim().is_empty()
+    }
+
+    /// What the user does, if the text is an action: `waves` of `/me waves`.
+    #[must_use]
+    pub fn action(&self) -> Option<Text<'_>> {
+        let action = self.0.strip_prefix(ACTION).map(Text::new);
+        action.filter(|action| !action.is_blank())
+    }
+
+    /// The text as people read it: without blanks beyond [`BLANKS_MAX`] columns in a row.
+    #[must_use]
+    pub fn shown(&self) -> Cow<'_, str> {
+        let text = self.as_str();
+        if text.len() > BLANKS_MAX && has_long_blanks(text) {
+            Cow::Owned(shorten_blanks(text))
+        } else {
+            Cow::Borrowed(text)
+        }
     }
 
     /// The same text with storage of its own.
@@ -174,6 +199,39 @@ fn picture(control: char) -> char {
     char::from_u32(0x2400 + u32::from(control)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
+/// Whether a run of blanks may be too long. Most texts have none, and no other character has the bytes of a blank.
+fn has_long_blanks(text: &str) -> bool {
+    let mut bytes = 0;
+    text.bytes().any(|byte| {
+        bytes = if byte == b' ' || !byte.is_ascii() {
+            bytes + 1
+        } else {
+            0
+        };
+        bytes > BLANKS_MAX
+    })
+}
+
+fn shorten_blanks(text: &str) -> String {
+    let mut columns = 0;
+    let mut keep = |character: char| {
+        match character {
+            // Invisible between blanks, so the run goes on.
+            '\u{200C}' | '\u{200D}' | '\u{FE0E}' | '\u{FE0F}' if columns > 0 => {}
+            '\u{3000}' => columns += 2,
+            _ if is_blank(character) => columns += 1,
+            _ => columns = 0,
+        }
+        columns <= BLANKS_MAX
+    };
+    text.chars().filter(|&character| keep(character)).collect()
+}
+
+/// White space, and a character of music that has no shape either.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || character == '\u{1D159}'
+}
+
 /// Characters that are invisible and change how others are shown: Unicode's `Default_Ignorable_Code_Point`
 /// (DerivedCoreProperties.txt, version 16), and the invisible format controls outside it.
 pub(crate) fn is_invisible(character: char) -> bool {
@@ -264,6 +322,51 @@ mod tests {
     fn invalid_utf8_is_replaced() {
         assert_eq!(Text::from_bytes(b"a\xFFb\xE4\xB8").as_str(), "a\u{FFFD}b\u{FFFD}");
         assert_eq!(Text::from_bytes(b"\xC0\x9B[m").as_str(), "\u{FFFD}\u{FFFD}[m");
+    }
+
+    #[test]
+    fn blanks_are_limited_where_people_read() {
+        let shown = |text: &str| Text::new(text).shown().into_owned();
+        let most = " ".repeat(BLANKS_MAX);
+        for kept in [
+            most.clone(),
+            format!("a{most}b {most}c").replace("b ", "b"),
+            "你好".repeat(40),
+        ] {
+            assert_eq!(shown(&kept), kept);
+        }
+        assert_eq!(
+            shown(&format!("hm{}from x", " ".repeat(60))),
+            format!("hm{most}from x")
+        );
+        assert_eq!(shown(&format!("{}x", "\t".repeat(60))), format!("{most}x"));
+        assert_eq!(
+            shown(&format!("{}x", "\u{3000}".repeat(60))),
+            format!("{}x", "\u{3000}".repeat(16))
+        );
+        for blank in [
+            "\u{A0}",
+            "\u{2003}",
+            "\u{202F}",
+            "\u{205F}",
+            "\u{1680}",
+            "\u{1D159}",
+            "\u{2800}",
+        ] {
+            let columns = shown(&format!("a{}b", blank.repeat(60))).chars().count();
+            assert_eq!(columns, BLANKS_MAX + 2, "{blank:?}");
+        }
+        let joined = shown(&"\u{3000}\u{200D}".repeat(60));
+        assert_eq!(joined.matches('\u{3000}').count(), BLANKS_MAX / 2);
+    }
+
+    #[test]
+    fn an_action_says_what_the_user_does() {
+        let action = |text: &str| Text::new(text).action().map(Text::into_owned);
+        assert_eq!(action("/me waves"), Some(Text::new("waves")));
+        for text in ["/me", "/me ", "/me   ", "/mew", "x /me waves", " /me waves"] {
+            assert_eq!(action(text), None, "{text:?}");
+        }
     }
 
     proptest! {

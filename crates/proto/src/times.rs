@@ -33,7 +33,7 @@ impl Times {
     /// Restores the time of a line that was received. Returns the time of that line, or the last one before it for a line
     /// that has none. `None` before the first time.
     pub fn restore<W>(&mut self, line: &mut FromServer<'_, W>) -> Option<u64> {
-        if let FromServer::History(before) = line {
+        if let FromServer::History(before, _) = line {
             self.last = *before;
         } else if let Some(time) = line.time_mut() {
             *time = time.or(self.last);
@@ -69,7 +69,7 @@ mod tests {
             let mut listener = Times::default();
             for (place, line) in told.into_iter().enumerate() {
                 if place == from {
-                    listener.restore(&mut Line::History(teller.last()));
+                    listener.restore(&mut Line::History(teller.last(), None));
                 }
                 let mut said = line.clone();
                 teller.shorten(&mut said);

@@ -60,7 +60,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "100", value_parser = number::<usize>(1..=COUNT_MAX))]
     pub max_per_address: usize,
 
-    /// Lines of history for a newcomer with chat-client.
+    /// Messages of the past for a newcomer with chat-client.
     #[arg(long, value_name = "LINES", default_value = "100", value_parser = number::<usize>(0..=COUNT_MAX))]
     pub history: usize,
 

@@ -57,14 +57,14 @@ impl Resumption {
         self.remember(network, token, State::Resumable(seq));
     }
 
-    /// A client reconnected with `token` and is given `next`. Returns the number of the last message accepted from it, 0
-    /// if that is not known. The connection before this one must be gone.
-    pub(crate) fn resume(&mut self, network: IpAddr, token: Token, next: Token) -> u64 {
+    /// A client reconnected with `token` and is given `next`. Returns the number of the last message accepted from it, if
+    /// the client is known. The connection before this one must be gone.
+    pub(crate) fn resume(&mut self, network: IpAddr, token: Token, next: Token) -> Option<u64> {
         let latest = self.latest(token);
         let seq = match self.state(&latest) {
-            Some(State::Resumable(seq)) => seq,
+            Some(State::Resumable(seq)) => Some(seq),
             // The token may be from an earlier run of the server. Its client, too, may have to reconnect once more.
-            Some(State::Replaced(_)) | None => 0,
+            Some(State::Replaced(_)) | None => None,
         };
         // The client will not send an older token than the one it has just sent.
         self.clients
@@ -130,15 +130,24 @@ mod tests {
     fn a_token_is_valid_until_the_next_one_is_used() {
         let mut resumption = Resumption::new(10);
         resumption.disconnected(HOME, A, 7);
-        assert_eq!((resumption.latest(A), resumption.resume(HOME, A, B)), (A, 7));
+        assert_eq!(
+            (resumption.latest(A), resumption.resume(HOME, A, B)),
+            (A, Some(7))
+        );
         // B is lost on its way.
         resumption.disconnected(HOME, B, 8);
-        assert_eq!((resumption.latest(A), resumption.resume(HOME, A, C)), (B, 8));
+        assert_eq!(
+            (resumption.latest(A), resumption.resume(HOME, A, C)),
+            (B, Some(8))
+        );
         resumption.disconnected(HOME, C, 9);
-        assert_eq!((resumption.latest(C), resumption.resume(HOME, C, D)), (C, 9));
+        assert_eq!(
+            (resumption.latest(C), resumption.resume(HOME, C, D)),
+            (C, Some(9))
+        );
         resumption.disconnected(HOME, D, 10);
         assert_eq!(resumption.latest(A), A, "C was used");
-        assert_eq!(resumption.resume(HOME, C, B), 10);
+        assert_eq!(resumption.resume(HOME, C, B), Some(10));
         assert_eq!(resumption.clients.len(), 1);
     }
 
@@ -154,7 +163,7 @@ mod tests {
     #[test]
     fn an_unknown_token_can_be_resumed_twice() {
         let mut resumption = Resumption::new(10);
-        assert_eq!(resumption.resume(HOME, A, B), 0);
+        assert_eq!(resumption.resume(HOME, A, B), None);
         assert_eq!(resumption.latest(A), B);
     }
 
@@ -172,7 +181,7 @@ mod tests {
                 resumption.disconnected(HOME, numbered(number), number);
             }
             assert_eq!(resumption.clients.len(), max);
-            assert_eq!(resumption.resume(HOME, numbered(11_999), A), 11_999);
+            assert_eq!(resumption.resume(HOME, numbered(11_999), A), Some(11_999));
         }
     }
 
@@ -188,6 +197,6 @@ mod tests {
             let host = IpAddr::V4(Ipv4Addr::new(10, 9, 0, host));
             resumption.disconnected(host, numbered(9000), 1);
         }
-        assert_eq!(resumption.resume(HOME, A, B), 7);
+        assert_eq!(resumption.resume(HOME, A, B), Some(7));
     }
 }

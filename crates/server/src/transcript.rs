@@ -2,7 +2,7 @@
 
 use chat_proto::now::Now;
 use chat_proto::plain::{ServerLine, from};
-use chat_proto::rich::{FromServer, said};
+use chat_proto::rich::{FromServer, Position, said};
 use chat_proto::text::Text;
 use chat_proto::times::Times;
 use std::collections::VecDeque;
@@ -117,7 +117,7 @@ fn place(offset: u64) -> usize {
     usize::try_from(offset % CAPACITY as u64).unwrap_or_default()
 }
 
-/// Where a line of the rich ring begins.
+/// Where a line of the rich ring begins, a message where there is a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// The offset of its first byte.
@@ -133,13 +133,16 @@ pub struct Transcript {
     rich: Ring,
     /// The last time written to the rich ring.
     times: Times,
-    /// The last lines of the rich ring: at most `history`, and within [`HISTORY_BYTES_MAX`].
+    /// The messages in the last [`HISTORY_BYTES_MAX`] of the rich ring. Joins and leaves between them are no history:
+    /// crowds that come and go must not push out what was said.
     starts: VecDeque<Start>,
+    /// How many messages there were.
+    said: u64,
     history: usize,
 }
 
 impl Transcript {
-    /// An empty transcript, of which newcomers see the last `history` lines.
+    /// An empty transcript, of which newcomers see the last `history` messages.
     #[must_use]
     pub fn new(history: usize) -> Self {
         Self {
@@ -147,6 +150,7 @@ impl Transcript {
             rich: Ring::default(),
             times: Times::default(),
             starts: VecDeque::new(),
+            said: 0,
             history,
         }
     }
@@ -162,11 +166,9 @@ impl Transcript {
 
     /// Appends an event to the ring of each dialect that has a line for it.
     pub fn append<W: Display>(&mut self, plain: Option<&ServerLine<'_, W>>, mut rich: FromServer<'_, W>) {
-        let start = self.head();
         self.times.shorten(&mut rich);
         // Writing to the ring can't fail.
         let _ = writeln!(self.rich, "{rich}");
-        self.note_line(start);
         if let Some(plain) = plain {
             let _ = writeln!(self.plain, "{plain}");
         }
@@ -180,32 +182,52 @@ impl Transcript {
         for piece in said(time.as_deref(), who, text) {
             self.rich.append(piece.as_bytes());
         }
-        self.note_line(start);
-        if has_plain {
-            for piece in from(who, text) {
+        self.note_message(start);
+        if !has_plain {
+            return;
+        }
+        if text.action().is_some() {
+            let _ = writeln!(self.plain, "{}", ServerLine::message(who, text));
+        } else {
+            for piece in from(who, &text.shown()) {
                 self.plain.append(piece.as_bytes());
             }
         }
     }
 
-    /// Takes note of a line of the rich ring, for the history.
-    fn note_line(&mut self, start: Start) {
-        if self.history > 0 {
-            if self.starts.len() == self.history {
-                self.starts.pop_front();
-            }
-            self.starts.push_back(start);
-        }
+    /// Takes note of a message in the rich ring, for the history.
+    fn note_message(&mut self, start: Start) {
+        self.said += 1;
+        self.starts.push_back(start);
         let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
         while self.starts.front().is_some_and(|start| start.offset < oldest) {
             self.starts.pop_front();
         }
     }
 
-    /// Where the history for a newcomer begins.
+    /// Where the history begins: for a client that has received all messages before number `next`, with that one or the
+    /// first one that is left; for a newcomer, with the last few.
     #[must_use]
-    pub fn history_start(&self) -> Start {
-        self.starts.front().copied().unwrap_or_else(|| self.head())
+    pub fn history(&self, next: Option<u64>) -> (Start, Position) {
+        // Joins and leaves may have moved the ring on since the last message.
+        let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
+        let gone = self.starts.partition_point(|start| start.offset < oldest);
+        let skipped = match next {
+            Some(next) => usize::try_from(next.saturating_sub(self.first())).unwrap_or(usize::MAX),
+            None => self.starts.len().saturating_sub(self.history),
+        };
+        let index = skipped.max(gone).min(self.starts.len());
+        let start = self.starts.get(index).copied().unwrap_or_else(|| self.head());
+        let position = Position {
+            next: self.first() + index as u64,
+            missed: next.map(|next| (self.first() + index as u64).saturating_sub(next)),
+        };
+        (start, position)
+    }
+
+    /// The number of the first message in `starts`.
+    fn first(&self) -> u64 {
+        self.said - self.starts.len() as u64
     }
 
     /// Where the next line of the rich ring begins.
@@ -237,7 +259,14 @@ mod tests {
     #[test]
     fn a_message_reads_as_if_formatted() {
         let (mut fast, mut formatted) = (Transcript::new(2), Transcript::new(2));
-        for (time, text) in [(7, "hi"), (7, ""), (u64::MAX, "你好: x"), (8, "y")] {
+        let blanks = "x".to_owned() + &" ".repeat(70);
+        for (time, text) in [
+            (7, "hi"),
+            (7, ""),
+            (u64::MAX, "你好: x"),
+            (8, "/me waves"),
+            (8, &blanks),
+        ] {
             let (who, text) = ("alice@10.0.0.1:1", Text::new(text));
             let now = Now {
                 unix_ms: time,
@@ -245,9 +274,9 @@ mod tests {
             };
             fast.append_message(now, who, &text, true);
             let rich = FromServer::Said(Some(time), who, text.borrow());
-            formatted.append(Some(&ServerLine::From(who, text.borrow())), rich);
-            assert_eq!(fast.history_start(), formatted.history_start());
+            formatted.append(Some(&ServerLine::message(who, &text)), rich);
         }
+        assert_eq!(fast.times, formatted.times);
         for dialect in [Dialect::Plain, Dialect::Rich] {
             let [one, other] =
                 [&fast, &formatted].map(|transcript| read(transcript.ring(dialect), 0, u64::MAX));
@@ -268,19 +297,19 @@ mod tests {
     #[test]
     fn history_is_the_last_lines_within_a_limit() {
         let mut transcript = Transcript::new(2);
-        assert_eq!(transcript.history_start().offset, 0);
+        assert_eq!(transcript.history(None).0.offset, 0);
         for text in ["one", "two", "three"] {
             say(&mut transcript, text);
         }
         let rich = transcript.ring(Dialect::Rich);
-        let history = read(rich, transcript.history_start().offset, rich.head());
+        let history = read(rich, transcript.history(None).0.offset, rich.head());
         assert_eq!(history, b"SAID - 10.0.0.1:1 two\nSAID - 10.0.0.1:1 three\n");
 
         let mut transcript = Transcript::new(1000);
         for _ in 0..1000 {
             say(&mut transcript, &"x".repeat(4000));
         }
-        let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start().offset;
+        let shown = transcript.ring(Dialect::Rich).head() - transcript.history(None).0.offset;
         assert!(
             shown <= HISTORY_BYTES_MAX && shown > HISTORY_BYTES_MAX - 5000,
             "{shown}"
@@ -291,8 +320,54 @@ mod tests {
         for _ in 0..1000 {
             say(&mut transcript, &"x".repeat(1024 - "SAID - 10.0.0.1:1 \n".len()));
         }
-        let shown = transcript.ring(Dialect::Rich).head() - transcript.history_start().offset;
+        let shown = transcript.ring(Dialect::Rich).head() - transcript.history(None).0.offset;
         assert_eq!(shown, HISTORY_BYTES_MAX);
+    }
+
+    #[test]
+    fn joins_and_leaves_push_nothing_out_of_the_history() {
+        let mut transcript = Transcript::new(2);
+        say(&mut transcript, "the exam is moved");
+        for _ in 0..1000 {
+            transcript.append(None, FromServer::Leave(Some(8), "10.0.0.1:1"));
+        }
+        let rich = transcript.ring(Dialect::Rich);
+        let history = read(rich, transcript.history(None).0.offset, rich.head());
+        assert!(history.starts_with(b"SAID 7 10.0.0.1:1 the exam is moved\n"));
+        for _ in 0..20_000 {
+            transcript.append(None, FromServer::Leave(Some(8), "10.0.0.1:1"));
+        }
+        let (start, position) = transcript.history(None);
+        let head = transcript.ring(Dialect::Rich).head();
+        assert_eq!((start.offset, position.next), (head, 1), "beyond the limit");
+    }
+
+    #[test]
+    fn a_client_gets_what_it_missed_and_hears_of_a_gap() {
+        let mut transcript = Transcript::new(2);
+        for number in 0..130 {
+            say(&mut transcript, &number.to_string());
+        }
+        let from = |next: Option<u64>| {
+            let (start, position) = transcript.history(next);
+            let rich = transcript.ring(Dialect::Rich);
+            let lines = String::from_utf8(read(rich, start.offset, rich.head())).unwrap();
+            let first = lines
+                .split_once('\n')
+                .and_then(|(line, _)| line.rsplit(' ').next()?.parse().ok());
+            (first, position.next, position.missed)
+        };
+        assert_eq!(from(Some(3)), (Some(3), 3, Some(0)));
+        assert_eq!(from(Some(130)), (None, 130, Some(0)));
+        assert_eq!(from(Some(u64::MAX)), (None, 130, Some(0)));
+        assert_eq!(from(None), (Some(128), 128, None));
+
+        for _ in 0..100 {
+            say(&mut transcript, &"x".repeat(4000));
+        }
+        let (_, Position { next, missed }) = transcript.history(Some(3));
+        assert_eq!(missed, Some(next - 3));
+        assert!((130 + 30..230).contains(&next), "{next}");
     }
 
     #[test]
@@ -312,7 +387,7 @@ mod tests {
         let mut transcript = Transcript::new(0);
         say(&mut transcript, "hi");
         assert_eq!(
-            transcript.history_start().offset,
+            transcript.history(None).0.offset,
             transcript.ring(Dialect::Rich).head()
         );
     }

@@ -55,10 +55,11 @@ impl Json {
     fn is_wanted(&self, event: &Event) -> bool {
         let history = match event {
             Event::Said(said) => said.history,
-            Event::Joined(join) => join.history,
-            Event::Left(leave) => leave.history,
-            Event::Renamed(rename) => rename.history,
-            Event::SomeoneLeft { .. } | Event::Unattributed(_) => false,
+            Event::Joined(_)
+            | Event::Left(_)
+            | Event::Renamed(_)
+            | Event::SomeoneLeft { .. }
+            | Event::Unattributed(_) => false,
             Event::Private(message) if message.direction == Direction::Received => false,
             _ => return true,
         };
@@ -116,24 +117,25 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
     match event {
         Event::Welcome(Welcome { me, users }) => object("welcome").user("to", me).users(users),
         Event::Legacy { silent } => object("original").mark("silent", *silent),
+        Event::Missed(count) => object("missed").with("count", *count),
         Event::Live => object("live"),
         Event::Said(said) => {
-            let object = at("said", said.at).user("from", &said.who).text(&said.text);
+            let action = said.text.action();
+            let kind = if action.is_some() { "action" } else { "said" };
+            let text = action.as_ref().unwrap_or(&said.text);
+            let object = at(kind, said.at).user("from", &said.who).text(text);
             object.mark("own", said.own).mark("history", said.history)
         }
         Event::Joined(join) => {
             let object = at("joined", join.at).user("from", &join.who);
-            object.mark("own", join.own).mark("history", join.history)
+            object.mark("own", join.own)
         }
-        Event::Left(leave) => {
-            let object = at("left", leave.at).user("from", &leave.who);
-            object.mark("history", leave.history)
-        }
+        Event::Left(leave) => at("left", leave.at).user("from", &leave.who),
         Event::SomeoneLeft { at: unix_ms } => at("left", *unix_ms),
         Event::Renamed(rename) => {
             let object = at("renamed", rename.at).user("from", &rename.before);
             let object = object.user("to", &rename.after);
-            object.mark("own", rename.own).mark("history", rename.history)
+            object.mark("own", rename.own)
         }
         Event::Private(message) => private(at("private", message.at), message, me),
         Event::Delivered(delivery) => delivered(object("private"), delivery, me),

@@ -4,7 +4,7 @@ use crate::command;
 use crate::format::{self, timestamp};
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, Outcome, PrivateMessage, RefusedMessage, Unattributed,
-    Welcome, about_legacy, about_query,
+    Welcome, about_legacy, about_missed, about_query,
 };
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
@@ -68,6 +68,7 @@ impl Printer {
             }) => {
                 note(to, format_args!("not delivered to {peer}: {reason}: {text}"));
             }
+            Event::Missed(count) => note(to, about_missed(*count)),
             Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| note(to, line)),
             // Failures were printed when they happened.
@@ -104,16 +105,12 @@ impl Printer {
 fn conversation(event: &Event) -> Option<(String, u64, bool)> {
     let line = |line: ServerLine<'_, &Who>, at: u64, history: bool| Some((line.to_string(), at, history));
     match event {
-        Event::Said(said) => line(
-            ServerLine::From(&said.who, said.text.borrow()),
-            said.at,
-            said.history,
-        ),
-        Event::Joined(join) => line(ServerLine::Online(&join.who), join.at, join.history),
-        Event::Left(leave) => line(ServerLine::Offline(&leave.who), leave.at, leave.history),
+        Event::Said(said) => line(ServerLine::message(&said.who, &said.text), said.at, said.history),
+        Event::Joined(join) => line(ServerLine::Online(&join.who), join.at, false),
+        Event::Left(leave) => line(ServerLine::Offline(&leave.who), leave.at, false),
         Event::Renamed(rename) => {
             let renamed = ServerLine::IsNow(&rename.before, &rename.after);
-            line(renamed, rename.at, rename.history)
+            line(renamed, rename.at, false)
         }
         Event::Private(message) if message.direction == Direction::Received => {
             let (peer, transport) = (&message.peer, message.transport.in_full());

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Something for a front end to show. Every text in it is safe to show.
 ///
 /// In the payloads, `at` is in milliseconds since the Unix epoch: by the server's clock where the server tells it, else
-/// by ours. `history` marks what happened before the client joined. `own` marks what this client did.
+/// by ours. `history` marks messages from before the client joined. `own` marks what this client did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The client joined the room.
@@ -22,6 +22,9 @@ pub enum Event {
         /// It has said nothing yet. So would a hanging server, or one of another protocol.
         silent: bool,
     },
+    /// Messages between the last one received and the history that follows are missing: so many, or, if the server no
+    /// longer knows this client, perhaps some. See [`about_missed`].
+    Missed(Option<u64>),
     /// The history ends here.
     Live,
     /// A message to everybody.
@@ -98,8 +101,6 @@ pub struct Join {
     pub at: u64,
     /// The user.
     pub who: Who,
-    /// Before the client joined?
-    pub history: bool,
     /// The client itself?
     pub own: bool,
 }
@@ -111,8 +112,6 @@ pub struct Leave {
     pub at: u64,
     /// The user.
     pub who: Who,
-    /// Before the client joined?
-    pub history: bool,
 }
 
 /// A user took another nick.
@@ -124,8 +123,6 @@ pub struct Rename {
     pub before: Who,
     /// The user from now on.
     pub after: Who,
-    /// Before the client joined?
-    pub history: bool,
     /// The client itself?
     pub own: bool,
 }
@@ -210,6 +207,15 @@ pub fn about_legacy(silent: bool) -> String {
         "this is an original server"
     };
     format!("{found}: no nicks, no history, and texts over {SAFE_TEXT_MAX} bytes of UTF-8 are at risk")
+}
+
+/// What a user should know of missing messages, see [`Event::Missed`].
+pub fn about_missed(count: Option<u64>) -> String {
+    match count {
+        Some(1) => "1 line missed".into(),
+        Some(count) => format!("{count} lines missed"),
+        None => "lines may be missing here: the server no longer knows where you stopped".into(),
+    }
 }
 
 /// What a user should know after `/query`, see [`Event::Query`].

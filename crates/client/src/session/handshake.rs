@@ -66,6 +66,7 @@ impl Session {
             key: Some(self.private.public_key()),
             resume: self.resume,
             insists: self.insists_on_nick(),
+            next: self.resume.and(self.next_said),
         });
         self.send_line(&hello);
     }

@@ -26,7 +26,7 @@ mod tests;
 
 pub use event::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, PrivateMessage, RefusedMessage,
-    Rename, Transport, Unattributed, VerifyCode, Welcome, about_legacy, about_query,
+    Rename, Transport, Unattributed, VerifyCode, Welcome, about_legacy, about_missed, about_query,
 };
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};

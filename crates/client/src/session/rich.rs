@@ -8,7 +8,7 @@ use crate::private::{Connection, MessageId};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rich::{ErrorCode, FromServer, Profile};
+use chat_proto::rich::{ErrorCode, FromServer, Position, Profile};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
@@ -26,12 +26,17 @@ impl Session {
         let at = told.unwrap_or(now.unix_ms);
         match line {
             FromServer::User(profile) if !history => self.on_user(profile, now),
-            FromServer::History(_) if phase == Phase::Roster => self.on_roster_end(Phase::History, now),
+            FromServer::History(_, position) if phase == Phase::Roster => {
+                self.on_roster_end(Phase::History, now);
+                self.on_position(position);
+            }
             FromServer::Live => self.on_live(phase, now),
             FromServer::Said(_, who, text) => self.on_said(at, who, text, history),
-            FromServer::Join(_, profile) => self.on_join(at, profile, history, now),
-            FromServer::Leave(_, who) => self.on_leave(at, who, history, now),
-            FromServer::Nick(_, before, nick) => self.on_rename(at, before, nick, history),
+            // The history is what was said. It does not change the user list.
+            FromServer::Join(..) | FromServer::Leave(..) | FromServer::Nick(..) if history => {}
+            FromServer::Join(_, profile) => self.on_join(at, profile, now),
+            FromServer::Leave(_, who) => self.on_leave(at, who, now),
+            FromServer::Nick(_, before, nick) => self.on_rename(at, before, nick),
             FromServer::Address(_, who, udp) if !history => {
                 self.private.peer_address(now, who.id, udp);
             }
@@ -99,7 +104,19 @@ impl Session {
         }
     }
 
+    /// The history begins here.
+    fn on_position(&mut self, position: Option<Position>) {
+        let before = std::mem::replace(&mut self.next_said, position.map(|position| position.next));
+        let missed = position.map(|position| position.missed);
+        if let (Some(_), Some(missed)) = (before, missed.filter(|&missed| missed != Some(0))) {
+            self.events.push_back(Event::Missed(missed));
+        }
+    }
+
     fn on_said(&mut self, at: u64, who: Who, text: Text<'_>, history: bool) {
+        if let Some(next) = &mut self.next_said {
+            *next = next.saturating_add(1);
+        }
         let own = !history && self.is_me(&who);
         if own {
             // The server returns messages in the order in which they were sent.
@@ -115,44 +132,31 @@ impl Session {
         }));
     }
 
-    fn on_join(&mut self, at: u64, profile: Profile, history: bool, now: Now) {
+    fn on_join(&mut self, at: u64, profile: Profile, now: Now) {
         let who = profile.who.clone();
-        let own = !history && self.is_me(&who);
-        // History does not change the user list.
-        if !history {
-            self.on_user(profile, now);
-        }
-        self.events.push_back(Event::Joined(Join {
-            at,
-            who,
-            history,
-            own,
-        }));
+        let own = self.is_me(&who);
+        self.on_user(profile, now);
+        self.events.push_back(Event::Joined(Join { at, who, own }));
     }
 
-    fn on_leave(&mut self, at: u64, who: Who, history: bool, now: Now) {
-        if history {
-            return self.events.push_back(Event::Left(Leave { at, who, history }));
-        }
+    fn on_leave(&mut self, at: u64, who: Who, now: Now) {
         let former = self.roster().get(who.id).cloned();
         self.private.peer_left(now, who.id);
         self.drain_private_of(former.as_ref(), now);
-        self.user_left(Leave { at, who, history });
+        self.user_left(Leave { at, who });
     }
 
-    fn on_rename(&mut self, at: u64, before: Who, nick: Nick, history: bool) {
-        let own = !history && self.is_me(&before);
+    fn on_rename(&mut self, at: u64, before: Who, nick: Nick) {
+        let own = self.is_me(&before);
         let after = Who {
             nick: Some(nick.clone()),
             id: before.id,
         };
-        if !history {
-            let roster = self.private.roster();
-            self.recipients.renamed(&after, roster);
-            let drafts = self.outbox.drafts_mut();
-            drafts.for_each(|draft| draft.peer.renamed(&after, roster));
-            self.private.peer_renamed(before.id, nick);
-        }
+        let roster = self.private.roster();
+        self.recipients.renamed(&after, roster);
+        let drafts = self.outbox.drafts_mut();
+        drafts.for_each(|draft| draft.peer.renamed(&after, roster));
+        self.private.peer_renamed(before.id, nick);
         if own {
             self.me = Some(after.clone());
             self.pending_nicks = self.pending_nicks.saturating_sub(1);
@@ -168,7 +172,6 @@ impl Session {
             at,
             before,
             after,
-            history,
             own,
         }));
     }

@@ -106,6 +106,8 @@ pub struct Session {
     pub(super) unfinished: usize,
     /// The token to resume this connection.
     pub(super) resume: Option<Token>,
+    /// The server's number of the next message to everybody, if it numbers them.
+    pub(super) next_said: Option<u64>,
     pub(super) failures: Failures,
     /// Messages that failed after the end of the input.
     pub(super) failed_at_end: usize,
@@ -160,6 +162,7 @@ impl Session {
             awaits_nick_reason: false,
             unfinished: 0,
             resume: None,
+            next_said: None,
             failures: Failures::default(),
             failed_at_end: 0,
             clocks: Clocks {

@@ -215,7 +215,7 @@ fn lines_in_one_piece_with_the_greeting_are_read() {
         stream,
         "WELCOME {ME} {TOKEN} {TOKEN} 0\nUSER bob@10.0.0.2:6000 - -\n"
     );
-    stream.push_str("HISTORY -\nSAID 5 bob@10.0.0.2:6000 before\nLEAVE 6 bob@10.0.0.2:6000\nLIVE\n");
+    stream.push_str("HISTORY - 0 -\nJOIN 4 bob@10.0.0.2:6000 - -\nSAID 5 bob@10.0.0.2:6000 before\nLEAVE 6 bob@10.0.0.2:6000\nNICK 6 bob@10.0.0.2:6000 rob\nLIVE\n");
     sim.hear(&stream);
     let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
     let me: Who = ME.parse().unwrap();
@@ -230,11 +230,6 @@ fn lines_in_one_piece_with_the_greeting_are_read() {
             text: text("before"),
             history: true,
             own: false,
-        }),
-        Event::Left(Leave {
-            at: 6,
-            who: bob.clone(),
-            history: true,
         }),
         Event::Live,
     ];
@@ -369,7 +364,6 @@ fn nothing_is_sent_to_an_original_server_unasked() {
         Event::Joined(Join {
             at: 1_000_000,
             who: who.parse().unwrap(),
-            history: false,
             own,
         })
     };
@@ -871,6 +865,45 @@ fn a_reconnection_neither_loses_nor_repeats_messages() {
     assert_eq!(sim.sent(), "SAY 3 three\nSAY 4 four\n");
     sim.hear("SAID 1 alice@10.0.0.1:5555 three\nSAID 1 alice@10.0.0.1:5555 four\n");
     assert_eq!(sim.unsent(), [""; 0]);
+}
+
+#[test]
+fn a_reconnection_continues_where_the_client_stopped() {
+    let missed = |sim: &mut Sim| {
+        let events = sim.shown().into_iter();
+        let missed = events.filter_map(|event| match event {
+            Event::Missed(count) => Some(count),
+            _ => None,
+        });
+        missed.collect::<Vec<_>>()
+    };
+    let mut sim = in_a_room_that_may_be_lost();
+    sim.hear("HISTORY - 9 -\n");
+    let cases = [
+        (
+            "HISTORY - 40 -\nSAID 1 bob@10.0.0.2:6000 a\nLIVE\nSAID 1 bob@10.0.0.2:6000 b\n",
+            "",
+            vec![],
+        ),
+        ("HISTORY - 42 0\nLIVE\n", " next=42", vec![]),
+        (
+            "HISTORY - 73 31\nSAID 1 bob@10.0.0.2:6000 c\n",
+            " next=42",
+            vec![Some(31)],
+        ),
+        ("HISTORY - 0 -\nLIVE\n", " next=74", vec![None]),
+        ("HISTORY -\nLIVE\n", " next=0", vec![]),
+        ("HISTORY -\nLIVE\n", "", vec![]),
+    ];
+    for (heard, asked, expected) in cases {
+        sim.session.closed(sim.now());
+        reconnect(&mut sim);
+        sim.hear("* chat/1 welcome\n");
+        assert!(sim.sent().ends_with(&format!(" {TOKEN}{asked}\n")), "{heard}");
+        sim.shown();
+        sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n{heard}"));
+        assert_eq!(missed(&mut sim), expected, "{heard}");
+    }
 }
 
 #[test]

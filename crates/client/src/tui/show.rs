@@ -9,7 +9,7 @@ use crate::command::{self, Bell};
 use crate::format::{self, name};
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, PrivateMessage, Rename,
-    Transport, Welcome, about_legacy, about_query,
+    Transport, Welcome, about_legacy, about_missed, about_query,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -23,6 +23,7 @@ impl Screen {
                 self.trust_server();
                 self.welcome(welcome);
             }
+            Event::Missed(count) => self.note(about_missed(*count)),
             Event::Live => self.live(),
             Event::Legacy { silent } => self.legacy(*silent),
             Event::Said(message) => self.said(message),
@@ -34,7 +35,7 @@ impl Screen {
                 self.joined(join);
             }
             Event::Left(leave) => self.left(leave),
-            Event::SomeoneLeft { at } => self.happened_or_folded(*at, What::SomeoneLeft, false),
+            Event::SomeoneLeft { at } => self.happened_or_folded(*at, What::SomeoneLeft),
             Event::Renamed(rename) => self.renamed(rename),
             Event::Unattributed(line) => {
                 self.happened(line.at, What::Unattributed(line.text.clone()), false);
@@ -261,32 +262,27 @@ impl Screen {
 // Joins, leaves and nicks.
 impl Screen {
     fn joined(&mut self, join: &Join) {
-        let own_before = join.history && self.own_ids.contains(&join.who.id);
         if join.own {
             self.joined_as(&join.who);
-        } else if own_before {
-            // "you are ..." said so, in its place.
         } else if !self.contacts.is_ignored(&join.who) {
-            self.happened_or_folded(join.at, What::Joined(join.who.clone()), join.history);
+            self.happened_or_folded(join.at, What::Joined(join.who.clone()));
         }
     }
 
     fn left(&mut self, leave: &Leave) {
-        let Leave { who, history, .. } = leave;
+        let Leave { who, .. } = leave;
         if self.contacts.is_ignored(who) {
             return;
         }
-        if !history {
-            // The path to a user who left means nothing any more.
-            self.path.take_if(|(peer, _)| peer.id == who.id);
-        }
-        self.happened_or_folded(leave.at, What::Left(who.clone()), *history);
+        // The path to a user who left means nothing any more.
+        self.path.take_if(|(peer, _)| peer.id == who.id);
+        self.happened_or_folded(leave.at, What::Left(who.clone()));
     }
 
     /// Adds a join or a leave; with `/quiet` to the folded ones before it.
-    fn happened_or_folded(&mut self, at: u64, what: What, history: bool) {
+    fn happened_or_folded(&mut self, at: u64, what: What) {
         if !self.quiet {
-            return self.happened(at, what, history);
+            return self.happened(at, what, false);
         }
         let last = self.lines.end().saturating_sub(1);
         let folded = self.lines.change(last, |entry| match &mut entry.what {
@@ -299,7 +295,7 @@ impl Screen {
         if folded != Some(true) {
             let mut folded = Folded::default();
             folded.add(&what);
-            self.happened(at, What::Folded(folded), history);
+            self.happened(at, What::Folded(folded), false);
         }
     }
 
@@ -308,11 +304,7 @@ impl Screen {
         if rename.own {
             self.me = Some(after.clone());
         }
-        self.happened(
-            rename.at,
-            What::Renamed(before.clone(), after.clone()),
-            rename.history,
-        );
+        self.happened(rename.at, What::Renamed(before.clone(), after.clone()), false);
     }
 
     /// An original server announces the client's own id with its join.

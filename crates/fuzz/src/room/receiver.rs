@@ -149,7 +149,7 @@ impl Receiver {
                 self.advance(Phase::Plain, Phase::Probing);
                 self.rendezvous = Some(*rendezvous);
             }
-            FromServer::History(_) => self.advance(Phase::Roster, Phase::History),
+            FromServer::History(..) => self.advance(Phase::Roster, Phase::History),
             FromServer::Live => self.advance(Phase::History, Phase::Live),
             // The answer to a request for a taken nick.
             FromServer::Nick(_, who, nick) if who.nick.as_ref() == Some(nick) => {}

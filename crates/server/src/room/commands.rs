@@ -299,9 +299,12 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
         return;
     };
     let network = network_of(member.id().address().ip());
-    let seq = hello
+    let accepted = hello
         .resume
-        .map_or(0, |token| room.resumption.resume(network, token, resume));
+        .and_then(|token| room.resumption.resume(network, token, resume));
+    // Only a client that was here before may ask for more than the history of newcomers.
+    let next = accepted.and(hello.next);
+    let seq = accepted.unwrap_or(0);
     let was_announced = member.stage == Stage::Joined;
     if was_announced {
         end_plain(member, &room.transcript);
@@ -322,7 +325,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
     if let Some(error) = error.as_ref().filter(|_| hello.insists) {
         return reject_nick(room, now, slot, error);
     }
-    welcome(room, slot, seq, resume, rendezvous);
+    welcome(room, slot, [resume, rendezvous], seq, next);
     if let Some(error) = error {
         refuse(room, slot, &error);
     }
@@ -352,9 +355,10 @@ fn reject_nick(room: &mut Room, now: Now, slot: Slot, error: &Error) {
     room.leave(now, slot, Departure::Nick);
 }
 
-/// Sends the first lines of the rich dialect: who the client is, the users, and the history.
-fn welcome(room: &mut Room, slot: Slot, seq: u64, resume: Token, rendezvous: Token) {
-    let Start { offset, times } = room.transcript.history_start();
+/// Sends the first lines of the rich dialect: who the client is, the users, and the history, which begins at message
+/// `next` if that can still be sent.
+fn welcome(room: &mut Room, slot: Slot, [resume, rendezvous]: [Token; 2], seq: u64, next: Option<u64>) {
+    let (Start { offset, times }, position) = room.transcript.history(next);
     let live = room.transcript.ring(Dialect::Rich).head();
     room.backpressure.add_reader(Dialect::Rich, offset);
     let Some(member) = room.roster.get_mut(slot) else {
@@ -367,7 +371,7 @@ fn welcome(room: &mut Room, slot: Slot, seq: u64, resume: Token, rendezvous: Tok
         seq,
     };
     let welcome = format!("{welcome}\n").into_bytes();
-    let history = FromServer::<&str>::History(times.last());
+    let history = FromServer::<&str>::History(times.last(), Some(position));
     let outbox = &mut member.outbox;
     outbox.subscribe(offset);
     outbox.push(offset, welcome);

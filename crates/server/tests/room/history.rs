@@ -22,7 +22,7 @@ fn a_client_receives_the_history_and_then_live() {
             "WELCOME rick@10.0.0.2:1 AAAAAQAAAAAAAAAAAAAAAQ AAAAAQAAAAAAAAAAAAAAAg 0",
             "USER 10.0.0.1:1 - -",
             "USER rick@10.0.0.2:1 - -",
-            "HISTORY 1700001000250",
+            "HISTORY 1700001000250 1 -",
             "SAID - 10.0.0.1:1 two",
             "SAID - 10.0.0.1:1 three",
             "SAID - 10.0.0.1:1 four",
@@ -74,7 +74,7 @@ fn without_history_a_client_is_live_at_once() {
     assert_eq!(
         sim.lines(client).0[4..],
         [
-            "HISTORY 1700001000250",
+            "HISTORY 1700001000250 1 -",
             "LIVE",
             "JOIN - rick@10.0.0.2:1 10.0.0.2:5000 -"
         ]

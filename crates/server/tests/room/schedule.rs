@@ -773,8 +773,9 @@ impl Play {
         }
         if let Some(history) = lines.iter().position(|line| line.starts_with("HISTORY ")) {
             let live = lines.iter().position(|line| *line == "LIVE");
-            let shown = live.map_or(0, |live| live - history - 1);
-            assert!(shown <= self.limits.history, "{shown} lines of history");
+            let past = lines.get(history..live.unwrap_or(history)).unwrap_or_default();
+            let shown = past.iter().filter(|line| line.starts_with("SAID ")).count();
+            assert!(shown <= self.limits.history, "{shown} messages of history");
         }
     }
 
@@ -892,6 +893,7 @@ fn plain_deed(line: &str) -> Deed {
         Some(ServerLine::Online(who)) => Deed::Comes(who),
         Some(ServerLine::Offline(who)) => Deed::Leaves(who),
         Some(ServerLine::From(who, text)) => Deed::Says(who, text.as_str().into()),
+        Some(ServerLine::Action(who, text)) => Deed::Says(who, format!("/me {text}")),
         Some(ServerLine::IsNow(who, after)) => {
             assert_eq!(who.id, after.id);
             Deed::IsNow(who, after.nick.unwrap())

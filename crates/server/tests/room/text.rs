@@ -193,7 +193,7 @@ fn a_mistyped_command_is_not_broadcast() {
         [
             "* not sent: no such command: /nikc; /help lists the commands",
             "from 10.0.0.1:1: /nick",
-            "from 10.0.0.1:1: /me waves",
+            "* 10.0.0.1:1 waves",
         ]
     );
     sim.news(witness);

@@ -54,10 +54,12 @@ fn received(after: u64, what: &str, path: Path, after_gap: bool) -> Event {
 
 /// The events of the examples in the reference, in its order.
 fn examples() -> Vec<Event> {
-    let (history, own) = (false, false);
+    let own = false;
     let renamed = "李雷@192.0.2.9:40744";
     vec![
         welcome(),
+        Event::Missed(Some(31)),
+        Event::Missed(None),
         Event::Live,
         Event::Legacy { silent: false },
         Event::Legacy { silent: true },
@@ -69,23 +71,21 @@ fn examples() -> Vec<Event> {
             own,
         }),
         said(500, ALICE, "hi \"bob\"", false, true),
+        said(750, BOB, "/me waves", false, own),
         Event::Joined(Join {
             at: NOW + 1000,
             who: who(PLAIN),
-            history,
             own,
         }),
         Event::Renamed(Rename {
             at: NOW + 2000,
             before: who(PLAIN),
             after: who(renamed),
-            history,
             own,
         }),
         Event::Left(Leave {
             at: NOW + 3000,
             who: who(renamed),
-            history,
         }),
         Event::SomeoneLeft { at: NOW + 4000 },
         Event::Unattributed(Unattributed {
@@ -233,7 +233,6 @@ fn own_messages_carry_the_new_nick() {
         at: NOW,
         before: who(ALICE),
         after,
-        history: false,
         own: true,
     });
     print(&mut json, &renamed);

@@ -64,8 +64,28 @@ const WAY: Transport = Transport {
 };
 
 #[test]
+fn messages_are_printed_as_the_plain_dialect_has_them() {
+    let line = |what: &str| {
+        let event = Event::Said(GroupMessage {
+            at: NOW,
+            who: alice(),
+            text: text(what),
+            history: false,
+            own: false,
+        });
+        print(&printer(), &event).0
+    };
+    assert_eq!(line("/me waves"), "* alice@10.0.0.5:50312 waves\n");
+    let blanks = |count| " ".repeat(count);
+    assert_eq!(
+        line(&format!("hm{}from", blanks(60))),
+        format!("from alice@10.0.0.5:50312: hm{}from\n", blanks(32))
+    );
+}
+
+#[test]
 fn the_conversation_is_on_the_standard_output() {
-    let (at, history, own) = (0, false, false);
+    let (at, own) = (0, false);
     let (before, after) = (alice(), who("bob@10.0.0.5:50312"));
     let cases = [
         (said(false), "from alice@10.0.0.5:50312: hi: there\n"),
@@ -73,17 +93,12 @@ fn the_conversation_is_on_the_standard_output() {
             Event::Joined(Join {
                 at,
                 who: alice(),
-                history,
                 own,
             }),
             "alice@10.0.0.5:50312 is online\n",
         ),
         (
-            Event::Left(Leave {
-                at,
-                who: alice(),
-                history,
-            }),
+            Event::Left(Leave { at, who: alice() }),
             "alice@10.0.0.5:50312 is offline\n",
         ),
         (Event::SomeoneLeft { at }, "a user left\n"),
@@ -92,7 +107,6 @@ fn the_conversation_is_on_the_standard_output() {
                 at,
                 before,
                 after,
-                history,
                 own,
             }),
             "alice@10.0.0.5:50312 is now bob@10.0.0.5:50312\n",
@@ -175,6 +189,12 @@ fn other_events_are_on_the_standard_error() {
             "* the server closed the connection\n",
         ),
         (Event::Ended(Outcome::Left.into()), ""),
+        (Event::Missed(Some(31)), "* 31 lines missed\n"),
+        (Event::Missed(Some(1)), "* 1 line missed\n"),
+        (
+            Event::Missed(None),
+            "* lines may be missing here: the server no longer knows where you stopped\n",
+        ),
         (Event::Live, ""),
     ];
     for (event, lines) in cases {

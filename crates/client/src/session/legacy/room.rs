@@ -117,24 +117,19 @@ impl Session {
         if self.legacy.proof.is_some() && !matches!(line, LegacyLine::Online(_) | LegacyLine::Full) {
             return;
         }
-        let (at, history) = (now.unix_ms, false);
+        let at = now.unix_ms;
         match line {
             LegacyLine::Online(id) => {
                 let who = Who::from(id);
                 let own = self.is_own_join(&who);
                 self.announce(id, now);
-                let join = Join {
-                    at,
-                    who,
-                    history,
-                    own,
-                };
+                let join = Join { at, who, own };
                 self.events.push_back(Event::Joined(join));
             }
             LegacyLine::Offline(id) => {
                 self.private.peer_left(now, id);
                 let who = Who::from(id);
-                self.user_left(Leave { at, who, history });
+                self.user_left(Leave { at, who });
             }
             LegacyLine::SomeoneLeft => self.events.push_back(Event::SomeoneLeft { at }),
             LegacyLine::Said(id, text) => {
@@ -147,7 +142,7 @@ impl Session {
                     at,
                     who: Who::from(id),
                     text,
-                    history,
+                    history: false,
                     own,
                 };
                 self.events.push_back(Event::Said(message));

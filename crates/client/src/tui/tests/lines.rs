@@ -36,12 +36,12 @@ fn the_first_minute() {
          |
          |
          |
+         |
+         |
+         |
          |-- you are alice@10.0.0.1:5000; with you are bob, 10.0.0.3:7000
          |-- Monday, 13 November 2023
          |18:26 bob: is anybody there?
-         |-- Tuesday, 14 November 2023
-         |22:13 + carol@10.0.0.4:7000 joined
-         |22:13 - carol@10.0.0.4:7000 left
          |-- type to talk to all; /msg NICK TEXT for one user; /help lists more
          | alice | 3 here | 10.0.0.9:9000 | /help
          |> █",

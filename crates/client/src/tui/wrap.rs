@@ -29,7 +29,8 @@ pub(super) fn wrap(line: &[Span], width: usize, indent: usize) -> Vec<Row> {
     let width = width.max(1);
     // A wide character must fit beside the blanks.
     let indent = if indent + 2 <= width { indent } else { 0 };
-    let cells = cells(line, width);
+    // So must a character of three columns.
+    let cells = cells(line, width - indent);
     let mut rows = Vec::new();
     let mut rest = cells.as_slice();
     loop {
@@ -92,12 +93,20 @@ fn to_row(cells: &[Cell<'_>], indent: usize) -> Row {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use unicode_width::UnicodeWidthStr;
 
     fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
         let rows = wrap(&[Span::new(Role::Text, text)], width, indent);
         rows.iter()
             .map(|row| row.0.iter().map(Span::as_str).collect())
             .collect()
+    }
+
+    #[test]
+    fn no_character_is_wider_than_an_indented_row() {
+        // Two columns and a mark that takes one more.
+        let rows = wrapped("ab\u{1b155}\u{11302}c", 3, 1);
+        assert!(rows.iter().all(|row| row.width() <= 3), "{rows:?}");
     }
 
     #[test]

@@ -58,12 +58,16 @@ const BEGINNINGS: [&[u8]; 19] = [
     b"GNUTELLA",
 ];
 
+/// A telnet client that negotiates begins with this byte, which no text has: "interpret as command" (RFC 854).
+const IAC: u8 = 0xff;
+
 /// Looks at the first bytes of a connection, up to [`HEAD_MAX`] of them.
 #[must_use]
 pub(crate) fn judge(head: &[u8]) -> Verdict {
     let end = head.iter().position(|&byte| byte == b'\n');
     let line = head.get(..end.unwrap_or(head.len())).unwrap_or_default();
-    if line.iter().any(|&byte| is_binary(byte)) || begins(head) || is_request(line, end.is_some()) {
+    let is_binary = !line.starts_with(&[IAC]) && line.iter().any(|&byte| is_binary(byte));
+    if is_binary || begins(head) || is_request(line, end.is_some()) {
         Verdict::Foreign
     } else if end.is_none() && may_go_on(line) {
         Verdict::Open

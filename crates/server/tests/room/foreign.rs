@@ -113,3 +113,17 @@ fn later_lines_of_any_shape_are_messages() {
     sim.run(ms(0));
     assert_eq!(sim.news(witness).len(), 3);
 }
+
+#[test]
+fn a_telnet_client_that_negotiates_is_a_user() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.1:1001");
+    let person = sim.connect("10.0.0.2:1001");
+    // WILL window size, DO suppress go ahead (RFC 854, 1073, 858).
+    sim.send_bytes(person, b"\xff\xfb\x1f\xff\xfd\x03hello\r\n");
+    sim.run(ms(0));
+    let news = sim.news(witness);
+    assert_eq!(news[0], "10.0.0.2:1001 is online");
+    assert!(news[1].ends_with("hello"), "{news:?}");
+    assert!(!sim.is_closed(person));
+}

@@ -83,8 +83,9 @@ impl Input {
     pub(super) fn insert(&mut self, what: &str) -> bool {
         self.before = Before::Other;
         let fits = self.text.len() + what.len() <= self.max;
-        let is_ascii = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if fits && is_ascii(what) && is_ascii(self.tail().get(..1).unwrap_or_default()) {
+        let is_ascii = |byte: u8| matches!(byte, b' '..=b'~');
+        let next = self.tail().bytes().next();
+        if fits && what.bytes().all(is_ascii) && next.is_none_or(is_ascii) {
             // The usual case: ASCII changes nothing about the text around it.
             self.text.insert_str(self.cursor, what);
             self.cursor += what.len();

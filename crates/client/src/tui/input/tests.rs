@@ -185,6 +185,14 @@ const EDITS: &[Edit] = &[
     Edit::Transpose,
 ];
 
+#[test]
+fn a_letter_typed_before_a_joiner_leaves_a_safe_line() {
+    let mut input = line("李|\u{200D}");
+    assert!(input.insert("e"));
+    // A joiner after an ASCII letter is invisible.
+    assert_eq!(drawn(&input), "李e|");
+}
+
 proptest! {
     #[test]
     fn after_any_edits_the_line_is_safe_and_has_the_cursor(

@@ -115,7 +115,17 @@ fn tokens_are_sent_to_their_owner_alone() {
 #[test]
 fn a_query_never_reaches_the_next_user_of_the_address() {
     let server = Server::start(&[]);
-    let bob = server.plain_named("bob");
+    let join_from = |name: &str, address: SocketAddr| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.connect(&server.address.into()).unwrap();
+        let mut user = Plain::join(Wire::over(name, socket.into(), &server.journal));
+        user.line("/nick bob");
+        user
+    };
+    // A loopback address of its own: no other test takes the port once bob has left.
+    let mut bob = join_from("bob", SocketAddr::from(([127, 0, 3, 1], 0)));
+    bob.expect(" is now bob@");
     let address: SocketAddr = bob.id().parse().unwrap();
     let mut alice = server.client("alice");
     alice.line("/query bob");
@@ -123,11 +133,7 @@ fn a_query_never_reaches_the_next_user_of_the_address() {
     bob.reset();
     alice.shows().expect("is offline");
 
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-    socket.bind(&address.into()).unwrap();
-    socket.connect(&server.address.into()).unwrap();
-    let mut impostor = Plain::join(Wire::over("impostor", socket.into(), &server.journal));
-    impostor.line("/nick bob");
+    let mut impostor = join_from("impostor", address);
     alice.shows().expect(" is now bob@");
     alice.line("a secret");
     alice.complains().expect("not sent to bob@");

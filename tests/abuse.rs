@@ -68,7 +68,7 @@ fn a_web_page_cannot_speak_in_the_room() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut page = server.connect("page");
-    page.expect("* chat/1");
+    page.expect("* chat version 1: ");
     page.send("POST / HTTP/1.1\r\nContent-Type: text/plain\r\n\r\n/nick admin\nroom closes at noon\n");
     page.expect("another protocol");
     assert_eq!(page.until_end(), [""; 0]);

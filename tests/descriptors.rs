@@ -59,6 +59,6 @@ fn without_reserve_the_server_stops_accepting_and_stays_idle() {
     alice.sync("we are still here");
     bob.expect("we are still here");
     limit(&server.process, 1000);
-    waits.expect("* chat/1");
+    waits.expect("* chat version 1: ");
     alice.sync("all is well");
 }

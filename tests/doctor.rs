@@ -129,7 +129,7 @@ fn examine(server: &FakeServer) -> Process {
 #[track_caller]
 fn accept_probe(server: &FakeServer) -> Wire {
     let mut wire = server.accept();
-    wire.line("* chat/1 you are somebody [PROBE]");
+    wire.line("* chat version 1: you are somebody");
     wire.expect_next("PROBE 1 -");
     wire.line("PROBED 1760000000000 10.0.0.7:40100 AAAAAAAAAAAAAAAAAAAAAA");
     wire

@@ -106,7 +106,7 @@ fn a_plain_newcomer_gets_no_history() {
     talker.expect("before");
     let mut late = server.connect("late");
     late.send("\n");
-    late.expect("* chat/1 ");
+    late.expect("* chat version 1: ");
     late.expect_next(&format!("{} is online", late.id().to_owned()));
     talker.line("after");
     late.expect_next(&format!("from {}: after", talker.id()));

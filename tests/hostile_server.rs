@@ -278,7 +278,7 @@ fn the_user_can_leave_a_slow_or_silent_server() {
         let (mut client, mut to_client, mut screen, mut to_screen) = both_at(&fake_server, stage);
         screen.wait_until_drawing();
         for wire in [&mut to_client, &mut to_screen] {
-            for byte in b"* chat/1 hello ...." {
+            for byte in b"* chat version 1: hello ...." {
                 wire.send([*byte]);
             }
         }
@@ -310,7 +310,7 @@ fn changed_names_and_keys_are_not_believed() {
     let fake_server = FakeServer::start();
     let mut client = in_lines(&fake_server);
     let mut wire = fake_server.accept();
-    wire.line("* chat/1 you are here");
+    wire.line("* chat version 1: you are here");
     let hello = wire.expect("HELLO 1 ");
     let own_key = hello.split(' ').nth(4).unwrap();
     let me = format!("alice@{}", wire.peer());

@@ -157,7 +157,7 @@ fn hostile_names_in_hello_are_shown_safely() {
     let mut all = Audience::new();
     for (_, hostile) in HOSTILE_TEXTS {
         let mut rude = all.server.connect("rude");
-        rude.expect("* chat/1");
+        rude.expect("* chat version 1: ");
         rude.send(line("HELLO 1 ", &[hostile, b" - - -".as_slice()].concat()));
         rude.close();
     }
@@ -338,7 +338,13 @@ fn every_line_of_a_hostile_server_is_shown_safely() {
 #[test]
 fn the_first_line_of_a_hostile_server_is_shown_safely() {
     for (name, hostile) in HOSTILE_TEXTS {
-        for before in ["* chat/", "* ", "", "10.0.0.1:1 is online", "from 10.0.0.1:1: "] {
+        for before in [
+            "* chat version ",
+            "* ",
+            "",
+            "10.0.0.1:1 is online",
+            "from 10.0.0.1:1: ",
+        ] {
             let fake_server = FakeServer::start();
             let mut client = Client::start("alice", fake_server.address, &[], &fake_server.journal);
             let mut wire = fake_server.accept();

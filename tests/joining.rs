@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 fn the_greeting_is_the_first_line_and_names_the_version() {
     let server = Server::start(&[]);
     let greeting = server.connect("x").next_line().unwrap();
-    assert!(greeting.starts_with("* chat/1 "), "{greeting:?}");
+    assert!(greeting.starts_with("* chat version 1: "), "{greeting:?}");
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn a_silent_connection_is_announced_after_a_moment() {
     let asked = Instant::now();
     let mut silent = server.connect("silent");
     let online = format!("{} is online", silent.id());
-    silent.expect("* chat/1 ");
+    silent.expect("* chat version 1: ");
     silent.expect_next(&online);
     assert!(
         asked.elapsed() >= Duration::from_millis(240),
@@ -34,7 +34,7 @@ fn a_line_announces_its_sender_before_it_is_delivered() {
     let mut quick = server.connect("quick");
     quick.line("hello");
     let id = quick.id().to_owned();
-    quick.expect("* chat/1 ");
+    quick.expect("* chat version 1: ");
     quick.expect_next(&format!("{id} is online"));
     quick.expect_next(&format!("from {id}: hello"));
     assert_eq!(
@@ -102,7 +102,7 @@ fn a_hello_in_pieces_is_a_hello() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     let mut wire = server.connect("alice");
-    wire.expect("* chat/1 ");
+    wire.expect("* chat version 1: ");
     for byte in b"HELLO 1 alice - - -\r" {
         wire.send([*byte]);
     }

@@ -13,7 +13,7 @@ fn a_full_room_says_so_until_somebody_leaves() {
     let mut refused = server.connect("refused");
     let heard = refused.until_end();
     // The greeting comes first, because the connection could be bob resuming.
-    assert_eq!(heard, ["* chat/1 no place is free [PROBE]", "too many users"]);
+    assert_eq!(heard, ["* chat version 1: no place is free", "too many users"]);
     assert_eq!(refused.end(), Some(End::Closed));
     let mut client = server.start_client("refused2", &[]);
     assert_eq!(client.exit_code(), 3);

@@ -11,7 +11,7 @@ fn every_user_is_told_that_the_server_shuts_down() {
         let mut plain = server.plain("plain");
         let mut rich = server.rich("rich");
         let mut unannounced = server.connect("new");
-        unannounced.expect("* chat/1 ");
+        unannounced.expect("* chat version 1: ");
         plain.line("last words");
         plain.expect("last words");
         server.process.signal(signal);

@@ -69,7 +69,7 @@ fn a_server_on_a_stopped_terminal_starts_and_shuts_down() {
         .split_whitespace()
         .find_map(|word| word.parse::<SocketAddr>().ok())
         .unwrap();
-    Wire::connect("alice", address, &journal).expect("* chat/1");
+    Wire::connect("alice", address, &journal).expect("* chat version 1: ");
     server.signal(Signal::SIGTERM);
     assert_eq!(server.exit_code(), 0);
 }

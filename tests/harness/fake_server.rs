@@ -42,7 +42,7 @@ impl FakeServer {
     pub fn accept_at(&self, stage: Stage) -> Wire {
         let mut client = self.accept();
         if stage >= Stage::Greeted {
-            client.line("* chat/1 you are here");
+            client.line("* chat version 1: you are here");
             client.expect("HELLO 1 ");
         }
         if stage >= Stage::Welcomed {

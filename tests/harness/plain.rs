@@ -10,7 +10,7 @@ impl Plain {
     /// Reads the greeting and sends a blank line. That fixes the dialect at once and has no other effect.
     #[track_caller]
     pub fn join(mut wire: Wire) -> Self {
-        wire.expect("* chat/1");
+        wire.expect("* chat version 1: ");
         wire.send("\n");
         wire.expect(&format!("{} is online", wire.id().to_owned()));
         Self(wire)

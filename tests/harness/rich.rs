@@ -39,7 +39,7 @@ impl Rich {
     /// Sends this as the first line, and reads up to `LIVE`.
     #[track_caller]
     pub fn hello(mut wire: Wire, hello: &str) -> Self {
-        wire.expect("* chat/1");
+        wire.expect("* chat version 1: ");
         Self::hello_to(wire, hello)
     }
 

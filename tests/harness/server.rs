@@ -104,7 +104,10 @@ impl Server {
         let until = Instant::now() + DEADLINE;
         loop {
             let mut wire = self.connect(name);
-            if wire.next_line().is_some_and(|line| line.starts_with("* chat/1")) {
+            if wire
+                .next_line()
+                .is_some_and(|line| line.starts_with("* chat version 1: "))
+            {
                 return wire;
             }
             if Instant::now() >= until {

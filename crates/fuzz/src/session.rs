@@ -46,7 +46,7 @@ const DATAGRAM_MAX: usize = 1200;
 const IDLE_MAX: usize = 3;
 
 const LINES: [&str; 40] = [
-    "* chat/1 you are {id}; /help says what you can do [PROBE]",
+    "* chat version 1: you are {id}; /help says what you can do",
     "WELCOME {who} {token} {token} 0",
     "WELCOME {who} {token} {token} {n}",
     "USER {who} {udp} -",

@@ -20,9 +20,8 @@ pub mod who;
 /// The protocol version that the greeting names and HELLO repeats.
 pub const VERSION: u32 = 1;
 
-/// The end of the greeting: further verbs that the server accepts as a first line. A server that does not know them would
-/// broadcast such a line as a message.
-pub const EXTENSIONS: &str = "[PROBE]";
+/// The start of the greeting. The version, a colon and words for people follow.
+pub const GREETING: &str = "* chat version ";
 
 /// The longest line a client may send, in bytes, its line feed included.
 pub const LINE_MAX: usize = 4096;

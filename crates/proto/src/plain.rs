@@ -184,7 +184,7 @@ mod tests {
             ServerLine::IsNow(bob, alice()),
             ServerLine::PrivateFrom(alice(), Text::new("")),
             ServerLine::TooManyUsers,
-            ServerLine::Notice(Text::new("chat/1 hello")),
+            ServerLine::Notice(Text::new("chat version 1: hello")),
         ];
         for line in lines {
             assert_eq!(ServerLine::parse(&line.to_string()), Some(line));

@@ -20,7 +20,7 @@ pub enum FromClient<'a> {
     /// `HELLO <version> <nick> <udp-port> <key> <resume> [insist] [next=<number>]`: the first line, sent after the greeting. From here on
     /// the connection speaks the rich dialect.
     Hello(Hello<'a>),
-    /// `PROBE <version> <nick>`: the first line instead of `HELLO`, if the greeting offers it. The client only checks
+    /// `PROBE <version> <nick>`: the first line instead of `HELLO`. The client only checks
     /// whether it could join, and whether the nick is available. The room is not told.
     Probe(u32, Option<&'a str>),
     /// `SAY <seq> <text>`: a message to everybody. The sender receives it as `SAID` like everybody else, which is the

@@ -4,7 +4,7 @@ use chat_proto::nick::{NICK_BYTES_MAX, NICK_COLUMNS_MAX};
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Reason, RichError};
 use chat_proto::who::WHO_MAX;
-use chat_proto::{LINE_MAX, SERVER_LINE_MAX, TEXT_MAX};
+use chat_proto::{GREETING, LINE_MAX, SERVER_LINE_MAX, TEXT_MAX, VERSION};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -193,11 +193,10 @@ fn the_limits_match_the_code() {
 
 #[test]
 fn the_greeting_names_the_version_of_the_page() {
-    let version = chat_proto::VERSION;
+    let version = VERSION;
     assert!(PAGE.starts_with(&format!("# The chat protocol, version {version}\n")));
-    let greeting = format!("* chat/{version} ");
-    let extensions = format!(" {}", chat_proto::EXTENSIONS);
-    assert!(examples("plain server").any(|line| line.starts_with(&greeting) && line.ends_with(&extensions)));
+    let greeting = format!("{GREETING}{version}: ");
+    assert!(examples("plain server").any(|line| line.starts_with(&greeting)));
 }
 
 /// How a request is written, if it can be asked for at all.

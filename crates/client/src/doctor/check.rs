@@ -1,8 +1,7 @@
 //! The check of one server, apart from sockets and clock: what happens goes in, effects and a
 //! report come out.
 //!
-//! The room does not notice: if the greeting offers `PROBE`, the check asks for that; else it sends
-//! nothing.
+//! The room does not notice: a server of ours is sent `PROBE`, and any other server nothing.
 
 use super::greeting::{self, Judgement};
 use super::measurement::{Measurement, Sockets};

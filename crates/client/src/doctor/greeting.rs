@@ -1,6 +1,7 @@
 //! What the first bytes show about the server.
 
 use crate::session::greeting::{self, Greeting};
+use chat_proto::GREETING;
 use chat_proto::id::UserId;
 use chat_proto::text::Text;
 use std::time::Duration;
@@ -17,13 +18,11 @@ pub(super) enum Judgement {
     More,
     /// Not enough bytes yet, but if no more follow soon, it is a foreign server.
     Quiet,
-    /// A server that can be probed, and how many bytes its greeting takes.
+    /// A server of ours, and how many bytes its greeting takes.
     Ours {
         version: u32,
         length: usize,
     },
-    /// A server that can't be probed yet.
-    TooOld(u32),
     Full,
     /// The server's reason.
     Rejected(Text<'static>),
@@ -39,13 +38,7 @@ pub(super) enum Judgement {
 pub(super) fn judge(received: &[u8]) -> Judgement {
     match greeting::read(received) {
         Greeting::More => Judgement::More,
-        Greeting::Ours { version, length } => {
-            if offers_probe(received.get(..length).unwrap_or_default()) {
-                Judgement::Ours { version, length }
-            } else {
-                Judgement::TooOld(version)
-            }
-        }
+        Greeting::Ours { version, length } => Judgement::Ours { version, length },
         Greeting::Full => Judgement::Full,
         Greeting::Rejected(why) => Judgement::Rejected(shown(received.get(why).unwrap_or_default())),
         Greeting::Legacy if is_legacy(received) => Judgement::Legacy,
@@ -58,20 +51,10 @@ pub(super) fn judge(received: &[u8]) -> Judgement {
 pub(super) fn judge_complete(received: &[u8]) -> Judgement {
     match judge(received) {
         Judgement::More | Judgement::Quiet if received == greeting::FULL => Judgement::Full,
-        Judgement::More if received.starts_with(greeting::OURS) => Judgement::Unfinished,
+        Judgement::More if received.starts_with(GREETING.as_bytes()) => Judgement::Unfinished,
         Judgement::More | Judgement::Quiet if !received.is_empty() => Judgement::Foreign(shown(received)),
         judgement => judgement,
     }
-}
-
-/// Whether the list of offers at the end of a greeting names `PROBE`.
-fn offers_probe(greeting: &[u8]) -> bool {
-    let greeting = String::from_utf8_lossy(greeting);
-    let offers = greeting
-        .trim_end()
-        .strip_suffix(']')
-        .and_then(|line| line.rsplit_once('['));
-    offers.is_some_and(|(_, verbs)| verbs.split(' ').any(|verb| verb == "PROBE"))
 }
 
 /// The lab's original server tells everybody, the newcomer too, that a user is online.
@@ -96,33 +79,6 @@ fn shown(received: &[u8]) -> Text<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn our_greeting_says_whether_the_server_can_be_probed() {
-        for (greeting, version, probes) in [
-            (
-                "* chat/1 you are 10.0.0.5:50312; /help says what you can do [PROBE]\n",
-                1,
-                true,
-            ),
-            ("* chat/2 you are 10.0.0.5:50312 [LATER PROBE MORE]\r\n", 2, true),
-            (
-                "* chat/1 you are 10.0.0.5:50312; /help says what you can do\n",
-                1,
-                false,
-            ),
-            ("* chat/1 [PROBES]\n", 1, false),
-            ("* chat/1 PROBE\n", 1, false),
-        ] {
-            let length = greeting.len();
-            let expected = if probes {
-                Judgement::Ours { version, length }
-            } else {
-                Judgement::TooOld(version)
-            };
-            assert_eq!(judge(greeting.as_bytes()), expected, "{greeting}");
-        }
-    }
 
     #[test]
     fn a_legacy_server_is_known_by_its_first_line() {

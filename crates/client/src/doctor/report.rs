@@ -180,14 +180,6 @@ impl Report {
                 format!("rejects you: {why}"),
                 "if that is not from a chat server, check the port; else try again",
             ),
-            Judgement::TooOld(version) => {
-                self.group = Group::Unprobed;
-                self.open(
-                    "server",
-                    format!("chat/{version}, too old to be probed: UDP, path MTU and clock are not checked"),
-                    "update the server, or join and see",
-                );
-            }
             Judgement::Legacy => {
                 self.group = Group::Unprobed;
                 self.open(
@@ -216,13 +208,16 @@ impl Report {
 
     pub(super) fn answered(&mut self, version: u32, seen: SocketAddr) {
         self.group = Group::Work;
-        self.ok("server", format!("chat/{version}, which sees you at {seen}"));
+        self.ok(
+            "server",
+            format!("chat version {version}, which sees you at {seen}"),
+        );
     }
 
     pub(super) fn unanswered(&mut self, version: u32) {
         self.bad(
             "server",
-            format!("chat/{version}, which greets and then does not answer"),
+            format!("chat version {version}, which greets and then does not answer"),
             "the server may be overloaded, or a firewall drops what you send",
         );
     }

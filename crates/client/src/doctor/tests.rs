@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const SERVER: &str = "192.0.2.7:9000";
 const HOME: &str = "192.168.1.10:40100";
-const GREETING: &str = "* chat/1 you are 198.51.100.2:40100; /help says what you can do [PROBE]\n";
+const GREETING: &str = "* chat version 1: you are 198.51.100.2:40100; /help says what you can do\n";
 const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 /// 2023-11-14, 22:13:20 UTC.
 const TIME: u64 = 1_700_000_000_000;
@@ -307,7 +307,7 @@ fn a_healthy_network_reports_ok_on_every_line() {
         "\
 ok name     chat.example is 192.0.2.7
 ok TCP      192.0.2.7:9000 answers after 10 ms
-ok server   chat/1, which sees you at 198.51.100.2:40100
+ok server   chat version 1, which sees you at 198.51.100.2:40100
 ok clock    the server's agrees with yours (within 7 ms)
 ok room     you can join
 ok TCP RTT  5 of 5 pings answered: best 10 ms, median 10 ms
@@ -437,7 +437,7 @@ fn a_rejection_by_the_server_is_reported() {
     assert_shows(full("too many users\n", false), false, &expected);
     assert_shows(full("too many users", true), false, &expected);
     // If the client might resume, the server rejects it only after a greeting.
-    let greeted = full("* chat/1 no place is free [PROBE]\ntoo many users\n", true);
+    let greeted = full("* chat version 1: no place is free\ntoo many users\n", true);
     assert_shows(greeted, false, &expected);
     assert_shows(
         full("* too many users from your address\n", true),
@@ -502,21 +502,6 @@ Group messages should work; for the rest, join and see.
     assert_eq!((sim.said.as_str(), sim.datagrams.len()), ("", 0));
 }
 
-/// It would broadcast `PROBE` as a message.
-#[test]
-fn an_older_server_is_sent_nothing_and_left_at_once() {
-    let mut sim = Sim::new(Scenario {
-        greeting: "* chat/1 you are 198.51.100.2:40100; /help says what you can do\n",
-        ..healthy()
-    });
-    let report = sim.report();
-    let expected = "-- server   chat/1, too old to be probed: UDP, path MTU and clock are not checked\n";
-    assert!(report.contains(expected), "{report}");
-    assert!(!sim.is_good());
-    assert_eq!(sim.said, "");
-    assert!(sim.now < Duration::from_millis(100_100));
-}
-
 #[test]
 fn another_kind_of_server_is_named() {
     for (greeting, closes_after_greeting, fact) in [
@@ -542,7 +527,7 @@ fn another_kind_of_server_is_named() {
             "no chat server: says \"* half a notice\"",
         ),
         (
-            "* chat/1 you are 10.0",
+            "* chat version 1: you are 10.0",
             false,
             "began the greeting of a chat server and did not finish it",
         ),
@@ -585,7 +570,7 @@ fn a_server_that_only_greets_is_reported() {
         scenario,
         false,
         &[
-            "!! server   chat/1, which greets and then does not answer",
+            "!! server   chat version 1, which greets and then does not answer",
             "            -> the server may be overloaded, or a firewall drops what you send",
             "Nothing works without a server.",
         ],
@@ -702,7 +687,7 @@ fn address_translation_is_reported() {
         },
         true,
         &[
-            "ok server   chat/1, which sees you at 192.168.1.10:40100",
+            "ok server   chat version 1, which sees you at 192.168.1.10:40100",
             "ok NAT      192.168.1.10:40101, the same as here: no router translates",
         ],
     );

@@ -1,6 +1,6 @@
 //! The first line of a server, which shows its kind.
 
-use chat_proto::SERVER_LINE_MAX;
+use chat_proto::{GREETING, SERVER_LINE_MAX};
 use std::ops::Range;
 
 /// The kind of server, by its first bytes.
@@ -20,9 +20,6 @@ pub(crate) enum Greeting {
 
 /// The start of a notice, which no original server sends.
 const NOTICE: &[u8] = b"* ";
-
-/// The start of our server's greeting, before the version.
-pub(crate) const OURS: &[u8] = b"* chat/";
 
 /// The line of a full room, on our server and on the original one.
 pub(crate) const FULL: &[u8] = b"too many users";
@@ -60,7 +57,8 @@ fn read_line(line: &[u8], length: usize) -> Greeting {
 
 /// The version of a greeting. Any will do: the lower one of client and server is spoken.
 fn version(line: &[u8]) -> Option<u32> {
-    let version = line.strip_prefix(OURS)?.split(|&byte| byte == b' ').next()?;
+    let line = line.strip_prefix(GREETING.as_bytes())?;
+    let version = line.get(..line.iter().position(|&byte| byte == b':')?)?;
     let version = std::str::from_utf8(version).ok()?.parse().ok()?;
     (version >= 1).then_some(version)
 }
@@ -71,33 +69,33 @@ mod tests {
 
     #[test]
     fn our_greeting_is_recognised_at_its_end() {
-        let greeting = b"* chat/1 welcome\nWELCOME";
-        for end in 0..17 {
+        let greeting = b"* chat version 1: welcome\nWELCOME";
+        for end in 0..26 {
             assert_eq!(read(&greeting[..end]), Greeting::More, "{end} bytes");
         }
         assert_eq!(
             read(greeting),
             Greeting::Ours {
                 version: 1,
-                length: 17
+                length: 26
             }
         );
         assert_eq!(
-            read(b"* chat/12\r\n"),
+            read(b"* chat version 12:\r\n"),
             Greeting::Ours {
                 version: 12,
-                length: 11
+                length: 20
             }
         );
     }
 
     #[test]
     fn an_original_server_is_recognised_at_its_first_other_byte() {
-        for received in [b"1".as_slice(), b"*chat/1", b"too many m", b"hello\n", b"\n"] {
+        for received in [b"1".as_slice(), b"*chat", b"too many m", b"hello\n", b"\n"] {
             assert_eq!(read(received), Greeting::Legacy, "{received:?}");
         }
         assert_eq!(
-            read(&[b"* chat/".as_slice(), &[b'1'; SERVER_LINE_MAX]].concat()),
+            read(&[GREETING.as_bytes(), &[b'1'; SERVER_LINE_MAX]].concat()),
             Greeting::Legacy
         );
     }
@@ -108,8 +106,10 @@ mod tests {
             read(b"* too many users from your address\n"),
             Greeting::Rejected(2..34)
         );
-        for received in [b"* chat/x \n".as_slice(), b"* chat/0 \n"] {
-            assert_eq!(read(received), Greeting::Rejected(2..9), "{received:?}");
+        for version in ["x:", "0:", "1", "1 :", ":", "-1:"] {
+            let received = format!("{GREETING}{version}\n").into_bytes();
+            let reason = 2..received.len() - 1;
+            assert_eq!(read(&received), Greeting::Rejected(reason), "{version:?}");
         }
         assert_eq!(read(b"* too many users from"), Greeting::More);
     }

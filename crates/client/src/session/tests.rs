@@ -91,7 +91,7 @@ impl Sim {
 
     fn in_a_room_with(config: Config) -> Self {
         let mut sim = Self::new(config);
-        sim.hear("* chat/1 welcome\n");
+        sim.hear("* chat version 1: welcome\n");
         sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n"));
         sim.hear("USER bob@10.0.0.2:6000 10.0.0.2:6001 -\nUSER carol@10.0.0.3:7000 - -\nHISTORY -\nLIVE\n");
         sim.sent();
@@ -197,7 +197,7 @@ fn said(who: &str, what: &str, at: u64, own: bool) -> Event {
 #[test]
 fn nothing_is_sent_before_the_greeting_is_complete() {
     let mut sim = Sim::new(config());
-    for byte in "* chat/1 welcome".chars() {
+    for byte in "* chat version 1: welcome".chars() {
         sim.hear(&byte.to_string());
         assert_eq!(sim.sent(), "");
     }
@@ -208,7 +208,7 @@ fn nothing_is_sent_before_the_greeting_is_complete() {
 #[test]
 fn lines_in_one_piece_with_the_greeting_are_read() {
     let mut sim = Sim::new(config());
-    let mut stream = "* chat/1 welcome\n".to_owned();
+    let mut stream = "* chat version 1: welcome\n".to_owned();
     // Before HELLO, the server took the client for a plain user.
     stream.push_str("10.0.0.1:5000 is online\nfrom 10.0.0.2:6000: WELCOME\n* LIVE\n");
     let _ = write!(
@@ -257,7 +257,7 @@ fn a_line_without_a_time_has_the_last_time_of_its_connection() {
     sim.session.closed(sim.now());
     reconnect(&mut sim);
     sim.hear(&format!(
-        "* chat/1 welcome\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY 5\n\
+        "* chat version 1: welcome\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY 5\n\
          SAID - bob@10.0.0.2:6000 one\nADDRESS 6 bob@10.0.0.2:6000 1.1.1.1:1\nLIVE\nSAID - bob@10.0.0.2:6000 two\n\
          SAID 4 bob@10.0.0.2:6000 three\nSAID x bob@10.0.0.2:6000 nothing\nLEAVE - bob@10.0.0.2:6000\n"
     ));
@@ -266,7 +266,7 @@ fn a_line_without_a_time_has_the_last_time_of_its_connection() {
     sim.session.closed(sim.now());
     reconnect(&mut sim);
     sim.hear(&format!(
-        "* chat/1 welcome\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nLIVE\n\
+        "* chat version 1: welcome\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nLIVE\n\
          SAID - alice@10.0.0.1:5555 again\n"
     ));
     assert_eq!(times(&mut sim), [sim.now().unix_ms]);
@@ -275,7 +275,7 @@ fn a_line_without_a_time_has_the_last_time_of_its_connection() {
 #[test]
 fn a_stream_reads_the_same_however_it_is_cut() {
     let stream = format!(
-        "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\nSAID 7 {ME} \u{4e2d}\r\nPING 3\nLEAVE 8 {ME}\n"
+        "* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\nSAID 7 {ME} \u{4e2d}\r\nPING 3\nLEAVE 8 {ME}\n"
     );
     let all = |cut: usize| {
         let mut sim = Sim::new(config());
@@ -307,7 +307,7 @@ fn every_kind_of_server_can_report_a_full_room() {
 fn a_rejection_after_hello_gives_its_reason() {
     let refused = |line: &str| {
         let mut sim = Sim::new(config());
-        sim.hear("* chat/1 no place is free [PROBE]\n");
+        sim.hear("* chat version 1: no place is free\n");
         sim.hear(line);
         sim.session.closed(sim.now());
         sim.outcome().cloned()
@@ -331,7 +331,11 @@ fn a_rejection_instead_of_a_greeting_gives_its_reason() {
 
 #[test]
 fn an_incomplete_greeting_is_never_an_original_server() {
-    for greeting in ["*", "* chat/1 you are 10.0.0.1:5; /help says wh", "too many us"] {
+    for greeting in [
+        "*",
+        "* chat version 1: you are 10.0.0.1:5; /help says wh",
+        "too many us",
+    ] {
         let mut sim = Sim::new(config());
         sim.hear(greeting);
         sim.wait(2000);
@@ -352,7 +356,7 @@ fn a_silent_server_is_an_original_one_until_it_greets() {
     sim.wait(1);
     assert_eq!(sim.shown(), [Event::Legacy { silent: true }]);
     assert_eq!(sim.sent(), "");
-    sim.hear("* chat/1 sorry, busy\n");
+    sim.hear("* chat version 1: sorry, busy\n");
     assert_eq!(sim.sent(), hello());
 }
 
@@ -606,7 +610,7 @@ fn a_lost_address_pings_at_once_and_gives_up_after_10_s() {
 #[test]
 fn a_server_that_does_not_answer_hello_is_given_up() {
     let mut sim = Sim::new(config());
-    sim.hear("* chat/1 hi\n");
+    sim.hear("* chat version 1: hi\n");
     sim.wait(10_000);
     assert_eq!(sim.outcome(), Some(&Outcome::Silent));
 }
@@ -626,14 +630,14 @@ fn a_rejected_required_nick_ends_the_session() {
         format!("{error}{welcome}"),
     ] {
         let mut sim = Sim::new(config.clone());
-        sim.hear("* chat/1 hi\n");
+        sim.hear("* chat version 1: hi\n");
         assert!(sim.sent().ends_with(" - insist\n"));
         sim.hear(&answer);
         assert_eq!(sim.outcome(), Some(&Outcome::NickRefused(text("bob has it"))));
         assert!(sim.sent().ends_with("QUIT\n"));
     }
     let mut sim = Sim::new(config);
-    sim.hear(&format!("* chat/1 hi\n{welcome}"));
+    sim.hear(&format!("* chat version 1: hi\n{welcome}"));
     assert!(!sim.session.takes_input());
     sim.wait(1000);
     assert!(matches!(sim.outcome(), Some(Outcome::NickRefused(_))));
@@ -642,7 +646,9 @@ fn a_rejected_required_nick_ends_the_session() {
 #[test]
 fn a_rejected_optional_nick_costs_an_error() {
     let mut sim = Sim::new(config());
-    sim.hear(&format!("* chat/1 hi\nWELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\n"));
+    sim.hear(&format!(
+        "* chat version 1: hi\nWELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\n"
+    ));
     sim.hear("HISTORY -\nLIVE\nERROR nick-taken - bob has it\n");
     assert_eq!(sim.errors(), ["bob has it"]);
     assert!(sim.session.takes_input());
@@ -827,7 +833,7 @@ fn in_a_room_that_may_be_lost() -> Sim {
         interactive: true,
         ..config()
     });
-    sim.hear("* chat/1 welcome\n");
+    sim.hear("* chat version 1: welcome\n");
     sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"));
     sim.sent();
     sim.shown();
@@ -855,7 +861,7 @@ fn a_reconnection_neither_loses_nor_repeats_messages() {
     assert_eq!(sim.sent(), "");
 
     reconnect(&mut sim);
-    sim.hear("* chat/1 welcome\n");
+    sim.hear("* chat version 1: welcome\n");
     let (key, token) = (own_key(), TOKEN);
     assert_eq!(sim.sent(), format!("HELLO 1 alice 5556 {key} {token}\n"));
     // The server has the second message; only its return was lost.
@@ -898,7 +904,7 @@ fn a_reconnection_continues_where_the_client_stopped() {
     for (heard, asked, expected) in cases {
         sim.session.closed(sim.now());
         reconnect(&mut sim);
-        sim.hear("* chat/1 welcome\n");
+        sim.hear("* chat version 1: welcome\n");
         assert!(sim.sent().ends_with(&format!(" {TOKEN}{asked}\n")), "{heard}");
         sim.shown();
         sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n{heard}"));
@@ -914,7 +920,7 @@ fn nothing_is_sent_to_another_server_on_the_port() {
         (|sim| sim.hear("220 mail.example ready\n"), Outcome::Stranger),
         (
             |sim| {
-                sim.hear("* chat/1 he");
+                sim.hear("* chat version 1: he");
                 sim.session.closed(sim.now());
             },
             Outcome::Unfinished,
@@ -933,7 +939,7 @@ fn nothing_is_sent_to_another_server_on_the_port() {
         // The server is back, and gets them.
         reconnect(&mut sim);
         sim.hear(&format!(
-            "* chat/1 welcome\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"
+            "* chat version 1: welcome\nWELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"
         ));
         assert!(sim.sent().ends_with("\nSAY 1 for the room\n"));
     }
@@ -985,14 +991,14 @@ fn a_reconnection_asks_for_the_nick_but_does_not_require_it() {
         insist_on_nick: true,
         ..config()
     });
-    sim.hear("* chat/1 welcome\n");
+    sim.hear("* chat version 1: welcome\n");
     sim.hear(&format!(
         "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\nNICK 1 {ME} zoe\n"
     ));
     sim.session.closed(sim.now());
     reconnect(&mut sim);
     sim.sent();
-    sim.hear("* chat/1 welcome\n");
+    sim.hear("* chat version 1: welcome\n");
     assert_eq!(sim.sent(), format!("HELLO 1 zoe 5556 {} {TOKEN}\n", own_key()));
     sim.hear(&format!(
         "ERROR nick-taken - taken\nWELCOME 10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"

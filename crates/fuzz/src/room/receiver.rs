@@ -115,7 +115,7 @@ impl Receiver {
             Phase::Plain
         };
         assert!(
-            self.phase == Phase::Over || line.starts_with("* chat/1 "),
+            self.phase == Phase::Over || line.starts_with("* chat version 1: "),
             "greeted with {line:?}"
         );
     }

@@ -24,6 +24,7 @@ use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer, Reason};
 use chat_proto::text::Text;
+use chat_proto::{GREETING, VERSION};
 use std::net::SocketAddr;
 use std::time::Duration;
 use user_list::UserList;
@@ -136,8 +137,7 @@ impl Room {
             member.stage = Stage::Queued(now.monotonic.into());
             words = "no place is free".into();
         }
-        let (version, extensions) = (chat_proto::VERSION, chat_proto::EXTENSIONS);
-        let greeting = format!("* chat/{version} {words} {extensions}\n");
+        let greeting = format!("{GREETING}{VERSION}: {words}\n");
         member.outbox.push(0, greeting.into_bytes());
         Ok(self.add(now, member))
     }

@@ -27,7 +27,7 @@ fn a_silent_connection_is_announced_after_250_ms() {
     assert_eq!(
         sim.news(silent),
         [
-            "* chat/1 you are 10.0.0.2:1001; /help says what you can do [PROBE]",
+            "* chat version 1: you are 10.0.0.2:1001; /help says what you can do",
             "10.0.0.2:1001 is online"
         ]
     );

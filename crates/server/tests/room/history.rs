@@ -18,7 +18,7 @@ fn a_client_receives_the_history_and_then_live() {
     assert_eq!(
         sim.news(client),
         [
-            "* chat/1 you are 10.0.0.2:1; /help says what you can do [PROBE]",
+            "* chat version 1: you are 10.0.0.2:1; /help says what you can do",
             "WELCOME rick@10.0.0.2:1 AAAAAQAAAAAAAAAAAAAAAQ AAAAAQAAAAAAAAAAAAAAAg 0",
             "USER 10.0.0.1:1 - -",
             "USER rick@10.0.0.2:1 - -",

@@ -28,7 +28,7 @@ fn a_full_room_rejects_and_a_leave_frees_a_place() {
     assert!(!sim.is_closed(alice));
     let fourth = sim.connect("10.0.0.4:1");
     sim.run(ms(0));
-    assert!(sim.news(fourth)[0].starts_with("* chat/1 you are"));
+    assert!(sim.news(fourth)[0].starts_with("* chat version 1: you are"));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn the_address_limit_exempts_loopback() {
     sim.run(ms(0));
     let again = sim.connect("10.0.0.1:4");
     sim.run(ms(0));
-    assert!(sim.news(again)[0].starts_with("* chat/1 you are"));
+    assert!(sim.news(again)[0].starts_with("* chat version 1: you are"));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn the_address_limit_counts_a_prefix_of_64_bits() {
     let [third, neighbour] = ["[2001:db8::3]:1", "[2001:db8:0:1::1]:1"].map(|address| sim.connect(address));
     sim.run(ms(0));
     assert_eq!(sim.news(third), ["* too many users from your address"]);
-    assert!(sim.news(neighbour)[0].starts_with("* chat/1 you are"));
+    assert!(sim.news(neighbour)[0].starts_with("* chat version 1: you are"));
 }
 
 #[test]

@@ -24,3 +24,4 @@ mod sim;
 mod text;
 mod unframed;
 mod user_list;
+mod words;

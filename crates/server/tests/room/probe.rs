@@ -38,14 +38,6 @@ pub(crate) fn ask(sim: &mut Sim, token: Token, from: &str, length: usize) -> Opt
 }
 
 #[test]
-fn the_greeting_offers_probe() {
-    let mut sim = Sim::new(limits());
-    let peer = sim.connect(HOME);
-    sim.run(ms(0));
-    assert!(sim.news(peer)[0].ends_with(" [PROBE]"));
-}
-
-#[test]
 fn a_probe_and_the_room_do_not_notice_each_other() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1001"), sim.rich("10.0.0.1:1002", "rick"));
@@ -202,7 +194,7 @@ fn a_probe_takes_a_place_for_10_s() {
     );
     let third = sim.connect("10.0.0.1:2");
     sim.run(ms(0));
-    assert!(sim.news(third)[0].starts_with("* chat/1"));
+    assert!(sim.news(third)[0].starts_with("* chat version 1: "));
 }
 
 #[test]
@@ -274,7 +266,7 @@ fn a_full_room_rejects_a_probe() {
     sim.send(peer, "PROBE 1 -\n");
     sim.run(ms(0));
     let news = sim.news(peer);
-    assert_eq!(news, ["* chat/1 no place is free [PROBE]", "too many users"]);
+    assert_eq!(news, ["* chat version 1: no place is free", "too many users"]);
     assert!(sim.is_closed(peer));
 
     let second = sim.connect(HOME);

@@ -131,7 +131,7 @@ fn full_room(max_per_address: usize) -> (Sim, PeerNo, PeerNo) {
     (sim, witness, ghost)
 }
 
-const NO_PLACE: [&str; 2] = ["* chat/1 no place is free [PROBE]", "too many users"];
+const NO_PLACE: [&str; 2] = ["* chat version 1: no place is free", "too many users"];
 
 #[test]
 fn in_a_full_room_a_client_takes_its_own_place() {
@@ -205,7 +205,7 @@ fn a_rejected_resumption_keeps_the_old_connection() {
     let resume = token(&sim, ghost);
     let elsewhere = come_back(&mut sim, "10.0.0.9:2", &resume);
     let expected = [
-        "* chat/1 no place is free [PROBE]",
+        "* chat version 1: no place is free",
         "* too many users from your address",
     ];
     assert_eq!(sim.news(elsewhere), expected);
@@ -227,7 +227,7 @@ fn a_freed_place_goes_to_a_queued_connection() {
     sim.send(witness, "/quit\n");
     sim.run(ms(150));
     let came = "10.0.0.2:1 is online";
-    assert_eq!(sim.news(plain), ["* chat/1 no place is free [PROBE]", came]);
+    assert_eq!(sim.news(plain), ["* chat version 1: no place is free", came]);
 }
 
 /// Queued connections are not counted with the rejected ones.

@@ -824,7 +824,7 @@ impl Play {
             let refused = ["too many users", "* too many users from your address"];
             let lines = self.sim.lines(peer).0;
             // A queued peer that resets can't be told that it is rejected.
-            let waited = actor.ended && lines == ["* chat/1 no place is free [PROBE]"];
+            let waited = actor.ended && lines == ["* chat version 1: no place is free"];
             let told = waited || lines.last().is_none_or(|line| refused.contains(line));
             assert!(told, "peer {peer} sent a message and was never announced");
         }

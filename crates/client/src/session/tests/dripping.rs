@@ -18,7 +18,7 @@ fn lasts(sim: &mut Sim, drip: &str) -> u64 {
 #[test]
 fn a_slow_greeting_may_take_ten_seconds() {
     let mut sim = Sim::new(config());
-    sim.hear("* chat/1 ");
+    sim.hear("* chat version 1: ");
     assert_eq!(lasts(&mut sim, "."), 10);
     assert_eq!(sim.outcome(), Some(&Outcome::Unfinished));
 }
@@ -26,7 +26,7 @@ fn a_slow_greeting_may_take_ten_seconds() {
 #[test]
 fn welcome_must_follow_hello_within_ten_seconds() {
     let mut sim = Sim::new(config());
-    sim.hear("* chat/1 hi\n");
+    sim.hear("* chat version 1: hi\n");
     assert_eq!(lasts(&mut sim, "NOTICE a moment\n"), 10);
     assert_eq!(sim.outcome(), Some(&Outcome::Silent));
 }
@@ -38,7 +38,7 @@ fn the_reason_for_a_missing_nick_may_take_a_second() {
         ..config()
     };
     let mut sim = Sim::new(config);
-    sim.hear("* chat/1 hi\n");
+    sim.hear("* chat version 1: hi\n");
     let welcome = format!("WELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\n");
     assert_eq!(lasts(&mut sim, &welcome), 1);
     assert!(matches!(sim.outcome(), Some(Outcome::NickRefused(_))));
@@ -47,7 +47,7 @@ fn the_reason_for_a_missing_nick_may_take_a_second() {
 #[test]
 fn the_user_list_may_take_two_minutes() {
     let mut sim = Sim::new(config());
-    sim.hear(&format!("* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
+    sim.hear(&format!("* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
     assert_eq!(lasts(&mut sim, "USER bob@10.0.0.2:6000 10.0.0.2:6001 -\n"), 120);
     assert_eq!(sim.outcome(), Some(&Outcome::NoRoster));
 }
@@ -55,7 +55,7 @@ fn the_user_list_may_take_two_minutes() {
 #[test]
 fn a_slow_user_list_has_no_effect_once_complete() {
     let mut sim = Sim::new(config());
-    sim.hear(&format!("* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
+    sim.hear(&format!("* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
     sim.wait(29_000);
     sim.hear("HISTORY -\n");
     assert_eq!(lasts(&mut sim, "SAID 1 10.0.0.9:1 long ago\n"), 3600);

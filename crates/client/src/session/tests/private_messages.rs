@@ -13,7 +13,7 @@ fn key_of(secret: u8) -> String {
 pub(super) fn alice() -> Sim {
     let mut sim = Sim::new(config());
     sim.hear(&format!(
-        "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\n",
+        "* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\n",
         key_of(1)
     ));
     sim.hear(&format!(
@@ -39,7 +39,7 @@ fn bob() -> Sim {
         private(2, Options::default()),
     );
     sim.hear(&format!(
-        "* chat/1 hi\nWELCOME {BOB} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\nLIVE\n",
+        "* chat version 1: hi\nWELCOME {BOB} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\nLIVE\n",
         key_of(1)
     ));
     sim.quiet();
@@ -244,7 +244,7 @@ fn without_a_udp_socket_the_server_relays_messages() {
         },
         ..config()
     });
-    sim.hear(&format!("* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
+    sim.hear(&format!("* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
     sim.hear(&format!(
         "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 - -\nLIVE\n",
         key_of(2)
@@ -321,7 +321,7 @@ fn without_unencrypted_messages_none_is_sent_or_shown() {
     };
     let mut sim = Sim::with(config(), private(1, options));
     sim.hear(&format!(
-        "* chat/1 hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER carol@10.0.0.3:7000 - -\nLIVE\n"
+        "* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER carol@10.0.0.3:7000 - -\nLIVE\n"
     ));
     sim.quiet();
     sim.datagram("10.0.0.3:7001", b"hi");
@@ -350,7 +350,7 @@ fn on_an_original_server_the_port_rule_holds() {
 fn datagrams_before_the_user_list_are_ignored() {
     let mut sim = Sim::new(config());
     sim.datagram("10.0.0.2:6001", b"hi");
-    sim.hear("* chat/1 hi\n");
+    sim.hear("* chat version 1: hi\n");
     sim.datagram("10.0.0.2:6001", b"hi");
     assert_eq!(sim.shown(), []);
 }
@@ -597,7 +597,7 @@ fn away(lines: &[&str]) -> Sim {
 fn back(alice: &mut Sim, users: &[String]) {
     let now = alice.now();
     alice.session.connected(endpoints(5555), now);
-    alice.hear("* chat/1 hi\n");
+    alice.hear("* chat version 1: hi\n");
     alice.hear(&format!("WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\n"));
     for user in users {
         alice.hear(&format!("USER {user}\n"));
@@ -746,7 +746,7 @@ fn a_proven_conversation_goes_on_without_the_server() {
         };
         let mut sim = Sim::with(config, private(secret, Options::default()));
         sim.hear(&format!(
-            "* chat/1 hi\nWELCOME {own} {TOKEN} {TOKEN} 0\nUSER {other}\nHISTORY -\nLIVE\n"
+            "* chat version 1: hi\nWELCOME {own} {TOKEN} {TOKEN} 0\nUSER {other}\nHISTORY -\nLIVE\n"
         ));
         sim.quiet();
         sim

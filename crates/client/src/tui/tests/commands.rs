@@ -275,7 +275,7 @@ fn the_bell_follows_its_setting() {
 #[test]
 fn history_does_not_ring() {
     let mut sim = Sim::new(60, 8);
-    sim.hear("* chat/1 welcome\n");
+    sim.hear("* chat version 1: welcome\n");
     sim.hear(&format!(
         "WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY -\nSAID 1 bob@10.0.0.2:6000 hi alice\nLIVE\n"
     ));
@@ -337,7 +337,7 @@ fn quit_waits_for_messages_and_a_second_one_does_not() {
 
 #[test]
 fn quit_without_messages_leaves_at_once() {
-    for (said, sent) in [("", ""), ("* chat/1 hi\n", "QUIT\n")] {
+    for (said, sent) in [("", ""), ("* chat version 1: hi\n", "QUIT\n")] {
         for keys in ["/quit\r", "\x04y"] {
             let mut sim = Sim::new(60, 4);
             sim.hear(said);

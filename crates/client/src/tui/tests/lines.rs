@@ -24,7 +24,7 @@ fn the_first_minute() {
          | joining | 10.0.0.9:9000 | /help
          |> █",
     );
-    sim.hear("* chat/1 welcome\n");
+    sim.hear("* chat version 1: welcome\n");
     sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n"));
     sim.hear("USER bob@10.0.0.2:6000 - -\nUSER 10.0.0.3:7000 - -\nHISTORY -\n");
     sim.hear("SAID 1699900000000 bob@10.0.0.2:6000 is anybody there?\n");
@@ -291,7 +291,7 @@ fn a_silent_server_may_be_none_and_the_user_is_asked() {
     let mut sim = doubting();
     sim.keys("n");
     assert_eq!(sim.session.outcome(), Some(&Outcome::Left));
-    for greeting in ["10.0.0.1:5000 is online", "* chat/1 you are here\n"] {
+    for greeting in ["10.0.0.1:5000 is online", "* chat version 1: you are here\n"] {
         let mut sim = doubting();
         sim.hear(greeting);
         if greeting.starts_with('*') {

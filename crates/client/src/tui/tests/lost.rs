@@ -114,7 +114,7 @@ fn history_already_on_the_screen_is_not_repeated() {
     sim.lose_connection();
     sim.keys("/clear\r");
     reconnect(&mut sim);
-    sim.hear("* chat/1 welcome\n");
+    sim.hear("* chat version 1: welcome\n");
     sim.hear(&format!(
         "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY -\n"
     ));
@@ -227,7 +227,7 @@ fn joins_of_the_past_are_not_shown() {
     let mut sim = Sim::in_a_room(64, 8);
     sim.lose_connection();
     reconnect(&mut sim);
-    sim.hear("* chat/1 welcome\n");
+    sim.hear("* chat version 1: welcome\n");
     sim.hear(&format!("WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\n"));
     sim.hear(&format!(
         "HISTORY -\nJOIN {TIME} {ME} - -\nJOIN {TIME} dave@10.0.0.4:8000 - -\nLIVE\n"

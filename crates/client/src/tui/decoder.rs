@@ -14,7 +14,7 @@ const ESCAPE_WAIT: Duration = Duration::from_millis(150);
 const SEQUENCE_WAIT: Duration = Duration::from_secs(3);
 /// The silence after which an Escape that came alone ends a paste, rather than begin its mark.
 const PASTE_ESCAPE_WAIT: Duration = Duration::from_secs(1);
-/// The silence that ends a paste without marks.
+/// The silence that ends a paste without marks, and shows that a line end with other keys is none.
 const UNMARKED_WAIT: Duration = Duration::from_millis(50);
 /// The longest paste, in bytes: far more than a message. The rest is discarded.
 const PASTE_MAX: usize = 1024 * 1024;
@@ -44,22 +44,29 @@ pub(super) struct Decoder {
     pasted: Option<Vec<u8>>,
     /// Escape came alone during the paste.
     escaped: bool,
+    /// Keys with one line end among them, which may be the beginning of a paste without marks. `held.len() <= PASTE_MAX`.
+    held: Vec<Input>,
     /// The text so far of a paste without marks. `unmarked.len() <= PASTE_MAX`.
     unmarked: Option<String>,
 }
 
 impl Decoder {
-    /// Adds the bytes of one read, and returns the complete items. More than one line end in a read is a paste, because
-    /// nobody types so fast.
+    /// Adds the bytes of one read, and returns the complete items. More than one line end is a paste, because nobody
+    /// types so fast. A line end that comes with other keys waits for the next read: a slow link cuts a paste anywhere.
     pub(super) fn feed(&mut self, bytes: &[u8], now: Now) -> Vec<Input> {
         let inputs = self.decode(bytes, now);
+        self.held.extend(inputs);
         let is_line_end = |input: &&Input| matches!(input, Input::Key(key) if key.code == Code::Enter);
-        if self.unmarked.is_none() && inputs.iter().filter(is_line_end).count() <= 1 {
-            return inputs;
+        if self.unmarked.is_none() && self.held.len() <= PASTE_MAX {
+            match self.held.iter().filter(is_line_end).count() {
+                1 if self.held.len() > 1 => return Vec::new(),
+                0 | 1 => return std::mem::take(&mut self.held),
+                _ => {}
+            }
         }
         let text = self.unmarked.get_or_insert_default();
-        for input in &inputs {
-            append(text, input);
+        for input in self.held.drain(..) {
+            append(text, &input);
         }
         Vec::new()
     }
@@ -137,8 +144,9 @@ impl Decoder {
 
     /// The time to call [`Decoder::time_out`].
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let unmarked = self.unmarked.as_ref().map(|_| self.last + UNMARKED_WAIT);
-        self.sequence_deadline().into_iter().chain(unmarked).min()
+        let waits = self.unmarked.is_some() || !self.held.is_empty();
+        let silence = waits.then_some(self.last + UNMARKED_WAIT);
+        self.sequence_deadline().into_iter().chain(silence).min()
     }
 
     fn sequence_deadline(&self) -> Option<Duration> {
@@ -161,8 +169,9 @@ impl Decoder {
                 inputs.extend(pending.iter().map(|_| Input::Key(Code::Esc.into())));
             }
         }
-        if self.unmarked.is_some() && is_due(self.last + UNMARKED_WAIT) {
-            inputs.extend(self.unmarked.take().map(Input::Paste));
+        if is_due(self.last + UNMARKED_WAIT) {
+            let unmarked = self.unmarked.take().map(Input::Paste);
+            inputs.splice(0..0, self.held.drain(..).chain(unmarked));
         }
         inputs
     }

@@ -43,6 +43,7 @@ pub(super) fn first(bytes: &[u8]) -> First {
     match bytes {
         [] => First::More,
         [0x1b, rest @ ..] => escape(rest).after(1),
+        [0xc2, byte @ 0x80..=0x9f, rest @ ..] => c1(byte - 0x40, rest).after(2),
         [byte, ..] if *byte < 0x20 || *byte == 0x7f => First::Input(control(*byte), 1),
         _ => character(bytes),
     }
@@ -71,8 +72,6 @@ fn character(bytes: &[u8]) -> First {
         Err(error) => return error.error_len().map_or(First::More, First::Skip),
     };
     match valid.chars().next() {
-        // Terminals send no C1 controls for keys.
-        Some(character) if character.is_control() => First::Skip(character.len_utf8()),
         Some(character) => First::Input(Code::Char(character).into(), character.len_utf8()),
         None => First::Skip(1),
     }
@@ -83,30 +82,56 @@ fn escape(bytes: &[u8]) -> First {
     match bytes {
         [] => First::More,
         [0x1b, 0x1b, ..] => First::Input(Code::Esc.into(), 0),
-        [b'[', rest @ ..] => sequence(rest).after(1),
-        [b'O', rest @ ..] => keypad(rest).after(1),
         // No answer begins with another byte: this is Alt-], and the user types on.
         [b']', other, ..] if !matches!(other, b'0'..=b'9' | b'l' | b'L' | b'I' | 0x07 | 0x1b) => {
             First::Skip(1)
         }
-        [b']' | b'P' | b'_' | b'^' | b'X', rest @ ..] => string(rest).after(1),
-        // Alt puts an Escape before the bytes of the key.
-        _ => match first(bytes) {
-            First::Input(key, length) => First::Input(key.alt(), length),
-            other => other,
-        },
+        [byte, rest @ ..] => introduced(*byte, rest).map_or_else(
+            // Alt puts an Escape before the bytes of the key.
+            || match first(bytes) {
+                First::Input(key, length) => First::Input(key.alt(), length),
+                other => other,
+            },
+            |first| first.after(1),
+        ),
+    }
+}
+
+/// Decodes the bytes after a C1 control, which some terminals send instead of an Escape and a letter.
+fn c1(letter: u8, bytes: &[u8]) -> First {
+    match introduced(letter, bytes) {
+        // No paste: pasted text could contain the end mark in this form.
+        Some(First::PasteBegin(length)) => First::Skip(length),
+        Some(first) => first,
+        None => First::Skip(0),
+    }
+}
+
+/// Decodes the bytes after the letter that introduces a sequence or a string; `None` if this one does not.
+fn introduced(letter: u8, bytes: &[u8]) -> Option<First> {
+    match letter {
+        b'[' => Some(sequence(bytes)),
+        b'O' => Some(keypad(bytes)),
+        b']' | b'P' | b'_' | b'^' | b'X' => Some(string(bytes)),
+        _ => None,
     }
 }
 
 /// Decodes a string that a terminal sends as an answer (OSC, DCS, APC, PM, SOS): everything up to ST or BEL. A line end
 /// ends it too, because no answer has one. So does another sequence.
 fn string(bytes: &[u8]) -> First {
-    let is_end = |byte: &u8| matches!(byte, 0x07 | 0x18 | 0x1a | 0x1b | b'\r' | b'\n');
-    let Some(end) = bytes.iter().take(STRING_MAX).position(is_end) else {
+    let from = |start| bytes.get(start..).unwrap_or_default();
+    let is_end = |&place: &usize| {
+        matches!(
+            from(place),
+            [0x07 | 0x18 | 0x1a | 0x1b | b'\r' | b'\n', ..] | [0xc2, 0x9c, ..]
+        )
+    };
+    let Some(end) = (0..bytes.len().min(STRING_MAX)).find(is_end) else {
         return limited(bytes, STRING_MAX);
     };
-    match bytes.get(end..).unwrap_or_default() {
-        [0x1b, b'\\', ..] => First::Skip(end + 2),
+    match from(end) {
+        [0x1b, b'\\', ..] | [0xc2, ..] => First::Skip(end + 2),
         [0x1b] => First::More,
         [0x1b, ..] => First::Skip(end),
         _ => First::Skip(end + 1),
@@ -210,6 +235,8 @@ struct Parameters {
     modifiers: u32,
     /// The key was released.
     released: bool,
+    /// The key of the base layout.
+    base: Option<u32>,
     /// The third parameter.
     third: Option<u32>,
 }
@@ -222,6 +249,7 @@ impl Parameters {
         let mut code = fields.next().into_iter().flatten();
         let first = code.next().flatten().unwrap_or(1);
         let shifted = code.next().flatten();
+        let base = code.next().flatten();
         let mut held = fields.next().into_iter().flatten();
         let modifiers = held.next().flatten().unwrap_or(1);
         let released = held.next().flatten() == Some(3);
@@ -231,6 +259,7 @@ impl Parameters {
             shifted,
             modifiers,
             released,
+            base,
             third,
         }
     }
@@ -242,7 +271,7 @@ impl Parameters {
         let key = match (last, self.number) {
             // xterm's form of `code;modifiers u`.
             (b'~', 27) => return by_code_point(self.third?, None, self.modifiers),
-            (b'u', code) => return by_code_point(code, self.shifted, self.modifiers),
+            (b'u', code) => return self.kitty(code),
             (b'~', code) => numbered(code)?,
             (b'^', code) => numbered(code)?.ctrl(),
             (b'@', code) => numbered(code)?.ctrl().shift(),
@@ -250,6 +279,21 @@ impl Parameters {
             _ => letter(last)?,
         };
         with_modifiers(key, self.modifiers)
+    }
+
+    /// Decodes a key of the kitty keyboard protocol.
+    fn kitty(&self, code: u32) -> Option<Key> {
+        let held = self.modifiers.saturating_sub(1) & (ALT | CTRL | SUPER | HYPER | META);
+        let text = self.third.and_then(char::from_u32);
+        match text.filter(|character| !character.is_control()) {
+            // The text is there if the key writes one, also with AltGr or from an input method.
+            Some(text) if held == 0 => Some(Code::Char(text).into()),
+            // Ctrl-A is also Ctrl with that key of a Cyrillic keyboard.
+            _ if held != 0 && code > 0x7f && self.base.is_some() => {
+                by_code_point(self.base?, None, self.modifiers)
+            }
+            _ => by_code_point(code, self.shifted, self.modifiers),
+        }
     }
 }
 

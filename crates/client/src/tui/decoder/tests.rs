@@ -28,7 +28,7 @@ fn decode(pieces: &[&[u8]]) -> Vec<String> {
 
 #[test]
 fn keys_of_many_terminals_are_decoded() {
-    let cases: [(&[u8], &str); 74] = [
+    let cases: [(&[u8], &str); 82] = [
         (b"a", "A"),
         ("ж".as_bytes(), "Ж"),
         ("李".as_bytes(), "李"),
@@ -103,6 +103,16 @@ fn keys_of_many_terminals_are_decoded() {
         (b"\x1b[57426u", "Delete"),
         (b"\x1b[57416u", ","),
         (b"\x1b[57415u", "="),
+        // With the text that a key writes, and with the key of the base layout.
+        (b"\x1b[55;2;47u", "/"),
+        (b"\x1b[0;;229u", "Å"),
+        (b"\x1b[97;5;97u", "Ctrl-A"),
+        ("\x1b[1092::97;5u".as_bytes(), "Ctrl-A"),
+        ("\x1b[1092::97;;1092u".as_bytes(), "Ф"),
+        // C1 controls.
+        ("\u{9b}A".as_bytes(), "Up"),
+        ("\u{8f}M".as_bytes(), "Enter"),
+        ("\u{9b}27;5;97~".as_bytes(), "Ctrl-A"),
     ];
     for (bytes, name) in cases {
         assert_eq!(decode(&[bytes]), [name], "{bytes:?}");
@@ -117,7 +127,8 @@ fn bytes_without_a_meaning_are_skipped() {
         b"\x1b[?1;2c",
         b"\x1b[I",
         b"\xff",
-        b"\xc2\x9b",
+        b"\xc2\x80",
+        b"\xc2\x9c",
         b"\xe4\xb8",
         // Clicks of the mouse.
         b"\x1b[M !!",
@@ -146,6 +157,22 @@ fn bytes_without_a_meaning_are_skipped() {
         b"\x1b[0n",
         b"\x1bOP",
         b"\x1b]",
+        "\u{9d}11;rgb:1e1e/1e1e/1e1e\u{9c}".as_bytes(),
+        "\u{90}>|XTerm(388)\x1b\\".as_bytes(),
+        "\u{9f}Gi=31;OK\x07".as_bytes(),
+        "\u{9e}private\u{9c}".as_bytes(),
+        "\u{98}string\u{9c}".as_bytes(),
+        "\x1b]lÜber\u{9c}".as_bytes(),
+        "\u{9b}?62;22c".as_bytes(),
+        "\u{9b}M !!".as_bytes(),
+        "\u{9b}200~".as_bytes(),
+        "\u{9b}201~".as_bytes(),
+        b"\x1b[?997;1n",
+        b"\x1b[48;24;80;480;640t",
+        b"\x1b[?0u",
+        b"\x1b[O",
+        b"\x1b[>0;276;0c",
+        b"\x1b[17;29;97;0;0;1_",
         b"\x1b[201~",
         // Releases, and keys that nothing is bound to.
         b"\x1b[104;1:3u",
@@ -375,8 +402,28 @@ fn several_line_ends_in_one_read_are_a_paste() {
             "{bytes:?}"
         );
     }
-    let typed = slowly(&[(0, b"one\r\n"), (0, b"\r"), (0, b"\n"), (10, b"x")]);
+    let typed = slowly(&[(0, b"one\r\n"), (60, b"\r"), (0, b"\n"), (10, b"x")]);
     assert_eq!(typed.len(), 6);
+}
+
+#[test]
+fn a_paste_without_marks_may_come_in_several_reads() {
+    let pieces = slowly(&[
+        (0, b"one\rtw"),
+        (49, b"o"),
+        (49, b"\rthree"),
+        (49, b"\r"),
+        (100, b"n"),
+    ]);
+    assert_eq!(pieces, [paste("one\ntwo\nthree\n"), key(Code::Char('n'))]);
+    // A line that a slow link delivers at once is none.
+    let mut decoder = Decoder::default();
+    assert_eq!(decoder.feed(b"ok\r", at(0)), []);
+    assert_eq!(decoder.time_out(at(49)), []);
+    let line = [key(Code::Char('o')), key(Code::Char('k')), key(Code::Enter)];
+    assert_eq!(decoder.time_out(at(50)), line);
+    // A line end alone was typed.
+    assert_eq!(decoder.feed(b"\r", at(60)), [key(Code::Enter)]);
 }
 
 /// Bytes of every family.
@@ -399,6 +446,8 @@ fn item() -> impl Strategy<Value = &'static str> {
         "\x1bf",
         "\x1b\x1b[D",
         "\x1b[[A",
+        "\u{9b}A",
+        "\u{9d}0;Ü\u{9c}",
         "\x1b[3$",
         "\x1b[3^",
         "\x1b[97;5u",

@@ -17,57 +17,54 @@ pub(crate) enum Verdict {
     Foreign,
 }
 
-/// How the requests of HTTP begin. A browser sends others only after it has asked with `OPTIONS`. A request that names
-/// its path is recognised before its end: the path may be longer than a line.
-const METHODS: [&[u8]; 9] = [
-    b"GET ",
-    b"HEAD ",
-    b"POST ",
-    b"PUT ",
-    b"DELETE ",
-    b"OPTIONS ",
-    b"PATCH ",
-    b"TRACE ",
-    b"CONNECT ",
+/// How requests of HTTP begin whose path may be longer than a line. A browser sends other methods only after it has
+/// asked with `OPTIONS`.
+const REQUESTS: [&[u8]; 8] = [
+    b"GET /",
+    b"HEAD /",
+    b"POST /",
+    b"PUT /",
+    b"DELETE /",
+    b"OPTIONS /",
+    b"PATCH /",
+    b"TRACE /",
 ];
 
-/// What follows a method of HTTP.
-const TARGETS: [&[u8]; 4] = [b"/", b"* ", b"http://", b"https://"];
-
-/// The first bytes of other protocols of text: SSH, VNC, SMTP, LMTP, IRC, FTP and POP3, XMPP, the PROXY protocol, rsync,
-/// Redis, the debugger of Java, WebLogic, Gnutella. Each has capitals or signs with which no sentence begins.
-const BEGINNINGS: [&[u8]; 19] = [
-    b"SSH-",
-    b"RFB 0",
-    b"EHLO ",
-    b"HELO ",
-    b"LHLO ",
-    b"CAP LS",
-    b"CAP REQ",
-    b"NICK ",
-    b"USER ",
-    b"PASS ",
-    b"<?xml",
+/// The first bytes of other protocols of text: SSH, VNC, XMPP, the PROXY protocol, rsync, the debugger of Java, WebLogic,
+/// Gnutella. Each has capitals or signs with which no sentence begins.
+const BEGINNINGS: [&[u8]; 12] = [
+    b"SSH-1.",
+    b"SSH-2.",
+    b"RFB 00",
+    b"<?xml ver",
     b"<stream:",
-    b"PROXY TCP",
-    b"PROXY UNKNOWN",
+    b"PROXY TCP4 ",
+    b"PROXY TCP6 ",
+    b"PROXY UNKNOWN\r",
     b"@RSYNCD:",
-    b"*1\r\n$",
     b"JDWP-Handshake",
-    b"t3 12",
-    b"GNUTELLA",
+    b"t3 12.",
+    b"GNUTELLA CONNECT",
 ];
+
+/// The first words of SMTP, LMTP, IRC, FTP and POP3, whose lines end in CR LF. A line of a person at `nc` that begins so
+/// ends in LF alone: "USER manual?"
+const COMMANDS: [&[u8]; 7] = [b"EHLO", b"HELO", b"LHLO", b"CAP", b"NICK", b"USER", b"PASS"];
 
 /// A telnet client that negotiates begins with this byte, which no text has: "interpret as command" (RFC 854).
 const IAC: u8 = 0xff;
 
-/// Looks at the first bytes of a connection, up to [`HEAD_MAX`] of them.
+/// Looks at the first bytes of a connection, up to [`HEAD_MAX`] of them. Empty lines before them say nothing: the PROXY
+/// protocol begins with two.
 #[must_use]
 pub(crate) fn judge(head: &[u8]) -> Verdict {
+    let begin = head.iter().position(|byte| !b"\r\n".contains(byte));
+    let head = head.get(begin.unwrap_or_default()..).unwrap_or_default();
     let end = head.iter().position(|&byte| byte == b'\n');
     let line = head.get(..end.unwrap_or(head.len())).unwrap_or_default();
     let is_binary = !line.starts_with(&[IAC]) && line.iter().any(|&byte| is_binary(byte));
-    if is_binary || begins(head) || is_request(line, end.is_some()) {
+    let is_foreign_line = end.is_some() && (is_request(line) || is_command(line));
+    if is_binary || begins(head) || is_array(head) || is_foreign_line {
         Verdict::Foreign
     } else if end.is_none() && may_go_on(line) {
         Verdict::Open
@@ -83,34 +80,50 @@ fn is_binary(byte: u8) -> bool {
 }
 
 fn begins(head: &[u8]) -> bool {
-    let names_target = |method: &[u8]| {
-        let target = head.strip_prefix(method);
-        target.is_some_and(|target| TARGETS.iter().any(|begun| target.starts_with(begun)))
-    };
-    BEGINNINGS.iter().any(|begun| head.starts_with(begun))
-        || METHODS.iter().any(|method| names_target(method))
+    let mut all = BEGINNINGS.iter().chain(&REQUESTS);
+    all.any(|begun| head.starts_with(begun))
 }
 
-/// A request of HTTP, RTSP or SIP, whatever its method: three words, the last of which is a version.
-fn is_request(line: &[u8], ended: bool) -> bool {
+/// A command of Redis: an array of strings, each with its length.
+fn is_array(head: &[u8]) -> bool {
+    let rest = head.strip_prefix(b"*").unwrap_or_default();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    rest.get(digits..).is_some_and(|rest| rest.starts_with(b"\r\n$"))
+}
+
+/// A request of HTTP, RTSP or SIP, whatever its method: three words, of which the second names a path or an address and
+/// the third is a version.
+fn is_request(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut words = line.split(|&byte| byte == b' ');
-    let (method, _target, version) = (words.next(), words.next(), words.next());
+    let (_method, target, version) = (words.next(), words.next(), words.next());
+    let is_target = |target: &[u8]| target.starts_with(b"/") || target == b"*" || target.contains(&b':');
     let is_version = |version: &[u8]| {
         let number = [b"HTTP/".as_slice(), b"RTSP/", b"SIP/"]
             .iter()
             .find_map(|name| version.strip_prefix(*name));
         number.is_some_and(|number| number.first().is_some_and(u8::is_ascii_digit))
     };
-    ended && method.is_some_and(is_capitals) && version.is_some_and(is_version) && words.next().is_none()
+    target.is_some_and(is_target) && version.is_some_and(is_version) && words.next().is_none()
+}
+
+fn is_command(line: &[u8]) -> bool {
+    let words = line.strip_suffix(b"\r");
+    let first = words.and_then(|words| words.split(|&byte| byte == b' ').next());
+    first.is_some_and(|first| COMMANDS.contains(&first))
 }
 
 /// Whether a line without an end may become that of another protocol.
 fn may_go_on(line: &[u8]) -> bool {
     let first = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    is_capitals(first) || BEGINNINGS.iter().any(|begun| begun.starts_with(line))
+    let is_count = line
+        .strip_prefix(b"*")
+        .is_some_and(|count| count.trim_ascii_end().iter().all(u8::is_ascii_digit));
+    is_capitals(first) || is_count || BEGINNINGS.iter().any(|begun| begun.starts_with(line))
 }
 
+/// Names of methods have hyphens too, and those of RTSP underscores.
 fn is_capitals(word: &[u8]) -> bool {
-    !word.is_empty() && word.iter().all(u8::is_ascii_uppercase)
+    let is_capital = |byte: &u8| byte.is_ascii_uppercase() || b"-_".contains(byte);
+    !word.is_empty() && word.iter().all(is_capital)
 }

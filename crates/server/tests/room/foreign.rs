@@ -16,6 +16,10 @@ fn others() -> Vec<Vec<u8>> {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"OPTIONS sip:nm SIP/2.0\r\n\r\n",
         b"DESCRIBE rtsp://x/ RTSP/1.0\r\n\r\n",
+        b"SET_PARAMETER rtsp://x/ RTSP/1.0\r\n\r\n",
+        b"M-SEARCH * HTTP/1.1\r\n\r\n",
+        b"EHLO\r\n",
+        b"PASS x\r\nNICK a\r\n",
         long.as_bytes(),
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"EHLO x\r\n",
@@ -24,8 +28,10 @@ fn others() -> Vec<Vec<u8>> {
         b"CAP LS 302\r\n",
         b"<?xml version='1.0'?><stream:stream>",
         b"*1\r\n$4\r\nINFO\r\n",
+        b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$14\r\n\n/nick admin\nhi\r\n",
         b"RFB 003.008\n",
         b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n",
+        b"PROXY UNKNOWN\r\nhello\n",
         // TLS, RDP, STUN with a chosen line in its user name, SMB, SOCKS, SSLv2, MQTT, LDAP, BitTorrent.
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n",
         b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x03\x00\x00\x00",
@@ -90,6 +96,15 @@ fn first_words_of_people_are_messages() {
         "<- look",
         "* waves",
         "grüße",
+        "GET well soon",
+        "GET https://example.org/ everybody",
+        "POST office is closed",
+        "I LIKE HTTP/2",
+        "SSH-ing again",
+        "CAPS LOCK",
+        "PROXY TCP?",
+        "*5",
+        "<?xml is ugly",
     ] {
         for end in ["", "\n", "\r\n"] {
             let mut sim = Sim::new(limits());
@@ -100,6 +115,35 @@ fn first_words_of_people_are_messages() {
             let said = format!("from 10.0.0.2:1001: {text}");
             assert_eq!(sim.news(witness), ["10.0.0.2:1001 is online", &said]);
         }
+    }
+}
+
+#[test]
+fn words_of_other_protocols_need_their_line_ends() {
+    for text in ["USER manual?", "NICK is late", "PASS the salt", "HELO everybody"] {
+        for end in ["", "\n"] {
+            let mut sim = Sim::new(limits());
+            let witness = sim.plain("10.0.0.1:1001");
+            let person = sim.connect("10.0.0.2:1001");
+            sim.send(person, &format!("{text}{end}"));
+            sim.run(ms(1000));
+            let said = format!("from 10.0.0.2:1001: {text}");
+            assert_eq!(sim.news(witness), ["10.0.0.2:1001 is online", &said]);
+        }
+    }
+}
+
+/// A proxy of the PROXY protocol, version 2, sends this in one piece before what its user says.
+#[test]
+fn empty_lines_hide_no_other_protocol() {
+    let proxy = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\0\x01\0\x02hello\n".as_slice();
+    for bytes in [proxy, b"\r\nPOST / HTTP/1.1\r\n\r\nhello\n"] {
+        let mut sim = Sim::new(limits());
+        let witness = sim.plain("10.0.0.1:1001");
+        let other = sim.connect("10.0.0.2:1001");
+        sim.send_bytes(other, bytes);
+        sim.run(ms(5000));
+        assert_eq!(sim.news(witness), [""; 0]);
     }
 }
 

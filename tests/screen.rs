@@ -1,6 +1,8 @@
 //! The full screen on a terminal, with the real server.
 
-use crate::harness::{DEADLINE, FakeServer, Journal, Server, Stage, Terminal, chat_server, reached_by};
+use crate::harness::{
+    DEADLINE, FakeServer, Journal, Server, Stage, Terminal, assert_screen_is_safe, chat_server, reached_by,
+};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{Backlog, listen};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -287,6 +289,37 @@ fn a_proven_conversation_goes_on_without_the_server() {
     bob.expect("[alice -> you] still there?");
     bob.keys("/msg alice yes\r");
     alice.expect("[bob -> you] yes");
+}
+
+#[test]
+fn urls_are_links_where_the_terminal_may_know_them() {
+    const URL: &str = "https://example.com/a/rather/long/path?to=wrap&in=this_row";
+    let server = Server::start(&[]);
+    let links_of = |nick: &str, term: &str| {
+        let options = ["--nick", nick];
+        let mut terminal =
+            Terminal::start_on(term, nick, server.address, &options, (40, 12), &server.journal);
+        terminal.expect("/help lists");
+        terminal.keys(&format!("see {URL}.\r"));
+        terminal.expect("his_row.");
+        let written = terminal.written();
+        assert_screen_is_safe(term, &written);
+        let written = String::from_utf8(written).unwrap();
+        // The rows of one URL have one id.
+        let opening = format!(";{URL}\x1b\\");
+        let openings = written.match_indices(&opening);
+        openings
+            .map(|(at, _)| written[..at].rsplit_once("\x1b]8;").unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let ids = links_of("alice", "xterm-256color");
+    assert!(
+        ids.len() == 2 && ids[0].starts_with("id=") && ids[0] == ids[1],
+        "{ids:?}"
+    );
+    for term in ["linux", "vt100", "screen", "of-the-future"] {
+        assert_eq!(links_of(term, term), [""; 0], "{term}");
+    }
 }
 
 #[test]

@@ -4,6 +4,9 @@
 /// Combining marks that may stand on one character; more would cover other lines.
 const MARKS_MAX: usize = 8;
 
+/// The longest link, in bytes, that terminals take.
+const LINK_MAX: usize = 2083;
+
 /// The terminal modes that the full screen sets and resets.
 const MODES: [&str; 6] = ["?7", "?25", "?1007", "?1049", "?2004", "?2026"];
 
@@ -23,6 +26,7 @@ pub fn assert_lines_are_safe(what: &str, bytes: &[u8]) {
 pub fn assert_screen_is_safe(what: &str, bytes: &[u8]) {
     let text = utf8(what, bytes);
     let mut pieces = text.split('\x1b');
+    let mut link = None;
     let check = |piece: &str| {
         for line in piece.split(['\r', '\n', '\x07']) {
             if let Some(why) = unsafe_part(line) {
@@ -31,12 +35,49 @@ pub fn assert_screen_is_safe(what: &str, bytes: &[u8]) {
         }
     };
     check(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let Some(rest) = after_sequence(piece) else {
-            panic!("{what}: an unexpected escape sequence: {piece:?}");
+    while let Some(piece) = pieces.next() {
+        let rest = if let Some(target) = piece.strip_prefix("]8;") {
+            link = link_target(target).unwrap_or_else(|| panic!("{what}: an unsafe link: {piece:?}"));
+            let end = pieces.next().and_then(|end| end.strip_prefix('\\'));
+            end.unwrap_or_else(|| panic!("{what}: a link without an end: {piece:?}"))
+        } else {
+            after_sequence(piece)
+                .unwrap_or_else(|| panic!("{what}: an unexpected escape sequence: {piece:?}"))
         };
         check(rest);
+        if let Some(target) = link {
+            assert!(shows(target, rest), "{what}: {rest:?} is a link to {target:?}");
+        }
     }
+}
+
+/// Where a link leads, after `OSC 8 ;`; `None` in it at the end of a link.
+fn link_target(link: &str) -> Option<Option<&str>> {
+    if link == ";" {
+        return Some(None);
+    }
+    let (id, uri) = link.strip_prefix("id=")?.split_once(';')?;
+    let (entry, place) = id.split_once('-')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (scheme, host) = uri.split_once("://")?;
+    let is_safe = is_number(entry)
+        && is_number(place)
+        && ["http", "https"].contains(&scheme.to_ascii_lowercase().as_str())
+        && !host.is_empty()
+        && uri.bytes().all(|byte| matches!(byte, b'!'..=b'~'))
+        && uri.len() <= LINK_MAX;
+    is_safe.then_some(Some(uri))
+}
+
+/// Whether a text is a part of what it links to. `~` stands for what is cut off, `?` for what is wider than the screen.
+fn shows(target: &str, text: &str) -> bool {
+    let text = text.trim_end_matches('~');
+    let plain = |c: char| if c.is_ascii() { c.to_string() } else { percent(c) };
+    text == "?" || target.contains(&text.chars().map(plain).collect::<String>())
+}
+
+fn percent(c: char) -> String {
+    c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[track_caller]
@@ -125,6 +166,27 @@ fn unsafe_characters_and_sequences_are_found() {
     );
     assert_eq!(after_sequence("[2;1Hx"), Some("x"));
     assert_eq!(after_sequence("[?1049lx"), Some("x"));
+    assert_eq!(link_target("id=3-1;https://a/%C3"), Some(Some("https://a/%C3")));
+    assert_eq!(link_target(";"), Some(None));
+    let long = format!("id=3-1;http://{}", "a".repeat(LINK_MAX));
+    for link in [
+        "id=3-1;file:///etc/passwd",
+        "id=3-1;http://",
+        "id=3-1;http://a\u{e9}",
+        "id=3-1;http://a\u{9c}",
+        "id=3-1;http://a\x07",
+        "id=3-1;http://a b",
+        "id=3;http://a",
+        "id=-;http://a",
+        "id=3-1:x=y;http://a",
+        ";http://a",
+        "",
+        &long,
+    ] {
+        assert_eq!(link_target(link), None, "{link:?}");
+    }
+    assert!(shows("http://a/%C3%A9", "a/\u{e9}") && shows("http://a/bc", "a/b~"));
+    assert!(!shows("http://a/", "http://b/"));
     for piece in ["[?1000h", "]0;t", "c", "[6n", "[?1048h", "[2", "["] {
         assert_eq!(after_sequence(piece), None, "{piece:?}");
     }

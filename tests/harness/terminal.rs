@@ -39,6 +39,18 @@ impl Terminal {
         name: &str,
         server: SocketAddr,
         options: &[&str],
+        size: (u16, u16),
+        journal: &Journal,
+    ) -> Self {
+        Self::start_on("xterm-256color", name, server, options, size, journal)
+    }
+
+    /// On a terminal of this kind.
+    pub fn start_on(
+        term: &str,
+        name: &str,
+        server: SocketAddr,
+        options: &[&str],
         (columns, rows): (u16, u16),
         journal: &Journal,
     ) -> Self {
@@ -48,7 +60,7 @@ impl Terminal {
         command
             .args([server.ip().to_string(), server.port().to_string()])
             .args(options)
-            .env("TERM", "xterm-256color")
+            .env("TERM", term)
             .env_remove("NO_COLOR")
             .env("TZ", "UTC")
             // Ctrl-Z must suspend the client and not the test.

@@ -2,6 +2,7 @@
 
 use super::style::{Frame, Role, Row};
 use super::theme::Theme;
+use super::url;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::queue;
 use crossterm::style::{Attribute, Color, Print, SetAttribute, SetStyle};
@@ -14,13 +15,19 @@ use unicode_width::UnicodeWidthStr;
 #[derive(Debug)]
 pub(super) struct Painter {
     theme: Theme,
+    /// Links are written.
+    links: bool,
     /// The frame on the terminal, if known.
     drawn: Option<Frame>,
 }
 
 impl Painter {
-    pub(super) fn new(theme: Theme) -> Self {
-        Self { theme, drawn: None }
+    pub(super) fn new(theme: Theme, links: bool) -> Self {
+        Self {
+            theme,
+            links,
+            drawn: None,
+        }
     }
 
     /// Draws everything next time: something else wrote to the terminal.
@@ -45,6 +52,10 @@ impl Painter {
             .as_ref()
             .filter(|drawn| drawn.rows.len() == frame.rows.len());
         if before.is_none() {
+            // The frame before may have been cut anywhere.
+            if self.links {
+                queue!(out, Print(url::CLOSING))?;
+            }
             queue!(out, SetAttribute(Attribute::Reset), Clear(ClearType::All))?;
         }
         for (number, row) in frame.rows.iter().enumerate() {
@@ -65,6 +76,10 @@ impl Painter {
         let mut column = 0;
         let mut is_unsure = false;
         for span in &row.0 {
+            let link = span.url.as_ref().filter(|_| self.links);
+            if let Some(link) = link {
+                queue!(out, Print(link.opening()))?;
+            }
             self.set_style(span.role, out)?;
             for cluster in span.as_str().graphemes(true) {
                 if is_unsure {
@@ -75,6 +90,9 @@ impl Painter {
                 is_unsure = has_disputed_width(cluster);
             }
             queue!(out, SetAttribute(Attribute::Reset))?;
+            if link.is_some() {
+                queue!(out, Print(url::CLOSING))?;
+            }
         }
         Ok(())
     }
@@ -124,8 +142,9 @@ fn cell(number: usize) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::style::Span;
+    use super::super::style::{Span, clip_row};
     use super::*;
+    use std::rc::Rc;
 
     fn painted(painter: &mut Painter, rows: &[&str]) -> String {
         let rows = rows.iter().map(|row| Row::of(Role::Text, *row)).collect();
@@ -142,7 +161,7 @@ mod tests {
 
     #[test]
     fn only_changed_rows_are_drawn() {
-        let mut painter = Painter::new(Theme::None);
+        let mut painter = Painter::new(Theme::None, false);
         let all = painted(&mut painter, &["one", "two"]);
         assert!(all.contains("\x1b[2J") && all.contains("one") && all.contains("two"));
         assert_eq!(painted(&mut painter, &["one", "two"]), "");
@@ -168,7 +187,7 @@ mod tests {
                 Row::of(Role::Private, "x"),
                 Row::of(Role::Error, "x"),
             ];
-            Painter::new(theme).paint(Frame { rows, cursor: None }, &mut out);
+            Painter::new(theme, false).paint(Frame { rows, cursor: None }, &mut out);
             String::from_utf8(out).unwrap()
         };
         let sixteen = painted(Theme::Sixteen);
@@ -179,6 +198,28 @@ mod tests {
         assert!(painted(Theme::Palette).contains("\x1b[38;5;26m"));
         assert_eq!(code_of_sixteen(Color::White), Some(97));
         assert_eq!(code_of_sixteen(Color::AnsiValue(26)), None);
+    }
+
+    #[test]
+    fn a_link_begins_and_ends_with_its_span() {
+        let mut row = Row(["at ", "http://a.example/é", ", ok"]
+            .map(|text| Span::new(Role::Text, text))
+            .into());
+        row.0[1].url = url::Url::new(5, 1, row.0[1].as_str()).map(Rc::new);
+        let draw = |links, columns| {
+            let mut out = Vec::new();
+            let rows = vec![clip_row(row.clone(), columns)];
+            Painter::new(Theme::None, links).paint(Frame { rows, cursor: None }, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let drawn = draw(true, 80);
+        let link = "at \x1b[0m\x1b]8;id=5-1;http://a.example/%C3%A9\x1b\\http://a.example/é\x1b[0m\x1b]8;;\x1b\\, ok";
+        assert!(drawn.contains(link), "{drawn:?}");
+        // A frame that was cut may have begun a link.
+        assert!(drawn.find(url::CLOSING) < drawn.find("\x1b[2J"), "{drawn:?}");
+        let clipped = "\x1b]8;id=5-1;http://a.example/%C3%A9\x1b\\http://~\x1b[0m\x1b]8;;\x1b\\";
+        assert!(draw(true, 11).contains(clipped), "{:?}", draw(true, 11));
+        assert!(!draw(false, 80).contains("\x1b]"));
     }
 
     #[test]
@@ -196,13 +237,13 @@ mod tests {
         ] {
             assert_eq!(cluster.width(), width, "{cluster:?}");
             let drawn = painted(
-                &mut Painter::new(Theme::None),
+                &mut Painter::new(Theme::None, false),
                 &[&format!("{cluster}x{cluster} END")],
             );
             let [second, rest] = [width + 1, 2 * width + 2].map(|column| format!("\x1b[1;{column}H"));
             let expected = format!("{cluster}{second}x{cluster}{rest} END");
             assert!(drawn.contains(&expected), "{drawn:?}");
         }
-        assert!(painted(&mut Painter::new(Theme::None), &["你好 é END"]).contains("你好 é END"));
+        assert!(painted(&mut Painter::new(Theme::None, false), &["你好 é END"]).contains("你好 é END"));
     }
 }

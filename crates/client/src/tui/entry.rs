@@ -3,11 +3,14 @@
 use super::clock::Clock;
 use super::find::find;
 use super::style::{Role, Span};
+use super::url::{Url, urls};
 use crate::format::name;
 use crate::session::Transport;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+use std::rc::Rc;
 
 /// The most names that folded joins, or folded leaves, list.
 const NAMES_MAX: usize = 8;
@@ -172,13 +175,21 @@ impl Entry {
     }
 
     /// The line. It begins with its time, or with a mark that no name can begin with; the rows after the first begin with
-    /// blanks. So no text can imitate a line of its own.
-    pub(super) fn line(&self, clock: &Clock, with_time: bool, search: Option<&str>) -> Vec<Span> {
+    /// blanks. So no text can imitate a line of its own. URLs are links, which open as a whole although blanks are between
+    /// their rows.
+    pub(super) fn line(
+        &self,
+        serial: u64,
+        clock: &Clock,
+        with_time: bool,
+        search: Option<&str>,
+    ) -> Vec<Span> {
         let mut line = Vec::new();
         if let Some(at) = self.at.filter(|_| with_time) {
             line.push(Span::new(Role::Faint, clock.time(at)));
         }
         self.what.write(&mut line);
+        let line = link(line, serial);
         match search {
             Some(needle) => line.iter().flat_map(|span| mark(span, needle)).collect(),
             None => line,
@@ -281,6 +292,25 @@ fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, transport: Transp
     line.push(Span::new(role, state));
 }
 
+/// Gives each URL in the line of an entry a span of its own, which links to it.
+fn link(line: Vec<Span>, entry: u64) -> Vec<Span> {
+    let mut linked = Vec::new();
+    for span in line {
+        let text = span.as_str();
+        let piece = |range: Range<usize>| span.with_text(text.get(range).unwrap_or_default());
+        let mut done = 0;
+        for found in urls(text) {
+            linked.push(piece(done..found.start));
+            done = found.end;
+            let mut shown = piece(found);
+            shown.url = Url::new(entry, linked.len(), shown.as_str()).map(Rc::new);
+            linked.push(shown);
+        }
+        linked.push(if done == 0 { span } else { piece(done..text.len()) });
+    }
+    linked
+}
+
 /// Highlights the matches of a search.
 fn mark(span: &Span, needle: &str) -> Vec<Span> {
     let mut pieces = Vec::new();
@@ -288,10 +318,12 @@ fn mark(span: &Span, needle: &str) -> Vec<Span> {
     while let Some(found) = find(rest, needle) {
         let (before, after) = rest.split_at(found.end);
         let (before, matched) = before.split_at(found.start);
-        pieces.push(Span::new(span.role, before));
-        pieces.push(Span::new(Role::Match, matched));
+        pieces.push(span.with_text(before));
+        let mut hit = span.with_text(matched);
+        hit.role = Role::Match;
+        pieces.push(hit);
         rest = after;
     }
-    pieces.push(Span::new(span.role, rest));
+    pieces.push(span.with_text(rest));
     pieces
 }

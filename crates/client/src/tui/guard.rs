@@ -1,7 +1,8 @@
 //! Sets up the terminal for the full screen, and restores it however the program ends.
 
+use super::url;
 use crossterm::cursor::Show;
-use crossterm::style::ResetColor;
+use crossterm::style::{Print, ResetColor};
 use crossterm::terminal::{
     DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
     enable_raw_mode,
@@ -16,6 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the terminal must be restored.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether it may be in a link.
+static LINKS: AtomicBool = AtomicBool::new(false);
 
 /// How long a blocked terminal may delay the end of the program, in milliseconds.
 const RESTORE_MS: u16 = 500;
@@ -49,11 +52,11 @@ impl Command for WheelAsArrows {
 pub(super) struct Guard(());
 
 impl Guard {
-    /// Sets up the terminal.
+    /// Sets up the terminal, which may receive links.
     ///
     /// # Errors
     /// If there is none, or it is gone.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(links: bool) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let before = panic::take_hook();
@@ -62,6 +65,7 @@ impl Guard {
                 before(info);
             }));
         });
+        LINKS.store(links, Ordering::SeqCst);
         take()?;
         Ok(Self(()))
     }
@@ -116,8 +120,14 @@ fn restore() {
         PollTimeout::from(RESTORE_MS),
     );
     if ready.is_ok_and(|ready| ready > 0) {
+        let closing = if LINKS.load(Ordering::SeqCst) {
+            url::CLOSING
+        } else {
+            ""
+        };
         let _ = queue!(
             stdout,
+            Print(closing),
             ResetColor,
             EnableLineWrap,
             WheelAsArrows(true),

@@ -4,7 +4,7 @@
 //! - `terminal` connects the screen to a real terminal, with `decoder` and `sequence` for its input, `draw` and `theme`
 //!   for its output, and `guard` to restore it.
 //! - `input_handler` runs keys (`keys`) and pastes; `commands` sends lines and runs commands.
-//! - `show` turns events of the session into entries (`entry`); `view` and `status` draw the rows.
+//! - `show` turns events of the session into entries (`entry`, with links by `url`); `view` and `status` draw the rows.
 //! - `screen` is the state. Its parts have files of their own: `input`, `history`, `scrollback`, `scroll` and others.
 //!
 //! Everything but `terminal` and `guard` is pure: events and keys come in, rows and requests to the session go out. So a
@@ -35,6 +35,7 @@ mod status;
 mod style;
 mod terminal;
 mod theme;
+mod url;
 mod view;
 mod wrap;
 

@@ -1,8 +1,10 @@
 //! Rows of text: spans with roles, which the theme styles.
 
+use super::url::Url;
 use crate::format::name;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
+use std::rc::Rc;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -54,13 +56,27 @@ impl Role {
 pub(super) struct Span {
     pub(super) role: Role,
     text: Text<'static>,
+    /// What it links to.
+    pub(super) url: Option<Rc<Url>>,
 }
 
 impl Span {
     /// A span of any text. Unsafe characters are replaced.
     pub(super) fn new(role: Role, text: impl Into<String>) -> Self {
         let text = Text::from(text.into());
-        Self { role, text }
+        Self {
+            role,
+            text,
+            url: None,
+        }
+    }
+
+    /// The same span with another text.
+    pub(super) fn with_text(&self, text: impl Into<String>) -> Self {
+        Self {
+            url: self.url.clone(),
+            ..Self::new(self.role, text)
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -116,7 +132,7 @@ pub(super) fn clip_row(row: Row, columns: usize) -> Row {
     let spans = row.0.into_iter().map(|span| {
         let text = clip(span.as_str(), left);
         left -= text.width().min(left);
-        Span::new(span.role, text)
+        span.with_text(text)
     });
     Row(spans.collect())
 }

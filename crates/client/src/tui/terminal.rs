@@ -6,6 +6,7 @@ use super::guard::Guard;
 use super::link::Link;
 use super::screen::{Effect, Screen, Size};
 use super::theme::Theme;
+use super::url;
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::net::reconnect::Change;
@@ -80,13 +81,14 @@ impl FullScreen {
             variable("TERM").as_deref(),
             variable("COLORTERM").as_deref(),
         );
+        let links = url::are_links_known(variable("TERM").as_deref());
         Ok(Self {
             screen: Screen::new(settings, zone, size()),
             decoder: Decoder::default(),
-            painter: Painter::new(theme),
+            painter: Painter::new(theme, links),
             input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
             output: Writer::new(io::stdout().as_fd())?,
-            guard: Guard::new()?,
+            guard: Guard::new(links)?,
             drawn: None,
             typed: false,
             rang: None,

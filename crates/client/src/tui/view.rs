@@ -1,6 +1,5 @@
 //! Draws the screen as rows of text.
 
-use super::entry::Entry;
 use super::screen::{Mode, Screen};
 use super::scroll::{Height, Place, ScrollAction};
 use super::style::{Frame, Role, Row, Span, clip, clip_row, rows_shown};
@@ -58,13 +57,11 @@ impl Screen {
 
     fn rows_of(&self, serial: u64) -> Vec<Row> {
         let width = self.size.columns.max(1);
-        let entry = self.lines.get(serial);
-        entry.map_or_else(|| vec![Row::default()], |entry| self.rows_of_entry(entry, width))
-    }
-
-    fn rows_of_entry(&self, entry: &Entry, width: usize) -> Vec<Row> {
+        let Some(entry) = self.lines.get(serial) else {
+            return vec![Row::default()];
+        };
         let search = self.search.as_ref().map(|(needle, _)| needle.as_str());
-        let line = entry.line(&self.clock, width >= TIMES_FROM, search);
+        let line = entry.line(serial, &self.clock, width >= TIMES_FROM, search);
         wrap(&line, width, indent(width, self.clock.width()))
     }
 }

@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 struct Cell<'a> {
     shown: &'a str,
     columns: usize,
-    role: Role,
+    span: &'a Span,
 }
 
 impl Cell<'_> {
@@ -48,12 +48,12 @@ pub(super) fn wrap(line: &[Span], width: usize, indent: usize) -> Vec<Row> {
 fn cells(line: &[Span], width: usize) -> Vec<Cell<'_>> {
     let pieces = line.iter().flat_map(|span| {
         let graphemes = span.as_str().graphemes(true);
-        graphemes.map(move |grapheme| (grapheme, span.role))
+        graphemes.map(move |grapheme| (grapheme, span))
     });
     pieces
-        .map(|(grapheme, role)| {
+        .map(|(grapheme, span)| {
             let (shown, columns) = fitting(grapheme, width);
-            Cell { shown, columns, role }
+            Cell { shown, columns, span }
         })
         .collect()
 }
@@ -80,10 +80,10 @@ fn to_row(cells: &[Cell<'_>], indent: usize) -> Row {
     if indent > 0 {
         row.push(Span::new(Role::Faint, " ".repeat(indent)));
     }
-    for run in cells.chunk_by(|one, other| one.role == other.role) {
+    for run in cells.chunk_by(|one, other| std::ptr::eq(one.span, other.span)) {
         let text: String = run.iter().map(|cell| cell.shown).collect();
         if let Some(first) = run.first() {
-            row.push(Span::new(first.role, text));
+            row.push(first.span.with_text(text));
         }
     }
     Row(row)

@@ -1,9 +1,11 @@
 //! Messages and events on screens of many sizes.
 
+use super::super::url::Url;
 use super::*;
 use crate::private::Path;
 use crate::session::{Delivery, DeliveryFailure, Direction, Event, PrivateMessage, Transport};
 use chat_proto::text::Text;
+use std::rc::Rc;
 
 #[test]
 fn the_first_minute() {
@@ -389,6 +391,45 @@ fn the_setting_decides_when_to_ring() {
             "{option}"
         );
     }
+}
+
+#[test]
+fn a_wrapped_url_is_one_link() {
+    const URL: &str = "https://example.com/a/path?that=is&longer=than+a+row";
+    let mut sim = Sim::in_a_room(34, 10);
+    sim.say("bob@10.0.0.2:6000", &format!("see {URL}. {URL}"));
+    sim.shows(
+        "|
+         |
+         |
+         |22:14 bob: see
+         |      https://example.com/a/path?t
+         |      hat=is&longer=than+a+row.
+         |      https://example.com/a/path?t
+         |      hat=is&longer=than+a+row
+         | alice | 3 here | 10.0.0.9:9000
+         |> █",
+    );
+    // A match in it is a part of the link.
+    sim.keys("/search path?\r");
+    let frame = sim.frame();
+    let mut links: Vec<(Rc<Url>, String)> = Vec::new();
+    for span in frame.rows.iter().flat_map(|row| &row.0) {
+        let Some(url) = &span.url else { continue };
+        match links.last_mut().filter(|(last, _)| last == url) {
+            Some((_, shown)) => shown.push_str(span.as_str()),
+            None => links.push((Rc::clone(url), span.as_str().to_owned())),
+        }
+    }
+    let [(first, shown), (second, again)] = links.as_slice() else {
+        panic!("{links:?}");
+    };
+    assert_eq!([shown.as_str(), again.as_str()], [URL; 2]);
+    assert!(first.opening().ends_with(&format!(";{URL}\x1b\\")), "{first:?}");
+    assert_ne!(first, second);
+    assert_eq!(sim.drawn_as(Role::Match), ["path?"; 2]);
+    let blanks = frame.rows.iter().flat_map(|row| row.0.first());
+    assert!(blanks.into_iter().all(|span| span.url.is_none()));
 }
 
 #[test]

@@ -302,7 +302,14 @@ impl Session {
     /// The server tells the time: of this client's own join, or of another line.
     pub(super) fn learn_server_time(&mut self, time: u64, is_own_join: bool, now: Now) {
         // Lines arrive late, never early: the latest time is the best.
-        if is_own_join || self.clocks.server.is_none() || time > self.server_time(now) {
+        // None is a minute late, unless the clock was set back.
+        const LATE_MAX_MS: u64 = 60_000;
+        let known = self.server_time(now);
+        if is_own_join
+            || self.clocks.server.is_none()
+            || time > known
+            || time.saturating_add(LATE_MAX_MS) < known
+        {
             self.clocks.server = Some((now.monotonic, time));
         }
     }

@@ -848,6 +848,10 @@ fn private_messages_have_the_time_of_the_server() {
     assert_eq!(exchange(&mut alice, "late"), [server + 1000; 2]);
     alice.hear(&format!("SAID {} carol@10.0.0.3:7000 ahead\n", server + 5000));
     assert_eq!(exchange(&mut alice, "ahead"), [server + 5000; 2]);
+    // The server's clock was set back.
+    let set_back = server - 3_600_000;
+    alice.hear(&format!("SAID {set_back} carol@10.0.0.3:7000 set back\n"));
+    assert_eq!(exchange(&mut alice, "set back"), [set_back; 2]);
     // The server's clock is behind after a new join.
     alice.hear(&format!("JOIN {own} {ME} - -\n"));
     assert_eq!(exchange(&mut alice, "behind"), [own; 2]);

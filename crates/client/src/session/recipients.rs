@@ -24,7 +24,7 @@ pub(super) enum Target {
     /// `--to`, as typed, until the first line is sent.
     Named(String),
     User(Peer),
-    /// A script's `/query` found no user. Its lines are not for everybody.
+    /// The last `/query` found no user. The lines after it are not for everybody.
     NotFound,
 }
 

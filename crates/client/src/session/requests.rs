@@ -96,10 +96,8 @@ impl Session {
             None => Target::Everybody,
             Some((_, Ok(peer))) => Target::User(peer),
             Some((typed, Err(reason))) => {
-                // A script has its next line ready, whatever the error says.
-                if !self.config.interactive {
-                    self.recipients.target = Target::NotFound;
-                }
+                // A script and a quick typist have the next line ready, whatever the error says.
+                self.recipients.target = Target::NotFound;
                 return self.fail(format!("can't query {}: {reason}", Text::new(typed)));
             }
         };

@@ -58,8 +58,8 @@ fn the_prompt_names_the_recipient_of_a_query() {
         sim.last_message(),
         "!! can't query nobody: nobody here has that name"
     );
-    sim.keys("\x15for carol\r");
-    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 for carol"]);
+    sim.keys("for nobody\r");
+    assert_eq!((sim.sent(), sim.datagrams()), (String::new(), vec![]));
     sim.keys("/q\rto all\r");
     assert_eq!(sim.sent(), "SAY 1 to all\n");
     sim.keys("/q\r");

@@ -27,6 +27,7 @@ mod limits;
 mod log;
 mod nicks;
 mod pages;
+mod piped;
 mod pressure;
 mod private;
 mod screen;

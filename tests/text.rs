@@ -37,7 +37,7 @@ fn control_characters_are_made_visible() {
     let mut alice = server.rich("alice");
     alice.say("\x1b]0;owned\x07\x1b[2J a\rb\tc\x7f \u{202E}evil");
     let heard = watcher.until("evil").pop().unwrap();
-    assert_eq!(heard, format!("from {}: ␛]0;owned␇␛[2J a␍b c␡ evil", alice.who));
+    assert_eq!(heard, format!("from {}: ␛]0;owned␇␛[2J a␍b\tc␡ evil", alice.who));
     let mut user = server.plain("user");
     user.send(b"bell\x07\0\n");
     user.expect("bell␇␀");

@@ -8,8 +8,9 @@ use std::process::ExitCode;
 pub const HELP: &str = "\
 Exit status:
   0    everything was delivered; --doctor: everything that messages need works
-  1    error: no connection, connection lost, a line not sent or not acknowledged;
-       --doctor: something that messages need fails, or could not be checked
+  1    error: no connection, connection lost, a line not sent as it was, or not
+       acknowledged; --doctor: something that messages need fails, or could not be
+       checked
   2    invalid command line or settings file
   3    the room is full
   4    the nick was refused

@@ -1,8 +1,11 @@
 //! Wording that both front ends share.
 
 use crate::session::VerifyCode;
+use chat_proto::text::TAB_STOP;
 use chat_proto::who::Who;
 use jiff::Timestamp;
+use std::borrow::Cow;
+use unicode_width::UnicodeWidthStr;
 
 /// The most users that a welcome names; `/who` lists all.
 const NAMED_MAX: usize = 20;
@@ -34,6 +37,21 @@ pub(crate) fn code(VerifyCode { who, code }: &VerifyCode) -> [String; 2] {
         format!("your code with {who}: {code}"),
         "compare it aloud: if the other side sees another code, somebody is between you".to_owned(),
     ]
+}
+
+/// A text with blanks in place of its tabs. The first tab stop is where the text begins.
+pub(crate) fn expand_tabs(text: &str) -> Cow<'_, str> {
+    if !text.contains('\t') {
+        return text.into();
+    }
+    let mut pieces = text.split('\t');
+    let mut expanded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let blanks = TAB_STOP - expanded.width() % TAB_STOP;
+        expanded.extend(std::iter::repeat_n(' ', blanks));
+        expanded.push_str(piece);
+    }
+    expanded.into()
 }
 
 /// A time that the server sent, unless no calendar has it.
@@ -68,6 +86,15 @@ mod tests {
         );
         assert!(with(20).ends_with(", <10.0.0.9:20>, <10.0.0.9:21>"));
         assert!(with(21).ends_with(", <10.0.0.9:20>, <10.0.0.9:21>, and 1 more"));
+    }
+
+    #[test]
+    fn a_tab_ends_at_the_next_stop() {
+        assert_eq!(expand_tabs("no tab"), "no tab");
+        assert_eq!(expand_tabs("\ta"), "        a");
+        assert_eq!(expand_tabs("ab\tc\t\td"), "ab      c               d");
+        assert_eq!(expand_tabs("1234567\tx12345678\ty"), "1234567 x12345678       y");
+        assert_eq!(expand_tabs("你好\tx"), "你好    x");
     }
 
     #[test]

@@ -234,7 +234,7 @@ impl World {
                 self.session.datagram(source, script.bytes(), now);
             }
             14 => match script.below(4) {
-                0 => self.session.line_too_long(),
+                0 => self.session.bad_line("it is too long"),
                 1 => {
                     let to = script.one_of(&ADDRESSES).parse().expect("an address");
                     self.session.datagram_failed(to, now);

@@ -7,19 +7,22 @@ use unicode_normalization::char::is_combining_mark;
 /// Combining marks that may follow one character; more would cover the lines above and below.
 const MARKS_MAX: usize = 8;
 
-/// The most columns of blanks in a row where people read a text. With more, a text could fill the rest of a terminal's
+/// The most columns of blanks in a row where people read a text; a tab counts as [`TAB_STOP`]. With more, a text could fill the rest of a terminal's
 /// line with nothing and continue on the next one like a line of its own.
 pub const BLANKS_MAX: usize = 32;
 
+/// The distance of a terminal's tab stops, in columns.
+pub const TAB_STOP: usize = 8;
+
 /// What an action begins with.
-const ACTION: &str = "/me ";
+const ACTION: &str = "/me";
 
 /// One line of valid UTF-8 that a terminal shows as text, without side effects.
 ///
 /// It is made from any bytes:
 /// - invalid UTF-8 is replaced,
 /// - control characters become their pictures (`ESC` becomes `␛`),
-/// - line and paragraph separators, tabs and odd blanks become spaces,
+/// - line and paragraph separators and odd blanks become spaces; tabs stay,
 /// - invisible characters are removed: bidirectional overrides, zero-width characters, tags. Joiners and variation
 ///   selectors stay where scripts and emoji need them.
 ///
@@ -55,7 +58,11 @@ impl<'a> Text<'a> {
     /// What the user does, if the text is an action: `waves` of `/me waves`.
     #[must_use]
     pub fn action(&self) -> Option<Text<'_>> {
-        let action = self.0.strip_prefix(ACTION).map(Text::new);
+        let action = self
+            .0
+            .strip_prefix(ACTION)?
+            .strip_prefix([' ', '\t'])
+            .map(Text::new);
         action.filter(|action| !action.is_blank())
     }
 
@@ -63,7 +70,7 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn shown(&self) -> Cow<'_, str> {
         let text = self.as_str();
-        if text.len() > BLANKS_MAX && has_long_blanks(text) {
+        if text.len() > BLANKS_MAX / TAB_STOP && has_long_blanks(text) {
             Cow::Owned(shorten_blanks(text))
         } else {
             Cow::Borrowed(text)
@@ -113,7 +120,7 @@ enum Fate {
 
 /// The cleaned text, or `None` if the text is clean.
 fn clean(text: &str) -> Option<String> {
-    if is_printable_ascii(text) {
+    if is_harmless_ascii(text) {
         return None;
     }
     let mut cleaned = String::with_capacity(text.len() + 8);
@@ -130,13 +137,13 @@ fn clean(text: &str) -> Option<String> {
 
 /// Whether there is nothing to clean, as in most lines. The bytes of a chunk are compared at once (SIMD), which a loop
 /// that may end at each byte would prevent.
-fn is_printable_ascii(text: &str) -> bool {
-    let is_printable = |chunk: &[u8]| {
+fn is_harmless_ascii(text: &str) -> bool {
+    let is_harmless = |chunk: &[u8]| {
         chunk
             .iter()
-            .fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+            .fold(true, |all, byte| all & matches!(byte, b'\t' | b' '..=b'~'))
     };
-    text.as_bytes().chunks(32).all(is_printable)
+    text.as_bytes().chunks(32).all(is_harmless)
 }
 
 /// What comes before the current character.
@@ -160,8 +167,8 @@ impl Before {
 
     fn fate(&self, character: char) -> Fate {
         match character {
-            ' '..='~' => Fate::Keep,
-            '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{2800}' => Fate::Become(' '),
+            '\t' | ' '..='~' => Fate::Keep,
+            '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{2800}' => Fate::Become(' '),
             '\0'..='\u{1F}' => Fate::Become(picture(character)),
             '\u{7F}' => Fate::Become('\u{2421}'),
             '\u{80}'..='\u{9F}' => Fate::Become(char::REPLACEMENT_CHARACTER),
@@ -201,14 +208,14 @@ fn picture(control: char) -> char {
 
 /// Whether a run of blanks may be too long. Most texts have none, and no other character has the bytes of a blank.
 fn has_long_blanks(text: &str) -> bool {
-    let mut bytes = 0;
+    let mut columns = 0;
     text.bytes().any(|byte| {
-        bytes = if byte == b' ' || !byte.is_ascii() {
-            bytes + 1
-        } else {
-            0
+        columns = match byte {
+            b'\t' => columns + TAB_STOP,
+            b' ' | 0x80.. => columns + 1,
+            _ => 0,
         };
-        bytes > BLANKS_MAX
+        columns > BLANKS_MAX
     })
 }
 
@@ -219,6 +226,8 @@ fn shorten_blanks(text: &str) -> String {
             // Invisible between blanks, so the run goes on.
             '\u{200C}' | '\u{200D}' | '\u{FE0E}' | '\u{FE0F}' if columns > 0 => {}
             '\u{3000}' => columns += 2,
+            // At most so many, wherever it stands.
+            '\t' => columns += TAB_STOP,
             _ if is_blank(character) => columns += 1,
             _ => columns = 0,
         }
@@ -282,7 +291,13 @@ mod tests {
 
     #[test]
     fn separators_and_odd_blanks_become_spaces() {
-        assert_eq!(cleaned("a\tb\u{2028}c\u{2029}d\u{85}e\u{2800}f"), "a b c d e f");
+        assert_eq!(cleaned("a\u{2028}b\u{2029}c\u{85}d\u{2800}e"), "a b c d e");
+    }
+
+    #[test]
+    fn tabs_stay() {
+        assert_eq!(cleaned("\ta\tb\t"), "\ta\tb\t");
+        assert_eq!(cleaned("\tü\t\x07"), "\tü\t␇");
     }
 
     #[test]
@@ -339,7 +354,9 @@ mod tests {
             shown(&format!("hm{}from x", " ".repeat(60))),
             format!("hm{most}from x")
         );
-        assert_eq!(shown(&format!("{}x", "\t".repeat(60))), format!("{most}x"));
+        assert_eq!(shown("\t\t\t\tx"), "\t\t\t\tx");
+        assert_eq!(shown(&format!("{}x", "\t".repeat(60))), "\t\t\t\tx");
+        assert_eq!(shown("a \t\t\t\tx"), "a \t\t\tx");
         assert_eq!(
             shown(&format!("{}x", "\u{3000}".repeat(60))),
             format!("{}x", "\u{3000}".repeat(16))
@@ -364,6 +381,7 @@ mod tests {
     fn an_action_says_what_the_user_does() {
         let action = |text: &str| Text::new(text).action().map(Text::into_owned);
         assert_eq!(action("/me waves"), Some(Text::new("waves")));
+        assert_eq!(action("/me\twaves"), Some(Text::new("waves")));
         for text in ["/me", "/me ", "/me   ", "/mew", "x /me waves", " /me waves"] {
             assert_eq!(action(text), None, "{text:?}");
         }
@@ -373,14 +391,14 @@ mod tests {
         #[test]
         fn no_bytes_make_an_unsafe_text(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let text = Text::from_bytes(&bytes);
-            prop_assert!(!text.as_str().chars().any(char::is_control));
+            prop_assert!(!text.as_str().chars().any(|c| c.is_control() && c != '\t'));
             prop_assert!(text.as_str().len() <= 3 * bytes.len());
         }
 
         #[test]
         fn cleaning_is_idempotent(text in any::<String>()) {
             let once = cleaned(&text);
-            let unsafe_to_show = |c: char| c.is_control() || ('\u{202A}'..='\u{202E}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+            let unsafe_to_show = |c: char| c.is_control() && c != '\t' || ('\u{202A}'..='\u{202E}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
             prop_assert!(!once.chars().any(unsafe_to_show));
             prop_assert_eq!(cleaned(&once), once);
         }

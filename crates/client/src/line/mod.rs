@@ -6,10 +6,11 @@ mod printer;
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::command::Command;
-use crate::session::{Event, Session};
+use crate::session::{Event, Session, too_long};
 use chat_proto::TEXT_MAX;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::now::Now;
+use chat_proto::text::Text;
 use chat_proto::who::WHO_MAX;
 use chat_sys::is_transient;
 use chat_sys::writer::Writer;
@@ -33,7 +34,7 @@ pub struct LineMode {
     /// `None` after its end.
     input: Option<File>,
     decoder: LineDecoder,
-    commands: bool,
+    reader: Reader,
     format: Format,
     /// The time of the last tick, in milliseconds since the Unix epoch.
     now: u64,
@@ -43,6 +44,16 @@ pub struct LineMode {
     stderr: Option<Writer>,
     /// The standard error is closed.
     is_stderr_closed: bool,
+}
+
+/// Makes requests of lines.
+#[derive(Debug)]
+struct Reader {
+    commands: bool,
+    /// A person types. Otherwise a program or a file is the input, and has to arrive unchanged.
+    typed: bool,
+    /// How many lines were read.
+    lines: u64,
 }
 
 /// The format of events.
@@ -59,6 +70,7 @@ impl LineMode {
     /// If the system has no more descriptors.
     pub fn new(args: &Args, zone: TimeZone, now: Now) -> io::Result<Self> {
         let stdin = io::stdin();
+        let typed = stdin.is_terminal();
         let (conversation, history) = (!args.send_only, args.history);
         let format = if args.json {
             Format::Json(Json {
@@ -70,7 +82,7 @@ impl LineMode {
             Format::Lines(Printer {
                 conversation,
                 history,
-                typed: stdin.is_terminal(),
+                typed,
                 zone,
             })
         };
@@ -86,7 +98,11 @@ impl LineMode {
         Ok(Self {
             input,
             decoder: LineDecoder::new(LINE_MAX),
-            commands: !args.no_commands && args.to.is_none(),
+            reader: Reader {
+                commands: !args.no_commands && args.to.is_none(),
+                typed,
+                lines: 0,
+            },
             format,
             now: now.unix_ms,
             stderr: Some(stderr).filter(|stderr| !stderr.is_same_as(&stdout)),
@@ -97,10 +113,7 @@ impl LineMode {
 
     fn read_lines(&mut self, mut bytes: &[u8], session: &mut Session, now: Now) {
         while let Some(line) = self.decoder.next(&mut bytes) {
-            match line {
-                Line::Whole(line) => ask(line, self.commands, session, now),
-                Line::TooLong => session.line_too_long(),
-            }
+            self.reader.read(line, session, now);
             if session.is_ending() {
                 // Input after /quit is ignored.
                 self.input = None;
@@ -113,19 +126,65 @@ impl LineMode {
     fn end(&mut self, session: &mut Session, now: Now) {
         self.input = None;
         let rest = self.decoder.finish();
-        ask(&rest, self.commands, session, now);
+        if !rest.is_empty() {
+            self.reader.read(Line::Whole(&rest), session, now);
+        }
         session.end_input(now);
     }
 }
 
-fn ask(line: &[u8], commands: bool, session: &mut Session, now: Now) {
-    let line = String::from_utf8_lossy(line);
-    let command = if commands {
-        Command::parse(&line)
-    } else {
-        Command::text(&line)
+impl Reader {
+    fn read(&mut self, line: Line<'_>, session: &mut Session, now: Now) {
+        self.lines += 1;
+        let bytes = match line {
+            Line::Whole(bytes) => bytes,
+            Line::TooLong => return self.complain(&too_long(), session),
+        };
+        let line = String::from_utf8_lossy(bytes);
+        let command = match self.commands {
+            true => Command::parse(&line),
+            false => Command::text(&line),
+        };
+        if self.typed {
+            return session.request(&command, now);
+        }
+        // A file arrives as it is, with its empty lines, or its user is told.
+        let command = match command {
+            Command::Nothing => Command::Say(Text::new(&line)),
+            command => command,
+        };
+        if let Command::Say(text) | Command::Msg(_, text) | Command::Reply(text) = &command
+            && text.as_str().len() > TEXT_MAX
+        {
+            return self.complain(&too_long(), session);
+        }
+        if let Some(why) = change(bytes) {
+            self.complain(&format!("not sent as it was: it {why}"), session);
+        }
+        session.request(&command, now);
+    }
+
+    fn complain(&self, why: &str, session: &mut Session) {
+        match self.typed {
+            true => session.bad_line(why),
+            false => session.bad_line(&format!("line {}: {why}", self.lines)),
+        }
+    }
+}
+
+/// Why a line can't be sent as it is.
+fn change(line: &[u8]) -> Option<&'static str> {
+    let Ok(line) = str::from_utf8(line) else {
+        return Some("is not UTF-8");
     };
-    session.request(&command, now);
+    if Text::new(line).as_str() == line {
+        return None;
+    }
+    let is_control = |character: char| character.is_control() && character != '\t';
+    Some(match line.contains(is_control) {
+        true => "has control characters",
+        false => "has characters that can't be shown",
+    })
 }
 
 impl FrontEnd for LineMode {

@@ -114,7 +114,7 @@ fn conversation(event: &Event) -> Option<(String, u64, bool)> {
         }
         Event::Private(message) if message.direction == Direction::Received => {
             let (peer, transport) = (&message.peer, message.transport.in_full());
-            let line = format!("private from {peer} ({transport}): {}", message.text);
+            let line = format!("private from {peer} ({transport}): {}", message.text.shown());
             Some((line, message.at, false))
         }
         Event::SomeoneLeft { at } => Some(("a user left".into(), *at, false)),

@@ -128,8 +128,6 @@ pub enum Refusal {
     NotHere,
     /// The id is this client's own.
     Yourself,
-    /// The text is blank.
-    Blank,
     /// The text is longer than [`chat_proto::TEXT_MAX`].
     TooLong,
     /// The queue for this peer is full.
@@ -149,7 +147,6 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::NotHere => "no user has that id",
             Self::Yourself => "you can't send private messages to yourself",
-            Self::Blank => "the message is empty",
             Self::TooLong => "the message is too long",
             Self::Busy => "too many unconfirmed messages to that user; try again later",
             Self::OnlyUnencrypted => "that user has no key, and unencrypted messages are disabled",
@@ -201,7 +198,6 @@ mod tests {
         let refusals = [
             Refusal::NotHere,
             Refusal::Yourself,
-            Refusal::Blank,
             Refusal::TooLong,
             Refusal::Busy,
             Refusal::OnlyUnencrypted,
@@ -214,6 +210,6 @@ mod tests {
         assert!(words.iter().all(|words| words.contains(' ')), "{words:?}");
         words.sort();
         words.dedup();
-        assert_eq!(words.len(), 6 + 9);
+        assert_eq!(words.len(), 6 + 8);
     }
 }

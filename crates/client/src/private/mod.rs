@@ -197,9 +197,6 @@ impl Private {
     /// timeout.
     pub fn send(&mut self, now: Now, to: UserId, text: &Text<'_>) -> Result<MessageId, Refusal> {
         let now = now.monotonic;
-        if text.is_blank() {
-            return Err(Refusal::Blank);
-        }
         if text.as_str().len() > TEXT_MAX {
             return Err(Refusal::TooLong);
         }

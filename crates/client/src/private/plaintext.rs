@@ -172,9 +172,9 @@ impl Message {
 }
 
 /// A text in pieces that fit a datagram, cut between characters. The receiver shows them as
-/// separate messages.
+/// separate messages. An empty text is a line feed: a receiver may take an empty datagram for the end.
 fn pieces(text: &str) -> impl Iterator<Item = &[u8]> {
-    let mut rest = text.as_bytes();
+    let mut rest = if text.is_empty() { b"\n" } else { text.as_bytes() };
     std::iter::from_fn(move || {
         let piece = prefix(rest, DATAGRAM_MAX);
         rest = rest.get(piece.len()..)?;

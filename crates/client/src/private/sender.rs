@@ -192,8 +192,10 @@ impl Sender {
 
     /// Queues a message.
     pub(super) fn push(&mut self, now: Duration, id: MessageId, text: &[u8]) {
-        let pieces = text.chunks(PARTS_MAX - PART_HEAD_LEN);
-        let count = pieces.len();
+        // An empty message has one empty piece.
+        let count = text.len().div_ceil(PARTS_MAX - PART_HEAD_LEN).max(1);
+        let empty = text.is_empty().then_some(text);
+        let pieces = text.chunks(PARTS_MAX - PART_HEAD_LEN).chain(empty);
         let message = Message {
             parts_left: count,
             path: Path::Direct,

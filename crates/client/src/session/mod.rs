@@ -30,4 +30,5 @@ pub use event::{
 };
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};
+pub use requests::too_long;
 pub use state::{Config, Endpoints, Session, Transmit};

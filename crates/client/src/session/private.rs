@@ -24,9 +24,6 @@ const PEER_WAIT: Duration = Duration::from_secs(30);
 impl Session {
     /// `/msg`: sends a private message to the user that was typed. Answers with that user.
     pub(super) fn send_private(&mut self, typed: &str, text: &Text<'_>, now: Now) -> Option<Peer> {
-        if text.is_blank() {
-            return None;
-        }
         match self.resolve(typed) {
             Ok(peer) => self.send_to(peer, text, now),
             Err(reason) => {

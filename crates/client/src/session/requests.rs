@@ -39,9 +39,9 @@ impl Session {
         self.settle(now);
     }
 
-    /// The user typed a line longer than any message.
-    pub fn line_too_long(&mut self) {
-        self.fail(format!("not sent: a message has at most {TEXT_MAX} bytes"));
+    /// A line of the input can't be sent, or not as it is.
+    pub fn bad_line(&mut self, why: &str) {
+        self.fail(why.to_owned());
     }
 
     /// The user of `/query` or `--to`, who alone receives the lines that are no commands.
@@ -68,7 +68,11 @@ impl Session {
     fn send_to_all(&mut self, text: &Text<'_>) {
         let bytes = text.as_str().len();
         if bytes > TEXT_MAX {
-            return self.line_too_long();
+            return self.fail(too_long());
+        }
+        if self.is_legacy() && text.is_blank() {
+            let reason = Text::new("an original server takes no empty message");
+            return self.refused(text.clone().into_owned(), reason);
         }
         if self.is_legacy() && bytes > SAFE_TEXT_MAX {
             self.warn(format!(
@@ -147,6 +151,11 @@ impl Session {
             Text::new(name)
         ));
     }
+}
+
+/// Why a long text is not sent.
+pub fn too_long() -> String {
+    format!("not sent: a message has at most {TEXT_MAX} bytes")
 }
 
 /// A usage, with the words that a choice among some has.

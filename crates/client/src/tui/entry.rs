@@ -214,7 +214,7 @@ impl What {
     fn write(&self, line: &mut Vec<Span>) {
         let mut add = |role, text: String| line.push(Span::new(role, text));
         match self {
-            Self::Said { who, text, kind } => write_said(line, who, text.as_str(), *kind),
+            Self::Said { who, text, kind } => write_said(line, who, text, *kind),
             Self::Private {
                 peer,
                 text,
@@ -246,7 +246,7 @@ impl What {
     }
 }
 
-fn write_said(line: &mut Vec<Span>, who: &Who, text: &str, kind: Kind) {
+fn write_said(line: &mut Vec<Span>, who: &Who, text: &Text<'_>, kind: Kind) {
     let name_role = if kind == Kind::Own {
         Role::Own
     } else {
@@ -257,14 +257,14 @@ fn write_said(line: &mut Vec<Span>, who: &Who, text: &str, kind: Kind) {
     } else {
         Role::Text
     };
-    if let Some(action) = text.strip_prefix("/me ") {
+    if let Some(action) = text.action() {
         line.push(Span::new(Role::Faint, "* "));
         line.push(Span::new(name_role, name(who)));
         line.push(Span::new(text_role, format!(" {action}")));
     } else {
         line.push(Span::new(name_role, name(who)));
         line.push(Span::new(Role::Faint, ": "));
-        line.push(Span::new(text_role, text));
+        line.push(Span::new(text_role, text.as_str()));
     }
 }
 

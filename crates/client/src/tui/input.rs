@@ -107,7 +107,9 @@ impl Input {
 
     /// Sets the text. Whether a character is safe depends on those before it, so the whole text is made safe each time.
     fn put(&mut self, head: &str, tail: &str) {
-        let head = Text::new(head);
+        // A tab takes another number of columns with each edit before it.
+        let head = head.replace('\t', " ");
+        let head = Text::new(&head);
         let whole = Text::from([head.as_str(), tail].concat());
         self.cursor = head.as_str().len();
         self.text = whole.as_str().to_owned();

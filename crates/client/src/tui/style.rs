@@ -1,9 +1,10 @@
 //! Rows of text: spans with roles, which the theme styles.
 
 use super::url::Url;
-use crate::format::name;
+use crate::format::{expand_tabs, name};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
+use std::borrow::Cow;
 use std::rc::Rc;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -61,9 +62,13 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// A span of any text. Unsafe characters are replaced.
+    /// A span of any text. Unsafe characters are replaced, tabs expanded.
     pub(super) fn new(role: Role, text: impl Into<String>) -> Self {
         let text = Text::from(text.into());
+        let text = match expand_tabs(text.as_str()) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(expanded) => Text::from(expanded),
+        };
         Self {
             role,
             text,

@@ -33,6 +33,14 @@ enum State {
     Resumable(u64),
     /// A client that has reconnected and was given this token. It may not have received it, until it uses it.
     Replaced(Token),
+    /// The same for a client that the server did not know: its numbers may be of an earlier run of the server.
+    Adopted(Token),
+}
+
+impl State {
+    fn led_to(self, token: Token) -> bool {
+        [Self::Replaced(token), Self::Adopted(token)].contains(&self)
+    }
 }
 
 impl Resumption {
@@ -47,7 +55,7 @@ impl Resumption {
     /// The token of the latest connection that this one leads to.
     pub(crate) fn latest(&self, token: Token) -> Token {
         match self.state(&token) {
-            Some(State::Replaced(next)) => next,
+            Some(State::Replaced(next) | State::Adopted(next)) => next,
             Some(State::Resumable(_)) | None => token,
         }
     }
@@ -61,22 +69,24 @@ impl Resumption {
     /// the client is known. The connection before this one must be gone.
     pub(crate) fn resume(&mut self, network: IpAddr, token: Token, next: Token) -> Option<u64> {
         let latest = self.latest(token);
-        let seq = match self.state(&latest) {
-            Some(State::Resumable(seq)) => Some(seq),
-            // The token may be from an earlier run of the server. Its client, too, may have to reconnect once more.
-            Some(State::Replaced(_)) | None => None,
+        let seq = match (self.state(&token), self.state(&latest)) {
+            // It has not received the token that it was given, so it knows nothing of this run of the server.
+            (Some(State::Adopted(_)), _) => None,
+            (_, Some(State::Resumable(seq))) => Some(seq),
+            // The token may be from an earlier run. Its client, too, may have to reconnect once more.
+            _ => None,
         };
         // The client will not send an older token than the one it has just sent.
         self.clients
-            .retain(|other| ![latest, token].contains(&other.token) && other.state != State::Replaced(token));
-        self.remember(network, token, State::Replaced(next));
+            .retain(|other| ![latest, token].contains(&other.token) && !other.state.led_to(token));
+        let state = seq.map_or(State::Adopted(next), |_| State::Replaced(next));
+        self.remember(network, token, state);
         seq
     }
 
     /// The client has received this token, so it will not send the one before.
     pub(crate) fn confirm(&mut self, token: Token) {
-        self.clients
-            .retain(|client| client.state != State::Replaced(token));
+        self.clients.retain(|client| !client.state.led_to(token));
     }
 
     fn state(&self, token: &Token) -> Option<State> {
@@ -165,6 +175,15 @@ mod tests {
         let mut resumption = Resumption::new(10);
         assert_eq!(resumption.resume(HOME, A, B), None);
         assert_eq!(resumption.latest(A), B);
+        // B is lost on its way.
+        resumption.disconnected(HOME, B, 0);
+        assert_eq!(
+            resumption.resume(HOME, A, C),
+            None,
+            "it knows nothing of this run"
+        );
+        resumption.disconnected(HOME, C, 0);
+        assert_eq!(resumption.resume(HOME, C, D), Some(0));
     }
 
     fn numbered(number: u64) -> Token {

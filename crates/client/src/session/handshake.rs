@@ -59,6 +59,7 @@ impl Session {
             until: now.monotonic + WELCOME_WAIT,
         };
         let nick = self.config.nick.clone();
+        let next = self.next_said.filter(|&(token, _)| self.resume == Some(token));
         let hello = FromClient::Hello(Hello {
             version: VERSION,
             nick: nick.as_ref().map(Nick::as_str),
@@ -66,7 +67,7 @@ impl Session {
             key: Some(self.private.public_key()),
             resume: self.resume,
             insists: self.insists_on_nick(),
-            next: self.resume.and(self.next_said),
+            next: next.map(|(_, next)| next),
         });
         self.send_line(&hello);
     }

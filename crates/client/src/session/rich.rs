@@ -106,15 +106,16 @@ impl Session {
 
     /// The history begins here.
     fn on_position(&mut self, position: Option<Position>) {
-        let before = std::mem::replace(&mut self.next_said, position.map(|position| position.next));
-        let missed = position.map(|position| position.missed);
-        if let (Some(_), Some(missed)) = (before, missed.filter(|&missed| missed != Some(0))) {
+        let number = self.resume.zip(position.map(|position| position.next));
+        let before = std::mem::replace(&mut self.next_said, number);
+        let missed = position.and_then(|position| position.missed);
+        if before.is_some() && missed != Some(0) {
             self.events.push_back(Event::Missed(missed));
         }
     }
 
     fn on_said(&mut self, at: u64, who: Who, text: Text<'_>, history: bool) {
-        if let Some(next) = &mut self.next_said {
+        if let Some((_, next)) = &mut self.next_said {
             *next = next.saturating_add(1);
         }
         let own = !history && self.is_me(&who);

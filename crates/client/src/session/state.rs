@@ -106,8 +106,9 @@ pub struct Session {
     pub(super) unfinished: usize,
     /// The token to resume this connection.
     pub(super) resume: Option<Token>,
-    /// The server's number of the next message to everybody, if it numbers them.
-    pub(super) next_said: Option<u64>,
+    /// The server's number of the next message to everybody, if it numbers them, and the token that came with it. With
+    /// another token the number may be of an earlier run of the server.
+    pub(super) next_said: Option<(Token, u64)>,
     pub(super) failures: Failures,
     /// Messages that failed after the end of the input.
     pub(super) failed_at_end: usize,

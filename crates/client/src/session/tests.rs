@@ -898,7 +898,7 @@ fn a_reconnection_continues_where_the_client_stopped() {
             vec![Some(31)],
         ),
         ("HISTORY - 0 -\nLIVE\n", " next=74", vec![None]),
-        ("HISTORY -\nLIVE\n", " next=0", vec![]),
+        ("HISTORY -\nLIVE\n", " next=0", vec![None]),
         ("HISTORY -\nLIVE\n", "", vec![]),
     ];
     for (heard, asked, expected) in cases {
@@ -910,6 +910,29 @@ fn a_reconnection_continues_where_the_client_stopped() {
         sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n{heard}"));
         assert_eq!(missed(&mut sim), expected, "{heard}");
     }
+}
+
+/// The server has restarted, and is lost again before it has told its numbers.
+#[test]
+fn numbers_are_sent_only_with_the_token_they_came_with() {
+    let mut sim = in_a_room_that_may_be_lost();
+    sim.hear("HISTORY - 9 -\nLIVE\n");
+    let other = Opaque([1; 16]);
+    for (asks, heard) in [
+        (true, format!("WELCOME {ME} {other} {TOKEN} 0\n")),
+        (
+            false,
+            format!("WELCOME {ME} {other} {TOKEN} 0\nHISTORY - 3 -\nLIVE\n"),
+        ),
+    ] {
+        sim.session.closed(sim.now());
+        reconnect(&mut sim);
+        sim.hear("* chat version 1: welcome\n");
+        assert_eq!(sim.sent().contains(" next=9"), asks);
+        sim.shown();
+        sim.hear(&heard);
+    }
+    assert!(sim.shown().contains(&Event::Missed(None)));
 }
 
 #[test]

@@ -316,3 +316,27 @@ fn the_latest_resumable_clients_are_remembered() {
         sim.run(ms(0));
     }
 }
+
+/// The token and the number of the next message are those of an earlier run of the server. The WELCOME of this run is lost.
+#[test]
+fn numbers_of_an_earlier_run_are_never_taken_for_this_one() {
+    let mut sim = Sim::new(limits());
+    let talker = sim.plain("10.0.0.9:1");
+    let hello = "HELLO 1 alice - - AAECAwQFBgcICQoLDA0ODw next=3\n";
+    let between = sim.connect("10.0.0.1:1001");
+    sim.send(between, hello);
+    sim.run(ms(0));
+    sim.send(talker, "one\ntwo\nthree\nfour\n");
+    sim.run(ms(0));
+    sim.reset(between);
+    let alice = sim.connect("10.0.0.1:1002");
+    sim.send(alice, hello);
+    sim.run(ms(0));
+    let lines = sim.lines(alice).0;
+    let begin = lines
+        .iter()
+        .position(|line| line.starts_with("HISTORY "))
+        .unwrap();
+    assert!(lines[begin].ends_with(" 0 -"), "{lines:?}");
+    assert!(lines[begin + 1].ends_with(" one"), "{lines:?}");
+}

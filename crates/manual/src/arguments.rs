@@ -54,13 +54,15 @@ fn with_tip(mut error: Error, tips: &[Tip]) -> Error {
         .iter()
         .find(|(options, _)| options.contains(&unknown.as_str()));
     let tip = tip.map(|(_, tip)| StyledStr::from(*tip));
-    if tip.is_none() && unknown.starts_with("--") {
+    let is_long = unknown.starts_with("--");
+    // clap proposes to pass the option as a value, which is none.
+    error.remove(ContextKind::Suggested);
+    if tip.is_none() && is_long {
         return error;
     }
-    // clap proposes similar options, which are others, and to pass `-p` as a value, which is none.
+    // clap proposes similar options, which are others.
     error.remove(ContextKind::SuggestedArg);
     error.remove(ContextKind::SuggestedValue);
-    error.remove(ContextKind::Suggested);
     if let Some(tip) = tip {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
@@ -110,7 +112,9 @@ mod tests {
             assert_eq!(complaint.matches("tip:").count(), 1, "{complaint}");
         }
         assert!(complaint(&["--nik", "x"]).contains("'--nick'"));
-        assert!(!complaint(&["-x"]).contains("tip:"));
+        for unknown in ["-x", "--zzz", "--zzz=1"] {
+            assert!(!complaint(&[unknown]).contains("tip:"), "{unknown}");
+        }
     }
 
     #[test]

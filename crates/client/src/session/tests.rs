@@ -916,9 +916,12 @@ fn a_reconnection_continues_where_the_client_stopped() {
 #[test]
 fn numbers_are_sent_only_with_the_token_they_came_with() {
     let mut sim = in_a_room_that_may_be_lost();
-    sim.hear("HISTORY - 9 -\nLIVE\n");
     let other = Opaque([1; 16]);
     for (asks, heard) in [
+        (
+            false,
+            format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nHISTORY - 9 -\nLIVE\n"),
+        ),
         (true, format!("WELCOME {ME} {other} {TOKEN} 0\n")),
         (
             false,

@@ -159,3 +159,39 @@ fn a_hundred_lines_in_one_write_are_a_hundred_messages() {
         user.expect_next(&format!("from {id}: line {n}"));
     }
 }
+
+/// What PuTTY sends at first, some commands and a window's size later, and how other telnet clients end a line.
+#[test]
+fn telnet_options_are_refused_and_never_said() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut user = server.connect("user");
+    let id = user.id().to_owned();
+    user.expect("* chat version 1");
+    user.send(b"\xff\xfb\x1f\xff\xfd\x01\xff\xfb\x03");
+    user.expect_text(b"\xff\xfe\x1f\xff\xfc\x01\xff\xfe\x03");
+    watcher.expect_next(&format!("{id} is online"));
+    user.send(b"hello\xff\xf1\r");
+    user.send(b"\0\xff\xfa\x1f\0\x50");
+    user.send(b"\0\n\xff\xf0again\r\n");
+    watcher.expect_next(&format!("from {id}: hello"));
+    watcher.expect_next(&format!("from {id}: again"));
+    user.expect_next(&format!("{id} is online"));
+    user.expect_next(&format!("from {id}: hello"));
+}
+
+#[test]
+fn keys_that_telnet_sends_one_by_one_are_one_message() {
+    let server = Server::start(&[]);
+    let mut watcher = server.plain("watcher");
+    let mut user = silent(&server, "user");
+    let id = user.id().to_owned();
+    watcher.expect_next(&format!("{id} is online"));
+    for key in ["h", "\u{e9}", "y"] {
+        user.send(key);
+        let heard = watcher.next_line_within(Duration::from_millis(60));
+        assert_eq!(heard, None, "{}", watcher.journal);
+    }
+    user.send("\r\n");
+    watcher.expect_next(&format!("from {id}: h\u{e9}y"));
+}

@@ -71,13 +71,13 @@ fn our_client_talks_on_a_legacy_server() {
     let mut ours = join(&server, "ours", &["--nick", "ours"]);
     let shown = ours.shows().expect(" is online");
     let our_id = shown.strip_suffix(" is online").unwrap().to_owned();
-    other.expect_text(&format!("{our_id} is online"));
+    other.expect_text(format!("{our_id} is online"));
 
     other.send("hello from the lab");
     ours.shows()
         .expect_line(&format!("from {}: hello from the lab", other.id()));
     ours.line("welcome");
-    other.expect_text(&format!("from {our_id}: welcome"));
+    other.expect_text(format!("from {our_id}: welcome"));
     ours.shows().expect_line(&format!("from {our_id}: welcome"));
 
     let third = server.connect("third");

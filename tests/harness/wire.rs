@@ -225,15 +225,13 @@ impl Wire {
         self.end
     }
 
-    /// Waits for text without a line feed, as a legacy server sends it.
+    /// Waits for bytes without a line feed, as a legacy server sends text.
     #[track_caller]
-    pub fn expect_text(&mut self, text: &str) {
+    pub fn expect_text(&mut self, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
         let until = Instant::now() + DEADLINE;
         loop {
-            let found = self
-                .received
-                .windows(text.len())
-                .position(|bytes| bytes == text.as_bytes());
+            let found = self.received.windows(text.len()).position(|bytes| bytes == text);
             if let Some(at) = found {
                 let heard: Vec<u8> = self.received.drain(..at + text.len()).collect();
                 self.journal.note(&self.name, String::from_utf8_lossy(&heard));
@@ -241,7 +239,8 @@ impl Wire {
             }
             if self.end.is_some() || !self.read_before(until) {
                 let heard = String::from_utf8_lossy(&self.received);
-                self.fail(&format!("{} receives {heard:?} without {text:?}", self.name));
+                let text = text.escape_ascii();
+                self.fail(&format!("{} receives {heard:?} without \"{text}\"", self.name));
             }
         }
     }

@@ -51,9 +51,6 @@ const BEGINNINGS: [&[u8]; 12] = [
 /// ends in LF alone: "USER manual?"
 const COMMANDS: [&[u8]; 7] = [b"EHLO", b"HELO", b"LHLO", b"CAP", b"NICK", b"USER", b"PASS"];
 
-/// A telnet client that negotiates begins with this byte, which no text has: "interpret as command" (RFC 854).
-const IAC: u8 = 0xff;
-
 /// Looks at the first bytes of a connection, up to [`HEAD_MAX`] of them. Empty lines before them say nothing: the PROXY
 /// protocol begins with two.
 #[must_use]
@@ -62,7 +59,7 @@ pub(crate) fn judge(head: &[u8]) -> Verdict {
     let head = head.get(begin.unwrap_or_default()..).unwrap_or_default();
     let end = head.iter().position(|&byte| byte == b'\n');
     let line = head.get(..end.unwrap_or(head.len())).unwrap_or_default();
-    let is_binary = !line.starts_with(&[IAC]) && line.iter().any(|&byte| is_binary(byte));
+    let is_binary = line.iter().any(|&byte| is_binary(byte));
     let is_foreign_line = end.is_some() && (is_request(line) || is_command(line));
     if is_binary || begins(head) || is_array(head) || is_foreign_line {
         Verdict::Foreign

@@ -1,18 +1,19 @@
 //! Input of one connection that is not processed yet.
 
 use crate::compact::Timestamp;
+use crate::telnet::Telnet;
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder, whole_characters};
 use chat_proto::rich::may_begin_client;
 use std::time::Duration;
 
 /// After this much silence, what a plain connection has sent without a line feed is a message, until the connection has
-/// sent line feeds: the lab's original client never does. Its fastest messages are 2 to 62 ms apart, and the pieces of
-/// a long one less than 0.1 ms.
+/// sent line feeds: the lab's original client never does, and sends each message at once. Its fastest messages are 2 to
+/// 62 ms apart, and the pieces of a long one less than 0.1 ms.
 const UNFRAMED_SILENCE: Duration = Duration::from_millis(30);
 
-/// The same for a connection that does send line feeds, and for input that is likely to continue: part of a character,
-/// part of a `HELLO`, and a line over the limit.
+/// The same for a connection that does send line feeds or single keys, and for input that is likely to continue: part of
+/// a character, part of a `HELLO`, and a line over the limit.
 const FRAMED_SILENCE: Duration = Duration::from_secs(1);
 
 /// Turns the bytes of one connection into lines.
@@ -22,11 +23,24 @@ const FRAMED_SILENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Inbox {
     rest: Option<Box<Rest>>,
-    /// A read has ended in a line feed, so the peer ends its lines.
-    framed: bool,
+    /// For a plain connection.
+    pub(crate) telnet: Telnet,
+    framing: Framing,
     /// The first line is complete.
     has_line: bool,
     last_byte: Timestamp,
+}
+
+/// How a peer ends its lines, as far as it has shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Framing {
+    /// Its lines have begun with one character at a time, as Windows' telnet sends each key.
+    #[default]
+    Keys,
+    /// A line has begun with several characters at once, which may be all of it.
+    Texts,
+    /// A read has ended in a line feed.
+    Lines,
 }
 
 /// Input that is not processed yet.
@@ -57,7 +71,12 @@ impl Inbox {
     /// Takes note that these bytes were received.
     pub fn received(&mut self, now: Duration, bytes: &[u8]) {
         self.last_byte = now.into();
-        self.framed |= bytes.ends_with(b"\n");
+        let begins = !self.rest.as_ref().is_some_and(|rest| rest.decoder.in_a_line());
+        if bytes.ends_with(b"\n") {
+            self.framing = Framing::Lines;
+        } else if self.framing == Framing::Keys && begins && has_several_characters(bytes) {
+            self.framing = Framing::Texts;
+        }
     }
 
     /// When bytes were last received.
@@ -123,7 +142,8 @@ impl Inbox {
         // Part of a HELLO may hold the client's secrets, so a short pause must not make it a message. The same
         // holds for its first letters: if they became a message, the rest would become one too.
         let of_a_client = !self.has_line && may_begin_client(pending);
-        let may_go_on = self.framed || was_refused || whole < pending.len() || of_a_client;
+        let is_text = self.framing == Framing::Texts;
+        let may_go_on = !is_text || was_refused || whole < pending.len() || of_a_client;
         let silence = if may_go_on {
             FRAMED_SILENCE
         } else {
@@ -150,6 +170,13 @@ impl Inbox {
         self.has_line |= !line.is_empty();
         self.forget_if_empty();
         line
+    }
+}
+
+fn has_several_characters(bytes: &[u8]) -> bool {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.chars().nth(1).is_some(),
+        Err(_) => bytes.len() > 1,
     }
 }
 
@@ -194,6 +221,21 @@ mod tests {
         let mut inbox = Inbox::default();
         assert_eq!(after(&mut inbox, 100, b"hello\n"), None);
         assert_eq!(after(&mut inbox, 200, b"wor"), Some(1200));
+    }
+
+    #[test]
+    fn keys_that_come_one_by_one_wait_1_s() {
+        let mut inbox = Inbox::default();
+        assert_eq!(after(&mut inbox, 100, b"h"), Some(1100));
+        // Keys that the network has put together.
+        assert_eq!(after(&mut inbox, 300, "\u{e9}l".as_bytes()), Some(1300));
+        assert_eq!(inbox.end_line(), "h\u{e9}l".as_bytes());
+        assert_eq!(after(&mut inbox, 2000, "\u{4e2d}".as_bytes()), Some(3000));
+        assert_eq!(inbox.end_line(), "\u{4e2d}".as_bytes());
+        // A whole text: this is no typist, so its short texts need not wait either.
+        assert_eq!(after(&mut inbox, 4000, b"ok"), Some(4030));
+        assert_eq!(inbox.end_line(), b"ok");
+        assert_eq!(after(&mut inbox, 5000, b"y"), Some(5030));
     }
 
     #[test]

@@ -17,4 +17,5 @@ pub mod room;
 pub mod roster;
 pub mod server;
 pub mod sockets;
+mod telnet;
 pub mod transcript;

@@ -325,6 +325,14 @@ impl Member {
         self.outbox.push_from(origin, head, line.into_bytes());
     }
 
+    /// Queues bytes that are no line, for a telnet client, after everything broadcast so far.
+    pub(crate) fn put_bytes(&mut self, transcript: &Transcript, bytes: Vec<u8>) {
+        // Never queue an empty chunk: it would never drain.
+        if !bytes.is_empty() {
+            self.outbox.push(transcript.ring(self.dialect()).head(), bytes);
+        }
+    }
+
     /// Sends a rich client a line.
     pub(crate) fn tell(&mut self, transcript: &Transcript, line: &FromServer<'_, &str>) {
         self.put(transcript, line.to_string());

@@ -13,6 +13,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(super) struct Receiver {
     /// The incomplete line. Shorter than [`SERVER_LINE_MAX`].
     rest: Vec<u8>,
+    /// Bytes to come of an answer to a telnet client.
+    telnet: usize,
     /// The last broadcast line.
     last: Vec<u8>,
     phase: Phase,
@@ -40,8 +42,25 @@ enum Phase {
 }
 
 impl Receiver {
-    /// Receives a chunk of bytes.
+    /// Receives a chunk of bytes. Answers to telnet clients, which begin with a byte that UTF-8 has not, stand between
+    /// lines.
     pub(super) fn receive(&mut self, bytes: &[u8]) {
+        let mut lines = Vec::with_capacity(bytes.len());
+        for &byte in bytes {
+            if self.telnet > 0 {
+                self.telnet -= 1;
+            } else if byte == 0xFF {
+                let before = lines.last().or(self.rest.last());
+                assert!(before.is_none_or(|&byte| byte == b'\n'), "an answer in a line");
+                self.telnet = 2;
+            } else {
+                lines.push(byte);
+            }
+        }
+        self.lines(&lines);
+    }
+
+    fn lines(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.rest.extend_from_slice(piece);
             assert!(
@@ -58,7 +77,7 @@ impl Receiver {
 
     /// Whether the input ends with a whole line.
     pub(super) fn is_between_lines(&self) -> bool {
-        self.rest.is_empty()
+        self.rest.is_empty() && self.telnet == 0
     }
 
     fn whole_line(&mut self) {

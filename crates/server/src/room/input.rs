@@ -7,6 +7,7 @@ use crate::inbox::Inbox;
 use crate::member::{End, Member, Stage};
 use crate::rate::Usage;
 use crate::roster::Slot;
+use crate::telnet::Received;
 use crate::transcript::Dialect;
 use chat_proto::line::Line;
 use chat_proto::now::Now;
@@ -18,8 +19,13 @@ pub fn receive(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
     let Some(member) = room.roster.staying_mut(slot) else {
         return;
     };
-    member.received(now, bytes);
-    process(room, now, slot, bytes);
+    let Received { text, answers } = match member.dialect() {
+        Dialect::Plain => member.inbox.telnet.receive(bytes),
+        Dialect::Rich => bytes.into(),
+    };
+    member.received(now, &text);
+    member.put_bytes(&room.transcript, answers);
+    process(room, now, slot, &text);
     end_if_broken(room, now, slot);
     room.note_deadline(slot, now);
 }
@@ -208,8 +214,10 @@ fn finish(room: &mut Room, now: Now, slot: Slot) {
 fn process_partial(room: &mut Room, now: Now, slot: Slot, end: fn(&mut Inbox) -> Vec<u8>) {
     let member = room.roster.get_mut(slot);
     let line = member.map(|member| end(&mut member.inbox)).unwrap_or_default();
+    // The line feed or NUL after it may still come.
+    let line = line.strip_suffix(b"\r").unwrap_or(&line);
     if !line.is_empty() {
-        commands::process(room, now, slot, Line::Whole(&line));
+        commands::process(room, now, slot, Line::Whole(line));
     }
 }
 

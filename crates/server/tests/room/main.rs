@@ -21,6 +21,7 @@ mod resumption;
 mod schedule;
 mod silence;
 mod sim;
+mod telnet;
 mod text;
 mod unframed;
 mod user_list;

@@ -27,12 +27,12 @@ fn a_message_without_a_line_feed_is_one_after_30_ms() {
 fn the_pieces_of_one_message_are_one_message() {
     let mut sim = Sim::new(limits());
     let person = sim.plain("10.0.0.1:1001");
-    for piece in ["a", "long", "message"] {
+    for piece in ["one", "long", "message"] {
         sim.send(person, piece);
         sim.run(ms(29));
     }
     sim.run(ms(1));
-    assert_eq!(sim.news(person), said(&["alongmessage"]));
+    assert_eq!(sim.news(person), said(&["onelongmessage"]));
 }
 
 #[test]

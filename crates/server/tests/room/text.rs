@@ -78,8 +78,12 @@ fn a_text_is_measured_after_cleaning() {
     let mut sim = Sim::new(limits());
     let (plain, rich) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.2:1", "rick"));
     sim.news(plain);
+    // With control characters in its first line it would be a program of another protocol.
+    sim.send(plain, "hello\n");
+    sim.run(ms(0));
+    sim.news(plain);
     let fits = "\x01".repeat(TEXT_MAX / 3);
-    sim.send(plain, &format!("\n{fits}\n{fits}\x01\n/msg rick {fits}\x01\n"));
+    sim.send(plain, &format!("{fits}\n{fits}\x01\n/msg rick {fits}\x01\n"));
     sim.run(ms(0));
     let refused = format!("* not sent: a message has at most {TEXT_MAX} bytes");
     let shown = format!("from 10.0.0.1:1: {}", "␁".repeat(TEXT_MAX / 3));

@@ -106,17 +106,23 @@ impl Resumption {
     }
 
     /// Makes room for a client of this network: the oldest of that network is forgotten, or else the oldest of the
-    /// network with the most. So whoever connects again and again makes the server forget nobody else.
+    /// network with the most. So whoever connects again and again makes the server forget nobody else. Those who have
+    /// said nothing go first: no message of theirs could be broadcast twice, and others may share their network.
     fn forget_one(&mut self, network: IpAddr) {
-        let oldest_of = |network| self.clients.iter().position(|client| client.network == network);
-        let place = oldest_of(network).or_else(|| {
+        let oldest = |of: &dyn Fn(&Client) -> bool| self.clients.iter().position(of);
+        let of_most = |of: &dyn Fn(&Client) -> bool| {
             let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-            for client in &self.clients {
+            for client in self.clients.iter().filter(|client| of(client)) {
                 *counts.entry(client.network).or_default() += 1;
             }
             let (most, _) = counts.into_iter().max_by_key(|&(_, count)| count)?;
-            oldest_of(most)
-        });
+            oldest(&|client| client.network == most && of(client))
+        };
+        let is_silent = |client: &Client| !matches!(client.state, State::Resumable(1..));
+        let place = oldest(&|client| client.network == network && is_silent(client))
+            .or_else(|| of_most(&is_silent))
+            .or_else(|| oldest(&|client| client.network == network))
+            .or_else(|| of_most(&|_| true));
         if let Some(place) = place {
             self.clients.remove(place);
         }
@@ -205,11 +211,27 @@ mod tests {
     }
 
     #[test]
+    fn clients_that_said_nothing_are_forgotten_first() {
+        let mut resumption = Resumption::new(10);
+        resumption.disconnected(HOME, A, 7);
+        for number in 0..1000 {
+            // Behind the same router, and from everywhere; with tokens of their own, and with made-up ones.
+            let host = u32::try_from(number).unwrap();
+            let networks = [HOME, IpAddr::V4(Ipv4Addr::from_bits(host))];
+            for (network, number) in networks.into_iter().zip([2 * number, 2 * number + 1]) {
+                resumption.resume(network, numbered(1_000_000 + number), numbered(number));
+                resumption.disconnected(network, numbered(number), 0);
+            }
+        }
+        assert_eq!(resumption.resume(HOME, A, B), Some(7));
+    }
+
+    #[test]
     fn clients_of_one_address_are_forgotten_for_each_other() {
         let mut resumption = Resumption::new(10);
         resumption.disconnected(HOME, A, 7);
         for number in 0..5000 {
-            resumption.disconnected(ELSEWHERE, numbered(number), number);
+            resumption.disconnected(ELSEWHERE, numbered(number), number + 1);
         }
         // Nor for newcomers, while one address has more.
         for host in 1..100 {

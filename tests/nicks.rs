@@ -52,6 +52,23 @@ fn a_taken_nick_is_rejected_and_its_holder_named() {
 }
 
 #[test]
+fn a_nick_that_looks_like_another_is_rejected() {
+    let server = Server::start(&[]);
+    let prof = server.rich("prof");
+    let mut other = server.plain("other");
+    for lookalike in ["\u{440}rof", "pr\u{43E}f", "\u{1D18}rof", "pro\u{192}", "PR0F"] {
+        other.line(&format!("/nick {lookalike}"));
+        let refused = other.expect("* ");
+        let expected = format!("* the nick {lookalike} looks too much like {}", prof.who);
+        assert_eq!(refused, expected);
+    }
+    let joined = Rich::hello(server.connect("joining"), "HELLO 1 p\u{433}of - - -");
+    assert_eq!(joined.who, joined.id());
+    let free = Rich::hello(server.connect("free"), "HELLO 1 profs - - -");
+    assert_eq!(free.who, format!("profs@{}", free.id()));
+}
+
+#[test]
 fn a_user_can_respell_its_own_nick() {
     let server = Server::start(&[]);
     let mut alice = server.plain_named("alice");

@@ -19,9 +19,9 @@ pub(crate) fn name(who: &Who) -> String {
 }
 
 /// The user's own name and the other users, each by the name that `name` gives.
-pub(crate) fn welcome(me: &Who, users: &[Who], name: fn(&Who) -> String) -> String {
+pub(crate) fn welcome(me: &Who, users: &[Who], name: impl Fn(&Who) -> String) -> String {
     let others = || users.iter().filter(|who| who.id != me.id);
-    let named = others().take(NAMED_MAX).map(name).collect::<Vec<_>>().join(", ");
+    let named = others().take(NAMED_MAX).map(&name).collect::<Vec<_>>().join(", ");
     let here = match others().count() {
         0 => "nobody else is here".to_owned(),
         1 => format!("with you is {named}"),

@@ -2,8 +2,10 @@
 
 use crate::text::is_invisible;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use unicode_security::skeleton;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The widest nick, in terminal columns.
@@ -37,6 +39,12 @@ pub struct Nick(Box<str>);
 /// make no difference.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NickKey(Box<str>);
+
+/// The look of a nick: nicks with a skeleton in common look alike, so only one of them can be in the room.
+///
+/// Unicode Technical Standard 39, section 4, without regard to case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Skeleton(Box<str>);
 
 impl Nick {
     /// Reads a nick.
@@ -75,6 +83,30 @@ impl Nick {
     pub fn key(&self) -> NickKey {
         NickKey(key_of(&self.0).into())
     }
+
+    /// The looks of the nick: that of its key, and, if it is another, that of the nick as it is written. Only there is
+    /// a capital I like an l, and a capital Greek nu like an N.
+    pub fn skeletons(&self) -> impl Iterator<Item = Skeleton> + use<> {
+        let first = self.key().skeleton();
+        let written: String = self.0.nfkc().collect();
+        let second = Some(Skeleton::of(&written)).filter(|second| *second != first);
+        std::iter::once(first).chain(second)
+    }
+
+    /// Checks that the nick does not look like a reserved word or an address. For servers only: a client also shows the
+    /// users of a server that does not check this.
+    ///
+    /// # Errors
+    /// The rule that the nick breaks.
+    pub fn check_look(&self) -> Result<(), NickError> {
+        let mut skeletons = self.skeletons();
+        let is_reserved = |skeleton: &Skeleton| RESERVED.iter().any(|word| *skeleton == Skeleton::of(word));
+        match skeletons.find(|skeleton| is_reserved(skeleton) || skeleton.is_id()) {
+            Some(skeleton) if skeleton.is_id() => Err(NickError::LooksLikeAnId),
+            Some(_) => Err(NickError::Reserved),
+            None => Ok(()),
+        }
+    }
 }
 
 impl NickKey {
@@ -82,6 +114,39 @@ impl NickKey {
     #[must_use]
     pub fn of(text: &str) -> Self {
         Self(key_of(text).into())
+    }
+
+    /// The look of all nicks with this key.
+    #[must_use]
+    pub fn skeleton(&self) -> Skeleton {
+        Skeleton::of(&self.0)
+    }
+}
+
+impl Skeleton {
+    /// Twice, because a skeleton in lower case may have a skeleton of its own: that of M is m, and that of m is rn.
+    fn of(text: &str) -> Self {
+        let lower = |text: &str| -> String {
+            let letters = skeleton(text).map(plain_letter);
+            letters.flat_map(char::to_lowercase).collect()
+        };
+        let mut base = None;
+        let is_seen = |&character: &char| {
+            if is_combining_mark(character) {
+                // The dot on an i does not show beside its own.
+                return character != '\u{307}' || !matches!(base, Some('i' | 'j'));
+            }
+            base = Some(character);
+            true
+        };
+        let seen: String = lower(&lower(text)).chars().filter(is_seen).collect();
+        Self(seen.into())
+    }
+
+    /// Whether it is that of an IP address, with or without a port. The skeleton of 0 is o, that of 1 is l.
+    fn is_id(&self) -> bool {
+        let digits = self.0.replace('o', "0").replace('l', "1");
+        digits.parse::<IpAddr>().is_ok() || digits.parse::<SocketAddr>().is_ok()
     }
 }
 
@@ -119,6 +184,34 @@ fn as_mark(character: char) -> char {
     match character {
         '\u{FF9E}' => '\u{3099}',
         '\u{FF9F}' => '\u{309A}',
+        other => other,
+    }
+}
+
+/// The letter that a character shows in another style, where Unicode's table of confusable characters lacks it: small
+/// capitals, and white letters in black circles and squares.
+fn plain_letter(character: char) -> char {
+    const A: u8 = b'a';
+    let place = |first: char| u8::try_from(u32::from(character) - u32::from(first)).unwrap_or(0);
+    match character {
+        'ᴀ' => 'a',
+        'ʙ' => 'b',
+        'ᴅ' => 'd',
+        'ᴇ' => 'e',
+        'ꜰ' => 'f',
+        'ɢ' => 'g',
+        'ʜ' => 'h',
+        'ᴊ' => 'j',
+        'ĸ' => 'k',
+        'ʟ' => 'l',
+        'ʍ' => 'm',
+        'ɴ' => 'n',
+        'ᴘ' => 'p',
+        'ꞯ' => 'q',
+        'ʀ' => 'r',
+        'ᴛ' => 't',
+        '\u{1F150}'..='\u{1F169}' => char::from(A + place('\u{1F150}')),
+        '\u{1F170}'..='\u{1F189}' => char::from(A + place('\u{1F170}')),
         other => other,
     }
 }
@@ -342,5 +435,77 @@ mod tests {
         assert_eq!(nick.key(), NickKey::of("ガパ"));
         assert_eq!(nick.key(), NickKey::of("\u{FF76}\u{FF9E}\u{FF8A}\u{FF9F}"));
         assert_eq!(Nick::parse("\u{FF9E}"), Err(NickError::Character('\u{3099}')));
+    }
+
+    fn skeletons(nick: &str) -> Vec<Skeleton> {
+        Nick::parse(nick).unwrap().skeletons().collect()
+    }
+
+    fn look_alike(one: &str, other: &str) -> bool {
+        let others = skeletons(other);
+        skeletons(one).iter().any(|skeleton| others.contains(skeleton))
+    }
+
+    #[test]
+    fn nicks_that_look_alike_share_a_skeleton() {
+        for (nick, others) in [
+            (
+                "prof",
+                "\u{440}rof pr\u{43E}f \u{3C1}rof \u{1D18}rof pro\u{192} \u{1D18}\u{280}\u{1D0F}\u{A730} \u{1F17F}rof pr0f PR0F",
+            ),
+            (
+                "carol",
+                "\u{ABAF}arol \u{441}\u{430}rol car\u{3BF}l Caro1 CAROI CΑR0L",
+            ),
+            ("mark", "rnark MARK ma\u{433}k \u{28D}ark"),
+            ("bob1", "bobl bobI b0b1 BOB1 \u{412}ob1 \u{432}ob1"),
+            ("nick", "\u{39D}ick N\u{131}ck n\u{69}\u{307}ck N\u{130}CK"),
+            ("tom", "\u{422}om \u{442}om torn"),
+            ("O'Brien", "o\u{2BC}brien \u{39F}\u{2B9}Brien"),
+            ("Lan", "Ian 1an"),
+        ] {
+            for other in others.split(' ') {
+                assert!(look_alike(nick, other), "{nick} {other}");
+                assert_ne!(nick, other);
+            }
+        }
+        let unassigned = Nick::parse("\u{AB6F}arol");
+        assert_eq!(unassigned, Err(NickError::Character('\u{AB6F}')));
+    }
+
+    #[test]
+    fn other_nicks_share_no_skeleton() {
+        for (one, other) in [
+            ("alice", "alise"),
+            ("Ella", "Elia"),
+            ("José", "Jose"),
+            ("dan", "clan"),
+        ] {
+            assert!(!look_alike(one, other), "{one} {other}");
+        }
+        let mut all: Vec<Skeleton> = Vec::new();
+        for name in ["lab", "student", "PC", "İzmir", "Host-", "机"] {
+            all.extend((1..=400).flat_map(|number| skeletons(&format!("{name}{number}"))));
+        }
+        let count = all.len();
+        let distinct: std::collections::HashSet<Skeleton> = all.into_iter().collect();
+        assert_eq!(distinct.len(), count);
+    }
+
+    #[test]
+    fn no_nick_looks_like_a_reserved_word_or_an_id() {
+        for (nick, error) in [
+            ("y0u", NickError::Reserved),
+            ("s\u{443}stem", NickError::Reserved),
+            ("systern", NickError::Reserved),
+            ("se\u{433}ver", NickError::Reserved),
+            ("l0.0.0.5", NickError::LooksLikeAnId),
+            ("IO.0.0.5\u{2D0}9000", NickError::LooksLikeAnId),
+        ] {
+            assert_eq!(Nick::parse(nick).unwrap().check_look(), Err(error), "{nick}");
+        }
+        for nick in ["yours", "servers", "lo", "ll.0", "O.1"] {
+            assert_eq!(Nick::parse(nick).unwrap().check_look(), Ok(()), "{nick}");
+        }
     }
 }

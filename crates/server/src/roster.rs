@@ -3,7 +3,7 @@
 use crate::compact::Addr;
 use crate::member::{Client, Member, Stage};
 use chat_proto::id::UserId;
-use chat_proto::nick::{Nick, NickKey};
+use chat_proto::nick::{Nick, NickKey, Skeleton};
 use chat_proto::opaque::Token;
 use chat_proto::who::Who;
 use std::collections::HashMap;
@@ -54,7 +54,8 @@ pub struct Roster {
     /// Members that speak the plain dialect or have sent nothing yet, leaving ones included.
     plain: usize,
     by_id: HashMap<Addr, u32>,
-    by_nick: HashMap<NickKey, Slot>,
+    /// The looks of all nicks, each with its only holder.
+    by_look: HashMap<Skeleton, Slot>,
     /// How many have a place from each network.
     by_network: HashMap<IpAddr, usize>,
 }
@@ -189,8 +190,8 @@ impl Roster {
         };
         let stage = std::mem::replace(&mut member.stage, Stage::Leaving(until.into()));
         self.by_id.remove(&member.address);
-        if let Some(nick) = member.nick() {
-            self.by_nick.remove(&nick.key());
+        for look in member.nick().iter().flat_map(Nick::skeletons) {
+            self.by_look.remove(&look);
         }
         self.rich -= usize::from(member.rich().is_some());
         if let Stage::Queued(_) = stage {
@@ -217,8 +218,18 @@ impl Roster {
 
     /// The user with this nick.
     #[must_use]
-    pub fn with_nick(&self, nick: &NickKey) -> Option<Slot> {
-        self.by_nick.get(nick).copied()
+    pub fn with_nick(&self, key: &NickKey) -> Option<Slot> {
+        let slot = *self.by_look.get(&key.skeleton())?;
+        (self.get(slot)?.nick()?.key() == *key).then_some(slot)
+    }
+
+    /// Another user, whose nick is this one or looks like it.
+    #[must_use]
+    pub fn with_look_of(&self, nick: &Nick, except: Slot) -> Option<Slot> {
+        let mut holders = nick
+            .skeletons()
+            .filter_map(|look| self.by_look.get(&look).copied());
+        holders.find(|&holder| holder != except)
     }
 
     /// The user with this id.
@@ -261,15 +272,15 @@ impl Roster {
         self.with_nick(&NickKey::of(name))
     }
 
-    /// Gives a member a nick that nobody else has.
+    /// Gives a member a nick that looks like nobody else's.
     pub fn rename(&mut self, slot: Slot, nick: Nick) {
         let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        if let Some(before) = member.nick() {
-            self.by_nick.remove(&before.key());
+        for look in member.nick().iter().flat_map(Nick::skeletons) {
+            self.by_look.remove(&look);
         }
-        self.by_nick.insert(nick.key(), slot);
+        self.by_look.extend(nick.skeletons().map(|look| (look, slot)));
         let who = Who {
             nick: Some(nick),
             id: member.id(),

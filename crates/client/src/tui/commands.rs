@@ -1,12 +1,10 @@
 //! The commands of the full screen.
 
-use super::entry::Entry;
 use super::find::find;
 use super::keys;
 use super::screen::Screen;
 use super::scroll::ScrollAction;
 use crate::command::{Bell, ScreenCommand};
-use crate::format::name;
 use crate::session::Session;
 use chat_proto::rich::Profile;
 use chat_proto::text::Text;
@@ -44,7 +42,7 @@ impl Screen {
         if self.is_me(who) {
             return self.error("that is you: only other users can be ignored");
         }
-        self.note(format!("{who} is hidden until /unignore {}", name(who)));
+        self.note(format!("{who} is hidden until /unignore {}", self.name(who)));
         self.contacts.ignore(who.clone());
     }
 
@@ -96,7 +94,10 @@ impl Screen {
         };
         let mut serials = (self.lines.begin()..before).rev();
         let found = serials.find(|&serial| {
-            let line = self.lines.get(serial).and_then(Entry::said);
+            let line = self
+                .lines
+                .get(serial)
+                .and_then(|entry| entry.said(&self.lookalikes));
             line.is_some_and(|line| find(&line, &needle).is_some())
         });
         let serial = found.ok_or_else(|| format!("'{needle}' was not found"))?;

@@ -2,9 +2,9 @@
 
 use super::clock::Clock;
 use super::find::find;
+use super::lookalikes::Lookalikes;
 use super::style::{Role, Span};
 use super::url::{Url, urls};
-use crate::format::name;
 use crate::session::Transport;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -116,10 +116,10 @@ impl Names {
 
 impl Folded {
     /// Adds a join or a leave; other entries are ignored.
-    pub(super) fn add(&mut self, what: &What) {
+    pub(super) fn add(&mut self, what: &What, names: &Lookalikes) {
         match what {
-            What::Joined(who) => self.joined.add(name(who)),
-            What::Left(who) => self.left.add(name(who)),
+            What::Joined(who) => self.joined.add(names.name(who)),
+            What::Left(who) => self.left.add(names.name(who)),
             What::SomeoneLeft => self.left.add("somebody".to_owned()),
             _ => {}
         }
@@ -168,7 +168,7 @@ impl Entry {
             What::Said { who, text, .. } => (0, who.id, text.as_str()).hash(&mut hasher),
             What::Joined(who) => (1, who.id).hash(&mut hasher),
             What::Left(who) => (2, who.id).hash(&mut hasher),
-            What::Renamed(before, after) => (3, before.id, name(after)).hash(&mut hasher),
+            What::Renamed(before, after) => (3, before.id, after).hash(&mut hasher),
             _ => return None,
         }
         Some(hasher.finish())
@@ -181,6 +181,7 @@ impl Entry {
         &self,
         serial: u64,
         clock: &Clock,
+        names: &Lookalikes,
         with_time: bool,
         search: Option<&str>,
     ) -> Vec<Span> {
@@ -188,7 +189,7 @@ impl Entry {
         if let Some(at) = self.at.filter(|_| with_time) {
             line.push(Span::new(Role::Faint, clock.time(at)));
         }
-        self.what.write(&mut line);
+        self.what.write(&mut line, names);
         let line = link(line, serial);
         match search {
             Some(needle) => line.iter().flat_map(|span| mark(span, needle)).collect(),
@@ -197,24 +198,24 @@ impl Entry {
     }
 
     /// The text that `/search` looks at; `None` for events and notes.
-    pub(super) fn said(&self) -> Option<String> {
+    pub(super) fn said(&self, names: &Lookalikes) -> Option<String> {
         let is_said = matches!(
             self.what,
             What::Said { .. } | What::Private { .. } | What::Unattributed(_) | What::Server(_)
         );
         is_said.then(|| {
             let mut line = Vec::new();
-            self.what.write(&mut line);
+            self.what.write(&mut line, names);
             line.iter().map(Span::as_str).collect()
         })
     }
 }
 
 impl What {
-    fn write(&self, line: &mut Vec<Span>) {
+    fn write(&self, line: &mut Vec<Span>, names: &Lookalikes) {
         let mut add = |role, text: String| line.push(Span::new(role, text));
         match self {
-            Self::Said { who, text, kind } => write_said(line, who, text, *kind),
+            Self::Said { who, text, kind } => write_said(line, who, &names.name(who), text, *kind),
             Self::Private {
                 peer,
                 text,
@@ -222,7 +223,7 @@ impl What {
                 state,
                 after_gap,
             } => {
-                write_private(line, &name(peer), text.as_str(), *transport, state);
+                write_private(line, &names.name(peer), text.as_str(), *transport, state);
                 if *after_gap {
                     line.push(Span::new(Role::Error, " (messages before this one are missing)"));
                 }
@@ -231,7 +232,10 @@ impl What {
             Self::Left(who) => add(Role::Faint, format!("- {who} left")),
             Self::SomeoneLeft => add(Role::Faint, "- somebody left".into()),
             Self::Renamed(before, after) => {
-                add(Role::Faint, format!("= {} is now {}", name(before), name(after)));
+                add(
+                    Role::Faint,
+                    format!("= {} is now {}", names.name(before), names.name(after)),
+                );
             }
             Self::Folded(folded) => {
                 let parts = [folded.joined.write("joined"), folded.left.write("left")];
@@ -246,7 +250,7 @@ impl What {
     }
 }
 
-fn write_said(line: &mut Vec<Span>, who: &Who, text: &Text<'_>, kind: Kind) {
+fn write_said(line: &mut Vec<Span>, who: &Who, name: &str, text: &Text<'_>, kind: Kind) {
     let name_role = if kind == Kind::Own {
         Role::Own
     } else {
@@ -259,10 +263,10 @@ fn write_said(line: &mut Vec<Span>, who: &Who, text: &Text<'_>, kind: Kind) {
     };
     if let Some(action) = text.action() {
         line.push(Span::new(Role::Faint, "* "));
-        line.push(Span::new(name_role, name(who)));
+        line.push(Span::new(name_role, name));
         line.push(Span::new(text_role, format!(" {action}")));
     } else {
-        line.push(Span::new(name_role, name(who)));
+        line.push(Span::new(name_role, name));
         line.push(Span::new(Role::Faint, ": "));
         line.push(Span::new(text_role, text.as_str()));
     }

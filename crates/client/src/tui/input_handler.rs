@@ -12,7 +12,6 @@ use super::paste::{Paste, Pasted};
 use super::screen::{Effect, Mode, Screen};
 use super::scroll::ScrollAction;
 use crate::command::Command;
-use crate::format::name;
 use crate::session::Session;
 use chat_proto::now::Now;
 
@@ -130,7 +129,7 @@ impl Screen {
             .users()
             .map(|profile| &profile.who)
             .filter(|who| !self.is_me(who))
-            .map(|who| (self.contacts.rank(who.id), name(who), who.id))
+            .map(|who| (self.contacts.rank(who.id), self.name(who), who.id))
             .collect();
         users.sort();
         let mut correspondents: Vec<_> = users

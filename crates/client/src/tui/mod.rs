@@ -25,6 +25,7 @@ mod input_handler;
 mod key;
 pub mod keys;
 mod link;
+mod lookalikes;
 mod paste;
 mod screen;
 mod scroll;

@@ -7,6 +7,7 @@ use super::entry::Entry;
 use super::history::{History, Search};
 use super::input::Input;
 use super::link::Link;
+use super::lookalikes::Lookalikes;
 use super::paste::Paste;
 use super::scroll::Scroll;
 use super::scrollback::Scrollback;
@@ -84,6 +85,7 @@ pub(super) struct Screen {
     pub(super) query: Option<Who>,
 
     pub(super) contacts: Contacts,
+    pub(super) lookalikes: Lookalikes,
     /// Fold joins and leaves.
     pub(super) quiet: bool,
     pub(super) bell: Bell,
@@ -166,6 +168,7 @@ impl Screen {
             mode: Mode::Typing,
             query: None,
             contacts: Contacts::default(),
+            lookalikes: Lookalikes::default(),
             quiet: settings.quiet,
             bell: settings.bell,
             path: None,
@@ -240,6 +243,11 @@ impl Screen {
         let left = self.link.seconds_left(now);
         self.stale |= left != self.countdown;
         self.countdown = left;
+    }
+
+    /// The name of a user on the screen.
+    pub(super) fn name(&self, who: &Who) -> String {
+        self.lookalikes.name(who)
     }
 
     pub(super) fn is_me(&self, who: &Who) -> bool {

@@ -6,7 +6,7 @@ use super::find::names;
 use super::link::Link;
 use super::screen::{Effect, Mode, Screen};
 use crate::command::{self, Bell};
-use crate::format::{self, name};
+use crate::format;
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, PrivateMessage, Rename,
     Transport, Welcome, about_legacy, about_missed, about_query,
@@ -65,8 +65,12 @@ impl Screen {
         if again {
             self.remember_known();
         }
+        users.iter().for_each(|who| self.lookalikes.note(who));
         let back = if again { "back: " } else { "" };
-        self.note(format!("{back}{}", format::welcome(me, users, name)));
+        self.note(format!(
+            "{back}{}",
+            format::welcome(me, users, |who| self.name(who))
+        ));
         if me.nick.is_none() {
             self.note("you have no nick: take one with /nick NAME");
         }
@@ -162,6 +166,7 @@ impl Screen {
         let GroupMessage {
             who, text, history, ..
         } = message;
+        self.lookalikes.note(who);
         let own = message.own || *history && self.own_ids.contains(&who.id);
         if !own && self.contacts.is_ignored(who) {
             return;
@@ -189,6 +194,7 @@ impl Screen {
 
     fn private(&mut self, message: &PrivateMessage) {
         let PrivateMessage { peer, transport, .. } = message;
+        self.lookalikes.note(peer);
         let state = match message.direction {
             Direction::Received if self.contacts.is_ignored(peer) => return,
             Direction::Received => State::Received,
@@ -242,7 +248,7 @@ impl Screen {
     fn not_delivered(&mut self, failure: &DeliveryFailure) {
         let DeliveryFailure { peer, reason, .. } = failure;
         if !self.update(failure.seq, State::Failed(reason.clone()), None) {
-            self.error(format!("not delivered to {}: {reason}", name(peer)));
+            self.error(format!("not delivered to {}: {reason}", self.name(peer)));
         }
     }
 
@@ -262,6 +268,7 @@ impl Screen {
 // Joins, leaves and nicks.
 impl Screen {
     fn joined(&mut self, join: &Join) {
+        self.lookalikes.note(&join.who);
         if join.own {
             self.joined_as(&join.who);
         } else if !self.contacts.is_ignored(&join.who) {
@@ -287,20 +294,21 @@ impl Screen {
         let last = self.lines.end().saturating_sub(1);
         let folded = self.lines.change(last, |entry| match &mut entry.what {
             What::Folded(folded) => {
-                folded.add(&what);
+                folded.add(&what, &self.lookalikes);
                 true
             }
             _ => false,
         });
         if folded != Some(true) {
             let mut folded = Folded::default();
-            folded.add(&what);
+            folded.add(&what, &self.lookalikes);
             self.happened(at, What::Folded(folded), false);
         }
     }
 
     fn renamed(&mut self, rename: &Rename) {
         let Rename { before, after, .. } = rename;
+        self.lookalikes.note(after);
         if rename.own {
             self.me = Some(after.clone());
         }

@@ -3,7 +3,6 @@
 use super::link::Link;
 use super::screen::{Mode, Screen};
 use super::style::{Role, Row, Span, clip};
-use crate::format::name;
 use crate::session::Session;
 use unicode_width::UnicodeWidthStr;
 
@@ -77,10 +76,10 @@ impl Screen {
             add(2, Role::Alert, format!("{waiting} waiting"));
         }
         if let Some(query) = &self.query {
-            add(3, Role::Alert, format!("to {} alone", name(query)));
+            add(3, Role::Alert, format!("to {} alone", self.name(query)));
         }
         if let Some(me) = &self.me {
-            add(5, Role::Status, name(me));
+            add(5, Role::Status, self.name(me));
         }
         if self.link == Link::Joined {
             add(
@@ -91,7 +90,7 @@ impl Screen {
         }
         add(7, Role::Status, self.room.clone());
         if let Some((peer, path)) = &self.path {
-            add(8, Role::Status, format!("{}: {path}", name(peer)));
+            add(8, Role::Status, format!("{}: {path}", self.name(peer)));
         }
         if self.quiet {
             add(9, Role::Status, "quiet".into());

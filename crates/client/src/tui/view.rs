@@ -4,7 +4,6 @@ use super::screen::{Mode, Screen};
 use super::scroll::{Height, Place, ScrollAction};
 use super::style::{Frame, Role, Row, Span, clip, clip_row, rows_shown};
 use super::wrap::wrap;
-use crate::format::name;
 use crate::session::{Session, Unsent};
 use chat_proto::now::Now;
 use unicode_width::UnicodeWidthStr;
@@ -61,7 +60,7 @@ impl Screen {
             return vec![Row::default()];
         };
         let search = self.search.as_ref().map(|(needle, _)| needle.as_str());
-        let line = entry.line(serial, &self.clock, width >= TIMES_FROM, search);
+        let line = entry.line(serial, &self.clock, &self.lookalikes, width >= TIMES_FROM, search);
         wrap(&line, width, indent(width, self.clock.width()))
     }
 }
@@ -135,7 +134,7 @@ impl Screen {
             // One row each: they appear in full once they are acknowledged.
             let line = match to {
                 None => Row::of(Role::Faint, format!("... {text}")),
-                Some(to) => Row::of(Role::Private, format!("... [you -> {}] {text}", name(to))),
+                Some(to) => Row::of(Role::Private, format!("... [you -> {}] {text}", self.name(to))),
             };
             let mut row = clip_row(line, columns.saturating_sub(WAITING.len()));
             row.0.push(Span::new(Role::Faint, WAITING));
@@ -198,7 +197,7 @@ impl Screen {
     fn prompt(&self, columns: usize) -> String {
         match &self.query {
             None => "> ".into(),
-            Some(query) => format!("[{}] ", clip(&name(query), columns.saturating_sub(3))),
+            Some(query) => format!("[{}] ", clip(&self.name(query), columns.saturating_sub(3))),
         }
     }
 

@@ -310,18 +310,20 @@ impl Room {
 
     /// The nick, if this user may have it.
     fn available_nick(&self, slot: Slot, name: &str) -> Result<Nick, (ErrorCode, String)> {
-        let nick = Nick::parse(name).map_err(|error| (ErrorCode::BadNick, error.to_string()))?;
-        let holder = self
-            .roster
-            .with_nick(&nick.key())
-            .filter(|&holder| holder != slot);
-        match holder.and_then(|holder| self.roster.get(holder)) {
-            Some(holder) => {
-                let text = format!("the nick {nick} is taken by {}", holder.label());
-                Err((ErrorCode::NickTaken, text))
-            }
-            None => Ok(nick),
-        }
+        let nick = Nick::parse(name).and_then(|nick| nick.check_look().map(|()| nick));
+        let nick = nick.map_err(|error| (ErrorCode::BadNick, error.to_string()))?;
+        let holder = self.roster.with_look_of(&nick, slot);
+        let Some(holder) = holder.and_then(|holder| self.roster.get(holder)) else {
+            return Ok(nick);
+        };
+        let is_same = holder.nick().is_some_and(|other| other.key() == nick.key());
+        let relation = if is_same {
+            "is taken by"
+        } else {
+            "looks too much like"
+        };
+        let text = format!("the nick {nick} {relation} {}", holder.label());
+        Err((ErrorCode::NickTaken, text))
     }
 
     /// Gives a user a nick, if the user may have it.

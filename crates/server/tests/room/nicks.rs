@@ -47,6 +47,66 @@ fn a_nick_is_taken_announced_and_freed() {
 }
 
 #[test]
+fn a_nick_that_looks_like_another_is_taken() {
+    let mut sim = Sim::new(limits());
+    let prof = sim.plain("10.0.0.1:1001");
+    let other = sim.plain("10.0.0.2:1001");
+    sim.send(prof, "/nick prof\n");
+    sim.run(ms(0));
+    sim.news(other);
+    for nick in [
+        "\u{440}rof",
+        "pr\u{43E}f",
+        "\u{3C1}rof",
+        "\u{1D18}rof",
+        "pro\u{192}",
+        "Pr0f",
+    ] {
+        sim.send(other, &format!("/nick {nick}\n"));
+        sim.run(ms(0));
+        let refusal = format!("* the nick {nick} looks too much like prof@10.0.0.1:1001");
+        assert_eq!(sim.news(other), [refusal]);
+    }
+    // The server writes to the user whose nick was typed, and to nobody who looks like it.
+    sim.news(prof);
+    sim.send(other, "/msg pr\u{43E}f hi\n/msg PROF hi\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(prof), ["private from 10.0.0.2:1001: hi"]);
+    // One's own nick may be spelled anew, and the look before is free then.
+    sim.send(prof, "/nick Pr\u{43E}f\n/nick I\n/nick doc\n");
+    sim.send(other, "/nick pr0f\n/nick l\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(prof).len(), 5);
+}
+
+#[test]
+fn numbered_nicks_are_free_beside_each_other() {
+    let mut sim = Sim::new(limits());
+    for number in 1..=40 {
+        let client = sim.rich(&format!("10.0.0.{number}:1"), &format!("lab{number}"));
+        let welcome = format!("WELCOME lab{number}@10.0.0.{number}:1 ");
+        let lines = sim.lines(client).0;
+        assert!(lines.iter().any(|line| line.starts_with(&welcome)), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_nick_that_looks_like_a_reserved_word_is_rejected() {
+    let mut sim = Sim::new(limits());
+    let person = sim.plain("10.0.0.1:1001");
+    sim.send(person, "/nick s\u{443}stem\n/nick y0u\n/nick l0.0.0.5\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(person),
+        [
+            "* that nick is reserved",
+            "* that nick is reserved",
+            "* a nick needs a letter and must not look like an address",
+        ]
+    );
+}
+
+#[test]
 fn taking_the_same_nick_again_is_not_announced() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.9:1");

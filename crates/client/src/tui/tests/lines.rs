@@ -51,6 +51,32 @@ fn the_first_minute() {
 }
 
 #[test]
+fn users_whose_nicks_look_alike_have_their_ids_beside_them() {
+    let mut sim = Sim::in_a_room(70, 11);
+    sim.say("bob@10.0.0.2:6000", "hello");
+    sim.hear("JOIN - BOB@10.0.0.2:6001 - -\n");
+    sim.say("BOB@10.0.0.2:6001", "the same name");
+    sim.hear(&format!("JOIN {TIME} b\u{43E}b@10.0.0.4:1 - -\n"));
+    sim.keys("/quiet\r");
+    sim.hear("LEAVE - BOB@10.0.0.2:6001\n");
+    sim.say("b\u{43E}b@10.0.0.4:1", "the exam is moved");
+    sim.keys("/query b\u{43E}\t\r");
+    sim.shows(
+        "|
+         |22:14 bob@10.0.0.2:6000: hello
+         |22:14 + BOB@10.0.0.2:6001 joined
+         |22:15 BOB@10.0.0.2:6001: the same name
+         |22:13 + bоb@10.0.0.4:1 joined
+         |-- joins and leaves are folded into one line
+         |22:13 ± BOB@10.0.0.2:6001 left
+         |22:16 bоb@10.0.0.4:1: the exam is moved
+         |-- what you type goes to bоb@10.0.0.4:1 alone, until /query
+         | to bоb@10.0.0.4:1 alone | alice | 4 here | 10.0.0.9:9000 | quiet
+         |[bоb@10.0.0.4:1] █",
+    );
+}
+
+#[test]
 fn messages_actions_joins_and_renames() {
     let mut sim = Sim::in_a_room(60, 9);
     sim.say("bob@10.0.0.2:6000", "hello");

@@ -247,6 +247,7 @@ mod tests {
     use crate::room::{Limits, Room, input};
     use chat_proto::opaque::Opaque;
     use chat_proto::rendezvous::{Reply, Request};
+    use std::io::Write;
 
     #[test]
     fn errors_of_the_listener_say_what_to_do() {
@@ -276,6 +277,25 @@ mod tests {
             explain("0.0.0.0:9000", io::ErrorKind::PermissionDenied),
             "permission denied"
         );
+    }
+
+    #[test]
+    fn a_reader_that_has_stopped_pins_64_kib() {
+        let sockets = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let reader = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        reader.set_recv_buffer_size(4096).unwrap();
+        reader.connect(&sockets.address.into()).unwrap();
+        sockets.listener.set_nonblocking(false).unwrap();
+        let (connection, _) = sockets.listener.accept().unwrap();
+        connection.set_nonblocking(true).unwrap();
+        let text = vec![b'x'; 1 << 20];
+        let mut held = 0;
+        while let Ok(count) = (&connection).write(&text) {
+            held += count;
+        }
+        // What is unsent, the piece with which it reaches the limit, and what the reader's system holds.
+        let limit = 2 * usize::try_from(UNSENT_MAX).unwrap() + 3 * 4096;
+        assert!(held <= limit, "{held} bytes");
     }
 
     #[test]

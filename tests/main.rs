@@ -30,6 +30,7 @@ mod pages;
 mod piped;
 mod pressure;
 mod private;
+mod quotas;
 mod screen;
 mod server_cli;
 mod settings;

@@ -10,6 +10,7 @@ mod world;
 use crate::bytes::Bytes;
 use chat_proto::opaque::{Opaque, encode};
 use chat_proto::rendezvous;
+use chat_server::quota::Quota;
 use chat_server::rate::Rate;
 use chat_server::room::Limits;
 use std::net::SocketAddr;
@@ -106,6 +107,7 @@ fn limits(script: &mut Bytes<'_>) -> Limits {
         max_per_address: script.one_of(&[8, 2]),
         history: script.one_of(&[10, 0, 1, 100]),
         rate: script.one_of(&[rate(0, 0), rate(50, 200), rate(1000, 3)]),
+        quota: Quota::default(),
         ping_interval: Duration::from_secs(script.one_of(&[15, 1])),
     }
 }

@@ -190,6 +190,8 @@ words! {
         BadNick = "bad-nick",
         /// Another user has that nick.
         NickTaken = "nick-taken",
+        /// Too many such requests came from the client's network in a short time.
+        TooOften = "too-often",
         /// There is no such user.
         NoSuchUser = "no-such-user",
         /// The other side does not read, or can't.

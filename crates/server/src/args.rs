@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::quota::Quota;
 use crate::rate::Rate;
 use crate::room::Limits;
 use chat_manual::{Document, Section, Tip, number, try_parse};
@@ -56,7 +57,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "1000", value_parser = number::<usize>(1..=COUNT_MAX))]
     pub max_users: usize,
 
-    /// Users at most from one address, or from one /64 of IPv6. Loopback addresses are exempt.
+    /// Users at most from one address, or from one /64 of IPv6. Twice as many may connect at once, and take a nick; then
+    /// one a second. Loopback addresses are exempt.
     #[arg(long, value_name = "N", default_value = "100", value_parser = number::<usize>(1..=COUNT_MAX))]
     pub max_per_address: usize,
 
@@ -64,7 +66,8 @@ pub struct Args {
     #[arg(long, value_name = "LINES", default_value = "100", value_parser = number::<usize>(0..=COUNT_MAX))]
     pub history: usize,
 
-    /// Lines a second that each user may send. Clients that send faster are throttled, and lose nothing. 0 means no limit.
+    /// Lines a second that each user may send. Clients that send faster are throttled, and lose nothing. 0 means no limit, also
+    /// on the bytes from one network.
     #[arg(long, value_name = "LINES", default_value = "50", value_parser = number::<u32>(0..=COUNT_MAX))]
     pub rate: u32,
 
@@ -130,11 +133,15 @@ impl Args {
     /// The limits of the room.
     #[must_use]
     pub fn limits(&self) -> Limits {
+        let rate = NonZeroU32::new(self.rate).map(|rate| Rate::new(rate, self.burst));
+        let mut quota = Quota::for_users(self.max_per_address);
+        quota.bytes = quota.bytes.filter(|_| rate.is_some());
         Limits {
             max_users: self.max_users,
             max_per_address: self.max_per_address,
             history: self.history,
-            rate: NonZeroU32::new(self.rate).map(|rate| Rate::new(rate, self.burst)),
+            rate,
+            quota,
             ping_interval: Duration::from_secs(self.ping_interval.into()),
         }
     }

@@ -2,7 +2,7 @@
 
 use chat_proto::nick::Nick;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,15 @@ pub enum Event {
         /// Why.
         why: Refusal,
     },
+    /// More connections of one network were rejected for the same reason than the log has lines for.
+    RefuseMore {
+        /// From where; `None` stands for networks that are not counted apart.
+        network: Option<IpAddr>,
+        /// Why.
+        why: Refusal,
+        /// How many more.
+        count: usize,
+    },
     /// The server shuts down.
     Stop {
         /// The signal that it received.
@@ -81,12 +90,14 @@ pub enum Departure {
 }
 
 /// Why a connection was rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The room is full, with this many users.
     Full(usize),
     /// This many users are connected from that address.
     Address(usize),
+    /// Too many connections from that network in a short time.
+    Often,
     /// That very address and port is connected already.
     Twice,
     /// The client insists on a nick that is not available.
@@ -108,6 +119,14 @@ impl fmt::Display for Event {
             Self::Nick { who, nick } => write!(f, "nick {who} now {nick}"),
             Self::Probe { peer } => write!(f, "probe {peer}"),
             Self::Refuse { peer, why } => write!(f, "refuse {peer} reason={why}"),
+            Self::RefuseMore { network, why, count } => {
+                match network {
+                    Some(IpAddr::V4(address)) => write!(f, "refuse {address}"),
+                    Some(IpAddr::V6(address)) => write!(f, "refuse {address}/64"),
+                    None => f.write_str("refuse others"),
+                }?;
+                write!(f, " reason={why} more={count} within=10s")
+            }
             Self::Stop { signal, users } => write!(f, "stop signal={signal} users={users}"),
         }
     }
@@ -136,6 +155,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Full(limit) => write!(f, "full limit={limit}"),
             Self::Address(limit) => write!(f, "address limit={limit}"),
+            Self::Often => f.write_str("often"),
             Self::Twice => f.write_str("twice"),
             Self::Nick => f.write_str("nick"),
             Self::Foreign => f.write_str("foreign"),

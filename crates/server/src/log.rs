@@ -1,11 +1,13 @@
 //! The log on standard error.
 
 use crate::event::Event;
+use crate::repeats::Repeats;
 use chat_sys::writer::Writer;
 use nix::poll::{PollFd, PollFlags};
 use std::fmt::Display;
 use std::io::{self, Write, stderr};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 /// Lines on their way to standard error, whose reader may pause or be gone. The log neither blocks the room nor grows
 /// without limit: when the writer is full, whole lines are left out and counted. So are they while the disk is full.
@@ -16,6 +18,7 @@ pub struct Log {
     /// The disk is full: lines stay in the writer, and each turn tries again.
     stalled: bool,
     left_out: usize,
+    repeats: Repeats,
 }
 
 impl Default for Log {
@@ -24,16 +27,31 @@ impl Default for Log {
             writer: Writer::new(stderr().as_fd()).ok(),
             stalled: false,
             left_out: 0,
+            repeats: Repeats::default(),
         }
     }
 }
 
 impl Log {
-    /// Adds a line for each event.
-    pub fn events(&mut self, events: &[Event]) {
+    /// Adds a line for each event, but counts rejected connections that repeat.
+    pub fn events(&mut self, now: Duration, events: &[Event]) {
         for event in events {
+            if let Event::Refuse { peer, why } = *event
+                && !self.repeats.admit(now, peer, why)
+            {
+                continue;
+            }
             self.line(event);
         }
+        for event in self.repeats.expire(now) {
+            self.line(event);
+        }
+    }
+
+    /// When [`Log::events`] has a line without events.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.repeats.deadline()
     }
 
     /// Adds a line, with the time in front.

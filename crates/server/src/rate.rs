@@ -1,20 +1,20 @@
-//! The rate limit: the sustained rate, and the burst above it.
+//! Rate limits: the sustained rate, and the burst above it.
 
 use crate::compact::Timestamp;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// The rate limit of every connection.
+/// A rate limit: of lines for each connection, and of what [`crate::quota`] counts for each network.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
-    /// The time between two lines at this rate.
+    /// The time between two lines, or whatever is counted, at this rate.
     interval: Duration,
     /// The burst, as time.
     tolerance: Duration,
 }
 
 impl Rate {
-    /// Allows this many lines a second, and this many at once. A burst of 0 counts as 1, or nothing could be sent.
+    /// Allows this many a second, and this many at once. A burst of 0 counts as 1, or nothing could be sent.
     #[must_use]
     pub fn new(per_second: NonZeroU32, burst: u32) -> Self {
         let interval = Duration::from_secs(1) / per_second.get();
@@ -25,8 +25,8 @@ impl Rate {
     }
 }
 
-/// What one connection has used of its [`Rate`], by the generic cell rate algorithm (ITU-T I.371).
-#[derive(Clone, Copy, Debug, Default)]
+/// What has been used of a [`Rate`], by the generic cell rate algorithm (ITU-T I.371).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Usage {
     /// The theoretical arrival time of the next line.
     theoretical: Timestamp,
@@ -41,7 +41,18 @@ impl Usage {
 
     /// Counts one line.
     pub fn count(&mut self, rate: Rate, now: Duration) {
-        self.theoretical = (self.theoretical.get().max(now) + rate.interval).into();
+        self.count_many(rate, now, 1);
+    }
+
+    /// Counts so many. They may exceed what the rate allows: the next one waits the longer.
+    pub fn count_many(&mut self, rate: Rate, now: Duration, count: u32) {
+        self.theoretical = (self.theoretical.get().max(now) + rate.interval * count).into();
+    }
+
+    /// Whether nothing of it is used any more.
+    #[must_use]
+    pub fn is_unused(self, now: Duration) -> bool {
+        self.theoretical.get() <= now
     }
 
     /// Counts one line if the rate allows it now. Whether it does.

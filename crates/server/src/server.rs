@@ -127,9 +127,11 @@ impl Server {
             self.write(now, &ready.full);
             let turn = output::end_turn(&mut self.room, now);
             self.apply(turn.effects);
-            self.log.events(&turn.events);
+            self.log.events(now.monotonic, &turn.events);
             self.log.flush();
         }
+        self.log.events(Duration::MAX, &[]);
+        self.log.flush();
         Ok(())
     }
 
@@ -160,7 +162,7 @@ impl Server {
         let others = [listener, rendezvous.filter(|_| rest.is_none()).map(AsFd::as_fd)];
         let places = others.map(|fd| fd.map(|fd| push(&mut fds, PollFd::new(fd, PollFlags::POLLIN))));
         fds.extend(self.log.interest());
-        let deadlines = [self.room.deadline(), self.paused_until, rest];
+        let deadlines = [self.room.deadline(), self.paused_until, rest, self.log.deadline()];
         let deadline = deadlines.into_iter().flatten().min();
         match poll(&mut fds, self.clock.timeout(deadline)) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -230,7 +232,7 @@ impl Server {
             let _ = socket.send_with_flags(b"too many users\n", send_flags());
             if let Some(peer) = peer.as_socket() {
                 let why = Refusal::Descriptors;
-                self.log.line(Event::Refuse { peer, why });
+                self.log.events(now.monotonic, &[Event::Refuse { peer, why }]);
             }
         } else {
             self.log.line(format_args!("pause accept: {error}"));

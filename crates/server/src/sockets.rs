@@ -244,6 +244,7 @@ impl Spare {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Quota;
     use crate::room::{Limits, Room, input};
     use chat_proto::opaque::Opaque;
     use chat_proto::rendezvous::{Reply, Request};
@@ -309,6 +310,7 @@ mod tests {
             max_per_address: 1,
             history: 0,
             rate: None,
+            quota: Quota::default(),
             ping_interval: Duration::from_secs(15),
         };
         let mut room = Room::new(limits, Box::new(|| Opaque([7; 16])));

@@ -55,5 +55,8 @@ impl Stage {
 }
 
 pub(super) fn is_about_nick(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::BadNick | ErrorCode::NickTaken)
+    matches!(
+        code,
+        ErrorCode::BadNick | ErrorCode::NickTaken | ErrorCode::TooOften
+    )
 }

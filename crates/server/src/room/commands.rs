@@ -3,6 +3,7 @@
 use super::{PROBE_TIME, Room};
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Probe, Rich, Stage};
+use crate::quota::USER_BYTES;
 use crate::rate::Usage;
 use crate::roster::{Slot, network_of, token_for};
 use crate::transcript::{Dialect, Start, Transcript};
@@ -96,7 +97,7 @@ fn plain_command(room: &mut Room, now: Now, slot: Slot, request: Request<'_>) {
     let malformed = |text| (ErrorCode::Malformed, text);
     match request {
         Request::Nick(name) => rename(room, now, slot, name),
-        Request::Who => list_users(room, slot),
+        Request::Who => list_users(room, now, slot),
         Request::Msg(name, text) => {
             let to = room.roster.find(name);
             whisper(room, slot, to, name, None, &text);
@@ -254,27 +255,27 @@ fn rename(room: &mut Room, now: Now, slot: Slot, name: &str) {
         return;
     };
     let before = member.label().to_owned();
-    let result = room.rename(slot, name);
-    let is_same = room
-        .roster
-        .get(slot)
-        .is_some_and(|member| member.label() == before);
-    if result.is_ok() && !is_same {
+    let result = room.rename(now, slot, name);
+    if result == Ok(true) {
         return room.announce_nick(now, slot, &before);
     }
     answer(room, slot, |member, transcript| match (result, member.nick()) {
         (Err((code, text)), _) => member.refuse(transcript, code, None, &text),
         // A client counts the answers to its requests.
-        (Ok(()), Some(nick)) if member.rich().is_some() => {
+        (Ok(_), Some(nick)) if member.rich().is_some() => {
             member.tell(transcript, &FromServer::Nick(None, &before, nick));
         }
-        (Ok(()), _) => member.notice(transcript, format!("you are {before} already")),
+        (Ok(_), _) => member.notice(transcript, format!("you are {before} already")),
     });
 }
 
 /// Begins the user list.
-fn list_users(room: &mut Room, slot: Slot) {
+fn list_users(room: &mut Room, now: Now, slot: Slot) {
     let (users, max) = (room.users, room.limits.max_users);
+    if let Some(member) = room.roster.get(slot) {
+        let address = member.id().address().ip();
+        room.bytes.count(now.monotonic, address, users * USER_BYTES);
+    }
     let noun = if users == 1 { "user is" } else { "users are" };
     answer(room, slot, |member, transcript| {
         member.notice(transcript, format!("{users} {noun} here, of at most {max}:"));
@@ -321,7 +322,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
         has_answered: false,
     };
     room.roster.upgrade(slot, Client::Rich(rich));
-    let error = hello.nick.and_then(|name| room.rename(slot, name).err());
+    let error = hello.nick.and_then(|name| room.name(slot, name).err());
     if let Some(error) = error.as_ref().filter(|_| hello.insists) {
         return reject_nick(room, now, slot, error);
     }

@@ -5,10 +5,12 @@ use crate::event::{Departure, Event, Refusal};
 use crate::foreign::{self, Verdict};
 use crate::inbox::Inbox;
 use crate::member::{End, Member, Stage};
+use crate::quota::LINE_MIN;
 use crate::rate::Usage;
 use crate::roster::Slot;
 use crate::telnet::Received;
 use crate::transcript::Dialect;
+use chat_proto::LINE_MAX;
 use chat_proto::line::Line;
 use chat_proto::now::Now;
 use chat_proto::rich::{FromServer, may_begin_client};
@@ -63,10 +65,19 @@ pub fn tick(room: &mut Room, now: Now) {
         return;
     }
     room.next_deadline = None;
-    for slot in 0..room.roster.end() {
+    for slot in least_served_first(room) {
         tick_member(room, now, slot);
         room.note_deadline(slot, now);
     }
+}
+
+/// Every slot; users who have sent nothing lately come first, and then those whose turn was longest ago. So a flooder
+/// delays the other users of its network, who share its quota, by one line of each connection.
+fn least_served_first(room: &Room) -> Vec<Slot> {
+    let members = room.roster.iter_from(0);
+    let mut slots: Vec<_> = members.map(|(slot, member)| (member.usage, slot)).collect();
+    slots.sort_unstable();
+    slots.into_iter().map(|(_, slot)| slot).collect()
 }
 
 fn tick_member(room: &mut Room, now: Now, slot: Slot) {
@@ -99,7 +110,7 @@ fn process(room: &mut Room, now: Now, slot: Slot, mut bytes: &[u8]) {
     let mut inbox = std::mem::take(&mut member.inbox);
     while may_process(room, now, room.roster.get(slot)) {
         let Some(line) = inbox.next(&mut bytes) else { break };
-        commands::process(room, now, slot, line);
+        process_line(room, now, slot, line);
     }
     let Some(member) = room.roster.get_mut(slot) else {
         return;
@@ -144,7 +155,10 @@ fn process_waiting(room: &mut Room, now: Now, slot: Slot) {
 
 /// Whether one more line of this member may be processed now.
 fn may_process(room: &Room, now: Now, member: Option<&Member>) -> bool {
-    let within_rate = |member: &Member| member.may_process(room.limits.rate, now.monotonic);
+    let within_rate = |member: &Member| {
+        let network_allows = room.bytes.next_at(member.id().address().ip());
+        member.may_process(room.limits.rate, now.monotonic) && network_allows <= now.monotonic
+    };
     !room.backpressure.blocks(&room.transcript) && member.is_some_and(within_rate)
 }
 
@@ -217,8 +231,26 @@ fn process_partial(room: &mut Room, now: Now, slot: Slot, end: fn(&mut Inbox) ->
     // The line feed or NUL after it may still come.
     let line = line.strip_suffix(b"\r").unwrap_or(&line);
     if !line.is_empty() {
-        commands::process(room, now, slot, Line::Whole(line));
+        process_line(room, now, slot, Line::Whole(line));
     }
+}
+
+/// Processes a line, and counts it against the quota of its network: the line, or what everybody is sent because of it.
+fn process_line(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
+    let Some(member) = room.roster.get(slot) else {
+        return;
+    };
+    let address = member.id().address().ip();
+    let length = match line {
+        Line::Whole(bytes) => bytes.len(),
+        Line::TooLong => LINE_MAX,
+    };
+    let head = |room: &Room| room.transcript.ring(Dialect::Rich).head();
+    let before = head(room);
+    commands::process(room, now, slot, line);
+    let broadcast = usize::try_from(head(room) - before).unwrap_or(usize::MAX);
+    let count = length.max(broadcast).max(LINE_MIN);
+    room.bytes.count(now.monotonic, address, count);
 }
 
 /// Pings a silent rich client, and disconnects it if nothing follows although the room reads.

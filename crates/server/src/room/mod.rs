@@ -12,6 +12,7 @@ mod user_list;
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Member, Stage};
+use crate::quota::{Quota, Shared};
 use crate::rate::Rate;
 use crate::resumption::Resumption;
 use crate::roster::{Roster, Slot, network_of};
@@ -57,6 +58,8 @@ pub struct Limits {
     pub history: usize,
     /// How fast each may send, if there is a limit.
     pub rate: Option<Rate>,
+    /// What the connections from one address, or one /64 of IPv6, share; loopback addresses are exempt.
+    pub quota: Quota,
     /// A silent rich client is pinged after this time, and disconnected after three times this.
     pub ping_interval: Duration,
 }
@@ -71,6 +74,10 @@ pub struct Room {
     /// Makes unpredictable tokens.
     tokens: Box<dyn FnMut() -> Token>,
     resumption: Resumption,
+    /// What networks have used of their quotas.
+    bytes: Shared,
+    connections: Shared,
+    nicks: Shared,
     events: Vec<Event>,
     /// Users announced and not left.
     users: usize,
@@ -91,6 +98,9 @@ impl Room {
             user_list: UserList::default(),
             tokens,
             resumption: Resumption::new(limits.max_users),
+            bytes: Shared::new(limits.quota.bytes),
+            connections: Shared::new(limits.quota.connections),
+            nicks: Shared::new(limits.quota.nicks),
             events: Vec::new(),
             users: 0,
             next_deadline: None,
@@ -126,6 +136,10 @@ impl Room {
         if self.roster.with_id(id).is_some() {
             return self.reject(now, member, Refusal::Twice);
         }
+        let address = id.address().ip();
+        if self.connections.next_at(address) > now.monotonic {
+            return self.reject(now, member, Refusal::Often);
+        }
         let mut words = format!("you are {id}; /help says what you can do");
         if let Some(why) = self
             .refusal(id, None)
@@ -137,6 +151,7 @@ impl Room {
             member.stage = Stage::Queued(now.monotonic.into());
             words = "no place is free".into();
         }
+        self.connections.count(now.monotonic, address, 1);
         let greeting = format!("{GREETING}{VERSION}: {words}\n");
         member.outbox.push(0, greeting.into_bytes());
         Ok(self.add(now, member))
@@ -326,11 +341,29 @@ impl Room {
         Err((ErrorCode::NickTaken, text))
     }
 
-    /// Gives a user a nick, if the user may have it.
-    fn rename(&mut self, slot: Slot, name: &str) -> Result<(), (ErrorCode, String)> {
+    /// Gives a newcomer a nick, if it may have it.
+    fn name(&mut self, slot: Slot, name: &str) -> Result<(), (ErrorCode, String)> {
         let nick = self.available_nick(slot, name)?;
         self.roster.rename(slot, nick);
         Ok(())
+    }
+
+    /// Gives a user another nick, if the user may have it. Whether it is another one.
+    fn rename(&mut self, now: Now, slot: Slot, name: &str) -> Result<bool, (ErrorCode, String)> {
+        let nick = self.available_nick(slot, name)?;
+        let Some(member) = self.roster.get(slot) else {
+            return Ok(false);
+        };
+        if member.nick().as_ref() == Some(&nick) {
+            return Ok(false);
+        }
+        if !self.nicks.try_count(now.monotonic, member.id().address().ip()) {
+            let text =
+                "nick not changed: too many changes from your address in a short time; try again in a minute";
+            return Err((ErrorCode::TooOften, text.into()));
+        }
+        self.roster.rename(slot, nick);
+        Ok(true)
     }
 
     /// Tells everybody that a user has another nick.
@@ -420,10 +453,12 @@ impl Room {
         }
         let rate = self.limits.rate;
         let rate_allows = rate.map_or(Duration::ZERO, |rate| member.usage.next_at(rate));
+        let network_allows = self.bytes.next_at(member.id().address().ip());
+        let allowed = rate_allows.max(network_allows);
         // Without room for an answer, the next line waits for the peer to read, which output::deliver notices.
         let processes = member.is_answerable();
         let has_input = member.inbox.is_waiting() || member.ended.is_some() || rate_allows > now.monotonic;
-        let next_line = (processes && has_input).then_some(rate_allows);
+        let next_line = (processes && has_input).then_some(allowed);
         let silence = match member.dialect() {
             Dialect::Plain if processes => member.inbox.silence_ends_line_at(),
             Dialect::Plain | Dialect::Rich => None,
@@ -432,7 +467,7 @@ impl Room {
             Some(pinged) => pinged.get() + 2 * self.limits.ping_interval,
             None => member.inbox.last_received() + self.limits.ping_interval,
         });
-        let silence = silence.map(|at| at.max(rate_allows));
+        let silence = silence.map(|at| at.max(allowed));
         [stage_end, next_line, silence, pulse].into_iter().flatten().min()
     }
 }
@@ -442,6 +477,9 @@ fn rejection(why: Refusal) -> Vec<u8> {
     let line: ServerLine<'_, &str> = match why {
         Refusal::Address(_) => ServerLine::Notice(Text::new("too many users from your address")),
         Refusal::Twice => ServerLine::Notice(Text::new("a user with your address and port is here already")),
+        Refusal::Often => ServerLine::Notice(Text::new(
+            "too many connections from your address in a short time; try again in a minute",
+        )),
         Refusal::Full(_) | Refusal::Nick | Refusal::Foreign | Refusal::Descriptors => {
             ServerLine::TooManyUsers
         }

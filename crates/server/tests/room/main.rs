@@ -15,6 +15,7 @@ mod limits;
 mod nicks;
 mod private;
 mod probe;
+mod quota;
 mod rate;
 mod rendezvous;
 mod resumption;

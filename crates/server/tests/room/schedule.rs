@@ -13,6 +13,7 @@ use chat_proto::times::Times;
 use chat_proto::who::Who;
 use chat_server::event::{Departure, Event};
 use chat_server::member::End;
+use chat_server::quota::Quota;
 use chat_server::rate::Rate;
 use chat_server::room::Limits;
 use std::collections::{HashMap, HashSet};
@@ -206,6 +207,10 @@ impl Play {
                 let (rate, burst) = dice.pick(&rates);
                 Rate::new(NonZeroU32::new(rate).unwrap(), burst)
             }),
+            quota: Quota {
+                bytes: (!heavy && dice.one_in(4)).then(|| Rate::new(NonZeroU32::new(5000).unwrap(), 2000)),
+                ..Quota::default()
+            },
             ping_interval: Duration::from_secs(dice.pick(&[1, 15, 100])),
         };
         let mut play = Self {
@@ -832,10 +837,10 @@ impl Play {
 
     /// Whether everything this peer sent must have been processed.
     fn takes_all(&self, peer: PeerNo) -> bool {
-        let rated = self.limits.rate.is_some();
+        let rated = self.limits.rate.is_some() || self.limits.quota.bytes.is_some();
         let cut = |why| match why {
             Departure::Slow(_) | Departure::Silent | Departure::Replaced | Departure::Evicted => true,
-            // Of the input that the rate held back, one more burst was processed.
+            // Of the input that the rate held back, one more burst was processed, as far as the quota allows.
             Departure::Reset | Departure::TimedOut => rated,
             Departure::Quit | Departure::Closed | Departure::Probe | Departure::Nick | Departure::Foreign => {
                 false

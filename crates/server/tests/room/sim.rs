@@ -7,6 +7,7 @@ use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
 use chat_server::event::{Departure, Event};
 use chat_server::member::End;
+use chat_server::quota::Quota;
 use chat_server::room::output::{self, Effect};
 use chat_server::room::{Limits, Room, input};
 use chat_server::roster::Slot;
@@ -194,6 +195,7 @@ pub(crate) fn limits() -> Limits {
         max_per_address: 10_000,
         history: 10,
         rate: None,
+        quota: Quota::default(),
         ping_interval: Duration::from_secs(3600),
     }
 }

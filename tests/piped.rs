@@ -129,3 +129,31 @@ fn no_tabs_push_a_line_to_where_a_terminal_wraps() {
     bob.shows().expect_count(3, "moved");
     assert_eq!(bob.shows().with(&shown).len(), 3);
 }
+
+#[test]
+fn no_text_reaches_the_first_column_of_a_terminal() {
+    let server = Server::start(&[]);
+    let options = ["--nick", "lines", "--line-mode"];
+    let mut lines = Terminal::start("lines", server.address, &options, (80, 24), &server.journal);
+    lines.expect("you are lines@");
+    let mut alice = server.client("alice");
+    for columns in [80, 61] {
+        lines.resize(columns, 24);
+        for (to, before) in [
+            ("", format!("from alice@{}: ", alice.id())),
+            ("/me ", format!("* alice@{} ", alice.id())),
+            (
+                "/msg lines ",
+                format!("private from alice@{} (sealed, direct): ", alice.id()),
+            ),
+        ] {
+            let filler = ".".repeat(usize::from(columns) - before.len());
+            let end = format!("end {columns}{}", to.len());
+            alice.line(&format!("{to}{filler}from prof@127.0.0.1:1: moved {end}"));
+            lines.expect(&end);
+            for row in lines.rows().iter().filter(|row| row.contains("prof@")) {
+                assert!(row.starts_with("    "), "{row:?}");
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod json;
 mod printer;
+mod wrap;
 
 use crate::args::Args;
 use crate::client::FrontEnd;
@@ -18,6 +19,7 @@ use jiff::tz::TimeZone;
 use json::Json;
 use nix::poll::{PollFd, PollFlags};
 use printer::Printer;
+use rustix::termios::tcgetwinsize;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -26,6 +28,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 const LINE_MAX: usize = TEXT_MAX + WHO_MAX + 64;
 /// The most bytes of one read.
 const READ_MAX: usize = 16 * 1024;
+
+/// The columns of a terminal that does not tell.
+const DEFAULT_WIDTH: usize = 80;
 
 /// Reads lines from the standard input. Prints the conversation to the standard output, everything else to the standard
 /// error.
@@ -172,6 +177,24 @@ impl Reader {
     }
 }
 
+/// Wraps what was added from `start` on, if it goes to a terminal.
+fn wrap_from(start: usize, output: &mut Writer) {
+    if output.pending().len() == start {
+        return;
+    }
+    // Its size may be another each time.
+    let Ok(size) = tcgetwinsize(output.as_fd()) else {
+        return;
+    };
+    let width = match size.ws_col {
+        0 => DEFAULT_WIDTH,
+        columns => columns.into(),
+    };
+    let lines = output.pending().split_off(start);
+    let rows = wrap::wrap(&String::from_utf8_lossy(&lines), width);
+    output.pending().extend_from_slice(rows.as_bytes());
+}
+
 /// Why a line can't be sent as it is.
 fn change(line: &[u8]) -> Option<&'static str> {
     let Ok(line) = str::from_utf8(line) else {
@@ -209,13 +232,18 @@ impl FrontEnd for LineMode {
     }
 
     fn show(&mut self, event: &Event) {
-        let (out, mut diagnostics) = (self.stdout.pending(), Vec::new());
-        match &mut self.format {
-            Format::Lines(printer) => printer.print(event, self.now, out, &mut diagnostics),
-            Format::Json(json) => json.print(event, self.now, out),
-        }
+        let out = self.stdout.pending();
+        let printer = match &mut self.format {
+            Format::Lines(printer) => printer,
+            Format::Json(json) => return json.print(event, self.now, out),
+        };
+        let (start, mut diagnostics) = (out.len(), Vec::new());
+        printer.print(event, self.now, out, &mut diagnostics);
+        wrap_from(start, &mut self.stdout);
         let stderr = self.stderr.as_mut().unwrap_or(&mut self.stdout);
+        let start = stderr.pending().len();
         stderr.pending().append(&mut diagnostics);
+        wrap_from(start, stderr);
     }
 
     fn tick(&mut self, _: &mut Session, now: Now) {

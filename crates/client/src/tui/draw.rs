@@ -108,11 +108,20 @@ impl Painter {
     }
 }
 
-/// Whether terminals disagree about the width of a cluster: of emoji, and of clusters with selectors, joiners, modifiers
-/// or marks. What follows is then placed by its column, so that a disagreement costs one character and not the rest.
+/// Whether terminals disagree about the width of a cluster. They agree about one letter of Europe or East Asia. The width
+/// of others depends on the terminal's version of Unicode: of symbols, emoji and unassigned characters, and of clusters with
+/// selectors, joiners, modifiers or marks. What follows is then placed by its column, so that a disagreement costs one
+/// character and not the rest.
 fn has_disputed_width(cluster: &str) -> bool {
     let mut characters = cluster.chars();
-    characters.next() >= Some('\u{1f000}') || characters.next().is_some()
+    let is_agreed = |character| match character {
+        ' '..='~' => true,
+        '\0'..='\u{52f}' | 'ぁ'..='ヿ' | '\u{4e00}'..='\u{9fff}' | '가'..='힣' => {
+            char::is_alphabetic(character)
+        }
+        _ => false,
+    };
+    !characters.next().is_some_and(is_agreed) || characters.next().is_some()
 }
 
 /// The code that sets one of the sixteen colours as the foreground: 30 to 37, or 90 to 97 for the bright ones.
@@ -234,6 +243,10 @@ mod tests {
             ("🏽", 2),
             ("👨\u{200d}👩\u{200d}👧", 2),
             ("e\u{301}", 1),
+            ("☰", 2),
+            ("㉈", 1),
+            ("\u{378}", 1),
+            ("\u{2fffd}", 2),
         ] {
             assert_eq!(cluster.width(), width, "{cluster:?}");
             let drawn = painted(
@@ -244,6 +257,6 @@ mod tests {
             let expected = format!("{cluster}{second}x{cluster}{rest} END");
             assert!(drawn.contains(&expected), "{drawn:?}");
         }
-        assert!(painted(&mut Painter::new(Theme::None, false), &["你好 é END"]).contains("你好 é END"));
+        assert!(painted(&mut Painter::new(Theme::None, false), &["你好 éяあ END"]).contains("你好 éяあ END"));
     }
 }

@@ -38,6 +38,45 @@ fn no_text_forges_a_line() {
     }
 }
 
+/// The lab's Qt client takes text for HTML, but `nc` does not, and only what a user sends tells them apart.
+#[test]
+fn markup_is_text_for_everybody() {
+    let mut sim = Sim::new(limits());
+    let (framed, unframed, silent) = (
+        sim.plain("10.0.0.1:1"),
+        sim.plain("10.0.0.2:1"),
+        sim.plain("10.0.0.3:1"),
+    );
+    let rich = sim.rich("10.0.0.4:1", "rick");
+    sim.send(framed, "hello\n");
+    sim.send(unframed, "hello");
+    sim.run(ms(30));
+    let plain = [framed, unframed, silent];
+    for peer in [framed, unframed, silent, rich] {
+        sim.news(peer);
+    }
+    for text in [
+        "first<br>Server: from bob@10.0.0.1:1234: forged",
+        "if a < b && c > d { &lt; }",
+        "<!-- --> <p>\t<b>x</b>",
+    ] {
+        sim.send(framed, &format!("{text}\n/msg 10.0.0.2:1 {text}\n"));
+        sim.run(ms(0));
+        let said = format!("from 10.0.0.1:1: {text}");
+        for peer in plain {
+            let news = sim.news(peer);
+            assert_eq!(news[0], said);
+            assert_eq!(news.len(), if peer == silent { 1 } else { 2 });
+            assert!(news.iter().all(|line| line.ends_with(text)), "{news:?}");
+        }
+        let news = sim.news(rich);
+        assert!(
+            matches!(&*news, [line] if line.ends_with(&format!(" 10.0.0.1:1 {text}"))),
+            "{news:?}"
+        );
+    }
+}
+
 #[test]
 fn invalid_utf8_is_replaced() {
     let mut sim = Sim::new(limits());

@@ -43,13 +43,18 @@ fn a_legacy_client_and_ours_talk_in_our_room() {
 #[test]
 fn private_messages_pass_between_a_legacy_client_and_ours() {
     let server = Server::start(&[]);
-    let theirs = {
-        let mut theirs = LegacyClient::connect("theirs", server.address, &server.journal);
-        theirs.expect(" is online");
-        theirs
-    };
+    let mut theirs = LegacyClient::connect("theirs", server.address, &server.journal);
+    theirs.expect(" is online");
     let mut ours = server.client("ours");
     let (their_id, our_id) = (theirs.id().to_owned(), ours.id().to_owned());
+    // Until it has sent a text, it could be nc.
+    ours.line(&format!("/msg {their_id} who are you?"));
+    theirs.expect(&format!("private from ours@{our_id}: who are you?"));
+    theirs.send("hello from the lab");
+    ours.shows().expect("hello from the lab");
+    ours.line("/who");
+    ours.complains()
+        .expect_line(&format!("* {their_id} (direct, unencrypted)"));
     ours.line(&format!("/msg {their_id} from ours to theirs"));
     assert_eq!(
         theirs.receive_private(),

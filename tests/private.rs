@@ -1,7 +1,8 @@
 //! Private messages through the server.
 
-use crate::harness::{Plain, Rich, Server, Wire};
+use crate::harness::{LegacyClient, Plain, Rich, Server, Wire};
 use socket2::{Domain, Socket, Type};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 #[test]
@@ -110,6 +111,36 @@ fn tokens_are_sent_to_their_owner_alone() {
         assert!(!heard.iter().any(|line| line.contains(&secret)), "{heard:?}");
     }
     assert_eq!(server.log_so_far(&secret), [""; 0]);
+}
+
+/// Another program has the UDP port after that of a user at `nc`.
+#[test]
+fn no_text_for_a_user_at_nc_reaches_a_udp_port() {
+    let server = Server::start(&[]);
+    let (mut prof, stranger) = LegacyClient::connect("prof", server.address, &server.journal).into_parts();
+    stranger.set_nonblocking(true).unwrap();
+    prof.expect(" is online");
+    let mut alice = server.client("alice");
+    let to = prof.id().to_owned();
+    // Before it has said anything, and after.
+    for text in ["first secret", "second secret"] {
+        alice.line(&format!("/msg {to} {text}"));
+        prof.expect(&format!("private from alice@{}: {text}", alice.id()));
+        let result = format!("sent to {to} (via the server, unencrypted): {text}");
+        alice.complains().expect(&result);
+        prof.line("hello");
+        alice.shows().expect("hello");
+    }
+    alice.line("/who");
+    let listed = format!("* {to} (via the server, unencrypted)");
+    alice.complains().expect_line(&listed);
+    let mut to_prof = server.start_client("carol", &["--to", &to]);
+    to_prof.line("third secret");
+    prof.expect("third secret");
+    to_prof.end_input();
+    assert_eq!(to_prof.exit_code(), 0, "the server has confirmed it");
+    let received = stranger.recv(&mut [0; 1500]);
+    assert_eq!(received.unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[test]

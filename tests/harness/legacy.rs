@@ -162,6 +162,11 @@ impl LegacyClient {
         }
     }
 
+    /// Its connection, and the UDP socket on the port after it.
+    pub fn into_parts(self) -> (Wire, UdpSocket) {
+        (self.wire, self.udp)
+    }
+
     /// Sends a private message to the UDP port after the target's.
     pub fn send_private(&self, to: &str, text: &str) {
         self.send_private_bytes(to, text.as_bytes());

@@ -84,9 +84,9 @@ impl Roster {
         self.holders.get(key).copied()
     }
 
-    /// The address for datagrams to a user: the announced one, or that of the port rule.
+    /// The address for datagrams to a user, if the server announced one.
     pub fn address(&self, id: UserId) -> Option<SocketAddr> {
-        self.get(id)?.udp.or_else(|| id.private_address())
+        self.get(id)?.udp
     }
 
     /// All users, ordered by id.

@@ -24,8 +24,8 @@ impl UserId {
         self.0
     }
 
-    /// The port-pair rule: unless another UDP address was announced, private messages go to the UDP port after the TCP
-    /// port. The last port has none after it.
+    /// The port-pair rule of the lab's original programs: private messages go to the UDP port after the TCP port. The last
+    /// port has none after it.
     #[must_use]
     pub fn private_address(self) -> Option<SocketAddr> {
         let port = self.0.port().checked_add(1)?;

@@ -28,6 +28,8 @@ pub struct Inbox {
     framing: Framing,
     /// The first line is complete.
     has_line: bool,
+    /// See [`Inbox::is_unframed`].
+    unframed: bool,
     last_byte: Timestamp,
 }
 
@@ -77,6 +79,14 @@ impl Inbox {
         } else if self.framing == Framing::Keys && begins && has_several_characters(bytes) {
             self.framing = Framing::Texts;
         }
+        self.unframed &= !bytes.contains(&b'\n');
+    }
+
+    /// Whether the peer is a program that sends texts without line feeds, like the lab's original client: silence ended its
+    /// first line, a whole text, and no line feed has followed. Keys that come one by one are those of a telnet client.
+    #[must_use]
+    pub fn is_unframed(&self) -> bool {
+        self.unframed
     }
 
     /// When bytes were last received.
@@ -154,7 +164,12 @@ impl Inbox {
 
     /// Ends the partial line, because of silence.
     pub fn end_line(&mut self) -> Vec<u8> {
-        self.end(LineDecoder::end_line)
+        let is_first = !self.has_line;
+        let line = self.end(LineDecoder::end_line);
+        let is_text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+        let is_whole = self.framing == Framing::Texts && str::from_utf8(&line).is_ok_and(is_text);
+        self.unframed |= is_first && is_whole;
+        line
     }
 
     /// Ends the partial line, because no more input comes.
@@ -236,6 +251,32 @@ mod tests {
         assert_eq!(after(&mut inbox, 4000, b"ok"), Some(4030));
         assert_eq!(inbox.end_line(), b"ok");
         assert_eq!(after(&mut inbox, 5000, b"y"), Some(5030));
+    }
+
+    #[test]
+    fn a_text_without_line_feed_as_the_first_line_is_unframed() {
+        let inputs: [(&[&[u8]], bool); 8] = [
+            (&[b"hello"], true),
+            (&[b"hello", b"again"], true),
+            (&[b"hello", b"again\nand"], false),
+            (&[b"hello\n", b"again"], false),
+            (&[b"hello\nagain"], false),
+            (&[b"h", b"ello"], false),
+            (&[b"hello\r"], false),
+            (&[b"\xFF\xFB\x1F"], false),
+        ];
+        for (pieces, is_unframed) in inputs {
+            let mut inbox = Inbox::default();
+            for piece in pieces {
+                after(&mut inbox, 100, piece);
+                inbox.end_line();
+            }
+            assert_eq!(inbox.is_unframed(), is_unframed, "{pieces:?}");
+        }
+        let mut inbox = Inbox::default();
+        after(&mut inbox, 100, b"last words");
+        inbox.finish();
+        assert!(!inbox.is_unframed(), "no silence ended it");
     }
 
     #[test]

@@ -217,9 +217,14 @@ impl Member {
     #[must_use]
     pub fn profile(&self) -> Profile<&str> {
         let rich = self.rich();
+        let udp = match rich {
+            Some(rich) => rich.udp.map(Into::into),
+            None if self.inbox.is_unframed() => self.id().private_address(),
+            None => None,
+        };
         Profile {
             who: self.label(),
-            udp: rich.and_then(|rich| rich.udp).map(Into::into),
+            udp,
             key: rich.and_then(|rich| rich.key),
         }
     }

@@ -89,8 +89,8 @@ impl Object {
         self.with(key, who.to_string())
     }
 
-    fn users(self, users: &[Who]) -> Self {
-        self.with("users", users.iter().map(Who::to_string).collect::<Vec<_>>())
+    fn users<'a>(self, users: impl IntoIterator<Item = &'a Who>) -> Self {
+        self.with("users", users.into_iter().map(Who::to_string).collect::<Vec<_>>())
     }
 
     /// Adds a key with the value `true`, or nothing.
@@ -150,7 +150,7 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             let object = object("refused").text(&refused.text);
             object.with("reason", refused.reason.as_str())
         }
-        Event::Users(users) => object("users").users(users),
+        Event::Users(users) => object("users").users(users.iter().map(|user| &user.who)),
         Event::Query(to) => object("warning").text(&about_query(to.as_ref())),
         Event::Code(VerifyCode { who, code }) => object("code").user("from", who).with("text", code.as_str()),
         Event::Help => object("help"),

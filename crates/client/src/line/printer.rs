@@ -3,8 +3,8 @@
 use crate::command;
 use crate::format::{self, timestamp};
 use crate::session::{
-    Delivery, DeliveryFailure, Direction, Event, Outcome, PrivateMessage, RefusedMessage, Unattributed,
-    Welcome, about_legacy, about_missed, about_query,
+    Delivery, DeliveryFailure, Direction, Event, Listed, Outcome, PrivateMessage, RefusedMessage,
+    Unattributed, Welcome, about_legacy, about_missed, about_query,
 };
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
@@ -143,10 +143,10 @@ fn print_delivery(delivery: &Delivery, to: &mut Vec<u8>) {
     note(to, line);
 }
 
-fn print_users(users: &[Who], to: &mut Vec<u8>) {
+fn print_users(users: &[Listed], to: &mut Vec<u8>) {
     note(to, format::heading(users.len()));
-    for who in users {
-        note(to, who);
+    for user in users {
+        note(to, user);
     }
 }
 

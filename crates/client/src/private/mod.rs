@@ -243,10 +243,19 @@ impl Private {
             to,
             text: text.borrow().into_owned(),
         };
-        let address = self.roster.address(to).or_else(|| to.private_address());
+        let address = self.unencrypted_address(to);
         let sent = self.plaintext.send(now, message, address, self.has_relay());
         self.outputs.extend(sent);
         Ok(id)
+    }
+
+    /// The address for unencrypted texts to a user, which else go through the server. A server of ours announces one for
+    /// programs that receive datagrams. A user at `nc` has none: any program may have the port after its own.
+    pub fn unencrypted_address(&self, to: UserId) -> Option<SocketAddr> {
+        match self.is_rich() {
+            Some(false) => to.private_address(),
+            _ => self.roster.address(to),
+        }
     }
 
     /// Whether a user's peer has lately answered on a direct path, so that no server is needed.

@@ -49,7 +49,7 @@ pub enum Event {
     /// A message was refused, or could not be sent at all.
     Refused(RefusedMessage),
     /// The answer to `/who`: all users, ordered by id.
-    Users(Vec<Who>),
+    Users(Vec<Listed>),
     /// The answer to `/query`: lines that are no commands go to this user alone from now on, or to everybody.
     Query(Option<Who>),
     /// The answer to `/verify`.
@@ -233,6 +233,25 @@ pub enum Direction {
     Received,
     /// From this client, under this number, which its result names too.
     Sent(u64),
+}
+
+/// A user in the answer to `/who`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The user.
+    pub who: Who,
+    /// How it is sent private messages, as far as that is known; `None` for the client itself.
+    pub transport: Option<Transport>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let marks = self.transport.map(|transport| transport.to_string());
+        match marks.filter(|marks| !marks.is_empty()) {
+            Some(marks) => write!(f, "{} ({marks})", self.who),
+            None => self.who.fmt(f),
+        }
+    }
 }
 
 /// How a private message travels. Displayed as the marks that the user sees.

@@ -25,8 +25,9 @@ mod state;
 mod tests;
 
 pub use event::{
-    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, PrivateMessage, RefusedMessage,
-    Rename, Transport, Unattributed, VerifyCode, Welcome, about_legacy, about_missed, about_query,
+    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage,
+    RefusedMessage, Rename, Transport, Unattributed, VerifyCode, Welcome, about_legacy, about_missed,
+    about_query,
 };
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};

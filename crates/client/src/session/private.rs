@@ -1,13 +1,13 @@
 //! Private messages, between what the user types and their delivery.
 
 use super::event::{
-    Delivery, DeliveryFailure, Direction, Event, Leave, PrivateMessage, RefusedMessage, Transport,
+    Delivery, DeliveryFailure, Direction, Event, Leave, Listed, PrivateMessage, RefusedMessage, Transport,
 };
 use super::outbox::{Draft, Pending};
 use super::recipients::Peer;
 use super::stage::Stage;
 use super::state::{Session, Transmit};
-use crate::private::{Event as Told, MessageId, Output, Received, Refusal, State};
+use crate::private::{Event as Told, MessageId, Output, Path, Received, Refusal, State};
 use crate::roster::{KeyWarning, Unresolved};
 use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;
@@ -138,6 +138,29 @@ impl Session {
     fn locate(&self, peer: &Peer) -> Option<UserId> {
         let found = peer.find(self.roster()).map(|profile| profile.who.id);
         found.or_else(|| (self.is_legacy() && !peer.is_gone()).then_some(peer.who.id))
+    }
+
+    /// All users, and how each is sent private messages.
+    pub(super) fn list_users(&self, now: Now) -> Vec<Listed> {
+        let listed = |profile: &Profile| Listed {
+            who: profile.who.clone(),
+            transport: self.transport(profile, now),
+        };
+        self.roster().users().map(listed).collect()
+    }
+
+    fn transport(&self, to: &Profile, now: Now) -> Option<Transport> {
+        let id = to.who.id;
+        if self.me.as_ref().is_some_and(|me| me.id == id) {
+            return None;
+        }
+        let sealed = to.key.is_some();
+        let path = match sealed {
+            true => self.private.has_direct_path(now, id).then_some(Path::Direct),
+            false if self.private.unencrypted_address(id).is_some() => Some(Path::Direct),
+            false => Some(Path::Relayed),
+        };
+        Some(Transport { path, sealed })
     }
 
     fn private_is_sent(&mut self, to: UserId, id: MessageId, text: &Text<'_>, now: Now) {

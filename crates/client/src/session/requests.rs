@@ -22,7 +22,7 @@ impl Session {
                 self.send_private(who, text, now);
             }
             Command::Who => {
-                let users = self.users();
+                let users = self.list_users(now);
                 self.events.push_back(Event::Users(users));
             }
             Command::Nick(nick) => self.change_nick(nick),

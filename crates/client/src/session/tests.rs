@@ -93,7 +93,7 @@ impl Sim {
         let mut sim = Self::new(config);
         sim.hear("* chat version 1: welcome\n");
         sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\n"));
-        sim.hear("USER bob@10.0.0.2:6000 10.0.0.2:6001 -\nUSER carol@10.0.0.3:7000 - -\nHISTORY -\nLIVE\n");
+        sim.hear("USER bob@10.0.0.2:6000 10.0.0.2:6001 -\nUSER carol@10.0.0.3:7000 10.0.0.3:7001 -\nHISTORY -\nLIVE\n");
         sim.sent();
         sim.shown();
         sim
@@ -693,16 +693,27 @@ fn a_repeated_nick_request_gets_two_answers() {
     assert_eq!((sim.shown(), sim.sent()), (vec![notice], "QUIT\n".into()));
 }
 
+/// The answer to `/who`.
+fn listed(sim: &mut Sim) -> Vec<String> {
+    sim.shown();
+    sim.type_line("/who");
+    match sim.shown().as_slice() {
+        [Event::Users(users)] => users.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn the_roster_follows_the_server() {
     let mut sim = Sim::in_a_room();
     sim.hear("JOIN 1 dave@10.0.0.4:1 10.0.0.4:9 -\nLEAVE 2 bob@10.0.0.2:6000\n");
     sim.hear("NICK 3 carol@10.0.0.3:7000 Eve\nADDRESS 4 Eve@10.0.0.3:7000 9.9.9.9:9\n");
-    sim.shown();
-    sim.type_line("/who");
-    let users = ["alice@10.0.0.1:5000", "Eve@10.0.0.3:7000", "dave@10.0.0.4:1"];
-    let users = users.map(|who| who.parse().unwrap()).to_vec();
-    assert_eq!(sim.shown(), [Event::Users(users)]);
+    let users = [
+        "alice@10.0.0.1:5000",
+        "Eve@10.0.0.3:7000 (direct, unencrypted)",
+        "dave@10.0.0.4:1 (direct, unencrypted)",
+    ];
+    assert_eq!(listed(&mut sim), users);
     let eve = sim.session.roster().resolve("eve").unwrap();
     assert_eq!(eve.udp, Some("9.9.9.9:9".parse().unwrap()));
 }

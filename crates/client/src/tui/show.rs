@@ -8,7 +8,7 @@ use super::screen::{Effect, Mode, Screen};
 use crate::command::{self, Bell};
 use crate::format;
 use crate::session::{
-    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, PrivateMessage, Rename,
+    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage, Rename,
     Transport, Welcome, about_legacy, about_missed, about_query,
 };
 use chat_proto::text::Text;
@@ -152,10 +152,10 @@ impl Screen {
         command::help(true).for_each(|line| self.note(line));
     }
 
-    fn users(&mut self, users: &[Who]) {
+    fn users(&mut self, users: &[Listed]) {
         self.note(format::heading(users.len()));
-        for who in users {
-            self.note(format!("  {who}"));
+        for user in users {
+            self.note(format!("  {user}"));
         }
     }
 }

@@ -80,7 +80,7 @@ impl Sim {
     fn join(&mut self, me: &str, seq: u64) {
         self.hear("* chat version 1: welcome\n");
         self.hear(&format!("WELCOME {me} {TOKEN} {TOKEN} {seq}\n"));
-        self.hear("USER bob@10.0.0.2:6000 - -\nUSER carol@10.0.0.3:7000 - -\nHISTORY -\nLIVE\n");
+        self.hear("USER bob@10.0.0.2:6000 10.0.0.2:6001 -\nUSER carol@10.0.0.3:7000 10.0.0.3:7001 -\nHISTORY -\nLIVE\n");
     }
 
     fn now(&self) -> Now {

@@ -135,7 +135,7 @@ impl Simulation {
         for place in 0..self.keyless.len() {
             let (conn, id) = (self.connection(), self.keyless[place].id);
             self.keyless[place].conn = conn;
-            self.server.join(conn, id, None, None);
+            self.server.join(conn, id, id.private_address(), None);
         }
         self.deliver_server_lines();
     }

@@ -159,7 +159,7 @@ impl Simulation {
                 6000,
             )));
             let (conn, has_port) = (self.connection(), self.rng.chance(500));
-            self.server.join(conn, id, None, None);
+            self.server.join(conn, id, id.private_address(), None);
             self.keyless.push(Keyless { id, conn, has_port });
         }
         self.schedule(Duration::from_secs(3), Scheduled::Act);

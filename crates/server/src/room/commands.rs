@@ -387,8 +387,7 @@ fn reintroduce(room: &mut Room, now: Now, slot: Slot) {
         return;
     };
     let bare = member.id().to_string();
-    let user = FromServer::User(member.profile());
-    room.transcript.append(None, user);
+    room.announce_profile(slot);
     room.announce_nick(now, slot, &bare);
 }
 

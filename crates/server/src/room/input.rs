@@ -25,8 +25,12 @@ pub fn receive(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
         Dialect::Plain => member.inbox.telnet.receive(bytes),
         Dialect::Rich => bytes.into(),
     };
+    let was_unframed = member.inbox.is_unframed();
     member.received(now, &text);
     member.put_bytes(&room.transcript, answers);
+    if was_unframed && !member.inbox.is_unframed() {
+        room.announce_profile(slot);
+    }
     process(room, now, slot, &text);
     end_if_broken(room, now, slot);
     room.note_deadline(slot, now);
@@ -190,11 +194,16 @@ fn end_probe(room: &mut Room, now: Now, slot: Slot) {
 /// Processes what a plain connection has sent without a line feed, once it has been silent.
 fn end_silent_line(room: &mut Room, now: Now, slot: Slot) {
     let member = room.roster.get(slot);
+    let was_unframed = member.is_some_and(|member| member.inbox.is_unframed());
     let is_due = member.is_some_and(|member| {
         member.dialect() == Dialect::Plain && has_passed(member.inbox.silence_ends_line_at(), now)
     });
     if is_due && may_process(room, now, member) {
         process_partial(room, now, slot, Inbox::end_line);
+        let member = room.roster.get(slot);
+        if !was_unframed && member.is_some_and(|member| member.inbox.is_unframed()) {
+            room.announce_profile(slot);
+        }
     }
 }
 

@@ -381,6 +381,17 @@ impl Room {
         self.events.push(Event::Nick { who, nick });
     }
 
+    /// Tells the clients how a user that was announced is reached privately.
+    fn announce_profile(&mut self, slot: Slot) {
+        if let Some(member) = self
+            .roster
+            .get(slot)
+            .filter(|member| member.stage == Stage::Joined)
+        {
+            self.transcript.append(None, FromServer::User(member.profile()));
+        }
+    }
+
     /// Sends one rich client another one's line, unless it does not read. Nobody is told if it is not sent: senders don't rely on it.
     fn pass_on(&mut self, to: Slot, line: String) {
         if let Some(member) = self.roster.get_mut(to)

@@ -23,6 +23,43 @@ fn a_message_without_a_line_feed_is_one_after_30_ms() {
     assert_eq!(sim.news(person), said(&["again"]));
 }
 
+/// The lab's original client receives datagrams. At `nc`, another program may have that port.
+#[test]
+fn only_a_program_without_line_feeds_has_an_address() {
+    let mut sim = Sim::new(limits());
+    let client = sim.rich("10.0.0.9:1", "rick");
+    let users: Vec<_> = (1..=4).map(|n| sim.plain(&format!("10.0.0.{n}:1001"))).collect();
+    sim.news(client);
+    for (user, text) in users.iter().zip(["hello", "hello\n", "h", ""]) {
+        sim.send(*user, text);
+    }
+    sim.run(ms(30));
+    let announced = |sim: &mut Sim| {
+        let mut lines = sim.news(client);
+        lines.retain(|line| line.starts_with("USER "));
+        lines
+    };
+    assert_eq!(announced(&mut sim), ["USER 10.0.0.1:1001 10.0.0.1:1002 -"]);
+    let late = sim.connect("10.0.0.8:1");
+    sim.send(late, "HELLO 1 - - - -\n");
+    sim.run(ms(0));
+    let list = sim.news(late);
+    for (n, udp) in [(1, "10.0.0.1:1002"), (2, "-"), (3, "-"), (4, "-")] {
+        let line = format!("USER 10.0.0.{n}:1001 {udp} -");
+        assert!(list.contains(&line), "{line} {list:?}");
+    }
+
+    sim.send(users[0], "again");
+    sim.run(ms(30));
+    assert_eq!(announced(&mut sim), [""; 0]);
+    // It is no such program after all.
+    sim.send(users[0], "with a line feed\nand more");
+    sim.run(ms(1000));
+    sim.send(users[0], "more");
+    sim.run(ms(1000));
+    assert_eq!(announced(&mut sim), ["USER 10.0.0.1:1001 - -"]);
+}
+
 #[test]
 fn the_pieces_of_one_message_are_one_message() {
     let mut sim = Sim::new(limits());

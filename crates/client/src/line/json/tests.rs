@@ -1,6 +1,6 @@
 use super::*;
 use crate::session::{
-    DeliveryFailure, GroupMessage, Join, Leave, Outcome, RefusedMessage, Rename, Unattributed,
+    DeliveryFailure, GroupMessage, Join, Leave, Listed, Outcome, RefusedMessage, Rename, Unattributed,
 };
 use chat_proto::text::Text;
 use serde_json::{Map, Value};
@@ -122,7 +122,14 @@ fn examples() -> Vec<Event> {
             text: text("hello?"),
             reason: text("the user left"),
         }),
-        Event::Users(vec![who(ALICE), who(BOB)]),
+        Event::Users(
+            [ALICE, BOB]
+                .map(|user| Listed {
+                    who: who(user),
+                    transport: None,
+                })
+                .into(),
+        ),
         Event::Code(VerifyCode {
             who: who(BOB),
             code: "12345 67890".into(),

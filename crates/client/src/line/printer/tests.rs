@@ -181,8 +181,14 @@ fn other_events_are_on_the_standard_error() {
             "* maintenance at noon\n",
         ),
         (
-            Event::Users(vec![alice()]),
-            "* 1 user is here:\n* alice@10.0.0.5:50312\n",
+            Event::Users(vec![Listed {
+                who: alice(),
+                transport: Some(Transport {
+                    path: Some(Path::Relayed),
+                    sealed: false,
+                }),
+            }]),
+            "* 1 user is here:\n* alice@10.0.0.5:50312 (via the server, unencrypted)\n",
         ),
         (
             Event::Ended(Outcome::Closed(None).into()),

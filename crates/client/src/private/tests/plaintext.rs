@@ -2,34 +2,35 @@
 
 use super::*;
 
-const NC: usize = BOB;
+const LAB: usize = BOB;
 
-/// Alice, and a user with `nc`.
+/// Alice, and a user with the lab's original client.
 fn alice(options: Options) -> Pair {
     let mut pair = Pair::with_options(options);
     let now = pair.now();
-    pair.clients[ALICE].peer_left(now, id(NC));
-    let nc = Profile {
-        who: id(NC).into(),
-        udp: None,
-        key: None,
-    };
-    pair.clients[ALICE].peer_here(now, &nc);
+    pair.clients[ALICE].peer_left(now, id(LAB));
+    announce(&mut pair, Some(udp(LAB)));
     pair
+}
+
+/// The server says whether datagrams reach the user.
+fn announce(pair: &mut Pair, udp: Option<SocketAddr>) {
+    let (who, now) = (id(LAB).into(), pair.now());
+    pair.clients[ALICE].peer_here(now, &Profile { who, udp, key: None });
 }
 
 /// A message that goes through the server, because the port is closed.
 fn whisper(pair: &mut Pair) -> MessageId {
     let message = pair.say(ALICE, "hello");
     let now = pair.now();
-    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.clients[ALICE].port_unreachable(now, udp(LAB));
     pair.take(ALICE);
     message
 }
 
 fn unencrypted(text: &str, path: Path) -> Event {
     Event::Received(Received {
-        from: id(NC),
+        from: id(LAB),
         text: Text::new(text).into_owned(),
         path,
         sealed: false,
@@ -38,12 +39,12 @@ fn unencrypted(text: &str, path: Path) -> Event {
 }
 
 #[test]
-fn a_text_goes_unencrypted_to_the_next_port() {
+fn a_text_goes_unencrypted_to_the_announced_address() {
     let mut pair = alice(Options::default());
     let message = pair.say(ALICE, "hello");
     assert_eq!(
         pair.take(ALICE),
-        [Sent::Datagram(udp(NC), None, b"hello".to_vec())]
+        [Sent::Datagram(udp(LAB), None, b"hello".to_vec())]
     );
     pair.pass(ms(499));
     assert_eq!(pair.events(ALICE), [], "its port may still be reported closed");
@@ -58,15 +59,43 @@ fn a_text_goes_unencrypted_to_the_next_port() {
     assert_eq!(pair.clients[ALICE].deadline(), None);
 }
 
+/// Another program may have the port after that of a user at `nc`.
+#[test]
+fn a_text_without_an_announced_address_goes_through_the_server() {
+    let mut pair = alice(Options::default());
+    for (announced, is_datagram) in [(None, false), (Some(udp(LAB)), true), (None, false)] {
+        announce(&mut pair, announced);
+        let message = pair.say(ALICE, "hello");
+        let whisper = FromClient::Whisper(id(LAB), message.0, Text::new("hello"));
+        let sent = if is_datagram {
+            Sent::Datagram(udp(LAB), None, b"hello".to_vec())
+        } else {
+            Sent::Other(whisper)
+        };
+        assert_eq!(pair.take(ALICE), [sent]);
+    }
+    // Without the server, it goes nowhere.
+    let now = pair.now();
+    pair.clients[ALICE].connection_lost(now);
+    pair.take(ALICE);
+    pair.states(ALICE);
+    let message = pair.say(ALICE, "hello");
+    assert_eq!(pair.take(ALICE), []);
+    assert_eq!(
+        pair.states(ALICE),
+        [(message, State::NotDelivered(Why::Unreachable))]
+    );
+}
+
 #[test]
 fn if_the_port_is_closed_the_server_relays_the_text() {
     let mut pair = alice(Options::default());
     let message = pair.say(ALICE, "hello");
     pair.take(ALICE);
     let now = pair.now();
-    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.clients[ALICE].port_unreachable(now, udp(LAB));
     let whisper =
-        |message: MessageId, text| Sent::Other(FromClient::Whisper(id(NC), message.0, Text::new(text)));
+        |message: MessageId, text| Sent::Other(FromClient::Whisper(id(LAB), message.0, Text::new(text)));
     assert_eq!(pair.take(ALICE), [whisper(message, "hello")]);
     // However late the server answers, the message went no other way.
     pair.pass(ms(2000));
@@ -95,7 +124,8 @@ fn if_the_port_is_closed_the_server_relays_the_text() {
 fn a_closed_port_affects_only_messages_to_it() {
     let mut pair = alice(Options::default());
     let mut other = profile(BOB, &pair.clients[BOB]);
-    (other.who, other.udp, other.key) = ("10.0.0.7:50000".parse::<UserId>().unwrap().into(), None, None);
+    let who = "10.0.0.7:50000".parse::<UserId>().unwrap();
+    (other.who, other.udp, other.key) = (who.into(), who.private_address(), None);
     let now = pair.now();
     pair.clients[ALICE].peer_here(now, &other);
     pair.clients[ALICE]
@@ -103,8 +133,8 @@ fn a_closed_port_affects_only_messages_to_it() {
         .unwrap();
     let message = pair.say(ALICE, "hello");
     pair.take(ALICE);
-    pair.clients[ALICE].port_unreachable(now, udp(NC));
-    let whisper = FromClient::Whisper(id(NC), message.0, Text::new("hello"));
+    pair.clients[ALICE].port_unreachable(now, udp(LAB));
+    let whisper = FromClient::Whisper(id(LAB), message.0, Text::new("hello"));
     assert_eq!(pair.take(ALICE), [Sent::Other(whisper)]);
 }
 
@@ -118,7 +148,7 @@ fn a_late_report_of_a_closed_port_sends_nothing_twice() {
         monotonic: until,
         ..pair.now()
     };
-    pair.clients[ALICE].port_unreachable(late, udp(NC));
+    pair.clients[ALICE].port_unreachable(late, udp(LAB));
     assert!(pair.take(ALICE).is_empty());
     assert_eq!(
         pair.events(ALICE),
@@ -179,19 +209,19 @@ fn a_long_text_is_cut_between_characters() {
 #[test]
 fn only_the_port_after_an_id_without_a_key_is_accepted() {
     let mut pair = alice(Options::default());
-    pair.arrive_from(ALICE, udp(NC), b"hi \xFF\r\n");
+    pair.arrive_from(ALICE, udp(LAB), b"hi \xFF\r\n");
     assert_eq!(pair.events(ALICE), [unencrypted("hi \u{FFFD}", Path::Direct)]);
-    let other_port = SocketAddr::new(udp(NC).ip(), udp(NC).port() + 1);
+    let other_port = SocketAddr::new(udp(LAB).ip(), udp(LAB).port() + 1);
     for from in [
         other_port,
-        id(NC).address(),
+        id(LAB).address(),
         udp(ALICE),
         "10.9.9.9:50001".parse().unwrap(),
     ] {
         pair.arrive_from(ALICE, from, b"forged");
         assert_eq!(pair.events(ALICE), [], "{from}");
     }
-    pair.arrive_from(ALICE, udp(NC), b" \n");
+    pair.arrive_from(ALICE, udp(LAB), b" \n");
     assert_eq!(pair.events(ALICE), [], "it is blank");
 }
 
@@ -209,10 +239,10 @@ fn no_unencrypted_neither_sends_nor_accepts_them() {
         ..Options::default()
     });
     let now = pair.now();
-    let refused = pair.clients[ALICE].send(now, id(NC), &Text::new("hi"));
+    let refused = pair.clients[ALICE].send(now, id(LAB), &Text::new("hi"));
     assert_eq!(refused, Err(Refusal::OnlyUnencrypted));
-    pair.arrive_from(ALICE, udp(NC), b"hi");
-    pair.clients[ALICE].whisper(now, &id(NC).into(), &Text::new("hi"));
+    pair.arrive_from(ALICE, udp(LAB), b"hi");
+    pair.clients[ALICE].whisper(now, &id(LAB).into(), &Text::new("hi"));
     assert_eq!(pair.events(ALICE), []);
 }
 
@@ -224,7 +254,7 @@ fn direct_only_does_not_whisper() {
     });
     let message = pair.say(ALICE, "hello");
     let now = pair.now();
-    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.clients[ALICE].port_unreachable(now, udp(LAB));
     pair.take_datagrams(ALICE);
     let states = pair.states(ALICE);
     assert_eq!(
@@ -237,7 +267,7 @@ fn direct_only_does_not_whisper() {
 fn a_relayed_text_is_shown_as_relayed() {
     let mut pair = alice(Options::default());
     let now = pair.now();
-    pair.clients[ALICE].whisper(now, &id(NC).into(), &Text::new("hi"));
+    pair.clients[ALICE].whisper(now, &id(LAB).into(), &Text::new("hi"));
     assert_eq!(pair.events(ALICE), [unencrypted("hi", Path::Relayed)]);
 }
 
@@ -252,18 +282,18 @@ fn on_a_legacy_server_any_id_can_send_and_receive() {
     };
     alice.connected(now, legacy);
     alice.roster_complete(now);
-    let message = alice.send(now, id(NC), &Text::new("hello")).unwrap();
+    let message = alice.send(now, id(LAB), &Text::new("hello")).unwrap();
     let bytes = b"hello".to_vec();
     assert_eq!(
         alice.poll_output(),
         Some(Output::Datagram {
-            to: udp(NC),
+            to: udp(LAB),
             ttl: None,
             bytes
         })
     );
-    alice.datagram(now, udp(NC), b"hi");
-    alice.port_unreachable(now, udp(NC));
+    alice.datagram(now, udp(LAB), b"hi");
+    alice.port_unreachable(now, udp(LAB));
     let outputs: Vec<Output> = std::iter::from_fn(|| alice.poll_output()).collect();
     let expected = [
         unencrypted("hi", Path::Direct),
@@ -279,10 +309,10 @@ fn at_most_64_messages_are_pending() {
         pair.say(ALICE, "hello");
     }
     let now = pair.now();
-    assert!(!pair.clients[ALICE].can_send(id(NC)));
-    let refused = pair.clients[ALICE].send(now, id(NC), &Text::new("hi"));
+    assert!(!pair.clients[ALICE].can_send(id(LAB)));
+    let refused = pair.clients[ALICE].send(now, id(LAB), &Text::new("hi"));
     assert_eq!(refused, Err(Refusal::Busy));
-    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.clients[ALICE].port_unreachable(now, udp(LAB));
     let whispers = pair
         .take(ALICE)
         .into_iter()
@@ -298,13 +328,13 @@ fn pending_messages_count_as_sent_after_500_ms() {
         pair.say(ALICE, "hello");
     }
     pair.pass(ms(499));
-    assert!(!pair.clients[ALICE].can_send(id(NC)));
+    assert!(!pair.clients[ALICE].can_send(id(LAB)));
     pair.pass(ms(1));
     let now = pair.now();
-    assert!(pair.clients[ALICE].can_send(id(NC)));
+    assert!(pair.clients[ALICE].can_send(id(LAB)));
     pair.say(ALICE, "hello");
     pair.take(ALICE);
-    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.clients[ALICE].port_unreachable(now, udp(LAB));
     assert_eq!(pair.take(ALICE).len(), 1, "only the last one");
 }
 
@@ -313,14 +343,14 @@ fn sixty_four_unanswered_whispers_delay_the_next_message() {
     let mut pair = alice(Options::default());
     let first = pair.say(ALICE, "hello");
     let now = pair.now();
-    pair.clients[ALICE].port_unreachable(now, udp(NC));
+    pair.clients[ALICE].port_unreachable(now, udp(LAB));
     for _ in 1..64 {
-        assert!(pair.clients[ALICE].can_send(id(NC)));
+        assert!(pair.clients[ALICE].can_send(id(LAB)));
         pair.say(ALICE, "hello");
     }
-    assert!(!pair.clients[ALICE].can_send(id(NC)));
+    assert!(!pair.clients[ALICE].can_send(id(LAB)));
     pair.clients[ALICE].whisper_answered(first, true);
-    assert!(pair.clients[ALICE].can_send(id(NC)));
+    assert!(pair.clients[ALICE].can_send(id(LAB)));
 }
 
 #[test]
@@ -329,15 +359,8 @@ fn at_most_256_closed_ports_are_remembered() {
     let now = pair.now();
     let user = |n: u16| UserId::from(SocketAddr::from(([10, 0, 1, 1], 1000 + 2 * n)));
     for n in 0..257 {
-        let who = user(n).into();
-        pair.clients[ALICE].peer_here(
-            now,
-            &Profile {
-                who,
-                udp: None,
-                key: None,
-            },
-        );
+        let (who, udp) = (user(n).into(), user(n).private_address());
+        pair.clients[ALICE].peer_here(now, &Profile { who, udp, key: None });
         let message = pair.clients[ALICE].send(now, user(n), &Text::new("hi")).unwrap();
         let address = user(n).private_address().unwrap();
         pair.clients[ALICE].port_unreachable(now, address);
@@ -360,7 +383,7 @@ fn an_overlong_text_is_cut_between_characters() {
         ("x".repeat(TEXT_MAX + 1), "x".repeat(TEXT_MAX)),
         ("€".repeat(TEXT_MAX / 3 + 1), "€".repeat(TEXT_MAX / 3)),
     ] {
-        pair.arrive_from(ALICE, udp(NC), sent.as_bytes());
+        pair.arrive_from(ALICE, udp(LAB), sent.as_bytes());
         assert_eq!(pair.events(ALICE), [unencrypted(&shown, Path::Direct)]);
     }
 }

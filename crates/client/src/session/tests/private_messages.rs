@@ -17,7 +17,7 @@ pub(super) fn alice() -> Sim {
         key_of(1)
     ));
     sim.hear(&format!(
-        "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 - -\nHISTORY -\nLIVE\n",
+        "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 10.0.0.3:7001 -\nHISTORY -\nLIVE\n",
         key_of(2)
     ));
     sim.quiet();
@@ -246,7 +246,7 @@ fn without_a_udp_socket_the_server_relays_messages() {
     });
     sim.hear(&format!("* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\n"));
     sim.hear(&format!(
-        "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 - -\nLIVE\n",
+        "USER {BOB} 10.0.0.2:6001 {}\nUSER carol@10.0.0.3:7000 10.0.0.3:7001 -\nLIVE\n",
         key_of(2)
     ));
     sim.quiet();
@@ -321,7 +321,7 @@ fn without_unencrypted_messages_none_is_sent_or_shown() {
     };
     let mut sim = Sim::with(config(), private(1, options));
     sim.hear(&format!(
-        "* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER carol@10.0.0.3:7000 - -\nLIVE\n"
+        "* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER carol@10.0.0.3:7000 10.0.0.3:7001 -\nLIVE\n"
     ));
     sim.quiet();
     sim.datagram("10.0.0.3:7001", b"hi");
@@ -422,7 +422,7 @@ fn a_query_of_a_user_without_key_ends_with_its_stay() {
     let carol = "carol@10.0.0.3:7000";
     let mut sim = alice();
     sim.type_line("/query carol");
-    sim.hear(&format!("LEAVE 1 {carol}\nJOIN 2 {carol} - -\n"));
+    sim.hear(&format!("LEAVE 1 {carol}\nJOIN 2 {carol} 10.0.0.3:7001 -\n"));
     let told = format!("{carol} left: what you type is not sent; /query alone writes to everybody");
     assert_eq!(sim.errors(), [told]);
     sim.type_line("secret");
@@ -457,7 +457,7 @@ fn a_reply_never_goes_to_the_next_user_of_the_address() {
     }
     let mut sim = alice();
     sim.datagram("10.0.0.3:7001", b"hi");
-    sim.hear("LEAVE 1 carol@10.0.0.3:7000\nJOIN 2 carol@10.0.0.3:7000 - -\n");
+    sim.hear("LEAVE 1 carol@10.0.0.3:7000\nJOIN 2 carol@10.0.0.3:7000 10.0.0.3:7001 -\n");
     sim.type_line("/reply secret");
     assert_eq!((sim.sent(), sim.session.next_datagram()), (String::new(), None));
 }
@@ -470,7 +470,7 @@ fn every_line_goes_to_the_same_user_of_the_option_to() {
     });
     sim.type_line("one");
     assert_eq!(sim.datagrams_to("10.0.0.2:6001"), [b"one".to_vec()]);
-    sim.hear(&format!("LEAVE 1 {BOB}\nJOIN 2 bob@10.0.0.9:1 - -\n"));
+    sim.hear(&format!("LEAVE 1 {BOB}\nJOIN 2 bob@10.0.0.9:1 10.0.0.9:2 -\n"));
     sim.quiet();
     sim.type_line("two");
     assert_eq!((sim.sent(), sim.session.next_datagram()), (String::new(), None));

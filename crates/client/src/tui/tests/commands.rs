@@ -8,14 +8,15 @@ use crate::private::verify_code;
 fn who_lists_everybody() {
     for command in ["/who", "/names"] {
         let mut sim = Sim::in_a_room(60, 8);
+        sim.hear("USER carol@10.0.0.3:7000 - -\n");
         sim.keys(&format!("{command}\r"));
         assert_eq!(
             sim.messages(),
             [
                 "-- 3 users are here:",
                 "--   alice@10.0.0.1:5000",
-                "--   bob@10.0.0.2:6000",
-                "--   carol@10.0.0.3:7000"
+                "--   bob@10.0.0.2:6000 (direct, unencrypted)",
+                "--   carol@10.0.0.3:7000 (via the server, unencrypted)"
             ]
         );
     }

@@ -244,8 +244,8 @@ fn only_a_silent_rich_user_is_disconnected() {
 fn every_join_and_leave_of_a_restless_user_is_announced() {
     let server = Server::start(&[]);
     let mut watcher = server.rich("watcher");
-    for _ in 0..30 {
-        let user = Rich::join(server.connect("mayfly"), "mayfly");
+    for number in 0..30 {
+        let user = Rich::join(server.connect("mayfly"), &format!("mayfly-{number}"));
         let who = user.who.clone();
         user.close();
         let told = watcher.until("LEAVE ");

@@ -189,6 +189,29 @@ fn a_resuming_client_takes_its_nick_back() {
 }
 
 #[test]
+fn the_nick_of_a_broken_connection_is_held_for_its_client() {
+    let server = Server::start(&[]);
+    let mut other = server.plain("other");
+    let alice = server.rich("alice");
+    let (resume, gone) = (alice.resume.clone(), alice.who.clone());
+    drop(alice);
+    other.expect(&format!("{gone} is offline"));
+    other.line("/nick alice");
+    let refused = other.expect("* ");
+    assert!(
+        refused.starts_with("* the nick alice is held for "),
+        "{refused:?}"
+    );
+    let mut back = Rich::hello(server.connect("again"), &format!("HELLO 1 alice - - {resume}"));
+    assert_eq!(back.who, format!("alice@{}", back.id()));
+    back.line("QUIT");
+    other.expect(&format!("{} is offline", back.who));
+    other.line("/nick alice");
+    let own = other.id().to_owned();
+    other.expect(&format!("{own} is now alice@{own}"));
+}
+
+#[test]
 fn an_unknown_token_resumes_nothing() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");

@@ -7,6 +7,7 @@ pub mod args;
 pub mod compact;
 pub mod event;
 mod foreign;
+mod holds;
 pub mod inbox;
 pub mod log;
 pub mod member;

@@ -287,13 +287,16 @@ fn list_users(room: &mut Room, now: Now, slot: Slot) {
 
 /// A client says `HELLO`.
 fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
-    let resumed = |token| room.roster.resumed_by(&room.resumption.latest(token));
-    let resumed = hello.resume.and_then(resumed);
+    let latest = hello.resume.map(|token| room.resumption.latest(token));
+    let resumed = latest.and_then(|token| room.roster.resumed_by(&token));
     if !room.admit(now, slot, resumed) {
         return;
     }
     if let Some(resumed) = resumed {
         room.leave(now, resumed, Departure::Replaced);
+    }
+    if let Some(token) = latest {
+        room.holds.release(token);
     }
     let [resume, rendezvous] = [(room.tokens)(), (room.tokens)()].map(|secret| token_for(slot, secret));
     let Some(member) = room.roster.get_mut(slot) else {
@@ -322,7 +325,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
         has_answered: false,
     };
     room.roster.upgrade(slot, Client::Rich(rich));
-    let error = hello.nick.and_then(|name| room.name(slot, name).err());
+    let error = hello.nick.and_then(|name| room.name(now, slot, name).err());
     if let Some(error) = error.as_ref().filter(|_| hello.insists) {
         return reject_nick(room, now, slot, error);
     }
@@ -397,7 +400,7 @@ fn probe(room: &mut Room, now: Now, slot: Slot, nick: Option<&str>) {
         return;
     }
     let rendezvous = token_for(slot, (room.tokens)());
-    let error = nick.and_then(|name| room.available_nick(slot, name).err());
+    let error = nick.and_then(|name| room.available_nick(now, slot, name).err());
     let Some(member) = room.roster.get_mut(slot) else {
         return;
     };

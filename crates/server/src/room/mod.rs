@@ -11,6 +11,7 @@ mod user_list;
 
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
+use crate::holds::Holds;
 use crate::member::{Member, Stage};
 use crate::quota::{Quota, Shared};
 use crate::rate::Rate;
@@ -78,6 +79,7 @@ pub struct Room {
     bytes: Shared,
     connections: Shared,
     nicks: Shared,
+    holds: Holds,
     events: Vec<Event>,
     /// Users announced and not left.
     users: usize,
@@ -101,6 +103,7 @@ impl Room {
             bytes: Shared::new(limits.quota.bytes),
             connections: Shared::new(limits.quota.connections),
             nicks: Shared::new(limits.quota.nicks),
+            holds: Holds::new(limits.max_users),
             events: Vec::new(),
             users: 0,
             next_deadline: None,
@@ -287,6 +290,10 @@ impl Room {
         if let Some(rich) = member.rich() {
             let network = network_of(member.id().address().ip());
             self.resumption.disconnected(network, rich.resume, rich.seq);
+            if let Some(nick) = member.nick().filter(|_| may_return(why)) {
+                let address = member.id().address().ip();
+                self.holds.add(now.monotonic, address, rich.resume, nick);
+            }
         }
         if let Some((reason, text)) = farewell(why) {
             member.put(&self.transcript, member.goodbye(reason, text));
@@ -324,33 +331,43 @@ impl Room {
     }
 
     /// The nick, if this user may have it.
-    fn available_nick(&self, slot: Slot, name: &str) -> Result<Nick, (ErrorCode, String)> {
+    fn available_nick(&self, now: Now, slot: Slot, name: &str) -> Result<Nick, (ErrorCode, String)> {
         let nick = Nick::parse(name).and_then(|nick| nick.check_look().map(|()| nick));
         let nick = nick.map_err(|error| (ErrorCode::BadNick, error.to_string()))?;
         let holder = self.roster.with_look_of(&nick, slot);
-        let Some(holder) = holder.and_then(|holder| self.roster.get(holder)) else {
+        let is_same = |other: &Nick| other.key() == nick.key();
+        let text = if let Some(holder) = holder.and_then(|holder| self.roster.get(holder)) {
+            let is_same = holder.nick().as_ref().is_some_and(is_same);
+            let relation = if is_same {
+                "is taken by"
+            } else {
+                "looks too much like"
+            };
+            format!("the nick {nick} {relation} {}", holder.label())
+        } else if let Some((held, left)) = self.holds.find(now.monotonic, &nick) {
+            let like = if is_same(held) {
+                String::new()
+            } else {
+                format!(" looks too much like {held}, which")
+            };
+            let seconds = left.as_secs() + 1;
+            format!("the nick {nick}{like} is held for {seconds} s, for a user who lost the connection")
+        } else {
             return Ok(nick);
         };
-        let is_same = holder.nick().is_some_and(|other| other.key() == nick.key());
-        let relation = if is_same {
-            "is taken by"
-        } else {
-            "looks too much like"
-        };
-        let text = format!("the nick {nick} {relation} {}", holder.label());
         Err((ErrorCode::NickTaken, text))
     }
 
     /// Gives a newcomer a nick, if it may have it.
-    fn name(&mut self, slot: Slot, name: &str) -> Result<(), (ErrorCode, String)> {
-        let nick = self.available_nick(slot, name)?;
+    fn name(&mut self, now: Now, slot: Slot, name: &str) -> Result<(), (ErrorCode, String)> {
+        let nick = self.available_nick(now, slot, name)?;
         self.roster.rename(slot, nick);
         Ok(())
     }
 
     /// Gives a user another nick, if the user may have it. Whether it is another one.
     fn rename(&mut self, now: Now, slot: Slot, name: &str) -> Result<bool, (ErrorCode, String)> {
-        let nick = self.available_nick(slot, name)?;
+        let nick = self.available_nick(now, slot, name)?;
         let Some(member) = self.roster.get(slot) else {
             return Ok(false);
         };
@@ -496,6 +513,23 @@ fn rejection(why: Refusal) -> Vec<u8> {
         }
     };
     format!("{line}\n").into_bytes()
+}
+
+/// Whether a client that leaves so may want to resume: its connection broke.
+fn may_return(why: Departure) -> bool {
+    match why {
+        Departure::Closed
+        | Departure::Reset
+        | Departure::TimedOut
+        | Departure::Silent
+        | Departure::Slow(_) => true,
+        Departure::Quit
+        | Departure::Replaced
+        | Departure::Probe
+        | Departure::Nick
+        | Departure::Evicted
+        | Departure::Foreign => false,
+    }
 }
 
 /// The last line to a user that leaves. There is none after the end of its input, and that to a slow reader replaces

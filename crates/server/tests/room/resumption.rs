@@ -2,6 +2,7 @@
 
 use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::{Departure, Event, Refusal};
+use chat_server::member::End;
 use chat_server::room::{LEAVING_MAX, Limits, QUEUED_MAX};
 use std::time::Duration;
 
@@ -116,6 +117,80 @@ fn a_client_resumes_its_numbers_after_a_lost_connection() {
     assert_eq!(seq(&sim, alice), "7");
     let stranger = come_back(&mut sim, "10.0.0.3:1002", &resume);
     assert_eq!(seq(&sim, stranger), "0", "a token serves until the next one has");
+}
+
+#[test]
+fn the_nick_of_a_broken_connection_is_held_for_45_s() {
+    for end in [End::Closed, End::Reset, End::TimedOut] {
+        let mut sim = Sim::new(limits());
+        let other = sim.plain("10.0.0.9:1");
+        let gone = sim.rich("10.0.0.1:1001", "alice");
+        let resume = token(&sim, gone);
+        sim.end(gone, end);
+        sim.run(ms(100));
+        sim.news(other);
+        sim.send(other, "/nick Alice\n/nick a1ice\n/nick bob\n");
+        sim.run(ms(0));
+        assert_eq!(
+            sim.news(other),
+            [
+                "* the nick Alice is held for 45 s, for a user who lost the connection",
+                "* the nick a1ice looks too much like alice, which is held for 45 s, for a user who lost the connection",
+                "10.0.0.9:1 is now bob@10.0.0.9:1"
+            ]
+        );
+        let thief = come_back(&mut sim, "10.0.0.3:1", "-");
+        assert!(
+            sim.news(thief)
+                .iter()
+                .any(|line| line.starts_with("ERROR nick-taken"))
+        );
+        sim.run(Duration::from_secs(44));
+        let alice = come_back(&mut sim, "10.0.0.1:1002", &resume);
+        assert!(sim.news(alice)[1].starts_with("WELCOME alice@10.0.0.1:1002 "));
+        sim.end(alice, end);
+        sim.run(Duration::from_secs(45));
+        sim.news(other);
+        sim.send(other, "/nick alice\n");
+        sim.run(ms(0));
+        assert_eq!(sim.news(other), ["bob@10.0.0.9:1 is now alice@10.0.0.9:1"]);
+    }
+}
+
+#[test]
+fn a_user_that_quits_frees_its_nick_at_once() {
+    let mut sim = Sim::new(limits());
+    let other = sim.plain("10.0.0.9:1");
+    let alice = sim.rich("10.0.0.1:1001", "alice");
+    let plain = sim.plain("10.0.0.1:1002");
+    sim.send(plain, "/nick carol\n");
+    sim.send(alice, "QUIT\n");
+    sim.run(ms(0));
+    sim.reset(plain);
+    sim.run(ms(0));
+    sim.news(other);
+    sim.send(other, "/nick alice\n/nick carol\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(other),
+        [
+            "10.0.0.9:1 is now alice@10.0.0.9:1",
+            "alice@10.0.0.9:1 is now carol@10.0.0.9:1"
+        ]
+    );
+}
+
+#[test]
+fn a_lost_welcome_does_not_cost_the_held_nick() {
+    let mut sim = Sim::new(limits());
+    let gone = sim.rich("10.0.0.1:1001", "alice");
+    let resume = token(&sim, gone);
+    sim.reset(gone);
+    let between = come_back(&mut sim, "10.0.0.1:1002", &resume);
+    sim.reset(between);
+    sim.run(ms(0));
+    let alice = come_back(&mut sim, "10.0.0.1:1003", &resume);
+    assert!(sim.news(alice)[1].starts_with("WELCOME alice@10.0.0.1:1003 "));
 }
 
 /// A full room of two: alice, who is about to reconnect, and a witness.

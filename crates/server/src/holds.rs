@@ -1,0 +1,125 @@
+//! Nicks that are held for clients whose connections broke.
+
+use crate::roster::network_of;
+use chat_proto::nick::{Nick, Skeleton};
+use chat_proto::opaque::Token;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// For how long: a client tries to reconnect at least every 30 s.
+const HELD: Duration = Duration::from_secs(45);
+
+/// Nicks held for one network: a class behind one router. Whoever connects and breaks off again and again holds no more.
+const PER_NETWORK_MAX: usize = 64;
+
+/// The nicks that are held.
+///
+/// Memory: about 300 bytes for each of at most `--max-users`.
+#[derive(Debug)]
+pub(crate) struct Holds {
+    /// The latest last.
+    held: VecDeque<Hold>,
+    max: usize,
+}
+
+#[derive(Debug)]
+struct Hold {
+    nick: Nick,
+    looks: Vec<Skeleton>,
+    /// The token that resumes the broken connection.
+    token: Token,
+    network: IpAddr,
+    until: Duration,
+}
+
+impl Holds {
+    /// For a room of this size.
+    pub(crate) fn new(max_users: usize) -> Self {
+        Self {
+            held: VecDeque::new(),
+            max: max_users,
+        }
+    }
+
+    /// Holds the nick of a client at this address whose connection broke.
+    pub(crate) fn add(&mut self, now: Duration, address: IpAddr, token: Token, nick: Nick) {
+        self.held.retain(|hold| hold.until > now);
+        let network = network_of(address);
+        let mut of_network = self.held.iter().filter(|hold| hold.network == network);
+        let excess = if of_network.clone().count() >= PER_NETWORK_MAX {
+            of_network.next().map(|hold| hold.token)
+        } else {
+            let oldest = self.held.front().filter(|_| self.held.len() >= self.max);
+            oldest.map(|hold| hold.token)
+        };
+        if let Some(token) = excess {
+            self.release(token);
+        }
+        self.held.push_back(Hold {
+            looks: nick.skeletons().collect(),
+            nick,
+            token,
+            network,
+            until: now + HELD,
+        });
+    }
+
+    /// The client with this token is back.
+    pub(crate) fn release(&mut self, token: Token) {
+        self.held.retain(|hold| hold.token != token);
+    }
+
+    /// The held nick that this one is or looks like, and for how long it is held yet.
+    pub(crate) fn find(&self, now: Duration, nick: &Nick) -> Option<(&Nick, Duration)> {
+        let looks: Vec<Skeleton> = nick.skeletons().collect();
+        let mut held = self.held.iter().filter(|hold| hold.until > now);
+        let hold = held.find(|hold| hold.looks.iter().any(|look| looks.contains(look)))?;
+        Some((&hold.nick, hold.until - now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_proto::opaque::Opaque;
+    use std::net::Ipv4Addr;
+
+    fn add(holds: &mut Holds, second: u64, network: u8, number: usize) {
+        let address = Ipv4Addr::new(10, 0, 0, network).into();
+        let mut token = Opaque([network; 16]);
+        token.0[..8].copy_from_slice(&number.to_be_bytes());
+        let nick = Nick::parse(&format!("user-{network}-{number}")).unwrap();
+        holds.add(Duration::from_secs(second), address, token, nick);
+    }
+
+    fn is_held(holds: &Holds, second: u64, nick: &str) -> bool {
+        let nick = Nick::parse(nick).unwrap();
+        holds.find(Duration::from_secs(second), &nick).is_some()
+    }
+
+    #[test]
+    fn a_network_holds_few_nicks_and_none_of_others() {
+        let mut holds = Holds::new(1000);
+        add(&mut holds, 0, 1, 0);
+        for number in 0..5000 {
+            add(&mut holds, 1, 2, number);
+        }
+        assert_eq!(holds.held.len(), 1 + PER_NETWORK_MAX);
+        assert!(is_held(&holds, 1, "user-1-0") && is_held(&holds, 1, "user-2-4999"));
+        assert!(!is_held(&holds, 1, "user-2-4935"));
+        assert!(is_held(&holds, 44, "user-1-0") && !is_held(&holds, 45, "user-1-0"));
+        add(&mut holds, 46, 3, 0);
+        assert_eq!(holds.held.len(), 1);
+    }
+
+    #[test]
+    fn all_networks_together_hold_as_many_as_there_are_places() {
+        let mut holds = Holds::new(10);
+        for network in 0..20 {
+            add(&mut holds, 0, network, 0);
+        }
+        assert_eq!(holds.held.len(), 10);
+        assert!(is_held(&holds, 0, "user-19-0") && !is_held(&holds, 0, "user-9-0"));
+    }
+}

@@ -7,6 +7,9 @@ const MARKS_MAX: usize = 8;
 /// The longest link, in bytes, that terminals take.
 const LINK_MAX: usize = 2083;
 
+/// What each frame begins with.
+const FRAME_BEGIN: &[u8] = b"\x1b[?2026h";
+
 /// The terminal modes that the full screen sets and resets.
 const MODES: [&str; 6] = ["?7", "?25", "?1007", "?1049", "?2004", "?2026"];
 
@@ -24,7 +27,8 @@ pub fn assert_lines_are_safe(what: &str, bytes: &[u8]) {
 /// The full screen: text, and the few escape sequences that draw it.
 #[track_caller]
 pub fn assert_screen_is_safe(what: &str, bytes: &[u8]) {
-    let text = utf8(what, bytes);
+    let bytes = whole_sequences(bytes);
+    let text = utf8(what, &bytes);
     let mut pieces = text.split('\x1b');
     let mut link = None;
     let check = |piece: &str| {
@@ -49,6 +53,50 @@ pub fn assert_screen_is_safe(what: &str, bytes: &[u8]) {
             assert!(shows(target, rest), "{what}: {rest:?} is a link to {target:?}");
         }
     }
+}
+
+/// The screen without the last sequence of each frame that has no end: it is still being written, or the next one came
+/// before the terminal had taken it.
+fn whole_sequences(screen: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    let mut rest = screen;
+    while let Some(begin) = position(rest, FRAME_BEGIN) {
+        // The bytes before this beginning are a frame, or before the first one.
+        let (before, frame) = rest.split_at(begin);
+        whole.extend_from_slice(before);
+        let length = position(&frame[1..], FRAME_BEGIN).map_or(frame.len(), |next| next + 1);
+        let (frame, after) = frame.split_at(length);
+        let is_whole = position(frame, b"\x1b[?2026l").is_some();
+        whole.extend_from_slice(if is_whole {
+            frame
+        } else {
+            without_last_sequence(frame)
+        });
+        rest = after;
+    }
+    whole.extend_from_slice(rest);
+    whole
+}
+
+fn without_last_sequence(frame: &[u8]) -> &[u8] {
+    let begin = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .rposition(|&byte| byte == b'\x1b')
+            .unwrap_or_default()
+    };
+    let end = begin(frame);
+    // A link has two escapes.
+    let link = begin(&frame[..end]);
+    &frame[..if frame[link..].starts_with(b"\x1b]8;") {
+        link
+    } else {
+        end
+    }]
+}
+
+fn position(bytes: &[u8], sequence: &[u8]) -> Option<usize> {
+    bytes.windows(sequence.len()).position(|bytes| bytes == sequence)
 }
 
 /// Where a link leads, after `OSC 8 ;`; `None` in it at the end of a link.
@@ -187,6 +235,21 @@ fn unsafe_characters_and_sequences_are_found() {
     }
     assert!(shows("http://a/%C3%A9", "a/\u{e9}") && shows("http://a/bc", "a/b~"));
     assert!(!shows("http://a/", "http://b/"));
+    let whole = |screen: &str| String::from_utf8(whole_sequences(screen.as_bytes())).unwrap();
+    let kept = "\x1b[?2026h\x1b[2Jab\x1b[?2026l\x07";
+    assert_eq!(whole(&format!("\x1b[?1049h{kept}")), format!("\x1b[?1049h{kept}"));
+    for cut in [
+        "\x1b",
+        "\x1b[2",
+        "\x1b[0mab",
+        "\x1b]8;;",
+        "\x1b]8;id=1-1;http://a\x1b",
+        "\x1b]8;;\x1b\\a",
+    ] {
+        let screen = format!("{kept}\x1b[?2026h\x1b[2J{cut}{kept}\x1b[?2026h\x1b[2J{cut}");
+        let expected = format!("{kept}\x1b[?2026h\x1b[2J{kept}\x1b[?2026h\x1b[2J");
+        assert_eq!(whole(&screen), expected, "{cut:?}");
+    }
     for piece in ["[?1000h", "]0;t", "c", "[6n", "[?1048h", "[2", "["] {
         assert_eq!(after_sequence(piece), None, "{piece:?}");
     }

@@ -180,6 +180,41 @@ fn endless_characters_are_shown_safely() {
     all.assert_unharmed("endless characters");
 }
 
+/// On a terminal that reorders text, the mark keeps a name before what its user says. `nc` and pipes receive none.
+#[test]
+fn names_from_right_to_left_keep_their_place_on_a_terminal() {
+    let mut all = Audience::new();
+    let options = ["--line-mode", "--nick", "typing"];
+    let typing = Terminal::start("typing", all.server.address, &options, SIZE, &all.server.journal);
+    typing.expect("you are typing@");
+    let mut rude = all.server.plain("rude");
+    rude.send(line("/nick ", "\u{5D0}".as_bytes()));
+    rude.line("\u{5D1}");
+    rude.line("bob: \u{5D1}");
+    let name = format!("\u{5D0}@{}", rude.id());
+    all.plain.expect(&format!("from {name}: bob: \u{5D1}"));
+    all.lines
+        .shows()
+        .expect_line(&format!("from {name}: bob: \u{5D1}"));
+    typing.expect(": bob: \u{5D1}");
+    let written = String::from_utf8(typing.written()).unwrap();
+    let marked = name.replace('@', "\u{200E}@");
+    for line in [
+        format!("\n\u{200E}from {marked}: \u{5D1}\r"),
+        format!("\n\u{200E}{} is now {marked}\r", rude.id()),
+    ] {
+        assert!(written.contains(&line), "{line:?} in {written:?}");
+    }
+    all.screen.expect("bob: \u{5D1}");
+    let written = String::from_utf8(all.screen.written()).unwrap();
+    let after_name = written.split("\u{5D0}\x1b[0m\u{200E}").nth(1);
+    assert!(
+        after_name.is_some_and(|after| after.contains(": ")),
+        "{written:?}"
+    );
+    all.assert_unharmed("a name from right to left");
+}
+
 /// One character to the client, a thousand columns to a terminal that does not know it. It stays in its row because the
 /// client turns wrapping off. The emulator does not implement that mode, so this test looks at the bytes.
 #[test]

@@ -10,6 +10,12 @@ const LINK_MAX: usize = 2083;
 /// What each frame begins with.
 const FRAME_BEGIN: &[u8] = b"\x1b[?2026h";
 
+/// LEFT-TO-RIGHT MARK.
+const MARK: char = '\u{200E}';
+
+/// What the text of each row follows.
+const CLEAR_ROW: &str = "\x1b[K";
+
 /// The terminal modes that the full screen sets and resets.
 const MODES: [&str; 6] = ["?7", "?25", "?1007", "?1049", "?2004", "?2026"];
 
@@ -27,8 +33,7 @@ pub fn assert_lines_are_safe(what: &str, bytes: &[u8]) {
 /// The full screen: text, and the few escape sequences that draw it.
 #[track_caller]
 pub fn assert_screen_is_safe(what: &str, bytes: &[u8]) {
-    let bytes = whole_sequences(bytes);
-    let text = utf8(what, &bytes);
+    let text = without_direction_marks(what, utf8(what, &whole_sequences(bytes)));
     let mut pieces = text.split('\x1b');
     let mut link = None;
     let check = |piece: &str| {
@@ -97,6 +102,32 @@ fn without_last_sequence(frame: &[u8]) -> &[u8] {
 
 fn position(bytes: &[u8], sequence: &[u8]) -> Option<usize> {
     bytes.windows(sequence.len()).position(|bytes| bytes == sequence)
+}
+
+/// The screen without the marks that fix the direction of text. They are in rows with text from right to left only:
+/// before all of it, and then either at the beginning of the row or directly before a sequence.
+#[track_caller]
+fn without_direction_marks(what: &str, screen: &str) -> String {
+    let unmarked = |row: &str| {
+        let Some(text) = row.find(runs_from_right_to_left) else {
+            return row.to_owned();
+        };
+        let mark = row.find(MARK);
+        assert!(
+            mark.is_some_and(|mark| mark < text),
+            "{what}: no mark before {row:?}"
+        );
+        let row = row.strip_prefix(MARK).unwrap_or(row);
+        row.replace("\u{200E}\x1b", "\x1b")
+    };
+    let rows: Vec<String> = screen.split(CLEAR_ROW).map(unmarked).collect();
+    rows.join(CLEAR_ROW)
+}
+
+/// Hebrew, Arabic and their neighbours.
+fn runs_from_right_to_left(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}' | '\u{10800}'..='\u{10FFF}'
+        | '\u{1E800}'..='\u{1EFFF}')
 }
 
 /// Where a link leads, after `OSC 8 ;`; `None` in it at the end of a link.
@@ -235,6 +266,23 @@ fn unsafe_characters_and_sequences_are_found() {
     }
     assert!(shows("http://a/%C3%A9", "a/\u{e9}") && shows("http://a/bc", "a/b~"));
     assert!(!shows("http://a/", "http://b/"));
+    let row = |text: &str| format!("\x1b[2;1H\x1b[K{text}\x1b[0m");
+    let unmarked = |text: &str| without_direction_marks("test", &row(text));
+    assert_eq!(
+        unmarked("22:14 \u{200E}\x1b[2;7H\u{5D0}"),
+        row("22:14 \x1b[2;7H\u{5D0}")
+    );
+    assert_eq!(unmarked("\u{200E}\u{5D0}"), row("\u{5D0}"));
+    // Those of others stay, and are found.
+    for text in [
+        "a\u{200E}",
+        "\u{200E}a",
+        "\u{200E}\u{200E}\u{5D0}",
+        "\u{200E}\u{5D0}\u{200E}x",
+        "\u{200E}\u{5D0}\u{200E}\u{200E}",
+    ] {
+        assert!(unmarked(text).contains(MARK), "{text:?}");
+    }
     let whole = |screen: &str| String::from_utf8(whole_sequences(screen.as_bytes())).unwrap();
     let kept = "\x1b[?2026h\x1b[2Jab\x1b[?2026l\x07";
     assert_eq!(whole(&format!("\x1b[?1049h{kept}")), format!("\x1b[?1049h{kept}"));

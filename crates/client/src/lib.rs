@@ -5,6 +5,7 @@ pub mod address;
 pub mod args;
 pub mod client;
 pub mod command;
+mod direction;
 pub mod doctor;
 pub mod exit;
 mod format;

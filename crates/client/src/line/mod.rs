@@ -7,6 +7,7 @@ mod wrap;
 use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::command::Command;
+use crate::direction::marked;
 use crate::session::{Event, Session, too_long};
 use chat_proto::TEXT_MAX;
 use chat_proto::line::{Line, LineDecoder};
@@ -177,7 +178,7 @@ impl Reader {
     }
 }
 
-/// Wraps what was added from `start` on, if it goes to a terminal.
+/// Wraps what was added from `start` on, if it goes to a terminal, which may reorder each row.
 fn wrap_from(start: usize, output: &mut Writer) {
     if output.pending().len() == start {
         return;
@@ -192,6 +193,7 @@ fn wrap_from(start: usize, output: &mut Writer) {
     };
     let lines = output.pending().split_off(start);
     let rows = wrap::wrap(&String::from_utf8_lossy(&lines), width);
+    let rows: String = rows.split_inclusive('\n').map(marked).collect();
     output.pending().extend_from_slice(rows.as_bytes());
 }
 

@@ -3,6 +3,7 @@
 use super::style::{Frame, Role, Row};
 use super::theme::Theme;
 use super::url;
+use crate::direction::{self, is_reordered};
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::queue;
 use crossterm::style::{Attribute, Color, Print, SetAttribute, SetStyle};
@@ -73,9 +74,16 @@ impl Painter {
     /// Clears the row before writing it: afterwards, clearing would erase the last column too.
     fn write_row(&self, number: usize, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
         queue!(out, MoveTo(0, cell(number)), Clear(ClearType::UntilNewLine))?;
+        let is_marked = row.0.iter().any(|span| is_reordered(span.as_str()));
         let mut column = 0;
         let mut is_unsure = false;
         for span in &row.0 {
+            if is_marked && (column > 0 || is_reordered(span.as_str())) {
+                queue!(out, Print(direction::MARK))?;
+                // Some terminals give the mark a column, so what follows is placed by its column. At the beginning of a
+                // row, that would overwrite the mark: there it is done after the first character.
+                is_unsure = column > 0;
+            }
             let link = span.url.as_ref().filter(|_| self.links);
             if let Some(link) = link {
                 queue!(out, Print(link.opening()))?;
@@ -86,8 +94,8 @@ impl Painter {
                     queue!(out, MoveTo(cell(column), cell(number)))?;
                 }
                 queue!(out, Print(cluster))?;
+                is_unsure = has_disputed_width(cluster) || is_marked && column == 0;
                 column += cluster.width();
-                is_unsure = has_disputed_width(cluster);
             }
             queue!(out, SetAttribute(Attribute::Reset))?;
             if link.is_some() {

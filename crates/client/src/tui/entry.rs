@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::find::find;
 use super::lookalikes::Lookalikes;
-use super::style::{Role, Span};
+use super::style::{Role, Span, name_spans};
 use super::url::{Url, urls};
 use crate::session::Transport;
 use chat_proto::text::Text;
@@ -213,7 +213,7 @@ impl Entry {
 
 impl What {
     fn write(&self, line: &mut Vec<Span>, names: &Lookalikes) {
-        let mut add = |role, text: String| line.push(Span::new(role, text));
+        let mut add = |role, text: &str| line.extend(name_spans(role, text));
         match self {
             Self::Said { who, text, kind } => write_said(line, who, &names.name(who), text, *kind),
             Self::Private {
@@ -228,24 +228,24 @@ impl What {
                     line.push(Span::new(Role::Error, " (messages before this one are missing)"));
                 }
             }
-            Self::Joined(who) => add(Role::Faint, format!("+ {who} joined")),
-            Self::Left(who) => add(Role::Faint, format!("- {who} left")),
-            Self::SomeoneLeft => add(Role::Faint, "- somebody left".into()),
+            Self::Joined(who) => add(Role::Faint, &format!("+ {who} joined")),
+            Self::Left(who) => add(Role::Faint, &format!("- {who} left")),
+            Self::SomeoneLeft => line.push(Span::new(Role::Faint, "- somebody left")),
             Self::Renamed(before, after) => {
                 add(
                     Role::Faint,
-                    format!("= {} is now {}", names.name(before), names.name(after)),
+                    &format!("= {} is now {}", names.name(before), names.name(after)),
                 );
             }
             Self::Folded(folded) => {
                 let parts = [folded.joined.write("joined"), folded.left.write("left")];
                 let parts: Vec<String> = parts.into_iter().flatten().collect();
-                add(Role::Faint, format!("± {}", parts.join("; ")));
+                add(Role::Faint, &format!("± {}", parts.join("; ")));
             }
-            Self::Unattributed(text) => add(Role::Text, format!("? {text}")),
-            Self::Server(text) => add(Role::Note, format!("-- server: {text}")),
-            Self::Note(text) => add(Role::Note, format!("-- {text}")),
-            Self::Error(text) => add(Role::Error, format!("!! {text}")),
+            Self::Unattributed(text) => line.push(Span::new(Role::Text, format!("? {text}"))),
+            Self::Server(text) => line.push(Span::new(Role::Note, format!("-- server: {text}"))),
+            Self::Note(text) => add(Role::Note, &format!("-- {text}")),
+            Self::Error(text) => add(Role::Error, &format!("!! {text}")),
         }
     }
 }
@@ -263,10 +263,10 @@ fn write_said(line: &mut Vec<Span>, who: &Who, name: &str, text: &Text<'_>, kind
     };
     if let Some(action) = text.action() {
         line.push(Span::new(Role::Faint, "* "));
-        line.push(Span::new(name_role, name));
+        line.extend(name_spans(name_role, name));
         line.push(Span::new(text_role, format!(" {action}")));
     } else {
-        line.push(Span::new(name_role, name));
+        line.extend(name_spans(name_role, name));
         line.push(Span::new(Role::Faint, ": "));
         line.push(Span::new(text_role, text.as_str()));
     }
@@ -277,7 +277,8 @@ fn write_private(line: &mut Vec<Span>, peer: &str, text: &str, transport: Transp
         State::Received => format!("[{peer} -> you] "),
         _ => format!("[you -> {peer}] "),
     };
-    line.push(Span::new(Role::Private, direction + text));
+    line.extend(name_spans(Role::Private, &direction));
+    line.push(Span::new(Role::Private, text));
     let transport = transport.to_string();
     let marks = match state {
         State::Received => [transport, String::new()],

@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::screen::{Mode, Screen};
-use super::style::{Role, Row, Span, clip};
+use super::style::{Role, Row, Span, clip, name_spans};
 use crate::session::Session;
 use unicode_width::UnicodeWidthStr;
 
@@ -36,7 +36,7 @@ impl Screen {
             }
             let text = clip(&part.text, left);
             left -= text.width().min(left);
-            spans.push(Span::new(part.role, text));
+            spans.extend(name_spans(part.role, &text));
         }
         spans.push(Span::new(Role::Status, " ".repeat(left)));
         if columns == 0 { Row::default() } else { Row(spans) }

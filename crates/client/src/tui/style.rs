@@ -1,6 +1,7 @@
 //! Rows of text: spans with roles, which the theme styles.
 
 use super::url::Url;
+use crate::direction::is_reordered;
 use crate::format::{expand_tabs, name};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -87,6 +88,22 @@ impl Span {
     pub(super) fn as_str(&self) -> &str {
         self.text.as_str()
     }
+}
+
+/// What the client says about users. Where a terminal reorders text, each name is a span of its own: it ends at its
+/// address, and at the next name of a list.
+pub(super) fn name_spans(role: Role, text: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut rest = text;
+    while is_reordered(rest)
+        && let Some((end, _)) = rest.char_indices().skip(1).find(|(_, c)| matches!(c, '@' | ','))
+    {
+        let (name, after) = rest.split_at(end);
+        spans.push(Span::new(role, name));
+        rest = after;
+    }
+    spans.push(Span::new(role, rest));
+    spans
 }
 
 /// One row of the screen.

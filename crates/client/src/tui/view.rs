@@ -2,7 +2,7 @@
 
 use super::screen::{Mode, Screen};
 use super::scroll::{Height, Place, ScrollAction};
-use super::style::{Frame, Role, Row, Span, clip, clip_row, rows_shown};
+use super::style::{Frame, Role, Row, Span, clip, clip_row, name_spans, rows_shown};
 use super::wrap::wrap;
 use crate::session::{Session, Unsent};
 use chat_proto::now::Now;
@@ -133,10 +133,18 @@ impl Screen {
         for Unsent { to, text } in session.unsent().into_iter().take(shown) {
             // One row each: they appear in full once they are acknowledged.
             let line = match to {
-                None => Row::of(Role::Faint, format!("... {text}")),
-                Some(to) => Row::of(Role::Private, format!("... [you -> {}] {text}", self.name(to))),
+                None => vec![
+                    Span::new(Role::Faint, "... "),
+                    Span::new(Role::Faint, text.as_str()),
+                ],
+                Some(to) => {
+                    let to = format!("... [you -> {}] ", self.name(to));
+                    let mut line = name_spans(Role::Private, &to);
+                    line.push(Span::new(Role::Private, text.as_str()));
+                    line
+                }
             };
-            let mut row = clip_row(line, columns.saturating_sub(WAITING.len()));
+            let mut row = clip_row(Row(line), columns.saturating_sub(WAITING.len()));
             row.0.push(Span::new(Role::Faint, WAITING));
             rows.push(clip_row(row, columns));
         }
@@ -185,7 +193,7 @@ impl Screen {
             .map(|text| Row::of(Role::Text, text))
             .collect();
         if let Some(first) = rows.first_mut() {
-            first.0.insert(0, Span::new(Role::Prompt, prompt));
+            first.0.splice(0..0, name_spans(Role::Prompt, &prompt));
         }
         Bottom {
             rows,

@@ -1,6 +1,10 @@
 //! Whatever the network sends, the screen shows only safe characters.
 
+use super::super::draw::Painter;
+use super::super::theme::Theme;
 use super::*;
+use crate::direction::MARK;
+use crate::direction::tests::reordered;
 use proptest::prelude::*;
 
 /// No control characters on the screen, and nothing invisible or that changes the direction of text.
@@ -59,6 +63,54 @@ fn no_nick_or_text_imitates_the_client() {
     );
     let messages = sim.messages();
     assert!(messages[1].starts_with("      "), "{messages:?}");
+}
+
+/// The rows that are painted, without sequences.
+fn painted_rows(sim: &mut Sim) -> Vec<String> {
+    let mut out = Vec::new();
+    Painter::new(Theme::None, false).paint(sim.frame(), &mut out);
+    let out = String::from_utf8(out).unwrap();
+    let text = |row: &str| {
+        let mut pieces = row.split("\x1b[");
+        let first = pieces.next().unwrap_or_default().to_owned();
+        let rests = pieces.map(|piece| piece.split_once(|c: char| c.is_ascii_alphabetic()).unwrap().1);
+        rests.fold(first, |text, rest| text + rest)
+    };
+    out.split("\x1b[K").skip(1).map(text).collect()
+}
+
+#[test]
+fn names_keep_their_place_where_the_terminal_reorders_text() {
+    for options in [["--timestamps=minutes"], ["--timestamps=off"]] {
+        let mut sim = Sim::with(&options, 60, 24);
+        sim.join("א@10.0.0.1:5000", 0);
+        sim.hear(&format!(
+            "JOIN {TIME} ג@10.0.0.4:1 - -\nNICK {TIME} ג@10.0.0.4:1 ד\n"
+        ));
+        sim.say("ד@10.0.0.4:1", "ה");
+        sim.say("ד@10.0.0.4:1", "bob: ה");
+        sim.say("ד@10.0.0.4:1", "22:15 bob: ה");
+        sim.say("ד@10.0.0.4:1", "/me ה");
+        sim.hear("WHISPER ד@10.0.0.4:1 ה\nNOTICE ה\n");
+        sim.keys("/who\r/quiet\r");
+        sim.hear(&format!(
+            "LEAVE {TIME} ד@10.0.0.4:1\nJOIN {TIME} ד@10.0.0.4:1 - -\nJOIN {TIME} ו@10.0.0.5:1 - -\n"
+        ));
+        sim.keys("/query ו\rה\r");
+        sim.lose_connection();
+        sim.wait(1000);
+        let mut count = 0;
+        for row in painted_rows(&mut sim) {
+            // With words of one letter, the right order is the order of the text.
+            let text = row.replace(MARK, "");
+            assert_eq!(reordered(&row), text);
+            count += usize::from(reordered(&text) != text);
+        }
+        assert!(count >= 8, "{count} rows of {:#?}", sim.drawn());
+    }
+    let mut sim = Sim::in_a_room(60, 9);
+    sim.say("bob@10.0.0.2:6000", "你好 é");
+    assert!(painted_rows(&mut sim).iter().all(|row| !row.contains(MARK)));
 }
 
 proptest! {

@@ -397,7 +397,7 @@ fn hostile_text_is_shown_safely() {
     let server = Server::start(&[]);
     let client = server.client("alice");
     let mut rude = server.plain("rude");
-    rude.send(b"\x1b]0;owned\x07\xFF\r\n");
+    rude.send(b"\x1b]0;owned\x07\xFE\r\n");
     let shown = client.shows().expect("owned");
     assert_eq!(shown, format!("from {}: ␛]0;owned␇\u{FFFD}", rude.id()));
 }

@@ -91,3 +91,34 @@ fn a_rich_say_is_text_even_with_a_slash() {
             .ends_with(&[format!("from {}: /quit", alice.who)])
     );
 }
+
+#[test]
+fn line_mode_hides_what_an_ignored_user_says() {
+    let server = Server::start(&[]);
+    let mut bob = server.client("bob");
+    let mut lines = server.client("lines");
+    let mut json = server.start_client("json", &["--nick", "json", "--json"]);
+    json.shows().expect("\"kind\":\"live\"");
+    lines.line("/ignore bob");
+    lines.complains().expect("is hidden until /unignore bob");
+    json.line("/ignore bob");
+    json.shows().expect("\"kind\":\"ignored\",\"users\":[\"bob@");
+    for text in [
+        "out loud",
+        "/me waves out loud",
+        "/msg lines out loud",
+        "/msg json out loud",
+    ] {
+        bob.line(text);
+    }
+    bob.complains().expect_count(2, "* delivered to ");
+    bob.end_input();
+    assert_eq!(bob.exit_code(), 0);
+    let mut nc = server.plain("nc");
+    nc.line("the end");
+    lines.shows().expect(": the end");
+    json.shows().expect("\"text\":\"the end\"");
+    assert_eq!(lines.shows().with("out loud"), [""; 0]);
+    assert_eq!(lines.shows().with("is offline"), [""; 0]);
+    assert_eq!(json.shows().with("out loud"), [""; 0]);
+}

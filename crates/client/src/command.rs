@@ -22,6 +22,10 @@ pub enum Command<'a> {
     Reply(Text<'a>),
     /// `/query [WHO]`
     Query(Option<&'a str>),
+    /// `/ignore [WHO]`
+    Ignore(Option<&'a str>),
+    /// `/unignore WHO`
+    Unignore(&'a str),
     /// `/verify WHO`
     Verify(&'a str),
     /// `/who`
@@ -47,10 +51,6 @@ pub enum Command<'a> {
 pub enum ScreenCommand<'a> {
     /// `/whois WHO`
     Whois(&'a str),
-    /// `/ignore [WHO]`
-    Ignore(Option<&'a str>),
-    /// `/unignore WHO`
-    Unignore(&'a str),
     /// `/quiet`
     Quiet,
     /// `/bell [WHEN]`
@@ -198,15 +198,15 @@ pub const COMMANDS: &[Entry] = &[
         usage: "/ignore [WHO]",
         alias: None,
         about: "hide what WHO says; without WHO, list the ignored users",
-        screen_only: true,
-        parse: |typed| on_screen(ScreenCommand::Ignore(typed.rest)),
+        screen_only: false,
+        parse: |typed| Some(Command::Ignore(typed.rest)),
     },
     Entry {
         usage: "/unignore WHO",
         alias: None,
         about: "show again what WHO says",
-        screen_only: true,
-        parse: |typed| on_screen(ScreenCommand::Unignore(typed.rest?)),
+        screen_only: false,
+        parse: |typed| Some(Command::Unignore(typed.rest?)),
     },
     Entry {
         usage: "/quiet",
@@ -411,9 +411,9 @@ mod tests {
             ("/query", Query(None)),
             ("/whois bob", OnScreen(Whois("bob"))),
             ("/whois", Incomplete("/whois WHO")),
-            ("/ignore bob", OnScreen(Ignore(Some("bob")))),
-            ("/ignore", OnScreen(Ignore(None))),
-            ("/unignore bob", OnScreen(Unignore("bob"))),
+            ("/ignore bob", Ignore(Some("bob"))),
+            ("/ignore", Ignore(None)),
+            ("/unignore bob", Unignore("bob")),
             ("/unignore", Incomplete("/unignore WHO")),
             ("/quiet", OnScreen(Quiet)),
             ("/bell", OnScreen(Bell(None))),

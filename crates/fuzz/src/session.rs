@@ -378,6 +378,7 @@ fn texts(event: &Event) -> Vec<String> {
         Event::Welcome(Welcome { me, users }) => users.iter().chain([me]).map(ToString::to_string).collect(),
         Event::Users(users) => users.iter().map(ToString::to_string).collect(),
         Event::Query(to) => to.iter().map(ToString::to_string).collect(),
+        Event::Ignoring(ignoring) => vec![ignoring.note.to_string()],
         Event::Said(GroupMessage { who, text, .. }) => vec![who.to_string(), text.to_string()],
         Event::Joined(Join { who, .. }) | Event::Left(Leave { who, .. }) => vec![who.to_string()],
         Event::Renamed(Rename { before, after, .. }) => vec![before.to_string(), after.to_string()],

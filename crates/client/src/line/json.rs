@@ -152,6 +152,7 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
         }
         Event::Users(users) => object("users").users(users.iter().map(|user| &user.who)),
         Event::Query(to) => object("warning").text(&about_query(to.as_ref())),
+        Event::Ignoring(ignoring) => object("ignored").users(&ignoring.users),
         Event::Code(VerifyCode { who, code }) => object("code").user("from", who).with("text", code.as_str()),
         Event::Help => object("help"),
         Event::Notice(text) => object("notice").text(text),

@@ -70,6 +70,7 @@ impl Printer {
             }
             Event::Missed(count) => note(to, about_missed(*count)),
             Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
+            Event::Ignoring(ignoring) => note(to, &ignoring.note),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| note(to, line)),
             // Failures were printed when they happened.
             Event::Ended(ending) if ending.outcome == Outcome::Left => {}

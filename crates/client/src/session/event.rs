@@ -52,6 +52,8 @@ pub enum Event {
     Users(Vec<Listed>),
     /// The answer to `/query`: lines that are no commands go to this user alone from now on, or to everybody.
     Query(Option<Who>),
+    /// The answer to `/ignore` and `/unignore`.
+    Ignoring(Ignoring),
     /// The answer to `/verify`.
     Code(VerifyCode),
     /// The answer to `/help`: show [`crate::command::help`].
@@ -179,6 +181,15 @@ pub struct RefusedMessage {
     pub text: Text<'static>,
     /// Why.
     pub reason: Text<'static>,
+}
+
+/// The users that are ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignoring {
+    /// What changed, or the list in words.
+    pub note: Text<'static>,
+    /// All of them.
+    pub users: Vec<Who>,
 }
 
 /// What two users compare to find an impostor between them.

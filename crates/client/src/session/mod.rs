@@ -11,6 +11,7 @@ mod driver;
 mod event;
 pub(crate) mod greeting;
 mod handshake;
+mod ignored;
 mod legacy;
 mod outbox;
 mod outcome;
@@ -25,7 +26,7 @@ mod state;
 mod tests;
 
 pub use event::{
-    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage,
+    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Ignoring, Join, Leave, Listed, PrivateMessage,
     RefusedMessage, Rename, Transport, Unattributed, VerifyCode, Welcome, about_legacy, about_missed,
     about_query,
 };

@@ -209,7 +209,10 @@ impl Session {
     /// A user left. What was meant for it never goes to the next user of its address.
     pub(super) fn user_left(&mut self, leave: Leave) {
         let who = leave.who.clone();
-        self.events.push_back(Event::Left(leave));
+        if !self.is_ignored(&who) {
+            self.events.push_back(Event::Left(leave));
+        }
+        self.ignored.left(&who);
         let drafts = self.outbox.drafts_mut().filter(|draft| !draft.awaits_peer);
         drafts.for_each(|draft| draft.peer.left(&who));
         if self.recipients.left(&who, self.private.roster()) && self.config.to.is_none() {
@@ -258,6 +261,9 @@ impl Session {
         let from = received.from;
         let sender = former.filter(|former| former.who.id == from);
         let sender = sender.map_or_else(|| self.peer(from), Peer::of);
+        if self.is_ignored(&sender.who) {
+            return;
+        }
         let message = PrivateMessage {
             at: self.server_time(now),
             direction: Direction::Received,

@@ -113,6 +113,21 @@ impl Peer {
         }
     }
 
+    /// A user is here, perhaps this one under a new id.
+    pub(super) fn met(&mut self, profile: &Profile) {
+        if self.key.is_some() && self.key == profile.key {
+            self.who = profile.who.clone();
+        }
+    }
+
+    /// Whether this user has or had that name. By its id it is known only while no other user has that.
+    pub(super) fn is(&self, who: &Who, roster: &Roster) -> bool {
+        match roster.get(who.id) {
+            Some(profile) if profile.key.is_some() || self.key.is_some() => profile.key == self.key,
+            _ => self.who.id == who.id && !self.is_gone,
+        }
+    }
+
     pub(super) fn is_gone(&self) -> bool {
         self.is_gone
     }

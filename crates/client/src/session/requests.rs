@@ -1,11 +1,12 @@
 //! What the user types.
 
-use super::event::{Event, VerifyCode};
+use super::event::{Event, Ignoring, VerifyCode};
 use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outbox::Message;
 use super::recipients::Target;
 use super::state::Session;
 use crate::command::{BELL_USAGE, Bell, Command};
+use crate::format::name;
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -30,6 +31,8 @@ impl Session {
             Command::Quit => self.end_input(now),
             Command::Reply(text) => self.reply(text, now),
             Command::Query(who) => self.set_query(*who),
+            Command::Ignore(who) => self.ignore(*who),
+            Command::Unignore(who) => self.unignore(who),
             Command::Verify(who) => self.verify(who),
             Command::OnScreen(_) => self.fail("only the full screen has that command".into()),
             Command::Nothing => {}
@@ -139,6 +142,44 @@ impl Session {
         };
         self.failures.nicks += 1;
         self.error(refusal);
+    }
+
+    /// `/ignore`: hides what a user says, or lists the ignored.
+    fn ignore(&mut self, typed: Option<&str>) {
+        let Some(typed) = typed else {
+            let names: Vec<String> = self.ignored.users().iter().map(Who::to_string).collect();
+            return self.tell_ignored(match names.is_empty() {
+                true => "nobody is ignored".into(),
+                false => format!("ignored: {}", names.join(", ")),
+            });
+        };
+        let peer = match self.resolve(typed) {
+            Ok(peer) => peer,
+            Err(reason) => return self.fail(format!("{}: {reason}", Text::new(typed))),
+        };
+        if self.me.as_ref().is_some_and(|me| me.id == peer.who.id) {
+            return self.fail("that is you: only other users can be ignored".into());
+        }
+        let who = peer.who.clone();
+        self.ignored.add(peer);
+        self.tell_ignored(format!("{who} is hidden until /unignore {}", name(&who)));
+    }
+
+    /// `/unignore`: shows it again.
+    fn unignore(&mut self, typed: &str) {
+        let meant = self.ignored.remove(typed);
+        let names: Vec<String> = meant.iter().map(Who::to_string).collect();
+        match names.len() {
+            0 => self.fail(format!("{} is not ignored", Text::new(typed))),
+            1 => self.tell_ignored(format!("{} is shown again", names.concat())),
+            _ => self.tell_ignored(format!("{} are shown again", names.join(", "))),
+        }
+    }
+
+    fn tell_ignored(&mut self, note: String) {
+        let users = self.ignored.users();
+        let note = Text::from(note);
+        self.events.push_back(Event::Ignoring(Ignoring { note, users }));
     }
 
     fn fail_unknown(&mut self, name: &str, nearest: Option<&str>) {

@@ -78,6 +78,7 @@ impl Session {
 
     fn on_user(&mut self, profile: Profile, now: Now) {
         let former = self.roster().get(profile.who.id).cloned();
+        self.ignored.met(&profile);
         self.private.peer_here(now, &profile);
         self.drain_private_of(former.as_ref(), now);
     }
@@ -123,6 +124,9 @@ impl Session {
             // The server returns messages in the order in which they were sent.
             self.outbox.acknowledge();
         }
+        if self.is_ignored(&who) {
+            return;
+        }
         let text = text.into_owned();
         self.events.push_back(Event::Said(GroupMessage {
             at,
@@ -137,7 +141,9 @@ impl Session {
         let who = profile.who.clone();
         let own = self.is_me(&who);
         self.on_user(profile, now);
-        self.events.push_back(Event::Joined(Join { at, who, own }));
+        if own || !self.is_ignored(&who) {
+            self.events.push_back(Event::Joined(Join { at, who, own }));
+        }
     }
 
     fn on_leave(&mut self, at: u64, who: Who, now: Now) {
@@ -155,6 +161,7 @@ impl Session {
         };
         let roster = self.private.roster();
         self.recipients.renamed(&after, roster);
+        self.ignored.renamed(&after, roster);
         let drafts = self.outbox.drafts_mut();
         drafts.for_each(|draft| draft.peer.renamed(&after, roster));
         self.private.peer_renamed(before.id, nick);
@@ -167,6 +174,9 @@ impl Session {
             if own {
                 self.notice_unchanged_nick();
             }
+            return;
+        }
+        if self.is_ignored(&after) {
             return;
         }
         self.events.push_back(Event::Renamed(Rename {

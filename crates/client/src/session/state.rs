@@ -1,6 +1,7 @@
 //! The state of a session, and what all its parts use.
 
 use super::event::{Event, RefusedMessage};
+use super::ignored::Ignored;
 use super::legacy::connection::Legacy;
 use super::outbox::{Outbox, Unsent};
 use super::outcome::{Failures, Outcome};
@@ -98,6 +99,7 @@ pub struct Session {
     /// `private` knows of a connection, and of no loss of it.
     pub(super) private_has_server: bool,
     pub(super) recipients: Recipients,
+    pub(super) ignored: Ignored,
     /// `NICK`s without an answer.
     pub(super) pending_nicks: usize,
     /// The reason follows why the server rejected the optional nick of `HELLO`.
@@ -148,6 +150,7 @@ impl Session {
     pub fn new(config: Config, private: Private, now: Now) -> Self {
         Self {
             recipients: Recipients::new(config.to.clone()),
+            ignored: Ignored::default(),
             config,
             stage: Stage::greeting(now),
             decoder: LineDecoder::new(SERVER_LINE_MAX),
@@ -313,6 +316,11 @@ impl Session {
         {
             self.clocks.server = Some((now.monotonic, time));
         }
+    }
+
+    /// Whether a user is ignored. What it says and does is no event.
+    pub fn is_ignored(&self, who: &Who) -> bool {
+        self.ignored.is_ignored(who, self.roster())
     }
 
     pub(super) fn users(&self) -> Vec<Who> {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 mod clock;
 mod dripping;
+mod ignoring;
 mod private_messages;
 
 /// A session and its clock.

@@ -8,16 +8,12 @@ use crate::command::{Bell, ScreenCommand};
 use crate::session::Session;
 use chat_proto::rich::Profile;
 use chat_proto::text::Text;
-use chat_proto::who::Who;
 
 impl Screen {
     /// Runs a command of the full screen. The error says why it failed.
     pub(super) fn run(&mut self, command: &ScreenCommand<'_>, session: &Session) -> Result<(), String> {
         match command {
-            ScreenCommand::Whois(typed) => self.whois(user(typed, session)?),
-            ScreenCommand::Ignore(Some(typed)) => self.ignore(&user(typed, session)?.who),
-            ScreenCommand::Ignore(None) => self.list_ignored(),
-            ScreenCommand::Unignore(typed) => self.unignore(typed)?,
+            ScreenCommand::Whois(typed) => self.whois(user(typed, session)?, session),
             ScreenCommand::Quiet => self.toggle_quiet(),
             ScreenCommand::Bell(when) => self.set_bell(*when),
             ScreenCommand::Search(text) => self.search(*text)?,
@@ -27,43 +23,14 @@ impl Screen {
         Ok(())
     }
 
-    fn whois(&mut self, Profile { who, udp, key }: &Profile) {
+    fn whois(&mut self, Profile { who, udp, key }: &Profile, session: &Session) {
         let own = if self.is_me(who) { ", that is you" } else { "" };
         let seal = if key.is_some() { "sealed" } else { "unencrypted" };
         let address = udp.map_or(String::new(), |udp| format!(" (UDP {udp})"));
-        let is_ignored = self.contacts.is_ignored(who);
-        let ignored = if is_ignored { "; ignored" } else { "" };
+        let ignored = if session.is_ignored(who) { "; ignored" } else { "" };
         self.note(format!(
             "{who}{own}: private messages are {seal}{address}{ignored}"
         ));
-    }
-
-    fn ignore(&mut self, who: &Who) {
-        if self.is_me(who) {
-            return self.error("that is you: only other users can be ignored");
-        }
-        self.note(format!("{who} is hidden until /unignore {}", self.name(who)));
-        self.contacts.ignore(who.clone());
-    }
-
-    fn list_ignored(&mut self) {
-        let names: Vec<String> = self.contacts.ignored().iter().map(Who::to_string).collect();
-        if names.is_empty() {
-            self.note("nobody is ignored");
-        } else {
-            self.note(format!("ignored: {}", names.join(", ")));
-        }
-    }
-
-    fn unignore(&mut self, typed: &str) -> Result<(), String> {
-        let meant = self.contacts.unignore(typed);
-        if meant.is_empty() {
-            return Err(format!("{} is not ignored", Text::new(typed)));
-        }
-        for who in &meant {
-            self.note(format!("{who} is shown again"));
-        }
-        Ok(())
     }
 
     fn toggle_quiet(&mut self) {

@@ -1,21 +1,18 @@
-//! The users that spoke last, and those that are ignored.
+//! The users that spoke last.
 
 use chat_proto::id::UserId;
-use chat_proto::nick::{Nick, NickKey};
 use chat_proto::who::Who;
 
 /// The most users that are remembered in each order.
 const SPEAKERS_MAX: usize = 64;
 
-/// The other users that matter for completion, and the ignored ones.
+/// The other users that matter for completion.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
     /// The users that spoke, the last speaker first.
     speakers: Vec<UserId>,
     /// The users with private messages from or to this one, the latest first.
     correspondents: Vec<UserId>,
-    /// Matched by nick and by id: after a reconnection the id is new, after a rename the nick.
-    ignored: Vec<Who>,
 }
 
 impl Contacts {
@@ -38,38 +35,6 @@ impl Contacts {
     pub(super) fn correspondent_rank(&self, id: UserId) -> Option<usize> {
         self.correspondents.iter().position(|&other| other == id)
     }
-
-    pub(super) fn ignore(&mut self, who: Who) {
-        if !self.ignored.contains(&who) {
-            self.ignored.push(who);
-        }
-    }
-
-    /// Removes the ignored users with this nick or id, and returns them.
-    pub(super) fn unignore(&mut self, typed: &str) -> Vec<Who> {
-        let key = NickKey::of(typed.split('@').next().unwrap_or_default());
-        let (meant, others) = std::mem::take(&mut self.ignored)
-            .into_iter()
-            .partition(|who| typed == who.id.to_string() || key_of(who).as_ref() == Some(&key));
-        self.ignored = others;
-        meant
-    }
-
-    pub(super) fn ignored(&self) -> &[Who] {
-        &self.ignored
-    }
-
-    pub(super) fn is_ignored(&self, who: &Who) -> bool {
-        !self.ignored.is_empty()
-            && self
-                .ignored
-                .iter()
-                .any(|other| other.id == who.id || who.nick.is_some() && key_of(other) == key_of(who))
-    }
-}
-
-fn key_of(who: &Who) -> Option<NickKey> {
-    who.nick.as_ref().map(Nick::key)
 }
 
 fn rank(ids: &[UserId], id: UserId) -> usize {
@@ -90,34 +55,6 @@ mod tests {
 
     fn who(text: &str) -> Who {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn an_ignored_user_stays_so_under_another_id_or_nick() {
-        let mut contacts = Contacts::default();
-        contacts.ignore(who("bob@10.0.0.6:40000"));
-        for other in [
-            "bob@10.0.0.6:40000",
-            "BOB@10.0.0.9:1",
-            "rob@10.0.0.6:40000",
-            "10.0.0.6:40000",
-        ] {
-            assert!(contacts.is_ignored(&who(other)), "{other}");
-        }
-        for other in ["carol@10.0.0.7:1", "10.0.0.7:1"] {
-            assert!(!contacts.is_ignored(&who(other)), "{other}");
-        }
-        assert_eq!(contacts.unignore("carol"), []);
-        assert_eq!(contacts.unignore("Bob"), [who("bob@10.0.0.6:40000")]);
-        assert!(!contacts.is_ignored(&who("bob@10.0.0.6:40000")));
-    }
-
-    #[test]
-    fn ignoring_an_id_does_not_ignore_all_without_a_nick() {
-        let mut contacts = Contacts::default();
-        contacts.ignore(who("10.0.0.6:40000"));
-        assert!(!contacts.is_ignored(&who("10.0.0.7:40000")));
-        assert_eq!(contacts.unignore("10.0.0.6:40000").len(), 1);
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Screen {
             Event::Refused(message) => self.error(format!("not sent: {}: {}", message.reason, message.text)),
             Event::Users(users) => self.users(users),
             Event::Query(to) => self.note(about_query(to.as_ref()).as_str()),
+            Event::Ignoring(ignoring) => self.note(ignoring.note.as_str()),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| self.note(line)),
             Event::Help => self.help(),
             Event::Notice(text) => self.push(Entry {
@@ -168,9 +169,6 @@ impl Screen {
         } = message;
         self.lookalikes.note(who);
         let own = message.own || *history && self.own_ids.contains(&who.id);
-        if !own && self.contacts.is_ignored(who) {
-            return;
-        }
         let mentioned = !own && self.is_named(text);
         let kind = match (own, mentioned) {
             (true, _) => Kind::Own,
@@ -196,7 +194,6 @@ impl Screen {
         let PrivateMessage { peer, transport, .. } = message;
         self.lookalikes.note(peer);
         let state = match message.direction {
-            Direction::Received if self.contacts.is_ignored(peer) => return,
             Direction::Received => State::Received,
             Direction::Sent(seq) => State::Sending(seq),
         };
@@ -271,16 +268,13 @@ impl Screen {
         self.lookalikes.note(&join.who);
         if join.own {
             self.joined_as(&join.who);
-        } else if !self.contacts.is_ignored(&join.who) {
+        } else {
             self.happened_or_folded(join.at, What::Joined(join.who.clone()));
         }
     }
 
     fn left(&mut self, leave: &Leave) {
         let Leave { who, .. } = leave;
-        if self.contacts.is_ignored(who) {
-            return;
-        }
         // The path to a user who left means nothing any more.
         self.path.take_if(|(peer, _)| peer.id == who.id);
         self.happened_or_folded(leave.at, What::Left(who.clone()));

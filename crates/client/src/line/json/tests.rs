@@ -1,6 +1,7 @@
 use super::*;
 use crate::session::{
-    DeliveryFailure, GroupMessage, Join, Leave, Listed, Outcome, RefusedMessage, Rename, Unattributed,
+    DeliveryFailure, GroupMessage, Ignoring, Join, Leave, Listed, Outcome, RefusedMessage, Rename,
+    Unattributed,
 };
 use chat_proto::text::Text;
 use serde_json::{Map, Value};
@@ -130,6 +131,10 @@ fn examples() -> Vec<Event> {
                 })
                 .into(),
         ),
+        Event::Ignoring(Ignoring {
+            note: text("bob is hidden"),
+            users: vec![who(BOB)],
+        }),
         Event::Code(VerifyCode {
             who: who(BOB),
             code: "12345 67890".into(),

@@ -123,8 +123,9 @@ impl Session {
                 let who = Who::from(id);
                 let own = self.is_own_join(&who);
                 self.announce(id, now);
-                let join = Join { at, who, own };
-                self.events.push_back(Event::Joined(join));
+                if !self.is_ignored(&who) {
+                    self.events.push_back(Event::Joined(Join { at, who, own }));
+                }
             }
             LegacyLine::Offline(id) => {
                 self.private.peer_left(now, id);
@@ -138,9 +139,13 @@ impl Session {
                 if own {
                     self.on_own_message(&text);
                 }
+                let who = Who::from(id);
+                if self.is_ignored(&who) {
+                    return;
+                }
                 let message = GroupMessage {
                     at,
-                    who: Who::from(id),
+                    who,
                     text,
                     history: false,
                     own,

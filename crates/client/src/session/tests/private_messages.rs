@@ -5,7 +5,7 @@ use crate::private::Path;
 
 const BOB: &str = "bob@10.0.0.2:6000";
 
-fn key_of(secret: u8) -> String {
+pub(super) fn key_of(secret: u8) -> String {
     private(secret, Options::default()).public_key().to_string()
 }
 

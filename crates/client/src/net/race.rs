@@ -229,8 +229,13 @@ mod tests {
     /// A race among these addresses.
     fn among(addresses: &[SocketAddr]) -> (Clock, Race) {
         let (clock, mut race) = begin("127.0.0.1", 1, None);
-        race.lookup = None;
-        race.waiting = addresses.to_vec().into();
+        let (done, _) = UnixStream::pair().unwrap();
+        let (sender, found) = channel();
+        sender.send(Ok(addresses.to_vec())).unwrap();
+        race.lookup = Some(Lookup {
+            done,
+            addresses: found,
+        });
         (clock, race)
     }
 
@@ -286,7 +291,10 @@ mod tests {
         let (_listener, hole, _filling) = black_hole();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (clock, race) = among(&[hole, address]);
+        let (clock, mut race) = among(&[hole, address]);
+        let now = clock.now().monotonic;
+        assert!(race.advance(now).is_none());
+        assert_eq!(race.deadline(), now + HEAD_START);
         let connection = run((clock, race)).unwrap();
         assert_eq!(connection.tcp.peer_addr().unwrap(), address);
         assert!(clock.now().monotonic >= HEAD_START);

@@ -84,10 +84,29 @@ fn bash_completes_options_and_their_values() {
 
 #[test]
 fn a_document_that_cannot_be_written_is_an_error() {
-    for mut command in [client_command(), Command::new(chat_server())] {
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let output = command.args(["--generate", "man"]).stdout(full).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(!output.stderr.is_empty());
+    for is_server in [false, true] {
+        let command = |words: &[&str]| {
+            let mut command = if is_server {
+                Command::new(chat_server())
+            } else {
+                client_command()
+            };
+            command.args(words);
+            command
+        };
+        for words in [["--generate", "man"].as_slice(), &["--help"], &["--version"]] {
+            let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+            let output = command(words).stdout(full).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            assert!(!output.stderr.is_empty(), "{words:?}");
+            // A closed pipe is an end, and no failure to report.
+            let (_, closed) = std::io::pipe().unwrap();
+            let output = command(words).stdout(closed).output().unwrap();
+            assert_eq!(
+                (output.status.code(), output.stderr),
+                (Some(1), vec![]),
+                "{words:?}"
+            );
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::exit;
 use crate::paths::LastServer;
 use crate::settings::{File, Settings};
 use crate::tui::keys;
-use chat_manual::{Document, Section, Tip, number, try_parse};
+use chat_manual::{Document, Section, Tip, exit, number, try_parse};
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueHint};
@@ -119,7 +119,7 @@ impl Args {
         let words: Vec<OsString> = std::env::args_os().collect();
         let parse = |file: &File| {
             let last_server = || LastServer::find()?.read();
-            Self::parse_with(file, &words, last_server).unwrap_or_else(|error| error.exit())
+            Self::parse_with(file, &words, last_server).unwrap_or_else(|error| exit(&error))
         };
         let args = parse(&File::default());
         if args.generate.is_some() {

@@ -22,6 +22,11 @@ fn main() -> ExitCode {
 }
 
 fn print(error: &Error, exit: Exit) -> Exit {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe) {
+        // The reader of a closed pipe needs no word.
+        return exit;
+    }
     // If standard error is closed, the exit status is all that is left.
     let _ = writeln!(io::stderr(), "chat-client: {error:#}");
     exit

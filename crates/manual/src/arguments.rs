@@ -4,7 +4,9 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command, Error};
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::ops::RangeInclusive;
+use std::process;
 
 /// Options that a program lacks and people try, and what to write instead.
 pub type Tip = (&'static [&'static str], &'static str);
@@ -41,6 +43,22 @@ pub fn try_parse(
     command
         .try_get_matches_from_mut(words)
         .map_err(|error| with_tip(error, tips))
+}
+
+/// Prints an error of the command line, the help or the version, and exits.
+pub fn exit(error: &Error) -> ! {
+    let printed = error.print();
+    let mut status = error.exit_code();
+    if let Err(failure) = printed
+        && !error.use_stderr()
+    {
+        status = 1;
+        // The reader of a closed pipe needs no word.
+        if failure.kind() != io::ErrorKind::BrokenPipe {
+            let _ = writeln!(io::stderr(), "can't print the help: {failure}");
+        }
+    }
+    process::exit(status)
 }
 
 fn with_tip(mut error: Error, tips: &[Tip]) -> Error {

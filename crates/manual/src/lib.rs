@@ -11,7 +11,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use std::io::{self, Write};
 
-pub use arguments::{Tip, number, try_parse};
+pub use arguments::{Tip, exit, number, try_parse};
 
 /// A document about a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

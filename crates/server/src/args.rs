@@ -3,7 +3,7 @@
 use crate::quota::Quota;
 use crate::rate::Rate;
 use crate::room::Limits;
-use chat_manual::{Document, Section, Tip, number, try_parse};
+use chat_manual::{Document, Section, Tip, exit, number, try_parse};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
@@ -97,7 +97,7 @@ impl Args {
     /// Reads the command line. Exits if it is wrong.
     #[must_use]
     pub fn load() -> Self {
-        Self::parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+        Self::parse_from(std::env::args_os()).unwrap_or_else(|error| exit(&error))
     }
 
     fn parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {

@@ -10,6 +10,11 @@ fn main() -> ExitCode {
     match run(&Args::load()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let cause = error.root_cause().downcast_ref::<io::Error>();
+            if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe) {
+                // The reader of a closed pipe needs no word.
+                return ExitCode::FAILURE;
+            }
             // If standard error is closed, the exit status is all that is left.
             let _ = writeln!(io::stderr(), "chat-server: {error:#}");
             ExitCode::FAILURE

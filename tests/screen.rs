@@ -1,7 +1,8 @@
 //! The full screen on a terminal, with the real server.
 
 use crate::harness::{
-    DEADLINE, FakeServer, Journal, Server, Stage, Terminal, assert_screen_is_safe, chat_server, reached_by,
+    DEADLINE, FakeServer, Journal, Server, Stage, Terminal, assert_screen_is_safe, chat_server,
+    client_command, reached_by,
 };
 use nix::sys::signal::Signal;
 use nix::sys::socket::{Backlog, listen};
@@ -48,6 +49,28 @@ fn two_users_talk_and_their_terminals_are_restored() {
     bob.keys("y");
     assert_eq!(bob.process.exit_code(), 0);
     bob.expect_restored();
+}
+
+#[test]
+fn the_login_name_is_the_nick_with_a_digit_if_it_is_taken() {
+    let server = Server::start(&[]);
+    let log_in = |name: &str, options: &[&str]| {
+        let mut command = client_command();
+        command
+            .args([server.address.ip().to_string(), server.address.port().to_string()])
+            .args(options)
+            .env("TERM", "xterm-256color")
+            .env("LOGNAME", "alice");
+        Terminal::start_command(name, command, USUAL, &server.journal)
+    };
+    let first = log_in("first", &[]);
+    first.expect("you are alice@");
+    let second = log_in("second", &[]);
+    second.expect("your login name alice is taken, so you are alice2;");
+    let third = log_in("third", &[]);
+    third.expect("so you are alice3;");
+    log_in("named", &["--nick", "bob"]).expect("you are bob@");
+    log_in("nameless", &["--nick", ""]).expect("you are 127.0.0.1:");
 }
 
 #[test]

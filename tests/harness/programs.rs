@@ -21,7 +21,10 @@ pub fn client_command() -> Command {
     // No file can stand below /dev/null. A relative path would be ignored (XDG Base Directory Specification).
     command
         .env("XDG_CONFIG_HOME", "/dev/null")
-        .env("XDG_STATE_HOME", "/dev/null");
+        .env("XDG_STATE_HOME", "/dev/null")
+        // Without a login name, the full screen joins without a nick.
+        .env_remove("LOGNAME")
+        .env_remove("USER");
     command
 }
 

@@ -14,6 +14,7 @@ use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -51,16 +52,27 @@ impl Terminal {
         name: &str,
         server: SocketAddr,
         options: &[&str],
+        size: (u16, u16),
+        journal: &Journal,
+    ) -> Self {
+        let mut command = client_command();
+        command
+            .args([server.ip().to_string(), server.port().to_string()])
+            .args(options)
+            .env("TERM", term);
+        Self::start_command(name, command, size, journal)
+    }
+
+    /// Runs this command.
+    pub fn start_command(
+        name: &str,
+        mut command: Command,
         (columns, rows): (u16, u16),
         journal: &Journal,
     ) -> Self {
         let (master, slave) = pseudo_terminal();
         set_size(&master, columns, rows);
-        let mut command = client_command();
         command
-            .args([server.ip().to_string(), server.port().to_string()])
-            .args(options)
-            .env("TERM", term)
             .env_remove("NO_COLOR")
             .env("TZ", "UTC")
             // Ctrl-Z must suspend the client and not the test.

@@ -7,6 +7,7 @@ use crate::paths::LastServer;
 use crate::settings::{File, Settings};
 use crate::tui::keys;
 use chat_manual::{Document, Section, Tip, exit, number, try_parse};
+use chat_proto::nick::Nick;
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueHint};
@@ -125,7 +126,9 @@ impl Args {
         if args.generate.is_some() {
             return Ok(args);
         }
-        Ok(parse(&File::load(args.config.as_deref())?))
+        let mut args = parse(&File::load(args.config.as_deref())?);
+        args.settings.set_login(login_name());
+        Ok(args)
     }
 
     /// Parses a command line. The settings file supplies options that `words` lack, and
@@ -164,6 +167,13 @@ impl Args {
         ];
         document.write(Self::command(), &sections, to)
     }
+}
+
+/// The login name, as POSIX sets it, if it is a valid nick.
+fn login_name() -> Option<Nick> {
+    let names = ["LOGNAME", "USER"].into_iter();
+    let mut nicks = names.filter_map(|name| Nick::parse(&std::env::var(name).ok()?).ok());
+    nicks.next()
 }
 
 /// Options that concern the conversation make no sense with `--doctor`.

@@ -129,16 +129,19 @@ impl<F: FrontEnd> Client<F> {
     /// If the connection is closed already, or the system has no randomness.
     pub fn new(args: &Args, clock: Clock, signals: Signals, front_end: F) -> Result<Self> {
         let settings = &args.settings;
+        let login = settings.login_nick().filter(|_| front_end.is_interactive());
         let config = Config {
-            nick: settings.nick.clone(),
+            nick: login.clone().or_else(|| settings.nick()),
             insist_on_nick: settings.insists_on_nick(),
             endpoints: Endpoints::none(),
             interactive: front_end.is_interactive(),
             to: args.to.clone(),
         };
         let last_server = LastServer::find().filter(|_| settings.last_server);
+        let mut session = Session::unconnected(config, private(args)?, clock.now());
+        session.number_nick(login);
         Ok(Self {
-            session: Session::unconnected(config, private(args)?, clock.now()),
+            session,
             connection: Reconnect::begin(settings.server.clone(), args.connect_timeout, clock.now())
                 .context("can't connect")?,
             signals,

@@ -12,7 +12,7 @@ use crate::command::{Bell, nearest_of};
 use crate::paths::ConfigPath;
 use anyhow::anyhow;
 use chat_manual::number;
-use chat_proto::nick::Nick;
+use chat_proto::nick::{Nick, NickError};
 use chat_proto::text::Text;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, Id, ValueEnum, ValueHint};
@@ -32,9 +32,10 @@ pub struct Settings {
     #[arg(index = 1, help_heading = None, value_name = "HOST", default_value = "127.0.0.1", value_hint = ValueHint::Hostname)]
     pub server: Address,
 
-    /// Join as NICK, or exit with status 4 if the server refuses it
-    #[arg(long, value_parser = Nick::parse, value_hint = ValueHint::Other)]
-    pub nick: Option<Nick>,
+    /// Join as NICK, or exit with status 4 if the server refuses it; '' joins without a nick. The
+    /// full screen's default is the login name, with a digit if it is taken
+    #[arg(long, value_parser = NickChoice::parse, value_hint = ValueHint::Other)]
+    pub nick: Option<NickChoice>,
 
     /// When to ring the terminal's bell
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
@@ -71,6 +72,19 @@ pub struct Settings {
     /// What `--print-config` prints.
     #[arg(skip)]
     pub report: Report,
+}
+
+/// A nick, or none at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NickChoice(Option<Nick>);
+
+impl NickChoice {
+    fn parse(text: &str) -> Result<Self, NickError> {
+        match text {
+            "" => Ok(Self(None)),
+            nick => Nick::parse(nick).map(|nick| Self(Some(nick))),
+        }
+    }
 }
 
 /// How many colours the full screen uses.
@@ -116,7 +130,25 @@ impl Settings {
     /// Whether the command line names a nick: then the client joins with that one or not at all.
     #[must_use]
     pub fn insists_on_nick(&self) -> bool {
-        self.nick.is_some() && self.report.origin("nick") == Origin::CommandLine
+        self.nick().is_some() && self.report.origin("nick") == Origin::CommandLine
+    }
+
+    /// The nick of the command line or the settings file.
+    #[must_use]
+    pub fn nick(&self) -> Option<Nick> {
+        self.nick.as_ref().and_then(|choice| choice.0.clone())
+    }
+
+    /// The login name, if neither names a nick or rules it out. For the full screen only: a script that
+    /// joins without a nick is to stay without one.
+    #[must_use]
+    pub fn login_nick(&self) -> Option<Nick> {
+        self.report.login.clone().filter(|_| self.nick.is_none())
+    }
+
+    /// Sets the login name.
+    pub(crate) fn set_login(&mut self, login: Option<Nick>) {
+        self.report.login = login;
     }
 
     /// Completes settings that were parsed from `matches`, whose defaults are from `file`: fills in
@@ -292,6 +324,8 @@ fn join(words: impl Iterator<Item = String>) -> String {
 pub struct Report {
     path: ConfigPath,
     rows: Vec<Row>,
+    /// The login name, if it is a valid nick.
+    login: Option<Nick>,
 }
 
 #[derive(Clone, Debug)]
@@ -320,6 +354,7 @@ impl Report {
         Self {
             path: file.path.clone(),
             rows: command().get_arguments().map(row).collect(),
+            login: None,
         }
     }
 
@@ -341,6 +376,10 @@ impl fmt::Display for Report {
         for row in &self.rows {
             write!(f, "{:<width$}  # ", written(row))?;
             match row.origin {
+                Origin::Default if row.key == "nick" && self.login.is_some() => {
+                    let login = self.login.iter().map(Nick::as_str).collect::<String>();
+                    writeln!(f, "default; on the full screen the login name, {login}")?;
+                }
                 Origin::Default => writeln!(f, "default")?,
                 Origin::LastServer => writeln!(f, "last server")?,
                 Origin::File(line) => writeln!(f, "settings file, line {line}")?,

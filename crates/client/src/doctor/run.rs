@@ -41,7 +41,7 @@ pub fn run(settings: &Settings) -> Result<Exit> {
     // This blocks; the system has no other way.
     let addresses = resolve(&server.host, server.port()).map_err(|error| error.root_cause().to_string());
     // If a nick from the settings file is taken, the client joins without it.
-    let nick = settings.nick.clone().filter(|_| settings.insists_on_nick());
+    let nick = settings.nick().filter(|_| settings.insists_on_nick());
     let runner = Runner {
         check: Check::new(clock.now(), &server.host, addresses, nick, Box::new(nonce)),
         clock,

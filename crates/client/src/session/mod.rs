@@ -13,6 +13,7 @@ pub(crate) mod greeting;
 mod handshake;
 mod ignored;
 mod legacy;
+mod login_nick;
 mod outbox;
 mod outcome;
 mod private;

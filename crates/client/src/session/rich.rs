@@ -164,9 +164,10 @@ impl Session {
         self.ignored.renamed(&after, roster);
         let drafts = self.outbox.drafts_mut();
         drafts.for_each(|draft| draft.peer.renamed(&after, roster));
-        self.private.peer_renamed(before.id, nick);
+        self.private.peer_renamed(before.id, nick.clone());
         if own {
             self.me = Some(after.clone());
+            self.nick_is_given(&nick);
             self.pending_nicks = self.pending_nicks.saturating_sub(1);
         }
         if before == after {
@@ -197,6 +198,9 @@ impl Session {
             }
         }
         if is_about_nick(code) && std::mem::take(&mut self.awaits_nick_reason) {
+            if code == ErrorCode::NickTaken && self.try_next_nick() {
+                return;
+            }
             // The nick of HELLO was a wish: nothing failed.
             self.events.push_back(Event::Error(Some(code), text.into_owned()));
             return;

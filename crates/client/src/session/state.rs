@@ -3,6 +3,7 @@
 use super::event::{Event, RefusedMessage};
 use super::ignored::Ignored;
 use super::legacy::connection::Legacy;
+use super::login_nick::LoginNick;
 use super::outbox::{Outbox, Unsent};
 use super::outcome::{Failures, Outcome};
 use super::recipients::Recipients;
@@ -104,6 +105,8 @@ pub struct Session {
     pub(super) pending_nicks: usize,
     /// The reason follows why the server rejected the optional nick of `HELLO`.
     pub(super) awaits_nick_reason: bool,
+    /// The nick of the settings is the login name.
+    pub(super) login_nick: Option<LoginNick>,
     /// What was unfinished at the last look.
     pub(super) unfinished: usize,
     /// The token to resume this connection.
@@ -164,6 +167,7 @@ impl Session {
             private_has_server: false,
             pending_nicks: 0,
             awaits_nick_reason: false,
+            login_nick: None,
             unfinished: 0,
             resume: None,
             next_said: None,
@@ -361,6 +365,31 @@ impl Session {
     pub(super) fn send_line(&mut self, line: &FromClient<'_>) {
         // Writing to memory does not fail.
         let _ = writeln!(self.bytes, "{line}");
+    }
+
+    /// The nick of the settings is the login name, if there is one here: if it is taken, it gets a digit.
+    pub fn number_nick(&mut self, login: Option<Nick>) {
+        self.login_nick = login.map(LoginNick::new);
+    }
+
+    /// A nick that nobody asked for is taken. Answers whether another one is tried.
+    pub(super) fn try_next_nick(&mut self) -> bool {
+        let Some(nick) = self.login_nick.as_mut().and_then(LoginNick::next) else {
+            return false;
+        };
+        self.awaits_nick_reason = true;
+        self.send_line(&FromClient::Nick(nick.as_str()));
+        true
+    }
+
+    /// The server gave a nick to this client.
+    pub(super) fn nick_is_given(&mut self, nick: &Nick) {
+        if std::mem::take(&mut self.awaits_nick_reason)
+            && let Some(login) = &mut self.login_nick
+        {
+            let text = Text::from(login.given(nick));
+            self.events.push_back(Event::Notice(text));
+        }
     }
 
     /// The nick that the user asked for is the user's already.

@@ -645,6 +645,44 @@ fn a_rejected_required_nick_ends_the_session() {
 }
 
 #[test]
+fn a_taken_login_name_gets_a_digit() {
+    let mut sim = Sim::new(config());
+    sim.session.number_nick(config().nick);
+    let me = "10.0.0.1:5000";
+    let taken = "ERROR nick-taken - somebody has it\n";
+    sim.hear(&format!(
+        "* chat version 1: hi\nWELCOME {me} {TOKEN} {TOKEN} 0\n{taken}HISTORY -\nLIVE\n"
+    ));
+    assert!(sim.sent().ends_with("\nNICK alice2\n"));
+    sim.shown();
+    sim.hear(taken);
+    assert_eq!((sim.shown(), sim.sent()), (vec![], "NICK alice3\n".into()));
+    sim.hear(&format!("NICK 1 {me} alice3\n"));
+    let said = "your login name alice is taken, so you are alice3; /nick NAME takes another";
+    let events = sim.shown();
+    assert!(events.contains(&Event::Notice(text(said))), "{events:?}");
+    // A nick that the user asks for is another matter.
+    sim.type_line("/nick bob");
+    sim.hear(taken);
+    assert_eq!(sim.sent(), "NICK bob\n");
+
+    // The tries are bounded.
+    let mut sim = Sim::new(config());
+    sim.session.number_nick(config().nick);
+    sim.hear(&format!(
+        "* chat version 1: hi\nWELCOME {me} {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"
+    ));
+    sim.sent();
+    sim.hear(&taken.repeat(9));
+    assert!(sim.sent().ends_with("NICK alice8\nNICK alice9\n"));
+    let error = Event::Error(
+        Some(chat_proto::rich::ErrorCode::NickTaken),
+        text("somebody has it"),
+    );
+    assert_eq!(sim.shown().last(), Some(&error));
+}
+
+#[test]
 fn a_rejected_optional_nick_costs_an_error() {
     let mut sim = Sim::new(config());
     sim.hear(&format!(

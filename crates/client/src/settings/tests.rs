@@ -141,6 +141,40 @@ last-server = true         # settings file, line 2
 }
 
 #[test]
+fn the_login_name_is_the_nick_unless_another_is_named_or_none_wanted() {
+    let with_login = |file: &str, options: &[&str]| {
+        let mut settings = settings(file, options);
+        settings.set_login(Nick::parse("root").ok());
+        settings
+    };
+    let nicks = |file: &str, options: &[&str]| {
+        let settings = with_login(file, options);
+        [settings.login_nick(), settings.nick()].map(|nick| nick.map(|nick| nick.to_string()))
+    };
+    let (root, bob) = (Some("root".to_owned()), Some("bob".to_owned()));
+    assert_eq!(nicks("", &[]), [root, None]);
+    assert_eq!(nicks("", &["--nick", "bob"]), [None, bob.clone()]);
+    assert_eq!(nicks("nick = 'bob'", &[]), [None, bob]);
+    assert_eq!(nicks("", &["--nick", ""]), [None, None]);
+    assert_eq!(nicks("nick = ''", &[]), [None, None]);
+    assert_eq!(nicks("nick = 'bob'", &["--nick="]), [None, None]);
+    assert!(!with_login("", &["--nick="]).insists_on_nick());
+    for (options, row) in [
+        (
+            [].as_slice(),
+            "# no nick                  # default; on the full screen the login name, root\n",
+        ),
+        (
+            &["--nick="],
+            "nick = \"\"                  # command line, --nick\n",
+        ),
+    ] {
+        let printed = with_login("", options).report.to_string();
+        assert!(printed.contains(row), "{printed}");
+    }
+}
+
+#[test]
 fn the_last_server_is_joined_only_when_wanted_and_none_named() {
     let origin = |file: &str, options: &[&str]| settings(file, options).report.origin("server");
     assert_eq!(origin("", &[]), Origin::Default);
@@ -193,7 +227,7 @@ fn errors_name_the_line_and_what_is_expected() {
         ("scrollback = '10'", 1, ["string \"10\"", "expected integer"]),
         ("quiet = 'yes'", 1, ["string", "one of true, false"]),
         ("\nnick = 'a b'", 2, ["a nick has no spaces", ""]),
-        ("nick = ''", 1, ["a nick needs", ""]),
+        ("nick = '7'", 1, ["a nick needs", ""]),
         ("\nserver = 'a b c'", 2, ["expected a name", ""]),
         ("server = 'host:99999'", 1, ["1 to 65535", ""]),
         ("scrollback = 0", 1, ["1000000", ""]),

@@ -42,6 +42,10 @@ impl Session {
             return Some(peer);
         }
         let Some(to) = self.locate(&peer) else {
+            if peer.key().is_some_and(|key| self.absent.contains_key(&key)) {
+                self.keep(peer.clone(), text);
+                return Some(peer);
+            }
             self.not_sent(peer.who, "that user is not here any more");
             return None;
         };
@@ -101,6 +105,13 @@ impl Session {
     pub(super) fn send_drafts(&mut self, now: Now) {
         if !self.is_ready() {
             return;
+        }
+        if self
+            .clocks
+            .ready
+            .is_some_and(|since| now.monotonic >= since + PEER_WAIT)
+        {
+            self.absent.clear();
         }
         let is_late = self
             .drafts_deadline()
@@ -195,8 +206,22 @@ impl Session {
         if !self.is_ready() && !self.is_away() {
             return Err("not connected yet".into());
         }
+        // Who was here before the connection was lost may be on its way back. Another user with its nick is a stranger.
+        let absent = self.absent.values().find(|peer| peer.is_called(typed));
         match self.roster().resolve(typed) {
-            Ok(profile) => Ok(Peer::of(profile)),
+            Ok(profile) => match absent.filter(|absent| absent.key() != profile.key) {
+                None => Ok(Peer::of(profile)),
+                Some(absent) if absent.who.id == profile.who.id => {
+                    Err("that user is not back yet, and another one has the address now".into())
+                }
+                Some(absent) => {
+                    let (absent, present) = (absent.who.clone(), profile.who.clone());
+                    Err(Unresolved::Several(absent, present).to_string())
+                }
+            },
+            Err(Unresolved::Nobody | Unresolved::NotHere(_)) if let Some(absent) = absent => {
+                Ok(absent.clone())
+            }
             Err(Unresolved::NotHere(id)) if self.is_legacy() => Ok(Peer::unknown(id)),
             Err(unresolved) => Err(unresolved.to_string()),
         }

@@ -5,6 +5,7 @@
 
 use crate::roster::Roster;
 use chat_proto::id::UserId;
+use chat_proto::nick::{Nick, NickKey};
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
@@ -110,6 +111,23 @@ impl Peer {
         let found = self.find(roster);
         if found.is_some_and(|profile| profile.who.id == after.id) {
             self.who = after.clone();
+        }
+    }
+
+    pub(super) fn key(&self) -> Option<PublicKey> {
+        self.key
+    }
+
+    /// Whether a person means this user: by its id, by `nick@id`, or by its nick.
+    pub(super) fn is_called(&self, typed: &str) -> bool {
+        let nick = self.who.nick.as_ref().map(Nick::key);
+        match typed.parse::<Who>() {
+            Ok(Who {
+                nick: Some(named),
+                id,
+            }) => id == self.who.id && nick == Some(named.key()),
+            Ok(Who { nick: None, id }) => id == self.who.id,
+            Err(_) => nick == Some(NickKey::of(typed)),
         }
     }
 

@@ -116,9 +116,12 @@ impl Session {
     /// `/verify`: shows the code to compare.
     fn verify(&mut self, typed: &str) {
         let code = self.resolve(typed).and_then(|peer| {
-            let code = self.private.verify_code(peer.who.id);
-            code.map(|code| (peer.who, code))
-                .ok_or_else(|| "that user has no key".into())
+            let why = match peer.key() {
+                None => "that user has no key",
+                Some(_) => "that user is not here",
+            };
+            let code = self.private.verify_code(peer.who.id).ok_or(why)?;
+            Ok((peer.who, code))
         });
         match code {
             Ok((who, code)) => self.events.push_back(Event::Code(VerifyCode { who, code })),

@@ -2,6 +2,7 @@
 
 use super::event::{Event, GroupMessage, Join, Leave, Rename, Welcome};
 use super::outbox::Message;
+use super::recipients::Peer;
 use super::stage::{Phase, Stage, is_about_nick};
 use super::state::Session;
 use crate::private::{Connection, MessageId};
@@ -64,6 +65,13 @@ impl Session {
             addresses: endpoints.addresses,
             is_rich: true,
         };
+        let known = self
+            .private
+            .roster()
+            .users()
+            .filter_map(|user| Some((user.key?, Peer::of(user))));
+        self.absent.extend(known);
+        self.absent.remove(&self.private.public_key());
         self.private_has_server = true;
         self.private.connected(now, connection);
         if let Some(who) = self.me.clone() {
@@ -79,6 +87,7 @@ impl Session {
     fn on_user(&mut self, profile: Profile, now: Now) {
         let former = self.roster().get(profile.who.id).cloned();
         self.ignored.met(&profile);
+        profile.key.and_then(|key| self.absent.remove(&key));
         self.private.peer_here(now, &profile);
         self.drain_private_of(former.as_ref(), now);
     }

@@ -6,7 +6,7 @@ use super::legacy::connection::Legacy;
 use super::login_nick::LoginNick;
 use super::outbox::{Outbox, Unsent};
 use super::outcome::{Failures, Outcome};
-use super::recipients::Recipients;
+use super::recipients::{Peer, Recipients};
 use super::stage::{Phase, Stage};
 use crate::private::Private;
 use crate::roster::Roster;
@@ -15,12 +15,12 @@ use chat_proto::id::UserId;
 use chat_proto::line::LineDecoder;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
-use chat_proto::opaque::Token;
+use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::times::Times;
 use chat_proto::who::Who;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -101,6 +101,8 @@ pub struct Session {
     pub(super) private_has_server: bool,
     pub(super) recipients: Recipients,
     pub(super) ignored: Ignored,
+    /// Users with keys that were here before the connection was lost, and have not come back. Emptied after a while.
+    pub(super) absent: BTreeMap<PublicKey, Peer>,
     /// `NICK`s without an answer.
     pub(super) pending_nicks: usize,
     /// The reason follows why the server rejected the optional nick of `HELLO`.
@@ -154,6 +156,7 @@ impl Session {
         Self {
             recipients: Recipients::new(config.to.clone()),
             ignored: Ignored::default(),
+            absent: BTreeMap::new(),
             config,
             stage: Stage::greeting(now),
             decoder: LineDecoder::new(SERVER_LINE_MAX),

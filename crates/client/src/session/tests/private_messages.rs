@@ -849,3 +849,76 @@ fn private_messages_have_the_time_of_the_server() {
     alice.hear(&format!("JOIN {own} {ME} - -\n"));
     assert_eq!(exchange(&mut alice, "behind"), [own; 2]);
 }
+
+#[test]
+fn a_user_from_before_the_loss_is_awaited() {
+    for typed in ["bob", BOB, "10.0.0.2:6000"] {
+        let mut alice = away(&[]);
+        back(&mut alice, &[]);
+        alice.wait(5000);
+        alice.quiet();
+        alice.type_line(&format!("/msg {typed} psst"));
+        assert_eq!(alice.shown(), []);
+        assert_eq!(alice.unsent(), [format!("{BOB}: psst")]);
+        alice.hear(&format!("JOIN 1 {}\n", bob_again()));
+        assert_eq!(alice.unsent(), [""; 0]);
+        assert!(!alice.datagrams_to("10.0.0.2:6001").is_empty());
+        // Bob is back: if he leaves now, nothing waits for him.
+        alice.hear("LEAVE 1 bob@10.0.0.2:6666\n");
+        alice.type_line("/msg bob again");
+        assert_eq!(alice.unsent(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_user_is_awaited_while_the_user_list_arrives() {
+    let mut alice = away(&[]);
+    alice.session.connected(endpoints(5555), alice.now());
+    alice.hear(&format!(
+        "* chat version 1: hi\nWELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 0\n"
+    ));
+    alice.type_line("/msg bob psst");
+    assert_eq!(alice.unsent(), [format!("{BOB}: psst")]);
+}
+
+#[test]
+fn a_stranger_with_the_nick_of_an_awaited_user_gets_nothing() {
+    let mut alice = away(&[]);
+    let stranger = format!("bob@10.0.0.6:6666 - {}", key_of(3));
+    back(&mut alice, &[stranger]);
+    alice.quiet();
+    alice.type_line("/msg bob psst");
+    let told = format!("not sent to bob: that may be {BOB} or bob@10.0.0.6:6666: write one of these");
+    assert_eq!(alice.errors(), [told]);
+    alice.type_line(&format!("/msg {BOB} psst"));
+    assert_eq!(alice.unsent(), [format!("{BOB}: psst")]);
+    // Nor does one with the address.
+    let mut alice = away(&[]);
+    back(&mut alice, &[format!("{BOB} - {}", key_of(3))]);
+    for typed in ["bob", BOB, "10.0.0.2:6000"] {
+        alice.quiet();
+        alice.type_line(&format!("/msg {typed} psst"));
+        let told =
+            format!("not sent to {typed}: that user is not back yet, and another one has the address now");
+        assert_eq!(alice.errors(), [told]);
+    }
+    alice.wait(30_000);
+    alice.type_line("/msg bob psst");
+    assert_eq!(alice.errors(), [""; 0]);
+}
+
+#[test]
+fn an_awaited_user_is_given_up_with_the_text() {
+    let mut alice = away(&[]);
+    back(&mut alice, &[]);
+    alice.type_line("/msg bob psst");
+    alice.quiet();
+    alice.wait(30_000);
+    let refused = Event::Refused(RefusedMessage {
+        text: Text::new("psst"),
+        reason: Text::from(format!("{BOB} is not here any more")),
+    });
+    assert_eq!(alice.shown(), [refused]);
+    alice.type_line("/msg bob psst");
+    assert_eq!(alice.errors(), ["not sent to bob: nobody here has that name"]);
+}

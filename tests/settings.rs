@@ -53,6 +53,25 @@ fn a_taken_nick_from_the_file_does_not_prevent_joining() {
 }
 
 #[test]
+fn a_taken_nick_from_the_file_is_taken_once_it_is_free() {
+    let server = Server::start(&[]);
+    let mut other = server.plain_named("alice");
+    let home = home(
+        "freed",
+        &format!("nick = 'alice'\nserver = '{}'\n", server.address),
+    );
+    let mut alice = Client::start_command("alice", &mut command(&home), &server.journal);
+    alice.complains().expect("the nick alice is taken by alice@");
+    other.line("/nick bob");
+    other.expect(" is now alice@");
+    alice.complains().expect("the nick alice is free, and yours now");
+    alice.line("hello");
+    other.expect("from alice@");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+}
+
+#[test]
 fn errors_in_the_file_are_reported_with_their_line() {
     let home = home("wrong", "nick = 'alice'\n\ncolour = 'none'\n");
     let mut client = Process::start("alice", &Journal::new(), &mut command(&home));

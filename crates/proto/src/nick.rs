@@ -93,6 +93,13 @@ impl Nick {
         std::iter::once(first).chain(second)
     }
 
+    /// Whether the nicks share a skeleton.
+    #[must_use]
+    pub fn looks_like(&self, other: &Self) -> bool {
+        self.skeletons()
+            .any(|look| other.skeletons().any(|own| own == look))
+    }
+
     /// Checks that the nick does not look like a reserved word or an address. For servers only: a client also shows the
     /// users of a server that does not check this.
     ///
@@ -442,8 +449,7 @@ mod tests {
     }
 
     fn look_alike(one: &str, other: &str) -> bool {
-        let others = skeletons(other);
-        skeletons(one).iter().any(|skeleton| others.contains(skeleton))
+        Nick::parse(one).unwrap().looks_like(&Nick::parse(other).unwrap())
     }
 
     #[test]

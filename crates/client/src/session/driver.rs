@@ -136,10 +136,16 @@ impl Session {
         };
         let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
         let progress = progress.filter(|_| self.is_ready() && self.owed() > 0);
-        [stage, progress, self.drafts_deadline(), self.private.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            stage,
+            progress,
+            self.wish_deadline(),
+            self.drafts_deadline(),
+            self.private.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what is due.
@@ -191,6 +197,7 @@ impl Session {
             _ if self.is_ready() => self.outbox.transmit(&mut self.bytes),
             _ => {}
         }
+        self.ask_for_wish(now);
         self.send_drafts(now);
         self.drain_private(now);
         self.note_progress(now);

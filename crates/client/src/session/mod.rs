@@ -14,6 +14,7 @@ mod handshake;
 mod ignored;
 mod legacy;
 mod login_nick;
+mod nicks;
 mod outbox;
 mod outcome;
 mod private;
@@ -25,6 +26,7 @@ mod stage;
 mod state;
 #[cfg(test)]
 mod tests;
+mod wish;
 
 pub use event::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Ignoring, Join, Leave, Listed, PrivateMessage,

@@ -81,6 +81,7 @@ impl Session {
         self.clocks.awaited = None;
         self.clocks.address_gone = None;
         self.pending_nicks = 0;
+        self.wish = None;
         self.goodbye = None;
         self.bytes.clear();
         self.datagrams.clear();

@@ -140,6 +140,7 @@ impl Session {
             }
             Ok(nick) => {
                 self.pending_nicks += 1;
+                self.nick_chosen(&nick);
                 return self.send_line(&FromClient::Nick(nick.as_str()));
             }
         };

@@ -5,6 +5,7 @@ use super::outbox::Message;
 use super::recipients::Peer;
 use super::stage::{Phase, Stage, is_about_nick};
 use super::state::Session;
+use super::wish::Wish;
 use crate::private::{Connection, MessageId};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -37,7 +38,7 @@ impl Session {
             FromServer::Join(..) | FromServer::Leave(..) | FromServer::Nick(..) if history => {}
             FromServer::Join(_, profile) => self.on_join(at, profile, now),
             FromServer::Leave(_, who) => self.on_leave(at, who, now),
-            FromServer::Nick(_, before, nick) => self.on_rename(at, before, nick),
+            FromServer::Nick(_, before, nick) => self.on_rename(at, before, nick, now),
             FromServer::Address(_, who, udp) if !history => {
                 self.private.peer_address(now, who.id, udp);
             }
@@ -159,10 +160,13 @@ impl Session {
         let former = self.roster().get(who.id).cloned();
         self.private.peer_left(now, who.id);
         self.drain_private_of(former.as_ref(), now);
+        if let Some(nick) = &who.nick {
+            self.nick_freed(nick, now);
+        }
         self.user_left(Leave { at, who });
     }
 
-    fn on_rename(&mut self, at: u64, before: Who, nick: Nick) {
+    fn on_rename(&mut self, at: u64, before: Who, nick: Nick, now: Now) {
         let own = self.is_me(&before);
         let after = Who {
             nick: Some(nick.clone()),
@@ -177,7 +181,11 @@ impl Session {
         if own {
             self.me = Some(after.clone());
             self.nick_is_given(&nick);
-            self.pending_nicks = self.pending_nicks.saturating_sub(1);
+            if !self.end_wish(&nick) {
+                self.pending_nicks = self.pending_nicks.saturating_sub(1);
+            }
+        } else if let Some(nick) = &before.nick {
+            self.nick_freed(nick, now);
         }
         if before == after {
             // An answer to the user, and no news to others.
@@ -211,7 +219,12 @@ impl Session {
                 return;
             }
             // The nick of HELLO was a wish: nothing failed.
+            let rejected = self.config.nick.clone().filter(|_| code == ErrorCode::NickTaken);
+            self.wish = rejected.map(|nick| Wish::rejected(nick, self.clocks.last_received));
             self.events.push_back(Event::Error(Some(code), text.into_owned()));
+            return;
+        }
+        if is_about_nick(code) && self.wish_rejected() {
             return;
         }
         if is_about_nick(code) {

@@ -8,6 +8,7 @@ use super::outbox::{Outbox, Unsent};
 use super::outcome::{Failures, Outcome};
 use super::recipients::{Peer, Recipients};
 use super::stage::{Phase, Stage};
+use super::wish::Wish;
 use crate::private::Private;
 use crate::roster::Roster;
 use chat_proto::SERVER_LINE_MAX;
@@ -109,6 +110,8 @@ pub struct Session {
     pub(super) awaits_nick_reason: bool,
     /// The nick of the settings is the login name.
     pub(super) login_nick: Option<LoginNick>,
+    /// The nick of `HELLO`, if somebody else had it.
+    pub(super) wish: Option<Wish>,
     /// What was unfinished at the last look.
     pub(super) unfinished: usize,
     /// The token to resume this connection.
@@ -171,6 +174,7 @@ impl Session {
             pending_nicks: 0,
             awaits_nick_reason: false,
             login_nick: None,
+            wish: None,
             unfinished: 0,
             resume: None,
             next_said: None,

@@ -644,6 +644,89 @@ fn a_rejected_required_nick_ends_the_session() {
     assert!(matches!(sim.outcome(), Some(Outcome::NickRefused(_))));
 }
 
+/// In a room without the wished nick, which bob has under this name.
+fn in_a_room_without_the_nick(holder: &str) -> Sim {
+    let mut sim = Sim::new(config());
+    sim.hear("* chat version 1: welcome\n");
+    sim.hear(&format!(
+        "WELCOME 10.0.0.1:5000 {TOKEN} {TOKEN} 0\n{holder}HISTORY -\nLIVE\n"
+    ));
+    sim.hear("ERROR nick-taken - alice is taken\n");
+    assert_eq!(sim.errors(), ["alice is taken"]);
+    sim.sent();
+    sim
+}
+
+const HOLDER: &str = "USER ALICE@10.0.0.2:6000 - -\n";
+const NEWS: &str = "the nick alice is free, and yours now";
+
+#[test]
+fn a_wished_nick_is_taken_when_it_becomes_free() {
+    for freed in [
+        "LEAVE - ALICE@10.0.0.2:6000\n",
+        "NICK - ALICE@10.0.0.2:6000 alan\n",
+    ] {
+        let mut sim = in_a_room_without_the_nick(HOLDER);
+        sim.hear("LEAVE - carol@10.0.0.3:7000\nJOIN - dave@10.0.0.4:1 - -\n");
+        sim.wait(14_000);
+        assert_eq!(sim.sent(), "");
+        sim.hear(freed);
+        assert_eq!(sim.sent(), "NICK alice\n");
+        sim.hear("LEAVE - 10.0.0.9:1\nNICK - dave@10.0.0.4:1 eve\n");
+        assert_eq!(sim.sent(), "");
+        sim.shown();
+        sim.hear("NICK - 10.0.0.1:5000 alice\n");
+        let notices = sim
+            .shown()
+            .into_iter()
+            .filter(|event| *event == Event::Notice(text(NEWS)));
+        assert_eq!(notices.count(), 1);
+        sim.hear("JOIN - ALICE@10.0.0.2:6001 - -\nLEAVE - ALICE@10.0.0.2:6001\n");
+        assert_eq!(sim.sent(), "", "once");
+        assert_eq!(sim.session.failures(), Failures::default());
+    }
+}
+
+#[test]
+fn a_held_nick_is_asked_for_again_ever_more_rarely() {
+    let mut sim = in_a_room_without_the_nick("");
+    let mut waits = Vec::new();
+    for _ in 0..7 {
+        let begin = sim.ms;
+        while sim.sent() != "NICK alice\n" {
+            sim.hear("PONG 1\n");
+            sim.wait(1000);
+        }
+        waits.push((sim.ms - begin) / 1000);
+        sim.hear("ERROR nick-taken - the nick alice is held\n");
+    }
+    assert_eq!(waits, [15, 30, 60, 120, 240, 240, 240]);
+    assert_eq!(sim.errors(), [""; 0], "nobody asked");
+    assert_eq!(sim.session.failures(), Failures::default());
+}
+
+#[test]
+fn a_wished_nick_is_forgotten_when_the_user_chooses_another() {
+    let mut sim = in_a_room_without_the_nick(HOLDER);
+    sim.type_line("/nick al");
+    sim.hear("NICK - 10.0.0.1:5000 al\n");
+    sim.sent();
+    sim.hear("LEAVE - ALICE@10.0.0.2:6000\n");
+    sim.wait(20_000);
+    assert!(!sim.sent().contains("NICK"));
+    // The wish is asked for already when the user chooses: the answers come in this order.
+    let mut sim = in_a_room_without_the_nick(HOLDER);
+    sim.hear("LEAVE - ALICE@10.0.0.2:6000\n");
+    sim.type_line("/nick al");
+    assert_eq!(sim.sent(), "NICK alice\nNICK al\n");
+    sim.session.end_input(sim.now());
+    sim.hear("ERROR nick-taken - the nick alice is held\n");
+    assert_eq!(sim.sent(), "", "the answer to the user is awaited");
+    sim.hear("NICK - 10.0.0.1:5000 al\n");
+    assert_eq!(sim.sent(), "QUIT\n");
+    assert_eq!(sim.session.failures(), Failures::default());
+}
+
 #[test]
 fn a_taken_login_name_gets_a_digit() {
     let mut sim = Sim::new(config());

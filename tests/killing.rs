@@ -195,3 +195,25 @@ fn a_signal_during_the_start_restores_the_terminal() {
         alice.expect_restored();
     }
 }
+
+#[test]
+fn a_user_who_is_not_back_after_a_restart_is_awaited() {
+    let mut server = Server::start_on("127.0.1.30", &[]);
+    let address = server.address;
+    let journal = Journal::new();
+    let start = |nick| Terminal::start(nick, address, &["--nick", nick], (100, 30), &journal);
+    let (mut alice, bob) = (start("alice"), start("bob"));
+    alice.expect("you are alice@");
+    bob.expect("you are bob@");
+    alice.expect("bob");
+    bob.process.signal(Signal::SIGSTOP);
+    server.process.signal(Signal::SIGKILL);
+    server.process.wait();
+    alice.expect("offline, retrying");
+    let _server = start_at(address);
+    alice.expect("back: you are alice@");
+    alice.keys("/msg bob psst\r");
+    alice.expect("psst (waiting)");
+    bob.process.signal(Signal::SIGCONT);
+    bob.expect("[alice -> you] psst");
+}

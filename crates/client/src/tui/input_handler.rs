@@ -265,9 +265,9 @@ impl Screen {
     /// Nothing is sent to a server that may be none, unless the user says so.
     fn press_doubting(&mut self, key: Key, session: &mut Session, now: Now) {
         match (key.code, action(key)) {
-            (Code::Char('y' | 'Y'), None) => {}
+            (Code::Char('y' | 'Y'), None) => session.trust_silent_server(now),
             (Code::Char('n' | 'N'), None) | (_, Some(Action::DeleteOrLeave | Action::Clear)) => {
-                self.leave(session, now);
+                session.leave(now);
             }
             _ => self.mode = Mode::Doubting,
         }

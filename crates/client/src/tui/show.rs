@@ -91,7 +91,7 @@ impl Screen {
             "{}; /msg IP:PORT TEXT for one user; /help lists more",
             about_legacy(silent)
         ));
-        if silent && matches!(self.mode, Mode::Typing) {
+        if silent {
             self.mode = Mode::Doubting;
         }
     }

@@ -33,6 +33,7 @@ impl Session {
         let proof = self.joined.then(|| now.monotonic + GREETING_WAIT);
         self.legacy = Legacy {
             may_yet_greet: silent,
+            doubted: silent && self.config.interactive && proof.is_none(),
             proof,
             ..Legacy::default()
         };
@@ -52,6 +53,12 @@ impl Session {
             self.events.push_back(Event::Legacy { silent });
         }
         self.receive_legacy(&received, now);
+    }
+
+    /// The user says that the silent server is one.
+    pub fn trust_silent_server(&mut self, now: Now) {
+        self.legacy.doubted = false;
+        self.settle(now);
     }
 
     /// Whether these bytes show that the silent server is not an original one.
@@ -88,7 +95,8 @@ impl Session {
     }
 
     fn pace_deadline(&self) -> Option<Duration> {
-        let waits = self.is_legacy() && self.outbox.waiting() > 0 && self.legacy.proof.is_none();
+        let takes = self.is_legacy() && self.legacy.proof.is_none() && !self.legacy.doubted;
+        let waits = takes && self.outbox.waiting() > 0;
         waits.then(|| self.legacy.paced.map_or(Duration::ZERO, |last| last + PACE))
     }
 
@@ -117,6 +125,7 @@ impl Session {
         if self.legacy.proof.is_some() && !matches!(line, LegacyLine::Online(_) | LegacyLine::Full) {
             return;
         }
+        self.legacy.doubted &= !matches!(line, LegacyLine::Online(_));
         let at = now.unix_ms;
         match line {
             LegacyLine::Online(id) => {

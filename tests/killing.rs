@@ -143,6 +143,10 @@ fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
             assert_eq!(count, 1, "{text}: {rows:#?}");
         }
         alice.keys("/clear\r");
+        // Another line at once would be taken for the rest of a paste.
+        alice.wait("an empty screen", |screen| {
+            (!screen.contents().contains("marker")).then_some(())
+        });
     }
     let log = server.log_so_far(" join alice@");
     assert_eq!(log.len(), usize::from(rounds > 0), "{log:?}");

@@ -1,0 +1,25 @@
+//! The encrypted channel between `chat-client` and `chat-server`.
+//!
+//! The construction is Noise (revision 34, noiseprotocol.org/noise.html), pattern XX, with X25519, ChaCha20-Poly1305 and
+//! SHA-256. Where the room has a passphrase, the pattern is XXpsk3, and its key comes from CPace
+//! (draft-irtf-cfrg-cpace-21). `PROTOCOL.md` of `chat-proto` has the lines and the records, with test vectors.
+//!
+//! Read the files in this order: [`handshake`], [`record`], [`cpace`], `primitives`. Nothing here does input or output, and
+//! all randomness is the caller's.
+#![warn(missing_docs)]
+
+pub mod cpace;
+pub mod handshake;
+pub mod key;
+mod primitives;
+pub mod record;
+
+/// Fills a buffer with unpredictable bytes: from the system's generator, except in tests.
+pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
+
+/// Unpredictable bytes.
+fn random<const N: usize>(source: Random<'_>) -> [u8; N] {
+    let mut bytes = [0; N];
+    source(&mut bytes);
+    bytes
+}

@@ -1,0 +1,336 @@
+//! The primitives of this one Noise suite, for `snow`. Its own resolvers would bring a second copy of each.
+
+use crate::{Random, random};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, Tag, UnboundKey};
+use ring::digest;
+use snow::Error;
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::CryptoResolver;
+use snow::types;
+use x25519_dalek::{PublicKey, StaticSecret};
+
+/// Bytes of an authentication tag.
+pub(crate) const TAG_LEN: usize = 16;
+
+/// What `snow` asks for primitives.
+pub(crate) struct Primitives {
+    ephemeral: [u8; 32],
+}
+
+impl Primitives {
+    /// For one handshake, which makes one ephemeral key.
+    pub(crate) fn new(source: Random<'_>) -> Self {
+        Self {
+            ephemeral: random(source),
+        }
+    }
+}
+
+impl CryptoResolver for Primitives {
+    fn resolve_rng(&self) -> Option<Box<dyn types::Random>> {
+        Some(Box::new(Ephemeral(Some(self.ephemeral))))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn types::Dh>> {
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(X25519::default()) as Box<dyn types::Dh>)
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn types::Hash>> {
+        matches!(choice, HashChoice::SHA256).then(|| Box::new(Sha256::default()) as Box<dyn types::Hash>)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn types::Cipher>> {
+        matches!(choice, CipherChoice::ChaChaPoly)
+            .then(|| Box::new(ChaChaPoly::default()) as Box<dyn types::Cipher>)
+    }
+}
+
+/// Gives the secret of the one ephemeral key of a handshake, once.
+struct Ephemeral(Option<[u8; 32]>);
+
+impl types::Random for Ephemeral {
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Error> {
+        let secret = self.0.take().ok_or(Error::Rng)?;
+        if dest.len() != secret.len() {
+            return Err(Error::Rng);
+        }
+        dest.copy_from_slice(&secret);
+        Ok(())
+    }
+}
+
+/// X25519 (RFC 7748).
+struct X25519 {
+    secret: StaticSecret,
+    public: PublicKey,
+}
+
+impl Default for X25519 {
+    fn default() -> Self {
+        Self::from([0; 32])
+    }
+}
+
+impl From<[u8; 32]> for X25519 {
+    fn from(bytes: [u8; 32]) -> Self {
+        let secret = StaticSecret::from(bytes);
+        let public = PublicKey::from(&secret);
+        Self { secret, public }
+    }
+}
+
+impl types::Dh for X25519 {
+    fn name(&self) -> &'static str {
+        "25519"
+    }
+
+    fn pub_len(&self) -> usize {
+        32
+    }
+
+    fn priv_len(&self) -> usize {
+        32
+    }
+
+    fn set(&mut self, privkey: &[u8]) {
+        // Callers pass 32 bytes, which is what `priv_len` says.
+        *self = Self::from(privkey.first_chunk().copied().unwrap_or_default());
+    }
+
+    fn generate(&mut self, rng: &mut dyn types::Random) -> Result<(), Error> {
+        let mut secret = [0; 32];
+        rng.try_fill_bytes(&mut secret)?;
+        *self = Self::from(secret);
+        Ok(())
+    }
+
+    fn pubkey(&self) -> &[u8] {
+        self.public.as_bytes()
+    }
+
+    fn privkey(&self) -> &[u8] {
+        self.secret.as_bytes()
+    }
+
+    /// Rejects public keys that give every secret the same result (RFC 7748, section 6.1: the all-zero check).
+    fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), Error> {
+        let public: &[u8; 32] = pubkey.first_chunk().ok_or(Error::Dh)?;
+        let shared = self.secret.diffie_hellman(&PublicKey::from(*public));
+        if !shared.was_contributory() {
+            return Err(Error::Dh);
+        }
+        out.get_mut(..32)
+            .ok_or(Error::Dh)?
+            .copy_from_slice(shared.as_bytes());
+        Ok(())
+    }
+}
+
+/// SHA-256 (FIPS 180-4).
+struct Sha256(digest::Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl types::Hash for Sha256 {
+    fn name(&self) -> &'static str {
+        "SHA256"
+    }
+
+    fn block_len(&self) -> usize {
+        64
+    }
+
+    fn hash_len(&self) -> usize {
+        32
+    }
+
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    fn input(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    fn result(&mut self, out: &mut [u8]) {
+        let hash = self.0.clone().finish();
+        if let Some(out) = out.first_chunk_mut::<32>() {
+            out.copy_from_slice(hash.as_ref());
+        }
+    }
+}
+
+/// ChaCha20-Poly1305 with the nonces of Noise (section 12.3).
+#[derive(Default)]
+struct ChaChaPoly([u8; 32]);
+
+impl types::Cipher for ChaChaPoly {
+    fn name(&self) -> &'static str {
+        "ChaChaPoly"
+    }
+
+    fn set(&mut self, key: &[u8; 32]) {
+        self.0 = *key;
+    }
+
+    fn encrypt(&self, nonce: u64, authtext: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
+        let length = plaintext.len();
+        let (body, rest) = out.split_at_mut(length);
+        body.copy_from_slice(plaintext);
+        let tag = seal(&self.0, nonce, authtext, body);
+        rest.split_at_mut(TAG_LEN).0.copy_from_slice(tag.as_ref());
+        length + TAG_LEN
+    }
+
+    fn decrypt(
+        &self,
+        nonce: u64,
+        authtext: &[u8],
+        ciphertext: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let mut opened = ciphertext.to_vec();
+        let opened = open(&self.0, nonce, authtext, &mut opened).ok_or(Error::Decrypt)?;
+        out.get_mut(..opened.len())
+            .ok_or(Error::Decrypt)?
+            .copy_from_slice(opened);
+        Ok(opened.len())
+    }
+}
+
+/// Encrypts in place. The caller never repeats a number under one key.
+pub(crate) fn seal(key: &[u8; 32], number: u64, associated: &[u8], body: &mut [u8]) -> Tag {
+    cipher(key)
+        .seal_in_place_separate_tag(nonce(number), Aad::from(associated), body)
+        .expect("only a body of over 256 GiB fails")
+}
+
+/// Decrypts in place a body with its tag.
+pub(crate) fn open<'a>(
+    key: &[u8; 32],
+    number: u64,
+    associated: &[u8],
+    sealed: &'a mut [u8],
+) -> Option<&'a [u8]> {
+    let opened = cipher(key).open_in_place(nonce(number), Aad::from(associated), sealed);
+    opened.ok().map(|opened| &*opened)
+}
+
+/// `ring` keeps no state beside the key, so making one for each call costs nothing more.
+fn cipher(key: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key).expect("a key has 32 bytes"))
+}
+
+/// 32 zero bits, then the number, little-endian (Noise, section 12.3).
+fn nonce(number: u64) -> Nonce {
+    let mut nonce = [0; 12];
+    if let Some(counter) = nonce.last_chunk_mut::<8>() {
+        *counter = number.to_le_bytes();
+    }
+    Nonce::assume_unique_for_key(nonce)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::HEXLOWER as HEX;
+    use snow::types::{Cipher, Dh, Hash};
+
+    fn hex<const N: usize>(text: &str) -> [u8; N] {
+        HEX.decode(text.as_bytes()).unwrap().try_into().unwrap()
+    }
+
+    /// RFC 7748, section 6.1.
+    #[test]
+    fn x25519_matches_rfc_7748() {
+        let mut alice = X25519::default();
+        alice.set(&hex::<32>(
+            "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+        ));
+        let public: [u8; 32] = hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+        assert_eq!(alice.pubkey(), public);
+        let bob: [u8; 32] = hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+        let mut shared = [0; 32];
+        alice.dh(&bob, &mut shared).unwrap();
+        assert_eq!(
+            HEX.encode(&shared),
+            "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"
+        );
+    }
+
+    /// The points of small order on the curve and its twist: X25519 gives zero for them, whatever the secret.
+    #[test]
+    fn public_keys_of_small_order_are_rejected() {
+        let points = [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ];
+        let here = X25519::from([1; 32]);
+        for point in points {
+            let mut bytes: [u8; 32] = hex(point);
+            assert!(here.dh(&bytes, &mut [0; 32]).is_err(), "{point}");
+            bytes[31] |= 0x80;
+            assert!(
+                here.dh(&bytes, &mut [0; 32]).is_err(),
+                "{point} with the high bit"
+            );
+        }
+    }
+
+    /// FIPS 180-4's example in NIST's "SHA-256 examples": `abc`.
+    #[test]
+    fn sha256_matches_fips_180() {
+        let mut hash = Sha256::default();
+        hash.input(b"forgotten");
+        hash.reset();
+        hash.input(b"a");
+        hash.input(b"bc");
+        let mut out = [0; 64];
+        hash.result(&mut out);
+        assert_eq!(
+            HEX.encode(&out[..32]),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    /// RFC 7539, appendix A.5. Its nonce begins with four zero bytes, as those of Noise do.
+    #[test]
+    fn chacha20_poly1305_matches_rfc_7539() {
+        let key = hex("1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0");
+        let number = u64::from_le_bytes(hex("0102030405060708"));
+        let associated = hex::<12>("f33388860000000000004e91");
+        let plain = "496e7465726e65742d4472616674732061726520647261667420646f63756d656e74732076616c696420666f722061206d6178\
+                     696d756d206f6620736978206d6f6e74687320616e64206d617920626520757064617465642c207265706c616365642c206f\
+                     72206f62736f6c65746564206279206f7468657220646f63756d656e747320617420616e792074696d652e20497420697320\
+                     696e617070726f70726961746520746f2075736520496e7465726e65742d447261667473206173207265666572656e636520\
+                     6d6174657269616c206f7220746f2063697465207468656d206f74686572207468616e206173202fe2809c776f726b20696e\
+                     2070726f67726573732e2fe2809d";
+        let sealed = "64a0861575861af460f062c79be643bd5e805cfd345cf389f108670ac76c8cb24c6cfc18755d43eea09ee94e382d26b0bdb7b7\
+                      3c321b0100d4f03b7f355894cf332f830e710b97ce98c8a84abd0b948114ad176e008d33bd60f982b1ff37c8559797a06ef4\
+                      f0ef61c186324e2b3506383606907b6a7c02b0f9f6157b53c867e4b9166c767b804d46a59b5216cde7a4e99040c5a40433225e\
+                      e282a1b0a06c523eaf4534d7f83fa1155b0047718cbc546a0d072b04b3564eea1b422273f548271a0bb2316053fa76991955e\
+                      bd63159434ecebb4e466dae5a1073a6727627097a1049e617d91d361094fa68f0ff77987130305beaba2eda04df997b714d6c6\
+                      f2c29a6ad5cb4022b02709b";
+        let tag = "eead9d67890cbb22392336fea1851f38";
+        let cipher = ChaChaPoly(key);
+        let plain = HEX.decode(plain.as_bytes()).unwrap();
+        let mut out = vec![0; plain.len() + TAG_LEN];
+        assert_eq!(cipher.encrypt(number, &associated, &plain, &mut out), out.len());
+        assert_eq!(HEX.encode(&out), [sealed, tag].concat());
+        let mut opened = vec![0; plain.len()];
+        assert_eq!(
+            cipher.decrypt(number, &associated, &out, &mut opened),
+            Ok(plain.len())
+        );
+        assert_eq!(opened, plain);
+    }
+}

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod files;
 pub mod signals;
 pub mod udp_errors;
 pub mod writer;

@@ -1,0 +1,163 @@
+//! Where a user's files are, and files that hold a secret.
+//!
+//! The directories are those of the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`;
+//! `$XDG_STATE_HOME`, else `~/.local/state`. A relative path there is ignored.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The directory for settings, if one or a home is known.
+#[must_use]
+pub fn config_directory() -> Option<PathBuf> {
+    directory("XDG_CONFIG_HOME", ".config")
+}
+
+/// The directory for what a program remembers, if one or a home is known.
+#[must_use]
+pub fn state_directory() -> Option<PathBuf> {
+    directory("XDG_STATE_HOME", ".local/state")
+}
+
+/// The directory of chat below the one that `variable` names, else below the home directory.
+fn directory(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let base = absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))?;
+    Some(base.join("chat"))
+}
+
+/// Writes a file at once: whoever reads it meanwhile gets the old content or the new one. Missing directories are made, for
+/// their owner alone, and so is the file.
+///
+/// # Errors
+/// Those of the system.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_beside(path, content, |new| fs::rename(new, path))
+}
+
+/// The secret that a file holds, as text of one line. Without a file, `make` makes one, and it is kept for its owner alone.
+///
+/// # Errors
+/// Those of the system; [`ErrorKind::PermissionDenied`] if others may read the file.
+pub fn keep_secret(path: &Path, make: impl FnOnce() -> String) -> io::Result<String> {
+    match read_secret(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let content = make() + "\n";
+    match write_beside(path, content.as_bytes(), |new| fs::hard_link(new, path)) {
+        // Another program was quicker: its secret holds.
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => read_secret(path),
+    }
+}
+
+/// The bytes of a secret, at most.
+const SECRET_MAX: u64 = 4096;
+
+fn read_secret(path: &Path) -> io::Result<String> {
+    let file = File::open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() || about.mode() & 0o077 != 0 {
+        let text = "others may read it; `chmod 600` makes it yours alone";
+        return Err(io::Error::new(ErrorKind::PermissionDenied, text));
+    }
+    let mut content = String::new();
+    file.take(SECRET_MAX).read_to_string(&mut content)?;
+    Ok(content.trim_end().to_owned())
+}
+
+/// Writes a new file beside `path`, which `publish` puts in its place.
+fn write_beside(
+    path: &Path,
+    content: &[u8],
+    publish: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    if let Some(directory) = path
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+    {
+        // The mode that the specification demands for new directories.
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let new = path.with_file_name(name);
+    let written = write_new(&new, content).and_then(|()| publish(&new));
+    // Else each run would leave one more file behind. After a rename there is none.
+    let _ = fs::remove_file(&new);
+    written
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A directory that is removed at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let directory = std::env::temp_dir().join(format!("chat-files-{name}-{}", std::process::id()));
+            fs::create_dir(&directory).unwrap();
+            Self(directory)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_is_its_owners_alone() {
+        let scratch = Scratch::new("secret");
+        let path = scratch.0.join("below").join("secret");
+        assert_eq!(keep_secret(&path, || "first".into()).unwrap(), "first");
+        assert_eq!(keep_secret(&path, || "second".into()).unwrap(), "first");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_refused() {
+        let scratch = Scratch::new("open");
+        let path = scratch.0.join("secret");
+        keep_secret(&path, || "mine".into()).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        let error = keep_secret(&path, String::new).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(keep_secret(&scratch.0, String::new).is_err(), "a directory");
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let scratch = Scratch::new("replace");
+        let path = scratch.0.join("file");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1);
+    }
+}

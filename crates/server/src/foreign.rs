@@ -52,10 +52,10 @@ const BEGINNINGS: [&[u8]; 12] = [
 const COMMANDS: [&[u8]; 7] = [b"EHLO", b"HELO", b"LHLO", b"CAP", b"NICK", b"USER", b"PASS"];
 
 /// Looks at the first bytes of a connection, up to [`HEAD_MAX`] of them. Empty lines before them say nothing: the PROXY
-/// protocol begins with two.
+/// protocol begins with two. Nor does the byte 255, which is telnet's.
 #[must_use]
 pub(crate) fn judge(head: &[u8]) -> Verdict {
-    let begin = head.iter().position(|byte| !b"\r\n".contains(byte));
+    let begin = head.iter().position(|byte| !b"\r\n\xff".contains(byte));
     let head = head.get(begin.unwrap_or_default()..).unwrap_or_default();
     let end = head.iter().position(|&byte| byte == b'\n');
     let line = head.get(..end.unwrap_or(head.len())).unwrap_or_default();

@@ -72,18 +72,25 @@ impl Telnet {
             self.after_cr = bytes.last().map_or(self.after_cr, |&last| last == b'\r');
             Cow::Borrowed(bytes)
         } else {
-            let text = bytes.iter().filter_map(|&byte| self.step(byte, &mut answers));
-            Cow::Owned(text.collect())
+            let mut text = Vec::with_capacity(bytes.len() + 1);
+            for &byte in bytes {
+                self.step(byte, &mut text, &mut answers);
+            }
+            Cow::Owned(text)
         };
         Received { text, answers }
     }
 
-    /// The byte of text that this byte is, if any.
-    fn step(&mut self, byte: u8, answers: &mut Vec<u8>) -> Option<u8> {
+    /// Adds what this byte is.
+    fn step(&mut self, byte: u8, text: &mut Vec<u8>, answers: &mut Vec<u8>) {
         use State::{Command, Refuse, Subnegotiation, SubnegotiationCommand, Text, Unused};
-        let mut text = None;
         self.state = match (self.state, byte) {
             (Text, IAC) => Command,
+            (Command, IAC) => {
+                self.after_cr = false;
+                text.push(IAC);
+                Text
+            }
             (Command | SubnegotiationCommand(_), DO) => Refuse(WONT),
             (Command | SubnegotiationCommand(_), WILL) => Refuse(DONT),
             (Command | SubnegotiationCommand(_), DONT | WONT) => Unused,
@@ -100,15 +107,17 @@ impl Telnet {
                 }
                 Text
             }
-            // No command: this byte of text has an IAC too many before it.
             (Text | Command | SubnegotiationCommand(_), _) => {
+                if let Command = self.state {
+                    // No command: the byte before was text. Programs that are no telnet send it.
+                    text.push(IAC);
+                }
                 let ends_line = byte == 0 && self.after_cr;
                 self.after_cr = byte == b'\r';
-                text = Some(if ends_line { b'\n' } else { byte });
+                text.push(if ends_line { b'\n' } else { byte });
                 Text
             }
         };
-        text
     }
 }
 
@@ -149,7 +158,7 @@ mod tests {
             (b"a\xff\xfa\x18\xff\xfd\x01b", b"ab", b"\xff\xfc\x01"),
             (b"a\xff\xfd\xffb", b"ab", b"\xff\xfc\xff"),
             (b"a\xff\xfd\nb", b"ab", b"\xff\xfc\n"),
-            (b"\xffGET /\n", b"GET /\n", b""),
+            (b"caf\xff\xe9\n", b"caf\xff\xe9\n", b""),
         ];
         for (stream, text, answers) in cases {
             let expected = (text.to_vec(), answers.to_vec());

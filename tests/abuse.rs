@@ -142,7 +142,8 @@ fn a_reset_within_a_line_is_one_leave_and_no_message() {
     let server = Server::start(&[]);
     let mut watcher = server.plain("watcher");
     for round in 0..part_of(200) {
-        let mut rich = server.rich("rich");
+        // A broken connection holds its nick for a while.
+        let mut rich = server.rich(&format!("rich{round}"));
         rich.send(format!("SAY 1 whole {round}\nSAY 2 half"));
         let (who, mut heard) = (rich.who.clone(), Vec::new());
         if round % 2 == 0 {

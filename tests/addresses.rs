@@ -46,10 +46,13 @@ fn ipv4_users_of_a_dual_stack_server_have_ipv4_ids() {
 #[test]
 fn the_server_prints_the_address_it_listens_on() {
     let server = Server::start(&[]);
-    assert_eq!(
-        server.process.stdout.lines(),
-        [format!("listening on {}", server.address)]
+    let lines = server.process.stdout.lines();
+    let check = format!(
+        "to check its key: chat-client HOST {} --server-key ",
+        server.address.port()
     );
+    assert_eq!(lines[0], format!("listening on {}", server.address));
+    server.process.stdout.expect(&check);
     assert_ne!(server.address.port(), 0);
 }
 

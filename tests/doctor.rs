@@ -1,6 +1,6 @@
 //! `chat-client --doctor`: its reports about servers of all kinds, and that the room does not notice it.
 
-use crate::harness::{FakeServer, Journal, LegacyServer, Process, Server, Wire, client_command};
+use crate::harness::{FakeServer, Journal, LegacyServer, Process, SECRET, Server, Wire, client_command};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
@@ -129,7 +129,7 @@ fn examine(server: &FakeServer) -> Process {
 #[track_caller]
 fn accept_probe(server: &FakeServer) -> Wire {
     let mut wire = server.accept();
-    wire.line("* chat version 1: you are somebody");
+    wire.greet("* chat version 1: you are somebody", SECRET);
     wire.expect_next("PROBE 1 -");
     wire.line("PROBED 1760000000000 10.0.0.7:40100 AAAAAAAAAAAAAAAAAAAAAA");
     wire

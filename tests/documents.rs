@@ -1,6 +1,6 @@
 //! The manual pages and shell completions that the programs print.
 
-use crate::harness::{Journal, Process, chat_server, client_command};
+use crate::harness::{Journal, Process, client_command, server_command};
 use std::process::Command;
 
 pub fn document(mut command: Command, name: &str) -> String {
@@ -30,7 +30,7 @@ pub fn options(help: &[String]) -> Vec<String> {
 
 #[test]
 fn every_document_names_every_option() {
-    for command in [client_command, || Command::new(chat_server())] {
+    for command in [client_command, || server_command()] {
         let options = options(&help(command()));
         assert!(options.contains(&"generate".to_owned()), "{options:?}");
         for name in ["man", "complete-bash", "complete-zsh", "complete-fish"] {
@@ -87,7 +87,7 @@ fn a_document_that_cannot_be_written_is_an_error() {
     for is_server in [false, true] {
         let command = |words: &[&str]| {
             let mut command = if is_server {
-                Command::new(chat_server())
+                server_command()
             } else {
                 client_command()
             };

@@ -1,10 +1,13 @@
 //! A hostile server.
 
-use crate::harness::{Chance, Client, FakeServer, Feed, Process, Stage, Terminal, Wire, part_of};
+use crate::harness::{
+    Chance, Client, FakeServer, Feed, GREETING, Process, SECRET, Stage, Terminal, Wire, part_of,
+};
 use data_encoding::BASE64URL_NOPAD;
 use std::os::unix::process::ExitStatusExt;
 
-const OPTIONS: [&str; 3] = ["--nick", "alice", "--history"];
+/// A server that never greets is joined too.
+const OPTIONS: [&str; 4] = ["--nick", "alice", "--history", "--clear"];
 
 /// The memory that a client may use for its scrollback: 10,000 lines of 1 KiB.
 const SCROLLBACK: usize = 12 << 20;
@@ -18,7 +21,7 @@ fn on_screen(fake_server: &FakeServer) -> Terminal {
     Terminal::start(
         "alice",
         fake_server.address,
-        &["--nick", "alice"],
+        &["--nick", "alice", "--clear"],
         (80, 24),
         &fake_server.journal,
     )
@@ -173,7 +176,7 @@ fn garbage_in_any_stage_causes_no_panic() {
         }
         drop((to_client, to_screen));
         let code = client.exit_code();
-        assert!(code <= 5, "{stage:?}: {code}");
+        assert!(code <= 7, "{stage:?}: {code}");
         assert_eq!(client.complains().with("panicked"), [""; 0], "{stage:?}");
         screen.process.signal(nix::sys::signal::Signal::SIGTERM);
         screen.process.wait();
@@ -310,7 +313,7 @@ fn changed_names_and_keys_are_not_believed() {
     let fake_server = FakeServer::start();
     let mut client = in_lines(&fake_server);
     let mut wire = fake_server.accept();
-    wire.line("* chat version 1: you are here");
+    wire.greet(GREETING, SECRET);
     let hello = wire.expect("HELLO 1 ");
     let own_key = hello.split(' ').nth(4).unwrap();
     let me = format!("alice@{}", wire.peer());

@@ -381,7 +381,7 @@ fn the_first_line_of_a_hostile_server_is_shown_safely() {
             "from 10.0.0.1:1: ",
         ] {
             let fake_server = FakeServer::start();
-            let mut client = Client::start("alice", fake_server.address, &[], &fake_server.journal);
+            let mut client = Client::start("alice", fake_server.address, &["--clear"], &fake_server.journal);
             let mut wire = fake_server.accept();
             wire.send(line(before, hostile));
             wire.half_close();

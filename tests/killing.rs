@@ -1,10 +1,9 @@
 //! SIGKILL at random moments.
 
-use crate::harness::{Chance, Client, Journal, Plain, Server, Terminal, Wire, chat_server, part_of};
+use crate::harness::{Chance, Client, Journal, Plain, Server, Terminal, Wire, part_of, server_command};
 use nix::sys::signal::Signal;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -96,7 +95,7 @@ fn killed_clients_leave_once_and_send_nothing_twice() {
 
 /// Starts a server on the address of an earlier one.
 fn start_at(address: SocketAddr) -> Server {
-    let mut command = Command::new(chat_server());
+    let mut command = server_command();
     Server::start_command(command.args([address.ip().to_string(), address.port().to_string()]))
 }
 

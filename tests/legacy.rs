@@ -3,7 +3,8 @@
 use crate::harness::{Client, LegacyClient, LegacyServer, Server};
 
 fn join(server: &LegacyServer, name: &str, options: &[&str]) -> Client {
-    Client::start(name, server.address, options, &server.journal)
+    let options = [options, &["--clear"]].concat();
+    Client::start(name, server.address, &options, &server.journal)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The log of the server.
 
-use crate::harness::{Server, chat_server};
+use crate::harness::{SERVER_STATE, Server, chat_server};
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
@@ -95,7 +95,11 @@ fn the_log_goes_on_when_a_full_disk_has_space_again() {
     // The limit on the size of a file stands for the size of the disk.
     let mut shell = Command::new("sh");
     let script = "ulimit -S -f 1; exec \"$0\" 127.0.0.1 0 2>\"$1\"";
-    shell.args(["-c", script]).arg(chat_server()).arg(&log);
+    shell
+        .args(["-c", script])
+        .arg(chat_server())
+        .env("XDG_STATE_HOME", SERVER_STATE)
+        .arg(&log);
     let mut server = Server::start_command(&mut shell);
     let user = |name: &str| {
         let mut user = server.plain(name);

@@ -1,12 +1,11 @@
 //! The pages of the repository name only files, options, keys and commands that exist.
 
 use crate::documents::{document, help, options};
-use crate::harness::{chat_server, client_command};
+use crate::harness::{client_command, server_command};
 use clap::CommandFactory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const README_WORDS_MAX: usize = 900;
 
@@ -235,7 +234,7 @@ fn commands() -> BTreeSet<String> {
 fn known_options() -> BTreeSet<String> {
     let mut known: BTreeSet<String> = FOREIGN_OPTIONS.iter().map(|&name| name.to_owned()).collect();
     known.extend(options(&help(client_command())));
-    known.extend(options(&help(Command::new(chat_server()))));
+    known.extend(options(&help(server_command())));
     for mut program in [
         chat_bench::args::Args::command(),
         chat_bench::picture::Args::command(),
@@ -335,7 +334,7 @@ fn the_guide_names_exactly_the_commands_and_keys_of_the_program() {
 fn the_guides_name_exactly_the_options_of_their_programs() {
     let programs = [
         ("crates/client/README.md", client_command()),
-        ("crates/server/README.md", Command::new(chat_server())),
+        ("crates/server/README.md", server_command()),
     ];
     for (path, command) in programs {
         let lines = help(command);
@@ -392,7 +391,7 @@ fn defaults(help: &[String]) -> BTreeMap<String, String> {
 fn the_guides_give_the_defaults_of_their_programs() {
     let programs = [
         ("crates/client/README.md", client_command()),
-        ("crates/server/README.md", Command::new(chat_server())),
+        ("crates/server/README.md", server_command()),
     ];
     for (path, command) in programs {
         let known = defaults(&help(command));

@@ -1,14 +1,13 @@
 //! The full screen on a terminal, with the real server.
 
 use crate::harness::{
-    DEADLINE, FakeServer, Journal, Server, Stage, Terminal, assert_screen_is_safe, chat_server,
-    client_command, reached_by,
+    DEADLINE, FakeServer, Journal, Server, Stage, Terminal, assert_screen_is_safe, client_command,
+    reached_by, server_command,
 };
 use nix::sys::signal::Signal;
 use nix::sys::socket::{Backlog, listen};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USUAL: (u16, u16) = (80, 24);
@@ -277,7 +276,7 @@ fn lines_typed_while_disconnected_are_sent_once_afterwards() {
     alice.keys("meanwhile\rdraft");
     alice.expect("... meanwhile (waiting)");
 
-    let mut command = Command::new(chat_server());
+    let mut command = server_command();
     let server = Server::start_command(command.args([&ip, &port]));
     alice.expect("back: you are alice@");
     alice.expect("alice: meanwhile");

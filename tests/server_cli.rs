@@ -1,12 +1,12 @@
 //! How the server starts, and its errors when it cannot.
 
-use crate::harness::{Journal, Process, Server, chat_server};
+use crate::harness::{Journal, Process, SERVER_STATE, Server, chat_server, server_command};
 use nix::sys::signal::Signal;
 use std::process::Command;
 
 #[track_caller]
 fn run(arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(chat_server());
+    let mut command = server_command();
     let mut process = Process::start("server", &Journal::new(), command.args(arguments));
     let code = process.exit_code();
     (
@@ -57,10 +57,10 @@ fn help_and_version_go_to_the_standard_output() {
 #[test]
 fn the_printed_address_is_an_argument() {
     for words in ["localhost:0", "127.0.0.1:0"] {
-        let mut server = Server::start_command(Command::new(chat_server()).arg(words));
+        let mut server = Server::start_command(server_command().arg(words));
         let address = server.address.to_string();
         server.stop();
-        let again = Server::start_command(Command::new(chat_server()).arg(&address));
+        let again = Server::start_command(server_command().arg(&address));
         assert_eq!(again.address.to_string(), address);
     }
 }
@@ -78,7 +78,10 @@ fn a_foreign_address_is_an_error() {
 fn with_descriptors(descriptors: u32, options: &str) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("ulimit -n {descriptors} && exec \"$0\" 127.0.0.1 0 {options}");
-    shell.args(["-c", &script]).arg(chat_server());
+    shell
+        .args(["-c", &script])
+        .arg(chat_server())
+        .env("XDG_STATE_HOME", SERVER_STATE);
     shell
 }
 
@@ -110,7 +113,8 @@ fn a_low_soft_limit_on_descriptors_is_raised() {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "ulimit -S -n 32 && exec \"$0\" 127.0.0.1 0 --max-users 100"])
-        .arg(chat_server());
+        .arg(chat_server())
+        .env("XDG_STATE_HOME", SERVER_STATE);
     let server = Server::start_command(&mut shell);
     let _users: Vec<_> = (0..60).map(|n| server.plain(&format!("user{n}"))).collect();
 }
@@ -120,7 +124,8 @@ fn a_hangup_or_a_closed_output_is_no_crash() {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "exec \"$0\" 127.0.0.1 0 </dev/null"])
-        .arg(chat_server());
+        .arg(chat_server())
+        .env("XDG_STATE_HOME", SERVER_STATE);
     let mut server = Server::start_command(&mut shell);
     server.process.signal(Signal::SIGPIPE);
     server.plain("alice").sync("hello");

@@ -1,8 +1,7 @@
 //! The shutdown of the server.
 
-use crate::harness::{Journal, Process, Server, chat_server, reached_by};
+use crate::harness::{Journal, Process, Server, reached_by, server_command};
 use nix::sys::signal::Signal;
-use std::process::Command;
 
 #[test]
 fn every_user_is_told_that_the_server_shuts_down() {
@@ -49,7 +48,7 @@ fn another_server_can_bind_the_port_at_once() {
         alice.until_end();
         drop(alice);
         assert_eq!(server.process.exit_code(), 0);
-        server = Server::start_command(Command::new(chat_server()).args(["127.0.0.77", &port]));
+        server = Server::start_command(server_command().args(["127.0.0.77", &port]));
     }
     assert_eq!(server.address.port().to_string(), port);
 }
@@ -57,7 +56,7 @@ fn another_server_can_bind_the_port_at_once() {
 #[test]
 fn a_second_server_on_the_same_port_says_why_it_fails() {
     let server = Server::start(&[]);
-    let mut command = Command::new(chat_server());
+    let mut command = server_command();
     command.args(["127.0.0.1", &server.address.port().to_string()]);
     let mut second = Process::start("second", &Journal::new(), &mut command);
     assert_eq!(second.exit_code(), 1);

@@ -1,7 +1,8 @@
 //! Signals of all kinds during a conversation.
 
 use crate::harness::{
-    Chance, Client, Process, Server, Terminal, chat_client, chat_server, client_command, part_of, reached_by,
+    Chance, Client, Process, SERVER_STATE, Server, Terminal, chat_client, chat_server, client_command,
+    part_of, reached_by,
 };
 use nix::sys::signal::Signal;
 use std::path::Path;
@@ -134,6 +135,7 @@ fn in_the_background(mut shell: Command, program: &Path) -> Command {
 #[test]
 fn signals_ignored_at_the_start_stay_ignored() {
     let mut server = in_the_background(Command::new("sh"), chat_server());
+    server.env("XDG_STATE_HOME", SERVER_STATE);
     let mut server = Server::start_command(server.args(["127.0.0.1", "0"]));
     let mut shell = Command::new("sh");
     shell.envs(

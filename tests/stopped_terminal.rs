@@ -1,8 +1,8 @@
 //! Terminals that accept no output: a stalled connection, Ctrl-S, a closed window.
 
 use crate::harness::{
-    FakeServer, Feed, Journal, Process, Rich, Server, Stage, Wire, chat_server, client_command,
-    pseudo_terminal,
+    FakeServer, Feed, Journal, Process, Rich, Server, Stage, Wire, client_command, pseudo_terminal,
+    server_command,
 };
 use nix::sys::signal::Signal;
 use nix::sys::termios::{FlowArg, tcflow};
@@ -59,7 +59,7 @@ fn a_server_on_a_stopped_terminal_starts_and_shuts_down() {
     let (_window, terminal) = pseudo_terminal();
     tcflow(&terminal, FlowArg::TCOOFF).unwrap();
     let journal = Journal::new();
-    let mut command = Command::new(chat_server());
+    let mut command = server_command();
     command.args(["127.0.0.1", "0"]).stdin(Stdio::null());
     command.stdout(terminal).stderr(Stdio::piped());
     let mut server = Process::start_as_set_up("server", &journal, &mut command);

@@ -8,6 +8,12 @@ use std::os::fd::AsFd;
 /// A token or key of the right length.
 pub const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODw";
 
+/// Its greeting.
+pub const GREETING: &str = "* chat version 1: you are here";
+
+/// Its secret key.
+pub const SECRET: [u8; 32] = [1; 32];
+
 /// Only listens: each accepted connection is a [`Wire`] for the test to write to.
 pub struct FakeServer {
     pub address: SocketAddr,
@@ -42,7 +48,7 @@ impl FakeServer {
     pub fn accept_at(&self, stage: Stage) -> Wire {
         let mut client = self.accept();
         if stage >= Stage::Greeted {
-            client.line("* chat version 1: you are here");
+            client.greet(GREETING, SECRET);
             client.expect("HELLO 1 ");
         }
         if stage >= Stage::Welcomed {

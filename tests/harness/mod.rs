@@ -22,13 +22,13 @@ mod wire;
 
 pub use client::Client;
 pub use crowd::Crowd;
-pub use fake_server::{FakeServer, Stage};
+pub use fake_server::{FakeServer, GREETING, SECRET, Stage};
 pub use hostile_texts::HOSTILE_TEXTS;
 pub use journal::Journal;
 pub use legacy::{LegacyClient, LegacyServer};
 pub use plain::Plain;
 pub use process::{Feed, Process, reached_by};
-pub use programs::{chat_client, chat_server, client_command};
+pub use programs::{SERVER_STATE, chat_client, chat_server, client_command, server_command};
 pub use rich::Rich;
 pub use safe_output::{assert_lines_are_safe, assert_screen_is_safe};
 pub use server::Server;

@@ -15,6 +15,16 @@ pub fn chat_client() -> &'static Path {
     &PATH
 }
 
+/// A `chat-server` whose key is one of the tests.
+pub fn server_command() -> Command {
+    let mut command = Command::new(chat_server());
+    command.env("XDG_STATE_HOME", SERVER_STATE);
+    command
+}
+
+/// Where servers keep their key.
+pub const SERVER_STATE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/state");
+
 /// A `chat-client` that does not see the settings of the person who runs the tests.
 pub fn client_command() -> Command {
     let mut command = Command::new(chat_client());

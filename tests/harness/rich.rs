@@ -38,9 +38,17 @@ impl Rich {
 
     /// Sends this as the first line, and reads up to `LIVE`.
     #[track_caller]
-    pub fn hello(mut wire: Wire, hello: &str) -> Self {
-        wire.expect("* chat version 1: ");
-        Self::hello_to(wire, hello)
+    pub fn hello(wire: Wire, hello: &str) -> Self {
+        let secret = secret_of(&wire);
+        Self::with_key(wire, secret, hello)
+    }
+
+    /// The same, with this secret key.
+    #[track_caller]
+    pub fn with_key(mut wire: Wire, secret: [u8; 32], hello: &str) -> Self {
+        let greeting = wire.expect("* chat version 1: ");
+        wire.seal(&greeting, secret, hello);
+        Self::welcomed(wire)
     }
 
     /// Like [`Self::hello`], after the greeting was read.
@@ -54,6 +62,12 @@ impl Rich {
     #[track_caller]
     pub fn hello_said(mut wire: Wire) -> Self {
         wire.send("\n");
+        Self::welcomed(wire)
+    }
+
+    /// Reads up to `LIVE`.
+    #[track_caller]
+    fn welcomed(mut wire: Wire) -> Self {
         let welcome = wire.expect("WELCOME ");
         let Ok(FromServer::Welcome {
             who,
@@ -159,4 +173,13 @@ impl DerefMut for Rich {
     fn deref_mut(&mut self) -> &mut Wire {
         &mut self.wire
     }
+}
+
+/// A secret key that no other connection has.
+fn secret_of(wire: &Wire) -> [u8; 32] {
+    let mut secret = [0; 32];
+    for (byte, digit) in secret.iter_mut().zip(wire.id().bytes()) {
+        *byte = digit;
+    }
+    secret
 }

@@ -1,6 +1,6 @@
 //! The server under test.
 
-use super::{Client, DEADLINE, Feed, Journal, Plain, Process, Rich, Wire, chat_server};
+use super::{Client, DEADLINE, Feed, Journal, Plain, Process, Rich, Wire, server_command};
 use nix::sys::signal::Signal;
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ impl Server {
 
     #[track_caller]
     pub fn start_on(address: &str, options: &[&str]) -> Self {
-        let mut command = Command::new(chat_server());
+        let mut command = server_command();
         command.args([address, "0"]).args(options);
         Self::start_command(&mut command)
     }
@@ -41,7 +41,7 @@ impl Server {
     #[track_caller]
     pub fn start_logging_to(log: Stdio, options: &[&str]) -> Self {
         let journal = Journal::new();
-        let mut command = Command::new(chat_server());
+        let mut command = server_command();
         command.args(["127.0.0.1", "0"]).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let process = Process::start_as_set_up("server", &journal, &mut command);

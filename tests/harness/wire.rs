@@ -1,8 +1,13 @@
 //! A bare TCP connection that sends bytes and reads lines.
 
 use super::{DEADLINE, Journal};
+use chat_noise::handshake::{self, Offer, Server};
+use chat_noise::key::KeyPair;
+use chat_noise::record::{Channel, RECORD_MAX};
+use chat_proto::LINE_MAX;
 use chat_proto::id::UserId;
 use socket2::{Domain, SockRef, Socket, Type};
+use std::borrow::Cow;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -13,6 +18,8 @@ pub struct Wire {
     pub journal: Journal,
     stream: TcpStream,
     received: Vec<u8>,
+    /// Encrypts what is sent and received, once there is one.
+    channel: Option<Channel>,
     end: Option<End>,
     id: String,
     /// How long a send may block.
@@ -55,6 +62,7 @@ impl Wire {
             journal: journal.clone(),
             stream,
             received: Vec::new(),
+            channel: None,
             end: None,
             id,
             send_timeout: DEADLINE,
@@ -84,14 +92,83 @@ impl Wire {
         self.journal
             .note(&self.name, format!("> {}", bytes.escape_ascii()));
         self.stream.set_write_timeout(Some(self.send_timeout))?;
-        self.stream.write_all(bytes)
+        let bytes = self.encrypted(bytes);
+        self.stream.write_all(&bytes)
+    }
+
+    /// What the socket is to carry.
+    fn encrypted<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(channel) = &mut self.channel else {
+            return bytes.into();
+        };
+        let mut records = Vec::new();
+        for record in bytes.chunks(LINE_MAX) {
+            channel.sealer.seal(Duration::ZERO, [record], &mut records);
+        }
+        records.into()
+    }
+
+    /// Sends this greeting of a server and encrypts the connection, with this secret key. The client's first line can be
+    /// read next.
+    #[track_caller]
+    pub fn greet(&mut self, greeting: &str, secret: [u8; 32]) {
+        self.line(greeting);
+        let offer = Offer {
+            greeting: greeting.as_bytes(),
+            key: &KeyPair::from_secret(secret),
+            is_kept: true,
+            phrase: None,
+        };
+        let line = self.expect("SEAL 1 ");
+        let mut random = |bytes: &mut [u8]| bytes.fill(9);
+        let begun = Server::begin(&offer, line.as_bytes(), &mut random);
+        let (server, line) = begun.unwrap_or_else(|why| self.fail(&format!("no handshake: {why:?}")));
+        self.line(&line);
+        let line = self.expect("SEAL 1 ");
+        let (first, established) = server
+            .finish(line.as_bytes(), Duration::ZERO)
+            .unwrap_or_else(|why| self.fail(&format!("no handshake: {why:?}")));
+        let rest = std::mem::take(&mut self.received);
+        self.received = [&first, b"\n".as_slice()].concat();
+        self.channel = Some(established.channel);
+        self.take(&rest);
+    }
+
+    /// Encrypts the connection as a client whose secret key this is, after this greeting, with this as its first line.
+    #[track_caller]
+    pub fn seal(&mut self, greeting: &str, secret: [u8; 32], first: &str) {
+        let mut random = |bytes: &mut [u8]| bytes.fill(7);
+        let key = KeyPair::from_secret(secret);
+        let (client, line) = handshake::Client::begin(greeting.as_bytes(), &key, None, &mut random);
+        self.line(&line);
+        let line = self.expect("SEAL 1 ");
+        let met = client
+            .read(line.as_bytes())
+            .unwrap_or_else(|why| self.fail(&format!("no handshake: {why:?}")));
+        let (line, established) = met.finish(first, Duration::ZERO);
+        self.line(&line);
+        self.channel = Some(established.channel);
+    }
+
+    /// Bytes arrived.
+    fn take(&mut self, bytes: &[u8]) {
+        match &mut self.channel {
+            Some(channel) => {
+                let opened = channel.opener.open(bytes, RECORD_MAX, &mut self.received);
+                if opened.is_err() {
+                    self.fail(&format!("{} receives what was changed on the way", self.name));
+                }
+            }
+            None => self.received.extend_from_slice(bytes),
+        }
     }
 
     /// Sends many bytes; the journal records only their number. Returns whether all of them were accepted.
     pub fn send_bulk(&mut self, bytes: &[u8]) -> bool {
         self.journal.note(&self.name, format!("> {} bytes", bytes.len()));
         self.stream.set_write_timeout(Some(self.send_timeout)).unwrap();
-        self.stream.write_all(bytes).is_ok()
+        let bytes = self.encrypted(bytes);
+        self.stream.write_all(&bytes).is_ok()
     }
 
     /// The address of the other end.
@@ -147,7 +224,7 @@ impl Wire {
         let mut buffer = [0; 65536];
         match self.stream.read(&mut buffer) {
             Ok(0) => self.ended(End::Closed),
-            Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+            Ok(count) => self.take(&buffer[..count]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 return false;
             }

@@ -170,6 +170,7 @@ impl World {
         let insist_on_nick = script.byte() & 1 == 1;
         let endpoints = endpoints(script);
         let config = Config {
+            clear: true,
             nick: nick.and_then(|nick| Nick::parse(nick).ok()),
             insist_on_nick,
             endpoints,

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -78,6 +79,15 @@ pub struct Args {
     /// Ping a chat-client after this much silence; disconnect it after three times that.
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = number::<u32>(1..=86_400))]
     pub ping_interval: u32,
+
+    /// Keep the server's key in this file, which is made if it is missing; else in chat/server-key below $XDG_STATE_HOME or
+    /// ~/.local/state. Clients remember the key, and refuse a server with another one.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+
+    /// Print the server's key, which people compare, and do nothing else.
+    #[arg(long)]
+    pub fingerprint: bool,
 
     /// Print the manual page or shell completions, and do nothing else.
     #[arg(long, value_name = "DOCUMENT")]

@@ -85,6 +85,10 @@ pub enum Departure {
     Nick,
     /// The first line after it was announced was of another protocol.
     Foreign,
+    /// The handshake for an encrypted channel failed, after it was announced.
+    Handshake,
+    /// What arrived on the encrypted channel was changed on the way.
+    Altered,
     /// The room was full, and the connection had sent nothing or was a probe.
     Evicted,
 }
@@ -104,6 +108,8 @@ pub enum Refusal {
     Nick,
     /// The first bytes are of another protocol.
     Foreign,
+    /// The handshake for an encrypted channel failed.
+    Handshake,
     /// No file descriptor is left.
     Descriptors,
 }
@@ -145,6 +151,8 @@ impl fmt::Display for Departure {
             Self::Probe => "probe",
             Self::Nick => "nick",
             Self::Foreign => "foreign",
+            Self::Handshake => "handshake",
+            Self::Altered => "altered",
             Self::Evicted => "evicted",
         })
     }
@@ -159,6 +167,7 @@ impl fmt::Display for Refusal {
             Self::Twice => f.write_str("twice"),
             Self::Nick => f.write_str("nick"),
             Self::Foreign => f.write_str("foreign"),
+            Self::Handshake => f.write_str("handshake"),
             Self::Descriptors => f.write_str("descriptors"),
         }
     }

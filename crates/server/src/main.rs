@@ -1,7 +1,8 @@
 //! `chat-server`: a chat room for everybody who can reach this machine.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use chat_server::args::Args;
+use chat_server::identity::Identity;
 use chat_server::server::Server;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -25,6 +26,13 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     match args.generate {
         Some(document) => Ok(Args::write_document(document, &mut io::stdout())?),
+        None if args.fingerprint => {
+            let (identity, _) = Identity::load(args.key_file.as_deref())?;
+            if !identity.is_kept {
+                bail!("the key can't be kept, so each run has another one; --key-file names a file for it");
+            }
+            Ok(writeln!(io::stdout(), "{}", identity.public())?)
+        }
         None => Server::open(args)?.run(),
     }
 }

@@ -4,11 +4,12 @@ use crate::compact::{Addr, Timestamp};
 use crate::inbox::Inbox;
 use crate::outbox::{Origin, Outbox};
 use crate::rate::{Rate, Usage};
+use crate::secure::Secure;
 use crate::transcript::{Dialect, Transcript};
 use chat_proto::id::UserId;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
-use chat_proto::opaque::{PublicKey, Token};
+use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer, Profile, Reason};
 use chat_proto::text::Text;
@@ -18,6 +19,9 @@ use std::time::Duration;
 /// A connection that has sent nothing becomes a plain user after this long. By then `chat-client` has sent `HELLO`, and
 /// a port scan is gone without being announced.
 const HANDSHAKE: Duration = Duration::from_millis(250);
+
+/// How long a handshake for an encrypted channel may take, whose two round trips may cross the world on a bad line.
+const SEALING: Duration = Duration::from_secs(10);
 
 /// In a full room, a user may be silent for this long after joining: a person at `nc` looks around before typing. To
 /// hold 1,000 places silently then takes 100 new connections a second.
@@ -39,12 +43,25 @@ pub enum Stage {
     Queued(Timestamp),
     /// Accepted at this time, greeted, and not announced yet.
     Handshake(Timestamp),
+    /// Since this time, in a handshake for an encrypted channel.
+    Sealing(Unsealed, Timestamp),
     /// Announced: a user.
     Joined,
     /// Probes the server until this time, and is never announced.
     Probing(Timestamp),
     /// Not a user any more. What it is owed is still sent, until this time.
     Leaving(Timestamp),
+}
+
+/// What a connection was before its handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsealed {
+    /// [`Stage::Handshake`].
+    New,
+    /// [`Stage::Queued`].
+    Queued,
+    /// [`Stage::Joined`]: the client's first line was late.
+    Joined,
 }
 
 /// Why a connection delivers no more input.
@@ -70,6 +87,10 @@ pub struct Member {
     pub(crate) client: Option<Box<Client>>,
     /// The state of the connection.
     pub stage: Stage,
+    /// It was greeted without a place for it.
+    pub(crate) was_queued: bool,
+    /// The encrypted channel, once there is one.
+    pub(crate) secure: Option<Box<Secure>>,
     /// What it has sent.
     pub inbox: Inbox,
     /// What it is owed.
@@ -106,8 +127,6 @@ pub(crate) enum Client {
 pub struct Rich {
     /// The address for private messages.
     pub udp: Option<Addr>,
-    /// The key for private messages.
-    pub key: Option<PublicKey>,
     /// The token that resumes this connection.
     pub resume: Token,
     /// The token of its rendezvous requests.
@@ -149,6 +168,8 @@ impl Member {
             label: id.to_string().into(),
             client: None,
             stage: Stage::Handshake(now.into()),
+            was_queued: false,
+            secure: None,
             inbox,
             outbox: Outbox::closed(),
             usage: Usage::default(),
@@ -225,7 +246,11 @@ impl Member {
         Profile {
             who: self.label(),
             udp,
-            key: rich.and_then(|rich| rich.key),
+            key: self
+                .secure
+                .as_ref()
+                .filter(|_| rich.is_some())
+                .map(|secure| secure.key),
         }
     }
 
@@ -242,8 +267,20 @@ impl Member {
         match self.stage {
             Stage::Probing(_) => true,
             Stage::Joined => is_silent && self.inbox.last_received() + SILENT_GRACE <= now,
-            Stage::Queued(_) | Stage::Handshake(_) | Stage::Leaving(_) => false,
+            Stage::Queued(_) | Stage::Handshake(_) | Stage::Sealing(..) | Stage::Leaving(_) => false,
         }
+    }
+
+    /// Whether the others were told that it is here.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        matches!(self.stage, Stage::Joined | Stage::Sealing(Unsealed::Joined, _))
+    }
+
+    /// Whether something can be sent now, given the head of its ring.
+    #[must_use]
+    pub fn is_due(&self, head: u64) -> bool {
+        self.outbox.is_due(head) || self.secure.as_ref().is_some_and(|secure| secure.is_unsent())
     }
 
     /// Whether it is neither announced nor rejected yet.
@@ -257,6 +294,7 @@ impl Member {
     pub fn stage_ends_at(&self) -> Option<Duration> {
         match self.stage {
             Stage::Queued(since) | Stage::Handshake(since) => Some(since.get() + HANDSHAKE),
+            Stage::Sealing(_, since) => Some(since.get() + SEALING),
             Stage::Joined => None,
             Stage::Probing(until) | Stage::Leaving(until) => Some(until.get()),
         }
@@ -312,6 +350,20 @@ impl Member {
     #[must_use]
     pub fn is_reading(&self) -> bool {
         self.outbox.own_bytes() < OWN_BYTES_MAX
+    }
+
+    /// Ends what it is owed in the plain dialect, at the end of a line.
+    pub(crate) fn end_plain(&mut self, transcript: &Transcript) {
+        self.outbox
+            .abort_with(transcript.ring(Dialect::Plain), Vec::new());
+    }
+
+    /// Nothing can be sent any more: drops everything owed.
+    pub(crate) fn discard(&mut self) {
+        self.outbox.discard();
+        if let Some(secure) = &mut self.secure {
+            secure.discard();
+        }
     }
 
     /// Queues an answer to this user alone, after everything broadcast so far.

@@ -1,7 +1,7 @@
 //! All connections, and how a user is found.
 
 use crate::compact::Addr;
-use crate::member::{Client, Member, Stage};
+use crate::member::{Client, Member, Stage, Unsealed};
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey, Skeleton};
 use chat_proto::opaque::Token;
@@ -158,7 +158,7 @@ impl Roster {
         match member.stage {
             Stage::Handshake(_) | Stage::Joined | Stage::Probing(_) => self.count(member.id()),
             Stage::Queued(_) => self.queued += 1,
-            Stage::Leaving(_) => {}
+            Stage::Sealing(..) | Stage::Leaving(_) => {}
         }
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Some(member);
@@ -194,7 +194,7 @@ impl Roster {
             self.by_look.remove(&look);
         }
         self.rich -= usize::from(member.rich().is_some());
-        if let Stage::Queued(_) = stage {
+        if let Stage::Queued(_) | Stage::Sealing(Unsealed::Queued, _) = stage {
             self.queued -= 1;
             return;
         }
@@ -314,7 +314,6 @@ mod tests {
     fn rich() -> Client {
         Client::Rich(Rich {
             udp: None,
-            key: None,
             resume: Opaque([0; 16]),
             rendezvous: Opaque([1; 16]),
             progress: None,

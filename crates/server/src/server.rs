@@ -6,6 +6,7 @@
 
 use crate::args::Args;
 use crate::event::{Event, Refusal};
+use crate::identity::Identity;
 use crate::log::Log;
 use crate::member::End;
 use crate::room::output::{Effect, Interest};
@@ -81,11 +82,16 @@ impl Server {
             "listen {} max-users={}",
             doors.address, limits.max_users
         ));
-        print_address(doors.address);
+        let (identity, not_kept) = Identity::load(args.key_file.as_deref())?;
+        if let Some(error) = not_kept {
+            log.line(format_args!("key of this run only: {error:#}"));
+        }
+        print_address(doors.address, &identity);
         Ok(Self {
             room: Room::new(
                 limits,
                 Box::new(|| token().expect("the system had randomness when the server began")),
+                identity,
             ),
             listener: doors.listener,
             rendezvous: doors.rendezvous.ok(),
@@ -285,7 +291,7 @@ impl Server {
             let Some(Some(socket)) = self.sockets.get(slot) else {
                 continue;
             };
-            match output::deliver(&mut self.room, slot, |pieces| send(socket, pieces)) {
+            match output::deliver(&mut self.room, now, slot, |pieces| send(socket, pieces)) {
                 Err(error) if !is_transient(&error) => self.lose(now, slot, &error),
                 Ok(()) | Err(_) => {}
             }
@@ -316,9 +322,14 @@ impl Server {
 
 /// Prints where the server listens. A stopped terminal or a closed output loses the line, and the room is open all the
 /// same.
-fn print_address(address: SocketAddr) {
+fn print_address(address: SocketAddr, identity: &Identity) {
     if let Ok(mut stdout) = Writer::new(io::stdout().as_fd()) {
         let _ = writeln!(stdout.pending(), "listening on {address}");
+        let (port, key) = (address.port(), identity.public());
+        let _ = writeln!(
+            stdout.pending(),
+            "to check its key: chat-client HOST {port} --server-key {key}"
+        );
         let _ = stdout.flush();
     }
 }

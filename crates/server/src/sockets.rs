@@ -244,6 +244,7 @@ impl Spare {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Identity;
     use crate::quota::Quota;
     use crate::room::{Limits, Room, input};
     use chat_proto::opaque::Opaque;
@@ -313,7 +314,7 @@ mod tests {
             quota: Quota::default(),
             ping_interval: Duration::from_secs(15),
         };
-        let mut room = Room::new(limits, Box::new(|| Opaque([7; 16])));
+        let mut room = Room::new(limits, Box::new(|| Opaque([7; 16])), Identity::ephemeral([7; 32]));
         let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
         let slot = room.accept(now, localhost).unwrap();
         input::receive(&mut room, now, slot, b"PROBE 1 -\n");

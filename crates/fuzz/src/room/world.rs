@@ -12,6 +12,7 @@ use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rendezvous::Reply;
 use chat_server::event::Event;
+use chat_server::identity::Identity;
 use chat_server::member::End;
 use chat_server::room::output::{self, Effect};
 use chat_server::room::{FLUSH, LEAVING_MAX, Limits, QUEUED_MAX, Room, input};
@@ -87,7 +88,7 @@ impl World {
             Opaque(tokens.to_be_bytes())
         };
         let mut world = Self {
-            room: Room::new(limits, Box::new(token)),
+            room: Room::new(limits, Box::new(token), Identity::ephemeral([1; 32])),
             limits,
             now: Now {
                 monotonic: Duration::from_secs(5),
@@ -339,7 +340,7 @@ impl World {
             return true;
         }
         let mut count = 0;
-        let delivered = output::deliver(&mut self.room, slot, |pieces| {
+        let delivered = output::deliver(&mut self.room, self.now, slot, |pieces| {
             for piece in pieces {
                 let takes = piece.len().min(person.window - count.min(person.window));
                 person.receiver.receive(piece.get(..takes).unwrap_or_default());

@@ -1,12 +1,13 @@
 //! What lines mean, in both dialects: each becomes an operation of the room.
 
-use super::{PROBE_TIME, Room};
+use super::{PROBE_TIME, Room, handshake};
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Probe, Rich, Stage};
 use crate::quota::USER_BYTES;
 use crate::rate::Usage;
 use crate::roster::{Slot, network_of, token_for};
 use crate::transcript::{Dialect, Start, Transcript};
+use chat_noise::handshake::VERB;
 use chat_proto::id::UserId;
 use chat_proto::line::Line;
 use chat_proto::now::Now;
@@ -46,6 +47,9 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
         }
         Line::TooLong => None,
     };
+    if let Stage::Sealing(..) = member.stage {
+        return seal(room, now, slot, line.as_deref().unwrap_or_default());
+    }
     match (member.client.as_deref_mut(), line.as_deref()) {
         (Some(Client::Rich(rich)), Some(line)) => {
             if !std::mem::replace(&mut rich.has_answered, true) {
@@ -69,6 +73,9 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
             }
             return;
         }
+        (None, Some(line)) if is_first && line.starts_with(VERB) => {
+            return handshake::begin(room, now, slot, line.as_bytes());
+        }
         (None, Some(line)) if is_first => match FromClient::parse(line) {
             Ok(FromClient::Hello(request)) => return hello(room, now, slot, &request),
             Ok(FromClient::Probe(_, nick)) => return probe(room, now, slot, nick),
@@ -90,6 +97,18 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
     match Request::parse(&line) {
         Request::Say(text) => say(member, &mut room.transcript, now, None, &text, has_plain),
         request => plain_command(room, now, slot, request),
+    }
+}
+
+/// The second line of a handshake.
+fn seal(room: &mut Room, now: Now, slot: Slot, line: &str) {
+    let Some(first) = handshake::finish(room, now, slot, line.as_bytes()) else {
+        return;
+    };
+    match FromClient::parse(&String::from_utf8_lossy(&first)) {
+        Ok(FromClient::Hello(request)) => hello(room, now, slot, &request),
+        Ok(FromClient::Probe(_, nick)) => probe(room, now, slot, nick),
+        _ => handshake::reject(room, now, slot),
     }
 }
 
@@ -311,13 +330,12 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
     let seq = accepted.unwrap_or(0);
     let was_announced = member.stage == Stage::Joined;
     if was_announced {
-        end_plain(member, &room.transcript);
+        member.end_plain(&room.transcript);
     }
     let ip = member.id().address().ip();
     let udp_port = hello.udp_port.filter(|&port| port != 0);
     let rich = Rich {
         udp: udp_port.map(|port| SocketAddr::new(ip, port).into()),
-        key: hello.key,
         resume,
         rendezvous,
         progress: None,
@@ -338,12 +356,6 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
     } else {
         room.join(now, slot);
     }
-}
-
-/// Ends what a connection is owed in the plain dialect, at the end of a line.
-fn end_plain(member: &mut Member, transcript: &Transcript) {
-    let ring = transcript.ring(Dialect::Plain);
-    member.outbox.abort_with(ring, Vec::new());
 }
 
 /// Rejects a client that insists on a nick which is not available.
@@ -406,7 +418,7 @@ fn probe(room: &mut Room, now: Now, slot: Slot, nick: Option<&str>) {
     };
     let was_announced = member.stage == Stage::Joined;
     if was_announced {
-        end_plain(member, &room.transcript);
+        member.end_plain(&room.transcript);
     }
     member.stage = Stage::Probing((now.monotonic + PROBE_TIME).into());
     let (who, peer): (Box<str>, _) = (member.label().into(), member.id().address());

@@ -1,6 +1,6 @@
 //! Input: when the lines of a connection are processed, and what silence and the end of input mean.
 
-use super::{Room, commands, output};
+use super::{Room, commands, handshake, output};
 use crate::event::{Departure, Event, Refusal};
 use crate::foreign::{self, Verdict};
 use crate::inbox::Inbox;
@@ -21,19 +21,41 @@ pub fn receive(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
     let Some(member) = room.roster.staying_mut(slot) else {
         return;
     };
-    let Received { text, answers } = match member.dialect() {
-        Dialect::Plain => member.inbox.telnet.receive(bytes),
-        Dialect::Rich => bytes.into(),
-    };
-    let was_unframed = member.inbox.is_unframed();
-    member.received(now, &text);
-    member.put_bytes(&room.transcript, answers);
-    if was_unframed && !member.inbox.is_unframed() {
-        room.announce_profile(slot);
+    if member.secure.is_some() {
+        member.received(now, bytes);
+        open(room, now, slot, bytes);
+    } else {
+        let Received { text, answers } = match member.dialect() {
+            // What follows the handshake is encrypted.
+            Dialect::Plain if !matches!(member.stage, Stage::Sealing(..)) => {
+                member.inbox.telnet.receive(bytes)
+            }
+            _ => bytes.into(),
+        };
+        let was_unframed = member.inbox.is_unframed();
+        member.received(now, &text);
+        member.put_bytes(&room.transcript, answers);
+        if was_unframed && !member.inbox.is_unframed() {
+            room.announce_profile(slot);
+        }
+        process(room, now, slot, &text);
     }
-    process(room, now, slot, &text);
     end_if_broken(room, now, slot);
     room.note_deadline(slot, now);
+}
+
+/// Decrypts bytes, and processes them. What was said before a change on the way still counts.
+fn open(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
+    let member = room.roster.get_mut(slot);
+    let Some(secure) = member.and_then(|member| member.secure.as_deref_mut()) else {
+        return;
+    };
+    let mut opened = Vec::new();
+    let intact = secure.open(bytes, &mut opened);
+    process(room, now, slot, &opened);
+    if intact.is_err() {
+        room.leave(now, slot, Departure::Altered);
+    }
 }
 
 /// No more input comes. After a FIN, all earlier input is processed at its rate, and the user may still read. After a
@@ -45,7 +67,7 @@ pub fn end(room: &mut Room, now: Now, slot: Slot, end: End) {
     let end = member.broken.unwrap_or(end);
     member.ended = Some(end);
     if end != End::Closed {
-        member.outbox.discard();
+        member.discard();
         member.usage = Usage::default();
         process_waiting(room, now, slot);
     }
@@ -88,6 +110,11 @@ fn tick_member(room: &mut Room, now: Now, slot: Slot) {
     let Some(member) = room.roster.staying_mut(slot) else {
         return;
     };
+    if let Stage::Sealing(..) = member.stage
+        && has_passed(member.stage_ends_at(), now)
+    {
+        return handshake::reject(room, now, slot);
+    }
     let handshake_ends = member.in_handshake() && has_passed(member.stage_ends_at(), now);
     if handshake_ends && !room.backpressure.blocks(&room.transcript) {
         room.join_plain(now, slot);
@@ -111,10 +138,18 @@ fn process(room: &mut Room, now: Now, slot: Slot, mut bytes: &[u8]) {
     if verdict == Verdict::Foreign {
         return reject_foreign(room, now, slot);
     }
+    let was_secure = member.secure.is_some();
     let mut inbox = std::mem::take(&mut member.inbox);
     while may_process(room, now, room.roster.get(slot)) {
         let Some(line) = inbox.next(&mut bytes) else { break };
         process_line(room, now, slot, line);
+        if let Some(member) = room.roster.get_mut(slot)
+            && member.secure.is_some() != was_secure
+        {
+            // That line ended the handshake: what follows is encrypted.
+            member.inbox = inbox;
+            return open(room, now, slot, bytes);
+        }
     }
     let Some(member) = room.roster.get_mut(slot) else {
         return;
@@ -196,7 +231,9 @@ fn end_silent_line(room: &mut Room, now: Now, slot: Slot) {
     let member = room.roster.get(slot);
     let was_unframed = member.is_some_and(|member| member.inbox.is_unframed());
     let is_due = member.is_some_and(|member| {
-        member.dialect() == Dialect::Plain && has_passed(member.inbox.silence_ends_line_at(), now)
+        let seals = matches!(member.stage, Stage::Sealing(..));
+        let is_plain = member.dialect() == Dialect::Plain && !seals;
+        is_plain && has_passed(member.inbox.silence_ends_line_at(), now)
     });
     if is_due && may_process(room, now, member) {
         process_partial(room, now, slot, Inbox::end_line);

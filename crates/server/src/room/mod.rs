@@ -4,6 +4,7 @@
 
 mod backpressure;
 mod commands;
+mod handshake;
 pub mod input;
 pub mod output;
 mod rendezvous;
@@ -12,6 +13,7 @@ mod user_list;
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::holds::Holds;
+use crate::identity::{Handshakes, Identity};
 use crate::member::{Member, Stage};
 use crate::quota::{Quota, Shared};
 use crate::rate::Rate;
@@ -74,6 +76,9 @@ pub struct Room {
     user_list: UserList,
     /// Makes unpredictable tokens.
     tokens: Box<dyn FnMut() -> Token>,
+    handshakes: Handshakes,
+    /// Room for one record, for all connections.
+    scratch: Vec<u8>,
     resumption: Resumption,
     /// What networks have used of their quotas.
     bytes: Shared,
@@ -89,9 +94,9 @@ pub struct Room {
 }
 
 impl Room {
-    /// An empty room. `tokens` makes unpredictable tokens.
+    /// An empty room. `tokens` makes unpredictable tokens, and `identity` is what the server proves itself with.
     #[must_use]
-    pub fn new(limits: Limits, tokens: Box<dyn FnMut() -> Token>) -> Self {
+    pub fn new(limits: Limits, tokens: Box<dyn FnMut() -> Token>, identity: Identity) -> Self {
         Self {
             limits,
             roster: Roster::default(),
@@ -99,6 +104,8 @@ impl Room {
             backpressure: Backpressure::default(),
             user_list: UserList::default(),
             tokens,
+            handshakes: Handshakes::new(identity),
+            scratch: Vec::new(),
             resumption: Resumption::new(limits.max_users),
             bytes: Shared::new(limits.quota.bytes),
             connections: Shared::new(limits.quota.connections),
@@ -143,7 +150,6 @@ impl Room {
         if self.connections.next_at(address) > now.monotonic {
             return self.reject(now, member, Refusal::Often);
         }
-        let mut words = format!("you are {id}; /help says what you can do");
         if let Some(why) = self
             .refusal(id, None)
             .and_then(|why| self.evict_for(now, id, why))
@@ -152,10 +158,10 @@ impl Room {
                 return self.reject(now, member, why);
             }
             member.stage = Stage::Queued(now.monotonic.into());
-            words = "no place is free".into();
+            member.was_queued = true;
         }
         self.connections.count(now.monotonic, address, 1);
-        let greeting = format!("{GREETING}{VERSION}: {words}\n");
+        let greeting = greeting(id, member.was_queued) + "\n";
         member.outbox.push(0, greeting.into_bytes());
         Ok(self.add(now, member))
     }
@@ -282,7 +288,7 @@ impl Room {
         let Some(member) = self.roster.staying_mut(slot) else {
             return;
         };
-        let was_announced = member.stage == Stage::Joined;
+        let was_announced = member.is_announced();
         let who: Box<str> = member.label().into();
         member
             .outbox
@@ -298,6 +304,7 @@ impl Room {
         if let Some((reason, text)) = farewell(why) {
             member.put(&self.transcript, member.goodbye(reason, text));
         }
+        self.handshakes.forget(slot);
         self.roster.detach(slot, now.monotonic + FLUSH);
         if was_announced {
             self.announce_leave(now, who, why);
@@ -500,6 +507,15 @@ impl Room {
     }
 }
 
+/// The first line to a connection, without its line feed.
+fn greeting(id: UserId, was_queued: bool) -> String {
+    if was_queued {
+        format!("{GREETING}{VERSION}: no place is free")
+    } else {
+        format!("{GREETING}{VERSION}: you are {id}; /help says what you can do")
+    }
+}
+
 /// The line that tells a peer why its connection is rejected.
 fn rejection(why: Refusal) -> Vec<u8> {
     let line: ServerLine<'_, &str> = match why {
@@ -508,7 +524,7 @@ fn rejection(why: Refusal) -> Vec<u8> {
         Refusal::Often => ServerLine::Notice(Text::new(
             "too many connections from your address in a short time; try again in a minute",
         )),
-        Refusal::Full(_) | Refusal::Nick | Refusal::Foreign | Refusal::Descriptors => {
+        Refusal::Full(_) | Refusal::Nick | Refusal::Foreign | Refusal::Handshake | Refusal::Descriptors => {
             ServerLine::TooManyUsers
         }
     };
@@ -522,12 +538,14 @@ fn may_return(why: Departure) -> bool {
         | Departure::Reset
         | Departure::TimedOut
         | Departure::Silent
+        | Departure::Altered
         | Departure::Slow(_) => true,
         Departure::Quit
         | Departure::Replaced
         | Departure::Probe
         | Departure::Nick
         | Departure::Evicted
+        | Departure::Handshake
         | Departure::Foreign => false,
     }
 }
@@ -554,6 +572,14 @@ fn farewell(why: Departure) -> Option<(Reason, &'static str)> {
         Departure::Foreign => Some((
             Reason::Other,
             "disconnected: your first line belongs to another protocol",
+        )),
+        Departure::Handshake => Some((
+            Reason::Other,
+            "disconnected: the handshake for an encrypted channel failed",
+        )),
+        Departure::Altered => Some((
+            Reason::Other,
+            "disconnected: what you sent was changed on the way",
         )),
         Departure::Closed | Departure::Reset | Departure::TimedOut | Departure::Slow(_) => None,
     }

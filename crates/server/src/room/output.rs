@@ -4,7 +4,6 @@ use super::{LEAVING_MAX, Room};
 use crate::compact::Timestamp;
 use crate::event::Event;
 use crate::member::{Member, Stage};
-use crate::outbox::Outbox;
 use crate::roster::Slot;
 use chat_proto::now::Now;
 use std::io::IoSlice;
@@ -49,7 +48,7 @@ pub fn interest(room: &Room, now: Now, slot: Slot) -> Interest {
     let read = reads && member.may_read(room.limits.rate, now.monotonic);
     Interest {
         read,
-        write: member.outbox.is_due(head),
+        write: member.is_due(head),
         end: reads && !read && member.may_break(),
     }
 }
@@ -72,6 +71,7 @@ pub fn evict_overrun(room: &mut Room, now: Now) {
 /// Those of `send`.
 pub fn deliver<E>(
     room: &mut Room,
+    now: Now,
     slot: Slot,
     send: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
 ) -> Result<(), E> {
@@ -79,7 +79,8 @@ pub fn deliver<E>(
         return Ok(());
     };
     let dialect = member.dialect();
-    if let Some(from) = member.outbox.user_list_due() {
+    let is_unsent = member.secure.as_ref().is_some_and(|secure| secure.is_unsent());
+    if let Some(from) = member.outbox.user_list_due().filter(|_| !is_unsent) {
         let piece = room.user_list.piece(&room.roster, dialect, from);
         member = match room.roster.get_mut(slot) {
             Some(member) => member,
@@ -88,33 +89,42 @@ pub fn deliver<E>(
         member.outbox.continue_user_list(piece.lines, piece.next);
     }
     let output = member.outbox.output(room.transcript.ring(dialect));
-    if output.is_empty() {
-        return Ok(());
-    }
-    let count = send(output.as_io())?;
-    if count > 0 {
+    let (count, sent) = match member.secure.as_deref_mut() {
+        _ if output.is_empty() && !is_unsent => return Ok(()),
+        None => {
+            let sent = send(output.as_io());
+            (*sent.as_ref().unwrap_or(&0), sent)
+        }
+        Some(secure) => {
+            let pieces = output.as_io().iter().map(|piece| &**piece);
+            secure.send(now, pieces, &mut room.scratch, |bytes| {
+                send(&[IoSlice::new(bytes)])
+            })
+        }
+    };
+    if sent.as_ref().is_ok_and(|&sent| sent > 0) {
         member.stands_still = Timestamp::ZERO;
     }
     let ring = room.transcript.ring(dialect);
-    if makes_room(member, |outbox| outbox.sent(count, ring)) {
+    if makes_room(member, |member| member.outbox.sent(count, ring)) {
         room.expire_deadline();
     }
-    Ok(())
+    sent.map(|_| ())
 }
 
 /// Nothing can be sent to this peer any more. Input received earlier is still processed at its rate.
 pub fn discard(room: &mut Room, slot: Slot) {
     if let Some(member) = room.roster.get_mut(slot)
-        && makes_room(member, Outbox::discard)
+        && makes_room(member, Member::discard)
     {
         room.expire_deadline();
     }
 }
 
 /// Takes something off an outbox. Whether lines can now be processed that waited for room for their answers.
-fn makes_room(member: &mut Member, take_off: impl FnOnce(&mut Outbox)) -> bool {
+fn makes_room(member: &mut Member, take_off: impl FnOnce(&mut Member)) -> bool {
     let waited = !member.is_answerable();
-    take_off(&mut member.outbox);
+    take_off(member);
     waited && member.is_answerable()
 }
 
@@ -138,7 +148,7 @@ pub fn end_turn(room: &mut Room, now: Now) -> TurnEnd {
 fn resume_reads(room: &mut Room, now: Now) {
     for (_, member) in room.roster.iter_mut() {
         member.received(now, &[]);
-        if let Stage::Handshake(since) | Stage::Queued(since) = &mut member.stage {
+        if let Stage::Handshake(since) | Stage::Queued(since) | Stage::Sealing(_, since) = &mut member.stage {
             *since = now.monotonic.into();
         }
     }
@@ -159,7 +169,7 @@ fn close_finished(room: &mut Room, now: Now) -> Vec<Effect> {
         };
         let ring = room.transcript.ring(member.dialect());
         let is_lost = member.outbox.is_overtaken(ring);
-        let is_sent = !member.outbox.is_due(ring.head());
+        let is_sent = !member.is_due(ring.head());
         let is_done = is_sent && (member.ended.is_some() || !waits_for_fin);
         if until.get() <= now.monotonic || is_lost || is_done {
             effects.push(Effect::Close(slot));

@@ -1,6 +1,5 @@
 //! The user list, rendered in pieces: it may be too long to render before it can be sent.
 
-use crate::member::Stage;
 use crate::roster::{Roster, Slot};
 use crate::transcript::Dialect;
 use chat_proto::SERVER_LINE_MAX;
@@ -57,7 +56,7 @@ impl Piece {
                 next = Some(slot);
                 break;
             }
-            if member.stage == Stage::Joined {
+            if member.is_announced() {
                 // Writing to a string can't fail.
                 let _ = match dialect {
                     Dialect::Plain => writeln!(lines, "* {}", member.label()),
@@ -74,6 +73,7 @@ impl Piece {
 mod tests {
     use super::*;
     use crate::member::Member;
+    use crate::member::Stage;
     use std::net::SocketAddr;
     use std::time::Duration;
 

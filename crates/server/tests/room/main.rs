@@ -20,6 +20,7 @@ mod rate;
 mod rendezvous;
 mod resumption;
 mod schedule;
+mod secure;
 mod silence;
 mod sim;
 mod telnet;

@@ -842,9 +842,13 @@ impl Play {
             Departure::Slow(_) | Departure::Silent | Departure::Replaced | Departure::Evicted => true,
             // Of the input that the rate held back, one more burst was processed, as far as the quota allows.
             Departure::Reset | Departure::TimedOut => rated,
-            Departure::Quit | Departure::Closed | Departure::Probe | Departure::Nick | Departure::Foreign => {
-                false
-            }
+            Departure::Quit
+            | Departure::Closed
+            | Departure::Probe
+            | Departure::Nick
+            | Departure::Foreign
+            | Departure::Handshake
+            | Departure::Altered => false,
         };
         !self.departure(peer).is_some_and(cut)
     }
@@ -861,7 +865,11 @@ impl Play {
             ),
             Departure::Replaced => assert!(actor.resumed),
             Departure::Quit => assert!(actor.quit_at.is_some()),
-            Departure::Probe | Departure::Nick | Departure::Foreign => {
+            Departure::Probe
+            | Departure::Nick
+            | Departure::Foreign
+            | Departure::Handshake
+            | Departure::Altered => {
                 panic!("peer {peer} did not ask for that")
             }
             Departure::Evicted => {}

@@ -3,9 +3,14 @@
 //! Time passes only when nothing else can happen, and then up to the room's own deadline. Each turn ends
 //! with a check of the invariants, which panics if one does not hold.
 
+use chat_noise::handshake::Client;
+use chat_noise::key::KeyPair;
+use chat_noise::record::{Channel, RECORD_MAX};
+use chat_proto::LINE_MAX;
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
 use chat_server::event::{Departure, Event};
+use chat_server::identity::Identity;
 use chat_server::member::End;
 use chat_server::quota::Quota;
 use chat_server::room::output::{self, Effect};
@@ -46,6 +51,8 @@ pub(crate) struct Peer {
     /// Sent by the peer, not read by the server.
     up: Vec<u8>,
     up_end: Option<End>,
+    /// Its encrypted channel.
+    pub(crate) channel: Option<Channel>,
     /// Everything that the server has read.
     pub(crate) delivered: Vec<u8>,
     /// Written by the server, not read by the peer.
@@ -84,6 +91,7 @@ impl Peer {
             slot: None,
             up: Vec::new(),
             up_end: None,
+            channel: None,
             delivered: Vec::new(),
             down: Vec::new(),
             capacity: 64 * 1024,
@@ -152,10 +160,21 @@ impl Peer {
                 count
             }
         };
+        let mut opened = Vec::new();
+        let read = match &mut self.channel {
+            Some(channel) => {
+                channel
+                    .opener
+                    .open(&self.down[..count], RECORD_MAX, &mut opened)
+                    .unwrap();
+                &opened
+            }
+            None => &self.down[..count],
+        };
         if self.listens {
-            self.received.extend_from_slice(&self.down[..count]);
+            self.received.extend_from_slice(read);
         }
-        let line_ends = self.answers && self.down[..count].contains(&b'\n');
+        let line_ends = self.answers && read.contains(&b'\n');
         self.down.drain(..count);
         if line_ends {
             self.answer();
@@ -212,7 +231,7 @@ impl Sim {
             Opaque(count.to_be_bytes())
         });
         Self {
-            room: Room::new(limits, tokens),
+            room: Room::new(limits, tokens, Identity::ephemeral([1; 32])),
             now: Duration::from_secs(1000),
             wall_set_ms: 0,
             peers: Vec::new(),
@@ -267,11 +286,50 @@ impl Sim {
         peer
     }
 
+    /// It makes its connection an encrypted one, with this as its first line.
+    pub(crate) fn seal(&mut self, peer: PeerNo, first: &str) {
+        self.run(ms(0));
+        let greeting = self.lines(peer).0[0].to_owned();
+        let mut random = |bytes: &mut [u8]| bytes.fill(u8::try_from(peer).unwrap() + 1);
+        let key = KeyPair::from_secret([u8::try_from(peer).unwrap() + 100; 32]);
+        let (client, line) = Client::begin(greeting.as_bytes(), &key, None, &mut random);
+        self.send(peer, &format!("{line}\n"));
+        self.run(ms(0));
+        let news = self.news(peer);
+        let met = client.read(news.last().unwrap().as_bytes()).unwrap();
+        let (line, established) = met.finish(first, self.now);
+        self.send(peer, &format!("{line}\n"));
+        self.peers[peer].channel = Some(established.channel);
+    }
+
+    /// A `chat-client` on an encrypted channel, that has received its WELCOME.
+    pub(crate) fn secure(&mut self, address: &str, nick: &str) -> PeerNo {
+        let peer = self.connect(address);
+        self.seal(peer, &format!("HELLO 1 {nick} 5000 - -"));
+        self.run(ms(0));
+        self.news(peer);
+        peer
+    }
+
     pub(crate) fn send(&mut self, peer: PeerNo, text: &str) {
         self.send_bytes(peer, text.as_bytes());
     }
 
     pub(crate) fn send_bytes(&mut self, peer: PeerNo, bytes: &[u8]) {
+        let now = self.now;
+        let peer = &mut self.peers[peer];
+        match &mut peer.channel {
+            Some(channel) => {
+                for record in bytes.chunks(LINE_MAX) {
+                    channel.sealer.seal(now, [record], &mut peer.up);
+                }
+            }
+            None => peer.up.extend_from_slice(bytes),
+        }
+    }
+
+    /// Bytes of its own arrive as they are.
+    pub(crate) fn inject(&mut self, peer: PeerNo, bytes: &[u8]) {
         self.peers[peer].up.extend_from_slice(bytes);
     }
 
@@ -462,7 +520,7 @@ impl Sim {
             return false;
         }
         let mut written = None;
-        let result = output::deliver(&mut self.room, slot, |pieces| {
+        let result = output::deliver(&mut self.room, now, slot, |pieces| {
             if peer.gone {
                 return Err(());
             }
@@ -526,7 +584,7 @@ impl Sim {
             // If nothing is due, this changes nothing.
             let mut is_owed = false;
             if !interest.write {
-                let _ = output::deliver(&mut self.room, slot, |_| {
+                let _ = output::deliver(&mut self.room, now, slot, |_| {
                     is_owed = true;
                     Err(())
                 });

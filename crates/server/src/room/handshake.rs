@@ -1,0 +1,86 @@
+//! The handshake that makes a connection an encrypted one.
+
+use super::Room;
+use crate::event::{Departure, Event, Refusal};
+use crate::member::{Stage, Unsealed};
+use crate::roster::Slot;
+use crate::secure::Secure;
+use chat_noise::handshake::{Offer, Server};
+use chat_proto::now::Now;
+use chat_proto::opaque::Token;
+
+/// A client's first line begins a handshake. From here on, only the handshake is written to the connection.
+pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
+    let Some(member) = room.roster.get(slot) else {
+        return;
+    };
+    let greeting = super::greeting(member.id(), member.was_queued);
+    let identity = &room.handshakes.identity;
+    let offer = Offer {
+        greeting: greeting.as_bytes(),
+        key: &identity.key,
+        is_kept: identity.is_kept,
+        phrase: None,
+    };
+    let begun = Server::begin(&offer, line, &mut random(&mut room.tokens));
+    let Ok((server, mut answer)) = begun else {
+        return reject(room, now, slot);
+    };
+    let Some(member) = room.roster.get_mut(slot) else {
+        return;
+    };
+    if member.stage == Stage::Joined {
+        member.end_plain(&room.transcript);
+    }
+    let before = match member.stage {
+        Stage::Joined => Unsealed::Joined,
+        Stage::Queued(_) => Unsealed::Queued,
+        _ => Unsealed::New,
+    };
+    member.stage = Stage::Sealing(before, now.monotonic.into());
+    answer.push('\n');
+    member.outbox.push(0, answer.into_bytes());
+    room.handshakes.begun.insert(slot, server);
+}
+
+/// Its second line ends it, and holds its first one of the rich dialect, which is returned.
+pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Option<Vec<u8>> {
+    let begun = room.handshakes.begun.remove(&slot);
+    let finished = begun.and_then(|server| server.finish(line, now.monotonic).ok());
+    let (Some((first, established)), Some(member)) = (finished, room.roster.get_mut(slot)) else {
+        reject(room, now, slot);
+        return None;
+    };
+    let Stage::Sealing(before, _) = member.stage else {
+        return None;
+    };
+    member.stage = match before {
+        Unsealed::Joined => Stage::Joined,
+        Unsealed::Queued => Stage::Queued(now.monotonic.into()),
+        Unsealed::New => Stage::Handshake(now.monotonic.into()),
+    };
+    member.secure = Some(Box::new(Secure::new(established.peer, established.channel)));
+    Some(first)
+}
+
+/// Closes a connection whose handshake failed or took too long.
+pub(super) fn reject(room: &mut Room, now: Now, slot: Slot) {
+    let Some(member) = room.roster.get(slot) else {
+        return;
+    };
+    if !member.is_announced() {
+        let (peer, why) = (member.id().address(), Refusal::Handshake);
+        room.events.push(Event::Refuse { peer, why });
+    }
+    room.leave(now, slot, Departure::Handshake);
+}
+
+/// The room's randomness, 16 bytes at a time.
+fn random(tokens: &mut Box<dyn FnMut() -> Token>) -> impl FnMut(&mut [u8]) {
+    move |bytes: &mut [u8]| {
+        for chunk in bytes.chunks_mut(16) {
+            let token = tokens();
+            chunk.copy_from_slice(token.0.get(..chunk.len()).unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The encrypted side of one connection.
+
+use chat_noise::record::{Altered, Channel};
+use chat_proto::LINE_MAX;
+use chat_proto::now::Now;
+use chat_proto::opaque::PublicKey;
+
+/// Bytes that one record of a client carries, at most: a line fits. So a connection makes the server keep no more than
+/// that of an incomplete one.
+const CLIENT_RECORD_MAX: usize = LINE_MAX;
+
+/// The channel to one client, and what its socket has not taken yet.
+#[derive(Debug)]
+pub struct Secure {
+    channel: Channel,
+    /// The key that the client has proven to have.
+    pub key: PublicKey,
+    /// The end of a record that is sent in part, which is never encrypted anew: the number of a record must not serve twice.
+    /// Boxed, because most of the time there is none.
+    #[allow(clippy::box_collection, reason = "there is one of these for each user")]
+    unsent: Option<Box<Vec<u8>>>,
+}
+
+impl Secure {
+    /// A channel on which nothing was said.
+    #[must_use]
+    pub fn new(key: PublicKey, channel: Channel) -> Self {
+        Self {
+            channel,
+            key,
+            unsent: None,
+        }
+    }
+
+    /// Decrypts what arrived.
+    ///
+    /// # Errors
+    /// [`Altered`]; what was decrypted before the change is in `out`.
+    pub fn open(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Altered> {
+        self.channel.opener.open(bytes, CLIENT_RECORD_MAX, out)
+    }
+
+    /// Whether part of a record waits for the socket.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.unsent.is_some()
+    }
+
+    /// Nothing can be sent any more.
+    pub fn discard(&mut self) {
+        self.unsent = None;
+    }
+
+    /// Passes to `send` what waits, or one record of the next bytes of `pieces`. `send` returns how many bytes it took. Returns how
+    /// many bytes of `pieces` are encrypted and must not be passed again, and what `send` took or failed with.
+    pub fn send<'a, E>(
+        &mut self,
+        now: Now,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+        scratch: &mut Vec<u8>,
+        send: impl FnOnce(&[u8]) -> Result<usize, E>,
+    ) -> (usize, Result<usize, E>) {
+        if let Some(mut unsent) = self.unsent.take() {
+            let sent = send(&unsent);
+            unsent.drain(..*sent.as_ref().unwrap_or(&0));
+            self.unsent = Some(unsent).filter(|unsent| !unsent.is_empty());
+            return (0, sent);
+        }
+        scratch.clear();
+        let count = self.channel.sealer.seal(now.monotonic, pieces, scratch);
+        if count == 0 {
+            return (0, Ok(0));
+        }
+        let sent = send(scratch);
+        let unsent = scratch.get(*sent.as_ref().unwrap_or(&0)..).unwrap_or_default();
+        self.unsent = (!unsent.is_empty()).then(|| Box::new(unsent.to_vec()));
+        (count, sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_noise::handshake::{Client, Offer, Server};
+    use chat_noise::key::KeyPair;
+    use chat_noise::record::RECORD_MAX;
+
+    const NOW: Now = Now {
+        monotonic: std::time::Duration::from_secs(1),
+        unix_ms: 0,
+    };
+
+    /// Both ends of a channel.
+    fn ends() -> (Secure, Channel) {
+        let (here, there) = (KeyPair::from_secret([1; 32]), KeyPair::from_secret([2; 32]));
+        let offer = Offer {
+            greeting: b"* chat",
+            key: &here,
+            is_kept: true,
+            phrase: None,
+        };
+        let mut random = |bytes: &mut [u8]| bytes.fill(5);
+        let (client, line) = Client::begin(b"* chat", &there, None, &mut random);
+        let (server, line) = Server::begin(&offer, line.as_bytes(), &mut random).unwrap();
+        let (line, at_client) = client
+            .read(line.as_bytes())
+            .unwrap()
+            .finish("HELLO", NOW.monotonic);
+        let (_, at_server) = server.finish(line.as_bytes(), NOW.monotonic).unwrap();
+        (Secure::new(at_server.peer, at_server.channel), at_client.channel)
+    }
+
+    #[test]
+    fn a_record_is_sent_in_parts_and_never_encrypted_anew() {
+        let (mut secure, mut client) = ends();
+        let (mut wire, mut scratch) = (Vec::new(), Vec::new());
+        let mut take = |secure: &mut Secure, said: &'static [u8], max: usize| {
+            let (count, sent) = secure.send(NOW, [said], &mut scratch, |bytes| {
+                let taken = bytes.len().min(max);
+                wire.extend_from_slice(&bytes[..taken]);
+                if taken == 0 { Err("full") } else { Ok(taken) }
+            });
+            (count, sent, secure.is_unsent())
+        };
+        assert_eq!(take(&mut secure, b"one\n", 0), (4, Err("full"), true));
+        // While it waits, nothing else is encrypted.
+        assert_eq!(take(&mut secure, b"two\n", 10), (0, Ok(10), true));
+        assert_eq!(take(&mut secure, b"two\n", 0), (0, Err("full"), true));
+        assert_eq!(take(&mut secure, b"two\n", 100), (0, Ok(12), false));
+        assert_eq!(take(&mut secure, b"two\n", 100), (4, Ok(22), false));
+        assert_eq!(take(&mut secure, b"", 100), (0, Ok(0), false));
+        let mut said = Vec::new();
+        client.opener.open(&wire, RECORD_MAX, &mut said).unwrap();
+        assert_eq!(said, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_record_of_a_client_is_no_longer_than_a_line() {
+        let (mut secure, mut client) = ends();
+        let (mut wire, mut said) = (Vec::new(), Vec::new());
+        client
+            .sealer
+            .seal(NOW.monotonic, [[b'x'; LINE_MAX].as_slice()], &mut wire);
+        assert_eq!(secure.open(&wire, &mut said), Ok(()));
+        wire.clear();
+        client
+            .sealer
+            .seal(NOW.monotonic, [[b'x'; LINE_MAX + 1].as_slice()], &mut wire);
+        assert_eq!(secure.open(&wire, &mut said), Err(Altered));
+        assert_eq!(said.len(), LINE_MAX);
+    }
+}

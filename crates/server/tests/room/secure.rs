@@ -1,0 +1,233 @@
+//! The encrypted channel: the handshake, and what is said over it.
+
+use crate::sim::{PeerNo, Reading, Sim, limits, ms};
+use chat_server::event::{Departure, Event, Refusal};
+
+/// The last line of a peer whose handshake failed.
+const FAILED: &str = "* disconnected: the handshake for an encrypted channel failed";
+
+fn refused(sim: &Sim) -> usize {
+    let is_refused = |event: &&Event| {
+        matches!(
+            event,
+            Event::Refuse {
+                why: Refusal::Handshake,
+                ..
+            }
+        )
+    };
+    sim.events.iter().filter(is_refused).count()
+}
+
+/// A peer whose handshake the server has answered.
+fn begun(sim: &mut Sim, address: &str) -> PeerNo {
+    let peer = sim.connect(address);
+    sim.run(ms(0));
+    sim.send(
+        peer,
+        "SEAL 1 AAECAwQFBgcICQoLDA0ODw RAj2ntWWua21YJQSicUCsYPzFBv22iU6icvXKgIzABs\n",
+    );
+    sim.run(ms(0));
+    assert!(sim.news(peer)[1].starts_with("SEAL 1 "));
+    peer
+}
+
+#[test]
+fn users_on_encrypted_channels_and_plain_ones_talk() {
+    let mut sim = Sim::new(limits());
+    let plain = sim.plain("10.0.0.5:5001");
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let bob = sim.secure("10.0.0.9:5003", "bob");
+    sim.news(plain);
+    sim.news(alice);
+    sim.send(alice, "SAY 1 hello\n");
+    sim.send(plain, "hi\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(plain),
+        ["from 10.0.0.5:5001: hi", "from alice@10.0.0.7:5002: hello"]
+    );
+    for peer in [alice, bob] {
+        let news = sim.news(peer);
+        assert!(
+            news.iter()
+                .any(|line| line.ends_with("alice@10.0.0.7:5002 hello")),
+            "{news:?}"
+        );
+        assert!(
+            news.iter().any(|line| line.ends_with("10.0.0.5:5001 hi")),
+            "{news:?}"
+        );
+    }
+}
+
+#[test]
+fn what_follows_the_handshake_in_one_read_is_processed() {
+    let mut sim = Sim::new(limits());
+    let listener = sim.plain("10.0.0.5:5001");
+    let alice = sim.connect("10.0.0.7:5002");
+    sim.seal(alice, "HELLO 1 alice - - -");
+    // Not read before this is sent too.
+    sim.send(alice, "SAY 1 at once\n");
+    sim.run(ms(0));
+    let news = sim.news(listener);
+    assert_eq!(news.last().unwrap(), "from alice@10.0.0.7:5002: at once");
+}
+
+#[test]
+fn nobody_is_told_of_a_handshake_that_does_not_end() {
+    let mut sim = Sim::new(limits());
+    let listener = sim.plain("10.0.0.5:5001");
+    let peer = begun(&mut sim, "10.0.0.7:5002");
+    sim.run(ms(9_900));
+    assert!(!sim.is_closed(peer));
+    sim.run(ms(200));
+    assert_eq!(sim.news(peer), [FAILED]);
+    assert!(sim.is_closed(peer));
+    assert_eq!(refused(&sim), 1);
+    assert_eq!(sim.news(listener), Vec::<String>::new());
+}
+
+#[test]
+fn a_line_that_is_not_of_the_handshake_ends_it_and_is_not_said() {
+    let mut sim = Sim::new(limits());
+    let listener = sim.plain("10.0.0.5:5001");
+    let unanswered = sim.connect("10.0.0.8:5004");
+    sim.run(ms(0));
+    sim.send(unanswered, "SEAL 1 x y\n");
+    for line in ["hello\n", "HELLO 1 mallory - - -\n", "SEAL 1 AAAA\n", "\n"] {
+        let peer = begun(&mut sim, "10.0.0.7:5002");
+        sim.send(peer, line);
+        sim.run(ms(0));
+        assert_eq!(sim.news(peer), [FAILED], "{line:?}");
+        assert!(sim.is_closed(peer), "{line:?}");
+    }
+    assert_eq!(sim.lines(unanswered).0.last(), Some(&FAILED));
+    assert_eq!(sim.news(listener), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_changed_on_the_way_ends_the_connection() {
+    let mut sim = Sim::new(limits());
+    let listener = sim.plain("10.0.0.5:5001");
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    sim.send(alice, "SAY 1 before\n");
+    sim.inject(
+        alice,
+        &[0, 20, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7],
+    );
+    sim.send(alice, "SAY 2 after\n");
+    sim.run(ms(0));
+    assert_eq!(sim.departure("alice@10.0.0.7:5002"), Some(Departure::Altered));
+    let news = sim.news(listener);
+    assert!(news.contains(&"from alice@10.0.0.7:5002: before".to_owned()));
+    assert!(!news.iter().any(|line| line.contains("after")));
+    assert_eq!(
+        sim.news(alice).last().unwrap(),
+        "GOODBYE other disconnected: what you sent was changed on the way"
+    );
+}
+
+#[test]
+fn a_late_handshake_turns_a_plain_user_into_a_client() {
+    let mut sim = Sim::new(limits());
+    let listener = sim.plain("10.0.0.5:5001");
+    let alice = sim.connect("10.0.0.7:5002");
+    sim.run(ms(300));
+    assert_eq!(sim.news(listener), ["10.0.0.7:5002 is online"]);
+    sim.seal(alice, "HELLO 1 alice - - -");
+    sim.send(listener, "hello\n");
+    sim.run(ms(0));
+    sim.send(alice, "SAY 1 hi\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(listener),
+        [
+            "from 10.0.0.5:5001: hello",
+            "10.0.0.7:5002 is now alice@10.0.0.7:5002",
+            "from alice@10.0.0.7:5002: hi"
+        ]
+    );
+}
+
+#[test]
+fn the_key_of_a_user_is_the_proven_one() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.connect("10.0.0.7:5002");
+    let other = "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk";
+    sim.seal(alice, &format!("HELLO 1 alice 5000 {other} -"));
+    sim.run(ms(0));
+    let join = sim.news(alice).pop().unwrap();
+    assert!(join.starts_with("JOIN ") && !join.contains(other), "{join}");
+    assert_ne!(join.rsplit(' ').next(), Some("-"));
+}
+
+#[test]
+fn a_full_socket_loses_and_repeats_nothing() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let slow = sim.secure("10.0.0.9:5003", "slow");
+    sim.peers[slow].write_max = 7;
+    sim.peers[slow].capacity = 64;
+    for number in 1..=50 {
+        sim.send(alice, &format!("SAY {number} line {number}\n"));
+        sim.run(ms(0));
+    }
+    let said: Vec<String> = sim.news(slow);
+    let said: Vec<&str> = said
+        .iter()
+        .filter_map(|line| line.split_once(" line "))
+        .map(|(_, n)| n)
+        .collect();
+    assert_eq!(said, (1..=50).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_user_that_quits_is_sent_everything_first() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    sim.peers[alice].write_max = 5;
+    sim.send(alice, "QUIT\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(alice).last().unwrap(), "GOODBYE quit goodbye");
+    assert!(sim.is_closed(alice));
+}
+
+#[test]
+fn a_slow_reader_is_disconnected_like_any_other() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let stuck = sim.secure("10.0.0.9:5003", "stuck");
+    sim.peers[stuck].reading = Reading::Stopped;
+    for number in 1..=400 {
+        sim.send(alice, &format!("SAY {number} {}\n", "x".repeat(3000)));
+        sim.run(ms(10));
+    }
+    sim.run(ms(5_000));
+    assert!(
+        matches!(sim.departure("stuck@10.0.0.9:5003"), Some(Departure::Slow(_))),
+        "{:?}",
+        sim.departure("stuck@10.0.0.9:5003"),
+    );
+}
+
+#[test]
+fn a_lost_connection_is_resumed_over_a_new_channel() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.connect("10.0.0.7:5002");
+    sim.seal(alice, "HELLO 1 alice - - -");
+    sim.run(ms(0));
+    let welcome = sim.news(alice).remove(0);
+    let token = welcome.split(' ').nth(2).unwrap().to_owned();
+    sim.send(alice, "SAY 1 one\n");
+    sim.run(ms(0));
+    let again = sim.connect("10.0.0.7:5003");
+    sim.seal(again, &format!("HELLO 1 alice - - {token}"));
+    sim.run(ms(0));
+    let welcome = sim.news(again).remove(0);
+    assert!(
+        welcome.starts_with("WELCOME alice@10.0.0.7:5003 ") && welcome.ends_with(" 1"),
+        "{welcome}"
+    );
+    assert!(sim.news(alice).last().unwrap().starts_with("GOODBYE replaced "));
+}

@@ -8,6 +8,7 @@ use crate::settings::{File, Settings};
 use crate::tui::keys;
 use chat_manual::{Document, Section, Tip, exit, number, try_parse};
 use chat_proto::nick::Nick;
+use chat_proto::opaque::PublicKey;
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueHint};
@@ -98,6 +99,22 @@ pub struct Args {
     )]
     pub to: Option<String>,
 
+    /// Join only if the server has this key, which `chat-server --fingerprint` prints
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    pub server_key: Option<PublicKey>,
+
+    /// Print the server's key, and exit
+    #[arg(long)]
+    pub fingerprint: bool,
+
+    /// Forget the server's key, and exit: the next connection takes the key that the server has then
+    #[arg(long)]
+    pub forget_server: bool,
+
+    /// Join a server that does not encrypt, too. Everybody on the way can read and change what is said
+    #[arg(long)]
+    pub clear: bool,
+
     /// TTL of punch probes to a peer: they must leave your router, and expire before the peer's
     #[arg(long, value_name = "HOPS", default_value_t = 2, value_parser = number::<u8>(1..=255))]
     pub punch_ttl: u8,
@@ -183,6 +200,11 @@ fn conflict_with_doctor(arg: clap::Arg) -> clap::Arg {
         "config" | "print_config" | "generate" | "doctor" => arg,
         _ => arg.conflicts_with("doctor"),
     }
+}
+
+fn parse_key(text: &str) -> Result<PublicKey, &'static str> {
+    text.parse()
+        .map_err(|_| "a key has 43 letters, digits, `-` and `_`; `chat-server --fingerprint` prints it")
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, &'static str> {

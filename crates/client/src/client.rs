@@ -3,7 +3,9 @@
 use crate::address::Address;
 use crate::args::Args;
 use crate::exit::Exit;
+use crate::known_servers::KnownServers;
 use crate::net::reconnect::{Change, Reconnect};
+use crate::net::secure::{Secure, Trust};
 use crate::paths::LastServer;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Endpoints, Event, Failures, Join, Session};
@@ -106,6 +108,9 @@ pub struct Client<F> {
     /// The signal that ends the program.
     signal: Option<Signal>,
     front_end: F,
+    /// Where to remember the key of the server, if it is not known yet.
+    known: Option<KnownServers>,
+    server: Address,
     /// Where to write the server once the client has joined it.
     keep: Option<(LastServer, Address)>,
 }
@@ -136,18 +141,38 @@ impl<F: FrontEnd> Client<F> {
             endpoints: Endpoints::none(),
             interactive: front_end.is_interactive(),
             to: args.to.clone(),
+            clear: args.clear,
         };
+        let known = KnownServers::find();
+        let remembered = match &known {
+            Some(known) => known
+                .key(&settings.server)
+                .context("can't read the keys of servers")?,
+            None => None,
+        };
+        let secret = secret()?;
+        let trust = Trust {
+            key: args.server_key.or(remembered),
+            clear: args.clear,
+        };
+        let secure = Secure::new(
+            chat_noise::key::KeyPair::from_secret(secret),
+            trust,
+            Box::new(random),
+        );
         let last_server = LastServer::find().filter(|_| settings.last_server);
-        let mut session = Session::unconnected(config, private(args)?, clock.now());
+        let mut session = Session::unconnected(config, private(args, secret), clock.now());
         session.number_nick(login);
         Ok(Self {
             session,
-            connection: Reconnect::begin(settings.server.clone(), args.connect_timeout, clock.now())
+            connection: Reconnect::begin(settings.server.clone(), secure, args.connect_timeout, clock.now())
                 .context("can't connect")?,
             signals,
             signal: None,
             front_end,
             clock,
+            known: known.filter(|_| args.server_key.is_none() && remembered.is_none()),
+            server: settings.server.clone(),
             keep: last_server.map(|file| (file, settings.server.clone())),
         })
     }
@@ -210,6 +235,34 @@ impl<F: FrontEnd> Client<F> {
         }
     }
 
+    /// The server has proven its key. Unless it is known, it is shown and remembered. A server of this machine has nobody in
+    /// between, and one that does not keep its key has another one next time.
+    fn note_key(&mut self) {
+        let Some((key, is_kept)) = self.connection.sockets_mut().take_key() else {
+            return;
+        };
+        let is_local = self.connection.sockets().is_loopback();
+        let Some(known) = self.known.take().filter(|_| !is_local) else {
+            return;
+        };
+        let remembered = if is_kept {
+            known.remember(&self.server, key)
+        } else {
+            Err(anyhow::anyhow!("it is of this run only"))
+        };
+        let text = match remembered {
+            Ok(()) => format!(
+                "first time here: the key of {} is {key}, remembered from now on",
+                self.server
+            ),
+            Err(error) => format!(
+                "the key of {} is {key}, and can't be remembered: {error:#}",
+                self.server
+            ),
+        };
+        self.front_end.show(&Event::Notice(Text::from(text)));
+    }
+
     fn keep_server(&mut self) {
         let Some((place, server)) = self.keep.take() else {
             return;
@@ -238,6 +291,7 @@ impl<F: FrontEnd> Client<F> {
         let sockets = self.connection.sockets_mut();
         if ready.contains(&Source::Tcp) {
             sockets.read(&mut self.session, now);
+            self.note_key();
         } else if ready.contains(&Source::Udp) {
             sockets.read_datagrams(&mut self.session, now);
         }
@@ -359,18 +413,26 @@ impl<F: FrontEnd> Client<F> {
     }
 }
 
-/// Private messages, with a key pair for this run.
-fn private(args: &Args) -> Result<Private> {
+/// The secret key of this run.
+fn secret() -> Result<[u8; 32]> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).context("the system has no randomness")?;
+    Ok(secret)
+}
+
+fn random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system had randomness before");
+}
+
+/// Private messages, with the key pair of this secret.
+fn private(args: &Args, secret: [u8; 32]) -> Private {
     let options = Options {
         direct_only: args.settings.direct_only,
         no_unencrypted: args.settings.no_unencrypted,
         punch_ttl: args.punch_ttl,
     };
-    let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
     let keys = KeyPair::from_random(secret);
-    Ok(Private::new(keys, options, Box::new(random)))
+    Private::new(keys, options, Box::new(random))
 }
 
 /// Whether a descriptor is ready. Of an output only errors count: it is written without being polled for.

@@ -15,6 +15,8 @@ Exit status:
   3    the room is full
   4    the nick was refused
   5    a private message was not delivered, or nobody confirmed it
+  6    the server's key is not the known one, or what arrived was changed on the way
+  7    the server does not encrypt, and --clear was not given
   129, 130, 131, 143  ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, after leaving the room";
 
 /// How the program ends.
@@ -32,6 +34,10 @@ pub enum Exit {
     Nick,
     /// A private message was not delivered.
     Private,
+    /// The server is not the known one.
+    Server,
+    /// The server does not encrypt.
+    Clear,
     /// The signal of this number ended the program.
     Signal(u8),
 }
@@ -42,6 +48,8 @@ impl Exit {
         match outcome {
             Outcome::Full => Self::Full,
             Outcome::NickRefused(_) => Self::Nick,
+            Outcome::OtherKey(_) | Outcome::Altered => Self::Server,
+            Outcome::Clear => Self::Clear,
             Outcome::Unacknowledged(_)
             | Outcome::Closed(_)
             | Outcome::Silent
@@ -70,6 +78,8 @@ impl Exit {
             Self::Full => 3,
             Self::Nick => 4,
             Self::Private => 5,
+            Self::Server => 6,
+            Self::Clear => 7,
             Self::Signal(number) => 128_u8.saturating_add(number),
         }
     }

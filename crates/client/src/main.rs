@@ -1,10 +1,13 @@
 //! `chat-client`, the client of a chat room.
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
+use chat_client::address::Address;
 use chat_client::args::Args;
 use chat_client::client::{self, Client, FrontEnd};
 use chat_client::doctor;
 use chat_client::exit::Exit;
+use chat_client::fingerprint;
+use chat_client::known_servers::KnownServers;
 use chat_client::line::LineMode;
 use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
@@ -41,10 +44,26 @@ fn run(args: &Args) -> Result<Exit> {
         write!(io::stdout(), "{}", args.settings.report).context("can't print the settings")?;
         return Ok(Exit::Delivered);
     }
+    if args.fingerprint {
+        let key = fingerprint::ask(&args.settings.server, args.connect_timeout)?;
+        writeln!(io::stdout(), "{key}").context("can't print the key")?;
+        return Ok(Exit::Delivered);
+    }
+    if args.forget_server {
+        return forget_server(&args.settings.server);
+    }
     if args.doctor {
         return doctor::run(&args.settings);
     }
     join(args)
+}
+
+fn forget_server(server: &Address) -> Result<Exit> {
+    let known = KnownServers::find().context("neither XDG_STATE_HOME nor HOME is set")?;
+    if !known.forget(server)? {
+        bail!("no key of {server} is known");
+    }
+    Ok(Exit::Delivered)
 }
 
 fn join(args: &Args) -> Result<Exit> {

@@ -1,14 +1,11 @@
 //! Where a user's files are: the settings file, and the file that remembers the last server.
-//!
-//! As in the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`;
-//! `$XDG_STATE_HOME`, else `~/.local/state`. A relative path there is ignored.
 
 use crate::address::Address;
 use anyhow::{Context, Result, bail};
+use chat_sys::files;
 use std::fmt;
-use std::fs::{self, DirBuilder};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The longest settings file, in bytes: some hundred times what all keys take. The limit keeps the
@@ -33,7 +30,7 @@ impl ConfigPath {
     pub fn find(named: Option<&Path>) -> Self {
         match named {
             Some(path) => Self::Named(path.to_owned()),
-            None => directory("XDG_CONFIG_HOME", ".config").map_or(Self::Nowhere, |directory| {
+            None => files::config_directory().map_or(Self::Nowhere, |directory| {
                 Self::Usual(directory.join("config.toml"))
             }),
         }
@@ -87,7 +84,7 @@ impl LastServer {
     /// The path of the file, if a state directory or a home is known.
     #[must_use]
     pub fn find() -> Option<Self> {
-        let directory = directory("XDG_STATE_HOME", ".local/state")?;
+        let directory = files::state_directory()?;
         Some(Self(directory.join("last-server")))
     }
 
@@ -102,33 +99,7 @@ impl LastServer {
     /// # Errors
     /// If that fails; names the file.
     pub fn write(&self, server: &Address) -> Result<()> {
-        self.replace(server).with_context(|| self.0.display().to_string())
+        files::replace(&self.0, format!("{server}\n").as_bytes())
+            .with_context(|| self.0.display().to_string())
     }
-
-    /// Replaces the file at once, so that another client reads the old server or the new one.
-    fn replace(&self, server: &Address) -> io::Result<()> {
-        if let Some(directory) = self.0.parent() {
-            // The mode that the specification demands for new directories.
-            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        }
-        let new = self.0.with_extension(std::process::id().to_string());
-        let written = fs::File::create(&new)
-            .and_then(|mut file| writeln!(file, "{server}"))
-            .and_then(|()| fs::rename(&new, &self.0));
-        if written.is_err() {
-            // Else each run would leave one more file behind.
-            let _ = fs::remove_file(&new);
-        }
-        written
-    }
-}
-
-/// This program's directory below the one that `variable` names, else below the home directory.
-fn directory(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        let path = PathBuf::from(std::env::var_os(name)?);
-        path.is_absolute().then_some(path)
-    };
-    let base = absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))?;
-    Some(base.join("chat"))
 }

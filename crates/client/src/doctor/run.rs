@@ -5,8 +5,10 @@ use super::check::{Check, Effect};
 use super::measurement::Sockets;
 use crate::exit::Exit;
 use crate::net::connect::{Attempt, Connection, resolve};
+use crate::net::secure::{Secure, Trust};
 use crate::settings::Settings;
 use anyhow::{Context, Result};
+use chat_noise::key::KeyPair;
 use chat_proto::opaque::Opaque;
 use chat_sys::clock::Clock;
 use chat_sys::{is_transient, udp_errors};
@@ -32,11 +34,18 @@ const DATAGRAMS_MAX: usize = 64;
 pub fn run(settings: &Settings) -> Result<Exit> {
     let clock = Clock::start();
     let server = &settings.server;
-    getrandom::fill(&mut [0; 16]).context("the system has no randomness")?;
-    let nonce = || {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("the system has no randomness")?;
+    let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
+    let nonce = move || {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).expect("the system had randomness before");
+        random(&mut bytes);
         Opaque(bytes)
+    };
+    // Any key will do to see what works, and an original server is told of as such. Neither is told anything.
+    let trust = Trust {
+        key: None,
+        clear: true,
     };
     // This blocks; the system has no other way.
     let addresses = resolve(&server.host, server.port()).map_err(|error| error.root_cause().to_string());
@@ -46,6 +55,7 @@ pub fn run(settings: &Settings) -> Result<Exit> {
         check: Check::new(clock.now(), &server.host, addresses, nick, Box::new(nonce)),
         clock,
         state: State::Idle,
+        secure: Secure::new(KeyPair::from_secret(secret), trust, Box::new(random)),
         unsent: Vec::new(),
         buffer: vec![0; READ_MAX].into(),
         printed: 0,
@@ -57,6 +67,7 @@ struct Runner {
     check: Check,
     clock: Clock,
     state: State,
+    secure: Secure,
     /// To the server; a few lines at most.
     unsent: Vec<u8>,
     buffer: Box<[u8]>,
@@ -103,10 +114,11 @@ impl Runner {
                     Ok(attempt) => self.state = State::Connecting(attempt),
                     Err(error) => self.check.not_connected(self.clock.now(), &error),
                 },
-                Effect::Send(line) => self.unsent.extend(line.bytes()),
+                Effect::Send(line) => self.secure.send(self.clock.now(), line.as_bytes()),
                 Effect::SendDatagram(bytes) => self.send_datagram(&bytes),
             }
         }
+        self.unsent.append(&mut self.secure.take_out());
         if let State::Connected(connection) = &mut self.state
             && !self.unsent.is_empty()
             // If this fails, reading does too.
@@ -173,6 +185,7 @@ impl Runner {
                 match attempt.finish().and_then(prepare) {
                     Ok((connection, sockets)) => {
                         self.state = State::Connected(connection);
+                        self.secure.connected();
                         self.check.connected(now, sockets);
                     }
                     Err(error) => self.check.not_connected(now, &error),
@@ -183,7 +196,11 @@ impl Runner {
                     Ok(0) => self.check.closed(None),
                     Ok(count) => {
                         let bytes = self.buffer.get(..count).unwrap_or_default();
-                        self.check.receive(self.clock.now(), bytes);
+                        let received = self.secure.receive(self.clock.now(), bytes);
+                        self.check.receive(self.clock.now(), &received.bytes);
+                        if received.refusal.is_some() {
+                            self.check.closed(None);
+                        }
                     }
                     Err(error) if is_transient(&error) => {}
                     Err(_) => self.check.closed(None),

@@ -4,4 +4,5 @@ pub mod connect;
 mod interfaces;
 mod race;
 pub mod reconnect;
+pub mod secure;
 pub mod transport;

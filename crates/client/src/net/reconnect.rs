@@ -1,6 +1,7 @@
 //! The connection to the server, and the attempts to replace it when it is lost.
 
 use super::race::Race;
+use super::secure::Secure;
 use super::transport::Sockets;
 use crate::address::Address;
 use crate::session::Session;
@@ -63,11 +64,11 @@ pub enum Change {
 }
 
 impl Reconnect {
-    /// Begins to make the first connection.
+    /// Begins to make the first connection, which `secure` encrypts.
     ///
     /// # Errors
     /// If the system has no more descriptors or threads.
-    pub fn begin(server: Address, patience: Duration, now: Now) -> io::Result<Self> {
+    pub fn begin(server: Address, secure: Secure, patience: Duration, now: Now) -> io::Result<Self> {
         let race = Race::begin(&server.host, server.port(), None, patience, now.monotonic)?;
         Ok(Self {
             server,
@@ -76,7 +77,7 @@ impl Reconnect {
             warning: None,
             told: String::new(),
             address_check: Duration::ZERO,
-            sockets: Sockets::unconnected(),
+            sockets: Sockets::unconnected(secure),
             state: State::Trying(Box::new(race)),
             patience,
             backoff: Backoff::default(),
@@ -154,19 +155,15 @@ impl Reconnect {
         let made = race.advance(now.monotonic)?.and_then(|connection| {
             let warning = connection.ports.warning();
             let endpoints = connection.endpoints().context(CLOSED_AT_ONCE)?;
-            Ok((
-                warning,
-                endpoints,
-                Sockets::new(connection).context(CLOSED_AT_ONCE)?,
-            ))
+            self.sockets.connect(connection).context(CLOSED_AT_ONCE)?;
+            Ok((warning, endpoints))
         });
         match made {
-            Ok((warning, endpoints, sockets)) => {
+            Ok((warning, endpoints)) => {
                 if self.last.replace(endpoints.server).is_none() {
                     self.warning = warning;
                 }
                 session.connected(endpoints, now);
-                self.sockets = sockets;
                 self.state = State::Up;
                 self.planned = None;
                 Some(Change::Up)
@@ -254,6 +251,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::secure::Trust;
     use crate::private::{KeyPair, Options, Private};
     use crate::session::{Config, Endpoints, Session};
     use chat_sys::clock::Clock;
@@ -264,6 +262,7 @@ mod tests {
 
     fn session(now: Now) -> Session {
         let config = Config {
+            clear: true,
             nick: None,
             insist_on_nick: false,
             endpoints: Endpoints::none(),
@@ -289,6 +288,11 @@ mod tests {
         }
     }
 
+    fn secure() -> Secure {
+        let key = chat_noise::key::KeyPair::from_secret([1; 32]);
+        Secure::new(key, Trust::default(), Box::new(|bytes| bytes.fill(1)))
+    }
+
     #[test]
     fn the_name_of_the_server_is_looked_up_again() {
         let clock = Clock::start();
@@ -299,7 +303,7 @@ mod tests {
             port: Some(port),
         };
         let mut session = session(clock.now());
-        let mut reconnect = Reconnect::begin(server("127.0.0.1"), PATIENCE, clock.now()).unwrap();
+        let mut reconnect = Reconnect::begin(server("127.0.0.1"), secure(), PATIENCE, clock.now()).unwrap();
         connect(&mut reconnect, &mut session, &clock);
         assert_eq!(reconnect.last, Some(listener.local_addr().unwrap()));
         drop(listener);
@@ -323,7 +327,7 @@ mod tests {
             port: None,
         };
         let mut session = session(clock.now());
-        let mut reconnect = Reconnect::begin(server, PATIENCE, clock.now()).unwrap();
+        let mut reconnect = Reconnect::begin(server, secure(), PATIENCE, clock.now()).unwrap();
         let told = reconnect.tick(&mut session, clock.now());
         let expected = Change::Connecting("looking up no.such.host.invalid".into());
         assert_eq!(told, Some(expected));

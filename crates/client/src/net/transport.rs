@@ -1,8 +1,10 @@
 //! The sockets of a running session.
 
 use super::connect::Connection;
+use super::secure::Secure;
 use crate::session::{Session, Transmit};
 use chat_proto::now::Now;
+use chat_proto::opaque::PublicKey;
 use chat_sys::{is_transient, udp_errors};
 use nix::poll::{PollFd, PollFlags};
 use socket2::SockRef;
@@ -25,6 +27,9 @@ pub struct Sockets {
     /// The server's address. A link-local peer is in the same scope.
     server: SocketAddr,
     udp: Option<UdpSocket>,
+    secure: Secure,
+    /// The server's key, and whether the server keeps it, until the program has taken note of it.
+    key: Option<(PublicKey, bool)>,
     unsent: Vec<u8>,
     /// Nothing more can be written. Earlier bytes of the server can still be read.
     broken: bool,
@@ -33,12 +38,14 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// No sockets.
-    pub fn unconnected() -> Self {
+    /// No sockets. Connections will be encrypted by `secure`.
+    pub fn unconnected(secure: Secure) -> Self {
         Self {
             server: SocketAddr::from(([0; 4], 0)),
             tcp: None,
             udp: None,
+            secure,
+            key: None,
             unsent: Vec::new(),
             broken: false,
             buffer: Box::default(),
@@ -46,20 +53,30 @@ impl Sockets {
         }
     }
 
-    /// The sockets of a connection.
+    /// Takes the sockets of a new connection.
     ///
     /// # Errors
     /// If the connection is closed already.
-    pub fn new(connection: Connection) -> io::Result<Self> {
-        Ok(Self {
-            server: connection.tcp.peer_addr()?,
-            tcp: Some(connection.tcp),
-            udp: connection.udp,
-            unsent: Vec::new(),
-            broken: false,
-            buffer: vec![0; READ_MAX].into(),
-            datagram: vec![0; READ_MAX].into(),
-        })
+    pub fn connect(&mut self, connection: Connection) -> io::Result<()> {
+        self.server = connection.tcp.peer_addr()?;
+        self.tcp = Some(connection.tcp);
+        self.udp = connection.udp;
+        self.secure.connected();
+        self.unsent.clear();
+        self.broken = false;
+        self.buffer = vec![0; READ_MAX].into();
+        self.datagram = vec![0; READ_MAX].into();
+        Ok(())
+    }
+
+    /// The server's key once it is proven, and whether the server keeps it. Once for each connection.
+    pub fn take_key(&mut self) -> Option<(PublicKey, bool)> {
+        self.key.take()
+    }
+
+    /// Whether the server is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.server.ip().to_canonical().is_loopback()
     }
 
     /// Closes the connection to the server, and keeps the UDP socket.
@@ -98,7 +115,8 @@ impl Sockets {
 
     /// Sends what the session has to send, as far as the sockets take it.
     pub fn send(&mut self, session: &mut Session, now: Now) {
-        let bytes = session.take_bytes();
+        self.secure.send(now, &session.take_bytes());
+        let bytes = self.secure.take_out();
         if !self.broken && self.tcp.is_some() {
             self.unsent.extend_from_slice(&bytes);
         }
@@ -157,7 +175,17 @@ impl Sockets {
         };
         match read {
             Ok(0) => session.closed(now),
-            Ok(length) => session.receive(self.buffer.get(..length).unwrap_or_default(), now),
+            Ok(length) => {
+                let bytes = self.buffer.get(..length).unwrap_or_default();
+                let received = self.secure.receive(now, bytes);
+                self.key = received.key.or(self.key);
+                if !received.bytes.is_empty() {
+                    session.receive(&received.bytes, now);
+                }
+                if let Some(refusal) = received.refusal {
+                    session.refuse_server(refusal, now);
+                }
+            }
             Err(error) if is_transient(&error) => {}
             Err(_) => session.closed(now),
         }
@@ -180,16 +208,16 @@ impl Sockets {
     }
 }
 
-/// Sends a datagram with a hop limit of its own, if it is to have one.
-///
-/// Linux marks it "don't fragment" by itself: that is so for every UDP datagram that is no larger than the path is
-/// known to carry (ip(7), `IP_PMTUDISC_WANT`), and these are small.
 /// Whether this host has no such address any more. Only the system knows all that it has; it lets sockets be bound to them.
 fn is_gone(mut local: SocketAddr) -> bool {
     local.set_port(0);
     UdpSocket::bind(local).is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
+/// Sends a datagram with a hop limit of its own, if it is to have one.
+///
+/// Linux marks it "don't fragment" by itself: that is so for every UDP datagram that is no larger than the path is
+/// known to carry (ip(7), `IP_PMTUDISC_WANT`), and these are small.
 fn send_datagram(udp: &UdpSocket, bytes: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<usize> {
     let Some(ttl) = ttl else {
         return udp.send_to(bytes, to);

@@ -76,6 +76,12 @@ impl Session {
         self.settle(now);
     }
 
+    /// The connection can't be used: the server is not the right one, or not one that encrypts.
+    pub fn refuse_server(&mut self, why: Outcome, now: Now) {
+        self.end(why);
+        self.settle(now);
+    }
+
     /// The connection was closed or reset.
     pub fn closed(&mut self, now: Now) {
         if let Stage::Greeting { received, .. } = &self.stage {

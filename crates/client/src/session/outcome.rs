@@ -1,5 +1,6 @@
 //! How a session ends.
 
+use chat_proto::opaque::PublicKey;
 use chat_proto::text::Text;
 use std::fmt;
 
@@ -24,6 +25,12 @@ pub enum Outcome {
     Stranger,
     /// A greeting of a server of ours began, and did not end in time.
     Unfinished,
+    /// The server's key, this one, is not the one that it must have.
+    OtherKey(PublicKey),
+    /// The server does not prove its key, or what was said was changed on the way.
+    Altered,
+    /// The server does not encrypt, and the user did not allow that.
+    Clear,
     /// A server of ours rejected the connection, for this reason.
     Rejected(Text<'static>),
 }
@@ -44,6 +51,15 @@ impl fmt::Display for Outcome {
             Self::Unfinished => f.write_str("timed out waiting for the server's greeting"),
             Self::Rejected(reason) => write!(f, "rejected by the server: {reason}"),
             Self::Stranger => f.write_str("another server answers at that address now"),
+            Self::OtherKey(key) => write!(
+                f,
+                "this is not the server that you know: its key is {key}. Somebody may be between you and the server, or \
+                 it was set up anew. If you know that it was, --forget-server drops the key that you know"
+            ),
+            Self::Altered => f.write_str(
+                "what arrived is not what the server sent: somebody or something between you and the server changes it",
+            ),
+            Self::Clear => f.write_str("this server does not encrypt, so nothing was sent; --clear joins it all the same"),
             Self::Silent => f.write_str("the server no longer answers"),
         }
     }

@@ -40,6 +40,8 @@ pub struct Config {
     pub endpoints: Endpoints,
     /// The only recipient of all lines, as typed: `--to`.
     pub to: Option<String>,
+    /// Whether to join a server that does not encrypt.
+    pub clear: bool,
     /// Whether a person sees each error before the next line. Then a lost connection is made again, and a failed
     /// `/query` changes nothing.
     pub interactive: bool,

@@ -32,6 +32,7 @@ const TOKEN: Token = Opaque([0; 16]);
 
 fn config() -> Config {
     Config {
+        clear: true,
         nick: Some(Nick::parse("alice").unwrap()),
         insist_on_nick: false,
         endpoints: endpoints(5000),

@@ -48,6 +48,7 @@ impl Sim {
     /// With these options on the command line.
     fn with(options: &[&str], columns: usize, rows: usize) -> Self {
         let config = Config {
+            clear: true,
             nick: None,
             insist_on_nick: false,
             endpoints: endpoints(5000),

@@ -26,6 +26,9 @@ impl Session {
             // Messages for the former room are not for the server that has its port now.
             return self.end(Outcome::Stranger);
         }
+        if !self.config.clear {
+            return self.end(Outcome::Clear);
+        }
         let Stage::Greeting { received, .. } = std::mem::replace(&mut self.stage, Stage::Legacy) else {
             return;
         };

@@ -273,7 +273,7 @@ impl<'a> FromClient<'a> {
 }
 
 /// The starts of a client's first line.
-const FIRST_VERBS: [&[u8]; 2] = [b"HELLO ", b"PROBE "];
+const FIRST_VERBS: [&[u8]; 3] = [b"SEAL ", b"HELLO ", b"PROBE "];
 
 /// Whether the first line of a connection may be that of a client, if it begins with these bytes.
 #[must_use]

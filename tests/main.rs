@@ -13,6 +13,7 @@ mod datagrams;
 mod descriptors;
 mod doctor;
 mod documents;
+mod encryption;
 mod framing;
 mod history;
 mod hostile_server;

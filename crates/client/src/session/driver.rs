@@ -82,6 +82,12 @@ impl Session {
         self.settle(now);
     }
 
+    /// The user says that the silent server is one.
+    pub fn trust_silent_server(&mut self, now: Now) {
+        self.legacy.doubted = false;
+        self.settle(now);
+    }
+
     /// The connection was closed or reset.
     pub fn closed(&mut self, now: Now) {
         if let Stage::Greeting { received, .. } = &self.stage {

@@ -58,12 +58,6 @@ impl Session {
         self.receive_legacy(&received, now);
     }
 
-    /// The user says that the silent server is one.
-    pub fn trust_silent_server(&mut self, now: Now) {
-        self.legacy.doubted = false;
-        self.settle(now);
-    }
-
     /// Whether these bytes show that the silent server is not an original one.
     pub(in crate::session) fn greets_late(&mut self, bytes: &[u8]) -> bool {
         std::mem::take(&mut self.legacy.may_yet_greet) && greeting::read(bytes) != Greeting::Legacy

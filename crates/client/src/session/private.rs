@@ -208,8 +208,8 @@ impl Session {
         }
         // Who was here before the connection was lost may be on its way back. Another user with its nick is a stranger.
         let absent = self.absent.values().find(|peer| peer.is_called(typed));
-        match self.roster().resolve(typed) {
-            Ok(profile) => match absent.filter(|absent| absent.key() != profile.key) {
+        match (self.roster().resolve(typed), absent) {
+            (Ok(profile), absent) => match absent.filter(|absent| absent.key() != profile.key) {
                 None => Ok(Peer::of(profile)),
                 Some(absent) if absent.who.id == profile.who.id => {
                     Err("that user is not back yet, and another one has the address now".into())
@@ -219,11 +219,9 @@ impl Session {
                     Err(Unresolved::Several(absent, present).to_string())
                 }
             },
-            Err(Unresolved::Nobody | Unresolved::NotHere(_)) if let Some(absent) = absent => {
-                Ok(absent.clone())
-            }
-            Err(Unresolved::NotHere(id)) if self.is_legacy() => Ok(Peer::unknown(id)),
-            Err(unresolved) => Err(unresolved.to_string()),
+            (Err(Unresolved::Nobody | Unresolved::NotHere(_)), Some(absent)) => Ok(absent.clone()),
+            (Err(Unresolved::NotHere(id)), None) if self.is_legacy() => Ok(Peer::unknown(id)),
+            (Err(unresolved), _) => Err(unresolved.to_string()),
         }
     }
 

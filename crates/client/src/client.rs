@@ -260,7 +260,7 @@ impl<F: FrontEnd> Client<F> {
                 self.server
             ),
         };
-        self.front_end.show(&Event::Notice(Text::from(text)));
+        self.front_end.show(&Event::Warning(Text::from(text)));
     }
 
     fn keep_server(&mut self) {

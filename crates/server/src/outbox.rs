@@ -3,7 +3,7 @@
 use crate::transcript::Ring;
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
 
 /// Pieces in one write at most; the rest waits for the next turn.
@@ -54,8 +54,16 @@ enum Body {
         sent: usize,
         origin: Origin,
     },
-    /// The user list from this slot on, too long to be rendered before it can be sent.
-    UserList(usize),
+    List(List),
+}
+
+/// What is rendered piece by piece, because it may be too long to be rendered before it can be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum List {
+    /// The users from this slot on.
+    Users(usize),
+    /// The messages between these offsets.
+    History(Range<u64>),
 }
 
 /// Why lines are queued for one connection alone.
@@ -186,39 +194,40 @@ impl Outbox {
         }
     }
 
-    /// Adds the user list, which is rendered piece by piece. One at a time: whether it was added.
-    pub fn push_user_list(&mut self, at: u64) -> bool {
-        let is_user_list = |splice: &Splice| matches!(splice.body, Body::UserList(_));
-        if self.gone || self.splices().any(is_user_list) {
+    /// Adds a list. One of the users at a time: whether it was added.
+    pub fn push_list(&mut self, at: u64, list: List) -> bool {
+        let is_users = |splice: &Splice| matches!(splice.body, Body::List(List::Users(_)));
+        let is_second = matches!(list, List::Users(_)) && self.splices().any(is_users);
+        if self.gone || is_second {
             return false;
         }
         self.own.get_or_insert_default().splices.push_back(Splice {
             at: at.max(self.cursor),
-            body: Body::UserList(0),
+            body: Body::List(list),
         });
         true
     }
 
-    /// The slot from which the user list continues, if it is the next to be sent.
+    /// The list of which a piece is the next to be sent.
     #[must_use]
-    pub fn user_list_due(&self) -> Option<usize> {
+    pub fn list_due(&self) -> Option<&List> {
         match self.splices().next() {
             Some(Splice {
                 at,
-                body: Body::UserList(next),
-            }) if *at == self.cursor => Some(*next),
+                body: Body::List(list),
+            }) if *at == self.cursor => Some(list),
             _ => None,
         }
     }
 
-    /// Adds a piece of the user list, and the slot from which it continues, if it does.
-    pub fn continue_user_list(&mut self, lines: Rc<[u8]>, next: Option<usize>) {
+    /// Adds a piece of the list that is due, and the rest of it, if there is any.
+    pub fn continue_list(&mut self, lines: Rc<[u8]>, rest: Option<List>) {
         let Some(own) = &mut self.own else { return };
         own.splices.pop_front();
-        if let Some(next) = next {
+        if let Some(rest) = rest {
             own.splices.push_front(Splice {
                 at: self.cursor,
-                body: Body::UserList(next),
+                body: Body::List(rest),
             });
         }
         if lines.is_empty() {
@@ -413,8 +422,8 @@ mod tests {
     fn drain(outbox: &mut Outbox, ring: &Ring, step: usize) -> String {
         let mut sent = Vec::new();
         while outbox.is_due(ring.head()) {
-            if outbox.user_list_due().is_some() {
-                outbox.continue_user_list(Rc::from(*b"LIST\n"), None);
+            if outbox.list_due().is_some() {
+                outbox.continue_list(Rc::from(*b"LIST\n"), None);
             }
             let piece: Vec<u8> = outbox
                 .output(ring)
@@ -447,9 +456,9 @@ mod tests {
             writeln!(ring, "ring1").unwrap();
             push(&mut outbox, &ring, "own2");
             push(&mut outbox, &ring, "own3");
-            assert!(outbox.push_user_list(ring.head()));
+            assert!(outbox.push_list(ring.head(), List::Users(0)));
             assert!(
-                !outbox.push_user_list(ring.head()),
+                !outbox.push_list(ring.head(), List::Users(0)),
                 "a second list while one is being sent"
             );
             push(&mut outbox, &ring, "own4");
@@ -467,8 +476,8 @@ mod tests {
             let mut ring = Ring::default();
             let mut outbox = subscribed();
             writeln!(ring, "ring1").unwrap();
-            assert!(outbox.push_user_list(ring.head()));
-            assert_eq!(outbox.user_list_due(), None);
+            assert!(outbox.push_list(ring.head(), List::Users(0)));
+            assert_eq!(outbox.list_due(), None);
             writeln!(ring, "ring2").unwrap();
             assert_eq!(drain(&mut outbox, &ring, step), "ring1\nLIST\nring2\n");
         }
@@ -523,7 +532,7 @@ mod tests {
                 bytes: Bytes::Own(bytes),
                 ..
             } => bytes.capacity(),
-            Body::Lines { .. } | Body::UserList(_) => 0,
+            Body::Lines { .. } | Body::List(_) => 0,
         });
         assert!(stored.sum::<usize>() < 100);
     }

@@ -7,13 +7,18 @@ use chat_proto::text::Text;
 use chat_proto::times::Times;
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Write};
+use std::ops::Range;
+use std::rc::Rc;
 
 /// Bytes in each ring. At ten lines of 100 bytes a second that is a quarter of an hour; a larger ring did not make a
 /// flooded room faster.
 pub const CAPACITY: usize = 1 << 20;
 
-/// The largest part of the ring that a newcomer's history may take, so that no newcomer starts as the slowest reader.
+/// The largest history of a newcomer.
 const HISTORY_BYTES_MAX: u64 = (CAPACITY / 4) as u64;
+
+/// What a newcomer is sent of its history at once, to which the last line may add.
+const PIECE_BYTES: u64 = 16 * 1024;
 
 /// The two languages a connection may speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,27 +29,31 @@ pub enum Dialect {
     Rich,
 }
 
-/// An append-only log of bytes that keeps the last [`CAPACITY`].
+/// An append-only log of bytes that keeps the last [`CAPACITY`], or another number of them.
 ///
 /// Offsets are absolute: they count from the first byte ever appended and are never reused.
-/// Invariant: `tail() <= head()`, `head() - tail() <= CAPACITY`.
+/// Invariant: `tail() <= head()`, `head() - tail() <= bytes.len()`.
 #[derive(Debug)]
 pub struct Ring {
-    /// The byte at absolute offset `o` is at `o % CAPACITY`.
+    /// The byte at absolute offset `o` is at `o % bytes.len()`.
     bytes: Box<[u8]>,
     head: u64,
 }
 
 impl Default for Ring {
     fn default() -> Self {
-        Self {
-            bytes: vec![0; CAPACITY].into(),
-            head: 0,
-        }
+        Self::new(CAPACITY)
     }
 }
 
 impl Ring {
+    fn new(capacity: usize) -> Self {
+        Self {
+            bytes: vec![0; capacity].into(),
+            head: 0,
+        }
+    }
+
     /// The offset of the next byte.
     #[must_use]
     pub fn head(&self) -> u64 {
@@ -54,7 +63,7 @@ impl Ring {
     /// The oldest offset that is still held.
     #[must_use]
     pub fn tail(&self) -> u64 {
-        self.head.saturating_sub(CAPACITY as u64)
+        self.head.saturating_sub(self.bytes.len() as u64)
     }
 
     /// The bytes held from one offset up to another, in two slices because they may wrap around.
@@ -62,8 +71,8 @@ impl Ring {
     pub fn between(&self, from: u64, to: u64) -> [&[u8]; 2] {
         let to = to.min(self.head);
         let from = from.max(self.tail()).min(to);
-        let length = usize::try_from(to - from).unwrap_or(CAPACITY);
-        let start = place(from);
+        let length = usize::try_from(to - from).unwrap_or(self.bytes.len());
+        let start = self.place(from);
         let (before, after) = self.bytes.split_at(start);
         match after.get(..length) {
             Some(all) => [all, &[]],
@@ -90,9 +99,14 @@ impl Ring {
             .map_or(self.head, |(_, end)| end)
     }
 
+    /// The index of an absolute offset.
+    fn place(&self, offset: u64) -> usize {
+        usize::try_from(offset % self.bytes.len() as u64).unwrap_or_default()
+    }
+
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let start = place(self.head);
+            let start = self.place(self.head);
             let room = self.bytes.get_mut(start..).unwrap_or_default();
             let (now, later) = bytes.split_at(bytes.len().min(room.len()));
             if let Some(target) = room.get_mut(..now.len()) {
@@ -112,29 +126,40 @@ impl Write for Ring {
     }
 }
 
-/// The index of an absolute offset.
-fn place(offset: u64) -> usize {
-    usize::try_from(offset % CAPACITY as u64).unwrap_or_default()
-}
-
-/// Where a line of the rich ring begins, a message where there is a choice.
+/// Where a message begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
+struct Start {
     /// The offset of its first byte.
-    pub offset: u64,
+    offset: u64,
     /// The last time written before it.
-    pub times: Times,
+    times: Times,
 }
 
-/// A ring for each dialect, and where the history of the rich one begins.
+/// What a client is sent of the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Where its messages are, for [`Transcript::piece`].
+    pub messages: Range<u64>,
+    /// The time before the first of them.
+    pub before: Option<u64>,
+    /// Which those are.
+    pub position: Position,
+}
+
+/// A ring for each dialect, and the messages alone.
 #[derive(Debug)]
 pub struct Transcript {
     plain: Ring,
     rich: Ring,
     /// The last time written to the rich ring.
     times: Times,
-    /// The messages in the last [`HISTORY_BYTES_MAX`] of the rich ring. Joins and leaves between them are no history:
-    /// crowds that come and go must not push out what was said.
+    /// The messages in the rich dialect, for the history: users who come and go must not push out what was said. A reader
+    /// that is still sent its history is behind by that and by what was said since, which is less than the rich ring has
+    /// of that time; so it loses nothing here before it is overtaken there.
+    messages: Ring,
+    /// The last time written to `messages`.
+    message_times: Times,
+    /// Where each of the last [`HISTORY_BYTES_MAX`] of `messages` begins.
     starts: VecDeque<Start>,
     /// How many messages there were.
     said: u64,
@@ -149,6 +174,8 @@ impl Transcript {
             plain: Ring::default(),
             rich: Ring::default(),
             times: Times::default(),
+            messages: Ring::new(CAPACITY + 2 * CAPACITY / 4),
+            message_times: Times::default(),
             starts: VecDeque::new(),
             said: 0,
             history,
@@ -177,12 +204,11 @@ impl Transcript {
     /// Appends a message, to the plain ring too if anybody reads that. Most lines are messages, so these are copied
     /// piece by piece: `core::fmt` would take most of the server's time.
     pub fn append_message(&mut self, now: Now, who: &str, text: &Text<'_>, has_plain: bool) {
-        let start = self.head();
+        self.note_message(now, who, text);
         let time = self.times.shorten_time(now.unix_ms).map(|time| time.to_string());
         for piece in said(time.as_deref(), who, text) {
             self.rich.append(piece.as_bytes());
         }
-        self.note_message(start);
         if !has_plain {
             return;
         }
@@ -195,47 +221,59 @@ impl Transcript {
         }
     }
 
-    /// Takes note of a message in the rich ring, for the history.
-    fn note_message(&mut self, start: Start) {
+    /// Takes note of a message for the history.
+    fn note_message(&mut self, now: Now, who: &str, text: &Text<'_>) {
         self.said += 1;
-        self.starts.push_back(start);
-        let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
+        self.starts.push_back(Start {
+            offset: self.messages.head,
+            times: self.message_times,
+        });
+        let time = self.message_times.shorten_time(now.unix_ms);
+        for piece in said(time.map(|time| time.to_string()).as_deref(), who, text) {
+            self.messages.append(piece.as_bytes());
+        }
+        let oldest = self.messages.head.saturating_sub(HISTORY_BYTES_MAX);
         while self.starts.front().is_some_and(|start| start.offset < oldest) {
             self.starts.pop_front();
         }
     }
 
-    /// Where the history begins: for a client that has received all messages before number `next`, with that one or the
-    /// first one that is left; for a newcomer, with the last few.
-    #[must_use]
-    pub fn history(&self, next: Option<u64>) -> (Start, Position) {
-        // Joins and leaves may have moved the ring on since the last message.
-        let oldest = self.rich.head.saturating_sub(HISTORY_BYTES_MAX);
-        let gone = self.starts.partition_point(|start| start.offset < oldest);
+    /// The history of a client that has received all messages before number `next`: that one and what follows, or the
+    /// first one that is left; or of a newcomer: the last few.
+    pub fn history(&mut self, next: Option<u64>) -> History {
+        let first = self.said - self.starts.len() as u64;
         let skipped = match next {
-            Some(next) => usize::try_from(next.saturating_sub(self.first())).unwrap_or(usize::MAX),
+            Some(next) => usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX),
             None => self.starts.len().saturating_sub(self.history),
         };
-        let index = skipped.max(gone).min(self.starts.len());
-        let start = self.starts.get(index).copied().unwrap_or_else(|| self.head());
-        let position = Position {
-            next: self.first() + index as u64,
-            missed: next.map(|next| (self.first() + index as u64).saturating_sub(next)),
-        };
-        (start, position)
-    }
-
-    /// The number of the first message in `starts`.
-    fn first(&self) -> u64 {
-        self.said - self.starts.len() as u64
-    }
-
-    /// Where the next line of the rich ring begins.
-    fn head(&self) -> Start {
-        Start {
-            offset: self.rich.head,
-            times: self.times,
+        let index = skipped.min(self.starts.len());
+        let number = first + index as u64;
+        let to = self.messages.head;
+        let start = self.starts.get(index);
+        if start.is_some() && self.message_times != self.times {
+            // The client will take the time of the last message for that of the last line.
+            self.times = Times::default();
         }
+        History {
+            messages: start.map_or(to, |start| start.offset)..to,
+            before: start.map_or(self.times, |start| start.times).last(),
+            position: Position {
+                next: number,
+                missed: next.map(|next| number.saturating_sub(next)),
+            },
+        }
+    }
+
+    /// The first lines of this part of the history, and the rest of it. Both are empty if it is lost, which happens only
+    /// to a user that has left.
+    #[must_use]
+    pub fn piece(&self, part: &Range<u64>) -> (Rc<[u8]>, Range<u64>) {
+        if part.start < self.messages.tail() {
+            return (Rc::default(), part.end..part.end);
+        }
+        let end = self.messages.line_end((part.start + PIECE_BYTES).min(part.end));
+        let lines = self.messages.between(part.start, end).concat();
+        (lines.into(), end..part.end)
     }
 }
 
@@ -246,6 +284,19 @@ mod tests {
 
     fn read(ring: &Ring, from: u64, to: u64) -> Vec<u8> {
         ring.between(from, to).concat()
+    }
+
+    /// The history of a client, piece by piece.
+    fn sent(transcript: &mut Transcript, next: Option<u64>) -> Vec<u8> {
+        let mut part = transcript.history(next).messages;
+        let mut sent = Vec::new();
+        while !part.is_empty() {
+            let (lines, rest) = transcript.piece(&part);
+            assert!(!lines.is_empty() && lines.ends_with(b"\n") && lines.len() < 22_000);
+            sent.extend_from_slice(&lines);
+            part = rest;
+        }
+        sent
     }
 
     fn say(transcript: &mut Transcript, text: &str) {
@@ -297,19 +348,18 @@ mod tests {
     #[test]
     fn history_is_the_last_lines_within_a_limit() {
         let mut transcript = Transcript::new(2);
-        assert_eq!(transcript.history(None).0.offset, 0);
+        assert_eq!(transcript.history(None).messages, 0..0);
         for text in ["one", "two", "three"] {
             say(&mut transcript, text);
         }
-        let rich = transcript.ring(Dialect::Rich);
-        let history = read(rich, transcript.history(None).0.offset, rich.head());
+        let history = sent(&mut transcript, None);
         assert_eq!(history, b"SAID - 10.0.0.1:1 two\nSAID - 10.0.0.1:1 three\n");
 
         let mut transcript = Transcript::new(1000);
         for _ in 0..1000 {
             say(&mut transcript, &"x".repeat(4000));
         }
-        let shown = transcript.ring(Dialect::Rich).head() - transcript.history(None).0.offset;
+        let shown = sent(&mut transcript, None).len() as u64;
         assert!(
             shown <= HISTORY_BYTES_MAX && shown > HISTORY_BYTES_MAX - 5000,
             "{shown}"
@@ -320,7 +370,7 @@ mod tests {
         for _ in 0..1000 {
             say(&mut transcript, &"x".repeat(1024 - "SAID - 10.0.0.1:1 \n".len()));
         }
-        let shown = transcript.ring(Dialect::Rich).head() - transcript.history(None).0.offset;
+        let shown = sent(&mut transcript, None).len() as u64;
         assert_eq!(shown, HISTORY_BYTES_MAX);
     }
 
@@ -328,18 +378,47 @@ mod tests {
     fn joins_and_leaves_push_nothing_out_of_the_history() {
         let mut transcript = Transcript::new(2);
         say(&mut transcript, "the exam is moved");
-        for _ in 0..1000 {
+        for _ in 0..100_000 {
             transcript.append(None, FromServer::Leave(Some(8), "10.0.0.1:1"));
         }
-        let rich = transcript.ring(Dialect::Rich);
-        let history = read(rich, transcript.history(None).0.offset, rich.head());
-        assert!(history.starts_with(b"SAID 7 10.0.0.1:1 the exam is moved\n"));
-        for _ in 0..20_000 {
-            transcript.append(None, FromServer::Leave(Some(8), "10.0.0.1:1"));
+        say(&mut transcript, "to noon");
+        transcript.append(None, FromServer::Leave(Some(7), "10.0.0.1:1"));
+        assert_eq!(
+            sent(&mut transcript, None),
+            b"SAID 7 10.0.0.1:1 the exam is moved\nSAID - 10.0.0.1:1 to noon\n"
+        );
+        assert_eq!(sent(&mut transcript, Some(1)), b"SAID - 10.0.0.1:1 to noon\n");
+        let missed = transcript.history(Some(0)).position.missed;
+        assert_eq!(missed, Some(0));
+    }
+
+    #[test]
+    fn the_time_after_a_history_is_that_of_its_line() {
+        for (last, shown) in [(7, "LEAVE - x\n"), (8, "LEAVE 8 x\n")] {
+            let mut transcript = Transcript::new(2);
+            say(&mut transcript, "hi");
+            transcript.append(None, FromServer::Leave(Some(last), "x"));
+            let (history, live) = (transcript.history(None), transcript.ring(Dialect::Rich).head());
+            assert_eq!((history.before, history.messages.is_empty()), (None, false));
+            transcript.append(None, FromServer::Leave(Some(last), "x"));
+            let rich = transcript.ring(Dialect::Rich);
+            assert_eq!(read(rich, live, rich.head()), shown.as_bytes());
         }
-        let (start, position) = transcript.history(None);
-        let head = transcript.ring(Dialect::Rich).head();
-        assert_eq!((start.offset, position.next), (head, 1), "beyond the limit");
+        let mut empty = Transcript::new(2);
+        empty.append(None, FromServer::Leave(Some(8), "x"));
+        assert_eq!(empty.history(None).before, Some(8));
+    }
+
+    #[test]
+    fn a_lost_part_of_the_history_is_not_sent() {
+        let mut transcript = Transcript::new(2);
+        say(&mut transcript, "hi");
+        let part = transcript.history(None).messages;
+        for _ in 0..400 {
+            say(&mut transcript, &"x".repeat(4000));
+        }
+        let (lines, rest) = transcript.piece(&part);
+        assert!(lines.is_empty() && rest.is_empty());
     }
 
     #[test]
@@ -348,10 +427,9 @@ mod tests {
         for number in 0..130 {
             say(&mut transcript, &number.to_string());
         }
-        let from = |next: Option<u64>| {
-            let (start, position) = transcript.history(next);
-            let rich = transcript.ring(Dialect::Rich);
-            let lines = String::from_utf8(read(rich, start.offset, rich.head())).unwrap();
+        let mut from = |next: Option<u64>| {
+            let position = transcript.history(next).position;
+            let lines = String::from_utf8(sent(&mut transcript, next)).unwrap();
             let first = lines
                 .split_once('\n')
                 .and_then(|(line, _)| line.rsplit(' ').next()?.parse().ok());
@@ -365,7 +443,7 @@ mod tests {
         for _ in 0..100 {
             say(&mut transcript, &"x".repeat(4000));
         }
-        let (_, Position { next, missed }) = transcript.history(Some(3));
+        let Position { next, missed } = transcript.history(Some(3)).position;
         assert_eq!(missed, Some(next - 3));
         assert!((130 + 30..230).contains(&next), "{next}");
     }
@@ -386,10 +464,7 @@ mod tests {
     fn a_history_of_0_lines_is_empty() {
         let mut transcript = Transcript::new(0);
         say(&mut transcript, "hi");
-        assert_eq!(
-            transcript.history(None).0.offset,
-            transcript.ring(Dialect::Rich).head()
-        );
+        assert!(transcript.history(None).messages.is_empty());
     }
 
     proptest! {

@@ -58,15 +58,6 @@ pub(super) struct Review {
 }
 
 impl Backpressure {
-    /// A reader starts at this offset, which may be behind all others.
-    pub(super) fn add_reader(&mut self, dialect: Dialect, offset: u64) {
-        let floor = match dialect {
-            Dialect::Plain => &mut self.plain_floor,
-            Dialect::Rich => &mut self.rich_floor,
-        };
-        *floor = offset.min(*floor);
-    }
-
     /// Whether the room reads from nobody at present.
     pub(super) fn pauses_reads(&self) -> bool {
         self.paused.is_some()
@@ -137,6 +128,15 @@ impl Backpressure {
             slow,
             resumes: paused_before && !is_blocked,
         }
+    }
+
+    /// A reader is at this offset, which may be behind all others.
+    fn add_reader(&mut self, dialect: Dialect, offset: u64) {
+        let floor = match dialect {
+            Dialect::Plain => &mut self.plain_floor,
+            Dialect::Rich => &mut self.rich_floor,
+        };
+        *floor = offset.min(*floor);
     }
 }
 

@@ -3,10 +3,11 @@
 use super::{PROBE_TIME, Room, handshake};
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Probe, Rich, Stage};
+use crate::outbox::List;
 use crate::quota::USER_BYTES;
 use crate::rate::Usage;
 use crate::roster::{Slot, network_of, token_for};
-use crate::transcript::{Dialect, Start, Transcript};
+use crate::transcript::{Dialect, Transcript};
 use chat_noise::handshake::VERB;
 use chat_proto::id::UserId;
 use chat_proto::line::Line;
@@ -300,7 +301,7 @@ fn list_users(room: &mut Room, now: Now, slot: Slot) {
         member.notice(transcript, format!("{users} {noun} here, of at most {max}:"));
         member
             .outbox
-            .push_user_list(transcript.ring(member.dialect()).head());
+            .push_list(transcript.ring(member.dialect()).head(), List::Users(0));
     });
 }
 
@@ -374,9 +375,8 @@ fn reject_nick(room: &mut Room, now: Now, slot: Slot, error: &Error) {
 /// Sends the first lines of the rich dialect: who the client is, the users, and the history, which begins at message
 /// `next` if that can still be sent.
 fn welcome(room: &mut Room, slot: Slot, [resume, rendezvous]: [Token; 2], seq: u64, next: Option<u64>) {
-    let (Start { offset, times }, position) = room.transcript.history(next);
+    let history = room.transcript.history(next);
     let live = room.transcript.ring(Dialect::Rich).head();
-    room.backpressure.add_reader(Dialect::Rich, offset);
     let Some(member) = room.roster.get_mut(slot) else {
         return;
     };
@@ -387,12 +387,15 @@ fn welcome(room: &mut Room, slot: Slot, [resume, rendezvous]: [Token; 2], seq: u
         seq,
     };
     let welcome = format!("{welcome}\n").into_bytes();
-    let history = FromServer::<&str>::History(times.last(), Some(position));
+    let begins = FromServer::<&str>::History(history.before, Some(history.position));
     let outbox = &mut member.outbox;
-    outbox.subscribe(offset);
-    outbox.push(offset, welcome);
-    outbox.push_user_list(offset);
-    outbox.push(offset, format!("{history}\n").into_bytes());
+    outbox.subscribe(live);
+    outbox.push(live, welcome);
+    outbox.push_list(live, List::Users(0));
+    outbox.push(live, format!("{begins}\n").into_bytes());
+    if !history.messages.is_empty() {
+        outbox.push_list(live, List::History(history.messages));
+    }
     outbox.push(live, format!("{}\n", FromServer::<&str>::Live).into_bytes());
 }
 

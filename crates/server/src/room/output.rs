@@ -4,6 +4,7 @@ use super::{LEAVING_MAX, Room};
 use crate::compact::Timestamp;
 use crate::event::Event;
 use crate::member::{Member, Stage};
+use crate::outbox::List;
 use crate::roster::Slot;
 use chat_proto::now::Now;
 use std::io::IoSlice;
@@ -80,13 +81,25 @@ pub fn deliver<E>(
     };
     let dialect = member.dialect();
     let is_unsent = member.secure.as_ref().is_some_and(|secure| secure.is_unsent());
-    if let Some(from) = member.outbox.user_list_due().filter(|_| !is_unsent) {
-        let piece = room.user_list.piece(&room.roster, dialect, from);
+    if let Some(list) = member.outbox.list_due().filter(|_| !is_unsent).cloned() {
+        let (lines, rest) = match list {
+            List::Users(from) => {
+                let piece = room.user_list.piece(&room.roster, dialect, from);
+                (piece.lines, piece.next.map(List::Users))
+            }
+            List::History(part) => {
+                let (lines, rest) = room.transcript.piece(&part);
+                (
+                    lines,
+                    Some(rest).filter(|rest| !rest.is_empty()).map(List::History),
+                )
+            }
+        };
         member = match room.roster.get_mut(slot) {
             Some(member) => member,
             None => return Ok(()),
         };
-        member.outbox.continue_user_list(piece.lines, piece.next);
+        member.outbox.continue_list(lines, rest);
     }
     let output = member.outbox.output(room.transcript.ring(dialect));
     let (count, sent) = match member.secure.as_deref_mut() {

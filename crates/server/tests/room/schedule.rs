@@ -747,7 +747,10 @@ impl Play {
             assert!(FromServer::parse(line).is_ok(), "peer {peer} was sent {line:?}");
         }
         let id = UserId::from(self.sim.peers[peer].address).to_string();
-        let (before, after) = (broadcasts(before), broadcasts(after));
+        let live = after.iter().position(|line| *line == "LIVE");
+        let past = broadcasts(after.get(..live.unwrap_or(after.len())).unwrap_or_default());
+        let (before, mut after) = (broadcasts(before), broadcasts(after));
+        let after = after.split_off(past.len());
         if let Some(first) = before.first() {
             assert!(
                 first.ends_with(&format!("{id} is online")),
@@ -776,12 +779,27 @@ impl Play {
                 assert!(leaves, "peer {peer} missed {next:.150?}");
             }
         }
-        if let Some(history) = lines.iter().position(|line| line.starts_with("HISTORY ")) {
-            let live = lines.iter().position(|line| *line == "LIVE");
-            let past = lines.get(history..live.unwrap_or(history)).unwrap_or_default();
-            let shown = past.iter().filter(|line| line.starts_with("SAID ")).count();
-            assert!(shown <= self.limits.history, "{shown} messages of history");
-        }
+        self.check_history(peer, &past, &after, rich);
+    }
+
+    /// Checks that the history is the last messages before what came live.
+    fn check_history(&self, peer: PeerNo, past: &[String], live: &[String], all: &[String]) {
+        let shown = past.len();
+        assert!(shown <= self.limits.history, "{shown} lines of history");
+        let came = live
+            .first()
+            .and_then(|first| all.iter().position(|line| line == first));
+        let Some(came) = came.filter(|_| shown > 0) else {
+            return;
+        };
+        let said: Vec<&String> = all[..came]
+            .iter()
+            .filter(|line| line.starts_with("SAID "))
+            .collect();
+        assert!(
+            said.ends_with(&past.iter().collect::<Vec<_>>()),
+            "peer {peer} has another history: {past:.150?}"
+        );
     }
 
     /// Checks that every message a peer is known to have sent was broadcast once, in order.

@@ -1,7 +1,7 @@
 //! The address of a server, as a person writes it.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The default port of a server.
@@ -54,6 +54,8 @@ pub enum AddressError {
     Port,
     /// There is a nick before the host.
     Nick,
+    /// Numbers that are no complete IPv4 address. The system would take 1.2.3 for 1.2.0.3.
+    Ipv4,
 }
 
 impl fmt::Display for AddressError {
@@ -62,6 +64,7 @@ impl fmt::Display for AddressError {
             Self::Host => "expected a name or an address, such as 192.0.2.7 or [2001:db8::7]:9000",
             Self::Port => "a port is a number from 1 to 65535",
             Self::Nick => "expected a host without a user: the nick goes into `--nick NICK`",
+            Self::Ipv4 => "an IPv4 address has four numbers from 0 to 255, such as 192.0.2.7",
         })
     }
 }
@@ -104,6 +107,9 @@ fn address(host: &str, port: Option<&str>) -> Result<Address, AddressError> {
     if host.is_empty() || is_number(host) || host.contains(['[', ']']) || host.contains(':') && !is_ipv6() {
         return Err(AddressError::Host);
     }
+    if host.split('.').all(is_ipv4_number) && host.parse::<Ipv4Addr>().is_err() {
+        return Err(AddressError::Ipv4);
+    }
     let port = match port.map(str::parse) {
         None => None,
         Some(Ok(port)) if port > 0 => Some(port),
@@ -118,6 +124,12 @@ fn address(host: &str, port: Option<&str>) -> Result<Address, AddressError> {
 fn is_number(word: &str) -> bool {
     let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether the system would take this for a part of an IPv4 address.
+fn is_ipv4_number(word: &str) -> bool {
+    let hex = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X"));
+    is_number(word) || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn bare(host: &str) -> &str {
@@ -142,6 +154,8 @@ mod tests {
             ("::1 9001", "::1", Some(9001)),
             ("[::1] 9001", "::1", Some(9001)),
             ("fe80::1%eth0", "fe80::1%eth0", None),
+            ("1.example", "1.example", None),
+            ("0xyz", "0xyz", None),
             ("[fe80::1%eth0]:9", "fe80::1%eth0", Some(9)),
             ("9001", "127.0.0.1", Some(9001)),
             (" 9001 ", "127.0.0.1", Some(9001)),
@@ -164,7 +178,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_address() {
-        use AddressError::{Host, Nick, Port};
+        use AddressError::{Host, Ipv4, Nick, Port};
         for (text, error) in [
             ("", Host),
             (" ", Host),
@@ -187,6 +201,14 @@ mod tests {
             ("alice@host", Nick),
             ("alice@host:9000", Nick),
             ("alice@[::1]", Nick),
+            ("1.2.3", Ipv4),
+            ("1.2.3:9000", Ipv4),
+            ("127.1 9000", Ipv4),
+            ("192.0.2.256", Ipv4),
+            ("192.0.2.07", Ipv4),
+            ("1.2.3.4.5", Ipv4),
+            ("0x7f000001", Ipv4),
+            ("0x7f.1", Ipv4),
         ] {
             assert_eq!(text.parse::<Address>(), Err(error), "{text:?}");
         }

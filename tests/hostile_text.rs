@@ -200,8 +200,8 @@ fn names_from_right_to_left_keep_their_place_on_a_terminal() {
     let written = String::from_utf8(typing.written()).unwrap();
     let marked = name.replace('@', "\u{200E}@");
     for line in [
-        format!("\n\u{200E}from {marked}: \u{5D1}\r"),
-        format!("\n\u{200E}{} is now {marked}\r", rude.id()),
+        format!("\u{200E}from {marked}: \u{5D1}\r"),
+        format!("\u{200E}{} is now {marked}\r", rude.id()),
     ] {
         assert!(written.contains(&line), "{line:?} in {written:?}");
     }

@@ -157,3 +157,25 @@ fn no_text_reaches_the_first_column_of_a_terminal() {
         }
     }
 }
+
+#[test]
+fn a_line_begins_a_row_although_the_user_is_typing() {
+    let server = Server::start(&[]);
+    let options = ["--nick", "lines", "--line-mode"];
+    let mut lines = Terminal::start("lines", server.address, &options, (80, 24), &server.journal);
+    lines.expect("you are lines@");
+    let mut alice = server.client("alice");
+    lines.expect("is online");
+    // Up to a full row, and none at all.
+    for count in [1, 2, 40, 79, 80, 81, 0] {
+        let typed = "x".repeat(count);
+        lines.keys(&typed);
+        lines.expect_line(&typed[count.saturating_sub(1) / 80 * 80..]);
+        let end = format!("after {count}");
+        alice.line(&end);
+        let row = lines.expect(&end);
+        assert_eq!(row, format!("from alice@{}: {end}", alice.id()));
+        // Ctrl-U: the system forgets what was typed.
+        lines.keys("\x15");
+    }
+}

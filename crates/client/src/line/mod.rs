@@ -178,8 +178,9 @@ impl Reader {
     }
 }
 
-/// Wraps what was added from `start` on, if it goes to a terminal, which may reorder each row.
-fn wrap_from(start: usize, output: &mut Writer) {
+/// Wraps what was added from `start` on, if it goes to a terminal, which may reorder each row. Where a person types, the
+/// first line begins a row.
+fn wrap_from(start: usize, output: &mut Writer, typed: bool) {
     if output.pending().len() == start {
         return;
     }
@@ -194,6 +195,9 @@ fn wrap_from(start: usize, output: &mut Writer) {
     let lines = output.pending().split_off(start);
     let rows = wrap::wrap(&String::from_utf8_lossy(&lines), width);
     let rows: String = rows.split_inclusive('\n').map(marked).collect();
+    if typed && start == 0 {
+        output.pending().extend_from_slice(wrap::to_row(width).as_bytes());
+    }
     output.pending().extend_from_slice(rows.as_bytes());
 }
 
@@ -241,11 +245,11 @@ impl FrontEnd for LineMode {
         };
         let (start, mut diagnostics) = (out.len(), Vec::new());
         printer.print(event, self.now, out, &mut diagnostics);
-        wrap_from(start, &mut self.stdout);
+        wrap_from(start, &mut self.stdout, self.reader.typed);
         let stderr = self.stderr.as_mut().unwrap_or(&mut self.stdout);
         let start = stderr.pending().len();
         stderr.pending().append(&mut diagnostics);
-        wrap_from(start, stderr);
+        wrap_from(start, stderr, self.reader.typed);
     }
 
     fn tick(&mut self, _: &mut Session, now: Now) {

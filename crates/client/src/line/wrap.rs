@@ -24,6 +24,12 @@ pub(super) fn wrap(lines: &str, width: usize) -> String {
     rows.text
 }
 
+/// Moves the cursor to the beginning of a row: of the next one, if a person has typed in this one. The terminal does not
+/// tell. It wraps so many blanks only behind something, and a carriage return leads to the row where they end.
+pub(super) fn to_row(width: usize) -> String {
+    format!("{}\r", " ".repeat(width))
+}
+
 struct Rows {
     text: String,
     column: usize,

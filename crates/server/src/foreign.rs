@@ -47,10 +47,6 @@ const BEGINNINGS: [&[u8]; 12] = [
     b"GNUTELLA CONNECT",
 ];
 
-/// The first words of SMTP, LMTP, IRC, FTP and POP3, whose lines end in CR LF. A line of a person at `nc` that begins so
-/// ends in LF alone: "USER manual?"
-const COMMANDS: [&[u8]; 7] = [b"EHLO", b"HELO", b"LHLO", b"CAP", b"NICK", b"USER", b"PASS"];
-
 /// Looks at the first bytes of a connection, up to [`HEAD_MAX`] of them. Empty lines before them say nothing: the PROXY
 /// protocol begins with two. Nor does the byte 255, which is telnet's.
 #[must_use]
@@ -104,10 +100,18 @@ fn is_request(line: &[u8]) -> bool {
     target.is_some_and(is_target) && version.is_some_and(is_version) && words.next().is_none()
 }
 
+/// A first command of SMTP, LMTP, IRC, FTP or POP3, whose lines end in CR LF. Those of a telnet client do too, so the
+/// words after it count: "USER manual?" and "PASS the salt" are what people say.
 fn is_command(line: &[u8]) -> bool {
-    let words = line.strip_suffix(b"\r");
-    let first = words.and_then(|words| words.split(|&byte| byte == b' ').next());
-    first.is_some_and(|first| COMMANDS.contains(&first))
+    let line = line.strip_suffix(b"\r").map(str::from_utf8);
+    let Some(Ok(line)) = line else { return false };
+    let words: Vec<&str> = line.split(' ').collect();
+    match words[..] {
+        ["EHLO" | "HELO" | "LHLO"] | ["CAP", "LS" | "REQ" | "END", ..] => true,
+        ["EHLO" | "HELO" | "LHLO" | "NICK" | "USER" | "PASS", word] => !word.ends_with(['?', '!', '.', ',']),
+        ["USER", _, _, _, name, ..] => name.starts_with(':'),
+        _ => false,
+    }
 }
 
 /// Whether a line without an end may become that of another protocol.

@@ -26,6 +26,8 @@ fn others() -> Vec<Vec<u8>> {
         b"HELO x\r\nMAIL FROM:<a@b>\r\n",
         b"NICK bot\r\nUSER bot 0 * :bot\r\n",
         b"CAP LS 302\r\n",
+        b"USER bot 0 * :a bot\r\n",
+        b"USER anonymous\r\n",
         b"<?xml version='1.0'?><stream:stream>",
         b"*1\r\n$4\r\nINFO\r\n",
         b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$14\r\n\n/nick admin\nhi\r\n",
@@ -123,17 +125,27 @@ fn first_words_of_people_are_messages() {
 }
 
 #[test]
-fn words_of_other_protocols_need_their_line_ends() {
-    for text in ["USER manual?", "NICK is late", "PASS the salt", "HELO everybody"] {
-        for end in ["", "\n"] {
-            let mut sim = Sim::new(limits());
-            let witness = sim.plain("10.0.0.1:1001");
-            let person = sim.connect("10.0.0.2:1001");
-            sim.send(person, &format!("{text}{end}"));
-            sim.run(ms(1000));
-            let said = format!("from 10.0.0.2:1001: {text}");
-            assert_eq!(sim.news(witness), ["10.0.0.2:1001 is online", &said]);
-        }
+fn words_of_other_protocols_need_their_line_ends_and_number() {
+    let with_lf = ["", "\n"].map(|end| ("HELO everybody", end));
+    let texts = [
+        "USER manual?",
+        "USER manual, where is it?",
+        "USER",
+        "NICK is late",
+        "NICK!",
+        "PASS the salt",
+        "HELO dear all",
+        "CAP it",
+    ];
+    let with_any = texts.map(|text| ["", "\n", "\r\n"].map(|end| (text, end)));
+    for (text, end) in with_any.into_iter().flatten().chain(with_lf) {
+        let mut sim = Sim::new(limits());
+        let witness = sim.plain("10.0.0.1:1001");
+        let person = sim.connect("10.0.0.2:1001");
+        sim.send(person, &format!("{text}{end}"));
+        sim.run(ms(1000));
+        let said = format!("from 10.0.0.2:1001: {text}");
+        assert_eq!(sim.news(witness), ["10.0.0.2:1001 is online", &said], "{end:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::roster::network_of;
 use chat_proto::nick::{Nick, Skeleton};
-use chat_proto::opaque::Token;
+use chat_proto::opaque::{PublicKey, Token};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,6 +12,15 @@ const HELD: Duration = Duration::from_secs(45);
 
 /// Nicks held for one network: a class behind one router. Whoever connects and breaks off again and again holds no more.
 const PER_NETWORK_MAX: usize = 64;
+
+/// The client that a nick is held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The one with this key.
+    Key(PublicKey),
+    /// The one with this token, which has no key.
+    Token(Token),
+}
 
 /// The nicks that are held.
 ///
@@ -27,8 +36,8 @@ pub(crate) struct Holds {
 struct Hold {
     nick: Nick,
     looks: Vec<Skeleton>,
-    /// The token that resumes the broken connection.
-    token: Token,
+    /// Whose it is: the key of the broken connection, or the token that resumes one without a key.
+    owner: Owner,
     network: IpAddr,
     until: Duration,
 }
@@ -43,31 +52,31 @@ impl Holds {
     }
 
     /// Holds the nick of a client at this address whose connection broke.
-    pub(crate) fn add(&mut self, now: Duration, address: IpAddr, token: Token, nick: Nick) {
+    pub(crate) fn add(&mut self, now: Duration, address: IpAddr, owner: Owner, nick: Nick) {
         self.held.retain(|hold| hold.until > now);
         let network = network_of(address);
         let mut of_network = self.held.iter().filter(|hold| hold.network == network);
         let excess = if of_network.clone().count() >= PER_NETWORK_MAX {
-            of_network.next().map(|hold| hold.token)
+            of_network.next().map(|hold| hold.owner)
         } else {
             let oldest = self.held.front().filter(|_| self.held.len() >= self.max);
-            oldest.map(|hold| hold.token)
+            oldest.map(|hold| hold.owner)
         };
-        if let Some(token) = excess {
-            self.release(token);
+        if let Some(owner) = excess {
+            self.release(owner);
         }
         self.held.push_back(Hold {
             looks: nick.skeletons().collect(),
             nick,
-            token,
+            owner,
             network,
             until: now + HELD,
         });
     }
 
-    /// The client with this token is back.
-    pub(crate) fn release(&mut self, token: Token) {
-        self.held.retain(|hold| hold.token != token);
+    /// This client is back.
+    pub(crate) fn release(&mut self, owner: Owner) {
+        self.held.retain(|hold| hold.owner != owner);
     }
 
     /// The held nick that this one is or looks like, and for how long it is held yet.
@@ -90,7 +99,7 @@ mod tests {
         let mut token = Opaque([network; 16]);
         token.0[..8].copy_from_slice(&number.to_be_bytes());
         let nick = Nick::parse(&format!("user-{network}-{number}")).unwrap();
-        holds.add(Duration::from_secs(second), address, token, nick);
+        holds.add(Duration::from_secs(second), address, Owner::Token(token), nick);
     }
 
     fn is_held(holds: &Holds, second: u64, nick: &str) -> bool {

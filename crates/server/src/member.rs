@@ -9,7 +9,7 @@ use crate::transcript::{Dialect, Transcript};
 use chat_proto::id::UserId;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
-use chat_proto::opaque::Token;
+use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer, Profile, Reason};
 use chat_proto::text::Text;
@@ -215,6 +215,12 @@ impl Member {
         }
     }
 
+    /// The key that it has proven to have.
+    #[must_use]
+    pub fn key(&self) -> Option<PublicKey> {
+        self.secure.as_ref().map(|secure| secure.key)
+    }
+
     /// The token of its rendezvous requests, if it speaks the rich dialect.
     #[must_use]
     pub fn rendezvous(&self) -> Option<Token> {
@@ -246,11 +252,7 @@ impl Member {
         Profile {
             who: self.label(),
             udp,
-            key: self
-                .secure
-                .as_ref()
-                .filter(|_| rich.is_some())
-                .map(|secure| secure.key),
+            key: rich.and_then(|_| self.key()),
         }
     }
 

@@ -1,6 +1,6 @@
-//! Clients that may reconnect, by the token that each would send.
+//! Clients that may reconnect, by the token that each would send. It counts only with the key that it was given to.
 
-use chat_proto::opaque::Token;
+use chat_proto::opaque::{PublicKey, Token};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ const RESUMABLE_MIN: usize = 1024;
 
 /// What is known of clients whose connections are gone.
 ///
-/// Memory: 64 bytes for each of at most 2 x `--max-users` or [`RESUMABLE_MIN`].
+/// Memory: 96 bytes for each of at most 2 x `--max-users` or [`RESUMABLE_MIN`].
 #[derive(Debug)]
 pub(crate) struct Resumption {
     /// The latest last.
@@ -21,6 +21,8 @@ pub(crate) struct Resumption {
 #[derive(Debug)]
 struct Client {
     token: Token,
+    /// The key that it has proven to have.
+    key: Option<PublicKey>,
     state: State,
     /// Where it connected from.
     network: IpAddr,
@@ -53,23 +55,29 @@ impl Resumption {
     }
 
     /// The token of the latest connection that this one leads to.
-    pub(crate) fn latest(&self, token: Token) -> Token {
-        match self.state(&token) {
+    pub(crate) fn latest(&self, key: Option<PublicKey>, token: Token) -> Token {
+        match self.state(key, &token) {
             Some(State::Replaced(next) | State::Adopted(next)) => next,
             Some(State::Resumable(_)) | None => token,
         }
     }
 
-    /// The connection with this token is gone; `seq` is the number of the last message accepted from it.
-    pub(crate) fn disconnected(&mut self, network: IpAddr, token: Token, seq: u64) {
-        self.remember(network, token, State::Resumable(seq));
+    /// The connection with this key and token is gone; `seq` is the number of the last message accepted from it.
+    pub(crate) fn disconnected(&mut self, network: IpAddr, key: Option<PublicKey>, token: Token, seq: u64) {
+        self.remember(network, key, token, State::Resumable(seq));
     }
 
     /// A client reconnected with `token` and is given `next`. Returns the number of the last message accepted from it, if
     /// the client is known. The connection before this one must be gone.
-    pub(crate) fn resume(&mut self, network: IpAddr, token: Token, next: Token) -> Option<u64> {
-        let latest = self.latest(token);
-        let seq = match (self.state(&token), self.state(&latest)) {
+    pub(crate) fn resume(
+        &mut self,
+        network: IpAddr,
+        key: Option<PublicKey>,
+        token: Token,
+        next: Token,
+    ) -> Option<u64> {
+        let latest = self.latest(key, token);
+        let seq = match (self.state(key, &token), self.state(key, &latest)) {
             // It has not received the token that it was given, so it knows nothing of this run of the server.
             (Some(State::Adopted(_)), _) => None,
             (_, Some(State::Resumable(seq))) => Some(seq),
@@ -77,10 +85,12 @@ impl Resumption {
             _ => None,
         };
         // The client will not send an older token than the one it has just sent.
-        self.clients
-            .retain(|other| ![latest, token].contains(&other.token) && !other.state.led_to(token));
+        self.clients.retain(|other| {
+            let is_spent = [latest, token].contains(&other.token) || other.state.led_to(token);
+            other.key != key || !is_spent
+        });
         let state = seq.map_or(State::Adopted(next), |_| State::Replaced(next));
-        self.remember(network, token, state);
+        self.remember(network, key, token, state);
         seq
     }
 
@@ -89,17 +99,19 @@ impl Resumption {
         self.clients.retain(|client| !client.state.led_to(token));
     }
 
-    fn state(&self, token: &Token) -> Option<State> {
-        let found = self.clients.iter().rev().find(|other| other.token == *token);
+    fn state(&self, key: Option<PublicKey>, token: &Token) -> Option<State> {
+        let mut latest_first = self.clients.iter().rev();
+        let found = latest_first.find(|other| other.token == *token && other.key == key);
         found.map(|client| client.state)
     }
 
-    fn remember(&mut self, network: IpAddr, token: Token, state: State) {
+    fn remember(&mut self, network: IpAddr, key: Option<PublicKey>, token: Token, state: State) {
         if self.clients.len() >= self.max {
             self.forget_one(network);
         }
         self.clients.push_back(Client {
             token,
+            key,
             state,
             network,
         });
@@ -137,6 +149,8 @@ mod tests {
 
     const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+    const KEY: Option<PublicKey> = Some(Opaque([8; 32]));
+    const OTHER: Option<PublicKey> = Some(Opaque([9; 32]));
     const A: Token = Opaque([1; 16]);
     const B: Token = Opaque([2; 16]);
     const C: Token = Opaque([3; 16]);
@@ -145,51 +159,65 @@ mod tests {
     #[test]
     fn a_token_is_valid_until_the_next_one_is_used() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, A, 7);
+        resumption.disconnected(HOME, KEY, A, 7);
         assert_eq!(
-            (resumption.latest(A), resumption.resume(HOME, A, B)),
+            (resumption.latest(KEY, A), resumption.resume(HOME, KEY, A, B)),
             (A, Some(7))
         );
         // B is lost on its way.
-        resumption.disconnected(HOME, B, 8);
+        resumption.disconnected(HOME, KEY, B, 8);
         assert_eq!(
-            (resumption.latest(A), resumption.resume(HOME, A, C)),
+            (resumption.latest(KEY, A), resumption.resume(HOME, KEY, A, C)),
             (B, Some(8))
         );
-        resumption.disconnected(HOME, C, 9);
+        resumption.disconnected(HOME, KEY, C, 9);
         assert_eq!(
-            (resumption.latest(C), resumption.resume(HOME, C, D)),
+            (resumption.latest(KEY, C), resumption.resume(HOME, KEY, C, D)),
             (C, Some(9))
         );
-        resumption.disconnected(HOME, D, 10);
-        assert_eq!(resumption.latest(A), A, "C was used");
-        assert_eq!(resumption.resume(HOME, C, B), Some(10));
+        resumption.disconnected(HOME, KEY, D, 10);
+        assert_eq!(resumption.latest(KEY, A), A, "C was used");
+        assert_eq!(resumption.resume(HOME, KEY, C, B), Some(10));
         assert_eq!(resumption.clients.len(), 1);
     }
 
     #[test]
     fn a_confirmed_token_replaces_the_one_before() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, A, 7);
-        resumption.resume(HOME, A, B);
+        resumption.disconnected(HOME, KEY, A, 7);
+        resumption.resume(HOME, KEY, A, B);
         resumption.confirm(B);
-        assert_eq!((resumption.latest(A), resumption.clients.len()), (A, 0));
+        assert_eq!((resumption.latest(KEY, A), resumption.clients.len()), (A, 0));
     }
 
     #[test]
     fn an_unknown_token_can_be_resumed_twice() {
         let mut resumption = Resumption::new(10);
-        assert_eq!(resumption.resume(HOME, A, B), None);
-        assert_eq!(resumption.latest(A), B);
+        assert_eq!(resumption.resume(HOME, KEY, A, B), None);
+        assert_eq!(resumption.latest(KEY, A), B);
         // B is lost on its way.
-        resumption.disconnected(HOME, B, 0);
+        resumption.disconnected(HOME, KEY, B, 0);
         assert_eq!(
-            resumption.resume(HOME, A, C),
+            resumption.resume(HOME, KEY, A, C),
             None,
             "it knows nothing of this run"
         );
-        resumption.disconnected(HOME, C, 0);
-        assert_eq!(resumption.resume(HOME, C, D), Some(0));
+        resumption.disconnected(HOME, KEY, C, 0);
+        assert_eq!(resumption.resume(HOME, KEY, C, D), Some(0));
+    }
+
+    #[test]
+    fn a_token_counts_only_with_its_key() {
+        let mut resumption = Resumption::new(10);
+        resumption.disconnected(HOME, KEY, A, 7);
+        resumption.resume(HOME, KEY, A, B);
+        resumption.disconnected(HOME, KEY, B, 8);
+        assert_eq!(resumption.latest(OTHER, A), A, "it does not lead to B");
+        assert_eq!(resumption.resume(ELSEWHERE, OTHER, A, C), None);
+        assert_eq!(resumption.resume(ELSEWHERE, OTHER, B, D), None);
+        // The owner loses nothing by that.
+        assert_eq!(resumption.latest(KEY, A), B);
+        assert_eq!(resumption.resume(HOME, KEY, A, C), Some(8));
     }
 
     fn numbered(number: u64) -> Token {
@@ -203,41 +231,41 @@ mod tests {
         for (users, max) in [(10, RESUMABLE_MIN), (5000, 10_000)] {
             let mut resumption = Resumption::new(users);
             for number in 0..12_000 {
-                resumption.disconnected(HOME, numbered(number), number);
+                resumption.disconnected(HOME, KEY, numbered(number), number);
             }
             assert_eq!(resumption.clients.len(), max);
-            assert_eq!(resumption.resume(HOME, numbered(11_999), A), Some(11_999));
+            assert_eq!(resumption.resume(HOME, KEY, numbered(11_999), A), Some(11_999));
         }
     }
 
     #[test]
     fn clients_that_said_nothing_are_forgotten_first() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, A, 7);
+        resumption.disconnected(HOME, KEY, A, 7);
         for number in 0..1000 {
             // Behind the same router, and from everywhere; with tokens of their own, and with made-up ones.
             let host = u32::try_from(number).unwrap();
             let networks = [HOME, IpAddr::V4(Ipv4Addr::from_bits(host))];
             for (network, number) in networks.into_iter().zip([2 * number, 2 * number + 1]) {
-                resumption.resume(network, numbered(1_000_000 + number), numbered(number));
-                resumption.disconnected(network, numbered(number), 0);
+                resumption.resume(network, KEY, numbered(1_000_000 + number), numbered(number));
+                resumption.disconnected(network, KEY, numbered(number), 0);
             }
         }
-        assert_eq!(resumption.resume(HOME, A, B), Some(7));
+        assert_eq!(resumption.resume(HOME, KEY, A, B), Some(7));
     }
 
     #[test]
     fn clients_of_one_address_are_forgotten_for_each_other() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, A, 7);
+        resumption.disconnected(HOME, KEY, A, 7);
         for number in 0..5000 {
-            resumption.disconnected(ELSEWHERE, numbered(number), number + 1);
+            resumption.disconnected(ELSEWHERE, KEY, numbered(number), number + 1);
         }
         // Nor for newcomers, while one address has more.
         for host in 1..100 {
             let host = IpAddr::V4(Ipv4Addr::new(10, 9, 0, host));
-            resumption.disconnected(host, numbered(9000), 1);
+            resumption.disconnected(host, KEY, numbered(9000), 1);
         }
-        assert_eq!(resumption.resume(HOME, A, B), Some(7));
+        assert_eq!(resumption.resume(HOME, KEY, A, B), Some(7));
     }
 }

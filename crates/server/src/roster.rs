@@ -4,7 +4,7 @@ use crate::compact::Addr;
 use crate::member::{Client, Member, Stage, Unsealed};
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey, Skeleton};
-use chat_proto::opaque::Token;
+use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::who::Who;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -54,6 +54,8 @@ pub struct Roster {
     /// Members that speak the plain dialect or have sent nothing yet, leaving ones included.
     plain: usize,
     by_id: HashMap<Addr, u32>,
+    /// The keys of all users that have one, each with its only holder.
+    by_key: HashMap<PublicKey, u32>,
     /// The looks of all nicks, each with its only holder.
     by_look: HashMap<Skeleton, Slot>,
     /// How many have a place from each network.
@@ -194,6 +196,9 @@ impl Roster {
             self.by_look.remove(&look);
         }
         self.rich -= usize::from(member.rich().is_some());
+        if let (Some(_), Some(key)) = (member.rich(), member.key()) {
+            self.by_key.remove(&key);
+        }
         if let Stage::Queued(_) | Stage::Sealing(Unsealed::Queued, _) = stage {
             self.queued -= 1;
             return;
@@ -237,6 +242,12 @@ impl Roster {
     pub fn with_id(&self, id: UserId) -> Option<Slot> {
         let slot = self.by_id.get(&id.address().into())?;
         Slot::try_from(*slot).ok()
+    }
+
+    /// The user with this key.
+    #[must_use]
+    pub fn with_key(&self, key: &PublicKey) -> Option<Slot> {
+        Slot::try_from(*self.by_key.get(key)?).ok()
     }
 
     /// The connection that this token resumes.
@@ -288,12 +299,16 @@ impl Roster {
         member.set_label(who.to_string());
     }
 
-    /// Takes note that a member speaks the rich dialect.
+    /// Takes note that a member speaks the rich dialect. No other user has its key.
     pub(crate) fn upgrade(&mut self, slot: Slot, client: Client) {
         if let Some(member) = self.slots.get_mut(slot).and_then(Option::as_mut) {
             self.plain -= usize::from(member.client.is_none());
             member.client = Some(Box::new(client));
-            self.rich += usize::from(member.rich().is_some());
+            if member.rich().is_some() {
+                self.rich += 1;
+                let taken = member.key().map(|key| self.by_key.insert(key, number(slot)));
+                debug_assert!(taken.flatten().is_none(), "two users have one key");
+            }
         }
     }
 }

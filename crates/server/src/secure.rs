@@ -1,5 +1,6 @@
 //! The encrypted side of one connection.
 
+use crate::compact::Timestamp;
 use chat_noise::record::{Altered, Channel};
 use chat_proto::LINE_MAX;
 use chat_proto::now::Now;
@@ -15,6 +16,8 @@ pub struct Secure {
     channel: Channel,
     /// The key that the client has proven to have.
     pub key: PublicKey,
+    /// When its handshake began.
+    pub begun: Timestamp,
     /// The end of a record that is sent in part, which is never encrypted anew: the number of a record must not serve twice.
     /// Boxed, because most of the time there is none.
     #[allow(clippy::box_collection, reason = "there is one of these for each user")]
@@ -24,10 +27,11 @@ pub struct Secure {
 impl Secure {
     /// A channel on which nothing was said.
     #[must_use]
-    pub fn new(key: PublicKey, channel: Channel) -> Self {
+    pub fn new(key: PublicKey, channel: Channel, begun: Timestamp) -> Self {
         Self {
             channel,
             key,
+            begun,
             unsent: None,
         }
     }
@@ -107,7 +111,9 @@ mod tests {
             .unwrap()
             .finish("HELLO", NOW.monotonic);
         let (_, at_server) = server.finish(line.as_bytes(), NOW.monotonic).unwrap();
-        (Secure::new(at_server.peer, at_server.channel), at_client.channel)
+        let begun = NOW.monotonic.into();
+        let secure = Secure::new(at_server.peer, at_server.channel, begun);
+        (secure, at_client.channel)
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What lines mean, in both dialects: each becomes an operation of the room.
 
 use super::{PROBE_TIME, Room, handshake};
+use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
+use crate::holds::Owner;
 use crate::member::{Client, Member, Probe, Rich, Stage};
 use crate::outbox::List;
 use crate::quota::USER_BYTES;
 use crate::rate::Usage;
-use crate::roster::{Slot, network_of, token_for};
+use crate::roster::{Roster, Slot, network_of, token_for};
 use crate::transcript::{Dialect, Transcript};
 use chat_noise::handshake::VERB;
 use chat_proto::id::UserId;
@@ -307,16 +309,25 @@ fn list_users(room: &mut Room, now: Now, slot: Slot) {
 
 /// A client says `HELLO`.
 fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
-    let latest = hello.resume.map(|token| room.resumption.latest(token));
-    let resumed = latest.and_then(|token| room.roster.resumed_by(&token));
+    let key = room.roster.get(slot).and_then(Member::key);
+    let latest = hello.resume.map(|token| room.resumption.latest(key, token));
+    // The same key again is the same client. Without one, the token says which it is.
+    let resumed = match key {
+        Some(key) => room.roster.with_key(&key),
+        None => latest.and_then(|token| resumed_without_key(&room.roster, &token)),
+    };
+    if resumed.is_some_and(|other| begun(&room.roster, slot) < begun(&room.roster, other)) {
+        // It was delayed on its way: the client has made another connection since.
+        return room.leave(now, slot, Departure::Replaced);
+    }
     if !room.admit(now, slot, resumed) {
         return;
     }
     if let Some(resumed) = resumed {
         room.leave(now, resumed, Departure::Replaced);
     }
-    if let Some(token) = latest {
-        room.holds.release(token);
+    if let Some(owner) = key.map(Owner::Key).or(latest.map(Owner::Token)) {
+        room.holds.release(owner);
     }
     let [resume, rendezvous] = [(room.tokens)(), (room.tokens)()].map(|secret| token_for(slot, secret));
     let Some(member) = room.roster.get_mut(slot) else {
@@ -325,7 +336,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
     let network = network_of(member.id().address().ip());
     let accepted = hello
         .resume
-        .and_then(|token| room.resumption.resume(network, token, resume));
+        .and_then(|token| room.resumption.resume(network, key, token, resume));
     // Only a client that was here before may ask for more than the history of newcomers.
     let next = accepted.and(hello.next);
     let seq = accepted.unwrap_or(0);
@@ -357,6 +368,18 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
     } else {
         room.join(now, slot);
     }
+}
+
+/// The connection that this token resumes, if it has no key.
+fn resumed_without_key(roster: &Roster, token: &Token) -> Option<Slot> {
+    let resumed = roster.resumed_by(token)?;
+    roster.get(resumed)?.key().is_none().then_some(resumed)
+}
+
+/// When the handshake of this connection began.
+fn begun(roster: &Roster, slot: Slot) -> Option<Timestamp> {
+    let secure = roster.get(slot)?.secure.as_deref();
+    secure.map(|secure| secure.begun)
 }
 
 /// Rejects a client that insists on a nick which is not available.

@@ -51,7 +51,7 @@ pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Opti
         reject(room, now, slot);
         return None;
     };
-    let Stage::Sealing(before, _) = member.stage else {
+    let Stage::Sealing(before, begun) = member.stage else {
         return None;
     };
     member.stage = match before {
@@ -59,7 +59,11 @@ pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Opti
         Unsealed::Queued => Stage::Queued(now.monotonic.into()),
         Unsealed::New => Stage::Handshake(now.monotonic.into()),
     };
-    member.secure = Some(Box::new(Secure::new(established.peer, established.channel)));
+    member.secure = Some(Box::new(Secure::new(
+        established.peer,
+        established.channel,
+        begun,
+    )));
     Some(first)
 }
 

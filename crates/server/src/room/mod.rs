@@ -12,7 +12,7 @@ mod user_list;
 
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
-use crate::holds::Holds;
+use crate::holds::{Holds, Owner};
 use crate::identity::{Handshakes, Identity};
 use crate::member::{Member, Stage};
 use crate::quota::{Quota, Shared};
@@ -295,10 +295,12 @@ impl Room {
             .truncate_at(self.transcript.ring(member.dialect()).head());
         if let Some(rich) = member.rich() {
             let network = network_of(member.id().address().ip());
-            self.resumption.disconnected(network, rich.resume, rich.seq);
+            let key = member.key();
+            self.resumption.disconnected(network, key, rich.resume, rich.seq);
             if let Some(nick) = member.nick().filter(|_| may_return(why)) {
                 let address = member.id().address().ip();
-                self.holds.add(now.monotonic, address, rich.resume, nick);
+                let owner = key.map_or(Owner::Token(rich.resume), Owner::Key);
+                self.holds.add(now.monotonic, address, owner, nick);
             }
         }
         if let Some((reason, text)) = farewell(why) {

@@ -2,6 +2,7 @@
 
 use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::{Departure, Event, Refusal};
+use chat_server::room::Limits;
 
 /// The last line of a peer whose handshake failed.
 const FAILED: &str = "* disconnected: the handshake for an encrypted channel failed";
@@ -217,17 +218,137 @@ fn a_lost_connection_is_resumed_over_a_new_channel() {
     let alice = sim.connect("10.0.0.7:5002");
     sim.seal(alice, "HELLO 1 alice - - -");
     sim.run(ms(0));
-    let welcome = sim.news(alice).remove(0);
+    let welcome = sim.news(alice).remove(1);
     let token = welcome.split(' ').nth(2).unwrap().to_owned();
     sim.send(alice, "SAY 1 one\n");
     sim.run(ms(0));
-    let again = sim.connect("10.0.0.7:5003");
-    sim.seal(again, &format!("HELLO 1 alice - - {token}"));
-    sim.run(ms(0));
-    let welcome = sim.news(again).remove(0);
+    let again = same_key(
+        &mut sim,
+        alice,
+        "10.0.0.7:5003",
+        &format!("HELLO 1 alice - - {token}"),
+    );
+    let welcome = sim.news(again).remove(1);
     assert!(
         welcome.starts_with("WELCOME alice@10.0.0.7:5003 ") && welcome.ends_with(" 1"),
         "{welcome}"
     );
     assert!(sim.news(alice).last().unwrap().starts_with("GOODBYE replaced "));
+}
+
+/// The token in the WELCOME of this peer.
+fn token(sim: &Sim, peer: PeerNo) -> String {
+    let lines = sim.lines(peer).0;
+    let welcome = lines.iter().find(|line| line.starts_with("WELCOME "));
+    welcome.unwrap().split(' ').nth(2).unwrap().to_owned()
+}
+
+/// A client with the key of this one says this first.
+fn same_key(sim: &mut Sim, of: PeerNo, address: &str, first: &str) -> PeerNo {
+    let peer = sim.connect(address);
+    sim.take_key(peer, of);
+    sim.seal(peer, first);
+    sim.run(ms(0));
+    peer
+}
+
+#[test]
+fn no_two_users_have_one_key() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.5:5001");
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    sim.news(witness);
+    let again = same_key(&mut sim, alice, "10.0.0.8:5003", "HELLO 1 alice - - -");
+    assert_eq!(
+        sim.news(witness),
+        ["alice@10.0.0.7:5002 is offline", "alice@10.0.0.8:5003 is online"]
+    );
+    assert_eq!(sim.departure("alice@10.0.0.7:5002"), Some(Departure::Replaced));
+    assert!(sim.news(alice).last().unwrap().starts_with("GOODBYE replaced "));
+    let welcome = sim.news(again).remove(1);
+    assert!(
+        welcome.ends_with(" 0"),
+        "without the token its numbers begin anew: {welcome}"
+    );
+    // A probe is no user.
+    same_key(&mut sim, alice, "10.0.0.9:5004", "PROBE 1 alice");
+    assert_eq!(sim.news(witness), Vec::<String>::new());
+}
+
+#[test]
+fn the_same_key_gets_its_held_nick_without_a_token() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    sim.reset(alice);
+    sim.run(ms(0));
+    let thief = sim.secure("10.0.0.8:5003", "alice");
+    assert!(
+        sim.lines(thief)
+            .0
+            .iter()
+            .any(|line| line.starts_with("ERROR nick-taken "))
+    );
+    let again = same_key(&mut sim, alice, "10.0.0.7:5004", "HELLO 1 alice - - -");
+    assert!(sim.news(again)[1].starts_with("WELCOME alice@10.0.0.7:5004 "));
+}
+
+#[test]
+fn a_token_counts_only_with_the_key_it_was_given_to() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.5:5001");
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    sim.send(alice, "SAY 7 one\n");
+    sim.run(ms(0));
+    let token = token(&sim, alice);
+    let hello = format!("HELLO 1 alice - - {token} next=0");
+    for address in ["10.0.0.8:5003", "10.0.0.8:5004"] {
+        sim.news(witness);
+        let thief = sim.connect(address);
+        sim.seal(thief, &hello);
+        sim.run(ms(0));
+        assert_eq!(sim.news(witness), [format!("{address} is online")]);
+        let news = sim.news(thief);
+        assert!(news[1].starts_with(&format!("WELCOME {address} ")) && news[1].ends_with(" 0"));
+        let history = news.iter().find(|line| line.starts_with("HISTORY ")).unwrap();
+        assert!(history.ends_with(" -"), "{history}");
+        // The second time the connection is gone, and its token remembered.
+        sim.reset(alice);
+        sim.run(ms(0));
+    }
+    let again = same_key(&mut sim, alice, "10.0.0.7:5005", &hello);
+    let welcome = sim.news(again).remove(1);
+    assert!(
+        welcome.starts_with("WELCOME alice@") && welcome.ends_with(" 7"),
+        "{welcome}"
+    );
+}
+
+/// The client has given that connection up and made another one since.
+#[test]
+fn a_handshake_begun_earlier_takes_no_place() {
+    let mut sim = Sim::new(limits());
+    let late = sim.connect("10.0.0.7:5001");
+    sim.seal(late, "HELLO 1 alice - - -");
+    sim.turn();
+    sim.turn();
+    sim.peers[late].reading = Reading::Stopped;
+    sim.run(ms(1000));
+    let alice = same_key(&mut sim, late, "10.0.0.7:5002", "HELLO 1 alice - - -");
+    sim.peers[late].reading = Reading::Freely;
+    sim.run(ms(0));
+    assert!(sim.is_closed(late) && !sim.is_closed(alice));
+    assert_eq!(sim.departure("alice@10.0.0.7:5002"), None);
+}
+
+#[test]
+fn in_a_full_room_the_same_key_takes_its_own_place() {
+    let mut sim = Sim::new(Limits {
+        max_users: 1,
+        ..limits()
+    });
+    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let stranger = sim.secure("10.0.0.8:5003", "bob");
+    assert_eq!(sim.lines(stranger).0.last(), Some(&"too many users"));
+    let again = same_key(&mut sim, alice, "10.0.0.7:5004", "HELLO 1 alice - - -");
+    assert!(sim.news(again)[1].starts_with("WELCOME alice@10.0.0.7:5004 "));
 }

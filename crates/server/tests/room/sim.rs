@@ -44,16 +44,21 @@ pub(crate) enum Reading {
 }
 
 /// The far end of a connection, and both kernels' buffers.
-#[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) slot: Option<Slot>,
     /// Sent by the peer, not read by the server.
     up: Vec<u8>,
     up_end: Option<End>,
+    /// What the bytes of `up` mean, piece by piece: how many they are, and what they say.
+    meanings: VecDeque<(usize, Vec<u8>)>,
+    /// Its secret key.
+    pub(crate) secret: [u8; 32],
+    /// Its handshake for an encrypted channel, until that is complete.
+    sealing: Option<Sealing>,
     /// Its encrypted channel.
     pub(crate) channel: Option<Channel>,
-    /// Everything that the server has read.
+    /// Everything that the server has read, in the clear, without the handshake.
     pub(crate) delivered: Vec<u8>,
     /// Written by the server, not read by the peer.
     down: Vec<u8>,
@@ -84,13 +89,26 @@ pub(crate) struct Peer {
     mark: usize,
 }
 
+/// A handshake under way.
+struct Sealing {
+    /// `None` before the greeting.
+    client: Option<Client>,
+    /// What is said afterwards, the first line first.
+    said: Vec<u8>,
+    /// It sends a FIN afterwards.
+    ends: bool,
+}
+
 impl Peer {
-    fn new(address: SocketAddr) -> Self {
+    fn new(address: SocketAddr, secret: [u8; 32]) -> Self {
         Self {
             address,
             slot: None,
             up: Vec::new(),
             up_end: None,
+            meanings: VecDeque::new(),
+            secret,
+            sealing: None,
             channel: None,
             delivered: Vec::new(),
             down: Vec::new(),
@@ -124,23 +142,120 @@ impl Peer {
         self.gone || self.down.len() < self.capacity
     }
 
+    /// Says this, by a handshake that is under way, or by the channel, or in the clear.
+    fn say(&mut self, now: Duration, bytes: &[u8]) {
+        if let Some(sealing) = &mut self.sealing {
+            sealing.said.extend_from_slice(bytes);
+        } else if let Some(channel) = &mut self.channel {
+            for said in bytes.chunks(LINE_MAX) {
+                let before = self.up.len();
+                channel.sealer.seal(now, [said], &mut self.up);
+                self.meanings.push_back((self.up.len() - before, said.to_vec()));
+            }
+        } else {
+            self.put(bytes, bytes);
+        }
+    }
+
+    /// Sends these bytes, which mean this.
+    fn put(&mut self, bytes: &[u8], meaning: &[u8]) {
+        self.up.extend_from_slice(bytes);
+        self.meanings.push_back((bytes.len(), meaning.to_vec()));
+    }
+
+    /// The server reads.
+    fn take(&mut self) -> Vec<u8> {
+        let bytes: Vec<u8> = self.up.drain(..self.up.len().min(READ_MAX)).collect();
+        let mut count = bytes.len();
+        while let Some((length, meaning)) = self.meanings.front_mut()
+            && count > 0
+        {
+            let taken = count.min(*length);
+            let is_clear = *length == meaning.len();
+            count -= taken;
+            *length -= taken;
+            if is_clear {
+                self.delivered.extend(meaning.drain(..taken));
+            }
+            if *length == 0 {
+                self.delivered.append(meaning);
+                self.meanings.pop_front();
+            }
+        }
+        bytes
+    }
+
+    /// Begins the handshake once the greeting has arrived.
+    fn begin(&mut self) {
+        let greeting = self
+            .received
+            .split(|&byte| byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let is_whole = greeting.len() < self.received.len();
+        let Some(sealing) = self
+            .sealing
+            .as_mut()
+            .filter(|sealing| is_whole && sealing.client.is_none())
+        else {
+            return;
+        };
+        let byte = self.secret[8] ^ 0xFF;
+        let key = KeyPair::from_secret(self.secret);
+        let (client, line) = Client::begin(greeting, &key, None, &mut |bytes| bytes.fill(byte));
+        sealing.client = Some(client);
+        self.put(format!("{line}\n").as_bytes(), b"");
+    }
+
+    /// Ends the handshake once the server has answered. Its answer is the last line in the clear.
+    fn finish(&mut self, now: Duration) {
+        let begin = self.received.windows(7).position(|part| part == b"SEAL 1 ");
+        let begin = begin.filter(|_| {
+            self.sealing
+                .as_ref()
+                .is_some_and(|sealing| sealing.client.is_some())
+        });
+        let Some(begin) = begin else { return };
+        let Some(length) = self.received[begin..].iter().position(|&byte| byte == b'\n') else {
+            return;
+        };
+        let answer: Vec<u8> = self.received.drain(begin..).collect();
+        let (line, sealed) = (&answer[..length], &answer[length + 1..]);
+        let sealing = self.sealing.take().unwrap();
+        let met = sealing.client.unwrap().read(line).unwrap();
+        let end = sealing.said.iter().position(|&byte| byte == b'\n').unwrap();
+        let (first, rest) = sealing.said.split_at(end + 1);
+        let first_line = std::str::from_utf8(&first[..end]).unwrap();
+        let (line, mut established) = met.finish(first_line, now);
+        established
+            .channel
+            .opener
+            .open(sealed, RECORD_MAX, &mut self.received)
+            .unwrap();
+        self.channel = Some(established.channel);
+        self.put(format!("{line}\n").as_bytes(), first);
+        self.say(now, rest);
+        if sealing.ends {
+            self.up_end.get_or_insert(End::Closed);
+        }
+    }
+
     /// Answers the PINGs among the lines received.
-    fn answer(&mut self) {
+    fn answer(&mut self, now: Duration) {
         let news = &self.received[self.answered..];
         let whole = news
             .iter()
             .rposition(|&byte| byte == b'\n')
             .map_or(0, |end| end + 1);
-        for line in std::str::from_utf8(&news[..whole]).unwrap().lines() {
-            if let Some(number) = line.strip_prefix("PING ") {
-                self.up.extend(format!("PONG {number}\n").bytes());
-            }
-        }
+        let lines = std::str::from_utf8(&news[..whole]).unwrap().lines();
+        let pings = lines.filter_map(|line| line.strip_prefix("PING "));
+        let pongs: String = pings.map(|number| format!("PONG {number}\n")).collect();
         self.answered += whole;
+        self.say(now, pongs.as_bytes());
     }
 
     /// The peer reads what it would in this time.
-    fn drain(&mut self, passed: Duration) {
+    fn drain(&mut self, now: Duration, passed: Duration) {
         if self.gone {
             self.down.clear();
         }
@@ -176,8 +291,12 @@ impl Peer {
         }
         let line_ends = self.answers && read.contains(&b'\n');
         self.down.drain(..count);
+        if self.sealing.is_some() && self.reading != Reading::Stopped {
+            self.begin();
+            self.finish(now);
+        }
         if line_ends {
-            self.answer();
+            self.answer(now);
         }
         let done = self.shut || self.closed_at.is_some();
         if done && self.polite && self.down.is_empty() && self.reading != Reading::Stopped {
@@ -263,9 +382,12 @@ impl Sim {
     }
 
     pub(crate) fn connect_from(&mut self, address: SocketAddr) -> PeerNo {
-        self.peers.push(Peer::new(address));
-        self.door.push_back(self.peers.len() - 1);
-        self.peers.len() - 1
+        let number = self.peers.len();
+        let mut secret = [7; 32];
+        secret[8..16].copy_from_slice(&number.to_le_bytes());
+        self.peers.push(Peer::new(address, secret));
+        self.door.push_back(number);
+        number
     }
 
     /// A person at `nc`, announced, whose lines so far are skipped.
@@ -286,20 +408,19 @@ impl Sim {
         peer
     }
 
-    /// It makes its connection an encrypted one, with this as its first line.
+    /// It makes its connection an encrypted one, with this as its first line. What it sends meanwhile follows.
     pub(crate) fn seal(&mut self, peer: PeerNo, first: &str) {
-        self.run(ms(0));
-        let greeting = self.lines(peer).0[0].to_owned();
-        let mut random = |bytes: &mut [u8]| bytes.fill(u8::try_from(peer).unwrap() + 1);
-        let key = KeyPair::from_secret([u8::try_from(peer).unwrap() + 100; 32]);
-        let (client, line) = Client::begin(greeting.as_bytes(), &key, None, &mut random);
-        self.send(peer, &format!("{line}\n"));
-        self.run(ms(0));
-        let news = self.news(peer);
-        let met = client.read(news.last().unwrap().as_bytes()).unwrap();
-        let (line, established) = met.finish(first, self.now);
-        self.send(peer, &format!("{line}\n"));
-        self.peers[peer].channel = Some(established.channel);
+        self.peers[peer].sealing = Some(Sealing {
+            client: None,
+            said: format!("{first}\n").into_bytes(),
+            ends: false,
+        });
+        self.peers[peer].begin();
+    }
+
+    /// It has the key of this one.
+    pub(crate) fn take_key(&mut self, peer: PeerNo, of: PeerNo) {
+        self.peers[peer].secret = self.peers[of].secret;
     }
 
     /// A `chat-client` on an encrypted channel, that has received its WELCOME.
@@ -316,30 +437,26 @@ impl Sim {
     }
 
     pub(crate) fn send_bytes(&mut self, peer: PeerNo, bytes: &[u8]) {
-        let now = self.now;
-        let peer = &mut self.peers[peer];
-        match &mut peer.channel {
-            Some(channel) => {
-                for record in bytes.chunks(LINE_MAX) {
-                    channel.sealer.seal(now, [record], &mut peer.up);
-                }
-            }
-            None => peer.up.extend_from_slice(bytes),
-        }
+        self.peers[peer].say(self.now, bytes);
     }
 
     /// Bytes of its own arrive as they are.
     pub(crate) fn inject(&mut self, peer: PeerNo, bytes: &[u8]) {
-        self.peers[peer].up.extend_from_slice(bytes);
+        self.peers[peer].put(bytes, b"");
     }
 
     /// It sends a FIN, and reads on.
     pub(crate) fn half_close(&mut self, peer: PeerNo) {
-        self.peers[peer].up_end.get_or_insert(End::Closed);
+        let peer = &mut self.peers[peer];
+        match &mut peer.sealing {
+            Some(sealing) => sealing.ends = true,
+            None => _ = peer.up_end.get_or_insert(End::Closed),
+        }
     }
 
     /// It closes; its earlier input can still be read.
     pub(crate) fn close(&mut self, peer: PeerNo) {
+        self.peers[peer].sealing = None;
         self.half_close(peer);
         self.peers[peer].gone = true;
     }
@@ -351,6 +468,7 @@ impl Sim {
 
     /// It resets the connection; its earlier input can still be read.
     pub(crate) fn reset_after_all(&mut self, peer: PeerNo) {
+        self.peers[peer].sealing = None;
         self.peers[peer].up_end = Some(End::Reset);
         self.peers[peer].gone = true;
     }
@@ -358,6 +476,8 @@ impl Sim {
     pub(crate) fn end(&mut self, peer: PeerNo, end: End) {
         let peer = &mut self.peers[peer];
         peer.up.clear();
+        peer.meanings.clear();
+        peer.sealing = None;
         peer.up_end = Some(end);
         peer.gone = true;
     }
@@ -419,7 +539,7 @@ impl Sim {
             self.idle = 0;
         }
         for peer in &mut self.peers {
-            peer.drain(passed);
+            peer.drain(self.now, passed);
         }
     }
 
@@ -445,7 +565,7 @@ impl Sim {
         assert!(self.idle < 4, "turns without effect");
         self.look();
         for peer in &mut self.peers {
-            peer.drain(Duration::ZERO);
+            peer.drain(self.now, Duration::ZERO);
         }
     }
 
@@ -496,8 +616,7 @@ impl Sim {
             input::end(&mut self.room, now, slot, peer.up_end.unwrap());
             return true;
         }
-        let bytes: Vec<u8> = peer.up.drain(..peer.up.len().min(READ_MAX)).collect();
-        peer.delivered.extend_from_slice(&bytes);
+        let bytes = peer.take();
         input::receive(&mut self.room, now, slot, &bytes);
         true
     }
@@ -634,7 +753,7 @@ impl Sim {
 
     /// Whether everything it has sent is read.
     pub(crate) fn is_heard(&self, peer: PeerNo) -> bool {
-        self.peers[peer].up.is_empty()
+        self.peers[peer].up.is_empty() && self.peers[peer].sealing.is_none()
     }
 
     /// Whether everything sent either way is processed.

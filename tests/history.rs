@@ -83,18 +83,18 @@ fn a_resumed_client_gets_every_message_from_where_it_stopped() {
     let server = Server::start(&["--history", "100", "--rate", "100000", "--burst", "100000"]);
     let mut talker = server.plain("talker");
     let carol = server.rich("carol");
-    let token = carol.resume.clone();
+    let (token, secret) = (carol.resume.clone(), carol.secret);
     drop(carol);
     talker.expect(" is offline");
     let lines: String = (0..130).map(|number| format!("line {number}\n")).collect();
     talker.send(lines);
     talker.expect("line 129");
-    let resumed = |hello: String| Rich::hello(server.connect("carol"), &hello);
-    let back = resumed(format!("HELLO 1 carol - - {token} next=0"));
+    let resumed = |secret, hello: String| Rich::with_key(server.connect("carol"), secret, &hello);
+    let back = resumed(secret, format!("HELLO 1 carol - - {token} next=0"));
     let said = |user: &Rich| user.past.iter().filter(|line| line.starts_with("SAID ")).count();
     assert_eq!(said(&back), 130);
     // A stranger has no claim to more than the history.
-    let stranger = resumed("HELLO 1 eve - - AAECAwQFBgcICQoLDA0ODw next=0".into());
+    let stranger = resumed([3; 32], "HELLO 1 eve - - AAECAwQFBgcICQoLDA0ODw next=0".into());
     assert_eq!(said(&stranger), 100);
 }
 

@@ -61,7 +61,7 @@ fn a_resuming_client_takes_over_its_place_in_a_full_room() {
         Some("too many users")
     );
     let hello = format!("HELLO 1 alice - - {}", ghost.resume);
-    let alice = Rich::hello(server.connect("alice again"), &hello);
+    let alice = Rich::with_key(server.connect("alice again"), ghost.secret, &hello);
     assert!(
         alice.who.starts_with("alice@") && alice.who != ghost.who,
         "{}",

@@ -144,8 +144,9 @@ fn a_resuming_client_takes_its_nick_back() {
     ghost.say("one");
     ghost.say("two");
     ghost.expect("two");
-    let mut alice = Rich::hello(
+    let mut alice = Rich::with_key(
         server.connect("again"),
+        ghost.secret,
         &format!("HELLO 1 alice - - {}", ghost.resume),
     );
     assert_eq!(alice.who, format!("alice@{}", alice.id()));
@@ -193,7 +194,7 @@ fn the_nick_of_a_broken_connection_is_held_for_its_client() {
     let server = Server::start(&[]);
     let mut other = server.plain("other");
     let alice = server.rich("alice");
-    let (resume, gone) = (alice.resume.clone(), alice.who.clone());
+    let (resume, secret, gone) = (alice.resume.clone(), alice.secret, alice.who.clone());
     drop(alice);
     other.expect(&format!("{gone} is offline"));
     other.line("/nick alice");
@@ -202,7 +203,8 @@ fn the_nick_of_a_broken_connection_is_held_for_its_client() {
         refused.starts_with("* the nick alice is held for "),
         "{refused:?}"
     );
-    let mut back = Rich::hello(server.connect("again"), &format!("HELLO 1 alice - - {resume}"));
+    let hello = format!("HELLO 1 alice - - {resume}");
+    let mut back = Rich::with_key(server.connect("again"), secret, &hello);
     assert_eq!(back.who, format!("alice@{}", back.id()));
     back.line("QUIT");
     other.expect(&format!("{} is offline", back.who));

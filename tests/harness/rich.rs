@@ -8,6 +8,8 @@ use std::time::Instant;
 /// A rich user in the room. It answers pings while it waits for lines.
 pub struct Rich {
     wire: Wire,
+    /// The user's secret key.
+    pub secret: [u8; 32],
     /// The user's name, as the server writes it.
     pub who: String,
     /// The token that resumes the session.
@@ -48,26 +50,20 @@ impl Rich {
     pub fn with_key(mut wire: Wire, secret: [u8; 32], hello: &str) -> Self {
         let greeting = wire.expect("* chat version 1: ");
         wire.seal(&greeting, secret, hello);
-        Self::welcomed(wire)
+        Self::welcomed(wire, secret)
     }
 
-    /// Like [`Self::hello`], after the greeting was read.
+    /// Like [`Self::hello`], after this greeting was read.
     #[track_caller]
-    pub fn hello_to(mut wire: Wire, hello: &str) -> Self {
-        wire.send(hello);
-        Self::hello_said(wire)
-    }
-
-    /// Ends the line with `HELLO`, and reads up to `LIVE`.
-    #[track_caller]
-    pub fn hello_said(mut wire: Wire) -> Self {
-        wire.send("\n");
-        Self::welcomed(wire)
+    pub fn hello_to(mut wire: Wire, greeting: &str, hello: &str) -> Self {
+        let secret = secret_of(&wire);
+        wire.seal(greeting, secret, hello);
+        Self::welcomed(wire, secret)
     }
 
     /// Reads up to `LIVE`.
     #[track_caller]
-    fn welcomed(mut wire: Wire) -> Self {
+    fn welcomed(mut wire: Wire, secret: [u8; 32]) -> Self {
         let welcome = wire.expect("WELCOME ");
         let Ok(FromServer::Welcome {
             who,
@@ -80,6 +76,7 @@ impl Rich {
         };
         let mut user = Self {
             wire,
+            secret,
             who: who.to_string(),
             resume: resume.to_string(),
             rendezvous: rendezvous.to_string(),

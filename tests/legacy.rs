@@ -55,7 +55,7 @@ fn private_messages_pass_between_a_legacy_client_and_ours() {
     ours.shows().expect("hello from the lab");
     ours.line("/who");
     ours.complains()
-        .expect_line(&format!("* {their_id} (direct, unencrypted)"));
+        .expect_line(&format!("* {their_id} (in the clear; direct, unencrypted)"));
     ours.line(&format!("/msg {their_id} from ours to theirs"));
     assert_eq!(
         theirs.receive_private(),

@@ -131,7 +131,7 @@ fn no_text_for_a_user_at_nc_reaches_a_udp_port() {
         alice.shows().expect("hello");
     }
     alice.line("/who");
-    let listed = format!("* {to} (via the server, unencrypted)");
+    let listed = format!("* {to} (in the clear; via the server, unencrypted)");
     alice.complains().expect_line(&listed);
     let mut to_prof = server.start_client("carol", &["--to", &to]);
     to_prof.line("third secret");

@@ -31,6 +31,26 @@ pub(crate) fn welcome(me: &Who, users: &[Who], name: impl Fn(&Who) -> String) ->
     format!("you are {me}; {here}")
 }
 
+/// Whom the client's user should know to read in the clear, if there are any, each by the name that `name` gives.
+pub(crate) fn in_the_clear(users: &[Who], name: impl Fn(&Who) -> String) -> Option<String> {
+    let named = users
+        .iter()
+        .take(NAMED_MAX)
+        .map(&name)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let reads = match users.len() {
+        0 => return None,
+        1 => "1 user here reads in the clear".to_owned(),
+        count => format!("{count} users here read in the clear"),
+    };
+    let more = match users.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Some(format!("{reads}: {named}{more}"))
+}
+
 /// The result of `/verify`, and how to use it.
 pub(crate) fn code(VerifyCode { who, code }: &VerifyCode) -> [String; 2] {
     [
@@ -86,6 +106,20 @@ mod tests {
         );
         assert!(with(20).ends_with(", <10.0.0.9:20>, <10.0.0.9:21>"));
         assert!(with(21).ends_with(", <10.0.0.9:20>, <10.0.0.9:21>, and 1 more"));
+    }
+
+    #[test]
+    fn users_who_read_in_the_clear_are_counted_and_named() {
+        let users: Vec<Who> = (1..=22)
+            .map(|port| format!("10.0.0.9:{port}").parse().unwrap())
+            .collect();
+        let with = |count: usize| in_the_clear(&users[..count], Who::to_string);
+        assert_eq!(with(0), None);
+        let one = "1 user here reads in the clear: 10.0.0.9:1";
+        assert_eq!(with(1).as_deref(), Some(one));
+        let two = "2 users here read in the clear: 10.0.0.9:1, 10.0.0.9:2";
+        assert_eq!(with(2).as_deref(), Some(two));
+        assert!(with(22).unwrap().ends_with(", 10.0.0.9:20, and 2 more"));
     }
 
     #[test]

@@ -376,7 +376,9 @@ fn line(script: &mut Bytes<'_>, patterns: &[&str]) -> Vec<u8> {
 /// Every text of an event that a front end may show.
 fn texts(event: &Event) -> Vec<String> {
     match event {
-        Event::Welcome(Welcome { me, users }) => users.iter().chain([me]).map(ToString::to_string).collect(),
+        Event::Welcome(Welcome { me, users, .. }) => {
+            users.iter().chain([me]).map(ToString::to_string).collect()
+        }
         Event::Users(users) => users.iter().map(ToString::to_string).collect(),
         Event::Query(to) => to.iter().map(ToString::to_string).collect(),
         Event::Ignoring(ignoring) => vec![ignoring.note.to_string()],

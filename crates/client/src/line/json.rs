@@ -93,6 +93,12 @@ impl Object {
         self.with("users", users.into_iter().map(Who::to_string).collect::<Vec<_>>())
     }
 
+    /// Adds a key with these users, unless there are none.
+    fn some_users<'a>(self, key: &'static str, users: impl IntoIterator<Item = &'a Who>) -> Self {
+        let users: Vec<String> = users.into_iter().map(Who::to_string).collect();
+        self.with(key, (!users.is_empty()).then_some(users))
+    }
+
     /// Adds a key with the value `true`, or nothing.
     fn mark(self, key: &'static str, is_set: bool) -> Self {
         self.with(key, is_set.then_some(true))
@@ -115,7 +121,10 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
     let at = |kind, unix_ms| Object::new(kind, unix_ms, now);
     let object = |kind| at(kind, now);
     match event {
-        Event::Welcome(Welcome { me, users }) => object("welcome").user("to", me).users(users),
+        Event::Welcome(Welcome { me, users, clear }) => {
+            let object = object("welcome").user("to", me).users(users);
+            object.some_users("clear", clear)
+        }
         Event::Legacy { silent } => object("original").mark("silent", *silent),
         Event::Missed(count) => object("missed").with("count", *count),
         Event::Live => object("live"),
@@ -150,7 +159,11 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             let object = object("refused").text(&refused.text);
             object.with("reason", refused.reason.as_str())
         }
-        Event::Users(users) => object("users").users(users.iter().map(|user| &user.who)),
+        Event::Users(users) => {
+            let clear = users.iter().filter(|user| user.clear);
+            let object = object("users").users(users.iter().map(|user| &user.who));
+            object.some_users("clear", clear.map(|user| &user.who))
+        }
         Event::Query(to) => object("warning").text(&about_query(to.as_ref())),
         Event::Ignoring(ignoring) => object("ignored").users(&ignoring.users),
         Event::Code(VerifyCode { who, code }) => object("code").user("from", who).with("text", code.as_str()),

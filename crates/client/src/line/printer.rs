@@ -79,8 +79,11 @@ impl Printer {
         }
     }
 
-    fn print_welcome(&self, Welcome { me, users }: &Welcome, to: &mut Vec<u8>) {
+    fn print_welcome(&self, Welcome { me, users, clear }: &Welcome, to: &mut Vec<u8>) {
         note(to, format::welcome(me, users, Who::to_string));
+        if let Some(clear) = format::in_the_clear(clear, Who::to_string) {
+            note(to, clear);
+        }
         if self.typed {
             note(to, "/help lists the commands; Ctrl-D leaves");
         }

@@ -79,6 +79,8 @@ pub struct Welcome {
     pub me: Who,
     /// All users, the client too, ordered by id.
     pub users: Vec<Who>,
+    /// Those of them who read in the clear.
+    pub clear: Vec<Who>,
 }
 
 /// A message to everybody.
@@ -253,14 +255,19 @@ pub struct Listed {
     pub who: Who,
     /// How it is sent private messages, as far as that is known; `None` for the client itself.
     pub transport: Option<Transport>,
+    /// Whether it reads in the clear.
+    pub clear: bool,
 }
 
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let marks = self.transport.map(|transport| transport.to_string());
-        match marks.filter(|marks| !marks.is_empty()) {
-            Some(marks) => write!(f, "{} ({marks})", self.who),
-            None => self.who.fmt(f),
+        let clear = self.clear.then(|| "in the clear".to_owned());
+        let transport = self.transport.map(|transport| transport.to_string());
+        let marks = [clear, transport.filter(|marks| !marks.is_empty())];
+        let marks: Vec<String> = marks.into_iter().flatten().collect();
+        match marks.is_empty() {
+            false => write!(f, "{} ({})", self.who, marks.join("; ")),
+            true => self.who.fmt(f),
         }
     }
 }

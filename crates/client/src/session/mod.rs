@@ -18,6 +18,7 @@ mod nicks;
 mod outbox;
 mod outcome;
 mod private;
+mod protection;
 mod recipients;
 mod reconnect;
 mod requests;

@@ -156,6 +156,7 @@ impl Session {
         let listed = |profile: &Profile| Listed {
             who: profile.who.clone(),
             transport: self.transport(profile, now),
+            clear: self.reads_in_the_clear(profile),
         };
         self.roster().users().map(listed).collect()
     }

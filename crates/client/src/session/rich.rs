@@ -101,8 +101,9 @@ impl Session {
         let Some(me) = self.me.clone() else {
             return;
         };
-        let users = self.users();
-        self.events.push_back(Event::Welcome(Welcome { me, users }));
+        let (users, clear) = (self.users(), self.clear_users().cloned().collect());
+        self.events
+            .push_back(Event::Welcome(Welcome { me, users, clear }));
     }
 
     fn on_live(&mut self, phase: Phase, now: Now) {

@@ -225,6 +225,7 @@ fn lines_in_one_piece_with_the_greeting_are_read() {
         Event::Welcome(Welcome {
             me: me.clone(),
             users: vec![me, bob.clone()],
+            clear: vec![bob.clone()],
         }),
         Event::Said(GroupMessage {
             at: 5,
@@ -833,8 +834,8 @@ fn the_roster_follows_the_server() {
     sim.hear("NICK 3 carol@10.0.0.3:7000 Eve\nADDRESS 4 Eve@10.0.0.3:7000 9.9.9.9:9\n");
     let users = [
         "alice@10.0.0.1:5000",
-        "Eve@10.0.0.3:7000 (direct, unencrypted)",
-        "dave@10.0.0.4:1 (direct, unencrypted)",
+        "Eve@10.0.0.3:7000 (in the clear; direct, unencrypted)",
+        "dave@10.0.0.4:1 (in the clear; direct, unencrypted)",
     ];
     assert_eq!(listed(&mut sim), users);
     let eve = sim.session.roster().resolve("eve").unwrap();

@@ -57,7 +57,7 @@ impl Screen {
         }
     }
 
-    fn welcome(&mut self, Welcome { me, users }: &Welcome) {
+    fn welcome(&mut self, Welcome { me, users, clear }: &Welcome) {
         let again = !self.own_ids.is_empty();
         self.me = Some(me.clone());
         self.own_ids.push(me.id);
@@ -72,6 +72,9 @@ impl Screen {
             "{back}{}",
             format::welcome(me, users, |who| self.name(who))
         ));
+        if let Some(clear) = format::in_the_clear(clear, |who| self.name(who)).filter(|_| !again) {
+            self.note(clear);
+        }
         if me.nick.is_none() {
             self.note("you have no nick: take one with /nick NAME");
         }

@@ -82,21 +82,21 @@ impl Screen {
             add(5, Role::Status, self.name(me));
         }
         if self.link == Link::Joined {
-            add(
-                6,
-                Role::Status,
-                format!("{} here", session.roster().users().count()),
-            );
+            let here = session.roster().users().count();
+            add(7, Role::Status, format!("{here} here"));
+            if let Some(protection) = session.protection() {
+                add(6, Role::Status, protection);
+            }
         }
-        add(7, Role::Status, self.room.clone());
+        add(8, Role::Status, self.room.clone());
         if let Some((peer, path)) = &self.path {
-            add(8, Role::Status, format!("{}: {path}", self.name(peer)));
+            add(9, Role::Status, format!("{}: {path}", self.name(peer)));
         }
         if self.quiet {
-            add(9, Role::Status, "quiet".into());
+            add(10, Role::Status, "quiet".into());
         }
         if matches!(self.mode, Mode::Typing) && self.input.is_empty() {
-            add(10, Role::Status, "/help".into());
+            add(11, Role::Status, "/help".into());
         }
         parts
     }

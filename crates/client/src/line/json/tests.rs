@@ -29,6 +29,7 @@ fn welcome() -> Event {
     Event::Welcome(Welcome {
         me: who(ALICE),
         users: vec![who(ALICE), who(PLAIN)],
+        clear: vec![who(PLAIN)],
     })
 }
 
@@ -124,10 +125,11 @@ fn examples() -> Vec<Event> {
             reason: text("the user left"),
         }),
         Event::Users(
-            [ALICE, BOB]
+            [ALICE, BOB, PLAIN]
                 .map(|user| Listed {
                     who: who(user),
                     transport: None,
+                    clear: user == PLAIN,
                 })
                 .into(),
         ),

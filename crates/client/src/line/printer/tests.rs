@@ -187,8 +187,9 @@ fn other_events_are_on_the_standard_error() {
                     path: Some(Path::Relayed),
                     sealed: false,
                 }),
+                clear: true,
             }]),
-            "* 1 user is here:\n* alice@10.0.0.5:50312 (via the server, unencrypted)\n",
+            "* 1 user is here:\n* alice@10.0.0.5:50312 (in the clear; via the server, unencrypted)\n",
         ),
         (
             Event::Ended(Outcome::Closed(None).into()),
@@ -258,7 +259,8 @@ fn the_welcome_names_at_most_20_users() {
     let welcome = |count: u16| {
         let mut users = vec![alice()];
         users.extend((1..=count).map(|port| who(&format!("10.0.0.9:{port}"))));
-        print(&printer(), &Event::Welcome(Welcome { me: alice(), users })).1
+        let (me, clear) = (alice(), Vec::new());
+        print(&printer(), &Event::Welcome(Welcome { me, users, clear })).1
     };
     assert_eq!(
         welcome(0),

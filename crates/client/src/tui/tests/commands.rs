@@ -7,7 +7,7 @@ use crate::private::verify_code;
 #[test]
 fn who_lists_everybody() {
     for command in ["/who", "/names"] {
-        let mut sim = Sim::in_a_room(60, 8);
+        let mut sim = Sim::in_a_room(80, 8);
         sim.hear("USER carol@10.0.0.3:7000 - -\n");
         sim.keys(&format!("{command}\r"));
         assert_eq!(
@@ -15,8 +15,8 @@ fn who_lists_everybody() {
             [
                 "-- 3 users are here:",
                 "--   alice@10.0.0.1:5000",
-                "--   bob@10.0.0.2:6000 (direct, unencrypted)",
-                "--   carol@10.0.0.3:7000 (via the server, unencrypted)"
+                "--   bob@10.0.0.2:6000 (in the clear; direct, unencrypted)",
+                "--   carol@10.0.0.3:7000 (in the clear; via the server, unencrypted)"
             ]
         );
     }
@@ -51,7 +51,7 @@ fn the_prompt_names_the_recipient_of_a_query() {
     sim.shows(
         "|
          |
-         | to bob alone | alice | 3 here | 10.0.0.9:9000
+         | to bob alone | alice | 3 here | 2 in the clear
          |[bob] yes█",
     );
     sim.keys("\x15/q carol\r/q nobody\r");
@@ -82,7 +82,7 @@ fn after_the_recipient_left_a_query_sends_nothing() {
         "|
          |
          |!! not sent to bert@10.0.0.2:6000: that user is not here any more
-         | to bert alone | alice | 2 here | 10.0.0.9:9000
+         | to bert alone | alice | 2 here | 1 in the clear | 10.0.0.9:9000
          |[bert] a secret█",
     );
 }
@@ -157,7 +157,7 @@ fn nick_asks_the_server() {
     sim.shows(
         "|
          |22:13 = alice is now alicia
-         | alicia | 3 here | 10.0.0.9:9000 | /help
+         | alicia | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
          |> █",
     );
     sim.keys("/nick a b\r");
@@ -355,7 +355,7 @@ fn a_mistyped_command_is_cleared_and_up_brings_it_back() {
     sim.shows(
         "|!! no command /quti: the nearest is /quit; // begins a message with a
          |      slash
-         | alice | 3 here | 10.0.0.9:9000 | /help
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
          |> █",
     );
     sim.keys("/msg\r");

@@ -40,12 +40,12 @@ fn the_first_minute() {
          |
          |
          |
-         |
          |-- you are alice@10.0.0.1:5000; with you are bob, 10.0.0.3:7000
+         |-- 2 users here read in the clear: bob, 10.0.0.3:7000
          |-- Monday, 13 November 2023
          |18:26 bob: is anybody there?
          |-- type to talk to all; /msg NICK TEXT for one user; /help lists more
-         | alice | 3 here | 10.0.0.9:9000 | /help
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
          |> █",
     );
 }
@@ -71,7 +71,7 @@ fn users_whose_nicks_look_alike_have_their_ids_beside_them() {
          |22:13 ± BOB@10.0.0.2:6001 left
          |22:16 bоb@10.0.0.4:1: the exam is moved
          |-- what you type goes to bоb@10.0.0.4:1 alone, until /query
-         | to bоb@10.0.0.4:1 alone | alice | 4 here | 10.0.0.9:9000 | quiet
+         | to bоb@10.0.0.4:1 alone | alice | 4 here | 3 in the clear
          |[bоb@10.0.0.4:1] █",
     );
 }
@@ -94,7 +94,7 @@ fn messages_actions_joins_and_renames() {
          |22:13 - david@10.0.0.4:1 left
          |-- server: down for lunch
          |22:16 alice: bye
-         | alice | 3 here | 10.0.0.9:9000 | /help
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
          |> █",
     );
 }
@@ -113,7 +113,7 @@ fn long_lines_wrap_between_words_with_an_indent() {
          |22:14 bob: the quick brown fox jumps
          |      over the lazy dog, 你好世界你好世
          |      界 and on
-         | alice | 3 here | 10.0.0.9:9000 | /help
+         | alice | 3 here | 2 in the clear
          |> █",
     );
 }
@@ -134,7 +134,7 @@ fn wide_characters_marks_and_emoji_have_their_width() {
          |  界
          |bob: e\u{301}e\u{301}e\u{301} 👩\u{200D}💻👨\u{200D}👩\u{200D}👧 🇩🇪 ok
          |  ok
-         | alice | 3 here
+         | alice
          |> ab你好e\u{301}👩\u{200D}💻█",
     );
     assert_eq!(sim.frame().cursor, Some((2 + 2 + 4 + 1 + 2, 7)));
@@ -148,7 +148,7 @@ fn a_narrow_and_low_screen() {
     sim.shows(
         "|bob: hello there,
          |  how are you today?
-         | alice | 3 here
+         | alice
          |> a line that is lon
          |ger than the screen█",
     );
@@ -240,7 +240,7 @@ fn a_private_message_is_updated_in_place() {
          |22:14 bob: in between
          |22:13 [bob -> you] and you? (via the server) (messages before this one are
          |      missing)
-         | alice | 3 here | 10.0.0.9:9000 | bob: via the server | /help
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | bob: via the server
          |> █",
     );
     sim.screen.show(&Event::Delivered(Delivery {
@@ -263,13 +263,13 @@ fn a_private_message_is_updated_in_place() {
          |22:14 bob: in between
          |22:13 [bob -> you] and you? (via the server) (messages before this one are
          |      missing)
-         | alice | 3 here | 10.0.0.9:9000 | bob: direct | /help
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | bob: direct | /help
          |> █",
     );
     sim.hear("LEAVE 1 carol@10.0.0.3:7000\n");
     assert!(sim.drawn()[6].contains("| bob: direct |"));
     sim.hear("LEAVE 1 bob@10.0.0.2:6000\n");
-    assert_eq!(sim.drawn()[6], " alice | 1 here | 10.0.0.9:9000 | /help");
+    assert_eq!(sim.drawn()[6], " alice | 1 here | sealed | 10.0.0.9:9000 | /help");
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn a_wrapped_url_is_one_link() {
          |      hat=is&longer=than+a+row.
          |      https://example.com/a/path?t
          |      hat=is&longer=than+a+row
-         | alice | 3 here | 10.0.0.9:9000
+         | alice | 3 here | 2 in the clear
          |> █",
     );
     // A match in it is a part of the link.
@@ -485,7 +485,48 @@ fn days_only_go_forward() {
          |22:13 bob: still tomorrow
          |-- Thursday, 16 November 2023
          |22:13 bob: forward
-         | alice | 3 here | 10.0.0.9:9000 | /help
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
          |> █",
+    );
+}
+
+#[test]
+fn the_status_line_says_who_reads_in_the_clear() {
+    let mut sim = Sim::new(60, 4);
+    let status = |sim: &mut Sim| sim.drawn()[2].trim_end().to_owned();
+    let key = data_encoding::BASE64URL_NOPAD.encode(&[5; 32]);
+    sim.hear("* chat version 1: welcome\n");
+    sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} - -\n"));
+    sim.hear(&format!("USER bob@10.0.0.2:6000 - {key}\nHISTORY -\nLIVE\n"));
+    assert_eq!(
+        status(&mut sim),
+        " alice | 2 here | sealed | 10.0.0.9:9000 | /help"
+    );
+    assert!(!sim.messages().concat().contains("in the clear"));
+    sim.hear("JOIN - 10.0.0.3:7000 - -\n");
+    assert_eq!(
+        status(&mut sim),
+        " alice | 3 here | 1 in the clear | 10.0.0.9:9000 | /help"
+    );
+    sim.hear("LEAVE - 10.0.0.3:7000\n");
+    assert_eq!(
+        status(&mut sim),
+        " alice | 2 here | sealed | 10.0.0.9:9000 | /help"
+    );
+    // What can be read by others counts more than the number of users.
+    sim.screen.resize(Size { columns: 40, rows: 4 });
+    sim.hear("JOIN - 10.0.0.3:7000 - -\n");
+    assert_eq!(status(&mut sim), " alice | 3 here | 1 in the clear");
+    sim.screen.resize(Size { columns: 24, rows: 4 });
+    assert_eq!(status(&mut sim), " alice | 1 in the clear");
+}
+
+#[test]
+fn a_server_without_encryption_is_in_the_clear() {
+    let mut sim = Sim::new(60, 4);
+    sim.hear("10.0.0.3:7000 is online\n");
+    assert_eq!(
+        sim.drawn()[2],
+        " 10.0.0.3:7000 | 1 here | in the clear | 10.0.0.9:9000"
     );
 }

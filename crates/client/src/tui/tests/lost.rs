@@ -52,7 +52,7 @@ fn lines_typed_offline_are_sent_once() {
          |-- back: you are alice@10.0.0.1:5555; with you are bob, carol
          |22:14 alice: one
          |22:14 alice: two
-         | alice | 3 here | 10.0.0.9:9000
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
          |> draft█",
     );
 }

@@ -66,7 +66,7 @@ fn an_own_message_shows_as_waiting_only_after_a_while() {
     sim.shows(
         "|
          |... hello (waiting)
-         | 1 waiting | alice | 3 here | 10.0.0.9:9000 | /help
+         | 1 waiting | alice | 3 here | 2 in the clear
          |> █",
     );
     sim.hear(&format!("SAID {TIME} {ME} hello\n"));
@@ -93,7 +93,7 @@ fn ctrl_r_searches_the_lines_typed_before() {
     sim.shows(
         "|
          |
-         | alice | 3 here | 10.0.0.9:9000
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
          |(search 'on') second one█",
     );
     sim.keys("\x12");
@@ -162,7 +162,7 @@ fn ctrl_d_on_an_empty_line_asks_once() {
     sim.shows(
         "|
          |
-         | alice | 3 here | 10.0.0.9:9000
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
          |leave the room? y: yes  n: no █",
     );
     for stay in ["n", "\x03", "\x1b", "\r"] {
@@ -189,7 +189,7 @@ fn ctrl_l_and_ctrl_z_work_in_every_mode() {
     sim.shows(
         "|
          |
-         | alice | 3 here | 10.0.0.9:9000
+         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
          |(not found 'ab') █",
     );
 }
@@ -215,7 +215,7 @@ fn a_long_line_keeps_the_cursor_in_view() {
     sim.shows(
         "|
          |
-         | alice | 3 here
+         | alice
          | five six seven eigh
          |t nine ten eleven tw
          |elve█",
@@ -224,7 +224,7 @@ fn a_long_line_keeps_the_cursor_in_view() {
     sim.shows(
         "|
          |
-         | alice | 3 here
+         | alice
          |> █one two three four
          | five six seven eigh
          |t nine ten eleven tw",

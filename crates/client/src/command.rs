@@ -26,8 +26,8 @@ pub enum Command<'a> {
     Ignore(Option<&'a str>),
     /// `/unignore WHO`
     Unignore(&'a str),
-    /// `/verify WHO`
-    Verify(&'a str),
+    /// `/verify WHO [ANSWER]`. The answer says whether the codes were the same.
+    Verify(&'a str, Option<bool>),
     /// `/who`
     Who,
     /// `/nick NAME`
@@ -65,6 +65,9 @@ pub enum ScreenCommand<'a> {
 
 /// The usage of `/bell`.
 pub(crate) const BELL_USAGE: &str = "/bell [WHEN]";
+
+/// The usage of `/verify`.
+pub(crate) const VERIFY_USAGE: &str = "/verify WHO [ANSWER]";
 
 /// When the terminal's bell rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -226,11 +229,18 @@ pub const COMMANDS: &[Entry] = &[
         },
     },
     Entry {
-        usage: "/verify WHO",
+        usage: VERIFY_USAGE,
         alias: None,
-        about: "show a code to compare with WHO aloud",
+        about: "show a code to compare; yes: it was the same",
         screen_only: false,
-        parse: |typed| Some(Command::Verify(typed.rest?)),
+        parse: |typed| match typed.rest?.split_once(char::is_whitespace) {
+            None => Some(Command::Verify(typed.rest?, None)),
+            Some((who, answer)) => match answer.trim_start() {
+                "yes" => Some(Command::Verify(who, Some(true))),
+                "no" => Some(Command::Verify(who, Some(false))),
+                _ => None,
+            },
+        },
     },
     Entry {
         usage: "/search [TEXT]",
@@ -419,7 +429,10 @@ mod tests {
             ("/bell", OnScreen(Bell(None))),
             ("/bell off", OnScreen(Bell(Some(super::Bell::Off)))),
             ("/bell loud", Incomplete(BELL_USAGE)),
-            ("/verify bob", Verify("bob")),
+            ("/verify bob", Verify("bob", None)),
+            ("/verify bob  yes", Verify("bob", Some(true))),
+            ("/verify bob@10.0.0.5:9 no", Verify("bob@10.0.0.5:9", Some(false))),
+            ("/verify bob perhaps", Incomplete(VERIFY_USAGE)),
             ("/search a b", OnScreen(Search(Some("a b")))),
             ("/search", OnScreen(Search(None))),
             ("/clear", OnScreen(Clear)),

@@ -55,7 +55,10 @@ pub(crate) fn in_the_clear(users: &[Who], name: impl Fn(&Who) -> String) -> Opti
 pub(crate) fn code(VerifyCode { who, code }: &VerifyCode) -> [String; 2] {
     [
         format!("your code with {who}: {code}"),
-        "compare it aloud: if the other side sees another code, somebody is between you".to_owned(),
+        format!(
+            "compare it aloud: if it is the same, /verify {} yes; if not, somebody is between you",
+            name(who)
+        ),
     ]
 }
 

@@ -12,8 +12,8 @@ use crate::safe::assert_safe;
 use chat_client::command::Command;
 use chat_client::private::{KeyPair, Options, Private};
 use chat_client::session::{
-    Config, Delivery, DeliveryFailure, Endpoints, Event, GroupMessage, Join, Leave, PrivateMessage,
-    RefusedMessage, Rename, Session, Unattributed, VerifyCode, Welcome,
+    Config, Delivery, DeliveryFailure, Doubt, Endpoints, Event, GroupMessage, Join, Leave, PrivateMessage,
+    RefusedMessage, Rename, Session, Unattributed, Verification, VerifyCode, Welcome,
 };
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder};
@@ -407,6 +407,8 @@ fn texts(event: &Event) -> Vec<String> {
         | Event::Unattributed(Unattributed { text, .. }) => {
             vec![text.to_string()]
         }
+        Event::Verified(Verification { note, .. }) => vec![note.to_string()],
+        Event::Doubt(Doubt { who, text }) => vec![who.to_string(), text.to_string()],
         Event::Code(VerifyCode { who, code }) => vec![who.to_string(), code.clone()],
         Event::Lost(outcome) => vec![outcome.to_string()],
         Event::Ended(ending) => vec![ending.to_string()],

@@ -162,11 +162,23 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
         Event::Users(users) => {
             let clear = users.iter().filter(|user| user.clear);
             let object = object("users").users(users.iter().map(|user| &user.who));
-            object.some_users("clear", clear.map(|user| &user.who))
+            let verified = users.iter().filter(|user| user.verified.is_some());
+            let object = object.some_users("clear", clear.map(|user| &user.who));
+            object.some_users("verified", verified.map(|user| &user.who))
         }
         Event::Query(to) => object("warning").text(&about_query(to.as_ref())),
         Event::Ignoring(ignoring) => object("ignored").users(&ignoring.users),
         Event::Code(VerifyCode { who, code }) => object("code").user("from", who).with("text", code.as_str()),
+        Event::Verified(verification) => {
+            let kind = if verification.added.is_some() {
+                "verified"
+            } else {
+                "unverified"
+            };
+            let who = verification.who.as_ref().map(Who::to_string);
+            object(kind).with("from", who).text(&verification.note)
+        }
+        Event::Doubt(doubt) => object("doubt").user("from", &doubt.who).text(&doubt.text),
         Event::Help => object("help"),
         Event::Notice(text) => object("notice").text(text),
         Event::Error(_, text) => object("error").text(text),

@@ -72,6 +72,8 @@ impl Printer {
             Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
             Event::Ignoring(ignoring) => note(to, &ignoring.note),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| note(to, line)),
+            Event::Verified(verification) => note(to, &verification.note),
+            Event::Doubt(doubt) => note(to, &doubt.text),
             // Failures were printed when they happened.
             Event::Ended(ending) if ending.outcome == Outcome::Left => {}
             Event::Ended(ending) => note(to, ending),

@@ -3,6 +3,8 @@
 use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outcome::{Ending, Outcome};
 use crate::private::Path;
+use chat_proto::nick::Nick;
+use chat_proto::opaque::PublicKey;
 use chat_proto::rich::ErrorCode;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -56,6 +58,10 @@ pub enum Event {
     Ignoring(Ignoring),
     /// The answer to `/verify`.
     Code(VerifyCode),
+    /// The answer to `/verify WHO yes` and `/verify WHO no`.
+    Verified(Verification),
+    /// A user may be somebody else than its name says, and nothing is sent there.
+    Doubt(Doubt),
     /// The answer to `/help`: show [`crate::command::help`].
     Help,
     /// The server says this to the user.
@@ -203,6 +209,37 @@ pub struct VerifyCode {
     pub code: String,
 }
 
+/// What the user said of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// What follows from it.
+    pub note: Text<'static>,
+    /// The other user, if it is here.
+    pub who: Option<Who>,
+    /// The key is this user's.
+    pub added: Option<Verified>,
+    /// These keys are forgotten.
+    pub removed: Vec<PublicKey>,
+}
+
+/// A user who may be somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The user.
+    pub who: Who,
+    /// What that means, and what to do.
+    pub text: Text<'static>,
+}
+
+/// A key that the user verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The key.
+    pub key: PublicKey,
+    /// The nick that its user had.
+    pub nick: Option<Nick>,
+}
+
 /// A line of an original server whose sender is unknown: part of a message of several lines, perhaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unattributed {
@@ -257,13 +294,19 @@ pub struct Listed {
     pub transport: Option<Transport>,
     /// Whether it reads in the clear.
     pub clear: bool,
+    /// Whether the user verified its key, in words.
+    pub verified: Option<String>,
 }
 
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clear = self.clear.then(|| "in the clear".to_owned());
         let transport = self.transport.map(|transport| transport.to_string());
-        let marks = [clear, transport.filter(|marks| !marks.is_empty())];
+        let marks = [
+            self.verified.clone(),
+            clear,
+            transport.filter(|marks| !marks.is_empty()),
+        ];
         let marks: Vec<String> = marks.into_iter().flatten().collect();
         match marks.is_empty() {
             false => write!(f, "{} ({})", self.who, marks.join("; ")),

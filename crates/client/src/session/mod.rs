@@ -7,6 +7,7 @@
 //!
 //! `state` is the session and what its parts share. Each other file handles one part of it; `driver` calls them all.
 
+mod doubts;
 mod driver;
 mod event;
 pub(crate) mod greeting;
@@ -27,14 +28,17 @@ mod stage;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trust;
+mod verifying;
 mod wish;
 
 pub use event::{
-    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Ignoring, Join, Leave, Listed, PrivateMessage,
-    RefusedMessage, Rename, Transport, Unattributed, VerifyCode, Welcome, about_legacy, about_missed,
-    about_query,
+    Delivery, DeliveryFailure, Direction, Doubt, Event, GroupMessage, Ignoring, Join, Leave, Listed,
+    PrivateMessage, RefusedMessage, Rename, Transport, Unattributed, Verification, Verified, VerifyCode,
+    Welcome, about_legacy, about_missed, about_query,
 };
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};
 pub use requests::too_long;
 pub use state::{Config, Endpoints, Session, Transmit};
+pub use trust::VERIFIED_MAX;

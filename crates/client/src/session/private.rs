@@ -71,6 +71,13 @@ impl Session {
 
     /// Gives a message to the delivery; `false`, if that has no room now.
     fn hand_over(&mut self, to: UserId, text: &Text<'_>, now: Now) -> bool {
+        if let Err(doubt) = self.may_send_to(to) {
+            self.failures.privates += 1;
+            self.note_failed_message();
+            let who = self.who(to);
+            self.tell_doubt(&who, format!("not sent to {who}: {doubt}"));
+            return true;
+        }
         match self.private.send(now, to, text) {
             Ok(id) => self.private_is_sent(to, id, text, now),
             Err(Refusal::Busy) => return false,
@@ -157,6 +164,7 @@ impl Session {
             who: profile.who.clone(),
             transport: self.transport(profile, now),
             clear: self.reads_in_the_clear(profile),
+            verified: self.verified(profile),
         };
         self.roster().users().map(listed).collect()
     }

@@ -1,11 +1,11 @@
 //! What the user types.
 
-use super::event::{Event, Ignoring, VerifyCode};
+use super::event::{Event, Ignoring};
 use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outbox::Message;
 use super::recipients::Target;
 use super::state::Session;
-use crate::command::{BELL_USAGE, Bell, Command};
+use crate::command::{BELL_USAGE, Bell, Command, VERIFY_USAGE};
 use crate::format::name;
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
@@ -33,7 +33,9 @@ impl Session {
             Command::Query(who) => self.set_query(*who),
             Command::Ignore(who) => self.ignore(*who),
             Command::Unignore(who) => self.unignore(who),
-            Command::Verify(who) => self.verify(who),
+            Command::Verify(who, None) => self.verify(who),
+            Command::Verify(who, Some(true)) => self.confirm(who),
+            Command::Verify(who, Some(false)) => self.unconfirm(who),
             Command::OnScreen(_) => self.fail("only the full screen has that command".into()),
             Command::Nothing => {}
             Command::Incomplete(usage) => self.fail(format!("usage: {}", with_choices(usage))),
@@ -99,7 +101,12 @@ impl Session {
 
     /// `/query`: lines go to this user alone from now on, or to everybody again.
     fn set_query(&mut self, typed: Option<&str>) {
-        let target = match typed.map(|typed| (typed, self.resolve(typed))) {
+        let resolved = |typed| {
+            let peer = self.resolve(typed)?;
+            let doubt = peer.find(self.roster()).and_then(|profile| self.doubt(profile));
+            doubt.map_or(Ok(peer), Err)
+        };
+        let target = match typed.map(|typed| (typed, resolved(typed))) {
             None => Target::Everybody,
             Some((_, Ok(peer))) => Target::User(peer),
             Some((typed, Err(reason))) => {
@@ -111,22 +118,6 @@ impl Session {
         self.recipients.target = target;
         let who = self.query().cloned();
         self.events.push_back(Event::Query(who));
-    }
-
-    /// `/verify`: shows the code to compare.
-    fn verify(&mut self, typed: &str) {
-        let code = self.resolve(typed).and_then(|peer| {
-            let why = match peer.key() {
-                None => "that user has no key",
-                Some(_) => "that user is not here",
-            };
-            let code = self.private.verify_code(peer.who.id).ok_or(why)?;
-            Ok((peer.who, code))
-        });
-        match code {
-            Ok((who, code)) => self.events.push_back(Event::Code(VerifyCode { who, code })),
-            Err(reason) => self.fail(format!("nothing to compare with {}: {reason}", Text::new(typed))),
-        }
     }
 
     /// `/nick`.
@@ -205,9 +196,9 @@ pub fn too_long() -> String {
 
 /// A usage, with the words that a choice among some has.
 fn with_choices(usage: &str) -> String {
-    if usage == BELL_USAGE {
-        format!("{usage}; WHEN is {}", Bell::words().join(", "))
-    } else {
-        usage.to_owned()
+    match usage {
+        BELL_USAGE => format!("{usage}; WHEN is {}", Bell::words().join(", ")),
+        VERIFY_USAGE => format!("{usage}; ANSWER is yes or no"),
+        usage => usage.to_owned(),
     }
 }

@@ -91,6 +91,7 @@ impl Session {
         profile.key.and_then(|key| self.absent.remove(&key));
         self.private.peer_here(now, &profile);
         self.drain_private_of(former.as_ref(), now);
+        self.note_key(profile.who.id);
     }
 
     /// The user list is complete. The history follows, or is left out.
@@ -104,6 +105,7 @@ impl Session {
         let (users, clear) = (self.users(), self.clear_users().cloned().collect());
         self.events
             .push_back(Event::Welcome(Welcome { me, users, clear }));
+        self.warn_of_posers();
     }
 
     fn on_live(&mut self, phase: Phase, now: Now) {
@@ -179,6 +181,7 @@ impl Session {
         let drafts = self.outbox.drafts_mut();
         drafts.for_each(|draft| draft.peer.renamed(&after, roster));
         self.private.peer_renamed(before.id, nick.clone());
+        self.note_key(before.id);
         if own {
             self.me = Some(after.clone());
             self.nick_is_given(&nick);

@@ -8,6 +8,7 @@ use super::outbox::{Outbox, Unsent};
 use super::outcome::{Failures, Outcome};
 use super::recipients::{Peer, Recipients};
 use super::stage::{Phase, Stage};
+use super::trust::Trust;
 use super::wish::Wish;
 use crate::private::Private;
 use crate::roster::Roster;
@@ -104,6 +105,7 @@ pub struct Session {
     pub(super) private_has_server: bool,
     pub(super) recipients: Recipients,
     pub(super) ignored: Ignored,
+    pub(super) trust: Trust,
     /// Users with keys that were here before the connection was lost, and have not come back. Emptied after a while.
     pub(super) absent: BTreeMap<PublicKey, Peer>,
     /// `NICK`s without an answer.
@@ -161,6 +163,7 @@ impl Session {
         Self {
             recipients: Recipients::new(config.to.clone()),
             ignored: Ignored::default(),
+            trust: Trust::default(),
             absent: BTreeMap::new(),
             config,
             stage: Stage::greeting(now),

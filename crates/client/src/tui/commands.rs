@@ -23,13 +23,17 @@ impl Screen {
         Ok(())
     }
 
-    fn whois(&mut self, Profile { who, udp, key }: &Profile, session: &Session) {
+    fn whois(&mut self, profile: &Profile, session: &Session) {
+        let Profile { who, udp, key } = profile;
         let own = if self.is_me(who) { ", that is you" } else { "" };
         let seal = if key.is_some() { "sealed" } else { "unencrypted" };
         let address = udp.map_or(String::new(), |udp| format!(" (UDP {udp})"));
         let ignored = if session.is_ignored(who) { "; ignored" } else { "" };
+        let verified = session
+            .verified(profile)
+            .map_or(String::new(), |verified| format!("; {verified}"));
         self.note(format!(
-            "{who}{own}: private messages are {seal}{address}{ignored}"
+            "{who}{own}: private messages are {seal}{address}{verified}{ignored}"
         ));
     }
 

@@ -45,6 +45,8 @@ impl Screen {
             Event::Query(to) => self.note(about_query(to.as_ref()).as_str()),
             Event::Ignoring(ignoring) => self.note(ignoring.note.as_str()),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| self.note(line)),
+            Event::Verified(verification) => self.note(verification.note.as_str()),
+            Event::Doubt(doubt) => self.error(doubt.text.as_str()),
             Event::Help => self.help(),
             Event::Notice(text) => self.push(Entry {
                 at: None,

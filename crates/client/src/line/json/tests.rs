@@ -1,8 +1,9 @@
 use super::*;
 use crate::session::{
-    DeliveryFailure, GroupMessage, Ignoring, Join, Leave, Listed, Outcome, RefusedMessage, Rename,
-    Unattributed,
+    DeliveryFailure, Doubt, GroupMessage, Ignoring, Join, Leave, Listed, Outcome, RefusedMessage, Rename,
+    Unattributed, Verification, Verified,
 };
+use chat_proto::opaque::Opaque;
 use chat_proto::text::Text;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -130,6 +131,7 @@ fn examples() -> Vec<Event> {
                     who: who(user),
                     transport: None,
                     clear: user == PLAIN,
+                    verified: (user == BOB).then(|| "verified".into()),
                 })
                 .into(),
         ),
@@ -140,6 +142,25 @@ fn examples() -> Vec<Event> {
         Event::Code(VerifyCode {
             who: who(BOB),
             code: "12345 67890".into(),
+        }),
+        Event::Verified(Verification {
+            note: text("bob@192.0.2.7:41044 is verified"),
+            who: Some(who(BOB)),
+            added: Some(Verified {
+                key: Opaque([0; 32]),
+                nick: None,
+            }),
+            removed: Vec::new(),
+        }),
+        Event::Verified(Verification {
+            note: text("bob@192.0.2.7:41044 is not verified any more"),
+            who: Some(who(BOB)),
+            added: None,
+            removed: vec![Opaque([0; 32])],
+        }),
+        Event::Doubt(Doubt {
+            who: who("bob@192.0.2.99:50007"),
+            text: text("this may be somebody else: you verified bob, and this user has another key"),
         }),
         Event::Help,
         Event::Notice(text("maintenance at noon")),

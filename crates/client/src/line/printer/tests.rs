@@ -188,6 +188,7 @@ fn other_events_are_on_the_standard_error() {
                     sealed: false,
                 }),
                 clear: true,
+                verified: None,
             }]),
             "* 1 user is here:\n* alice@10.0.0.5:50312 (in the clear; via the server, unencrypted)\n",
         ),

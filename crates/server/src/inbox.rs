@@ -76,7 +76,11 @@ impl Inbox {
         let begins = !self.rest.as_ref().is_some_and(|rest| rest.decoder.in_a_line());
         if bytes.ends_with(b"\n") {
             self.framing = Framing::Lines;
-        } else if self.framing == Framing::Keys && begins && has_several_characters(bytes) {
+        } else if self.framing == Framing::Keys
+            && begins
+            && !self.telnet.negotiates()
+            && has_several_characters(bytes)
+        {
             self.framing = Framing::Texts;
         }
         self.unframed &= !bytes.contains(&b'\n');

@@ -1,4 +1,4 @@
-//! What telnet clients send beside text (RFC 854, RFC 855): commands, and requests to use options.
+//! What telnet clients send beside text (RFC 854, RFC 855, RFC 885, RFC 1184): commands, and requests to use options.
 //!
 //! The server uses no option, so it refuses each request. It requests nothing, so nothing that it receives is an answer,
 //! and it never answers an answer (RFC 1143).
@@ -16,8 +16,8 @@ const WONT: u8 = 252;
 const WILL: u8 = 251;
 /// A subnegotiation begins.
 const SB: u8 = 250;
-/// A subnegotiation ends. The first of the commands.
-const SE: u8 = 240;
+/// End of file. The first of the commands.
+const EOF: u8 = 236;
 
 /// How far a connection is in telnet's commands.
 #[derive(Debug, Default)]
@@ -64,6 +64,11 @@ impl<'a> From<&'a [u8]> for Received<'a> {
 }
 
 impl Telnet {
+    /// Whether the client has requested an option, so that it surely is a telnet client.
+    pub(crate) fn negotiates(&self) -> bool {
+        self.answers > 0
+    }
+
     /// Tells text from commands in the next bytes of a connection.
     pub(crate) fn receive<'a>(&mut self, bytes: &'a [u8]) -> Received<'a> {
         let mut answers = Vec::new();
@@ -99,7 +104,7 @@ impl Telnet {
             (Subnegotiation(length), _) | (SubnegotiationCommand(length), IAC) => {
                 length.checked_add(1).map_or(Text, Subnegotiation)
             }
-            (Command | SubnegotiationCommand(_), SE..SB) | (Unused, _) => Text,
+            (Command | SubnegotiationCommand(_), EOF..SB) | (Unused, _) => Text,
             (Refuse(refusal), option) => {
                 if self.answers < ANSWERS_MAX {
                     self.answers += 1;
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_split_of_the_same_bytes_gives_the_same_text() {
-        let cases: [(&[u8], &[u8], &[u8]); 12] = [
+        let cases: [(&[u8], &[u8], &[u8]); 13] = [
             (b"hello\r\n", b"hello\r\n", b""),
             (b"one\r\0two\r\n\0", b"one\r\ntwo\r\n\0", b""),
             // What PuTTY begins with: window size, terminal speed and type, environment, echo, no go-ahead.
@@ -151,6 +156,8 @@ mod tests {
             ),
             // Ctrl-C: interrupt process, and DO timing mark.
             (b"a\xff\xf4\xff\xfd\x06b", b"ab", b"\xff\xfc\x06"),
+            // Ctrl-D, Ctrl-Z and Ctrl-\ on Linux: end of file, suspend, abort; and the end of a record.
+            (b"a\xff\xec\xff\xed\xff\xee\xff\xefb", b"ab", b""),
             (b"a\xff\xfe\x01\xff\xfc\x01b", b"ab", b""),
             (b"a\xff\xffb", b"a\xffb", b""),
             (b"a\xff\xfa\x1f\0\x50\0\n\xff\xf0b", b"ab", b""),
@@ -192,7 +199,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_stream_panics_grows_or_depends_on_its_pieces(
-            stream in prop::collection::vec(prop_oneof![239u8..=255, Just(0), Just(b'\r'), any::<u8>()], 0..600),
+            stream in prop::collection::vec(prop_oneof![235u8..=255, Just(0), Just(b'\r'), any::<u8>()], 0..600),
             size in 1usize..20,
         ) {
             let pieces: Vec<&[u8]> = stream.chunks(size).collect();

@@ -129,6 +129,25 @@ fn keys_that_come_one_by_one_are_one_message() {
     }
 }
 
+/// A slow link puts keys together, and a paste may end within a line. No client that negotiates sends whole texts.
+#[test]
+fn what_a_telnet_client_sends_together_need_not_be_a_whole_text() {
+    let mut sim = Sim::new(limits());
+    let rick = sim.rich("10.0.0.9:1", "rick");
+    let (watcher, client) = watched(&mut sim);
+    sim.send_bytes(client, NEGOTIATION);
+    for keys in ["hel", "lo", "\r\n", "wor", "ld"] {
+        sim.send(client, keys);
+        sim.run(ms(150));
+    }
+    sim.run(ms(1000));
+    assert_eq!(sim.news(watcher), said(&["hello", "world"]));
+    assert!(
+        !sim.news(rick)
+            .contains(&"USER 10.0.0.1:1001 10.0.0.1:1002 -".to_owned())
+    );
+}
+
 #[test]
 fn keys_without_an_end_of_line_are_a_message_after_1_s() {
     let mut sim = Sim::new(limits());

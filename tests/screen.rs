@@ -53,23 +53,25 @@ fn two_users_talk_and_their_terminals_are_restored() {
 #[test]
 fn the_login_name_is_the_nick_with_a_digit_if_it_is_taken() {
     let server = Server::start(&[]);
-    let log_in = |name: &str, options: &[&str]| {
+    let log_in = |name: &str, login: &str, options: &[&str]| {
         let mut command = client_command();
         command
             .args([server.address.ip().to_string(), server.address.port().to_string()])
             .args(options)
             .env("TERM", "xterm-256color")
-            .env("LOGNAME", "alice");
+            .env("LOGNAME", login);
         Terminal::start_command(name, command, USUAL, &server.journal)
     };
-    let first = log_in("first", &[]);
+    let first = log_in("first", "alice", &[]);
     first.expect("you are alice@");
-    let second = log_in("second", &[]);
+    let second = log_in("second", "alice", &[]);
     second.expect("your login name alice is taken, so you are alice2;");
-    let third = log_in("third", &[]);
+    let third = log_in("third", "alice", &[]);
     third.expect("so you are alice3;");
-    log_in("named", &["--nick", "bob"]).expect("you are bob@");
-    log_in("nameless", &["--nick", ""]).expect("you are 127.0.0.1:");
+    log_in("named", "alice", &["--nick", "bob"]).expect("you are bob@");
+    for options in [&["--nick", ""][..], &["--line-mode"]] {
+        log_in("nameless", "carol", options).expect("you are 127.0.0.1:");
+    }
 }
 
 #[test]

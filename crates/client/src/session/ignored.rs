@@ -4,7 +4,6 @@
 
 use super::recipients::Peer;
 use crate::roster::Roster;
-use chat_proto::nick::{Nick, NickKey};
 use chat_proto::rich::Profile;
 use chat_proto::who::Who;
 
@@ -42,13 +41,9 @@ impl Ignored {
         self.0.iter().any(|peer| peer.is(who, roster))
     }
 
-    /// Removes the users with this nick or id, and returns them.
+    /// Removes the users that a person means, and returns them.
     pub(super) fn remove(&mut self, typed: &str) -> Vec<Who> {
-        let key = NickKey::of(typed.split('@').next().unwrap_or_default());
-        let is_meant = |who: &Who| {
-            typed == who.id.to_string() || who.nick.as_ref().map(Nick::key).as_ref() == Some(&key)
-        };
-        let meant = self.0.extract_if(.., |peer| is_meant(&peer.who));
+        let meant = self.0.extract_if(.., |peer| peer.is_called(typed));
         meant.map(|peer| peer.who).collect()
     }
 }

@@ -34,6 +34,19 @@ fn an_ignored_user_with_a_key_is_known_again_by_it() {
 }
 
 #[test]
+fn an_address_tells_ignored_users_of_one_nick_apart() {
+    let mut sim = alice();
+    sim.type_line("/ignore bob");
+    sim.hear("LEAVE 7 bob@10.0.0.2:6000\n");
+    sim.hear(&format!("JOIN 7 bob@10.0.0.8:8 - {}\n", key_of(3)));
+    sim.type_line("/ignore bob");
+    sim.type_line("/unignore bob@10.0.0.8:8");
+    assert_eq!(seen(&mut sim, "bob@10.0.0.8:8"), 3);
+    sim.hear(&format!("JOIN 7 ann@10.0.0.9:1 - {}\n", key_of(2)));
+    assert_eq!(seen(&mut sim, "ann@10.0.0.9:1"), 0);
+}
+
+#[test]
 fn a_user_without_a_key_is_ignored_while_it_stays() {
     let mut sim = alice();
     sim.type_line("/ignore 10.0.0.3:7000");

@@ -132,5 +132,9 @@ fn the_log_goes_on_when_a_full_disk_has_space_again() {
         .map(|line| after_time(line).split(' ').next().unwrap())
         .collect();
     let users = ["join", "leave"].repeat(21);
-    assert_eq!(events, [&["listen"], &users[..], &["stop"]].concat(), "{log}");
+    assert_eq!(
+        events,
+        [&["listen", "code"], &users[..], &["stop"]].concat(),
+        "{log}"
+    );
 }

@@ -27,6 +27,7 @@ mod legacy;
 mod limits;
 mod log;
 mod nicks;
+mod operators;
 mod pages;
 mod piped;
 mod pressure;

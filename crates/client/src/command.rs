@@ -6,6 +6,7 @@
 //! 3. The compiler now asks for the effect: in `Session::request`, or for a [`ScreenCommand`] in `tui/commands.rs`.
 //! 4. A test asks for a row in the table of commands in `crates/client/README.md`.
 
+use chat_noise::operator::Code;
 use chat_proto::plain::{ME_USAGE, MSG_USAGE, NICK_USAGE};
 use chat_proto::text::Text;
 use clap::ValueEnum;
@@ -28,6 +29,8 @@ pub enum Command<'a> {
     Unignore(&'a str),
     /// `/verify WHO [ANSWER]`. The answer says whether the codes were the same.
     Verify(&'a str, Option<bool>),
+    /// `/op CODE`
+    Op(Code),
     /// `/who`
     Who,
     /// `/nick NAME`
@@ -243,6 +246,13 @@ pub const COMMANDS: &[Entry] = &[
         },
     },
     Entry {
+        usage: "/op CODE",
+        alias: None,
+        about: "run the room; CODE is where the server was started",
+        screen_only: false,
+        parse: |typed| Some(Command::Op(typed.rest?.parse().ok()?)),
+    },
+    Entry {
         usage: "/search [TEXT]",
         alias: None,
         about: "find the last message with TEXT; again, further back",
@@ -433,6 +443,8 @@ mod tests {
             ("/verify bob  yes", Verify("bob", Some(true))),
             ("/verify bob@10.0.0.5:9 no", Verify("bob@10.0.0.5:9", Some(false))),
             ("/verify bob perhaps", Incomplete(VERIFY_USAGE)),
+            ("/op aeba-gbaf-aydq-qcik", Op("AEBAGBAFAYDQQCIK".parse().unwrap())),
+            ("/op aeba", Incomplete("/op CODE")),
             ("/search a b", OnScreen(Search(Some("a b")))),
             ("/search", OnScreen(Search(None))),
             ("/clear", OnScreen(Clear)),

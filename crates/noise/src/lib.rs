@@ -4,13 +4,14 @@
 //! SHA-256. Where the room has a passphrase, the pattern is XXpsk3, and its key comes from CPace
 //! (draft-irtf-cfrg-cpace-21). `PROTOCOL.md` of `chat-proto` has the lines and the records, with test vectors.
 //!
-//! Read the files in this order: [`handshake`], [`record`], [`cpace`], `primitives`. Nothing here does input or output, and
+//! Read the files in this order: [`handshake`], [`record`], [`cpace`], [`operator`], `primitives`. Nothing here does input or output, and
 //! all randomness is the caller's.
 #![warn(missing_docs)]
 
 pub mod cpace;
 pub mod handshake;
 pub mod key;
+pub mod operator;
 mod primitives;
 pub mod record;
 

@@ -41,6 +41,8 @@ pub enum FromClient<'a> {
     /// `CONFIRM <nonce>`: the nonce of a rendezvous reply, which proves that the client receives datagrams at the address
     /// that the reply was sent to.
     Confirm(Token),
+    /// `OP <tag>`: the user has the operators' code. The answer is an `OPERATOR` to everybody, or `ERROR`.
+    Op(Token),
     /// `PING <n>`: the answer is `PONG` with the same number.
     Ping(u64),
     /// `PONG <n>`: the answer to the server's `PING`.
@@ -130,6 +132,8 @@ pub enum FromServer<'a, W = Who> {
     Relay(W, Cow<'a, [u8]>),
     /// `PUNCH <who> <udp>`: a private conversation with this user begins, at this address.
     Punch(W, SocketAddr),
+    /// `OPERATOR <who>`: that user may run the room, until it leaves.
+    Operator(W),
     /// `NOTICE <text>`: for the user to read.
     Notice(Text<'a>),
     /// `ERROR <code> <seq> <text>`: a request failed. `seq` names the `SAY` or `WHISPER` that it was.
@@ -196,6 +200,8 @@ words! {
         NoSuchUser = "no-such-user",
         /// The other side does not read, or can't.
         Unreachable = "unreachable",
+        /// Only operators may do that.
+        NotOperator = "not-operator",
         /// The line is malformed.
         Malformed = "malformed",
         /// A code of a later version.
@@ -264,6 +270,7 @@ impl<'a> FromClient<'a> {
             "RELAY" => Self::Relay(fields.value()?, fields.bytes()?),
             "PUNCH" => Self::Punch(fields.value()?),
             "CONFIRM" => Self::Confirm(fields.value()?),
+            "OP" => Self::Op(fields.value()?),
             "PING" => Self::Ping(fields.value()?),
             "PONG" => Self::Pong(fields.value()?),
             "QUIT" => Self::Quit,
@@ -317,6 +324,7 @@ impl<'a> FromServer<'a> {
             "WHISPERED" => Self::Whispered(fields.value()?),
             "RELAY" => Self::Relay(fields.value()?, fields.bytes()?),
             "PUNCH" => Self::Punch(fields.value()?, fields.address()?),
+            "OPERATOR" => Self::Operator(fields.value()?),
             "NOTICE" => Self::Notice(fields.text()),
             "ERROR" => Self::Error(fields.value()?, fields.optional()?, fields.text()),
             "PING" => Self::Ping(fields.value()?),
@@ -464,6 +472,7 @@ impl fmt::Display for FromClient<'_> {
             Self::Relay(id, bytes) => write!(f, "RELAY {id} {}", encode(bytes)),
             Self::Punch(id) => write!(f, "PUNCH {id}"),
             Self::Confirm(nonce) => write!(f, "CONFIRM {nonce}"),
+            Self::Op(tag) => write!(f, "OP {tag}"),
             Self::Ping(n) => write!(f, "PING {n}"),
             Self::Pong(n) => write!(f, "PONG {n}"),
             Self::Quit => f.write_str("QUIT"),
@@ -503,6 +512,7 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
             Self::Whispered(seq) => write!(f, "WHISPERED {seq}"),
             Self::Relay(who, bytes) => write!(f, "RELAY {who} {}", encode(bytes)),
             Self::Punch(who, udp) => write!(f, "PUNCH {who} {udp}"),
+            Self::Operator(who) => write!(f, "OPERATOR {who}"),
             Self::Notice(text) => write!(f, "NOTICE {text}"),
             Self::Error(code, seq, text) => write!(f, "ERROR {code} {} {text}", OrDash(seq)),
             Self::Ping(n) => write!(f, "PING {n}"),
@@ -585,6 +595,7 @@ mod tests {
             any::<u64>().prop_map(FromServer::Whispered),
             (who(), bytes()).prop_map(|(who, bytes)| FromServer::Relay(who, bytes)),
             (who(), address()).prop_map(|(who, udp)| FromServer::Punch(who, udp)),
+            who().prop_map(FromServer::Operator),
             text().prop_map(FromServer::Notice),
             (
                 prop::sample::select(ErrorCode::ALL),
@@ -614,7 +625,7 @@ mod tests {
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
-                FromClient::Confirm(token), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
+                FromClient::Confirm(token), FromClient::Op(token), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
             for said in lines {
                 let line = said.to_string();

@@ -85,6 +85,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
 
+    /// The users with these keys run the room: a file with one key a line. Others can prove the code that the server
+    /// prints on a terminal, or leaves in a file.
+    #[arg(long, value_name = "FILE")]
+    pub operators: Option<PathBuf>,
+
     /// Print the server's key, which people compare, and do nothing else.
     #[arg(long)]
     pub fingerprint: bool,

@@ -32,6 +32,18 @@ pub enum Event {
         /// The new one.
         nick: Nick,
     },
+    /// An operator did something, or became one.
+    Act {
+        /// The operator.
+        who: Box<str>,
+        /// What, in words.
+        what: Box<str>,
+    },
+    /// A wrong code for operators.
+    WrongCode {
+        /// From where.
+        peer: SocketAddr,
+    },
     /// A client probes the server, and does not join.
     Probe {
         /// From where.
@@ -123,6 +135,8 @@ impl fmt::Display for Event {
             }
             Self::Leave { who, why, users } => write!(f, "leave {who} reason={why} users={users}"),
             Self::Nick { who, nick } => write!(f, "nick {who} now {nick}"),
+            Self::Act { who, what } => write!(f, "operator {who} {what}"),
+            Self::WrongCode { peer } => write!(f, "wrong-code {peer}"),
             Self::Probe { peer } => write!(f, "probe {peer}"),
             Self::Refuse { peer, why } => write!(f, "refuse {peer} reason={why}"),
             Self::RefuseMore { network, why, count } => {

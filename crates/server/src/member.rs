@@ -137,6 +137,8 @@ pub struct Rich {
     pub seq: u64,
     /// It has sent a line after `HELLO`, so it has received the answer to that.
     pub has_answered: bool,
+    /// It may run the room.
+    pub is_operator: bool,
 }
 
 /// How far a client's rendezvous is.
@@ -219,6 +221,12 @@ impl Member {
     #[must_use]
     pub fn key(&self) -> Option<PublicKey> {
         self.secure.as_ref().map(|secure| secure.key)
+    }
+
+    /// Whether it may run the room.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.rich().is_some_and(|rich| rich.is_operator)
     }
 
     /// The token of its rendezvous requests, if it speaks the rich dialect.

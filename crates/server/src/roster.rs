@@ -334,6 +334,7 @@ mod tests {
             progress: None,
             seq: 0,
             has_answered: false,
+            is_operator: false,
         })
     }
 

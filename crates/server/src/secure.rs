@@ -4,7 +4,7 @@ use crate::compact::Timestamp;
 use chat_noise::record::{Altered, Channel};
 use chat_proto::LINE_MAX;
 use chat_proto::now::Now;
-use chat_proto::opaque::PublicKey;
+use chat_proto::opaque::{PublicKey, Token};
 
 /// Bytes that one record of a client carries, at most: a line fits. So a connection makes the server keep no more than
 /// that of an incomplete one.
@@ -18,6 +18,8 @@ pub struct Secure {
     pub key: PublicKey,
     /// When its handshake began.
     pub begun: Timestamp,
+    /// What proves the operators' code on this channel, if there is a code. The handshake hash is not kept.
+    pub operator_tag: Option<Token>,
     /// The end of a record that is sent in part, which is never encrypted anew: the number of a record must not serve twice.
     /// Boxed, because most of the time there is none.
     #[allow(clippy::box_collection, reason = "there is one of these for each user")]
@@ -32,6 +34,7 @@ impl Secure {
             channel,
             key,
             begun,
+            operator_tag: None,
             unsent: None,
         }
     }

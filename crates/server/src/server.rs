@@ -6,14 +6,17 @@
 
 use crate::args::Args;
 use crate::event::{Event, Refusal};
+use crate::handout::Handout;
 use crate::identity::Identity;
 use crate::log::Log;
 use crate::member::End;
+use crate::operators::{self, Operators};
 use crate::room::output::{Effect, Interest};
 use crate::room::{Room, input, output};
 use crate::roster::Slot;
 use crate::sockets::{self, RendezvousSocket, Spare};
 use anyhow::Context;
+use chat_noise::operator::Code;
 use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
 use chat_sys::clock::Clock;
@@ -25,7 +28,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::Socket;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, IsTerminal, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
@@ -49,6 +52,8 @@ const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 /// The room, and the sockets of its users.
 pub struct Server {
     room: Room,
+    /// Until the server ends.
+    _handout: Option<Handout>,
     listener: Socket,
     /// The rendezvous, unless its port was taken.
     rendezvous: Option<RendezvousSocket>,
@@ -86,13 +91,32 @@ impl Server {
         if let Some(error) = not_kept {
             log.line(format_args!("key of this run only: {error:#}"));
         }
-        print_address(doors.address, &identity);
+        let keys = args.operators.as_deref().map(operators::read_keys).transpose()?;
+        let code = Code::new(&mut |bytes| getrandom::fill(bytes).expect("the system has randomness"));
+        let is_terminal = io::stdout().is_terminal();
+        print_address(doors.address, &identity, Some(&code).filter(|_| is_terminal));
+        let handout = (!is_terminal).then(|| Handout::write(&code, doors.address.port()));
+        match &handout {
+            Some(Ok(handout)) => {
+                let path = handout.path.display();
+                log.line(format_args!("code for operators in {path}"));
+            }
+            Some(Err(error)) => log.line(format_args!("no code for operators: {error:#}")),
+            None => {}
+        }
+        let mut room = Room::new(
+            limits,
+            Box::new(|| token().expect("the system had randomness when the server began")),
+            identity,
+        );
+        let has_code = !matches!(handout, Some(Err(_)));
+        room.set_operators(Operators::new(
+            Some(code).filter(|_| has_code),
+            keys.unwrap_or_default(),
+        ));
         Ok(Self {
-            room: Room::new(
-                limits,
-                Box::new(|| token().expect("the system had randomness when the server began")),
-                identity,
-            ),
+            room,
+            _handout: handout.and_then(Result::ok),
             listener: doors.listener,
             rendezvous: doors.rendezvous.ok(),
             sockets: Vec::new(),
@@ -322,7 +346,7 @@ impl Server {
 
 /// Prints where the server listens. A stopped terminal or a closed output loses the line, and the room is open all the
 /// same.
-fn print_address(address: SocketAddr, identity: &Identity) {
+fn print_address(address: SocketAddr, identity: &Identity, code: Option<&Code>) {
     if let Ok(mut stdout) = Writer::new(io::stdout().as_fd()) {
         let _ = writeln!(stdout.pending(), "listening on {address}");
         let (port, key) = (address.port(), identity.public());
@@ -330,6 +354,9 @@ fn print_address(address: SocketAddr, identity: &Identity) {
             stdout.pending(),
             "to check its key: chat-client HOST {port} --server-key {key}"
         );
+        if let Some(code) = code {
+            let _ = writeln!(stdout.pending(), "to run the room: /op {}", code.reveal());
+        }
         let _ = stdout.flush();
     }
 }

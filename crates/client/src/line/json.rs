@@ -164,6 +164,8 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             let object = object("users").users(users.iter().map(|user| &user.who));
             let verified = users.iter().filter(|user| user.verified.is_some());
             let object = object.some_users("clear", clear.map(|user| &user.who));
+            let operators = users.iter().filter(|user| user.is_operator);
+            let object = object.some_users("operators", operators.map(|user| &user.who));
             object.some_users("verified", verified.map(|user| &user.who))
         }
         Event::Query(to) => object("warning").text(&about_query(to.as_ref())),

@@ -28,6 +28,8 @@ pub struct Secure {
     random: Random,
     trust: Trust,
     state: State,
+    /// The handshake hash of the channel that is up.
+    hash: Option<[u8; 32]>,
     /// What the session has said before the channel was complete.
     waiting: Vec<u8>,
     /// To be written to the socket.
@@ -68,6 +70,7 @@ impl Secure {
             random,
             trust,
             state: State::Refused,
+            hash: None,
             waiting: Vec::new(),
             out: Vec::new(),
         }
@@ -76,6 +79,7 @@ impl Secure {
     /// Another connection was made.
     pub fn connected(&mut self) {
         self.state = State::Greeting(Vec::new());
+        self.hash = None;
         self.waiting.clear();
         self.out.clear();
     }
@@ -84,6 +88,12 @@ impl Secure {
     #[must_use]
     pub fn is_up(&self) -> bool {
         matches!(self.state, State::Up(_))
+    }
+
+    /// The handshake hash of the channel, once it is up: no other channel has it.
+    #[must_use]
+    pub fn hash(&self) -> Option<[u8; 32]> {
+        self.hash
     }
 
     /// The session says this.
@@ -230,6 +240,7 @@ impl Secure {
                 let (line, established) = met.finish(&first, now.monotonic);
                 self.out.extend_from_slice(line.as_bytes());
                 self.out.push(b'\n');
+                self.hash = Some(established.hash);
                 let mut channel = established.channel;
                 seal(&mut channel, now, &rest, &mut self.out);
                 self.state = State::Up(channel);

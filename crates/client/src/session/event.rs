@@ -296,13 +296,17 @@ pub struct Listed {
     pub clear: bool,
     /// Whether the user verified its key, in words.
     pub verified: Option<String>,
+    /// Whether it may run the room.
+    pub is_operator: bool,
 }
 
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clear = self.clear.then(|| "in the clear".to_owned());
         let transport = self.transport.map(|transport| transport.to_string());
+        let operator = self.is_operator.then(|| "operator".to_owned());
         let marks = [
+            operator,
             self.verified.clone(),
             clear,
             transport.filter(|marks| !marks.is_empty()),

@@ -16,6 +16,7 @@ mod ignored;
 mod legacy;
 mod login_nick;
 mod nicks;
+mod operators;
 mod outbox;
 mod outcome;
 mod private;

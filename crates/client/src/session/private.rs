@@ -165,6 +165,7 @@ impl Session {
             transport: self.transport(profile, now),
             clear: self.reads_in_the_clear(profile),
             verified: self.verified(profile),
+            is_operator: self.operators.has(profile.who.id),
         };
         self.roster().users().map(listed).collect()
     }

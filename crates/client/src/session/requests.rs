@@ -7,6 +7,7 @@ use super::recipients::Target;
 use super::state::Session;
 use crate::command::{BELL_USAGE, Bell, Command, VERIFY_USAGE};
 use crate::format::name;
+use chat_noise::operator::Code;
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -36,6 +37,7 @@ impl Session {
             Command::Verify(who, None) => self.verify(who),
             Command::Verify(who, Some(true)) => self.confirm(who),
             Command::Verify(who, Some(false)) => self.unconfirm(who),
+            Command::Op(code) => self.prove_operator(code),
             Command::OnScreen(_) => self.fail("only the full screen has that command".into()),
             Command::Nothing => {}
             Command::Incomplete(usage) => self.fail(format!("usage: {}", with_choices(usage))),
@@ -118,6 +120,14 @@ impl Session {
         self.recipients.target = target;
         let who = self.query().cloned();
         self.events.push_back(Event::Query(who));
+    }
+
+    /// `/op`: proves the code. It never leaves this client.
+    pub(super) fn prove_operator(&mut self, code: &Code) {
+        match self.operators.channel.filter(|_| self.is_ready()) {
+            Some(hash) => self.send_line(&FromClient::Op(code.tag(&hash))),
+            None => self.fail("not sent: the code is proven on an encrypted connection only".into()),
+        }
     }
 
     /// `/nick`.

@@ -42,6 +42,7 @@ impl Session {
             FromServer::Address(_, who, udp) if !history => {
                 self.private.peer_address(now, who.id, udp);
             }
+            FromServer::Operator(who) if !history => self.operators.add(who.id),
             // Shown at once: in its place among messages to everybody, under the sender's name of this moment.
             FromServer::Whisper(who, text) => {
                 self.private.whisper(now, &who, &text);
@@ -74,6 +75,7 @@ impl Session {
         self.absent.extend(known);
         self.absent.remove(&self.private.public_key());
         self.private_has_server = true;
+        self.operators.forget_users();
         self.private.connected(now, connection);
         if let Some(who) = self.me.clone() {
             // Its key and address follow in the user list.
@@ -162,6 +164,7 @@ impl Session {
     fn on_leave(&mut self, at: u64, who: Who, now: Now) {
         let former = self.roster().get(who.id).cloned();
         self.private.peer_left(now, who.id);
+        self.operators.left(who.id);
         self.drain_private_of(former.as_ref(), now);
         if let Some(nick) = &who.nick {
             self.nick_freed(nick, now);

@@ -4,6 +4,7 @@ use super::event::{Event, RefusedMessage};
 use super::ignored::Ignored;
 use super::legacy::connection::Legacy;
 use super::login_nick::LoginNick;
+use super::operators::Operators;
 use super::outbox::{Outbox, Unsent};
 use super::outcome::{Failures, Outcome};
 use super::recipients::{Peer, Recipients};
@@ -106,6 +107,7 @@ pub struct Session {
     pub(super) recipients: Recipients,
     pub(super) ignored: Ignored,
     pub(super) trust: Trust,
+    pub(super) operators: Operators,
     /// Users with keys that were here before the connection was lost, and have not come back. Emptied after a while.
     pub(super) absent: BTreeMap<PublicKey, Peer>,
     /// `NICK`s without an answer.
@@ -164,6 +166,7 @@ impl Session {
             recipients: Recipients::new(config.to.clone()),
             ignored: Ignored::default(),
             trust: Trust::default(),
+            operators: Operators::default(),
             absent: BTreeMap::new(),
             config,
             stage: Stage::greeting(now),
@@ -248,6 +251,11 @@ impl Session {
     /// How the session ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
+    }
+
+    /// The encrypted channel of this connection has this handshake hash; `None` while there is no channel.
+    pub fn set_channel(&mut self, hash: Option<[u8; 32]>) {
+        self.operators.channel = hash;
     }
 
     /// What failed so far.

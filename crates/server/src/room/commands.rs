@@ -1,6 +1,6 @@
 //! What lines mean, in both dialects: each becomes an operation of the room.
 
-use super::{PROBE_TIME, Room, handshake};
+use super::{PROBE_TIME, Room, handshake, orders};
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::holds::Owner;
@@ -147,6 +147,7 @@ fn rich_command(room: &mut Room, now: Now, slot: Slot, command: FromClient<'_>) 
         }
         FromClient::Relay(id, bytes) => relay(room, slot, id, bytes),
         FromClient::Punch(id) => punch(room, slot, id),
+        FromClient::Op(tag) => orders::prove(room, now, slot, tag),
         FromClient::Confirm(nonce) => confirm_address(room, now, slot, nonce),
         FromClient::Ping(number) => answer(room, slot, |member, transcript| {
             member.tell(transcript, &FromServer::Pong(number));
@@ -353,8 +354,10 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
         progress: None,
         seq,
         has_answered: false,
+        is_operator: false,
     };
     room.roster.upgrade(slot, Client::Rich(rich));
+    orders::recognise(room, slot);
     let error = hello.nick.and_then(|name| room.name(now, slot, name).err());
     if let Some(error) = error.as_ref().filter(|_| hello.insists) {
         return reject_nick(room, now, slot, error);
@@ -367,6 +370,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
         reintroduce(room, now, slot);
     } else {
         room.join(now, slot);
+        orders::announce(room, slot);
     }
 }
 

@@ -59,11 +59,9 @@ pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Opti
         Unsealed::Queued => Stage::Queued(now.monotonic.into()),
         Unsealed::New => Stage::Handshake(now.monotonic.into()),
     };
-    member.secure = Some(Box::new(Secure::new(
-        established.peer,
-        established.channel,
-        begun,
-    )));
+    let mut secure = Secure::new(established.peer, established.channel, begun);
+    secure.operator_tag = room.operators.expected(&established.hash);
+    member.secure = Some(Box::new(secure));
     Some(first)
 }
 

@@ -6,6 +6,7 @@ mod backpressure;
 mod commands;
 mod handshake;
 pub mod input;
+mod orders;
 pub mod output;
 mod rendezvous;
 mod user_list;
@@ -15,6 +16,7 @@ use crate::event::{Departure, Event, Refusal};
 use crate::holds::{Holds, Owner};
 use crate::identity::{Handshakes, Identity};
 use crate::member::{Member, Stage};
+use crate::operators::Operators;
 use crate::quota::{Quota, Shared};
 use crate::rate::Rate;
 use crate::resumption::Resumption;
@@ -77,6 +79,7 @@ pub struct Room {
     /// Makes unpredictable tokens.
     tokens: Box<dyn FnMut() -> Token>,
     handshakes: Handshakes,
+    operators: Operators,
     /// Room for one record, for all connections.
     scratch: Vec<u8>,
     resumption: Resumption,
@@ -105,6 +108,7 @@ impl Room {
             user_list: UserList::default(),
             tokens,
             handshakes: Handshakes::new(identity),
+            operators: Operators::default(),
             scratch: Vec::new(),
             resumption: Resumption::new(limits.max_users),
             bytes: Shared::new(limits.quota.bytes),
@@ -116,6 +120,11 @@ impl Room {
             next_deadline: None,
             shuts_down: false,
         }
+    }
+
+    /// Says who may run the room. At first nobody may.
+    pub fn set_operators(&mut self, operators: Operators) {
+        self.operators = operators;
     }
 
     /// Every connection.

@@ -58,9 +58,19 @@ impl Piece {
             }
             if member.is_announced() {
                 // Writing to a string can't fail.
-                let _ = match dialect {
-                    Dialect::Plain => writeln!(lines, "* {}", member.label()),
-                    Dialect::Rich => writeln!(lines, "{}", FromServer::User(member.profile())),
+                let _ = match (dialect, member.is_operator()) {
+                    (Dialect::Plain, false) => writeln!(lines, "* {}", member.label()),
+                    // Not after the name: that would be an action of the user.
+                    (Dialect::Plain, true) => writeln!(lines, "* operator {}", member.label()),
+                    (Dialect::Rich, is_operator) => {
+                        let user = writeln!(lines, "{}", FromServer::User(member.profile()));
+                        let operator = FromServer::Operator(member.label());
+                        if is_operator {
+                            writeln!(lines, "{operator}")
+                        } else {
+                            user
+                        }
+                    }
                 };
             }
         }

@@ -13,6 +13,7 @@ mod history;
 mod leaving;
 mod limits;
 mod nicks;
+mod operators;
 mod private;
 mod probe;
 mod quota;

@@ -58,6 +58,8 @@ pub(crate) struct Peer {
     sealing: Option<Sealing>,
     /// Its encrypted channel.
     pub(crate) channel: Option<Channel>,
+    /// The handshake hash of that channel.
+    pub(crate) hash: Option<[u8; 32]>,
     /// Everything that the server has read, in the clear, without the handshake.
     pub(crate) delivered: Vec<u8>,
     /// Written by the server, not read by the peer.
@@ -110,6 +112,7 @@ impl Peer {
             secret,
             sealing: None,
             channel: None,
+            hash: None,
             delivered: Vec::new(),
             down: Vec::new(),
             capacity: 64 * 1024,
@@ -232,6 +235,7 @@ impl Peer {
             .opener
             .open(sealed, RECORD_MAX, &mut self.received)
             .unwrap();
+        self.hash = Some(established.hash);
         self.channel = Some(established.channel);
         self.put(format!("{line}\n").as_bytes(), first);
         self.say(now, rest);

@@ -132,6 +132,7 @@ fn examples() -> Vec<Event> {
                     transport: None,
                     clear: user == PLAIN,
                     verified: (user == BOB).then(|| "verified".into()),
+                    is_operator: user == ALICE,
                 })
                 .into(),
         ),

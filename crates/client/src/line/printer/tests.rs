@@ -189,8 +189,9 @@ fn other_events_are_on_the_standard_error() {
                 }),
                 clear: true,
                 verified: None,
+                is_operator: true,
             }]),
-            "* 1 user is here:\n* alice@10.0.0.5:50312 (in the clear; via the server, unencrypted)\n",
+            "* 1 user is here:\n* alice@10.0.0.5:50312 (operator; in the clear; via the server, unencrypted)\n",
         ),
         (
             Event::Ended(Outcome::Closed(None).into()),

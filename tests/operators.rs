@@ -1,0 +1,85 @@
+//! Who runs the room, with the real programs.
+
+use crate::harness::{Client, SERVER_STATE, Server, pseudo_terminal, server_command};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+/// Where a server whose output is no terminal leaves the code, and the code.
+pub fn code_of(server: &Server) -> (PathBuf, String) {
+    let line = server.log().expect(" code for operators in ");
+    let (_, path) = line.split_once(" in ").unwrap();
+    let path = PathBuf::from(path);
+    assert!(path.starts_with(SERVER_STATE), "{path:?}");
+    let code = fs::read_to_string(&path).unwrap();
+    (path, code.trim_end().to_owned())
+}
+
+/// A client that runs the room.
+pub fn operator(server: &Server, nick: &str) -> Client {
+    let (_, code) = code_of(server);
+    let mut client = Client::start(nick, server.address, &["--nick", nick], &server.journal);
+    client.wait_until_online(nick);
+    client.line(&format!("/op {code}"));
+    client.complains().expect(" runs the room from now on");
+    client
+}
+
+#[test]
+fn the_code_is_in_a_file_of_its_owner_and_makes_an_operator() {
+    let mut server = Server::start(&[]);
+    let (path, code) = code_of(&server);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut alice = operator(&server, "alice");
+    let who = format!("alice@{}", alice.id());
+    alice.line("/who");
+    alice.complains().expect(&format!("* {who} (operator)"));
+    server.log().expect(&format!(" operator {who} op"));
+    alice.line("/op aaaa-aaaa-aaaa-aaaa");
+    alice.complains().expect("wrong code");
+    server.log().expect(" wrong-code ");
+    server.stop();
+    assert!(!path.exists());
+    let shown = [server.log().lines(), server.process.stdout.lines()].concat();
+    assert!(shown.iter().all(|line| !line.contains(&code)), "{shown:?}");
+}
+
+#[test]
+fn a_terminal_shows_the_code_and_no_file_has_it() {
+    let (master, slave) = pseudo_terminal();
+    let mut command = server_command();
+    command.args(["127.0.0.1", "0"]).stdout(slave);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut lines = BufReader::new(master).lines().map(Result::unwrap);
+    let address = lines.next().unwrap();
+    let code = lines.find(|line| line.contains("/op ")).unwrap();
+    let (_, port) = address.trim_end().rsplit_once(':').unwrap();
+    let file = PathBuf::from(SERVER_STATE).join(format!("chat/operator-code-{port}"));
+    let exists = file.exists();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!exists, "{file:?}");
+    let (_, code) = code.trim_end().rsplit_once(' ').unwrap();
+    assert_eq!(code.len(), "aeba-gbaf-aydq-qcik".len(), "{code:?}");
+}
+
+#[test]
+fn a_file_of_operators_with_a_bad_line_is_refused() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("operators-bad");
+    fs::write(
+        &path,
+        "# ours\n\nmZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk alice\nbob\n",
+    )
+    .unwrap();
+    let output = server_command()
+        .args(["127.0.0.1", "0", "--operators"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("line 4: expected a key"), "{complaint}");
+    fs::remove_file(path).unwrap();
+}

@@ -109,6 +109,21 @@ fn a_renamed_user_does_not_get_what_its_name_stood_for() {
 }
 
 #[test]
+fn keys_are_known_under_a_new_nick_too() {
+    let mut sim = alice();
+    sim.hear("NICK 1 bob@10.0.0.2:6000 rob\nLEAVE 1 rob@10.0.0.2:6000\n");
+    sim.hear("JOIN 1 rob@10.0.0.8:8 - -\n");
+    assert_refused(&mut sim, "/msg rob psst", NO_KEY);
+    // Who takes the nick of a verified user is told of at once.
+    let mut sim = alice();
+    verified(&mut sim, "/verify bob yes");
+    sim.hear("LEAVE 1 bob@10.0.0.2:6000\n");
+    sim.shown();
+    sim.hear("NICK 1 carol@10.0.0.3:7000 bob\n");
+    assert_eq!(doubts(&sim.shown()).len(), 1);
+}
+
+#[test]
 fn another_key_is_told_before_anything_is_sealed_for_it() {
     let mut sim = alice();
     assert_sent(&mut sim, "/msg bob hi");

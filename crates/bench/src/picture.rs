@@ -80,7 +80,8 @@ fn client(program: &Path, nick: &str, server: SocketAddr) -> Command {
     command
         .args(["--config", "/dev/null", "--nick", nick])
         .args([server.ip().to_string(), server.port().to_string()])
-        .env("TZ", "UTC");
+        .env("TZ", "UTC")
+        .env("XDG_STATE_HOME", "/dev/null");
     command
 }
 

@@ -139,7 +139,8 @@ impl Typist {
         let mut client = Command::new(&args.client);
         client
             .args(["--config", "/dev/null", "--nick", "typist"])
-            .args([args.address.to_string(), args.port.to_string()]);
+            .args([args.address.to_string(), args.port.to_string()])
+            .env("XDG_STATE_HOME", "/dev/null");
         let terminal = Terminal::start(&mut client, SIZE)?;
         Ok(Self { terminal, talker })
     }

@@ -123,6 +123,15 @@ mod tests {
     }
 
     #[test]
+    fn a_nick_that_looks_like_a_held_one_is_held_too() {
+        let mut holds = Holds::new(10);
+        add(&mut holds, 0, 1, 0);
+        // The letters s and e are those of Cyrillic.
+        assert!(is_held(&holds, 1, "u\u{455}\u{435}r-1-0"));
+        assert!(!is_held(&holds, 1, "user-1-1"));
+    }
+
+    #[test]
     fn all_networks_together_hold_as_many_as_there_are_places() {
         let mut holds = Holds::new(10);
         for network in 0..20 {

@@ -83,3 +83,22 @@ fn a_file_of_operators_with_a_bad_line_is_refused() {
     assert!(complaint.contains("line 4: expected a key"), "{complaint}");
     fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn whoever_is_shown_out_is_told_and_ends_with_a_status_of_its_own() {
+    let server = Server::start(&[]);
+    let mut alice = operator(&server, "alice");
+    for (nick, command, kind) in [("bob", "kick", "kicked"), ("carol", "ban", "banned")] {
+        let options = ["--nick", nick, "--json"];
+        let mut shown_out = Client::start(nick, server.address, &options, &server.journal);
+        alice.shows().expect(&format!("{nick}@"));
+        alice.line(&format!("/{command} {nick} too loud"));
+        alice.complains().expect(": too loud");
+        shown_out.shows().expect(&format!("\"kind\":\"{kind}\""));
+        assert_eq!(shown_out.exit_code(), 9);
+        server.log().expect(&format!("reason={kind}"));
+    }
+    let mut plain = server.plain("dave");
+    plain.line("/ban alice");
+    plain.expect("only operators may /ban");
+}

@@ -178,7 +178,10 @@ impl Args {
         let section = |heading, lines| Section { heading, lines };
         let exit_statuses = exit::HELP.lines().skip(1).map(str::to_owned);
         let sections = [
-            section("COMMANDS", command::help(true).collect()),
+            section(
+                "COMMANDS",
+                command::help(true).chain(command::help_operators()).collect(),
+            ),
             section("KEYS", keys::help().collect()),
             section("EXIT STATUS", exit_statuses.collect()),
         ];

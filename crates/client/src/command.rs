@@ -7,6 +7,7 @@
 //! 4. A test asks for a row in the table of commands in `crates/client/README.md`.
 
 use chat_noise::operator::Code;
+use chat_proto::order::{BAN_USAGE, KICK_USAGE, Order, UNBAN_USAGE};
 use chat_proto::plain::{ME_USAGE, MSG_USAGE, NICK_USAGE};
 use chat_proto::text::Text;
 use clap::ValueEnum;
@@ -31,6 +32,10 @@ pub enum Command<'a> {
     Verify(&'a str, Option<bool>),
     /// `/op CODE`
     Op(Code),
+    /// What only operators may ask for: `/kick` and others.
+    Order(Order<'a>),
+    /// `/help op`
+    HelpOperators,
     /// `/who`
     Who,
     /// `/nick NAME`
@@ -267,12 +272,13 @@ pub const COMMANDS: &[Entry] = &[
         parse: |_| on_screen(ScreenCommand::Clear),
     },
     Entry {
-        usage: "/help [keys]",
+        usage: "/help [WHAT]",
         alias: None,
-        about: "list the commands, or the keys",
+        about: "list the commands; WHAT is keys, or op for operators",
         screen_only: false,
         parse: |typed| match typed.rest {
             Some("keys") => on_screen(ScreenCommand::Keys),
+            Some("op") => Some(Command::HelpOperators),
             _ => Some(Command::Help),
         },
     },
@@ -284,6 +290,53 @@ pub const COMMANDS: &[Entry] = &[
         parse: |_| Some(Command::Quit),
     },
 ];
+
+/// The commands of operators, which `/help op` lists.
+pub const OPERATOR_COMMANDS: &[Entry] = &[
+    Entry {
+        usage: KICK_USAGE,
+        alias: None,
+        about: "show WHO out; back in a minute at the earliest",
+        screen_only: false,
+        parse: |typed| order("kick", typed),
+    },
+    Entry {
+        usage: BAN_USAGE,
+        alias: None,
+        about: "show WHO out for good, by key and address",
+        screen_only: false,
+        parse: |typed| order("ban", typed),
+    },
+    Entry {
+        usage: UNBAN_USAGE,
+        alias: None,
+        about: "lift a ban, by its number or the name in it",
+        screen_only: false,
+        parse: |typed| order("unban", typed),
+    },
+    Entry {
+        usage: "/bans",
+        alias: None,
+        about: "list the bans",
+        screen_only: false,
+        parse: |typed| order("bans", typed),
+    },
+];
+
+fn order<'a>(name: &str, typed: Typed<'a>) -> Option<Command<'a>> {
+    Order::parse(name, typed.rest.unwrap_or_default()).map(Command::Order)
+}
+
+/// The lines of `/help op`.
+pub fn help_operators() -> impl Iterator<Item = String> {
+    let lines = OPERATOR_COMMANDS.iter();
+    lines.map(|entry| help_line(entry.usage, entry.about))
+}
+
+/// Every command.
+fn all() -> impl Iterator<Item = &'static Entry> {
+    COMMANDS.iter().chain(OPERATOR_COMMANDS)
+}
 
 fn on_screen(command: ScreenCommand<'_>) -> Option<Command<'_>> {
     Some(Command::OnScreen(command))
@@ -349,9 +402,7 @@ impl<'a> Command<'a> {
 
 /// The row of a command, by its name or alias.
 pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
-    COMMANDS
-        .iter()
-        .find(|entry| entry.name() == name || entry.alias == Some(name))
+    all().find(|entry| entry.name() == name || entry.alias == Some(name))
 }
 
 /// The most similar command.
@@ -362,8 +413,7 @@ fn nearest(typed: &str) -> Option<&'static str> {
         return None;
     }
     let names = || {
-        COMMANDS
-            .iter()
+        all()
             .flat_map(|entry| [Some(entry.name()), entry.alias])
             .flatten()
     };
@@ -444,6 +494,13 @@ mod tests {
             ("/verify bob@10.0.0.5:9 no", Verify("bob@10.0.0.5:9", Some(false))),
             ("/verify bob perhaps", Incomplete(VERIFY_USAGE)),
             ("/op aeba-gbaf-aydq-qcik", Op("AEBAGBAFAYDQQCIK".parse().unwrap())),
+            (
+                "/kick bob too loud",
+                Order(super::Order::Kick("bob", Text::new("too loud"))),
+            ),
+            ("/kick", Incomplete(KICK_USAGE)),
+            ("/bans", Order(super::Order::Bans)),
+            ("/help op", HelpOperators),
             ("/op aeba", Incomplete("/op CODE")),
             ("/search a b", OnScreen(Search(Some("a b")))),
             ("/search", OnScreen(Search(None))),

@@ -17,6 +17,7 @@ Exit status:
   5    a private message was not delivered, or nobody confirmed it
   6    the server's key is not the known one, or what arrived was changed on the way
   7    the server does not encrypt, and --clear was not given
+  9    an operator has shown you out, or banned you
   129, 130, 131, 143  ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, after leaving the room";
 
 /// How the program ends.
@@ -38,6 +39,8 @@ pub enum Exit {
     Server,
     /// The server does not encrypt.
     Clear,
+    /// An operator showed the user out.
+    ShownOut,
     /// The signal of this number ended the program.
     Signal(u8),
 }
@@ -49,6 +52,7 @@ impl Exit {
             Outcome::Full => Self::Full,
             Outcome::NickRefused(_) => Self::Nick,
             Outcome::OtherKey(_) | Outcome::Altered => Self::Server,
+            Outcome::Kicked(_) | Outcome::Banned(_) => Self::ShownOut,
             Outcome::Clear => Self::Clear,
             Outcome::Unacknowledged(_)
             | Outcome::Closed(_)
@@ -80,6 +84,7 @@ impl Exit {
             Self::Private => 5,
             Self::Server => 6,
             Self::Clear => 7,
+            Self::ShownOut => 9,
             Self::Signal(number) => 128_u8.saturating_add(number),
         }
     }

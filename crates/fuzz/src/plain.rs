@@ -37,7 +37,9 @@ fn request(line: &str) {
             assert!(!who.is_empty() && !who.contains(' '));
             assert_safe(text.as_str());
         }
-        Request::Nick(name) | Request::Unknown(name) => assert!(line.contains(name)),
+        Request::Nick(name) | Request::Operators(name) | Request::Unknown(name) => {
+            assert!(line.contains(name))
+        }
         Request::Incomplete(usage) => assert!(usage.starts_with('/') && line.starts_with('/')),
         Request::Who | Request::Help | Request::Quit => assert!(line.starts_with('/')),
         Request::Nothing => assert!(Text::new(line).is_blank()),

@@ -10,6 +10,7 @@ pub mod line;
 pub mod nick;
 pub mod now;
 pub mod opaque;
+pub mod order;
 pub mod plain;
 pub mod rendezvous;
 pub mod rich;

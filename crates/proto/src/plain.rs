@@ -1,5 +1,6 @@
 //! The plain dialect: for `nc`, telnet, scripts, and the lab's original programs.
 
+use crate::order::ORDERS;
 use crate::text::Text;
 use crate::who::Who;
 use std::fmt;
@@ -120,6 +121,8 @@ pub enum Request<'a> {
     Nothing,
     /// A command that lacks an argument; its usage.
     Incomplete(&'static str),
+    /// A command that only operators may use, which no plain user is.
+    Operators(&'a str),
     /// Any other `/command`: an error, so that a typing error is never broadcast.
     Unknown(&'a str),
 }
@@ -159,6 +162,7 @@ impl<'a> Request<'a> {
             "who" => Self::Who,
             "help" => Self::Help,
             "quit" => Self::Quit,
+            _ if ORDERS.contains(&name) => Self::Operators(name),
             _ => Self::Unknown(name),
         }
     }
@@ -228,6 +232,7 @@ mod tests {
             ("/quit", Quit),
             ("", Nothing),
             (" \t", Nothing),
+            ("/kick bob", Operators("kick")),
             ("/", Unknown("")),
             ("/quti now", Unknown("quti")),
             ("/Quit", Unknown("Quit")),

@@ -7,6 +7,7 @@
 use crate::id::{UserId, canonical};
 use crate::nick::Nick;
 use crate::opaque::{PublicKey, Token, decode, encode};
+use crate::order::Order;
 use crate::text::Text;
 use crate::who::Who;
 use std::borrow::Cow;
@@ -41,6 +42,8 @@ pub enum FromClient<'a> {
     /// `CONFIRM <nonce>`: the nonce of a rendezvous reply, which proves that the client receives datagrams at the address
     /// that the reply was sent to.
     Confirm(Token),
+    /// `ROOM <order>`: what only operators may ask for.
+    Room(Order<'a>),
     /// `OP <tag>`: the user has the operators' code. The answer is an `OPERATOR` to everybody, or `ERROR`.
     Op(Token),
     /// `PING <n>`: the answer is `PONG` with the same number.
@@ -224,6 +227,10 @@ words! {
         Replaced = "replaced",
         /// The nick that the client insists on is not available.
         Nick = "nick",
+        /// An operator showed the user out, less than a minute ago.
+        Kicked = "kicked",
+        /// An operator banned the user.
+        Banned = "banned",
         /// A code of a later version.
         Other = "other",
     }
@@ -271,6 +278,7 @@ impl<'a> FromClient<'a> {
             "PUNCH" => Self::Punch(fields.value()?),
             "CONFIRM" => Self::Confirm(fields.value()?),
             "OP" => Self::Op(fields.value()?),
+            "ROOM" => Self::Room(Order::parse(fields.token()?, fields.0).ok_or(RichError::Malformed)?),
             "PING" => Self::Ping(fields.value()?),
             "PONG" => Self::Pong(fields.value()?),
             "QUIT" => Self::Quit,
@@ -472,6 +480,7 @@ impl fmt::Display for FromClient<'_> {
             Self::Relay(id, bytes) => write!(f, "RELAY {id} {}", encode(bytes)),
             Self::Punch(id) => write!(f, "PUNCH {id}"),
             Self::Confirm(nonce) => write!(f, "CONFIRM {nonce}"),
+            Self::Room(order) => write!(f, "ROOM {order}"),
             Self::Op(tag) => write!(f, "OP {tag}"),
             Self::Ping(n) => write!(f, "PING {n}"),
             Self::Pong(n) => write!(f, "PONG {n}"),
@@ -625,7 +634,7 @@ mod tests {
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
-                FromClient::Confirm(token), FromClient::Op(token), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
+                FromClient::Confirm(token), FromClient::Op(token), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
             for said in lines {
                 let line = said.to_string();

@@ -36,6 +36,7 @@ variants!(request_kind, REQUESTS, Request<'_>, {
     Request::Say(_) => "Say",
     Request::Nick(_) => "Nick",
     Request::Who => "Who",
+    Request::Operators(_) => "Operators",
     Request::Msg(..) => "Msg",
     Request::Help => "Help",
     Request::Quit => "Quit",
@@ -54,6 +55,7 @@ variants!(from_client_kind, FROM_CLIENT, FromClient<'_>, {
     FromClient::Punch(_) => "Punch",
     FromClient::Confirm(_) => "Confirm",
     FromClient::Op(_) => "Op",
+    FromClient::Room(_) => "Room",
     FromClient::Ping(_) => "Ping",
     FromClient::Pong(_) => "Pong",
     FromClient::Quit => "Quit",
@@ -213,7 +215,7 @@ fn written(request: &Request<'_>) -> Option<String> {
         Request::Help => "/help".to_owned(),
         Request::Quit => "/quit".to_owned(),
         Request::Nothing => String::new(),
-        Request::Incomplete(_) | Request::Unknown(_) => return None,
+        Request::Incomplete(_) | Request::Operators(_) | Request::Unknown(_) => return None,
     })
 }
 

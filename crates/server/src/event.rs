@@ -101,6 +101,10 @@ pub enum Departure {
     Handshake,
     /// What arrived on the encrypted channel was changed on the way.
     Altered,
+    /// An operator showed the user out.
+    Kicked,
+    /// An operator banned the user.
+    Banned,
     /// The room was full, and the connection had sent nothing or was a probe.
     Evicted,
 }
@@ -118,6 +122,10 @@ pub enum Refusal {
     Twice,
     /// The client insists on a nick that is not available.
     Nick,
+    /// An operator showed that user out, less than a minute ago.
+    Kicked,
+    /// An operator banned that user.
+    Banned,
     /// The first bytes are of another protocol.
     Foreign,
     /// The handshake for an encrypted channel failed.
@@ -167,6 +175,8 @@ impl fmt::Display for Departure {
             Self::Foreign => "foreign",
             Self::Handshake => "handshake",
             Self::Altered => "altered",
+            Self::Kicked => "kicked",
+            Self::Banned => "banned",
             Self::Evicted => "evicted",
         })
     }
@@ -178,6 +188,8 @@ impl fmt::Display for Refusal {
             Self::Full(limit) => write!(f, "full limit={limit}"),
             Self::Address(limit) => write!(f, "address limit={limit}"),
             Self::Often => f.write_str("often"),
+            Self::Kicked => f.write_str("kicked"),
+            Self::Banned => f.write_str("banned"),
             Self::Twice => f.write_str("twice"),
             Self::Nick => f.write_str("nick"),
             Self::Foreign => f.write_str("foreign"),

@@ -4,6 +4,7 @@
 //! the room decides.
 
 pub mod args;
+mod bans;
 pub mod compact;
 pub mod event;
 mod foreign;

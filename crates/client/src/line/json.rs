@@ -4,7 +4,7 @@ use crate::command;
 use crate::format::timestamp;
 use crate::private::Path;
 use crate::session::{
-    Delivery, Direction, Event, PrivateMessage, Transport, VerifyCode, Welcome, about_query,
+    Delivery, Direction, Event, Outcome, PrivateMessage, Transport, VerifyCode, Welcome, about_query,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -38,6 +38,12 @@ impl Json {
                 write(&Object::new("help", now, now).with("text", line), out);
             }
         } else if self.is_wanted(event) {
+            if let Event::Ended(ending) = event
+                && let Some(kind) = shown_out(&ending.outcome)
+            {
+                let reason = ending.outcome.to_string();
+                write(&Object::new(kind, now, now).with("reason", reason), out);
+            }
             let me = self.me.as_ref().map(Who::to_string);
             write(&describe(event, me, now), out);
         }
@@ -116,6 +122,16 @@ impl Object {
         self.with("path", path).with("sealed", transport.sealed)
     }
 }
+
+/// The kind of the object that comes before `ended`, for a user who was shown out.
+fn shown_out(outcome: &Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Kicked(_) => Some("kicked"),
+        Outcome::Banned(_) => Some("banned"),
+        _ => None,
+    }
+}
+
 /// The object of an event. `me` is the client itself.
 fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
     let at = |kind, unix_ms| Object::new(kind, unix_ms, now);

@@ -266,6 +266,11 @@ impl Session {
         if self.clocks.leaving.is_some() || reason == Reason::Quit {
             return self.end_left();
         }
+        match reason {
+            Reason::Kicked => return self.end(Outcome::Kicked(text.into_owned())),
+            Reason::Banned => return self.end(Outcome::Banned(text.into_owned())),
+            _ => {}
+        }
         self.goodbye = Some(text.into_owned()).filter(|text| !text.as_str().is_empty());
     }
 

@@ -24,6 +24,9 @@ const NOTICE: &[u8] = b"* ";
 /// The line of a full room, on our server and on the original one.
 pub(crate) const FULL: &[u8] = b"too many users";
 
+/// The start of the reason for a user who is banned.
+pub(crate) const BANNED: &[u8] = b"banned: ";
+
 /// Reads all bytes since the connection was made.
 pub(crate) fn read(received: &[u8]) -> Greeting {
     if let Some(end) = received.iter().position(|&byte| byte == b'\n') {

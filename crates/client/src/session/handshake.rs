@@ -34,6 +34,8 @@ impl Session {
                 let reason = received.get(reason).unwrap_or_default();
                 let outcome = if reason.starts_with(greeting::FULL) {
                     Outcome::Full
+                } else if reason.starts_with(greeting::BANNED) {
+                    Outcome::Banned(Text::from_bytes(reason).into_owned())
                 } else {
                     Outcome::Rejected(Text::from_bytes(reason).into_owned())
                 };

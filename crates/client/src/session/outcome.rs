@@ -15,6 +15,10 @@ pub enum Outcome {
     Full,
     /// The server rejected the nick that the user insists on, for this reason.
     NickRefused(Text<'static>),
+    /// An operator showed the user out.
+    Kicked(Text<'static>),
+    /// An operator banned the user.
+    Banned(Text<'static>),
     /// The server closed the connection, for this reason if it gave one.
     Closed(Option<Text<'static>>),
     /// The server no longer answers.
@@ -45,6 +49,7 @@ impl fmt::Display for Outcome {
             }
             Self::Full => f.write_str("the room is full: too many users"),
             Self::NickRefused(reason) => write!(f, "nick rejected: {reason}"),
+            Self::Kicked(reason) | Self::Banned(reason) => reason.fmt(f),
             Self::Closed(None) => f.write_str("the server closed the connection"),
             Self::Closed(Some(reason)) => write!(f, "the server closed the connection: {reason}"),
             Self::NoRoster => f.write_str("timed out waiting for the user list"),

@@ -65,7 +65,11 @@ impl Session {
     fn survives(&self, outcome: &Outcome) -> bool {
         let by_the_server = !matches!(
             outcome,
-            Outcome::Left | Outcome::Unacknowledged(_) | Outcome::NickRefused(_)
+            Outcome::Left
+                | Outcome::Unacknowledged(_)
+                | Outcome::NickRefused(_)
+                | Outcome::Kicked(_)
+                | Outcome::Banned(_)
         );
         let stays = self.clocks.ending.is_none() && self.clocks.leaving.is_none();
         self.config.interactive && self.joined && by_the_server && stays

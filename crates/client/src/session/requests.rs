@@ -5,12 +5,13 @@ use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outbox::Message;
 use super::recipients::Target;
 use super::state::Session;
-use crate::command::{BELL_USAGE, Bell, Command, VERIFY_USAGE};
+use crate::command::{BELL_USAGE, Bell, Command, VERIFY_USAGE, help_operators};
 use crate::format::name;
 use chat_noise::operator::Code;
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
+use chat_proto::order::Order;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -38,6 +39,12 @@ impl Session {
             Command::Verify(who, Some(true)) => self.confirm(who),
             Command::Verify(who, Some(false)) => self.unconfirm(who),
             Command::Op(code) => self.prove_operator(code),
+            Command::Order(order) => self.order(order),
+            Command::HelpOperators => {
+                for line in help_operators() {
+                    self.events.push_back(Event::Notice(Text::from(line)));
+                }
+            }
             Command::OnScreen(_) => self.fail("only the full screen has that command".into()),
             Command::Nothing => {}
             Command::Incomplete(usage) => self.fail(format!("usage: {}", with_choices(usage))),
@@ -120,6 +127,25 @@ impl Session {
         self.recipients.target = target;
         let who = self.query().cloned();
         self.events.push_back(Event::Query(who));
+    }
+
+    /// What only operators may ask for. Users are named as this client shows them, so nobody else is meant.
+    fn order(&mut self, order: &Order<'_>) {
+        if self.is_legacy() || !self.is_ready() {
+            return self.fail("not sent: only a server of this program has operators".into());
+        }
+        let (Order::Kick(typed, reason) | Order::Ban(typed, reason)) = order else {
+            return self.send_line(&FromClient::Room(order.clone()));
+        };
+        let who = match self.resolve(typed) {
+            Ok(peer) => peer.who.to_string(),
+            Err(why) => return self.fail(format!("{}: {why}", Text::new(typed))),
+        };
+        let reason = reason.clone();
+        self.send_line(&FromClient::Room(match order {
+            Order::Ban(..) => Order::Ban(&who, reason),
+            _ => Order::Kick(&who, reason),
+        }));
     }
 
     /// `/op`: proves the code. It never leaves this client.

@@ -129,6 +129,10 @@ fn plain_command(room: &mut Room, now: Now, slot: Slot, request: Request<'_>) {
         }),
         Request::Quit => room.leave(now, slot, Departure::Quit),
         Request::Incomplete(usage) => refuse(room, slot, &malformed(format!("usage: {usage}"))),
+        Request::Operators(name) => {
+            let text = format!("only operators may /{name}, and they need chat-client");
+            refuse(room, slot, &(ErrorCode::NotOperator, text));
+        }
         Request::Unknown(name) => {
             let name = excerpt(name);
             let text = format!("not sent: no such command: /{name}; /help lists the commands");
@@ -147,6 +151,7 @@ fn rich_command(room: &mut Room, now: Now, slot: Slot, command: FromClient<'_>) 
         }
         FromClient::Relay(id, bytes) => relay(room, slot, id, bytes),
         FromClient::Punch(id) => punch(room, slot, id),
+        FromClient::Room(order) => orders::carry_out(room, now, slot, &order),
         FromClient::Op(tag) => orders::prove(room, now, slot, tag),
         FromClient::Confirm(nonce) => confirm_address(room, now, slot, nonce),
         FromClient::Ping(number) => answer(room, slot, |member, transcript| {
@@ -358,6 +363,9 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
     };
     room.roster.upgrade(slot, Client::Rich(rich));
     orders::recognise(room, slot);
+    if orders::shuts_out(room, now, slot, hello.nick) {
+        return;
+    }
     let error = hello.nick.and_then(|name| room.name(now, slot, name).err());
     if let Some(error) = error.as_ref().filter(|_| hello.insists) {
         return reject_nick(room, now, slot, error);

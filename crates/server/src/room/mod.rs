@@ -11,6 +11,7 @@ pub mod output;
 mod rendezvous;
 mod user_list;
 
+use crate::bans::Bans;
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::holds::{Holds, Owner};
@@ -80,6 +81,7 @@ pub struct Room {
     tokens: Box<dyn FnMut() -> Token>,
     handshakes: Handshakes,
     operators: Operators,
+    bans: Bans,
     /// Room for one record, for all connections.
     scratch: Vec<u8>,
     resumption: Resumption,
@@ -109,6 +111,7 @@ impl Room {
             tokens,
             handshakes: Handshakes::new(identity),
             operators: Operators::default(),
+            bans: Bans::default(),
             scratch: Vec::new(),
             resumption: Resumption::new(limits.max_users),
             bytes: Shared::new(limits.quota.bytes),
@@ -156,6 +159,9 @@ impl Room {
             return self.reject(now, member, Refusal::Twice);
         }
         let address = id.address().ip();
+        if self.bans.has(None, address) {
+            return self.reject(now, member, Refusal::Banned);
+        }
         if self.connections.next_at(address) > now.monotonic {
             return self.reject(now, member, Refusal::Often);
         }
@@ -352,6 +358,12 @@ impl Room {
     fn available_nick(&self, now: Now, slot: Slot, name: &str) -> Result<Nick, (ErrorCode, String)> {
         let nick = Nick::parse(name).and_then(|nick| nick.check_look().map(|()| nick));
         let nick = nick.map_err(|error| (ErrorCode::BadNick, error.to_string()))?;
+        let address = self.roster.get(slot).map(|member| member.id().address().ip());
+        let kicked = |ip| self.bans.is_kicked(now.monotonic, None, ip, Some(&nick.key()));
+        if address.is_some_and(kicked) {
+            let text = format!("the nick {nick} is held for a minute: an operator has shown its user out");
+            return Err((ErrorCode::NickTaken, text));
+        }
         let holder = self.roster.with_look_of(&nick, slot);
         let is_same = |other: &Nick| other.key() == nick.key();
         let text = if let Some(holder) = holder.and_then(|holder| self.roster.get(holder)) {
@@ -535,12 +547,20 @@ fn rejection(why: Refusal) -> Vec<u8> {
         Refusal::Often => ServerLine::Notice(Text::new(
             "too many connections from your address in a short time; try again in a minute",
         )),
-        Refusal::Full(_) | Refusal::Nick | Refusal::Foreign | Refusal::Handshake | Refusal::Descriptors => {
-            ServerLine::TooManyUsers
-        }
+        Refusal::Banned => ServerLine::Notice(Text::new(BANNED)),
+        Refusal::Full(_)
+        | Refusal::Kicked
+        | Refusal::Nick
+        | Refusal::Foreign
+        | Refusal::Handshake
+        | Refusal::Descriptors => ServerLine::TooManyUsers,
     };
     format!("{line}\n").into_bytes()
 }
+
+/// What users read who are shown out.
+const KICKED: &str = "an operator has shown you out: you may come back in a minute";
+const BANNED: &str = "banned: you may not come back to this room, until an operator lifts the ban";
 
 /// Whether a client that leaves so may want to resume: its connection broke.
 fn may_return(why: Departure) -> bool {
@@ -556,6 +576,8 @@ fn may_return(why: Departure) -> bool {
         | Departure::Probe
         | Departure::Nick
         | Departure::Evicted
+        | Departure::Kicked
+        | Departure::Banned
         | Departure::Handshake
         | Departure::Foreign => false,
     }
@@ -576,6 +598,8 @@ fn farewell(why: Departure) -> Option<(Reason, &'static str)> {
             Reason::Nick,
             "disconnected: the nick that you require is not available",
         )),
+        Departure::Kicked => Some((Reason::Kicked, KICKED)),
+        Departure::Banned => Some((Reason::Banned, BANNED)),
         Departure::Evicted => Some((
             Reason::Other,
             "disconnected: the room is full, and you have sent nothing",

@@ -1,18 +1,24 @@
 //! What operators do.
 
 use super::Room;
-use crate::event::Event;
-use crate::member::{Client, Stage};
+use crate::bans::{self, Ban};
+use crate::event::{Departure, Event, Refusal};
+use crate::member::{Client, Member, Stage};
 use crate::operators::Refused;
-use crate::roster::Slot;
+use crate::roster::{Slot, network_of};
+use chat_proto::nick::{Nick, NickKey};
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
+use chat_proto::order::Order;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer};
 use chat_proto::text::Text;
 
 /// A request that can't be fulfilled: the error for programs and for people.
 type Error = (ErrorCode, String);
+
+/// Bytes of a reason, at most.
+const REASON_MAX: usize = 400;
 
 /// A user says that it has the operators' code.
 pub(super) fn prove(room: &mut Room, now: Now, slot: Slot, tag: Token) {
@@ -82,6 +88,194 @@ pub(super) fn announce(room: &mut Room, slot: Slot) {
     if let Some(member) = room.roster.get(slot).filter(|member| member.is_operator()) {
         room.transcript.append(None, FromServer::Operator(member.label()));
     }
+}
+
+/// Whether a client that has said `HELLO` was shown out before; then it leaves.
+pub(super) fn shuts_out(room: &mut Room, now: Now, slot: Slot, nick: Option<&str>) -> bool {
+    let Some(member) = room.roster.get(slot).filter(|member| !member.is_operator()) else {
+        return false;
+    };
+    let (key, peer) = (member.key(), member.id().address());
+    let nick = nick.map(NickKey::of);
+    let is_kicked = room.bans.is_kicked(now.monotonic, key, peer.ip(), nick.as_ref());
+    let (refusal, departure) = if room.bans.has(key, peer.ip()) {
+        (Refusal::Banned, Departure::Banned)
+    } else if is_kicked {
+        (Refusal::Kicked, Departure::Kicked)
+    } else {
+        return false;
+    };
+    if !member.is_announced() {
+        room.events.push(Event::Refuse { peer, why: refusal });
+    }
+    room.leave(now, slot, departure);
+    true
+}
+
+/// A user asks for something that only operators may do.
+pub(super) fn carry_out(room: &mut Room, now: Now, slot: Slot, order: &Order<'_>) {
+    let Some(member) = room.roster.get(slot) else {
+        return;
+    };
+    let done = if let Order::Kick(_, reason) | Order::Ban(_, reason) = order
+        && reason.as_str().len() > REASON_MAX
+    {
+        let text = format!("not done: a reason has at most {REASON_MAX} bytes");
+        Err((ErrorCode::TooLong, text))
+    } else if member.is_operator() {
+        let by = member.label().to_owned();
+        match order {
+            Order::Kick(who, reason) => kick(room, now, &by, who, reason),
+            Order::Ban(who, reason) => ban(room, now, &by, who, reason),
+            Order::Unban(which) => unban(room, &by, which),
+            Order::Bans => {
+                list_bans(room, slot);
+                Ok(())
+            }
+        }
+    } else {
+        let text = "only operators may do that; /op CODE makes you one";
+        Err((ErrorCode::NotOperator, text.into()))
+    };
+    if let Err(error) = done {
+        refuse(room, slot, &error);
+    }
+}
+
+/// The user that an operator means, who must be no operator.
+fn target(room: &Room, name: &str) -> Result<Slot, Error> {
+    let slot = room.roster.find(name);
+    let member = slot.and_then(|slot| Some((slot, room.roster.get(slot)?)));
+    match member.filter(|(_, member)| member.stage == Stage::Joined) {
+        Some((_, member)) if member.is_operator() => {
+            let text = format!("{} is an operator", member.label());
+            Err((ErrorCode::Other, text))
+        }
+        Some((slot, _)) => Ok(slot),
+        None => Err((ErrorCode::NoSuchUser, "no such user; /who lists the users".into())),
+    }
+}
+
+fn kick(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Result<(), Error> {
+    let slot = target(room, who)?;
+    let Some(member) = room.roster.get(slot) else {
+        return Ok(());
+    };
+    let nick = member.nick().as_ref().map(Nick::key);
+    let (key, address) = (member.key(), member.id().address().ip());
+    let who = member.label().to_owned();
+    room.bans.kick(now.monotonic, key, address, nick);
+    act(
+        room,
+        by,
+        &format!("kick {who}"),
+        &format!("has shown out {who}"),
+        reason,
+    );
+    room.leave(now, slot, Departure::Kicked);
+    Ok(())
+}
+
+fn ban(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Result<(), Error> {
+    let other = |text: String| Err((ErrorCode::Other, text));
+    let slot = target(room, who)?;
+    let Some(member) = room.roster.get(slot) else {
+        return Ok(());
+    };
+    let (id, key, who) = (member.id(), member.key(), member.label().to_owned());
+    let address = id.address().ip();
+    let network = network_of(address);
+    let there = |member: &&Member| member.is_staying() && network_of(member.id().address().ip()) == network;
+    let members = || room.roster.iter_from(0).map(|(_, member)| member).filter(there);
+    // An operator who shares the address could not come back.
+    let is_spared = address.is_loopback() || members().any(Member::is_operator);
+    if is_spared && key.is_none() {
+        return other(format!(
+            "not banned: {who} has no key, and its address is this machine's or an operator's; /kick shows it out"
+        ));
+    }
+    if room.bans.is_full() {
+        return other("not banned: there are too many bans; /unban lifts one".into());
+    }
+    let others = members().filter(|member| member.id() != id).count();
+    if !is_spared && others > 0 && !room.bans.confirms(now.monotonic, id) {
+        let shown = bans::shown(network);
+        return other(format!(
+            "not banned yet: {others} more from {shown} would be shown out too; say it again within a minute to ban all"
+        ));
+    }
+    let ban = Ban {
+        key,
+        network: (!is_spared).then_some(network),
+        who: who.as_str().into(),
+        reason: reason.as_str().into(),
+    };
+    let banned = |(slot, member): (Slot, &Member)| {
+        let is_meant = member.is_staying() && !member.is_operator();
+        (is_meant && ban.covers(member.key(), member.id().address().ip())).then_some(slot)
+    };
+    let slots: Vec<Slot> = room.roster.iter_from(0).filter_map(banned).collect();
+    act(
+        room,
+        by,
+        &format!("ban {ban}"),
+        &format!("has banned {who}"),
+        reason,
+    );
+    room.bans.add(ban);
+    for slot in slots {
+        room.leave(now, slot, Departure::Banned);
+    }
+    Ok(())
+}
+
+fn unban(room: &mut Room, by: &str, which: &str) -> Result<(), Error> {
+    let lifted = room.bans.lift(which);
+    if lifted.is_empty() {
+        return Err((ErrorCode::Other, "there is no such ban; /bans lists them".into()));
+    }
+    for ban in lifted {
+        let what = format!("unban {}", ban.who);
+        act(
+            room,
+            by,
+            &what,
+            &format!("has lifted the ban of {}", ban.who),
+            &Text::new(""),
+        );
+    }
+    Ok(())
+}
+
+/// The latest bans, as many as one answer should have.
+fn list_bans(room: &mut Room, slot: Slot) {
+    const LISTED_MAX: usize = 100;
+    let lines: Vec<String> = room
+        .bans
+        .iter()
+        .map(|(number, ban)| format!("{number}. {ban}"))
+        .collect();
+    let heading = match lines.len() {
+        0 => "nobody is banned".to_owned(),
+        count => format!("{count} banned:"),
+    };
+    tell(room, slot, &heading);
+    let skipped = lines.len().saturating_sub(LISTED_MAX);
+    lines.iter().skip(skipped).for_each(|line| tell(room, slot, line));
+}
+
+/// Logs what an operator did, and says it in the room.
+fn act(room: &mut Room, by: &str, what: &str, said: &str, reason: &Text<'_>) {
+    let reason = if reason.is_blank() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    };
+    say(room, &format!("operator {by} {said}{reason}"));
+    room.events.push(Event::Act {
+        who: by.into(),
+        what: what.into(),
+    });
 }
 
 /// Says something in the room. `text` must not begin with a user's name: a line that does is that user's.

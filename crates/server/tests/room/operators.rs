@@ -149,3 +149,158 @@ fn a_named_key_is_an_operators_and_stays_one_after_reconnecting() {
         "ERROR not-operator - this server has no code for operators"
     );
 }
+
+#[test]
+fn a_kick_shows_out_and_holds_a_minute() {
+    let mut sim = run_room();
+    let plain = sim.plain("10.0.0.5:5001");
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let bob = sim.secure("10.0.0.9:5003", "bob");
+    // It begins before the kick, with the same key, and ends after it.
+    let waiting = sim.connect("10.0.0.10:5004");
+    sim.take_key(waiting, bob);
+    sim.run(ms(0));
+    sim.news(plain);
+    sim.send(alice, "ROOM kick bob too loud\nSAY 1 after\n");
+    sim.run(ms(0));
+    let said = "operator alice@10.0.0.7:5002 has shown out bob@10.0.0.9:5003: too loud";
+    assert_eq!(
+        sim.news(plain)[..2],
+        [format!("* {said}"), "bob@10.0.0.9:5003 is offline".into()]
+    );
+    let news = sim.news(bob);
+    assert!(news.last().unwrap().starts_with("GOODBYE kicked "), "{news:?}");
+    assert!(news.contains(&format!("NOTICE {said}")) && !news.iter().any(|line| line.ends_with("after")));
+    sim.seal(waiting, "HELLO 1 other - - -");
+    sim.run(ms(0));
+    assert!(
+        sim.news(waiting)
+            .last()
+            .unwrap()
+            .contains("an operator has shown you out")
+    );
+    // Another key, with the nick from that address; and the nick at nc.
+    let again = sim.connect("10.0.0.9:5005");
+    sim.seal(again, "HELLO 1 Bob - - -");
+    sim.run(ms(0));
+    assert!(
+        sim.news(again)
+            .last()
+            .unwrap()
+            .contains("an operator has shown you out")
+    );
+    let nc = sim.plain("10.0.0.9:5006");
+    sim.send(nc, "/nick bob\n");
+    sim.run(ms(0));
+    assert!(sim.news(nc).last().unwrap().starts_with("* the nick bob is held"));
+    sim.run(ms(60_000));
+    let back = sim.connect("10.0.0.9:5007");
+    sim.take_key(back, bob);
+    sim.seal(back, "HELLO 1 bob - - -");
+    sim.run(ms(0));
+    assert!(sim.news(back)[1].starts_with("WELCOME bob@"));
+}
+
+#[test]
+fn a_ban_is_of_key_and_network_after_it_was_said_how_many_share_it() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let bob = sim.secure("[2001:db8::9]:5003", "bob");
+    let carol = sim.plain("[2001:db8::10]:5004");
+    sim.news(alice);
+    sim.send(alice, "ROOM ban bob\n");
+    sim.run(ms(0));
+    let news = sim.news(alice);
+    assert!(
+        news[0].starts_with("ERROR other - not banned yet: 1 more from 2001:db8::/64"),
+        "{news:?}"
+    );
+    // A handshake that began before the ban.
+    let waiting = sim.connect("[2001:db8::11]:5005");
+    sim.run(ms(0));
+    sim.send(alice, "ROOM ban bob rude\n");
+    sim.run(ms(0));
+    assert!(
+        sim.news(bob)
+            .last()
+            .unwrap()
+            .starts_with("GOODBYE banned banned: ")
+    );
+    assert!(sim.news(carol).last().unwrap().starts_with("* banned: "));
+    assert!(sim.is_closed(waiting));
+    let again = sim.connect("[2001:db8::99]:5006");
+    sim.run(ms(0));
+    assert!(sim.news(again)[0].starts_with("* banned: "));
+    let elsewhere = sim.connect("10.0.0.11:5007");
+    sim.take_key(elsewhere, bob);
+    sim.seal(elsewhere, "HELLO 1 other - - -");
+    sim.run(ms(0));
+    assert!(sim.news(elsewhere).last().unwrap().contains("banned: "));
+    sim.news(alice);
+    sim.send(alice, "ROOM bans\nROOM unban bob\nROOM bans\n");
+    sim.run(ms(0));
+    let who = "bob@[2001:db8::9]:5003";
+    assert_eq!(
+        sim.news(alice),
+        [
+            "NOTICE 1 banned:".to_owned(),
+            format!("NOTICE 1. {who} (key, 2001:db8::/64): rude"),
+            format!("NOTICE operator alice@10.0.0.7:5002 has lifted the ban of {who}"),
+            "NOTICE nobody is banned".to_owned(),
+        ]
+    );
+    sim.secure("[2001:db8::9]:5008", "bob");
+}
+
+#[test]
+fn loopback_and_the_network_of_an_operator_are_not_banned() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    sim.secure("127.0.0.1:5003", "bob");
+    let dave = sim.plain("127.0.0.1:5004");
+    sim.secure("10.0.0.7:5005", "carol");
+    sim.news(alice);
+    sim.send(
+        alice,
+        "ROOM ban 127.0.0.1:5004\nROOM ban bob\nROOM ban carol\nROOM kick alice\nROOM bans\n",
+    );
+    sim.run(ms(0));
+    let news = sim.news(alice);
+    assert!(
+        news.iter()
+            .any(|line| line.starts_with("ERROR other - not banned: 127.0.0.1:5004 has no key")),
+        "{news:?}"
+    );
+    assert!(
+        news.contains(&"NOTICE 1. bob@127.0.0.1:5003 (key)".to_owned()),
+        "{news:?}"
+    );
+    assert!(
+        news.contains(&"NOTICE 2. carol@10.0.0.7:5005 (key)".to_owned()),
+        "{news:?}"
+    );
+    assert!(
+        news.contains(&"ERROR other - alice@10.0.0.7:5002 is an operator".to_owned()),
+        "{news:?}"
+    );
+    assert!(!sim.is_closed(dave));
+}
+
+#[test]
+fn others_are_told_that_only_operators_may() {
+    let mut sim = run_room();
+    let bob = sim.secure("10.0.0.9:5003", "bob");
+    let plain = sim.plain("10.0.0.5:5001");
+    sim.news(bob);
+    sim.send(bob, "ROOM kick 10.0.0.5:5001\n");
+    sim.send(plain, "/kick bob\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(bob),
+        ["ERROR not-operator - only operators may do that; /op CODE makes you one"]
+    );
+    assert_eq!(
+        sim.news(plain),
+        ["* only operators may /kick, and they need chat-client"]
+    );
+}

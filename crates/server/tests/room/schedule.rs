@@ -866,6 +866,8 @@ impl Play {
             | Departure::Nick
             | Departure::Foreign
             | Departure::Handshake
+            | Departure::Kicked
+            | Departure::Banned
             | Departure::Altered => false,
         };
         !self.departure(peer).is_some_and(cut)
@@ -887,6 +889,8 @@ impl Play {
             | Departure::Nick
             | Departure::Foreign
             | Departure::Handshake
+            | Departure::Kicked
+            | Departure::Banned
             | Departure::Altered => {
                 panic!("peer {peer} did not ask for that")
             }

@@ -213,6 +213,18 @@ fn documented() -> Vec<&'static str> {
 }
 
 #[test]
+fn whoever_is_shown_out_finds_a_kind_of_its_own_before_the_end() {
+    for (outcome, kind) in [
+        (Outcome::Kicked(text("out")), "kicked"),
+        (Outcome::Banned(text("out")), "banned"),
+    ] {
+        let printed = print(&mut json(true, true), &Event::Ended(outcome.into()));
+        let of_kind = |line: &str, kind: &str| line.contains(&format!(r#""kind":"{kind}""#));
+        assert!(printed.len() == 2 && of_kind(&printed[0], kind) && of_kind(&printed[1], "ended"));
+    }
+}
+
+#[test]
 fn the_examples_of_the_reference_are_printed() {
     let documented = documented();
     let examples = examples();

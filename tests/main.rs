@@ -29,6 +29,7 @@ mod log;
 mod nicks;
 mod operators;
 mod pages;
+mod passphrase;
 mod piped;
 mod pressure;
 mod private;

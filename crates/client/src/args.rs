@@ -103,6 +103,11 @@ pub struct Args {
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     pub server_key: Option<PublicKey>,
 
+    /// Join with the passphrase in this file, which only you may read, and only a room that has one.
+    /// Without this option, the client asks for it on a terminal
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "clear")]
+    pub passphrase_file: Option<PathBuf>,
+
     /// Print the server's key, and exit
     #[arg(long)]
     pub fingerprint: bool,

@@ -3,13 +3,14 @@
 use crate::address::Address;
 use crate::args::Args;
 use crate::exit::Exit;
-use crate::known_servers::KnownServers;
+use crate::known_servers::{Known, KnownServers};
 use crate::net::reconnect::{Change, Reconnect};
 use crate::net::secure::{Secure, Trust};
 use crate::paths::LastServer;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Endpoints, Event, Failures, Join, Session};
+use crate::session::{Config, Endpoints, Event, Failures, Join, Outcome, Session};
 use anyhow::{Context, Result};
+use chat_noise::cpace::Phrase;
 use chat_proto::now::Now;
 use chat_proto::text::Text;
 use chat_sys::clock::Clock;
@@ -99,6 +100,17 @@ pub fn signals(is_full_screen: bool) -> io::Result<Signals> {
     }
 }
 
+/// What is known of the passphrase of the room.
+#[derive(Clone, Debug)]
+pub enum Passphrase {
+    /// This is it.
+    Given(Phrase),
+    /// If the room has one, the client ends with [`Exit::Passphrase`] and shows nothing: the caller asks the user.
+    Asked,
+    /// There is nobody to ask.
+    Unknown,
+}
+
 /// A session, its sockets and its front end.
 pub struct Client<F> {
     clock: Clock,
@@ -111,6 +123,8 @@ pub struct Client<F> {
     /// Where to remember the key of the server, if it is not known yet.
     known: Option<KnownServers>,
     server: Address,
+    /// The caller asks for the passphrase if the room has one.
+    asks: bool,
     /// Where to write the server once the client has joined it.
     keep: Option<(LastServer, Address)>,
 }
@@ -132,7 +146,13 @@ impl<F: FrontEnd> Client<F> {
     ///
     /// # Errors
     /// If the connection is closed already, or the system has no randomness.
-    pub fn new(args: &Args, clock: Clock, signals: Signals, front_end: F) -> Result<Self> {
+    pub fn new(
+        args: &Args,
+        passphrase: &Passphrase,
+        clock: Clock,
+        signals: Signals,
+        front_end: F,
+    ) -> Result<Self> {
         let settings = &args.settings;
         let login = settings.login_nick().filter(|_| front_end.is_interactive());
         let config = Config {
@@ -146,14 +166,20 @@ impl<F: FrontEnd> Client<F> {
         let known = KnownServers::find();
         let remembered = match &known {
             Some(known) => known
-                .key(&settings.server)
+                .recall(&settings.server)
                 .context("can't read the keys of servers")?,
             None => None,
         };
         let secret = secret()?;
         let trust = Trust {
-            key: args.server_key.or(remembered),
+            key: args.server_key.or(remembered.map(|known| known.key)),
             clear: args.clear,
+            phrase: match passphrase {
+                Passphrase::Given(phrase) => Some(phrase.clone()),
+                Passphrase::Asked | Passphrase::Unknown => None,
+            },
+            had_phrase: remembered.is_some_and(|known| known.has_phrase),
+            key_only: false,
         };
         let secure = Secure::new(
             chat_noise::key::KeyPair::from_secret(secret),
@@ -173,6 +199,7 @@ impl<F: FrontEnd> Client<F> {
             clock,
             known: known.filter(|_| args.server_key.is_none() && remembered.is_none()),
             server: settings.server.clone(),
+            asks: matches!(passphrase, Passphrase::Asked),
             keep: last_server.map(|file| (file, settings.server.clone())),
         })
     }
@@ -228,6 +255,12 @@ impl<F: FrontEnd> Client<F> {
 
     fn show_events(&mut self) {
         while let Some(event) = self.session.next_event() {
+            if let Event::Ended(ending) = &event
+                && ending.outcome == Outcome::PassphraseNeeded
+                && self.asks
+            {
+                continue;
+            }
             self.front_end.show(&event);
             if matches!(event, Event::Welcome(_) | Event::Joined(Join { own: true, .. })) {
                 self.keep_server();
@@ -238,15 +271,17 @@ impl<F: FrontEnd> Client<F> {
     /// The server has proven its key. Unless it is known, it is shown and remembered. A server of this machine has nobody in
     /// between, and one that does not keep its key has another one next time.
     fn note_key(&mut self) {
-        let Some((key, is_kept)) = self.connection.sockets_mut().take_key() else {
+        let Some(proven) = self.connection.sockets_mut().take_proven() else {
             return;
         };
         let is_local = self.connection.sockets().is_loopback();
         let Some(known) = self.known.take().filter(|_| !is_local) else {
             return;
         };
-        let remembered = if is_kept {
-            known.remember(&self.server, key)
+        let key = proven.key;
+        let remembered = if proven.is_kept {
+            let has_phrase = proven.has_phrase;
+            known.remember(&self.server, Known { key, has_phrase })
         } else {
             Err(anyhow::anyhow!("it is of this run only"))
         };

@@ -15,8 +15,10 @@ Exit status:
   3    the room is full
   4    the nick was refused
   5    a private message was not delivered, or nobody confirmed it
-  6    the server's key is not the known one, or what arrived was changed on the way
+  6    the server's key is not the known one, it asks for no passphrase although the room
+       has one, or what arrived was changed on the way
   7    the server does not encrypt, and --clear was not given
+  8    the room has a passphrase, and none was given or it is wrong
   9    an operator has shown you out, or banned you
   129, 130, 131, 143  ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, after leaving the room";
 
@@ -39,6 +41,8 @@ pub enum Exit {
     Server,
     /// The server does not encrypt.
     Clear,
+    /// The room has a passphrase, which is missing or wrong.
+    Passphrase,
     /// An operator showed the user out.
     ShownOut,
     /// The signal of this number ended the program.
@@ -51,9 +55,10 @@ impl Exit {
         match outcome {
             Outcome::Full => Self::Full,
             Outcome::NickRefused(_) => Self::Nick,
-            Outcome::OtherKey(_) | Outcome::Altered => Self::Server,
+            Outcome::OtherKey(_) | Outcome::NoPassphrase | Outcome::Altered => Self::Server,
             Outcome::Kicked(_) | Outcome::Banned(_) => Self::ShownOut,
             Outcome::Clear => Self::Clear,
+            Outcome::PassphraseNeeded | Outcome::WrongPassphrase => Self::Passphrase,
             Outcome::Unacknowledged(_)
             | Outcome::Closed(_)
             | Outcome::Silent
@@ -84,6 +89,7 @@ impl Exit {
             Self::Private => 5,
             Self::Server => 6,
             Self::Clear => 7,
+            Self::Passphrase => 8,
             Self::ShownOut => 9,
             Self::Signal(number) => 128_u8.saturating_add(number),
         }

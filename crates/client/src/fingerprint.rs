@@ -26,7 +26,11 @@ pub fn ask(server: &Address, patience: Duration) -> Result<PublicKey> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).context("the system has no randomness")?;
     let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
-    let mut secure = Secure::new(KeyPair::from_secret(secret), Trust::default(), Box::new(random));
+    let trust = Trust {
+        key_only: true,
+        ..Trust::default()
+    };
+    let mut secure = Secure::new(KeyPair::from_secret(secret), trust, Box::new(random));
     secure.connected();
     let (clock, mut buffer) = (Clock::start(), [0; 4096]);
     loop {
@@ -35,8 +39,8 @@ pub fn ask(server: &Address, patience: Duration) -> Result<PublicKey> {
             bail!("the server closed the connection");
         }
         let received = secure.receive(clock.now(), buffer.get(..count).unwrap_or_default());
-        if let Some((key, _)) = received.key {
-            return Ok(key);
+        if let Some(proven) = received.proven {
+            return Ok(proven.key);
         }
         if let Some(refusal) = received.refusal {
             bail!("{refusal}");

@@ -9,7 +9,19 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-/// The file. A line of it is `HOST PORT KEY`; the first one for a server holds.
+/// Behind the key of a room that had a passphrase.
+const MARK: &str = " passphrase";
+
+/// What is remembered of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its key.
+    pub key: PublicKey,
+    /// Its room has a passphrase.
+    pub has_phrase: bool,
+}
+
+/// The file. A line of it is `HOST PORT KEY`, and `passphrase` if the room has one; the first one for a server holds.
 #[derive(Clone, Debug)]
 pub struct KnownServers(PathBuf);
 
@@ -20,22 +32,22 @@ impl KnownServers {
         Some(Self(files::state_directory()?.join("known-servers")))
     }
 
-    /// The key of a server, if it is remembered.
+    /// What is remembered of a server, if anything.
     ///
     /// # Errors
     /// If the file can't be read; a missing one is empty. Names the file.
-    pub fn key(&self, server: &Address) -> Result<Option<PublicKey>> {
+    pub fn recall(&self, server: &Address) -> Result<Option<Known>> {
         let content = self.read()?;
-        let keys = content.lines().filter_map(|line| key_in(line, server));
-        Ok(keys.into_iter().next())
+        Ok(content.lines().find_map(|line| known_in(line, server)))
     }
 
-    /// Remembers the key of a server.
+    /// Remembers a server.
     ///
     /// # Errors
     /// If the file can't be written; names it.
-    pub fn remember(&self, server: &Address, key: PublicKey) -> Result<()> {
-        self.append(&format!("{} {key}\n", name(server)))
+    pub fn remember(&self, server: &Address, known: Known) -> Result<()> {
+        let mark = if known.has_phrase { MARK } else { "" };
+        self.append(&format!("{} {}{mark}\n", name(server), known.key))
             .with_context(|| self.0.display().to_string())
     }
 
@@ -47,7 +59,7 @@ impl KnownServers {
         let content = self.read()?;
         let (gone, kept): (Vec<&str>, Vec<&str>) = content
             .split_inclusive('\n')
-            .partition(|line| key_in(line.trim_end(), server).is_some());
+            .partition(|line| known_in(line.trim_end(), server).is_some());
         if !gone.is_empty() {
             files::replace(&self.0, kept.concat().as_bytes())
                 .with_context(|| self.0.display().to_string())?;
@@ -83,10 +95,15 @@ fn name(server: &Address) -> String {
     server.to_string().to_ascii_lowercase()
 }
 
-/// The key in this line, if it is about this server.
-fn key_in(line: &str, server: &Address) -> Option<PublicKey> {
-    let key = line.strip_prefix(&name(server))?.strip_prefix(' ')?;
-    key.parse().ok()
+/// What this line says, if it is about this server.
+fn known_in(line: &str, server: &Address) -> Option<Known> {
+    let rest = line.strip_prefix(&name(server))?.strip_prefix(' ')?;
+    let unmarked = rest.strip_suffix(MARK);
+    let key = unmarked.unwrap_or(rest).parse().ok()?;
+    Some(Known {
+        key,
+        has_phrase: unmarked.is_some(),
+    })
 }
 
 #[cfg(test)]
@@ -100,16 +117,20 @@ mod tests {
         let known = KnownServers(directory.join("below").join("known-servers"));
         let server = |text: &str| text.parse::<Address>().unwrap();
         let (lab, other) = (server("Lab.example 9000"), server("lab.example 9001"));
-        assert_eq!(known.key(&lab).unwrap(), None);
+        let is = |number: u8, has_phrase| Known {
+            key: Opaque([number; 32]),
+            has_phrase,
+        };
+        assert_eq!(known.recall(&lab).unwrap(), None);
         assert!(!known.forget(&lab).unwrap());
-        known.remember(&lab, Opaque([1; 32])).unwrap();
-        known.remember(&other, Opaque([2; 32])).unwrap();
-        known.remember(&lab, Opaque([3; 32])).unwrap();
-        assert_eq!(known.key(&server("lab.EXAMPLE")).unwrap(), Some(Opaque([1; 32])));
-        assert_eq!(known.key(&other).unwrap(), Some(Opaque([2; 32])));
+        known.remember(&lab, is(1, true)).unwrap();
+        known.remember(&other, is(2, false)).unwrap();
+        known.remember(&lab, is(3, false)).unwrap();
+        assert_eq!(known.recall(&server("lab.EXAMPLE")).unwrap(), Some(is(1, true)));
+        assert_eq!(known.recall(&other).unwrap(), Some(is(2, false)));
         assert!(known.forget(&lab).unwrap());
-        assert_eq!(known.key(&lab).unwrap(), None);
-        assert_eq!(known.key(&other).unwrap(), Some(Opaque([2; 32])));
+        assert_eq!(known.recall(&lab).unwrap(), None);
+        assert_eq!(known.recall(&other).unwrap(), Some(is(2, false)));
         fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -13,6 +13,7 @@ mod format;
 pub mod known_servers;
 pub mod line;
 pub mod net;
+pub mod passphrase;
 pub mod paths;
 pub mod private;
 pub mod roster;

@@ -3,17 +3,18 @@
 use anyhow::{Context, Error, Result, bail};
 use chat_client::address::Address;
 use chat_client::args::Args;
-use chat_client::client::{self, Client, FrontEnd};
+use chat_client::client::{self, Client, FrontEnd, Passphrase};
 use chat_client::doctor;
 use chat_client::exit::Exit;
 use chat_client::fingerprint;
 use chat_client::known_servers::KnownServers;
 use chat_client::line::LineMode;
+use chat_client::passphrase;
 use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
 use chat_client::zone;
 use chat_sys::clock::Clock;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -67,6 +68,26 @@ fn forget_server(server: &Address) -> Result<Exit> {
 }
 
 fn join(args: &Args) -> Result<Exit> {
+    let mut phrase = match &args.passphrase_file {
+        Some(path) => Passphrase::Given(passphrase::read(path)?),
+        None if io::stdin().is_terminal() => Passphrase::Asked,
+        None => Passphrase::Unknown,
+    };
+    loop {
+        let exit = join_with(args, &phrase)?;
+        if exit != Exit::Passphrase || !matches!(phrase, Passphrase::Asked) {
+            return Ok(exit);
+        }
+        // The connection is closed meanwhile: the server waits for nobody who types.
+        let signals = client::signals(tui::is_wanted(args)).context("can't handle signals")?;
+        match passphrase::ask(&args.settings.server, &signals)? {
+            Ok(typed) => phrase = Passphrase::Given(typed),
+            Err(exit) => return Ok(exit),
+        }
+    }
+}
+
+fn join_with(args: &Args, phrase: &Passphrase) -> Result<Exit> {
     let clock = Clock::start();
     let is_full_screen = tui::is_wanted(args);
     let signals = client::signals(is_full_screen).context("can't handle signals")?;
@@ -76,12 +97,12 @@ fn join(args: &Args) -> Result<Exit> {
         let mut front_end =
             FullScreen::new(&args.settings, zone).context("can't draw on the terminal; try --line-mode")?;
         warning.into_iter().for_each(|warning| front_end.show(&warning));
-        Client::new(args, clock, signals, front_end)?.run()
+        Client::new(args, phrase, clock, signals, front_end)?.run()
     } else {
         let mut front_end = LineMode::new(args, zone, clock.now())?;
         // Only history has times.
         let warning = warning.filter(|_| args.history);
         warning.into_iter().for_each(|warning| front_end.show(&warning));
-        Client::new(args, clock, signals, front_end)?.run()
+        Client::new(args, phrase, clock, signals, front_end)?.run()
     }
 }

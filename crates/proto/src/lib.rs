@@ -24,6 +24,18 @@ pub const VERSION: u32 = 1;
 /// The start of the greeting. The version, a colon and words for people follow.
 pub const GREETING: &str = "* chat version ";
 
+/// The end of the greeting of a room with a passphrase. The handshake needs it then.
+pub const PASSPHRASE: &str = "; this room has a passphrase: use chat-client";
+
+/// The end of the greeting of a room without a passphrase that takes encrypted connections only.
+pub const SEALED_ONLY: &str = "; this room is encrypted: use chat-client";
+
+/// The server's answer in the clear to a handshake with another passphrase than the room's, without its line feed.
+pub const WRONG_PASSPHRASE: &str = "* this is not the passphrase of this room";
+
+/// Its answer while it takes no passphrases from a network.
+pub const TOO_MANY_GUESSES: &str = "* too many wrong passphrases from your address; try again in a minute";
+
 /// The longest line a client may send, in bytes, its line feed included.
 pub const LINE_MAX: usize = 4096;
 

@@ -90,6 +90,18 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub operators: Option<PathBuf>,
 
+    /// Let in only who knows the passphrase in this file, which only you may read. Takes encrypted connections only.
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+
+    /// Print a passphrase of six words, or write it to the new file that --passphrase-file names, and do nothing else.
+    #[arg(long)]
+    pub new_passphrase: bool,
+
+    /// Take encrypted connections only: users of `nc` are turned away.
+    #[arg(long)]
+    pub sealed_only: bool,
+
     /// Print the server's key, which people compare, and do nothing else.
     #[arg(long)]
     pub fingerprint: bool,

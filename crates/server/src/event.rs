@@ -130,6 +130,12 @@ pub enum Refusal {
     Foreign,
     /// The handshake for an encrypted channel failed.
     Handshake,
+    /// The room takes encrypted connections only.
+    Plain,
+    /// The passphrase is wrong.
+    Passphrase,
+    /// Too many wrong passphrases came from that network, and none is taken for a while.
+    Guesses,
     /// No file descriptor is left.
     Descriptors,
 }
@@ -194,6 +200,9 @@ impl fmt::Display for Refusal {
             Self::Nick => f.write_str("nick"),
             Self::Foreign => f.write_str("foreign"),
             Self::Handshake => f.write_str("handshake"),
+            Self::Plain => f.write_str("plain"),
+            Self::Passphrase => f.write_str("passphrase"),
+            Self::Guesses => f.write_str("guesses"),
             Self::Descriptors => f.write_str("descriptors"),
         }
     }

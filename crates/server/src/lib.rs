@@ -6,6 +6,7 @@
 pub mod args;
 mod bans;
 pub mod compact;
+pub mod door;
 pub mod event;
 mod foreign;
 mod guesses;
@@ -28,3 +29,5 @@ pub mod server;
 pub mod sockets;
 mod telnet;
 pub mod transcript;
+pub mod words;
+mod wrong_phrases;

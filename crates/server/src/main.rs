@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use chat_server::args::Args;
 use chat_server::identity::Identity;
 use chat_server::server::Server;
+use chat_server::words;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn run(args: &Args) -> Result<()> {
             }
             Ok(writeln!(io::stdout(), "{}", identity.public())?)
         }
+        None if args.new_passphrase => words::write_new(args.passphrase_file.as_deref(), &mut io::stdout()),
         None => Server::open(args)?.run(),
     }
 }

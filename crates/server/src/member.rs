@@ -20,6 +20,10 @@ use std::time::Duration;
 /// a port scan is gone without being announced.
 const HANDSHAKE: Duration = Duration::from_millis(250);
 
+/// In a room for encrypted connections only, it is turned away after this long: nobody is announced, a person reads the
+/// greeting, and a client may be far away.
+const HANDSHAKE_SEALED: Duration = Duration::from_secs(2);
+
 /// How long a handshake for an encrypted channel may take, whose two round trips may cross the world on a bad line.
 const SEALING: Duration = Duration::from_secs(10);
 
@@ -89,6 +93,8 @@ pub struct Member {
     pub stage: Stage,
     /// It was greeted without a place for it.
     pub(crate) was_queued: bool,
+    /// The room takes encrypted connections only, and its greeting said so.
+    pub(crate) must_seal: bool,
     /// The encrypted channel, once there is one.
     pub(crate) secure: Option<Box<Secure>>,
     /// What it has sent.
@@ -171,6 +177,7 @@ impl Member {
             client: None,
             stage: Stage::Handshake(now.into()),
             was_queued: false,
+            must_seal: false,
             secure: None,
             inbox,
             outbox: Outbox::closed(),
@@ -303,6 +310,7 @@ impl Member {
     #[must_use]
     pub fn stage_ends_at(&self) -> Option<Duration> {
         match self.stage {
+            Stage::Handshake(since) if self.must_seal => Some(since.get() + HANDSHAKE_SEALED),
             Stage::Queued(since) | Stage::Handshake(since) => Some(since.get() + HANDSHAKE),
             Stage::Sealing(_, since) => Some(since.get() + SEALING),
             Stage::Joined => None,

@@ -5,6 +5,7 @@
 //! spin.
 
 use crate::args::Args;
+use crate::door::Door;
 use crate::event::{Event, Refusal};
 use crate::handout::Handout;
 use crate::identity::Identity;
@@ -75,6 +76,7 @@ impl Server {
     /// If the address can't be listened at, or the system allows too few descriptors.
     pub fn open(args: &Args) -> anyhow::Result<Self> {
         let limits = args.limits();
+        let door = Door::load(args.passphrase_file.as_deref(), args.sealed_only)?;
         sockets::reserve_descriptors(limits.max_users)?;
         let signals = Signals::watch(&ENDING).context("can't wait for signals")?;
         token().context("the system has no randomness")?;
@@ -115,7 +117,7 @@ impl Server {
             keys.unwrap_or_default(),
         ));
         Ok(Self {
-            room,
+            room: room.with_door(door),
             _handout: handout.and_then(Result::ok),
             listener: doors.listener,
             rendezvous: doors.rendezvous.ok(),

@@ -48,21 +48,36 @@ pub fn keep_secret(path: &Path, make: impl FnOnce() -> String) -> io::Result<Str
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         read => return read,
     }
-    let content = make() + "\n";
-    match write_beside(path, content.as_bytes(), |new| fs::hard_link(new, path)) {
+    match make_secret(path, &make()) {
         // Another program was quicker: its secret holds.
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => read_secret(path),
     }
 }
 
+/// Writes a secret to a new file, for its owner alone.
+///
+/// # Errors
+/// Those of the system; [`ErrorKind::AlreadyExists`] if there is such a file.
+pub fn make_secret(path: &Path, secret: &str) -> io::Result<()> {
+    let content = format!("{secret}\n");
+    write_beside(path, content.as_bytes(), |new| fs::hard_link(new, path))
+}
+
 /// The bytes of a secret, at most.
 const SECRET_MAX: u64 = 4096;
 
-fn read_secret(path: &Path) -> io::Result<String> {
+/// The secret that a file holds, without the line ends after it.
+///
+/// # Errors
+/// Those of the system; [`ErrorKind::PermissionDenied`] if others may read the file.
+pub fn read_secret(path: &Path) -> io::Result<String> {
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
     let file = File::open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() || about.mode() & 0o077 != 0 {
+    if file.metadata()?.mode() & 0o077 != 0 {
         let text = "others may read it; `chmod 600` makes it yours alone";
         return Err(io::Error::new(ErrorKind::PermissionDenied, text));
     }
@@ -149,6 +164,19 @@ mod tests {
         let error = keep_secret(&path, String::new).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert!(keep_secret(&scratch.0, String::new).is_err(), "a directory");
+    }
+
+    #[test]
+    fn a_new_secret_replaces_no_file() {
+        let scratch = Scratch::new("new");
+        let path = scratch.0.join("secret");
+        make_secret(&path, "one").unwrap();
+        let error = make_secret(&path, "two").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(
+            (read_secret(&path).unwrap().as_str(), mode(&path)),
+            ("one", 0o600)
+        );
     }
 
     #[test]

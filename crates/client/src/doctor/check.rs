@@ -6,13 +6,15 @@
 use super::greeting::{self, Judgement};
 use super::measurement::{Measurement, Sockets};
 use super::report::Report;
+use crate::known_servers::Known;
+use crate::net::secure::Proven;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::rendezvous::Nonce;
 use chat_proto::rich::{FromClient, FromServer};
 use chat_proto::text::Text;
-use chat_proto::{SERVER_LINE_MAX, VERSION};
+use chat_proto::{PASSPHRASE, SERVER_LINE_MAX, VERSION};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -65,10 +67,15 @@ enum Stage {
         sockets: Sockets,
         received: Vec<u8>,
     },
-    /// `PROBE` was sent.
+    /// `PROBE` was sent. It is answered once the server has proven its key.
     Asking {
         sockets: Sockets,
         version: u32,
+    },
+    /// The room has a passphrase, so no more than the server's key can be seen.
+    Locked {
+        version: u32,
+        server: SocketAddr,
     },
     Measuring(Box<Measurement>),
     Done,
@@ -142,7 +149,7 @@ impl Check {
         match self.leave_stage() {
             Stage::Connecting { to, rest } => self.try_next(now, to, None, rest),
             Stage::Greeting { received, .. } => self.judge_complete(&received),
-            Stage::Asking { version, .. } => self.report.unanswered(version),
+            Stage::Asking { version, .. } | Stage::Locked { version, .. } => self.report.unanswered(version),
             Stage::Measuring(measurement) => measurement.conclude(&mut self.report, self.nick.as_ref()),
             Stage::Done => {}
         }
@@ -183,12 +190,43 @@ impl Check {
         }
     }
 
+    /// The server has proven its key, and this is remembered of it.
+    pub(super) fn proven(&mut self, proven: Proven, known: Option<Known>) {
+        let (server, locked) = match &self.stage {
+            Stage::Asking { sockets, .. } => (sockets.server, None),
+            Stage::Locked { version, server } => (*server, Some(*version)),
+            _ => return,
+        };
+        if let Some(version) = locked {
+            self.report.greeted(version);
+        }
+        let key = proven.key;
+        match known {
+            Some(known) if known.key != key => {
+                // It is told nothing.
+                self.stage = Stage::Done;
+                return self.report.other_key(key);
+            }
+            Some(Known { has_phrase: true, .. }) if !proven.has_phrase => {
+                self.stage = Stage::Done;
+                return self.report.no_passphrase();
+            }
+            Some(_) => self.report.known_key(key),
+            None if server.ip().to_canonical().is_loopback() => self.report.local_key(key),
+            None => self.report.new_key(key),
+        }
+        if locked.is_some() {
+            self.report.passphrase();
+            self.stage = Stage::Done;
+        }
+    }
+
     /// The connection was closed, or broke.
     pub(super) fn closed(&mut self, why: Option<Text<'_>>) {
         match self.leave_stage() {
             Stage::Greeting { received, .. } if received.is_empty() => self.report.closed_without_greeting(),
             Stage::Greeting { received, .. } => self.judge_complete(&received),
-            Stage::Asking { .. } => self.report.lost(why),
+            Stage::Asking { .. } | Stage::Locked { .. } => self.report.lost(why),
             Stage::Measuring(measurement) => {
                 measurement.conclude(&mut self.report, self.nick.as_ref());
                 self.report.lost(why);
@@ -254,6 +292,11 @@ impl Check {
             Judgement::Quiet => self.until = self.until.min(now.monotonic + greeting::QUIET),
             Judgement::Ours { version, length } => {
                 let (sockets, rest) = (*sockets, received.split_off(length));
+                if received.trim_ascii_end().ends_with(PASSPHRASE.as_bytes()) {
+                    let server = sockets.server;
+                    self.enter(now, Stage::Locked { version, server });
+                    return rest;
+                }
                 let nick = self.nick.as_ref().map(Nick::as_str);
                 self.send(&FromClient::Probe(version.min(VERSION), nick).to_string());
                 self.enter(now, Stage::Asking { sockets, version });

@@ -5,6 +5,7 @@ use crate::net::connect::Ports;
 use crate::private::{DATAGRAM_MAX, OVERHEAD};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
+use chat_proto::opaque::PublicKey;
 use chat_proto::text::Text;
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
@@ -211,6 +212,52 @@ impl Report {
         self.ok(
             "server",
             format!("chat version {version}, which sees you at {seen}"),
+        );
+    }
+
+    /// The server asks for a passphrase before it answers anything.
+    pub(super) fn greeted(&mut self, version: u32) {
+        self.ok("server", format!("chat version {version}"));
+    }
+
+    pub(super) fn passphrase(&mut self) {
+        self.group = Group::Unprobed;
+        self.open(
+            "room",
+            "has a passphrase, which is not tried here",
+            "without it UDP, path MTU and clock can't be checked: join and see",
+        );
+    }
+
+    pub(super) fn no_passphrase(&mut self) {
+        self.rejected(
+            "asks for no passphrase, although it did before: somebody may be between you and the server",
+            "if you know that it has none any more, --forget-server drops what is known of it",
+        );
+    }
+
+    pub(super) fn known_key(&mut self, key: PublicKey) {
+        self.ok("key", format!("{key}, the one that you know"));
+    }
+
+    pub(super) fn local_key(&mut self, key: PublicKey) {
+        self.ok("key", format!("{key}, on this machine, so it is not remembered"));
+    }
+
+    pub(super) fn new_key(&mut self, key: PublicKey) {
+        self.open(
+            "key",
+            format!("{key}, which you don't know yet"),
+            "compare it with what `chat-server --fingerprint` prints on the server",
+        );
+    }
+
+    pub(super) fn other_key(&mut self, key: PublicKey) {
+        self.group = Group::Rejected;
+        self.bad(
+            "key",
+            format!("{key}, which is not the one that you know: somebody may be between you and the server"),
+            "if you know that the server was set up anew, --forget-server drops the key that you know",
         );
     }
 

@@ -4,6 +4,7 @@
 use super::check::{Check, Effect};
 use super::measurement::Sockets;
 use crate::exit::Exit;
+use crate::known_servers::{Known, KnownServers};
 use crate::net::connect::{Attempt, Connection, resolve};
 use crate::net::secure::{Secure, Trust};
 use crate::settings::Settings;
@@ -42,10 +43,15 @@ pub fn run(settings: &Settings) -> Result<Exit> {
         random(&mut bytes);
         Opaque(bytes)
     };
-    // Any key will do to see what works, and an original server is told of as such. Neither is told anything.
+    // An original server is told of as such, and told nothing.
     let trust = Trust {
-        key: None,
         clear: true,
+        key_only: true,
+        ..Trust::default()
+    };
+    let known = match KnownServers::find() {
+        Some(known) => known.recall(server).context("can't read the keys of servers")?,
+        None => None,
     };
     // This blocks; the system has no other way.
     let addresses = resolve(&server.host, server.port()).map_err(|error| error.root_cause().to_string());
@@ -53,6 +59,7 @@ pub fn run(settings: &Settings) -> Result<Exit> {
     let nick = settings.nick().filter(|_| settings.insists_on_nick());
     let runner = Runner {
         check: Check::new(clock.now(), &server.host, addresses, nick, Box::new(nonce)),
+        known,
         clock,
         state: State::Idle,
         secure: Secure::new(KeyPair::from_secret(secret), trust, Box::new(random)),
@@ -66,6 +73,8 @@ pub fn run(settings: &Settings) -> Result<Exit> {
 struct Runner {
     check: Check,
     clock: Clock,
+    /// What is remembered of the server.
+    known: Option<Known>,
     state: State,
     secure: Secure,
     /// To the server; a few lines at most.
@@ -198,6 +207,9 @@ impl Runner {
                         let bytes = self.buffer.get(..count).unwrap_or_default();
                         let received = self.secure.receive(self.clock.now(), bytes);
                         self.check.receive(self.clock.now(), &received.bytes);
+                        if let Some(proven) = received.proven {
+                            self.check.proven(proven, self.known);
+                        }
                         if received.refusal.is_some() {
                             self.check.closed(None);
                         }

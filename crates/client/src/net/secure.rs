@@ -6,20 +6,42 @@
 use crate::private::Random;
 use crate::session::Outcome;
 use crate::session::greeting::{self, Greeting};
+use chat_noise::cpace::Phrase;
 use chat_noise::handshake::{Client, VERB};
 use chat_noise::key::KeyPair;
 use chat_noise::record::{Channel, RECORD_MAX};
-use chat_proto::SERVER_LINE_MAX;
 use chat_proto::now::Now;
-use chat_proto::opaque::PublicKey;
+use chat_proto::opaque::{PublicKey, encode};
+use chat_proto::text::Text;
+use chat_proto::{PASSPHRASE, SERVER_LINE_MAX, TOO_MANY_GUESSES, WRONG_PASSPHRASE};
+
+/// Bytes after a passphrase was tried that may be the server's verdict.
+const VERDICT_MAX: usize = 128;
 
 /// Which servers the client talks to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// The key that the server must have. Without it, that of the first connection is required on later ones.
     pub key: Option<PublicKey>,
-    /// Also to servers without encryption, if no key is required.
+    /// Also to servers without encryption, if neither a key nor a passphrase is required.
     pub clear: bool,
+    /// The passphrase of the room, which the server must ask for.
+    pub phrase: Option<Phrase>,
+    /// The server must ask for a passphrase, because it did when its key was remembered.
+    pub had_phrase: bool,
+    /// To any server, for its key alone: nothing is said to one that asks for a passphrase, and none is tried.
+    pub key_only: bool,
+}
+
+/// What a server has proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// Its key.
+    pub key: PublicKey,
+    /// Whether it keeps that key for its next run.
+    pub is_kept: bool,
+    /// Whether it asks for a passphrase. Unless only the key was asked for, it knows the passphrase too.
+    pub has_phrase: bool,
 }
 
 /// The channel of one connection after another.
@@ -30,6 +52,14 @@ pub struct Secure {
     state: State,
     /// The handshake hash of the channel that is up.
     hash: Option<[u8; 32]>,
+    /// This server asks for a passphrase.
+    has_phrase: bool,
+    /// What the server has proven and is not told yet.
+    proven: Option<Proven>,
+    /// A passphrase was tried, and the server has said this since, which is no record yet.
+    verdict: Option<Vec<u8>>,
+    /// The server has accepted the passphrase, on this connection or an earlier one.
+    is_accepted: bool,
     /// What the session has said before the channel was complete.
     waiting: Vec<u8>,
     /// To be written to the socket.
@@ -56,8 +86,8 @@ enum State {
 pub struct Received {
     /// For the session.
     pub bytes: Vec<u8>,
-    /// The server's key, once it is proven, and whether the server keeps it.
-    pub key: Option<(PublicKey, bool)>,
+    /// What the server has proven, once it has: with a passphrase, that it knows it too.
+    pub proven: Option<Proven>,
     /// The connection can't be used any more.
     pub refusal: Option<Outcome>,
 }
@@ -71,6 +101,10 @@ impl Secure {
             trust,
             state: State::Refused,
             hash: None,
+            has_phrase: false,
+            proven: None,
+            verdict: None,
+            is_accepted: false,
             waiting: Vec::new(),
             out: Vec::new(),
         }
@@ -80,8 +114,19 @@ impl Secure {
     pub fn connected(&mut self) {
         self.state = State::Greeting(Vec::new());
         self.hash = None;
+        self.has_phrase = false;
+        self.proven = None;
+        self.verdict = None;
         self.waiting.clear();
         self.out.clear();
+    }
+
+    /// The connection was closed or broke. If the server has not accepted the passphrase by then, that is its answer: the
+    /// next attempt would give another guess to whoever answers.
+    #[must_use]
+    pub fn closed(&mut self) -> Option<Outcome> {
+        let is_refused = self.verdict.take().is_some() && !self.is_accepted;
+        is_refused.then_some(Outcome::WrongPassphrase)
     }
 
     /// Whether the connection is encrypted.
@@ -136,6 +181,7 @@ impl Secure {
             State::Up(channel) => {
                 let opened = channel.opener.open(bytes, RECORD_MAX, &mut received.bytes);
                 received.refusal = opened.err().map(|_| Outcome::Altered);
+                self.await_verdict(bytes, &mut received);
             }
             State::Clear { .. } => received.bytes = bytes.to_vec(),
             State::Met(_) => received.refusal = Some(Outcome::Altered),
@@ -149,7 +195,46 @@ impl Secure {
     }
 
     fn may_be_clear(&self) -> bool {
-        self.trust.clear && self.trust.key.is_none()
+        let must_ask = self.trust.phrase.is_some() || self.trust.had_phrase;
+        self.trust.clear && self.trust.key.is_none() && !must_ask
+    }
+
+    /// The passphrase to try with a server that asks for one, or does not.
+    fn phrase(&mut self) -> Result<Option<Phrase>, Outcome> {
+        match (&self.trust.phrase, self.has_phrase) {
+            (_, true) if self.trust.key_only => Ok(Some(any_phrase(&mut self.random))),
+            (Some(phrase), true) => Ok(Some(phrase.clone())),
+            (None, true) => Err(Outcome::PassphraseNeeded),
+            (None, false) if !self.trust.had_phrase => Ok(None),
+            (_, false) => Err(Outcome::NoPassphrase),
+        }
+    }
+
+    /// A passphrase was tried. A record shows that the server accepts it, and knows it; what it says instead is in the clear.
+    fn await_verdict(&mut self, bytes: &[u8], received: &mut Received) {
+        let Some(said) = &mut self.verdict else {
+            return;
+        };
+        if !received.bytes.is_empty() {
+            self.is_accepted = true;
+            self.verdict = None;
+            received.proven = self.proven.take();
+            return;
+        }
+        said.extend(bytes.iter().take(VERDICT_MAX.saturating_sub(said.len())));
+        let is = |line: &str| {
+            said.strip_prefix(line.as_bytes())
+                .is_some_and(|rest| rest.starts_with(b"\n"))
+        };
+        if is(WRONG_PASSPHRASE) {
+            received.refusal = Some(Outcome::WrongPassphrase);
+        } else if is(TOO_MANY_GUESSES) {
+            let reason = TOO_MANY_GUESSES.trim_start_matches("* ");
+            received.refusal = Some(Outcome::Rejected(Text::new(reason)));
+        }
+        if received.refusal.is_some() {
+            self.verdict = None;
+        }
     }
 
     fn become_clear(&mut self) {
@@ -175,8 +260,18 @@ impl Secure {
                 // The session gets the greeting alone. What follows it belongs to the handshake.
                 let rest = begun.split_off(length);
                 let line = begun.strip_suffix(b"\n").unwrap_or(begun);
+                let line = line.to_vec();
                 received.bytes.truncate(received.bytes.len() - rest.len());
-                let (client, line) = Client::begin(line, &self.key, None, &mut self.random);
+                self.has_phrase = line.ends_with(PASSPHRASE.as_bytes());
+                let phrase = match self.phrase() {
+                    Ok(phrase) => phrase,
+                    Err(refusal) => {
+                        received.bytes.clear();
+                        received.refusal = Some(refusal);
+                        return;
+                    }
+                };
+                let (client, line) = Client::begin(&line, &self.key, phrase.as_ref(), &mut self.random);
                 self.out.extend_from_slice(line.as_bytes());
                 self.out.push(b'\n');
                 self.state = State::Answer(client, Vec::new());
@@ -224,7 +319,14 @@ impl Secure {
             return;
         }
         self.trust.key = Some(met.server);
-        received.key = Some((met.server, met.is_kept));
+        self.proven = Some(Proven {
+            key: met.server,
+            is_kept: met.is_kept,
+            has_phrase: self.has_phrase,
+        });
+        if !self.has_phrase || self.trust.key_only {
+            received.proven = self.proven.take();
+        }
         self.state = State::Met(met);
     }
 
@@ -234,6 +336,8 @@ impl Secure {
             return;
         };
         match std::mem::replace(&mut self.state, State::Refused) {
+            // The last line would be a guess.
+            state @ State::Met(_) if self.has_phrase && self.trust.key_only => self.state = state,
             State::Met(met) => {
                 let rest = self.waiting.split_off(end + 1);
                 let first = String::from_utf8_lossy(self.waiting.get(..end).unwrap_or_default());
@@ -245,10 +349,18 @@ impl Secure {
                 seal(&mut channel, now, &rest, &mut self.out);
                 self.state = State::Up(channel);
                 self.waiting = Vec::new();
+                self.verdict = self.has_phrase.then(Vec::new);
             }
             state => self.state = state,
         }
     }
+}
+
+/// A passphrase that nobody knows, to meet a server that asks for one.
+fn any_phrase(random: &mut Random) -> Phrase {
+    let mut bytes = [0; 16];
+    random(&mut bytes);
+    Phrase::new(&encode(&bytes)).expect("it is not empty")
 }
 
 /// Encrypts all of it, a line's worth at a time: the server takes no longer records.
@@ -304,7 +416,12 @@ mod tests {
         let (server, line) = answer(&mut secure, 2);
         assert_eq!(secure.take_out(), b"");
         let received = secure.receive(Now::default(), format!("{line}\n").as_bytes());
-        assert_eq!(received.key, Some((key(2).public(), true)));
+        let proven = Proven {
+            key: key(2).public(),
+            is_kept: true,
+            has_phrase: false,
+        };
+        assert_eq!(received.proven, Some(proven));
         let out = secure.take_out();
         let end = out.iter().position(|&byte| byte == b'\n').unwrap();
         let (first, mut established) = server.finish(&out[..end], Now::default().monotonic).unwrap();
@@ -355,6 +472,7 @@ mod tests {
         let wanted = Trust {
             key: Some(key(2).public()),
             clear: true,
+            ..Trust::default()
         };
         assert_eq!(refusal(wanted.clone(), 2).0, None);
         let (refused, out) = refusal(wanted, 5);
@@ -391,8 +509,8 @@ mod tests {
         strict.send(Now::default(), b"secret\n");
         assert_eq!(strict.take_out(), b"");
         let mut lax = secure(Trust {
-            key: None,
             clear: true,
+            ..Trust::default()
         });
         lax.receive(Now::default(), b"10.0.0.5:1 is online\n");
         lax.send(Now::default(), b"hello\n");
@@ -402,8 +520,8 @@ mod tests {
     #[test]
     fn a_silent_server_that_greets_late_is_encrypted_to() {
         let mut late = secure(Trust {
-            key: None,
             clear: true,
+            ..Trust::default()
         });
         late.send(Now::default(), b"hello\n");
         assert_eq!(late.take_out(), b"hello\n");
@@ -451,5 +569,155 @@ mod tests {
         let received = secure.receive(Now::default(), lines);
         assert_eq!(received.bytes, b"* the server is shutting down\n");
         assert_eq!(received.refusal, None);
+    }
+
+    /// The greeting of a room with a passphrase.
+    fn locked() -> String {
+        format!("* chat version 1: you are here{PASSPHRASE}\n")
+    }
+
+    fn with(phrase: &str) -> Trust {
+        Trust {
+            phrase: Phrase::new(phrase),
+            ..Trust::default()
+        }
+    }
+
+    /// Meets a server that has this passphrase, and says `HELLO`.
+    fn met(secure: &mut Secure, number: u8, phrase: &str) -> (Server, Received) {
+        let (greeting, phrase) = (locked(), Phrase::new(phrase));
+        assert_eq!(secure.receive(Now::default(), greeting.as_bytes()).refusal, None);
+        let offer = Offer {
+            greeting: greeting.trim_end().as_bytes(),
+            key: &key(number),
+            is_kept: true,
+            phrase: phrase.as_ref(),
+        };
+        let line = secure.take_out();
+        let line = line.strip_suffix(b"\n").unwrap();
+        let (server, line) = Server::begin(&offer, line, &mut |bytes| bytes.fill(4)).unwrap();
+        secure.send(Now::default(), b"HELLO 1 - - - -\n");
+        let received = secure.receive(Now::default(), format!("{line}\n").as_bytes());
+        (server, received)
+    }
+
+    /// A channel to a server that has accepted the passphrase.
+    fn accepted(secure: &mut Secure) -> Received {
+        let (server, received) = met(secure, 2, "right");
+        assert_eq!((received.proven, received.refusal), (None, None), "not yet");
+        let line = secure.take_out();
+        let (_, mut established) = server
+            .finish(line.strip_suffix(b"\n").unwrap(), Now::default().monotonic)
+            .unwrap();
+        let mut wire = Vec::new();
+        let sealer = &mut established.channel.sealer;
+        sealer.seal(Now::default().monotonic, [b"WELCOME\n".as_slice()], &mut wire);
+        secure.receive(Now::default(), &wire)
+    }
+
+    #[test]
+    fn a_server_that_knows_the_passphrase_is_believed_at_its_first_record() {
+        let mut secure = secure(with("right"));
+        let received = accepted(&mut secure);
+        assert_eq!(received.bytes, b"WELCOME\n");
+        assert_eq!(
+            received.proven,
+            Some(Proven {
+                key: key(2).public(),
+                is_kept: true,
+                has_phrase: true
+            })
+        );
+        assert_eq!(secure.closed(), None);
+    }
+
+    #[test]
+    fn without_a_passphrase_a_room_that_asks_for_one_is_told_nothing() {
+        let mut secure = secure(Trust::default());
+        let received = secure.receive(Now::default(), locked().as_bytes());
+        assert_eq!(received.refusal, Some(Outcome::PassphraseNeeded));
+        assert_eq!(received.bytes, b"");
+        secure.send(Now::default(), b"HELLO 1 - - - -\n");
+        assert_eq!(secure.take_out(), b"");
+    }
+
+    #[test]
+    fn a_greeting_without_the_clause_is_refused_where_there_is_a_passphrase() {
+        let had = Trust {
+            had_phrase: true,
+            ..Trust::default()
+        };
+        let both = Trust {
+            had_phrase: true,
+            ..with("right")
+        };
+        for mut trust in [with("right"), had, both] {
+            trust.clear = true;
+            let mut secure = secure(trust);
+            let received = secure.receive(Now::default(), GREETING);
+            assert_eq!(received.refusal, Some(Outcome::NoPassphrase));
+            assert_eq!(received.bytes, b"");
+            secure.send(Now::default(), b"HELLO 1 - - - -\n");
+            assert_eq!(secure.take_out(), b"");
+            // Nor in the clear.
+            secure.connected();
+            let received = secure.receive(Now::default(), b"10.0.0.5:1 is online\n");
+            assert_eq!(received.refusal, Some(Outcome::Clear));
+        }
+    }
+
+    #[test]
+    fn a_refused_passphrase_is_known_by_the_verdict_or_the_end() {
+        let refusal = |said: &str| {
+            let mut secure = secure(with("wrong"));
+            met(&mut secure, 2, "right");
+            for byte in said.bytes() {
+                let received = secure.receive(Now::default(), &[byte]);
+                if received.refusal.is_some() {
+                    return received.refusal;
+                }
+            }
+            secure.closed()
+        };
+        let wrong = Some(Outcome::WrongPassphrase);
+        assert_eq!(refusal(&format!("{WRONG_PASSPHRASE}\n")), wrong);
+        assert_eq!(refusal(""), wrong);
+        assert_eq!(refusal("* dis"), wrong);
+        let later = refusal(&format!("{TOO_MANY_GUESSES}\n")).unwrap();
+        assert!(matches!(later, Outcome::Rejected(_)), "{later:?}");
+    }
+
+    #[test]
+    fn an_accepted_passphrase_is_used_again_for_the_same_key_only() {
+        let mut secure = secure(with("right"));
+        accepted(&mut secure);
+        secure.connected();
+        let (_, received) = met(&mut secure, 5, "right");
+        assert_eq!(received.refusal, Some(Outcome::OtherKey(key(5).public())));
+        assert_eq!(secure.take_out(), b"", "no guess for another key");
+        secure.connected();
+        let (_, received) = met(&mut secure, 2, "right");
+        assert_eq!(received.refusal, None);
+        // The connection broke once more, which says nothing about the passphrase.
+        assert_eq!(secure.closed(), None);
+        // But the server may say that it is another one now.
+        secure.connected();
+        met(&mut secure, 2, "new");
+        let verdict = format!("{WRONG_PASSPHRASE}\n");
+        let received = secure.receive(Now::default(), verdict.as_bytes());
+        assert_eq!(received.refusal, Some(Outcome::WrongPassphrase));
+    }
+
+    #[test]
+    fn asking_for_the_key_tries_no_passphrase() {
+        let mut secure = secure(Trust {
+            key_only: true,
+            ..Trust::default()
+        });
+        let (_, received) = met(&mut secure, 2, "right");
+        let proven = received.proven.unwrap();
+        assert_eq!((proven.key, proven.has_phrase), (key(2).public(), true));
+        secure.send(Now::default(), b"PROBE 1 -\n");
+        assert_eq!(secure.take_out(), b"");
     }
 }

@@ -1,10 +1,9 @@
 //! The sockets of a running session.
 
 use super::connect::Connection;
-use super::secure::Secure;
+use super::secure::{Proven, Secure};
 use crate::session::{Session, Transmit};
 use chat_proto::now::Now;
-use chat_proto::opaque::PublicKey;
 use chat_sys::{is_transient, udp_errors};
 use nix::poll::{PollFd, PollFlags};
 use socket2::SockRef;
@@ -28,8 +27,8 @@ pub struct Sockets {
     server: SocketAddr,
     udp: Option<UdpSocket>,
     secure: Secure,
-    /// The server's key, and whether the server keeps it, until the program has taken note of it.
-    key: Option<(PublicKey, bool)>,
+    /// What the server has proven, until the program has taken note of it.
+    proven: Option<Proven>,
     unsent: Vec<u8>,
     /// Nothing more can be written. Earlier bytes of the server can still be read.
     broken: bool,
@@ -45,7 +44,7 @@ impl Sockets {
             tcp: None,
             udp: None,
             secure,
-            key: None,
+            proven: None,
             unsent: Vec::new(),
             broken: false,
             buffer: Box::default(),
@@ -69,9 +68,9 @@ impl Sockets {
         Ok(())
     }
 
-    /// The server's key once it is proven, and whether the server keeps it. Once for each connection.
-    pub fn take_key(&mut self) -> Option<(PublicKey, bool)> {
-        self.key.take()
+    /// What the server has proven. Once for each connection.
+    pub fn take_proven(&mut self) -> Option<Proven> {
+        self.proven.take()
     }
 
     /// Whether the server is on this machine.
@@ -175,11 +174,11 @@ impl Sockets {
             return;
         };
         match read {
-            Ok(0) => session.closed(now),
+            Ok(0) => self.closed(session, now),
             Ok(length) => {
                 let bytes = self.buffer.get(..length).unwrap_or_default();
                 let received = self.secure.receive(now, bytes);
-                self.key = received.key.or(self.key);
+                self.proven = received.proven.or(self.proven);
                 if !received.bytes.is_empty() {
                     session.receive(&received.bytes, now);
                 }
@@ -188,7 +187,14 @@ impl Sockets {
                 }
             }
             Err(error) if is_transient(&error) => {}
-            Err(_) => session.closed(now),
+            Err(_) => self.closed(session, now),
+        }
+    }
+
+    fn closed(&mut self, session: &mut Session, now: Now) {
+        match self.secure.closed() {
+            Some(refusal) => session.refuse_server(refusal, now),
+            None => session.closed(now),
         }
     }
 

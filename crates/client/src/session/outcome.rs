@@ -35,6 +35,12 @@ pub enum Outcome {
     Altered,
     /// The server does not encrypt, and the user did not allow that.
     Clear,
+    /// The room has a passphrase, and the user gave none.
+    PassphraseNeeded,
+    /// The server did not accept the passphrase.
+    WrongPassphrase,
+    /// The server asks for no passphrase, although the user gave one or the room had one.
+    NoPassphrase,
     /// A server of ours rejected the connection, for this reason.
     Rejected(Text<'static>),
 }
@@ -65,6 +71,14 @@ impl fmt::Display for Outcome {
                 "what arrived is not what the server sent: somebody or something between you and the server changes it",
             ),
             Self::Clear => f.write_str("this server does not encrypt, so nothing was sent; --clear joins it all the same"),
+            Self::PassphraseNeeded => {
+                f.write_str("this room has a passphrase: --passphrase-file names a file that holds it")
+            }
+            Self::WrongPassphrase => f.write_str("the server did not accept the passphrase"),
+            Self::NoPassphrase => f.write_str(
+                "this server asks for no passphrase, so nothing was sent: somebody may be between you and the server. If \
+                 you know that the room has no passphrase now, give none; --forget-server drops what is known of the room",
+            ),
             Self::Silent => f.write_str("the server no longer answers"),
         }
     }

@@ -70,6 +70,9 @@ impl Session {
                 | Outcome::NickRefused(_)
                 | Outcome::Kicked(_)
                 | Outcome::Banned(_)
+                // Each attempt would give another guess to whoever answers.
+                | Outcome::PassphraseNeeded
+                | Outcome::WrongPassphrase
         );
         let stays = self.clocks.ending.is_none() && self.clocks.leaving.is_none();
         self.config.interactive && self.joined && by_the_server && stays

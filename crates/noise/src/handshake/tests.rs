@@ -224,21 +224,27 @@ fn the_lines_have_the_pinned_bytes() {
     );
 }
 
-/// The example of `PROTOCOL.md`, which is a test vector.
-#[test]
-fn the_example_of_the_protocol_is_right() {
+/// An example of `PROTOCOL.md` is what happens with this passphrase, and these bytes as each side draws them.
+fn assert_documented(phrase: &str, greeting: &str, client_draws: &[u8], server_draws: &[u8]) {
     let (client_key, server_key) = keys();
-    let greeting = b"* chat version 1: you are 10.0.0.5:50312; /help says what you can do";
+    let phrase = Phrase::new(phrase);
     let offer = Offer {
-        greeting,
+        greeting: greeting.as_bytes(),
         key: &server_key,
         is_kept: true,
-        phrase: None,
+        phrase: phrase.as_ref(),
     };
-    let mut draws = [5, 3].into_iter();
-    let mut random = |bytes: &mut [u8]| bytes.fill(draws.next().unwrap());
-    let (client, one) = Client::begin(greeting, &client_key, None, &mut random);
-    let (server, two) = Server::begin(&offer, one.as_bytes(), &mut |bytes| bytes.fill(4)).unwrap();
+    fn draw(draws: &[u8]) -> impl FnMut(&mut [u8]) {
+        let mut draws = draws.iter().copied();
+        move |bytes| bytes.fill(draws.next().unwrap())
+    }
+    let (client, one) = Client::begin(
+        greeting.as_bytes(),
+        &client_key,
+        phrase.as_ref(),
+        &mut draw(client_draws),
+    );
+    let (server, two) = Server::begin(&offer, one.as_bytes(), &mut draw(server_draws)).unwrap();
     let met = client.read(two.as_bytes()).unwrap();
     let (three, mut client) = met.finish("HELLO 1 alice 40101 - -", NOW);
     let (_, mut server) = server.finish(three.as_bytes(), NOW).unwrap();
@@ -255,6 +261,7 @@ fn the_example_of_the_protocol_is_right() {
         ("server", record(&mut server, "PONG 7\n")),
     ];
     let document = include_str!("../../../proto/PROTOCOL.md");
+    assert!(document.contains(greeting), "PROTOCOL.md lacks {greeting}");
     let expected: String = expected
         .iter()
         .map(|(side, what)| format!("    {side}  {what}\n"))
@@ -263,4 +270,56 @@ fn the_example_of_the_protocol_is_right() {
         document.contains(&expected),
         "PROTOCOL.md lacks this:\n{expected}"
     );
+}
+
+/// The examples of `PROTOCOL.md`, which are test vectors.
+#[test]
+fn the_examples_of_the_protocol_are_right() {
+    let greeting = "* chat version 1: you are 10.0.0.5:50312; /help says what you can do";
+    assert_documented("", greeting, &[5, 3], &[4]);
+    let greeting = "* chat version 1: you are 10.0.0.5:50312; this room has a passphrase: use chat-client";
+    assert!(greeting.ends_with(chat_proto::PASSPHRASE));
+    assert_documented("correct horse battery staple", greeting, &[5, 6, 3], &[7, 4]);
+}
+
+/// With psk0 or psk2, whoever hangs up here would have guessed for nothing; without a psk, any passphrase would do.
+#[test]
+fn only_the_third_line_depends_on_the_passphrase() {
+    let right = play("the phrase", "the phrase", GREETING, |_, _| {});
+    let wrong = play("my guess", "the phrase", GREETING, |_, _| {});
+    // A client with another passphrase reads the second line all the same.
+    assert_eq!(wrong.server, right.server);
+    assert_eq!(wrong.end.unwrap_err(), ("server at the end", Failure::Unproven));
+    assert!(right.end.is_ok());
+    assert!(OPEN.contains("_XX_") && WITH_PHRASE.contains("_XXpsk3_"));
+}
+
+#[test]
+fn a_server_without_a_valid_share_is_told_nothing() {
+    let (client_key, server_key) = keys();
+    let phrase = phrase("a phrase");
+    for share in [[0; 32].as_slice(), &[0xFF; 32], &[7; 31], &[]] {
+        let (client, line) = Client::begin(GREETING, &client_key, phrase.as_ref(), &mut bytes(3));
+        let (session, sent) = fields(line.as_bytes()).unwrap().split_once(' ').unwrap();
+        let session = session.parse().unwrap();
+        let mut state = begin(GREETING, session, &server_key, true, &mut bytes(4), false);
+        read(&mut state, &decode(sent).unwrap()).unwrap();
+        let payload = [&[0], share].concat();
+        let line = format!("{VERB}{}", encode(&write(&mut state, &payload)));
+        let expected = match share.len() {
+            32 => Failure::Unproven,
+            _ => Failure::Malformed,
+        };
+        assert_eq!(client.read(line.as_bytes()).err(), Some(expected), "{share:?}");
+    }
+}
+
+#[test]
+fn a_passphrase_cut_from_the_greeting_is_noticed() {
+    let full = [GREETING, chat_proto::PASSPHRASE.as_bytes()].concat();
+    // A client that does not see the clause offers no share, and one that sees another greeting is noticed as well.
+    let run = play("", "the phrase", GREETING, |_, _| {});
+    assert_eq!(run.end.unwrap_err(), ("server", Failure::Unproven));
+    let run = play("the phrase", "the phrase", &full, |_, _| {});
+    assert_eq!(run.end.unwrap_err(), ("server", Failure::Unproven));
 }

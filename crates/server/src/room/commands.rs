@@ -79,6 +79,7 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
         (None, Some(line)) if is_first && line.starts_with(VERB) => {
             return handshake::begin(room, now, slot, line.as_bytes());
         }
+        (None, _) if member.must_seal => return room.turn_away(now, slot, Refusal::Plain),
         (None, Some(line)) if is_first => match FromClient::parse(line) {
             Ok(FromClient::Hello(request)) => return hello(room, now, slot, &request),
             Ok(FromClient::Probe(_, nick)) => return probe(room, now, slot, nick),

@@ -5,7 +5,7 @@ use crate::event::{Departure, Event, Refusal};
 use crate::member::{Stage, Unsealed};
 use crate::roster::Slot;
 use crate::secure::Secure;
-use chat_noise::handshake::{Offer, Server};
+use chat_noise::handshake::{Failure, Offer, Server};
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 
@@ -14,13 +14,18 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
     let Some(member) = room.roster.get(slot) else {
         return;
     };
-    let greeting = super::greeting(member.id(), member.was_queued);
+    let address = member.id().address().ip();
+    let phrase = room.door.phrase.as_ref();
+    if phrase.is_some() && !room.wrong_phrases.may_try(now.monotonic, address) {
+        return room.turn_away(now, slot, Refusal::Guesses);
+    }
+    let greeting = room.greeting(member);
     let identity = &room.handshakes.identity;
     let offer = Offer {
         greeting: greeting.as_bytes(),
         key: &identity.key,
         is_kept: identity.is_kept,
-        phrase: None,
+        phrase,
     };
     let begun = Server::begin(&offer, line, &mut random(&mut room.tokens));
     let Ok((server, mut answer)) = begun else {
@@ -45,12 +50,30 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
 
 /// Its second line ends it, and holds its first one of the rich dialect, which is returned.
 pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Option<Vec<u8>> {
-    let begun = room.handshakes.begun.remove(&slot);
-    let finished = begun.and_then(|server| server.finish(line, now.monotonic).ok());
-    let (Some((first, established)), Some(member)) = (finished, room.roster.get_mut(slot)) else {
-        reject(room, now, slot);
+    let address = room.roster.get(slot)?.id().address().ip();
+    let has_phrase = room.door.phrase.is_some();
+    if has_phrase && !room.wrong_phrases.may_try(now.monotonic, address) {
+        // Unread: whoever began many handshakes at once has no more guesses than others.
+        room.turn_away(now, slot, Refusal::Guesses);
         return None;
+    }
+    let begun = room.handshakes.begun.remove(&slot);
+    let (first, established) = match begun.map(|server| server.finish(line, now.monotonic)) {
+        Some(Ok(finished)) => finished,
+        Some(Err(Failure::Unproven)) if has_phrase => {
+            room.wrong_phrases.count(now.monotonic, address);
+            room.turn_away(now, slot, Refusal::Passphrase);
+            return None;
+        }
+        Some(Err(_)) | None => {
+            reject(room, now, slot);
+            return None;
+        }
     };
+    if has_phrase {
+        room.wrong_phrases.trust(now.monotonic, address);
+    }
+    let member = room.roster.get_mut(slot)?;
     let Stage::Sealing(before, begun) = member.stage else {
         return None;
     };

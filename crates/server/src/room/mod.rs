@@ -13,6 +13,7 @@ mod user_list;
 
 use crate::bans::Bans;
 use crate::compact::Timestamp;
+use crate::door::Door;
 use crate::event::{Departure, Event, Refusal};
 use crate::holds::{Holds, Owner};
 use crate::identity::{Handshakes, Identity};
@@ -23,6 +24,7 @@ use crate::rate::Rate;
 use crate::resumption::Resumption;
 use crate::roster::{Roster, Slot, network_of};
 use crate::transcript::{Dialect, Transcript};
+use crate::wrong_phrases::WrongPhrases;
 use backpressure::Backpressure;
 use chat_proto::id::UserId;
 use chat_proto::nick::Nick;
@@ -31,7 +33,7 @@ use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer, Reason};
 use chat_proto::text::Text;
-use chat_proto::{GREETING, VERSION};
+use chat_proto::{GREETING, TOO_MANY_GUESSES, VERSION, WRONG_PASSPHRASE};
 use std::net::SocketAddr;
 use std::time::Duration;
 use user_list::UserList;
@@ -82,6 +84,9 @@ pub struct Room {
     handshakes: Handshakes,
     operators: Operators,
     bans: Bans,
+    door: Door,
+    /// Who tried wrong passphrases.
+    wrong_phrases: WrongPhrases,
     /// Room for one record, for all connections.
     scratch: Vec<u8>,
     resumption: Resumption,
@@ -112,6 +117,8 @@ impl Room {
             handshakes: Handshakes::new(identity),
             operators: Operators::default(),
             bans: Bans::default(),
+            door: Door::default(),
+            wrong_phrases: WrongPhrases::default(),
             scratch: Vec::new(),
             resumption: Resumption::new(limits.max_users),
             bytes: Shared::new(limits.quota.bytes),
@@ -128,6 +135,13 @@ impl Room {
     /// Says who may run the room. At first nobody may.
     pub fn set_operators(&mut self, operators: Operators) {
         self.operators = operators;
+    }
+
+    /// The room, with this door instead of an open one.
+    #[must_use]
+    pub fn with_door(mut self, door: Door) -> Self {
+        self.door = door;
+        self
     }
 
     /// Every connection.
@@ -176,7 +190,8 @@ impl Room {
             member.was_queued = true;
         }
         self.connections.count(now.monotonic, address, 1);
-        let greeting = greeting(id, member.was_queued) + "\n";
+        member.must_seal = self.door.is_sealed();
+        let greeting = self.greeting(&member) + "\n";
         member.outbox.push(0, greeting.into_bytes());
         Ok(self.add(now, member))
     }
@@ -239,14 +254,29 @@ impl Room {
         Ok(self.add(now, member))
     }
 
-    /// Rejects a queued connection.
-    fn reject_queued(&mut self, now: Now, slot: Slot, why: Refusal) {
-        let Some(member) = self.roster.get_mut(slot) else {
+    /// The first line to a connection, without its line feed.
+    fn greeting(&self, member: &Member) -> String {
+        let clause = match member.must_seal {
+            true => self.door.clause(),
+            false if member.was_queued => "",
+            false => "; /help says what you can do",
+        };
+        if member.was_queued {
+            format!("{GREETING}{VERSION}: no place is free{clause}")
+        } else {
+            format!("{GREETING}{VERSION}: you are {}{clause}", member.id())
+        }
+    }
+
+    /// Rejects a connection that is not announced.
+    fn turn_away(&mut self, now: Now, slot: Slot, why: Refusal) {
+        let Some(member) = self.roster.staying_mut(slot) else {
             return;
         };
         member.outbox.push(0, rejection(why));
         let peer = member.id().address();
         self.events.push(Event::Refuse { peer, why });
+        self.handshakes.forget(slot);
         self.roster.detach(slot, now.monotonic + FLUSH);
         self.note_deadline(slot, now);
     }
@@ -259,7 +289,7 @@ impl Room {
         };
         if let Stage::Queued(_) = member.stage {
             if let Some(why) = self.refusal(member.id(), resumed) {
-                self.reject_queued(now, slot, why);
+                self.turn_away(now, slot, why);
                 return false;
             }
             self.roster.admit(slot);
@@ -267,10 +297,15 @@ impl Room {
         true
     }
 
-    /// A connection that has not sent `HELLO` joins as a plain user, or is rejected if it has no place.
+    /// A connection that has not sent `HELLO` joins as a plain user, or is rejected if it has no place or plain users are
+    /// turned away.
     fn join_plain(&mut self, now: Now, slot: Slot) {
-        let in_handshake = self.roster.get(slot).is_some_and(Member::in_handshake);
-        if in_handshake && self.admit(now, slot, None) {
+        let Some(member) = self.roster.get(slot).filter(|member| member.in_handshake()) else {
+            return;
+        };
+        if member.must_seal {
+            self.turn_away(now, slot, Refusal::Plain);
+        } else if self.admit(now, slot, None) {
             self.join(now, slot);
         }
     }
@@ -530,15 +565,6 @@ impl Room {
     }
 }
 
-/// The first line to a connection, without its line feed.
-fn greeting(id: UserId, was_queued: bool) -> String {
-    if was_queued {
-        format!("{GREETING}{VERSION}: no place is free")
-    } else {
-        format!("{GREETING}{VERSION}: you are {id}; /help says what you can do")
-    }
-}
-
 /// The line that tells a peer why its connection is rejected.
 fn rejection(why: Refusal) -> Vec<u8> {
     let line: ServerLine<'_, &str> = match why {
@@ -554,6 +580,11 @@ fn rejection(why: Refusal) -> Vec<u8> {
         | Refusal::Foreign
         | Refusal::Handshake
         | Refusal::Descriptors => ServerLine::TooManyUsers,
+        Refusal::Plain => ServerLine::Notice(Text::new(
+            "not joined: this room takes encrypted connections only; use chat-client",
+        )),
+        Refusal::Passphrase => return format!("{WRONG_PASSPHRASE}\n").into_bytes(),
+        Refusal::Guesses => return format!("{TOO_MANY_GUESSES}\n").into_bytes(),
     };
     format!("{line}\n").into_bytes()
 }

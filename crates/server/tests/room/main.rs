@@ -14,6 +14,7 @@ mod leaving;
 mod limits;
 mod nicks;
 mod operators;
+mod passphrase;
 mod private;
 mod probe;
 mod quota;

@@ -3,12 +3,14 @@
 //! Time passes only when nothing else can happen, and then up to the room's own deadline. Each turn ends
 //! with a check of the invariants, which panics if one does not hold.
 
-use chat_noise::handshake::Client;
+use chat_noise::cpace::Phrase;
+use chat_noise::handshake::{Client, Met};
 use chat_noise::key::KeyPair;
 use chat_noise::record::{Channel, RECORD_MAX};
 use chat_proto::LINE_MAX;
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
+use chat_server::door::Door;
 use chat_server::event::{Departure, Event};
 use chat_server::identity::Identity;
 use chat_server::member::End;
@@ -348,13 +350,18 @@ pub(crate) fn ms(millis: u64) -> Duration {
 
 impl Sim {
     pub(crate) fn new(limits: Limits) -> Self {
+        Self::behind(Door::default(), limits)
+    }
+
+    /// A room with this door.
+    pub(crate) fn behind(door: Door, limits: Limits) -> Self {
         let mut count = 0u128;
         let tokens = Box::new(move || {
             count += 1;
             Opaque(count.to_be_bytes())
         });
         Self {
-            room: Room::new(limits, tokens, Identity::ephemeral([1; 32])),
+            room: Room::new(limits, tokens, Identity::ephemeral([1; 32])).with_door(door),
             now: Duration::from_secs(1000),
             wall_set_ms: 0,
             peers: Vec::new(),
@@ -425,6 +432,37 @@ impl Sim {
     /// It has the key of this one.
     pub(crate) fn take_key(&mut self, peer: PeerNo, of: PeerNo) {
         self.peers[peer].secret = self.peers[of].secret;
+    }
+
+    /// The same at once and with this passphrase, unless the server takes none now. Whether it does.
+    pub(crate) fn seal_with(&mut self, peer: PeerNo, first: &str, phrase: Option<&str>) -> bool {
+        let Some((met, _)) = self.meet(peer, phrase) else {
+            return false;
+        };
+        self.prove(peer, met, first);
+        true
+    }
+
+    /// It sends the first line of a handshake. The answer, if there is one.
+    pub(crate) fn meet(&mut self, peer: PeerNo, phrase: Option<&str>) -> Option<(Met, String)> {
+        self.run(ms(0));
+        let greeting = self.lines(peer).0[0].to_owned();
+        let mut random = |bytes: &mut [u8]| bytes.fill(u8::try_from(peer).unwrap() + 1);
+        let key = KeyPair::from_secret(self.peers[peer].secret);
+        let phrase = phrase.and_then(Phrase::new);
+        let (client, line) = Client::begin(greeting.as_bytes(), &key, phrase.as_ref(), &mut random);
+        self.send(peer, &format!("{line}\n"));
+        self.run(ms(0));
+        let answer = self.news(peer).pop()?;
+        let met = client.read(answer.as_bytes()).ok()?;
+        Some((met, answer))
+    }
+
+    /// It sends the last line.
+    pub(crate) fn prove(&mut self, peer: PeerNo, met: Met, first: &str) {
+        let (line, established) = met.finish(first, self.now);
+        self.send(peer, &format!("{line}\n"));
+        self.peers[peer].channel = Some(established.channel);
     }
 
     /// A `chat-client` on an encrypted channel, that has received its WELCOME.

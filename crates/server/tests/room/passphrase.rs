@@ -1,0 +1,240 @@
+//! Rooms that not everybody may join: those with a passphrase, and those for encrypted connections only.
+
+use crate::sim::{PeerNo, Sim, limits, ms};
+use chat_noise::cpace::Phrase;
+use chat_proto::{PASSPHRASE, SEALED_ONLY, TOO_MANY_GUESSES, WRONG_PASSPHRASE};
+use chat_server::door::Door;
+use chat_server::event::{Event, Refusal};
+
+const TURNED_AWAY: &str = "* not joined: this room takes encrypted connections only; use chat-client";
+
+const RIGHT: &str = "correct horse battery staple";
+
+fn with_phrase() -> Sim {
+    let door = Door {
+        phrase: Phrase::new(RIGHT),
+        sealed_only: false,
+    };
+    Sim::behind(door, limits())
+}
+
+fn sealed_only() -> Sim {
+    let door = Door {
+        phrase: None,
+        sealed_only: true,
+    };
+    Sim::behind(door, limits())
+}
+
+fn refusals(sim: &Sim) -> Vec<Refusal> {
+    let whys = sim.events.iter().filter_map(|event| match event {
+        Event::Refuse { why, .. } => Some(*why),
+        _ => None,
+    });
+    whys.collect()
+}
+
+/// Tries a passphrase from here. The lines of the server after the greeting.
+fn guess(sim: &mut Sim, address: &str, phrase: &str) -> (PeerNo, Vec<String>) {
+    let peer = sim.connect(address);
+    sim.run(ms(0));
+    sim.news(peer);
+    if let Some((met, _)) = sim.meet(peer, Some(phrase)) {
+        let is_right = phrase == RIGHT;
+        sim.prove(peer, met, "HELLO 1 - - - -");
+        if !is_right {
+            // What the server says of it is in the clear.
+            sim.peers[peer].channel = None;
+        }
+    }
+    sim.run(ms(0));
+    let lines = sim.lines(peer).0;
+    let lines = lines.iter().map(|&line| line.to_owned()).skip(1).collect();
+    (peer, lines)
+}
+
+/// The server's last word to a guess from here.
+fn verdict(sim: &mut Sim, address: &str, phrase: &str) -> String {
+    let (_, lines) = guess(sim, address, phrase);
+    let last = lines.last().unwrap();
+    last.split(' ')
+        .next()
+        .filter(|&word| word == "JOIN")
+        .unwrap_or(last)
+        .to_owned()
+}
+
+#[test]
+fn the_passphrase_opens_the_room_and_another_does_not() {
+    let mut sim = with_phrase();
+    let (alice, lines) = guess(&mut sim, "10.0.0.7:5002", RIGHT);
+    assert!(lines[1].starts_with("WELCOME "), "{lines:?}");
+    let (_, greeting) = (alice, sim.lines(alice).0[0].to_owned());
+    assert_eq!(
+        greeting,
+        format!("* chat version 1: you are 10.0.0.7:5002{PASSPHRASE}")
+    );
+    sim.news(alice);
+    let (wrong, lines) = guess(&mut sim, "10.0.0.8:5003", "incorrect horse");
+    assert_eq!(lines.last().unwrap(), WRONG_PASSPHRASE);
+    assert!(sim.is_closed(wrong));
+    assert_eq!(refusals(&sim), [Refusal::Passphrase]);
+    assert_eq!(sim.news(alice), Vec::<String>::new(), "nobody is told");
+}
+
+#[test]
+fn a_handshake_without_the_passphrase_fails() {
+    let mut sim = with_phrase();
+    let peer = sim.connect("10.0.0.7:5002");
+    assert!(!sim.seal_with(peer, "HELLO 1 - - - -", None));
+    sim.run(ms(0));
+    assert!(sim.is_closed(peer));
+    assert_eq!(refusals(&sim), [Refusal::Handshake]);
+}
+
+#[test]
+fn plain_users_are_turned_away_and_never_announced() {
+    for (mut sim, clause) in [(with_phrase(), PASSPHRASE), (sealed_only(), SEALED_ONLY)] {
+        let listener = sim.connect("10.0.0.9:5001");
+        let phrase = (clause == PASSPHRASE).then_some(RIGHT);
+        assert!(sim.seal_with(listener, "HELLO 1 - - - -", phrase));
+        sim.run(ms(0));
+        sim.news(listener);
+        for said in [
+            "hello\n",
+            "hel",
+            "\n",
+            "HELLO 1 mallory - - -\n",
+            "PROBE 1 -\n",
+            "/who\n",
+        ] {
+            let peer = sim.connect("10.0.0.7:5002");
+            sim.run(ms(0));
+            sim.send(peer, said);
+            sim.run(ms(0));
+            let greeting = format!("* chat version 1: you are 10.0.0.7:5002{clause}");
+            assert_eq!(sim.news(peer), [&greeting, TURNED_AWAY], "{said:?}");
+            assert!(sim.is_closed(peer), "{said:?}");
+        }
+        let silent = sim.connect("10.0.0.7:5002");
+        sim.run(ms(1_900));
+        assert_eq!(sim.news(silent).len(), 1);
+        sim.run(ms(200));
+        assert_eq!(sim.news(silent), [TURNED_AWAY]);
+        assert!(sim.is_closed(silent));
+        // Its FIN ends it without a word to the others, too.
+        let short = sim.connect("10.0.0.7:5002");
+        sim.send(short, "hello");
+        sim.half_close(short);
+        sim.run(ms(100));
+        assert!(sim.is_closed(short));
+        assert_eq!(sim.news(listener), Vec::<String>::new());
+        assert_eq!(refusals(&sim), [Refusal::Plain; 8]);
+    }
+}
+
+#[test]
+fn a_client_far_away_joins_a_sealed_room() {
+    let mut sim = sealed_only();
+    let peer = sim.connect("10.0.0.7:5002");
+    sim.run(ms(1_500));
+    assert!(sim.seal_with(peer, "HELLO 1 alice - - -", None));
+    sim.run(ms(0));
+    assert!(sim.news(peer)[0].starts_with("WELCOME "));
+}
+
+#[test]
+fn the_second_line_does_not_depend_on_the_passphrase() {
+    let mut sim = with_phrase();
+    let answer = |sim: &mut Sim, phrase| {
+        let peer = sim.connect("10.0.0.7:5002");
+        let met = sim.meet(peer, Some(phrase));
+        sim.close(peer);
+        sim.run(ms(0));
+        met.is_some()
+    };
+    // Both prove the server's key, and neither is a try.
+    for _ in 0..20 {
+        assert!(answer(&mut sim, RIGHT));
+        assert!(answer(&mut sim, "wrong"));
+    }
+    assert_eq!(verdict(&mut sim, "10.0.0.7:5002", "wrong"), WRONG_PASSPHRASE);
+}
+
+#[test]
+fn wrong_passphrases_are_counted_for_a_network() {
+    let mut sim = with_phrase();
+    // The addresses of a /64 are one network.
+    for host in 0..5 {
+        let address = format!("[2001:db8::{host}]:5002");
+        assert_eq!(verdict(&mut sim, &address, "wrong"), WRONG_PASSPHRASE);
+    }
+    // Not even the right one counts now; so nothing is learnt.
+    let there = "[2001:db8::9]:5002";
+    for phrase in ["wrong", RIGHT] {
+        assert_eq!(verdict(&mut sim, there, phrase), TOO_MANY_GUESSES);
+    }
+    assert_eq!(
+        verdict(&mut sim, "[2001:db8:0:1::9]:5002", "wrong"),
+        WRONG_PASSPHRASE
+    );
+    assert_eq!(verdict(&mut sim, "10.0.0.1:5002", RIGHT), "JOIN");
+    sim.run(ms(1_900));
+    assert_eq!(verdict(&mut sim, there, "wrong"), TOO_MANY_GUESSES);
+    sim.run(ms(200));
+    assert_eq!(verdict(&mut sim, there, "wrong"), WRONG_PASSPHRASE);
+    sim.run(ms(3_900));
+    assert_eq!(verdict(&mut sim, there, "wrong"), TOO_MANY_GUESSES);
+    sim.run(ms(200));
+    assert_eq!(verdict(&mut sim, there, RIGHT), "JOIN");
+    // A network that got in is not kept out by guesses from it.
+    for host in 10..30 {
+        let address = format!("[2001:db8::{host}]:5002");
+        assert_eq!(verdict(&mut sim, &address, "wrong"), WRONG_PASSPHRASE);
+    }
+    let refused = |why| {
+        refusals(&sim)
+            .into_iter()
+            .filter(|&refusal| refusal == why)
+            .count()
+    };
+    assert_eq!((refused(Refusal::Passphrase), refused(Refusal::Guesses)), (27, 4));
+}
+
+#[test]
+fn handshakes_begun_at_once_are_no_more_guesses() {
+    let mut sim = with_phrase();
+    let begun: Vec<_> = (0..50)
+        .map(|n| {
+            let peer = sim.connect(&format!("10.0.0.7:{}", 5000 + n));
+            let (met, _) = sim.meet(peer, Some("wrong")).unwrap();
+            (peer, met)
+        })
+        .collect();
+    for (peer, met) in begun {
+        sim.prove(peer, met, "HELLO 1 - - - -");
+        sim.peers[peer].channel = None;
+    }
+    sim.run(ms(0));
+    let refused = |why| {
+        refusals(&sim)
+            .into_iter()
+            .filter(|&refusal| refusal == why)
+            .count()
+    };
+    assert_eq!((refused(Refusal::Passphrase), refused(Refusal::Guesses)), (5, 45));
+}
+
+#[test]
+fn networks_of_one_site_share_a_higher_limit() {
+    let mut sim = with_phrase();
+    for network in 0..40 {
+        let address = format!("[2001:db8:7:{network:x}::1]:5002");
+        assert_eq!(verdict(&mut sim, &address, "wrong"), WRONG_PASSPHRASE);
+    }
+    assert_eq!(
+        verdict(&mut sim, "[2001:db8:7:ffff::1]:5002", RIGHT),
+        TOO_MANY_GUESSES
+    );
+    assert_eq!(verdict(&mut sim, "[2001:db8:8:ffff::1]:5002", RIGHT), "JOIN");
+}

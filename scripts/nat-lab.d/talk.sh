@@ -100,7 +100,7 @@ exchange() {
 }
 
 # crowds ROLE COUNT PLACES: a host opens so many connections and keeps them; it is let have so many places, and the log says
-# of each other one why it is not.
+# why the others are not: of ten one by one, and how many more there were.
 crowds() {
     (
         # Otherwise the crowd would keep the clients' inputs open.
@@ -112,7 +112,10 @@ crowds() {
         ' "$server" "$SERVER_PORT" "$2"
     ) >"$logs/$1.out" 2>"$logs/$1.err" </dev/null &
     pid[$1]=$!
-    wait_for 20 logged_times "$(($2 - $3))" "refuse $(address_of "$1"):[0-9]* reason=address limit=$3" ||
+    local refused
+    refused="refuse $(address_of "$1")"
+    wait_for 20 logged_times 10 "$refused:[0-9]* reason=address limit=$3" || problem "not ten were refused one by one"
+    wait_for 20 logged_times 1 "$refused reason=address limit=$3 more=$(($2 - $3 - 10)) within=10s" ||
         problem "not $(($2 - $3)) were refused"
     wait_for 20 logged_times "$3" "join $(address_of "$1"):" || problem "not $3 of a crowd got in"
     measured "$2 connections, $3 places"

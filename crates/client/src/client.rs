@@ -7,6 +7,7 @@ use crate::known_servers::{Known, KnownServers};
 use crate::net::reconnect::{Change, Reconnect};
 use crate::net::secure::{Secure, Trust};
 use crate::paths::LastServer;
+use crate::private::random;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Endpoints, Event, Failures, Join, Outcome, Session};
 use anyhow::{Context, Result};
@@ -170,7 +171,7 @@ impl<F: FrontEnd> Client<F> {
                 .context("can't read the keys of servers")?,
             None => None,
         };
-        let secret = secret()?;
+        let secret = random::secret()?;
         let trust = Trust {
             key: args.server_key.or(remembered.map(|known| known.key)),
             clear: args.clear,
@@ -184,7 +185,7 @@ impl<F: FrontEnd> Client<F> {
         let secure = Secure::new(
             chat_noise::key::KeyPair::from_secret(secret),
             trust,
-            Box::new(random),
+            Box::new(random::system),
         );
         let last_server = LastServer::find().filter(|_| settings.last_server);
         let mut session = Session::unconnected(config, private(args, secret), clock.now());
@@ -448,17 +449,6 @@ impl<F: FrontEnd> Client<F> {
     }
 }
 
-/// The secret key of this run.
-fn secret() -> Result<[u8; 32]> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).context("the system has no randomness")?;
-    Ok(secret)
-}
-
-fn random(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the system had randomness before");
-}
-
 /// Private messages, with the key pair of this secret.
 fn private(args: &Args, secret: [u8; 32]) -> Private {
     let options = Options {
@@ -467,7 +457,7 @@ fn private(args: &Args, secret: [u8; 32]) -> Private {
         punch_ttl: args.punch_ttl,
     };
     let keys = KeyPair::from_random(secret);
-    Private::new(keys, options, Box::new(random))
+    Private::new(keys, options, Box::new(random::system))
 }
 
 /// Whether a descriptor is ready. Of an output only errors count: it is written without being polled for.

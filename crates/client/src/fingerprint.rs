@@ -3,6 +3,7 @@
 use crate::address::Address;
 use crate::net::connect::resolve;
 use crate::net::secure::{Secure, Trust};
+use crate::private::random;
 use anyhow::{Context, Result, bail};
 use chat_noise::key::KeyPair;
 use chat_proto::opaque::PublicKey;
@@ -23,14 +24,15 @@ pub fn ask(server: &Address, patience: Duration) -> Result<PublicKey> {
         .context("the name has no address")?
         .with_context(|| format!("can't connect to {server}"))?;
     stream.set_read_timeout(Some(patience))?;
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).context("the system has no randomness")?;
-    let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
     let trust = Trust {
         key_only: true,
         ..Trust::default()
     };
-    let mut secure = Secure::new(KeyPair::from_secret(secret), trust, Box::new(random));
+    let mut secure = Secure::new(
+        KeyPair::from_secret(random::secret()?),
+        trust,
+        Box::new(random::system),
+    );
     secure.connected();
     let (clock, mut buffer) = (Clock::start(), [0; 4096]);
     loop {

@@ -4,9 +4,8 @@ use crate::address::Address;
 use anyhow::{Context, Result};
 use chat_proto::opaque::PublicKey;
 use chat_sys::files;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Behind the key of a room that had a passphrase.
@@ -47,8 +46,8 @@ impl KnownServers {
     /// If the file can't be written; names it.
     pub fn remember(&self, server: &Address, known: Known) -> Result<()> {
         let mark = if known.has_phrase { MARK } else { "" };
-        self.append(&format!("{} {}{mark}\n", name(server), known.key))
-            .with_context(|| self.0.display().to_string())
+        let line = format!("{} {}{mark}\n", name(server), known.key);
+        files::append(&self.0, line.as_bytes()).with_context(|| self.0.display().to_string())
     }
 
     /// Forgets the key of a server. Whether there was one.
@@ -74,19 +73,6 @@ impl KnownServers {
             }
             read => read.with_context(|| self.0.display().to_string()),
         }
-    }
-
-    /// Adds a line in one write, so that clients that start at once lose none.
-    fn append(&self, line: &str) -> io::Result<()> {
-        if let Some(directory) = self.0.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        }
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&self.0)?;
-        file.write_all(line.as_bytes())
     }
 }
 

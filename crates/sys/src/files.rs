@@ -39,6 +39,21 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     write_beside(path, content, |new| fs::rename(new, path))
 }
 
+/// Adds text to the end of a file in one write, so that programs that do so at once lose nothing. Missing directories are made,
+/// for their owner alone, and so is the file.
+///
+/// # Errors
+/// Those of the system.
+pub fn append(path: &Path, text: &[u8]) -> io::Result<()> {
+    make_directory_of(path)?;
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text)
+}
+
 /// The secret that a file holds, as text of one line. Without a file, `make` makes one, and it is kept for its owner alone.
 ///
 /// # Errors
@@ -92,13 +107,7 @@ fn write_beside(
     content: &[u8],
     publish: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
-    if let Some(directory) = path
-        .parent()
-        .filter(|directory| !directory.as_os_str().is_empty())
-    {
-        // The mode that the specification demands for new directories.
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
+    make_directory_of(path)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));
     let new = path.with_file_name(name);
@@ -106,6 +115,16 @@ fn write_beside(
     // Else each run would leave one more file behind. After a rename there is none.
     let _ = fs::remove_file(&new);
     written
+}
+
+fn make_directory_of(path: &Path) -> io::Result<()> {
+    let directory = path
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty());
+    // The mode that the specification demands for new directories.
+    directory.map_or(Ok(()), |directory| {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)
+    })
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {

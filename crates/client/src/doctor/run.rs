@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::known_servers::{Known, KnownServers};
 use crate::net::connect::{Attempt, Connection, resolve};
 use crate::net::secure::{Secure, Trust};
+use crate::private::random;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
 use chat_noise::key::KeyPair;
@@ -35,12 +36,10 @@ const DATAGRAMS_MAX: usize = 64;
 pub fn run(settings: &Settings) -> Result<Exit> {
     let clock = Clock::start();
     let server = &settings.server;
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).context("the system has no randomness")?;
-    let random = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system had randomness before");
-    let nonce = move || {
+    let secret = random::secret()?;
+    let nonce = || {
         let mut bytes = [0; 16];
-        random(&mut bytes);
+        random::system(&mut bytes);
         Opaque(bytes)
     };
     // An original server is told of as such, and told nothing.
@@ -62,7 +61,7 @@ pub fn run(settings: &Settings) -> Result<Exit> {
         known,
         clock,
         state: State::Idle,
-        secure: Secure::new(KeyPair::from_secret(secret), trust, Box::new(random)),
+        secure: Secure::new(KeyPair::from_secret(secret), trust, Box::new(random::system)),
         unsent: Vec::new(),
         buffer: vec![0; READ_MAX].into(),
         printed: 0,

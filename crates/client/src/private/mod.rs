@@ -27,7 +27,7 @@ mod path;
 mod peer;
 mod plaintext;
 mod probe;
-mod random;
+pub mod random;
 mod receiver;
 mod rendezvous;
 mod rto;

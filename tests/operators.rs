@@ -38,7 +38,7 @@ fn the_code_is_in_a_file_of_its_owner_and_makes_an_operator() {
     server.log().expect(&format!(" operator {who} op"));
     alice.line("/op aaaa-aaaa-aaaa-aaaa");
     alice.complains().expect("wrong code");
-    server.log().expect(" wrong-code ");
+    server.log().expect(" reason=code");
     server.stop();
     assert!(!path.exists());
     let shown = [server.log().lines(), server.process.stdout.lines()].concat();

@@ -1,6 +1,6 @@
 //! Users who were shown out, for a minute or for good.
 
-use crate::roster::network_of;
+use crate::network::Network;
 use chat_proto::id::UserId;
 use chat_proto::nick::NickKey;
 use chat_proto::opaque::PublicKey;
@@ -25,7 +25,7 @@ const CONFIRM: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Ban {
     pub(crate) key: Option<PublicKey>,
-    pub(crate) network: Option<IpAddr>,
+    pub(crate) network: Option<Network>,
     /// As it was called.
     pub(crate) who: Box<str>,
     pub(crate) reason: Box<str>,
@@ -34,27 +34,24 @@ pub(crate) struct Ban {
 impl Ban {
     /// Whether it is about somebody with this key at this address.
     pub(crate) fn covers(&self, key: Option<PublicKey>, address: IpAddr) -> bool {
-        self.key.is_some() && self.key == key || self.network == Some(network_of(address))
+        self.key.is_some() && self.key == key || self.network.is_some_and(|network| network.contains(address))
     }
 
     fn is_called(&self, name: &str) -> bool {
         let nick = self.who.split_once('@').map(|(nick, _)| nick);
-        *self.who == *name || nick == Some(name) || self.network.is_some_and(|network| shown(network) == name)
-    }
-}
-
-/// A network, as people write it.
-pub(crate) fn shown(network: IpAddr) -> String {
-    match network {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("{address}/64"),
+        *self.who == *name
+            || nick == Some(name)
+            || self.network.is_some_and(|network| network.to_string() == name)
     }
 }
 
 impl fmt::Display for Ban {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = self.key.map(|_| "key".to_owned());
-        let marks: Vec<String> = [key, self.network.map(shown)].into_iter().flatten().collect();
+        let marks: Vec<String> = [key, self.network.map(|network| network.to_string())]
+            .into_iter()
+            .flatten()
+            .collect();
         write!(f, "{} ({})", self.who, marks.join(", "))?;
         if !self.reason.is_empty() {
             write!(f, ": {}", self.reason)?;
@@ -66,7 +63,7 @@ impl fmt::Display for Ban {
 #[derive(Debug)]
 struct Kick {
     key: Option<PublicKey>,
-    network: IpAddr,
+    network: Network,
     nick: Option<NickKey>,
     until: Duration,
 }
@@ -125,7 +122,7 @@ impl Bans {
         if self.kicks.len() >= KICKS_MAX {
             self.kicks.pop_front();
         }
-        let (network, until) = (network_of(address), now + KICK);
+        let (network, until) = (Network::of(address), now + KICK);
         self.kicks.push_back(Kick {
             key,
             network,
@@ -142,7 +139,7 @@ impl Bans {
         address: IpAddr,
         nick: Option<&NickKey>,
     ) -> bool {
-        let network = network_of(address);
+        let network = Network::of(address);
         let mut kicks = self.kicks.iter().filter(|kick| kick.until > now);
         kicks.any(|kick| {
             let same_nick = nick.is_some() && kick.nick.as_ref() == nick && kick.network == network;

@@ -1,8 +1,9 @@
 //! What the log reports: joins, leaves and refusals, never messages.
 
+use crate::network::Network;
 use chat_proto::nick::Nick;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +40,6 @@ pub enum Event {
         /// What, in words.
         what: Box<str>,
     },
-    /// A wrong code for operators.
-    WrongCode {
-        /// From where.
-        peer: SocketAddr,
-    },
     /// A client probes the server, and does not join.
     Probe {
         /// From where.
@@ -59,7 +55,7 @@ pub enum Event {
     /// More connections of one network were rejected for the same reason than the log has lines for.
     RefuseMore {
         /// From where; `None` stands for networks that are not counted apart.
-        network: Option<IpAddr>,
+        network: Option<Network>,
         /// Why.
         why: Refusal,
         /// How many more.
@@ -134,7 +130,9 @@ pub enum Refusal {
     Plain,
     /// The passphrase is wrong.
     Passphrase,
-    /// Too many wrong passphrases came from that network, and none is taken for a while.
+    /// The user has a wrong code for operators, and stays.
+    Code,
+    /// Too many wrong passphrases or codes came from that network, and none is tried for a while.
     Guesses,
     /// No file descriptor is left.
     Descriptors,
@@ -150,13 +148,11 @@ impl fmt::Display for Event {
             Self::Leave { who, why, users } => write!(f, "leave {who} reason={why} users={users}"),
             Self::Nick { who, nick } => write!(f, "nick {who} now {nick}"),
             Self::Act { who, what } => write!(f, "operator {who} {what}"),
-            Self::WrongCode { peer } => write!(f, "wrong-code {peer}"),
             Self::Probe { peer } => write!(f, "probe {peer}"),
             Self::Refuse { peer, why } => write!(f, "refuse {peer} reason={why}"),
             Self::RefuseMore { network, why, count } => {
                 match network {
-                    Some(IpAddr::V4(address)) => write!(f, "refuse {address}"),
-                    Some(IpAddr::V6(address)) => write!(f, "refuse {address}/64"),
+                    Some(network) => write!(f, "refuse {network}"),
                     None => f.write_str("refuse others"),
                 }?;
                 write!(f, " reason={why} more={count} within=10s")
@@ -202,6 +198,7 @@ impl fmt::Display for Refusal {
             Self::Handshake => f.write_str("handshake"),
             Self::Plain => f.write_str("plain"),
             Self::Passphrase => f.write_str("passphrase"),
+            Self::Code => f.write_str("code"),
             Self::Guesses => f.write_str("guesses"),
             Self::Descriptors => f.write_str("descriptors"),
         }

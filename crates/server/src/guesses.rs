@@ -1,106 +1,216 @@
-//! Limits on guessing a secret: each network has some free guesses, and then waits longer and longer.
+//! Limits on guessing a secret: a network has some free guesses, and then waits longer and longer.
 
-use crate::roster::network_of;
+use crate::network::Network;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Wrong guesses that cost nothing, for typing errors.
+/// Wrong guesses of a network that cost it nothing: people mistype.
 const FREE: u32 = 5;
 
-/// The wait after the next one. It doubles with each further one, up to the longest.
+/// As many are free for a /48 of IPv6, which may be that of one customer and has 65,536 networks.
+const FREE_WIDE: u32 = 8 * FREE;
+
+/// The wait after the last free one. It doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest wait. A network then guesses 1,440 times a day.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Guesses that are this old count no more.
+/// A network without a wrong guess for this long begins anew.
 const MEMORY: Duration = Duration::from_secs(3600);
 
-/// Networks counted apart. When there are more, those that guessed wrong beyond this share one count.
-const NETWORKS_MAX: usize = 1024;
+/// For how long the wrong guesses of others in a network don't keep out those who know the secret.
+const TRUST: Duration = Duration::from_secs(24 * 3600);
 
-/// The wrong guesses of each network.
+/// Networks counted apart; those beyond this share one count. As many are remembered for having known the secret.
 ///
-/// Memory: about 60 bytes for each of at most [`NETWORKS_MAX`].
+/// No network is forgotten for another one before its time, or whoever has many networks would begin anew at will. The /48
+/// that they are in is counted too, and what comes from it is then not tried: so it takes some hundred of them to fill
+/// the table.
+const NETWORKS_MAX: usize = 4096;
+
+/// What is known of the networks that guessed one secret.
+///
+/// Loopback addresses are exempt. Otherwise anybody with an account on this machine could keep all others of it out.
+///
+/// Memory: about 60 bytes for each of at most 2 x [`NETWORKS_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Guesses {
-    wrong: HashMap<Option<IpAddr>, Wrong>,
+    /// By what is counted together; those that found no place share `None`.
+    wrong: HashMap<Option<Network>, Wrong>,
+    /// Networks from which the secret came, and until when that counts.
+    trusted: HashMap<Network, Duration>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Wrong {
     count: u32,
     last: Duration,
-}
-
-impl Wrong {
-    fn waits_until(self) -> Duration {
-        let Some(beyond) = self.count.checked_sub(FREE + 1) else {
-            return Duration::ZERO;
-        };
-        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(beyond));
-        self.last + wait.min(LONGEST_WAIT)
-    }
+    /// No guess is tried before this time.
+    until: Duration,
 }
 
 impl Guesses {
-    /// How long the network of this address has to wait before it may guess.
+    /// How long it takes until a guess from this address is tried, if it is not tried now.
     pub(crate) fn wait(&self, now: Duration, address: IpAddr) -> Option<Duration> {
-        let wrong = self.wrong.get(&self.place(address))?;
-        let wait = wrong.waits_until().saturating_sub(now);
-        (!wait.is_zero()).then_some(wait)
+        if self.is_exempt(now, address) {
+            return None;
+        }
+        let wrong = self
+            .places(address)
+            .into_iter()
+            .filter_map(|(place, _)| self.wrong.get(&place));
+        let until = wrong.map(|wrong| wrong.until).max()?;
+        until.checked_sub(now).filter(|wait| !wait.is_zero())
     }
 
-    /// The network of this address guessed wrong.
+    /// A wrong guess came from this address.
     pub(crate) fn count(&mut self, now: Duration, address: IpAddr) {
-        self.wrong.retain(|_, wrong| wrong.last + MEMORY > now);
-        let wrong = self.wrong.entry(self.place(address)).or_default();
-        wrong.count = wrong.count.saturating_add(1);
-        wrong.last = now;
+        if self.is_exempt(now, address) {
+            return;
+        }
+        if self.wrong.len() >= NETWORKS_MAX {
+            self.wrong.retain(|_, wrong| wrong.last + MEMORY > now);
+        }
+        for (place, free) in self.places(address) {
+            let fresh = Wrong {
+                count: 0,
+                last: now,
+                until: now,
+            };
+            let wrong = self.wrong.entry(place).or_insert(fresh);
+            if wrong.last + MEMORY <= now {
+                *wrong = fresh;
+            }
+            wrong.count = wrong.count.saturating_add(1);
+            wrong.last = now;
+            if let Some(further) = wrong.count.checked_sub(free) {
+                let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(further));
+                wrong.until = now + doubled.min(LONGEST_WAIT);
+            }
+        }
     }
 
-    /// The key of a network.
-    fn place(&self, address: IpAddr) -> Option<IpAddr> {
-        let network = Some(network_of(address));
-        let has_place = self.wrong.len() < NETWORKS_MAX || self.wrong.contains_key(&network);
-        network.filter(|_| has_place)
+    /// The secret came from this address.
+    pub(crate) fn trust(&mut self, now: Duration, address: IpAddr) {
+        let network = Network::of(address);
+        if self.trusted.len() >= NETWORKS_MAX && !self.trusted.contains_key(&network) {
+            let oldest = self.trusted.iter().min_by_key(|&(_, &until)| until);
+            if let Some((&oldest, _)) = oldest {
+                self.trusted.remove(&oldest);
+            }
+        }
+        self.trusted.insert(network, now + TRUST);
+        self.wrong.remove(&Some(network));
+    }
+
+    fn is_exempt(&self, now: Duration, address: IpAddr) -> bool {
+        let trusted = self.trusted.get(&Network::of(address));
+        address.is_loopback() || trusted.is_some_and(|&until| until > now)
+    }
+
+    /// Where an address is counted, and how many guesses are free there.
+    fn places(&self, address: IpAddr) -> Vec<(Option<Network>, u32)> {
+        let own = Some((Network::of(address), FREE));
+        let site = Network::site_of(address).map(|site| (site, FREE_WIDE));
+        let place = |(network, free)| {
+            let has_place = self.wrong.len() < NETWORKS_MAX || self.wrong.contains_key(&Some(network));
+            if has_place {
+                (Some(network), free)
+            } else {
+                (None, FREE)
+            }
+        };
+        let mut places: Vec<_> = own.into_iter().chain(site).map(place).collect();
+        // One guess is counted once among the others.
+        places.dedup();
+        places
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
 
-    #[test]
-    fn five_guesses_are_free_and_waits_double_to_a_minute() {
-        let mut guesses = Guesses::default();
-        let address: IpAddr = "2001:db8::1".parse().unwrap();
-        let mut now = Duration::from_secs(100);
-        let mut waits = Vec::new();
-        for _ in 0..12 {
+    const START: Duration = Duration::from_secs(1000);
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    /// Tries wrong guesses from these addresses in turn as soon as one is tried, and returns the waits before each.
+    fn waits(guesses: &mut Guesses, addresses: &[&str], tries: usize) -> Vec<u64> {
+        let (mut now, mut waits) = (START, Vec::new());
+        for address in addresses.iter().cycle().take(tries) {
+            let address = address.parse().unwrap();
+            let begun = now;
+            while guesses.wait(now, address).is_some() {
+                now += secs(1);
+            }
+            waits.push((now - begun).as_secs());
             guesses.count(now, address);
-            let wait = guesses.wait(now, address).unwrap_or_default();
-            waits.push(wait.as_secs());
-            now += wait;
         }
-        assert_eq!(waits, [0, 0, 0, 0, 0, 2, 4, 8, 16, 32, 60, 60]);
-        guesses.count(now, address);
-        let (same, other) = ("2001:db8::2", "2001:db8:0:1::1");
-        assert!(guesses.wait(now, same.parse().unwrap()).is_some());
-        assert_eq!(guesses.wait(now, other.parse().unwrap()), None);
-        now += MEMORY;
-        guesses.count(now, address);
-        assert_eq!(guesses.wait(now, address), None);
+        waits
     }
 
     #[test]
-    fn networks_beyond_those_counted_apart_share_a_count() {
+    fn five_are_free_and_then_the_wait_doubles_to_a_minute() {
+        let expected = [0, 0, 0, 0, 0, 2, 4, 8, 16, 32, 60, 60];
+        assert_eq!(waits(&mut Guesses::default(), &["10.0.0.1"], 12), expected);
+        let network = ["2001:db8::1", "2001:db8::2"];
+        assert_eq!(waits(&mut Guesses::default(), &network, 12), expected);
+        assert_eq!(waits(&mut Guesses::default(), &["127.0.0.1"], 12), [0; 12]);
+    }
+
+    #[test]
+    fn networks_of_a_site_wait_after_eight_times_as_many() {
+        let sites: Vec<String> = (0..50).map(|n| format!("2001:db8:1:{n:x}::1")).collect();
+        let sites: Vec<&str> = sites.iter().map(String::as_str).collect();
+        let waits = waits(&mut Guesses::default(), &sites, 44);
+        assert_eq!(waits[..40], [0; 40]);
+        assert_eq!(waits[40..], [2, 4, 8, 16]);
+    }
+
+    #[test]
+    fn other_networks_and_those_that_got_in_wait_for_nobody() {
         let mut guesses = Guesses::default();
-        let address = |n: u32| IpAddr::V4((0x0A00_0000 + n).into());
-        for n in 0..2000 {
-            guesses.count(Duration::ZERO, address(n));
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        guesses.trust(START, address("2001:db8::7"));
+        waits(&mut guesses, &["2001:db8::1"], 100);
+        assert_eq!(guesses.wait(START, address("2001:db8::8")), None);
+        waits(&mut guesses, &["2001:db8:0:1::1"], 6);
+        assert!(guesses.wait(START, address("2001:db8:0:1::2")).is_some());
+        assert_eq!(guesses.wait(START, address("2001:db8:0:2::1")), None);
+        guesses.trust(START, address("2001:db8:0:1::2"));
+        assert_eq!(guesses.wait(START, address("2001:db8:0:1::1")), None);
+    }
+
+    #[test]
+    fn a_network_begins_anew_after_an_hour() {
+        let (mut guesses, address) = (Guesses::default(), "10.0.0.1".parse().unwrap());
+        for _ in 0..5 {
+            guesses.count(START, address);
+        }
+        let later = START + MEMORY;
+        guesses.count(later, address);
+        assert_eq!(guesses.wait(later, address), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_others_share_a_count() {
+        let mut guesses = Guesses::default();
+        for n in 0..20_000_u128 {
+            let address = Ipv6Addr::from_bits(0x2001 << 112 | n << 80).into();
+            guesses.count(START, address);
+            guesses.trust(START + secs(1), Ipv6Addr::from_bits(n << 64).into());
         }
         assert_eq!(guesses.wrong.len(), NETWORKS_MAX + 1);
-        assert_eq!(guesses.wait(Duration::ZERO, address(0)), None);
-        assert!(guesses.wait(Duration::ZERO, address(1_000_000)).is_some());
+        assert_eq!(guesses.trusted.len(), NETWORKS_MAX);
+        assert!(guesses.wait(START, "10.9.9.9".parse().unwrap()).is_some());
+        // Later there is room again.
+        guesses.count(START + MEMORY, "10.9.9.9".parse().unwrap());
+        assert_eq!(guesses.wrong.len(), 1);
     }
 }

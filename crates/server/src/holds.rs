@@ -1,6 +1,6 @@
 //! Nicks that are held for clients whose connections broke.
 
-use crate::roster::network_of;
+use crate::network::Network;
 use chat_proto::nick::{Nick, Skeleton};
 use chat_proto::opaque::{PublicKey, Token};
 use std::collections::VecDeque;
@@ -38,7 +38,7 @@ struct Hold {
     looks: Vec<Skeleton>,
     /// Whose it is: the key of the broken connection, or the token that resumes one without a key.
     owner: Owner,
-    network: IpAddr,
+    network: Network,
     until: Duration,
 }
 
@@ -54,7 +54,7 @@ impl Holds {
     /// Holds the nick of a client at this address whose connection broke.
     pub(crate) fn add(&mut self, now: Duration, address: IpAddr, owner: Owner, nick: Nick) {
         self.held.retain(|hold| hold.until > now);
-        let network = network_of(address);
+        let network = Network::of(address);
         let mut of_network = self.held.iter().filter(|hold| hold.network == network);
         let excess = if of_network.clone().count() >= PER_NETWORK_MAX {
             of_network.next().map(|hold| hold.owner)

@@ -1,7 +1,7 @@
 //! Quotas that all connections from one network share. Limits on connections alone don't bind whoever opens many.
 
+use crate::network::Network;
 use crate::rate::{Rate, Usage};
-use crate::roster::network_of;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -57,7 +57,7 @@ impl Quota {
 pub(crate) struct Shared {
     rate: Option<Rate>,
     /// By network; those that found no place share `None`.
-    used: HashMap<Option<IpAddr>, Usage>,
+    used: HashMap<Option<Network>, Usage>,
 }
 
 impl Shared {
@@ -73,7 +73,7 @@ impl Shared {
         let Some(rate) = self.rate.filter(|_| !address.is_loopback()) else {
             return Duration::ZERO;
         };
-        let network = self.place(network_of(address));
+        let network = self.place(Network::of(address));
         self.used
             .get(&network)
             .map_or(Duration::ZERO, |usage| usage.next_at(rate))
@@ -87,7 +87,7 @@ impl Shared {
         if self.used.len() >= NETWORKS_MAX {
             self.used.retain(|_, usage| !usage.is_unused(now));
         }
-        let network = self.place(network_of(address));
+        let network = self.place(Network::of(address));
         let usage = self.used.entry(network).or_default();
         usage.count_many(rate, now, u32::try_from(count).unwrap_or(u32::MAX));
     }
@@ -102,7 +102,7 @@ impl Shared {
     }
 
     /// The key of a network.
-    fn place(&self, network: IpAddr) -> Option<IpAddr> {
+    fn place(&self, network: Network) -> Option<Network> {
         let has_place = self.used.len() < NETWORKS_MAX || self.used.contains_key(&Some(network));
         has_place.then_some(network)
     }

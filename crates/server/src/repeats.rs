@@ -1,9 +1,9 @@
 //! Rejected connections that repeat: the log has some lines of them, and the number of the others.
 
 use crate::event::{Event, Refusal};
-use crate::roster::network_of;
+use crate::network::Network;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Lines for each network and reason, in each [`SPAN`]. The other lines of the log need no such limit: the quotas of
@@ -16,7 +16,7 @@ const SPAN: Duration = Duration::from_secs(10);
 /// Networks and reasons counted apart; those beyond this share one count for each reason.
 const COUNTS_MAX: usize = 1024;
 
-type Key = (Option<IpAddr>, Refusal);
+type Key = (Option<Network>, Refusal);
 
 /// What was rejected lately.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ struct Count {
 impl Repeats {
     /// A connection is rejected. Whether the log has a line for it.
     pub(crate) fn admit(&mut self, now: Duration, peer: SocketAddr, why: Refusal) -> bool {
-        let own = (Some(network_of(peer.ip())), why);
+        let own = (Some(Network::of(peer.ip())), why);
         let has_place = self.counts.len() < COUNTS_MAX || self.counts.contains_key(&own);
         let key = if has_place { own } else { (None, why) };
         let count = self.counts.entry(key).or_insert(Count {
@@ -69,6 +69,7 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
 
     fn peer(host: u32) -> SocketAddr {
         (IpAddr::V4((0x0A00_0000 + host).into()), 1).into()

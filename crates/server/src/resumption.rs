@@ -1,8 +1,8 @@
 //! Clients that may reconnect, by the token that each would send. It counts only with the key that it was given to.
 
+use crate::network::Network;
 use chat_proto::opaque::{PublicKey, Token};
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 
 /// How many are remembered at least.
 const RESUMABLE_MIN: usize = 1024;
@@ -25,7 +25,7 @@ struct Client {
     key: Option<PublicKey>,
     state: State,
     /// Where it connected from.
-    network: IpAddr,
+    network: Network,
 }
 
 /// What the token of a connection that is gone resumes.
@@ -63,7 +63,7 @@ impl Resumption {
     }
 
     /// The connection with this key and token is gone; `seq` is the number of the last message accepted from it.
-    pub(crate) fn disconnected(&mut self, network: IpAddr, key: Option<PublicKey>, token: Token, seq: u64) {
+    pub(crate) fn disconnected(&mut self, network: Network, key: Option<PublicKey>, token: Token, seq: u64) {
         self.remember(network, key, token, State::Resumable(seq));
     }
 
@@ -71,7 +71,7 @@ impl Resumption {
     /// the client is known. The connection before this one must be gone.
     pub(crate) fn resume(
         &mut self,
-        network: IpAddr,
+        network: Network,
         key: Option<PublicKey>,
         token: Token,
         next: Token,
@@ -105,7 +105,7 @@ impl Resumption {
         found.map(|client| client.state)
     }
 
-    fn remember(&mut self, network: IpAddr, key: Option<PublicKey>, token: Token, state: State) {
+    fn remember(&mut self, network: Network, key: Option<PublicKey>, token: Token, state: State) {
         if self.clients.len() >= self.max {
             self.forget_one(network);
         }
@@ -120,10 +120,10 @@ impl Resumption {
     /// Makes room for a client of this network: the oldest of that network is forgotten, or else the oldest of the
     /// network with the most. So whoever connects again and again makes the server forget nobody else. Those who have
     /// said nothing go first: no message of theirs could be broadcast twice, and others may share their network.
-    fn forget_one(&mut self, network: IpAddr) {
+    fn forget_one(&mut self, network: Network) {
         let oldest = |of: &dyn Fn(&Client) -> bool| self.clients.iter().position(of);
         let of_most = |of: &dyn Fn(&Client) -> bool| {
-            let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+            let mut counts: HashMap<Network, usize> = HashMap::new();
             for client in self.clients.iter().filter(|client| of(client)) {
                 *counts.entry(client.network).or_default() += 1;
             }
@@ -147,8 +147,6 @@ mod tests {
     use chat_proto::opaque::Opaque;
     use std::net::Ipv4Addr;
 
-    const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-    const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
     const KEY: Option<PublicKey> = Some(Opaque([8; 32]));
     const OTHER: Option<PublicKey> = Some(Opaque([9; 32]));
     const A: Token = Opaque([1; 16]);
@@ -156,36 +154,44 @@ mod tests {
     const C: Token = Opaque([3; 16]);
     const D: Token = Opaque([4; 16]);
 
+    fn home() -> Network {
+        "10.0.0.1".parse().unwrap()
+    }
+
+    fn elsewhere() -> Network {
+        "10.0.0.2".parse().unwrap()
+    }
+
     #[test]
     fn a_token_is_valid_until_the_next_one_is_used() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, KEY, A, 7);
+        resumption.disconnected(home(), KEY, A, 7);
         assert_eq!(
-            (resumption.latest(KEY, A), resumption.resume(HOME, KEY, A, B)),
+            (resumption.latest(KEY, A), resumption.resume(home(), KEY, A, B)),
             (A, Some(7))
         );
         // B is lost on its way.
-        resumption.disconnected(HOME, KEY, B, 8);
+        resumption.disconnected(home(), KEY, B, 8);
         assert_eq!(
-            (resumption.latest(KEY, A), resumption.resume(HOME, KEY, A, C)),
+            (resumption.latest(KEY, A), resumption.resume(home(), KEY, A, C)),
             (B, Some(8))
         );
-        resumption.disconnected(HOME, KEY, C, 9);
+        resumption.disconnected(home(), KEY, C, 9);
         assert_eq!(
-            (resumption.latest(KEY, C), resumption.resume(HOME, KEY, C, D)),
+            (resumption.latest(KEY, C), resumption.resume(home(), KEY, C, D)),
             (C, Some(9))
         );
-        resumption.disconnected(HOME, KEY, D, 10);
+        resumption.disconnected(home(), KEY, D, 10);
         assert_eq!(resumption.latest(KEY, A), A, "C was used");
-        assert_eq!(resumption.resume(HOME, KEY, C, B), Some(10));
+        assert_eq!(resumption.resume(home(), KEY, C, B), Some(10));
         assert_eq!(resumption.clients.len(), 1);
     }
 
     #[test]
     fn a_confirmed_token_replaces_the_one_before() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, KEY, A, 7);
-        resumption.resume(HOME, KEY, A, B);
+        resumption.disconnected(home(), KEY, A, 7);
+        resumption.resume(home(), KEY, A, B);
         resumption.confirm(B);
         assert_eq!((resumption.latest(KEY, A), resumption.clients.len()), (A, 0));
     }
@@ -193,31 +199,31 @@ mod tests {
     #[test]
     fn an_unknown_token_can_be_resumed_twice() {
         let mut resumption = Resumption::new(10);
-        assert_eq!(resumption.resume(HOME, KEY, A, B), None);
+        assert_eq!(resumption.resume(home(), KEY, A, B), None);
         assert_eq!(resumption.latest(KEY, A), B);
         // B is lost on its way.
-        resumption.disconnected(HOME, KEY, B, 0);
+        resumption.disconnected(home(), KEY, B, 0);
         assert_eq!(
-            resumption.resume(HOME, KEY, A, C),
+            resumption.resume(home(), KEY, A, C),
             None,
             "it knows nothing of this run"
         );
-        resumption.disconnected(HOME, KEY, C, 0);
-        assert_eq!(resumption.resume(HOME, KEY, C, D), Some(0));
+        resumption.disconnected(home(), KEY, C, 0);
+        assert_eq!(resumption.resume(home(), KEY, C, D), Some(0));
     }
 
     #[test]
     fn a_token_counts_only_with_its_key() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, KEY, A, 7);
-        resumption.resume(HOME, KEY, A, B);
-        resumption.disconnected(HOME, KEY, B, 8);
+        resumption.disconnected(home(), KEY, A, 7);
+        resumption.resume(home(), KEY, A, B);
+        resumption.disconnected(home(), KEY, B, 8);
         assert_eq!(resumption.latest(OTHER, A), A, "it does not lead to B");
-        assert_eq!(resumption.resume(ELSEWHERE, OTHER, A, C), None);
-        assert_eq!(resumption.resume(ELSEWHERE, OTHER, B, D), None);
+        assert_eq!(resumption.resume(elsewhere(), OTHER, A, C), None);
+        assert_eq!(resumption.resume(elsewhere(), OTHER, B, D), None);
         // The owner loses nothing by that.
         assert_eq!(resumption.latest(KEY, A), B);
-        assert_eq!(resumption.resume(HOME, KEY, A, C), Some(8));
+        assert_eq!(resumption.resume(home(), KEY, A, C), Some(8));
     }
 
     fn numbered(number: u64) -> Token {
@@ -231,41 +237,41 @@ mod tests {
         for (users, max) in [(10, RESUMABLE_MIN), (5000, 10_000)] {
             let mut resumption = Resumption::new(users);
             for number in 0..12_000 {
-                resumption.disconnected(HOME, KEY, numbered(number), number);
+                resumption.disconnected(home(), KEY, numbered(number), number);
             }
             assert_eq!(resumption.clients.len(), max);
-            assert_eq!(resumption.resume(HOME, KEY, numbered(11_999), A), Some(11_999));
+            assert_eq!(resumption.resume(home(), KEY, numbered(11_999), A), Some(11_999));
         }
     }
 
     #[test]
     fn clients_that_said_nothing_are_forgotten_first() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, KEY, A, 7);
+        resumption.disconnected(home(), KEY, A, 7);
         for number in 0..1000 {
             // Behind the same router, and from everywhere; with tokens of their own, and with made-up ones.
             let host = u32::try_from(number).unwrap();
-            let networks = [HOME, IpAddr::V4(Ipv4Addr::from_bits(host))];
+            let networks = [home(), Network::of(Ipv4Addr::from_bits(host).into())];
             for (network, number) in networks.into_iter().zip([2 * number, 2 * number + 1]) {
                 resumption.resume(network, KEY, numbered(1_000_000 + number), numbered(number));
                 resumption.disconnected(network, KEY, numbered(number), 0);
             }
         }
-        assert_eq!(resumption.resume(HOME, KEY, A, B), Some(7));
+        assert_eq!(resumption.resume(home(), KEY, A, B), Some(7));
     }
 
     #[test]
     fn clients_of_one_address_are_forgotten_for_each_other() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(HOME, KEY, A, 7);
+        resumption.disconnected(home(), KEY, A, 7);
         for number in 0..5000 {
-            resumption.disconnected(ELSEWHERE, KEY, numbered(number), number + 1);
+            resumption.disconnected(elsewhere(), KEY, numbered(number), number + 1);
         }
         // Nor for newcomers, while one address has more.
         for host in 1..100 {
-            let host = IpAddr::V4(Ipv4Addr::new(10, 9, 0, host));
+            let host = Network::of(Ipv4Addr::new(10, 9, 0, host).into());
             resumption.disconnected(host, KEY, numbered(9000), 1);
         }
-        assert_eq!(resumption.resume(HOME, KEY, A, B), Some(7));
+        assert_eq!(resumption.resume(home(), KEY, A, B), Some(7));
     }
 }

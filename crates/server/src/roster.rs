@@ -2,12 +2,13 @@
 
 use crate::compact::Addr;
 use crate::member::{Client, Member, Stage, Unsealed};
+use crate::network::Network;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey, Skeleton};
 use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::who::Who;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The number of a connection, from when it is accepted until it is closed.
@@ -26,16 +27,6 @@ pub fn token_for(slot: Slot, secret: Token) -> Token {
 /// A slot in four bytes. Each has a descriptor, and no system has more than 2 to the 31st of them.
 fn number(slot: Slot) -> u32 {
     u32::try_from(slot).unwrap_or(u32::MAX)
-}
-
-/// What limits on addresses count as one: an address of IPv4, or the 64 bits that a provider gives one customer of IPv6
-/// at least (RFC 6177), who can use all addresses in it.
-#[must_use]
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-    }
 }
 
 /// Every connection, and indexes of those that stay.
@@ -59,7 +50,7 @@ pub struct Roster {
     /// The looks of all nicks, each with its only holder.
     by_look: HashMap<Skeleton, Slot>,
     /// How many have a place from each network.
-    by_network: HashMap<IpAddr, usize>,
+    by_network: HashMap<Network, usize>,
 }
 
 impl Roster {
@@ -103,7 +94,7 @@ impl Roster {
     #[must_use]
     pub fn staying_from(&self, address: IpAddr) -> usize {
         self.by_network
-            .get(&network_of(address))
+            .get(&Network::of(address))
             .copied()
             .unwrap_or_default()
     }
@@ -181,7 +172,7 @@ impl Roster {
 
     fn count(&mut self, id: UserId) {
         self.staying += 1;
-        *self.by_network.entry(network_of(id.address().ip())).or_default() += 1;
+        *self.by_network.entry(Network::of(id.address().ip())).or_default() += 1;
     }
 
     /// Removes a member that stays from the indexes. It keeps its slot until [`Roster::remove`], and is sent what it is
@@ -204,7 +195,7 @@ impl Roster {
             return;
         }
         self.staying -= 1;
-        let network = network_of(member.id().address().ip());
+        let network = Network::of(member.id().address().ip());
         if let Some(count) = self.by_network.get_mut(&network) {
             *count -= 1;
             if *count == 0 {

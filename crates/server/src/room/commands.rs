@@ -5,10 +5,11 @@ use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::holds::Owner;
 use crate::member::{Client, Member, Probe, Rich, Stage};
+use crate::network::Network;
 use crate::outbox::List;
 use crate::quota::USER_BYTES;
 use crate::rate::Usage;
-use crate::roster::{Roster, Slot, network_of, token_for};
+use crate::roster::{Roster, Slot, token_for};
 use crate::transcript::{Dialect, Transcript};
 use chat_noise::handshake::VERB;
 use chat_proto::id::UserId;
@@ -340,7 +341,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
     let Some(member) = room.roster.get_mut(slot) else {
         return;
     };
-    let network = network_of(member.id().address().ip());
+    let network = Network::of(member.id().address().ip());
     let accepted = hello
         .resume
         .and_then(|token| room.resumption.resume(network, key, token, resume));

@@ -16,7 +16,7 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
     };
     let address = member.id().address().ip();
     let phrase = room.door.phrase.as_ref();
-    if phrase.is_some() && !room.wrong_phrases.may_try(now.monotonic, address) {
+    if phrase.is_some() && room.wrong_phrases.wait(now.monotonic, address).is_some() {
         return room.turn_away(now, slot, Refusal::Guesses);
     }
     let greeting = room.greeting(member);
@@ -52,7 +52,7 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
 pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Option<Vec<u8>> {
     let address = room.roster.get(slot)?.id().address().ip();
     let has_phrase = room.door.phrase.is_some();
-    if has_phrase && !room.wrong_phrases.may_try(now.monotonic, address) {
+    if has_phrase && room.wrong_phrases.wait(now.monotonic, address).is_some() {
         // Unread: whoever began many handshakes at once has no more guesses than others.
         room.turn_away(now, slot, Refusal::Guesses);
         return None;

@@ -15,16 +15,17 @@ use crate::bans::Bans;
 use crate::compact::Timestamp;
 use crate::door::Door;
 use crate::event::{Departure, Event, Refusal};
+use crate::guesses::Guesses;
 use crate::holds::{Holds, Owner};
 use crate::identity::{Handshakes, Identity};
 use crate::member::{Member, Stage};
+use crate::network::Network;
 use crate::operators::Operators;
 use crate::quota::{Quota, Shared};
 use crate::rate::Rate;
 use crate::resumption::Resumption;
-use crate::roster::{Roster, Slot, network_of};
+use crate::roster::{Roster, Slot};
 use crate::transcript::{Dialect, Transcript};
-use crate::wrong_phrases::WrongPhrases;
 use backpressure::Backpressure;
 use chat_proto::id::UserId;
 use chat_proto::nick::Nick;
@@ -85,8 +86,8 @@ pub struct Room {
     operators: Operators,
     bans: Bans,
     door: Door,
-    /// Who tried wrong passphrases.
-    wrong_phrases: WrongPhrases,
+    /// Of the passphrase.
+    wrong_phrases: Guesses,
     /// Room for one record, for all connections.
     scratch: Vec<u8>,
     resumption: Resumption,
@@ -118,7 +119,7 @@ impl Room {
             operators: Operators::default(),
             bans: Bans::default(),
             door: Door::default(),
-            wrong_phrases: WrongPhrases::default(),
+            wrong_phrases: Guesses::default(),
             scratch: Vec::new(),
             resumption: Resumption::new(limits.max_users),
             bytes: Shared::new(limits.quota.bytes),
@@ -208,7 +209,7 @@ impl Room {
         let address = id.address().ip();
         let resumed = resumed.and_then(|slot| self.roster.get(slot));
         let freed = usize::from(resumed.is_some());
-        let is_there = |member: &Member| network_of(member.id().address().ip()) == network_of(address);
+        let is_there = |member: &Member| Network::of(member.id().address().ip()) == Network::of(address);
         let freed_there = usize::from(resumed.is_some_and(is_there));
         let staying = self.roster.staying().saturating_sub(freed);
         let staying_there = self.roster.staying_from(address).saturating_sub(freed_there);
@@ -224,9 +225,9 @@ impl Room {
     /// Makes a place for a newcomer: the connection that has been silent for longest goes, or a probe. Whoever has sent
     /// anything stays. Returns why there still is none.
     fn evict_for(&mut self, now: Now, id: UserId, why: Refusal) -> Option<Refusal> {
-        let network = network_of(id.address().ip());
+        let network = Network::of(id.address().ip());
         let frees = |member: &Member| match why {
-            Refusal::Address(_) => network_of(member.id().address().ip()) == network,
+            Refusal::Address(_) => Network::of(member.id().address().ip()) == network,
             _ => true,
         };
         let evictable = |member: &Member| member.is_evictable(now.monotonic) && frees(member);
@@ -344,7 +345,7 @@ impl Room {
             .outbox
             .truncate_at(self.transcript.ring(member.dialect()).head());
         if let Some(rich) = member.rich() {
-            let network = network_of(member.id().address().ip());
+            let network = Network::of(member.id().address().ip());
             let key = member.key();
             self.resumption.disconnected(network, key, rich.resume, rich.seq);
             if let Some(nick) = member.nick().filter(|_| may_return(why)) {
@@ -579,6 +580,7 @@ fn rejection(why: Refusal) -> Vec<u8> {
         | Refusal::Nick
         | Refusal::Foreign
         | Refusal::Handshake
+        | Refusal::Code
         | Refusal::Descriptors => ServerLine::TooManyUsers,
         Refusal::Plain => ServerLine::Notice(Text::new(
             "not joined: this room takes encrypted connections only; use chat-client",

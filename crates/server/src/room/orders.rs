@@ -1,11 +1,12 @@
 //! What operators do.
 
 use super::Room;
-use crate::bans::{self, Ban};
+use crate::bans::Ban;
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Stage};
+use crate::network::Network;
 use crate::operators::Refused;
-use crate::roster::{Slot, network_of};
+use crate::roster::Slot;
 use chat_proto::nick::{Nick, NickKey};
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
@@ -49,11 +50,18 @@ pub(super) fn prove(room: &mut Room, now: Now, slot: Slot, tag: Token) {
             "this server has no code for operators".into(),
         ),
         Err(Refused::Wrong) => {
-            room.events.push(Event::WrongCode { peer });
+            room.events.push(Event::Refuse {
+                peer,
+                why: Refusal::Code,
+            });
             let text = "wrong code: the right one is where the server was started";
             (ErrorCode::NotOperator, text.into())
         }
         Err(Refused::Wait(wait)) => {
+            room.events.push(Event::Refuse {
+                peer,
+                why: Refusal::Guesses,
+            });
             let seconds = wait.as_secs() + 1;
             let text = format!("not tried: too many wrong codes from your address; try again in {seconds} s");
             (ErrorCode::TooOften, text)
@@ -184,8 +192,8 @@ fn ban(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Res
     };
     let (id, key, who) = (member.id(), member.key(), member.label().to_owned());
     let address = id.address().ip();
-    let network = network_of(address);
-    let there = |member: &&Member| member.is_staying() && network_of(member.id().address().ip()) == network;
+    let network = Network::of(address);
+    let there = |member: &&Member| member.is_staying() && Network::of(member.id().address().ip()) == network;
     let members = || room.roster.iter_from(0).map(|(_, member)| member).filter(there);
     // An operator who shares the address could not come back.
     let is_spared = address.is_loopback() || members().any(Member::is_operator);
@@ -199,9 +207,8 @@ fn ban(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Res
     }
     let others = members().filter(|member| member.id() != id).count();
     if !is_spared && others > 0 && !room.bans.confirms(now.monotonic, id) {
-        let shown = bans::shown(network);
         return other(format!(
-            "not banned yet: {others} more from {shown} would be shown out too; say it again within a minute to ban all"
+            "not banned yet: {others} more from {network} would be shown out too; say it again within a minute to ban all"
         ));
     }
     let ban = Ban {

@@ -3,7 +3,7 @@
 use crate::sim::{PeerNo, Sim, limits, ms};
 use chat_noise::key::KeyPair;
 use chat_noise::operator::Code;
-use chat_server::event::Event;
+use chat_server::event::{Event, Refusal};
 use chat_server::operators::Operators;
 use std::collections::HashSet;
 
@@ -103,7 +103,7 @@ fn wrong_codes_make_their_network_wait_and_nobody_else() {
     let alice = sim.secure("10.0.0.7:5002", "alice");
     let mallory = sim.secure("10.0.0.9:5003", "mallory");
     let wrong: Code = "aaaa-aaaa-aaaa-aaaa".parse().unwrap();
-    for _ in 0..6 {
+    for _ in 0..5 {
         prove(&mut sim, mallory, &wrong);
     }
     assert!(
@@ -118,11 +118,34 @@ fn wrong_codes_make_their_network_wait_and_nobody_else() {
         let news = sim.news(peer);
         assert!(news.last().unwrap().starts_with("ERROR too-often"), "{news:?}");
     }
+    let refused = |why| {
+        let is_it = |event: &&Event| matches!(event, Event::Refuse { why: of, .. } if *of == why);
+        sim.events.iter().filter(is_it).count()
+    };
+    assert_eq!((refused(Refusal::Code), refused(Refusal::Guesses)), (5, 2));
     prove(&mut sim, alice, &code());
     assert!(sim.news(alice).iter().any(|line| line.starts_with("OPERATOR ")));
     sim.run(ms(2_000));
     prove(&mut sim, again, &code());
     assert!(sim.news(again).iter().any(|line| line.starts_with("OPERATOR ")));
+}
+
+#[test]
+fn the_network_of_an_operator_and_loopback_wait_for_nobody() {
+    let mut sim = run_room();
+    operator(&mut sim, "10.0.0.9:5002", "alice");
+    let wrong: Code = "aaaa-aaaa-aaaa-aaaa".parse().unwrap();
+    for address in ["10.0.0.9:5003", "127.0.0.1:5003"] {
+        let mallory = sim.secure(address, "mallory");
+        for _ in 0..10 {
+            prove(&mut sim, mallory, &wrong);
+        }
+        let news = sim.news(mallory);
+        assert!(news.last().unwrap().starts_with("ERROR not-operator"), "{news:?}");
+        sim.send(mallory, "QUIT\n");
+        sim.run(ms(0));
+    }
+    operator(&mut sim, "127.0.0.1:5004", "bob");
 }
 
 #[test]

@@ -84,7 +84,8 @@ impl Client {
             phrase.map(|phrase| Exchange::new(Role::Initiator, phrase, CPACE_CHANNEL, &session.0, source));
         let mut state = begin(greeting, session, key, exchange.is_some(), source, true);
         let share = exchange.as_ref().map(Exchange::share);
-        let message = write(&mut state, share.as_ref().map_or(&[], |share| share.as_slice()));
+        let message = write(&mut state, share.as_ref().map_or(&[], |share| share.as_slice()))
+            .expect("no key of the other side is in the first message");
         let line = format!("{VERB}{session} {}", encode(&message));
         (Self { state, exchange }, line)
     }
@@ -122,7 +123,8 @@ impl Met {
     /// Ends the handshake. `first` is the client's first line, without its end. Returns the line to send.
     #[must_use]
     pub fn finish(mut self, first: &str, now: Duration) -> (String, Established) {
-        let message = write(&mut self.state, first.as_bytes());
+        let message =
+            write(&mut self.state, first.as_bytes()).expect("the keys of the server were used before");
         let line = format!("{VERB}{}", encode(&message));
         let established = established(self.state, self.server, now);
         (line, established)
@@ -175,7 +177,7 @@ impl Server {
         } else if !share.is_empty() {
             return Err(Failure::Malformed);
         }
-        let line = format!("{VERB}{}", encode(&write(&mut state, &payload)));
+        let line = format!("{VERB}{}", encode(&write(&mut state, &payload)?));
         Ok((Self { state }, line))
     }
 
@@ -224,13 +226,15 @@ fn set_phrase(state: &mut HandshakeState, exchange: Exchange, share: &[u8]) -> R
     state.set_psk(PSK_PLACE, key).map_err(|_| Failure::Malformed)
 }
 
-fn write(state: &mut HandshakeState, payload: &[u8]) -> Vec<u8> {
+/// Fails if the other side's ephemeral key gives every secret the same result.
+fn write(state: &mut HandshakeState, payload: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut message = vec![0; MESSAGE_MAX];
-    let length = state
-        .write_message(payload, &mut message)
-        .expect("it is this side's turn, and a line has room for it");
+    let length = match state.write_message(payload, &mut message) {
+        Err(snow::Error::Dh) => return Err(Failure::Unproven),
+        written => written.expect("it is this side's turn, and a line has room for it"),
+    };
     message.truncate(length);
-    message
+    Ok(message)
 }
 
 fn read(state: &mut HandshakeState, message: &[u8]) -> Result<Vec<u8>, Failure> {

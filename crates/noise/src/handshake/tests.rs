@@ -159,7 +159,7 @@ fn shares_that_are_no_points_are_refused() {
     let session = Opaque([9; 16]);
     let share = |sent: &[u8]| {
         let mut state = begin(GREETING, session, &client_key, true, &mut bytes(3), true);
-        let line = format!("{VERB}{session} {}", encode(&write(&mut state, sent)));
+        let line = format!("{VERB}{session} {}", encode(&write(&mut state, sent).unwrap()));
         Server::begin(&offer, line.as_bytes(), &mut bytes(4)).err()
     };
     let exchange = Exchange::new(Role::Initiator, phrase.as_ref().unwrap(), b"", b"", &mut bytes(5));
@@ -168,6 +168,30 @@ fn shares_that_are_no_points_are_refused() {
         assert_eq!(share(&sent), Some(Failure::Unproven));
     }
     assert_eq!(share(&[7; 31]), Some(Failure::Malformed));
+}
+
+/// The server reads such a key without using it, and fails when it writes.
+#[test]
+fn ephemeral_keys_of_small_order_are_refused() {
+    let (_, key) = keys();
+    let phrase = phrase("a phrase");
+    let share = Exchange::new(Role::Initiator, phrase.as_ref().unwrap(), b"", b"", &mut bytes(5)).share();
+    for (phrase, share) in [(None, [].as_slice()), (phrase.as_ref(), &share)] {
+        let offer = Offer {
+            greeting: GREETING,
+            key: &key,
+            is_kept: true,
+            phrase,
+        };
+        for first in [0, 1] {
+            let mut ephemeral = [0; 32];
+            ephemeral[0] = first;
+            let message = [&ephemeral, share].concat();
+            let line = format!("{VERB}{} {}", Opaque([9; 16]), encode(&message));
+            let end = Server::begin(&offer, line.as_bytes(), &mut bytes(1)).err();
+            assert_eq!(end, Some(Failure::Unproven), "{first}");
+        }
+    }
 }
 
 #[test]
@@ -305,7 +329,7 @@ fn a_server_without_a_valid_share_is_told_nothing() {
         let mut state = begin(GREETING, session, &server_key, true, &mut bytes(4), false);
         read(&mut state, &decode(sent).unwrap()).unwrap();
         let payload = [&[0], share].concat();
-        let line = format!("{VERB}{}", encode(&write(&mut state, &payload)));
+        let line = format!("{VERB}{}", encode(&write(&mut state, &payload).unwrap()));
         let expected = match share.len() {
             32 => Failure::Unproven,
             _ => Failure::Malformed,

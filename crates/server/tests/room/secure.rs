@@ -93,9 +93,13 @@ fn nobody_is_told_of_a_handshake_that_does_not_end() {
 fn a_line_that_is_not_of_the_handshake_ends_it_and_is_not_said() {
     let mut sim = Sim::new(limits());
     let listener = sim.plain("10.0.0.5:5001");
-    let unanswered = sim.connect("10.0.0.8:5004");
+    let unanswered = [5004, 5005].map(|port| sim.connect(&format!("10.0.0.8:{port}")));
     sim.run(ms(0));
-    sim.send(unanswered, "SEAL 1 x y\n");
+    // The second has a key that gives every secret the same result.
+    let zeros = format!("SEAL 1 {} {}\n", "A".repeat(22), "A".repeat(43));
+    for (peer, line) in unanswered.iter().zip(["SEAL 1 x y\n", &zeros]) {
+        sim.send(*peer, line);
+    }
     for line in ["hello\n", "HELLO 1 mallory - - -\n", "SEAL 1 AAAA\n", "\n"] {
         let peer = begun(&mut sim, "10.0.0.7:5002");
         sim.send(peer, line);
@@ -103,7 +107,9 @@ fn a_line_that_is_not_of_the_handshake_ends_it_and_is_not_said() {
         assert_eq!(sim.news(peer), [FAILED], "{line:?}");
         assert!(sim.is_closed(peer), "{line:?}");
     }
-    assert_eq!(sim.lines(unanswered).0.last(), Some(&FAILED));
+    for peer in unanswered {
+        assert_eq!(sim.lines(peer).0.last(), Some(&FAILED));
+    }
     assert_eq!(sim.news(listener), Vec::<String>::new());
 }
 

@@ -85,6 +85,28 @@ fn a_file_of_operators_with_a_bad_line_is_refused() {
 }
 
 #[test]
+fn the_topic_is_read_by_all_who_join() {
+    let server = Server::start(&[]);
+    let mut alice = operator(&server, "alice");
+    alice.line("/topic bring your keys");
+    alice.complains().expect("has set the topic: bring your keys");
+    server.log().expect(" topic");
+    let mut bob = Client::start(
+        "bob",
+        server.address,
+        &["--nick", "bob", "--json"],
+        &server.journal,
+    );
+    bob.shows().expect("\"kind\":\"topic\"");
+    bob.line("/topic mine");
+    bob.shows().expect("only operators may do that");
+    let mut plain = server.plain("carol");
+    plain.expect("* the topic is: bring your keys (set by alice@");
+    plain.line("/topic");
+    plain.expect("* the topic is: bring your keys (set by alice@");
+}
+
+#[test]
 fn whoever_is_shown_out_is_told_and_ends_with_a_status_of_its_own() {
     let server = Server::start(&[]);
     let mut alice = operator(&server, "alice");

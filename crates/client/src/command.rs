@@ -38,6 +38,8 @@ pub enum Command<'a> {
     HelpOperators,
     /// `/who`
     Who,
+    /// `/topic`
+    Topic,
     /// `/nick NAME`
     Nick(&'a str),
     /// `/help`
@@ -183,6 +185,16 @@ pub const COMMANDS: &[Entry] = &[
         about: "list the users",
         screen_only: false,
         parse: |_| Some(Command::Who),
+    },
+    Entry {
+        usage: "/topic [TEXT]",
+        alias: None,
+        about: "show the topic; operators: set it, or remove it with -",
+        screen_only: false,
+        parse: |typed| match typed.rest {
+            Some(_) => order("topic", typed),
+            None => Some(Command::Topic),
+        },
     },
     Entry {
         usage: "/whois WHO",
@@ -501,6 +513,9 @@ mod tests {
             ("/kick", Incomplete(KICK_USAGE)),
             ("/bans", Order(super::Order::Bans)),
             ("/help op", HelpOperators),
+            ("/topic", Topic),
+            ("/topic -", Order(super::Order::Topic(None))),
+            ("/topic a  b", Order(super::Order::Topic(Some(Text::new("a  b"))))),
             ("/op aeba", Incomplete("/op CODE")),
             ("/search a b", OnScreen(Search(Some("a b")))),
             ("/search", OnScreen(Search(None))),
@@ -517,7 +532,7 @@ mod tests {
     fn help_fits_a_terminal() {
         for full_screen in [false, true] {
             assert!(help(full_screen).all(|line| line.len() <= 74));
-            assert!(help(full_screen).count() <= 18);
+            assert!(help(full_screen).count() <= 19);
         }
         assert!(!help(false).any(|line| line.contains("/bell")));
         let bell = help(true).find(|line| line.contains("/bell")).unwrap();

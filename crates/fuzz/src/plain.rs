@@ -41,7 +41,7 @@ fn request(line: &str) {
             assert!(line.contains(name))
         }
         Request::Incomplete(usage) => assert!(usage.starts_with('/') && line.starts_with('/')),
-        Request::Who | Request::Help | Request::Quit => assert!(line.starts_with('/')),
+        Request::Who | Request::Topic | Request::Help | Request::Quit => assert!(line.starts_with('/')),
         Request::Nothing => assert!(Text::new(line).is_blank()),
     }
 }

@@ -13,7 +13,7 @@ use chat_client::command::Command;
 use chat_client::private::{KeyPair, Options, Private};
 use chat_client::session::{
     Config, Delivery, DeliveryFailure, Doubt, Endpoints, Event, GroupMessage, Join, Leave, PrivateMessage,
-    RefusedMessage, Rename, Session, Unattributed, Verification, VerifyCode, Welcome,
+    RefusedMessage, Rename, Session, Unattributed, Verification, VerifyCode, Welcome, about_topic,
 };
 use chat_proto::LINE_MAX;
 use chat_proto::line::{Line, LineDecoder};
@@ -45,7 +45,7 @@ const DATAGRAM_MAX: usize = 1200;
 /// The most ticks in a row without an event or a passing of time.
 const IDLE_MAX: usize = 3;
 
-const LINES: [&str; 40] = [
+const LINES: [&str; 42] = [
     "* chat version 1: you are {id}; /help says what you can do",
     "WELCOME {who} {token} {token} 0",
     "WELCOME {who} {token} {token} {n}",
@@ -65,6 +65,8 @@ const LINES: [&str; 40] = [
     "RELAY {who} {key}",
     "PUNCH {who} {udp}",
     "NOTICE {p}",
+    "OPERATOR {who}",
+    "TOPIC {who} {p}",
     "ERROR nick-taken - {p}",
     "ERROR bad-nick {n} {p}",
     "ERROR too-long {n} {p}",
@@ -410,6 +412,7 @@ fn texts(event: &Event) -> Vec<String> {
         Event::Verified(Verification { note, .. }) => vec![note.to_string()],
         Event::Doubt(Doubt { who, text }) => vec![who.to_string(), text.to_string()],
         Event::Code(VerifyCode { who, code }) => vec![who.to_string(), code.clone()],
+        Event::Topic(topic) => vec![about_topic(topic).to_string()],
         Event::Lost(outcome) => vec![outcome.to_string()],
         Event::Ended(ending) => vec![ending.to_string()],
         Event::Legacy { .. } | Event::Missed(_) | Event::Live | Event::SomeoneLeft { .. } | Event::Help => {

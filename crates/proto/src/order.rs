@@ -15,6 +15,8 @@ pub enum Order<'a> {
     Unban(&'a str),
     /// `bans`: lists the bans.
     Bans,
+    /// `topic <text>`: says what the room is about. `topic -` is a room without a topic.
+    Topic(Option<Text<'a>>),
 }
 
 /// The usage of `/kick`.
@@ -24,8 +26,11 @@ pub const BAN_USAGE: &str = "/ban WHO [REASON]";
 /// The usage of `/unban`.
 pub const UNBAN_USAGE: &str = "/unban WHICH";
 
+/// What stands for no topic.
+pub const NO_TOPIC: &str = "-";
+
 /// The names of all orders.
-pub const ORDERS: [&str; 4] = ["kick", "ban", "unban", "bans"];
+pub const ORDERS: [&str; 5] = ["kick", "ban", "unban", "bans", "topic"];
 
 impl<'a> Order<'a> {
     /// Reads an order by its name and what follows it; `None` if there is none of that name or an argument is missing.
@@ -40,6 +45,9 @@ impl<'a> Order<'a> {
             "ban" => Self::Ban(needed?, reason),
             "unban" => Self::Unban(needed?),
             "bans" => Self::Bans,
+            "topic" => {
+                Self::Topic(Some(Text::new(needed.map(|_| rest)?)).filter(|text| text.as_str() != NO_TOPIC))
+            }
             _ => return None,
         })
     }
@@ -52,6 +60,8 @@ impl fmt::Display for Order<'_> {
             Self::Ban(who, reason) => ("ban", who, Some(reason)),
             Self::Unban(which) => ("unban", which, None),
             Self::Bans => return f.write_str("bans"),
+            Self::Topic(Some(text)) => return write!(f, "topic {text}"),
+            Self::Topic(None) => return write!(f, "topic {NO_TOPIC}"),
         };
         write!(f, "{name} {who}")?;
         match reason.filter(|reason| !reason.is_blank()) {

@@ -113,6 +113,8 @@ pub enum Request<'a> {
     Who,
     /// `/msg WHO TEXT`: a message to one user.
     Msg(&'a str, Text<'a>),
+    /// `/topic`: show the topic.
+    Topic,
     /// `/help`: list the commands.
     Help,
     /// `/quit`: leave.
@@ -160,6 +162,7 @@ impl<'a> Request<'a> {
                 None => Self::Incomplete(MSG_USAGE),
             },
             "who" => Self::Who,
+            "topic" if rest.is_empty() => Self::Topic,
             "help" => Self::Help,
             "quit" => Self::Quit,
             _ if ORDERS.contains(&name) => Self::Operators(name),

@@ -137,6 +137,8 @@ pub enum FromServer<'a, W = Who> {
     Punch(W, SocketAddr),
     /// `OPERATOR <who>`: that user may run the room, until it leaves.
     Operator(W),
+    /// `TOPIC <who> <text>`: what the room is about, as that user said. Without a text there is no topic any more.
+    Topic(W, Text<'a>),
     /// `NOTICE <text>`: for the user to read.
     Notice(Text<'a>),
     /// `ERROR <code> <seq> <text>`: a request failed. `seq` names the `SAY` or `WHISPER` that it was.
@@ -333,6 +335,7 @@ impl<'a> FromServer<'a> {
             "RELAY" => Self::Relay(fields.value()?, fields.bytes()?),
             "PUNCH" => Self::Punch(fields.value()?, fields.address()?),
             "OPERATOR" => Self::Operator(fields.value()?),
+            "TOPIC" => Self::Topic(fields.value()?, fields.text()),
             "NOTICE" => Self::Notice(fields.text()),
             "ERROR" => Self::Error(fields.value()?, fields.optional()?, fields.text()),
             "PING" => Self::Ping(fields.value()?),
@@ -522,6 +525,8 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
             Self::Relay(who, bytes) => write!(f, "RELAY {who} {}", encode(bytes)),
             Self::Punch(who, udp) => write!(f, "PUNCH {who} {udp}"),
             Self::Operator(who) => write!(f, "OPERATOR {who}"),
+            Self::Topic(who, text) if text.as_str().is_empty() => write!(f, "TOPIC {who}"),
+            Self::Topic(who, text) => write!(f, "TOPIC {who} {text}"),
             Self::Notice(text) => write!(f, "NOTICE {text}"),
             Self::Error(code, seq, text) => write!(f, "ERROR {code} {} {text}", OrDash(seq)),
             Self::Ping(n) => write!(f, "PING {n}"),
@@ -605,6 +610,7 @@ mod tests {
             (who(), bytes()).prop_map(|(who, bytes)| FromServer::Relay(who, bytes)),
             (who(), address()).prop_map(|(who, udp)| FromServer::Punch(who, udp)),
             who().prop_map(FromServer::Operator),
+            (who(), text()).prop_map(|(who, text)| FromServer::Topic(who, text)),
             text().prop_map(FromServer::Notice),
             (
                 prop::sample::select(ErrorCode::ALL),
@@ -634,7 +640,7 @@ mod tests {
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
-                FromClient::Confirm(token), FromClient::Op(token), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
+                FromClient::Confirm(token), FromClient::Op(token), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Room(Order::Topic(None)), FromClient::Room(Order::Topic(Some(Text::new("all about a")))), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
             for said in lines {
                 let line = said.to_string();

@@ -4,7 +4,7 @@ use chat_proto::nick::{NICK_BYTES_MAX, NICK_COLUMNS_MAX};
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Reason, RichError};
 use chat_proto::who::WHO_MAX;
-use chat_proto::{GREETING, LINE_MAX, SERVER_LINE_MAX, TEXT_MAX, VERSION};
+use chat_proto::{GREETING, LINE_MAX, SERVER_LINE_MAX, TEXT_MAX, TOPIC_MAX, VERSION};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -36,6 +36,7 @@ variants!(request_kind, REQUESTS, Request<'_>, {
     Request::Say(_) => "Say",
     Request::Nick(_) => "Nick",
     Request::Who => "Who",
+    Request::Topic => "Topic",
     Request::Operators(_) => "Operators",
     Request::Msg(..) => "Msg",
     Request::Help => "Help",
@@ -77,6 +78,7 @@ variants!(from_server_kind, FROM_SERVER, FromServer<'_>, {
     FromServer::Relay(..) => "Relay",
     FromServer::Punch(..) => "Punch",
     FromServer::Operator(_) => "Operator",
+    FromServer::Topic(..) => "Topic",
     FromServer::Notice(_) => "Notice",
     FromServer::Error(..) => "Error",
     FromServer::Ping(_) => "Ping",
@@ -185,6 +187,7 @@ fn the_limits_match_the_code() {
     for (name, value) in [
         ("LINE_MAX", LINE_MAX),
         ("TEXT_MAX", TEXT_MAX),
+        ("TOPIC_MAX", TOPIC_MAX),
         ("SERVER_LINE_MAX", SERVER_LINE_MAX),
         ("WHO_MAX", WHO_MAX),
         ("NICK_COLUMNS_MAX", NICK_COLUMNS_MAX),
@@ -211,6 +214,7 @@ fn written(request: &Request<'_>) -> Option<String> {
         Request::Say(text) => text.to_string(),
         Request::Nick(nick) => format!("/nick {nick}"),
         Request::Who => "/who".to_owned(),
+        Request::Topic => "/topic".to_owned(),
         Request::Msg(who, text) => format!("/msg {who} {text}"),
         Request::Help => "/help".to_owned(),
         Request::Quit => "/quit".to_owned(),

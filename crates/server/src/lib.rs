@@ -29,5 +29,6 @@ pub mod secure;
 pub mod server;
 pub mod sockets;
 mod telnet;
+mod topic;
 pub mod transcript;
 pub mod words;

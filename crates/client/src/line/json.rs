@@ -4,7 +4,7 @@ use crate::command;
 use crate::format::timestamp;
 use crate::private::Path;
 use crate::session::{
-    Delivery, Direction, Event, Outcome, PrivateMessage, Transport, VerifyCode, Welcome, about_query,
+    Delivery, Direction, Event, Outcome, PrivateMessage, Topic, Transport, VerifyCode, Welcome, about_query,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -197,6 +197,10 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             object(kind).with("from", who).text(&verification.note)
         }
         Event::Doubt(doubt) => object("doubt").user("from", &doubt.who).text(&doubt.text),
+        Event::Topic(Topic { who, text, .. }) => {
+            let object = object("topic").with("from", who.as_ref().map(Who::to_string));
+            object.with("text", (!text.is_blank()).then(|| text.as_str()))
+        }
         Event::Help => object("help"),
         Event::Notice(text) => object("notice").text(text),
         Event::Error(_, text) => object("error").text(text),

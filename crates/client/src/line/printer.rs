@@ -4,7 +4,7 @@ use crate::command;
 use crate::format::{self, timestamp};
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, Listed, Outcome, PrivateMessage, RefusedMessage,
-    Unattributed, Welcome, about_legacy, about_missed, about_query,
+    Unattributed, Welcome, about_legacy, about_missed, about_query, about_topic,
 };
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
@@ -69,6 +69,7 @@ impl Printer {
                 note(to, format_args!("not delivered to {peer}: {reason}: {text}"));
             }
             Event::Missed(count) => note(to, about_missed(*count)),
+            Event::Topic(topic) => note(to, about_topic(topic)),
             Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
             Event::Ignoring(ignoring) => note(to, &ignoring.note),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| note(to, line)),

@@ -64,6 +64,8 @@ pub enum Event {
     Doubt(Doubt),
     /// The answer to `/help`: show [`crate::command::help`].
     Help,
+    /// What the room is about.
+    Topic(Topic),
     /// The server says this to the user.
     Notice(Text<'static>),
     /// A request failed. The code is there if the server sent the error.
@@ -240,6 +242,17 @@ pub struct Verified {
     pub nick: Option<Nick>,
 }
 
+/// What the room is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Who set or removed it, as it was called then, if that is known.
+    pub who: Option<Who>,
+    /// The topic. It is blank if there is none.
+    pub text: Text<'static>,
+    /// It was set just now.
+    pub set: bool,
+}
+
 /// A line of an original server whose sender is unknown: part of a message of several lines, perhaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unattributed {
@@ -266,6 +279,16 @@ pub fn about_missed(count: Option<u64>) -> String {
         Some(count) => format!("{count} lines missed"),
         None => "lines may be missing here: the server no longer knows where you stopped".into(),
     }
+}
+
+/// What a user should know of the topic, see [`Event::Topic`].
+pub fn about_topic(Topic { who, text, set }: &Topic) -> Text<'static> {
+    Text::from(match who {
+        Some(who) if *set && text.is_blank() => format!("operator {who} has removed the topic"),
+        Some(who) if *set => format!("operator {who} has set the topic: {text}"),
+        Some(who) if !text.is_blank() => format!("the topic is: {text} (set by {who})"),
+        _ => "there is no topic".into(),
+    })
 }
 
 /// What a user should know after `/query`, see [`Event::Query`].

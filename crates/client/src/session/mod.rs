@@ -29,14 +29,15 @@ mod stage;
 mod state;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod trust;
 mod verifying;
 mod wish;
 
 pub use event::{
     Delivery, DeliveryFailure, Direction, Doubt, Event, GroupMessage, Ignoring, Join, Leave, Listed,
-    PrivateMessage, RefusedMessage, Rename, Transport, Unattributed, Verification, Verified, VerifyCode,
-    Welcome, about_legacy, about_missed, about_query,
+    PrivateMessage, RefusedMessage, Rename, Topic, Transport, Unattributed, Verification, Verified,
+    VerifyCode, Welcome, about_legacy, about_missed, about_query, about_topic,
 };
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};

@@ -29,7 +29,13 @@ impl Session {
                 self.events.push_back(Event::Users(users));
             }
             Command::Nick(nick) => self.change_nick(nick),
-            Command::Help => self.events.push_back(Event::Help),
+            Command::Topic => self.show_topic(),
+            Command::Help => {
+                self.events.push_back(Event::Help);
+                if self.is_operator() {
+                    self.help_operators();
+                }
+            }
             Command::Quit => self.end_input(now),
             Command::Reply(text) => self.reply(text, now),
             Command::Query(who) => self.set_query(*who),
@@ -40,11 +46,7 @@ impl Session {
             Command::Verify(who, Some(false)) => self.unconfirm(who),
             Command::Op(code) => self.prove_operator(code),
             Command::Order(order) => self.order(order),
-            Command::HelpOperators => {
-                for line in help_operators() {
-                    self.events.push_back(Event::Notice(Text::from(line)));
-                }
-            }
+            Command::HelpOperators => self.help_operators(),
             Command::OnScreen(_) => self.fail("only the full screen has that command".into()),
             Command::Nothing => {}
             Command::Incomplete(usage) => self.fail(format!("usage: {}", with_choices(usage))),
@@ -146,6 +148,19 @@ impl Session {
             Order::Ban(..) => Order::Ban(&who, reason),
             _ => Order::Kick(&who, reason),
         }));
+    }
+
+    fn help_operators(&mut self) {
+        let lines = help_operators().map(|line| Event::Notice(Text::from(line)));
+        self.events.extend(lines);
+    }
+
+    fn show_topic(&mut self) {
+        if self.is_legacy() {
+            return self.fail("an original server has no topic".into());
+        }
+        let topic = self.topics.current();
+        self.events.push_back(Event::Topic(topic));
     }
 
     /// `/op`: proves the code. It never leaves this client.

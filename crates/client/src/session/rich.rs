@@ -42,6 +42,11 @@ impl Session {
             FromServer::Address(_, who, udp) if !history => {
                 self.private.peer_address(now, who.id, udp);
             }
+            FromServer::Topic(who, text) if phase == Phase::Roster => self.topics.list(who, text),
+            FromServer::Topic(who, text) if !history => {
+                let topic = self.topics.set(who, text);
+                self.events.push_back(Event::Topic(topic));
+            }
             FromServer::Operator(who) if !history => self.operators.add(who.id),
             // Shown at once: in its place among messages to everybody, under the sender's name of this moment.
             FromServer::Whisper(who, text) => {
@@ -107,6 +112,8 @@ impl Session {
         let (users, clear) = (self.users(), self.clear_users().cloned().collect());
         self.events
             .push_back(Event::Welcome(Welcome { me, users, clear }));
+        let topic = self.topics.settle().map(Event::Topic);
+        self.events.extend(topic);
         self.warn_of_posers();
     }
 

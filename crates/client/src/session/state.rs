@@ -9,6 +9,7 @@ use super::outbox::{Outbox, Unsent};
 use super::outcome::{Failures, Outcome};
 use super::recipients::{Peer, Recipients};
 use super::stage::{Phase, Stage};
+use super::topic::Topics;
 use super::trust::Trust;
 use super::wish::Wish;
 use crate::private::Private;
@@ -108,6 +109,7 @@ pub struct Session {
     pub(super) ignored: Ignored,
     pub(super) trust: Trust,
     pub(super) operators: Operators,
+    pub(super) topics: Topics,
     /// Users with keys that were here before the connection was lost, and have not come back. Emptied after a while.
     pub(super) absent: BTreeMap<PublicKey, Peer>,
     /// `NICK`s without an answer.
@@ -167,6 +169,7 @@ impl Session {
             ignored: Ignored::default(),
             trust: Trust::default(),
             operators: Operators::default(),
+            topics: Topics::default(),
             absent: BTreeMap::new(),
             config,
             stage: Stage::greeting(now),
@@ -256,6 +259,11 @@ impl Session {
     /// The encrypted channel of this connection has this handshake hash; `None` while there is no channel.
     pub fn set_channel(&mut self, hash: Option<[u8; 32]>) {
         self.operators.channel = hash;
+    }
+
+    /// Whether this user may run the room.
+    pub fn is_operator(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| self.operators.has(me.id))
     }
 
     /// What failed so far.

@@ -18,6 +18,7 @@ mod clock;
 mod dripping;
 mod ignoring;
 mod private_messages;
+mod topic;
 mod trust;
 
 /// A session and its clock.

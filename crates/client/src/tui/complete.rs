@@ -1,7 +1,7 @@
 //! Completes commands, their arguments and names of users.
 
 use super::input::{Input, after_blank};
-use crate::command::{self, Argument, Bell, COMMANDS};
+use crate::command::{self, Argument, Bell, COMMANDS, OPERATOR_COMMANDS};
 
 /// The names of the other users, the most likely ones first.
 #[derive(Debug, Default)]
@@ -10,6 +10,8 @@ pub(super) struct Names {
     pub(super) speakers: Vec<String>,
     /// The users with whom this one exchanged private messages, by when they last did.
     pub(super) correspondents: Vec<String>,
+    /// This user may run the room.
+    pub(super) is_operator: bool,
 }
 
 /// A completion, until a key other than Tab is pressed.
@@ -61,7 +63,7 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
         .next()
         .and_then(|first| command::entry(first.strip_prefix('/')?));
     match (before, command.map(command::Entry::argument)) {
-        ("", _) if word.starts_with('/') && !word.starts_with("//") => commands(word),
+        ("", _) if word.starts_with('/') && !word.starts_with("//") => commands(word, names.is_operator),
         ("", _) => users(word, &names.speakers, ": "),
         (_, Some(Argument::Bell)) => Bell::words()
             .into_iter()
@@ -79,9 +81,10 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
     }
 }
 
-fn commands(word: &str) -> Vec<String> {
+fn commands(word: &str, is_operator: bool) -> Vec<String> {
     let typed = word.trim_start_matches('/').to_lowercase();
-    let matching = COMMANDS.iter().filter(|entry| {
+    let operators = OPERATOR_COMMANDS.iter().filter(|_| is_operator);
+    let matching = COMMANDS.iter().chain(operators).filter(|entry| {
         let alias_begins = entry
             .alias
             .is_some_and(|alias| alias.starts_with(&typed) && typed.len() > 1);
@@ -110,6 +113,7 @@ mod tests {
         Names {
             speakers: names(&["bob", "Alice", "barbara", "李雷", "10.0.0.7:5000"]),
             correspondents: names(&["barbara"]),
+            is_operator: false,
         }
     }
 
@@ -165,6 +169,25 @@ mod tests {
             ["/bell off", "/bell mention", "/bell private", "/bell all"]
         );
         assert_eq!(presses("//b", 1, false), [""; 0]);
+    }
+
+    #[test]
+    fn commands_of_operators_are_completed_for_operators() {
+        let complete = |is_operator| {
+            let mut input = Input::new(100);
+            input.set("/kic");
+            let names = Names {
+                is_operator,
+                ..Names::default()
+            };
+            Completion::begin(&mut input, &names, false);
+            input.text().to_owned()
+        };
+        assert_eq!(
+            (complete(true), complete(false)),
+            ("/kick ".into(), "/kic".into())
+        );
+        assert_eq!(presses("/kick b", 1, false), ["/kick barbara "]);
     }
 
     #[test]

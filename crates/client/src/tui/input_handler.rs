@@ -140,6 +140,7 @@ impl Screen {
         Names {
             speakers: users.into_iter().map(|(_, name, _)| name).collect(),
             correspondents: correspondents.into_iter().map(|(_, name)| name).collect(),
+            is_operator: session.is_operator(),
         }
     }
 }

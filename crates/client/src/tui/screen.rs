@@ -16,6 +16,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
+use chat_proto::text::Text;
 use chat_proto::who::Who;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -66,6 +67,8 @@ pub(super) struct Screen {
     /// All ids of this client so far: after a reconnection the history contains the earlier ones.
     pub(super) own_ids: Vec<UserId>,
 
+    /// What the room is about.
+    pub(super) topic: Option<Text<'static>>,
     pub(super) lines: Scrollback,
     pub(super) scroll: Scroll,
     /// The date of the last entry.
@@ -156,6 +159,7 @@ impl Screen {
             lost: None,
             me: None,
             own_ids: Vec::new(),
+            topic: None,
             lines: Scrollback::new(settings.scrollback),
             scroll: Scroll::default(),
             day: None,

@@ -9,7 +9,7 @@ use crate::command::{self, Bell};
 use crate::format;
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage, Rename,
-    Transport, Welcome, about_legacy, about_missed, about_query,
+    Topic, Transport, Welcome, about_legacy, about_missed, about_query, about_topic,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -48,6 +48,7 @@ impl Screen {
             Event::Verified(verification) => self.note(verification.note.as_str()),
             Event::Doubt(doubt) => self.error(doubt.text.as_str()),
             Event::Help => self.help(),
+            Event::Topic(topic) => self.topic(topic),
             Event::Notice(text) => self.push(Entry {
                 at: None,
                 what: What::Server(text.clone()),
@@ -152,6 +153,11 @@ impl Screen {
             self.day = Some(date);
         }
         self.push(entry);
+    }
+
+    fn topic(&mut self, topic: &Topic) {
+        self.topic = Some(topic.text.clone()).filter(|text| !text.is_blank());
+        self.note(about_topic(topic).as_str());
     }
 
     fn help(&mut self) {

@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::screen::{Mode, Screen};
-use super::style::{Role, Row, Span, clip, name_spans};
+use super::style::{Role, Row, Span, clip, clip_row, name_spans};
 use crate::session::Session;
 use unicode_width::UnicodeWidthStr;
 
@@ -15,6 +15,9 @@ struct Part {
 
 /// Seconds that an answer may take without being remarked on.
 const UNANSWERED_MIN: u64 = 3;
+
+/// The lowest screen with the topic, in rows.
+const TOPIC_FROM: usize = 6;
 
 const SEPARATOR: &str = " | ";
 
@@ -40,6 +43,21 @@ impl Screen {
         }
         spans.push(Span::new(Role::Status, " ".repeat(left)));
         if columns == 0 { Row::default() } else { Row(spans) }
+    }
+
+    /// Whether the first row is the topic.
+    pub(super) fn shows_topic(&self) -> bool {
+        self.topic.is_some() && self.size.rows >= TOPIC_FROM
+    }
+
+    /// The row of the topic, `columns` wide.
+    pub(super) fn topic_row(&self, columns: usize) -> Option<Row> {
+        let topic = self.topic.as_ref().filter(|_| self.shows_topic())?;
+        let spans = [" topic: ", &topic.shown()].map(|text| Span::new(Role::Status, text));
+        let mut row = clip_row(Row(spans.into()), columns);
+        let left = columns.saturating_sub(row.width());
+        row.0.push(Span::new(Role::Status, " ".repeat(left)));
+        Some(row)
     }
 
     fn parts(&self, session: &Session) -> Vec<Part> {

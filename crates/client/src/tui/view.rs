@@ -34,8 +34,9 @@ impl Screen {
         }
         let bottom = self.bottom(columns).window(height.div_ceil(2));
         let status = usize::from(height > bottom.rows.len());
-        let messages = height - bottom.rows.len() - status;
-        let mut rows = self.messages(session, columns, messages);
+        let mut rows: Vec<Row> = self.topic_row(columns).into_iter().collect();
+        let messages = height.saturating_sub(rows.len() + bottom.rows.len() + status);
+        rows.append(&mut self.messages(session, columns, messages));
         if status > 0 {
             rows.push(self.status_row(session, columns));
         }
@@ -50,7 +51,7 @@ impl Screen {
         let bottom = self.bottom(self.size.columns.max(1)).rows.len();
         self.size
             .rows
-            .saturating_sub(bottom.min(self.size.rows.div_ceil(2)) + 1)
+            .saturating_sub(bottom.min(self.size.rows.div_ceil(2)) + 1 + usize::from(self.shows_topic()))
             .max(1)
     }
 

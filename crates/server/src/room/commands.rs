@@ -1,6 +1,6 @@
 //! What lines mean, in both dialects: each becomes an operation of the room.
 
-use super::{PROBE_TIME, Room, handshake, orders};
+use super::{PROBE_TIME, Room, handshake, orders, topic};
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::holds::Owner;
@@ -10,6 +10,7 @@ use crate::outbox::List;
 use crate::quota::USER_BYTES;
 use crate::rate::Usage;
 use crate::roster::{Roster, Slot, token_for};
+use crate::topic::Topic;
 use crate::transcript::{Dialect, Transcript};
 use chat_noise::handshake::VERB;
 use chat_proto::id::UserId;
@@ -126,6 +127,7 @@ fn plain_command(room: &mut Room, now: Now, slot: Slot, request: Request<'_>) {
             let to = room.roster.find(name);
             whisper(room, slot, to, name, None, &text);
         }
+        Request::Topic => topic::show(room, slot),
         Request::Help => answer(room, slot, |member, transcript| {
             HELP.iter().for_each(|text| member.notice(transcript, *text));
         }),
@@ -429,6 +431,9 @@ fn welcome(room: &mut Room, slot: Slot, [resume, rendezvous]: [Token; 2], seq: u
     outbox.subscribe(live);
     outbox.push(live, welcome);
     outbox.push_list(live, List::Users(0));
+    if let Some(topic) = room.topic.as_ref().map(Topic::line) {
+        outbox.push(live, format!("{topic}\n").into_bytes());
+    }
     outbox.push(live, format!("{begins}\n").into_bytes());
     if !history.messages.is_empty() {
         outbox.push_list(live, List::History(history.messages));

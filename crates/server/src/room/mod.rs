@@ -2,6 +2,7 @@
 //!
 //! Pure: bytes and the time come in through [`input`], what to write and to close goes out through [`output`].
 
+mod acts;
 mod backpressure;
 mod commands;
 mod handshake;
@@ -9,6 +10,7 @@ pub mod input;
 mod orders;
 pub mod output;
 mod rendezvous;
+mod topic;
 mod user_list;
 
 use crate::bans::Bans;
@@ -25,6 +27,7 @@ use crate::quota::{Quota, Shared};
 use crate::rate::Rate;
 use crate::resumption::Resumption;
 use crate::roster::{Roster, Slot};
+use crate::topic::Topic;
 use crate::transcript::{Dialect, Transcript};
 use backpressure::Backpressure;
 use chat_proto::id::UserId;
@@ -85,6 +88,7 @@ pub struct Room {
     handshakes: Handshakes,
     operators: Operators,
     bans: Bans,
+    topic: Option<Topic>,
     door: Door,
     /// Of the passphrase.
     wrong_phrases: Guesses,
@@ -118,6 +122,7 @@ impl Room {
             handshakes: Handshakes::new(identity),
             operators: Operators::default(),
             bans: Bans::default(),
+            topic: None,
             door: Door::default(),
             wrong_phrases: Guesses::default(),
             scratch: Vec::new(),
@@ -332,6 +337,11 @@ impl Room {
             rich,
             users: self.users,
         });
+        if let Some(topic) = self.topic.as_ref().filter(|_| !rich)
+            && let Some(member) = self.roster.get_mut(slot)
+        {
+            member.notice(&self.transcript, topic.words());
+        }
     }
 
     /// A user leaves. It is still sent what it is owed, and the others are told if it was announced.

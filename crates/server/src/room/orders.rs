@@ -1,6 +1,7 @@
 //! What operators do.
 
-use super::Room;
+use super::acts::{Error, act, refuse, say, target, tell};
+use super::{Room, topic};
 use crate::bans::Ban;
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Stage};
@@ -11,12 +12,8 @@ use chat_proto::nick::{Nick, NickKey};
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::order::Order;
-use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer};
 use chat_proto::text::Text;
-
-/// A request that can't be fulfilled: the error for programs and for people.
-type Error = (ErrorCode, String);
 
 /// Bytes of a reason, at most.
 const REASON_MAX: usize = 400;
@@ -140,6 +137,7 @@ pub(super) fn carry_out(room: &mut Room, now: Now, slot: Slot, order: &Order<'_>
                 list_bans(room, slot);
                 Ok(())
             }
+            Order::Topic(text) => topic::set(room, &by, text.as_ref()),
         }
     } else {
         let text = "only operators may do that; /op CODE makes you one";
@@ -147,20 +145,6 @@ pub(super) fn carry_out(room: &mut Room, now: Now, slot: Slot, order: &Order<'_>
     };
     if let Err(error) = done {
         refuse(room, slot, &error);
-    }
-}
-
-/// The user that an operator means, who must be no operator.
-fn target(room: &Room, name: &str) -> Result<Slot, Error> {
-    let slot = room.roster.find(name);
-    let member = slot.and_then(|slot| Some((slot, room.roster.get(slot)?)));
-    match member.filter(|(_, member)| member.stage == Stage::Joined) {
-        Some((_, member)) if member.is_operator() => {
-            let text = format!("{} is an operator", member.label());
-            Err((ErrorCode::Other, text))
-        }
-        Some((slot, _)) => Ok(slot),
-        None => Err((ErrorCode::NoSuchUser, "no such user; /who lists the users".into())),
     }
 }
 
@@ -269,39 +253,4 @@ fn list_bans(room: &mut Room, slot: Slot) {
     tell(room, slot, &heading);
     let skipped = lines.len().saturating_sub(LISTED_MAX);
     lines.iter().skip(skipped).for_each(|line| tell(room, slot, line));
-}
-
-/// Logs what an operator did, and says it in the room.
-fn act(room: &mut Room, by: &str, what: &str, said: &str, reason: &Text<'_>) {
-    let reason = if reason.is_blank() {
-        String::new()
-    } else {
-        format!(": {reason}")
-    };
-    say(room, &format!("operator {by} {said}{reason}"));
-    room.events.push(Event::Act {
-        who: by.into(),
-        what: what.into(),
-    });
-}
-
-/// Says something in the room. `text` must not begin with a user's name: a line that does is that user's.
-fn say(room: &mut Room, text: &str) {
-    let text = Text::new(text);
-    room.transcript.append::<&str>(
-        Some(&ServerLine::Notice(text.borrow())),
-        FromServer::Notice(text.borrow()),
-    );
-}
-
-fn tell(room: &mut Room, slot: Slot, text: &str) {
-    if let Some(member) = room.roster.get_mut(slot) {
-        member.notice(&room.transcript, text);
-    }
-}
-
-fn refuse(room: &mut Room, slot: Slot, (code, text): &Error) {
-    if let Some(member) = room.roster.get_mut(slot) {
-        member.refuse(&room.transcript, *code, None, text);
-    }
 }

@@ -310,6 +310,69 @@ fn loopback_and_the_network_of_an_operator_are_not_banned() {
 }
 
 #[test]
+fn an_operator_sets_the_topic_and_newcomers_are_told() {
+    let mut sim = run_room();
+    let plain = sim.plain("10.0.0.5:5001");
+    let bob = sim.secure("10.0.0.9:5003", "bob");
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let who = "alice@10.0.0.7:5002";
+    sim.send(plain, "/topic\n");
+    sim.run(ms(0));
+    assert_eq!(sim.news(plain).last().unwrap(), "* there is no topic");
+    sim.news(bob);
+    sim.send(alice, "ROOM topic  keys\tand \u{202e}locks \n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(plain),
+        [format!("* operator {who} has set the topic: keys\tand locks")]
+    );
+    assert_eq!(sim.news(bob), [format!("TOPIC {who} keys\tand locks")]);
+    let carol = sim.connect("10.0.0.11:5004");
+    sim.seal(carol, "HELLO 1 carol - - -");
+    let dave = sim.plain("10.0.0.12:5005");
+    sim.run(ms(0));
+    let news = sim.news(carol);
+    let place = |start: &str| news.iter().position(|line| line.starts_with(start)).unwrap();
+    assert_eq!(
+        news[place("HISTORY ") - 1],
+        format!("TOPIC {who} keys\tand locks")
+    );
+    let joined = format!("* the topic is: keys\tand locks (set by {who})");
+    assert!(
+        sim.lines(dave).0.contains(&joined.as_str()),
+        "{:?}",
+        sim.lines(dave)
+    );
+    sim.send(plain, "/topic\n/topic mine\n");
+    sim.send(bob, "ROOM topic mine\n");
+    sim.run(ms(0));
+    let news = sim.news(plain);
+    assert_eq!(
+        news[news.len() - 2..],
+        [
+            joined,
+            "* only operators may /topic, and they need chat-client".into()
+        ]
+    );
+    assert!(sim.news(bob).last().unwrap().starts_with("ERROR not-operator "));
+    sim.news(alice);
+    sim.send(alice, &format!("ROOM topic {}\nROOM topic -\n", "é".repeat(201)));
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(alice),
+        [
+            "ERROR too-long - not done: a topic has at most 200 characters".to_owned(),
+            format!("TOPIC {who}")
+        ]
+    );
+    let acts = sim.events.iter().filter_map(|event| match event {
+        Event::Act { what, .. } => Some(&**what),
+        _ => None,
+    });
+    assert_eq!(acts.collect::<Vec<_>>(), ["op", "topic", "topic removed"]);
+}
+
+#[test]
 fn others_are_told_that_only_operators_may() {
     let mut sim = run_room();
     let bob = sim.secure("10.0.0.9:5003", "bob");

@@ -164,6 +164,16 @@ fn examples() -> Vec<Event> {
             text: text("this may be somebody else: you verified bob, and this user has another key"),
         }),
         Event::Help,
+        Event::Topic(Topic {
+            who: Some(who(BOB)),
+            text: text("meeting at 3"),
+            set: true,
+        }),
+        Event::Topic(Topic {
+            who: Some(who(BOB)),
+            text: text(""),
+            set: true,
+        }),
         Event::Notice(text("maintenance at noon")),
         Event::Error(
             None,

@@ -280,6 +280,34 @@ fn history_does_not_ring() {
 }
 
 #[test]
+fn the_topic_is_the_first_row_of_a_screen_that_is_high_enough() {
+    let mut sim = Sim::in_a_room(30, 7);
+    sim.hear("TOPIC bob@10.0.0.2:6000 meeting\tat 3, bring your keys\n");
+    sim.keys("/clear\r");
+    sim.say("bob@10.0.0.2:6000", "hi");
+    sim.shows(
+        "| topic: meeting at 3, bring y~
+         |
+         |
+         |
+         |bob: hi
+         | alice | 2 in the clear
+         |> █",
+    );
+    sim.screen.resize(Size { columns: 30, rows: 5 });
+    assert_eq!(sim.drawn()[0], "");
+    sim.screen.resize(Size { columns: 30, rows: 7 });
+    // A page is one row less.
+    for number in 0..20 {
+        sim.say("bob@10.0.0.2:6000", &format!("line {number}"));
+    }
+    sim.keys("\x1b[5~");
+    assert_eq!(sim.drawn()[1..5].last().unwrap(), "bob: line 16");
+    sim.hear("TOPIC bob@10.0.0.2:6000\n");
+    assert!(!sim.drawn()[0].contains("topic"));
+}
+
+#[test]
 fn help_lists_every_command_and_every_key_without_wrapping() {
     let mut sim = Sim::in_a_room(80, 40);
     sim.keys("/help\r");

@@ -26,12 +26,16 @@ fn clients_that_send_byte_by_byte_are_understood() {
     let mut watcher = server.plain("watcher");
     let mut users: Vec<_> = (0..count)
         .map(|n| {
-            let wire = server.connect(&format!("slow{n}"));
-            let (hello, text) = (format!("HELLO 1 slow{n} - - -\n"), format!("héllo, {n} 中"));
+            let mut wire = server.connect(&format!("slow{n}"));
+            let text = format!("héllo, {n} 中");
             // Every other client speaks the rich dialect. The plain ones send a whole line first, so that the server
             // waits a second for each further byte.
             let bytes = if n % 2 == 0 {
-                format!("{hello}SAY 1 {text}\n")
+                let greeting = wire.expect("* chat version 1: ");
+                let mut secret = [1; 32];
+                secret[8..16].copy_from_slice(&n.to_le_bytes());
+                wire.seal(&greeting, secret, format!("HELLO 1 slow{n} - -"));
+                format!("SAY 1 {text}\n")
             } else {
                 format!("\n{text}\n")
             };

@@ -61,11 +61,6 @@ impl User {
     }
 }
 
-/// A new random key.
-fn key(chance: &mut Chance) -> String {
-    data_encoding::BASE64URL_NOPAD.encode(&chance.bytes(32))
-}
-
 /// Lets this many users join, send lines of every kind, and leave. At most twenty are in the room at once.
 fn churn(server: &Server, chance: &mut Chance, users: usize) {
     let mut here: Vec<User> = Vec::new();
@@ -74,7 +69,7 @@ fn churn(server: &Server, chance: &mut Chance, users: usize) {
         here.push(if chance.in_range(0..2) == 0 {
             User::Plain(Plain::join(wire))
         } else {
-            let hello = format!("HELLO 1 nick{number} 40000 {} -", key(chance));
+            let hello = format!("HELLO 1 nick{number} 40000 -");
             User::Rich(Rich::hello(wire, &hello))
         });
         for _ in 0..3 {

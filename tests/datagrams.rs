@@ -183,7 +183,7 @@ fn a_replayed_datagram_is_neither_shown_nor_answered() {
     // A user whose UDP port belongs to this test, so that datagrams of the real client can be replayed.
     let thief = socket();
     let port = thief.local_addr().unwrap().port();
-    let mallory = Rich::hello(server.connect("mallory"), &format!("HELLO 1 mallory {port} - -"));
+    let mallory = Rich::hello(server.connect("mallory"), &format!("HELLO 1 mallory {port} -"));
     watcher.expect(" mallory@");
     let mut alice = server.client("alice");
     let address = private_address(&mut watcher, "alice");

@@ -17,7 +17,7 @@ fn unix_ms() -> u64 {
 /// Joins, and returns the times and texts of the history.
 #[track_caller]
 fn past(server: &Server, name: &str) -> Vec<(u64, String)> {
-    let user = Rich::hello(server.connect(name), &format!("HELLO 1 {name} - - -"));
+    let user = Rich::hello(server.connect(name), &format!("HELLO 1 {name} - -"));
     let mut times = Times::default();
     let said = |line: &String| {
         let mut line = FromServer::parse(line).ok()?;
@@ -90,11 +90,11 @@ fn a_resumed_client_gets_every_message_from_where_it_stopped() {
     talker.send(lines);
     talker.expect("line 129");
     let resumed = |secret, hello: String| Rich::with_key(server.connect("carol"), secret, &hello);
-    let back = resumed(secret, format!("HELLO 1 carol - - {token} next=0"));
+    let back = resumed(secret, format!("HELLO 1 carol - {token} next=0"));
     let said = |user: &Rich| user.past.iter().filter(|line| line.starts_with("SAID ")).count();
     assert_eq!(said(&back), 130);
     // A stranger has no claim to more than the history.
-    let stranger = resumed([3; 32], "HELLO 1 eve - - AAECAwQFBgcICQoLDA0ODw next=0".into());
+    let stranger = resumed([3; 32], "HELLO 1 eve - AAECAwQFBgcICQoLDA0ODw next=0".into());
     assert_eq!(said(&stranger), 100);
 }
 
@@ -118,7 +118,7 @@ fn history_and_live_messages_join_without_gap_or_overlap() {
     let mut talker = server.plain("talker");
     let flood: String = (0..2000).map(|n| format!("line {n}\n")).collect();
     talker.send(&flood[..flood.len() / 2]);
-    let mut late = Rich::hello(server.connect("late"), "HELLO 1 late - - -");
+    let mut late = Rich::hello(server.connect("late"), "HELLO 1 late - -");
     talker.send(&flood[flood.len() / 2..]);
     let live = late.until("line 1999");
     let said: Vec<_> = late

@@ -313,9 +313,8 @@ fn changed_names_and_keys_are_not_believed() {
     let fake_server = FakeServer::start();
     let mut client = in_lines(&fake_server);
     let mut wire = fake_server.accept();
-    wire.greet(GREETING, SECRET);
-    let hello = wire.expect("HELLO 1 ");
-    let own_key = hello.split(' ').nth(4).unwrap();
+    let own_key = wire.greet(GREETING, SECRET);
+    wire.expect("HELLO 1 ");
     let me = format!("alice@{}", wire.peer());
     let token = "AAECAwQFBgcICQoLDA0ODw";
     wire.line(&format!("WELCOME {me} {token} {token} 0"));

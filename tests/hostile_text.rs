@@ -157,8 +157,9 @@ fn hostile_names_in_hello_are_shown_safely() {
     let mut all = Audience::new();
     for (_, hostile) in HOSTILE_TEXTS {
         let mut rude = all.server.connect("rude");
-        rude.expect("* chat version 1: ");
-        rude.send(line("HELLO 1 ", &[hostile, b" - - -".as_slice()].concat()));
+        let greeting = rude.expect("* chat version 1: ");
+        let hello = [b"HELLO 1 ".as_slice(), hostile, b" - -"].concat();
+        rude.seal(&greeting, [3; 32], hello);
         rude.close();
     }
     all.assert_unharmed("names in HELLO");

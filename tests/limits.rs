@@ -55,12 +55,13 @@ fn a_resuming_client_takes_over_its_place_in_a_full_room() {
     let ghost = server.rich("alice");
     bob.expect("alice@");
     let mut stranger = server.connect("stranger");
-    stranger.send("HELLO 1 alice - - -\n");
+    let greeting = stranger.expect("* chat version 1: ");
+    stranger.seal(&greeting, [3; 32], "HELLO 1 alice - -");
     assert_eq!(
         stranger.until_end().last().map(String::as_str),
         Some("too many users")
     );
-    let hello = format!("HELLO 1 alice - - {}", ghost.resume);
+    let hello = format!("HELLO 1 alice - {}", ghost.resume);
     let alice = Rich::with_key(server.connect("alice again"), ghost.secret, &hello);
     assert!(
         alice.who.starts_with("alice@") && alice.who != ghost.who,

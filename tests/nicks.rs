@@ -62,9 +62,9 @@ fn a_nick_that_looks_like_another_is_rejected() {
         let expected = format!("* the nick {lookalike} looks too much like {}", prof.who);
         assert_eq!(refused, expected);
     }
-    let joined = Rich::hello(server.connect("joining"), "HELLO 1 p\u{433}of - - -");
+    let joined = Rich::hello(server.connect("joining"), "HELLO 1 p\u{433}of - -");
     assert_eq!(joined.who, joined.id());
-    let free = Rich::hello(server.connect("free"), "HELLO 1 profs - - -");
+    let free = Rich::hello(server.connect("free"), "HELLO 1 profs - -");
     assert_eq!(free.who, format!("profs@{}", free.id()));
 }
 
@@ -110,7 +110,7 @@ fn a_hello_with_an_unavailable_nick_still_joins() {
         ("server", "bad-nick"),
         ("a/b", "bad-nick"),
     ] {
-        let mut user = Rich::hello(server.connect(nick), &format!("HELLO 1 {nick} - - -"));
+        let mut user = Rich::hello(server.connect(nick), &format!("HELLO 1 {nick} - -"));
         let id = user.id().to_owned();
         assert_eq!(user.who, id);
         let told = user.sync("here I am");
@@ -147,7 +147,7 @@ fn a_resuming_client_takes_its_nick_back() {
     let mut alice = Rich::with_key(
         server.connect("again"),
         ghost.secret,
-        &format!("HELLO 1 alice - - {}", ghost.resume),
+        &format!("HELLO 1 alice - {}", ghost.resume),
     );
     assert_eq!(alice.who, format!("alice@{}", alice.id()));
     assert_eq!(alice.taken, 2, "what was said before is known");
@@ -203,7 +203,7 @@ fn the_nick_of_a_broken_connection_is_held_for_its_client() {
         refused.starts_with("* the nick alice is held for "),
         "{refused:?}"
     );
-    let hello = format!("HELLO 1 alice - - {resume}");
+    let hello = format!("HELLO 1 alice - {resume}");
     let mut back = Rich::with_key(server.connect("again"), secret, &hello);
     assert_eq!(back.who, format!("alice@{}", back.id()));
     back.line("QUIT");
@@ -218,7 +218,7 @@ fn an_unknown_token_resumes_nothing() {
     let server = Server::start(&[]);
     let mut alice = server.rich("alice");
     let guess = "AAECAwQFBgcICQoLDA0ODw";
-    let mut thief = Rich::hello(server.connect("thief"), &format!("HELLO 1 alice - - {guess}"));
+    let mut thief = Rich::hello(server.connect("thief"), &format!("HELLO 1 alice - {guess}"));
     assert_eq!(thief.who, thief.id());
     thief.expect("ERROR nick-taken");
     let heard = alice.sync("still alice");

@@ -80,7 +80,7 @@ fn private_messages_pass_between_the_dialects() {
 #[test]
 fn sealed_bytes_are_relayed_unchanged_to_one_user() {
     let server = Server::start(&[]);
-    let hello = |nick: &str| Rich::hello(server.connect(nick), &format!("HELLO 1 {nick} 40101 - -"));
+    let hello = |nick: &str| Rich::hello(server.connect(nick), &format!("HELLO 1 {nick} 40101 -"));
     let (mut alice, mut bob, mut carol) = (hello("alice"), hello("bob"), hello("carol"));
     let mut plain = server.plain("plain");
     // 1,200 bytes are 1,600 characters.

@@ -29,7 +29,7 @@ impl Rich {
     /// Joins under a nick that is free.
     #[track_caller]
     pub fn join(wire: Wire, nick: &str) -> Self {
-        let mut user = Self::hello(wire, &format!("HELLO 1 {nick} - - -"));
+        let mut user = Self::hello(wire, &format!("HELLO 1 {nick} - -"));
         let own = format!(" {} ", user.who);
         let joined = user.expect("JOIN ");
         if !joined.contains(&own) || !user.who.starts_with(&format!("{nick}@")) {

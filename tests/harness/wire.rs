@@ -6,6 +6,7 @@ use chat_noise::key::KeyPair;
 use chat_noise::record::{Channel, RECORD_MAX};
 use chat_proto::LINE_MAX;
 use chat_proto::id::UserId;
+use chat_proto::opaque::PublicKey;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read, Write};
@@ -109,9 +110,9 @@ impl Wire {
     }
 
     /// Sends this greeting of a server and encrypts the connection, with this secret key. The client's first line can be
-    /// read next.
+    /// read next. Returns the key that the client has proven.
     #[track_caller]
-    pub fn greet(&mut self, greeting: &str, secret: [u8; 32]) {
+    pub fn greet(&mut self, greeting: &str, secret: [u8; 32]) -> PublicKey {
         self.line(greeting);
         let offer = Offer {
             greeting: greeting.as_bytes(),
@@ -132,11 +133,12 @@ impl Wire {
         self.received = [&first, b"\n".as_slice()].concat();
         self.channel = Some(established.channel);
         self.take(&rest);
+        established.peer
     }
 
     /// Encrypts the connection as a client whose secret key this is, after this greeting, with this as its first line.
     #[track_caller]
-    pub fn seal(&mut self, greeting: &str, secret: [u8; 32], first: &str) {
+    pub fn seal(&mut self, greeting: &str, secret: [u8; 32], first: impl AsRef<[u8]>) {
         let mut random = |bytes: &mut [u8]| bytes.fill(7);
         let key = KeyPair::from_secret(secret);
         let (client, line) = handshake::Client::begin(greeting.as_bytes(), &key, None, &mut random);
@@ -145,7 +147,7 @@ impl Wire {
         let met = client
             .read(line.as_bytes())
             .unwrap_or_else(|why| self.fail(&format!("no handshake: {why:?}")));
-        let (line, established) = met.finish(first, Duration::ZERO);
+        let (line, established) = met.finish(first.as_ref(), Duration::ZERO);
         self.line(&line);
         self.channel = Some(established.channel);
     }

@@ -2,6 +2,7 @@
 
 use crate::audit::Audit;
 use crate::message::Message;
+use crate::sealed::Sealed;
 use crate::tally::Tally;
 use crate::user::User;
 use anyhow::{Context, ensure};
@@ -124,7 +125,9 @@ impl Crowd {
 
     fn connect(&mut self, server: SocketAddr) -> anyhow::Result<()> {
         let place = self.users.len();
-        let mut user = User::connect(server).with_context(|| format!("user {place} can't connect"))?;
+        let sealed = self.audit.dialect.is_sealed().then(|| Sealed::new(place));
+        let mut user =
+            User::connect(server, sealed).with_context(|| format!("user {place} can't connect"))?;
         self.audit.dialect.begin(place, user.out());
         let fd = user.fd().context("a new connection has ended")?;
         self.epoll
@@ -210,10 +213,9 @@ impl Crowd {
             if !bytes.is_empty() {
                 self.heard_at = now;
             }
-            let (reader, replies) = user.sides();
-            let joins = reader.joins;
-            reader.receive(now, bytes, &mut self.audit, replies);
-            self.joins += reader.joins - joins;
+            let joins = user.reader.joins;
+            user.take(now, bytes, &mut self.audit);
+            self.joins += user.reader.joins - joins;
         }
         self.send(place)
     }
@@ -241,7 +243,9 @@ impl Crowd {
     /// If a system call fails.
     pub fn say(&mut self, place: usize) -> anyhow::Result<()> {
         let at = self.now();
+        let from = self.users.get_mut(place).map_or(0, |user| user.out().len());
         self.put_message(place, at);
+        self.seal(place, from);
         self.send(place)
     }
 
@@ -252,13 +256,22 @@ impl Crowd {
     pub fn say_much(&mut self, place: usize) -> anyhow::Result<()> {
         let at = self.now();
         let heard = self.heard_from(place);
+        let from = self.users.get_mut(place).map_or(0, |user| user.out().len());
         while let Some(user) = self.users.get_mut(place)
             && user.said < heard.saturating_add(UNDER_WAY)
             && user.out().len() < BURST
         {
             self.put_message(place, at);
         }
+        self.seal(place, from);
         self.send(place)
+    }
+
+    /// Encrypts what was queued for a user from here on.
+    fn seal(&mut self, place: usize, from: usize) {
+        if let Some(user) = self.users.get_mut(place) {
+            user.seal(from);
+        }
     }
 
     fn put_message(&mut self, place: usize, at: u64) {

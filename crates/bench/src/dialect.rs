@@ -30,7 +30,7 @@ pub enum Line<'a> {
     Left,
     /// Another line that everybody receives.
     Shared,
-    /// The greeting of the server, which waits for [`Dialect::answer`].
+    /// The greeting of the server.
     Greeting,
     /// The end of the history.
     Live,
@@ -65,11 +65,10 @@ impl Dialect {
         }
     }
 
-    /// The answer to a greeting.
-    pub fn answer(self, out: &mut Vec<u8>) {
-        if self == Self::Rich {
-            put(out, format_args!("HELLO 1 - - - -\n"));
-        }
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub fn is_sealed(self) -> bool {
+        self == Self::Rich
     }
 
     /// The answer to a [`Line::Ping`].

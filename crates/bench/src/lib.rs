@@ -21,6 +21,7 @@ pub mod record;
 pub mod reference;
 pub mod report;
 pub mod scenario;
+pub mod sealed;
 pub mod svg;
 pub mod tally;
 pub mod terminal;

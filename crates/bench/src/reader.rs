@@ -116,10 +116,8 @@ impl Reader {
     /// Handles one line.
     fn take_line(&mut self, now: u64, line: &[u8], audit: &mut Audit, replies: &mut Vec<u8>) {
         let meaning = audit.dialect.read(line);
-        match meaning {
-            Line::Greeting => audit.dialect.answer(replies),
-            Line::Ping(ping) => audit.dialect.pong(ping, replies),
-            _ => {}
+        if let Line::Ping(ping) = meaning {
+            audit.dialect.pong(ping, replies);
         }
         match &mut self.stage {
             Stage::Arriving { live } => match meaning {

@@ -1,6 +1,8 @@
 //! A user of the crowd.
 
+use crate::audit::Audit;
 use crate::reader::Reader;
+use crate::sealed::Sealed;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -16,6 +18,8 @@ pub struct User {
     socket: Option<Socket>,
     /// The receiving side.
     pub reader: Reader,
+    /// The encrypted channel, if the dialect has one.
+    sealed: Option<Sealed>,
     /// Bytes to send, and how many of them are sent.
     out: Vec<u8>,
     sent: usize,
@@ -30,7 +34,7 @@ impl User {
     ///
     /// # Errors
     /// If the connection is refused.
-    pub fn connect(server: SocketAddr) -> io::Result<Self> {
+    pub fn connect(server: SocketAddr, sealed: Option<Sealed>) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
         socket.set_tcp_nodelay(true)?;
         // Close with a reset: connections in TIME_WAIT would use up all ports after a few runs.
@@ -39,6 +43,7 @@ impl User {
         Ok(Self {
             socket: Some(socket),
             reader: Reader::default(),
+            sealed,
             out: Vec::new(),
             sent: 0,
             said: 0,
@@ -67,10 +72,24 @@ impl User {
         &mut self.out
     }
 
-    /// The receiving side, and the buffer for its answers.
-    pub fn sides(&mut self) -> (&mut Reader, &mut Vec<u8>) {
+    /// Says this, which was appended to [`User::out`] from here on.
+    pub fn seal(&mut self, from: usize) {
+        if let Some(sealed) = &mut self.sealed {
+            let said = self.out.split_off(from);
+            sealed.say(&said, &mut self.out);
+        }
+    }
+
+    /// Bytes arrived: answers are queued.
+    pub fn take(&mut self, now: u64, bytes: &[u8], audit: &mut Audit) {
         self.out();
-        (&mut self.reader, &mut self.out)
+        let Some(sealed) = &mut self.sealed else {
+            return self.reader.receive(now, bytes, audit, &mut self.out);
+        };
+        let opened = sealed.receive(bytes, &mut self.out);
+        let mut replies = Vec::new();
+        self.reader.receive(now, &opened, audit, &mut replies);
+        sealed.say(&replies, &mut self.out);
     }
 
     /// Reads once; nothing if no bytes are there or the connection has ended.

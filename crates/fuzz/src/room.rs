@@ -5,6 +5,7 @@
 //! [`receiver`] for the requirements on each line, and [`world`] for those on the room.
 
 mod receiver;
+mod sealing;
 mod world;
 
 use crate::bytes::Bytes;
@@ -26,11 +27,11 @@ const REPEATED_MAX: usize = 5 << 18;
 
 /// Patterns of lines. `{p}` stands for bytes of the script, `{id}` for the id of a user, `{n}` for a growing number.
 const LINES: [&str; 32] = [
-    "HELLO 1 - - - -",
-    "HELLO 1 alice 9001 {key} -",
-    "HELLO 1 {p} 9001 - -",
-    "HELLO 1 alice - - {resume}",
-    "HELLO 1 - 50313 {key} {resume}",
+    "HELLO 1 - - -",
+    "HELLO 1 alice 9001 -",
+    "HELLO 1 {p} 9001 -",
+    "HELLO 1 alice - {resume}",
+    "HELLO 1 - 50313 {resume}",
     "SAY {n} hello",
     "SAY {n} {p}",
     "SAY {p}",

@@ -122,9 +122,9 @@ pub struct Met {
 impl Met {
     /// Ends the handshake. `first` is the client's first line, without its end. Returns the line to send.
     #[must_use]
-    pub fn finish(mut self, first: &str, now: Duration) -> (String, Established) {
+    pub fn finish(mut self, first: impl AsRef<[u8]>, now: Duration) -> (String, Established) {
         let message =
-            write(&mut self.state, first.as_bytes()).expect("the keys of the server were used before");
+            write(&mut self.state, first.as_ref()).expect("the keys of the server were used before");
         let line = format!("{VERB}{}", encode(&message));
         let established = established(self.state, self.server, now);
         (line, established)

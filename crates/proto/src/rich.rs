@@ -18,8 +18,8 @@ use std::str::FromStr;
 /// A line from a client to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromClient<'a> {
-    /// `HELLO <version> <nick> <udp-port> <key> <resume> [insist] [next=<number>]`: the first line, sent after the greeting. From here on
-    /// the connection speaks the rich dialect.
+    /// `HELLO <version> <nick> <udp-port> <resume> [insist] [next=<number>]`: the first line on the encrypted channel. From here
+    /// on the connection speaks the rich dialect.
     Hello(Hello<'a>),
     /// `PROBE <version> <nick>`: the first line instead of `HELLO`. The client only checks
     /// whether it could join, and whether the nick is available. The room is not told.
@@ -69,8 +69,6 @@ pub struct Hello<'a> {
     pub nick: Option<&'a str>,
     /// The UDP port for private messages.
     pub udp_port: Option<u16>,
-    /// The key for private messages.
-    pub key: Option<PublicKey>,
     /// The token of an earlier `WELCOME` of the same run, which replaces that connection: the server may not know that it
     /// is dead.
     pub resume: Option<Token>,
@@ -260,7 +258,6 @@ impl<'a> FromClient<'a> {
                     version: fields.value()?,
                     nick: fields.optional_token()?,
                     udp_port: fields.optional()?,
-                    key: fields.optional()?,
                     resume: fields.optional()?,
                     insists: false,
                     next: None,
@@ -289,15 +286,13 @@ impl<'a> FromClient<'a> {
     }
 }
 
-/// The starts of a client's first line.
-const FIRST_VERBS: [&[u8]; 3] = [b"SEAL ", b"HELLO ", b"PROBE "];
+/// The start of a client's first line, which begins the handshake for the encrypted channel.
+const FIRST_VERB: &[u8] = b"SEAL ";
 
 /// Whether the first line of a connection may be that of a client, if it begins with these bytes.
 #[must_use]
 pub fn may_begin_client(begun: &[u8]) -> bool {
-    FIRST_VERBS
-        .into_iter()
-        .any(|verb| verb.starts_with(begun) || begun.starts_with(verb))
+    FIRST_VERB.starts_with(begun) || begun.starts_with(FIRST_VERB)
 }
 
 impl<'a> FromServer<'a> {
@@ -464,13 +459,12 @@ impl fmt::Display for FromClient<'_> {
                     version,
                     nick,
                     udp_port,
-                    key,
                     resume,
                     insists,
                     next,
                 } = hello;
                 write!(f, "HELLO {version} {} {} ", OrDash(nick), OrDash(udp_port))?;
-                write!(f, "{} {}", OrDash(key), OrDash(resume))?;
+                OrDash(resume).fmt(f)?;
                 if *insists {
                     write!(f, " {INSIST}")?;
                 }
@@ -635,8 +629,8 @@ mod tests {
 
         #[test]
         fn lines_of_a_client_round_trip(id in user_id(), seq in any::<u64>(), text in text(), token in token(), bytes in bytes(),
-                                          udp_port in prop::option::of(any::<u16>()), key in prop::option::of(any::<[u8; 32]>()), insists in any::<bool>()) {
-            let hello = Hello { version: 1, nick: Some("alice"), udp_port, key: key.map(Opaque), resume: Some(token), insists, next: insists.then_some(seq) };
+                                          udp_port in prop::option::of(any::<u16>()), insists in any::<bool>()) {
+            let hello = Hello { version: 1, nick: Some("alice"), udp_port, resume: Some(token), insists, next: insists.then_some(seq) };
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
@@ -675,7 +669,7 @@ mod tests {
             "HELLO",
             "HELLO 1",
             "HELLO everyone",
-            "HELLO 1 a b c d",
+            "HELLO 1 a b c",
             "PROBE",
             "PROBE 1",
             "PROBE everyone -",

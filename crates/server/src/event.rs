@@ -95,6 +95,8 @@ pub enum Departure {
     Foreign,
     /// The handshake for an encrypted channel failed, after it was announced.
     Handshake,
+    /// The client said `HELLO` or `PROBE` in the clear, after it was announced.
+    Outdated,
     /// What arrived on the encrypted channel was changed on the way.
     Altered,
     /// An operator showed the user out.
@@ -134,6 +136,8 @@ pub enum Refusal {
     Code,
     /// Too many wrong passphrases or codes came from that network, and none is tried for a while.
     Guesses,
+    /// The client said `HELLO` or `PROBE` in the clear.
+    Outdated,
     /// No file descriptor is left.
     Descriptors,
 }
@@ -176,6 +180,7 @@ impl fmt::Display for Departure {
             Self::Nick => "nick",
             Self::Foreign => "foreign",
             Self::Handshake => "handshake",
+            Self::Outdated => "outdated",
             Self::Altered => "altered",
             Self::Kicked => "kicked",
             Self::Banned => "banned",
@@ -200,6 +205,7 @@ impl fmt::Display for Refusal {
             Self::Passphrase => f.write_str("passphrase"),
             Self::Code => f.write_str("code"),
             Self::Guesses => f.write_str("guesses"),
+            Self::Outdated => f.write_str("outdated"),
             Self::Descriptors => f.write_str("descriptors"),
         }
     }

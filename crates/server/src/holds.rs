@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use chat_proto::nick::{Nick, Skeleton};
-use chat_proto::opaque::{PublicKey, Token};
+use chat_proto::opaque::PublicKey;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,15 +12,6 @@ const HELD: Duration = Duration::from_secs(45);
 
 /// Nicks held for one network: a class behind one router. Whoever connects and breaks off again and again holds no more.
 const PER_NETWORK_MAX: usize = 64;
-
-/// The client that a nick is held for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// The one with this key.
-    Key(PublicKey),
-    /// The one with this token, which has no key.
-    Token(Token),
-}
 
 /// The nicks that are held.
 ///
@@ -36,8 +27,8 @@ pub(crate) struct Holds {
 struct Hold {
     nick: Nick,
     looks: Vec<Skeleton>,
-    /// Whose it is: the key of the broken connection, or the token that resumes one without a key.
-    owner: Owner,
+    /// The key of the broken connection.
+    key: PublicKey,
     network: Network,
     until: Duration,
 }
@@ -52,31 +43,31 @@ impl Holds {
     }
 
     /// Holds the nick of a client at this address whose connection broke.
-    pub(crate) fn add(&mut self, now: Duration, address: IpAddr, owner: Owner, nick: Nick) {
+    pub(crate) fn add(&mut self, now: Duration, address: IpAddr, key: PublicKey, nick: Nick) {
         self.held.retain(|hold| hold.until > now);
         let network = Network::of(address);
         let mut of_network = self.held.iter().filter(|hold| hold.network == network);
         let excess = if of_network.clone().count() >= PER_NETWORK_MAX {
-            of_network.next().map(|hold| hold.owner)
+            of_network.next().map(|hold| hold.key)
         } else {
             let oldest = self.held.front().filter(|_| self.held.len() >= self.max);
-            oldest.map(|hold| hold.owner)
+            oldest.map(|hold| hold.key)
         };
-        if let Some(owner) = excess {
-            self.release(owner);
+        if let Some(key) = excess {
+            self.release(key);
         }
         self.held.push_back(Hold {
             looks: nick.skeletons().collect(),
             nick,
-            owner,
+            key,
             network,
             until: now + HELD,
         });
     }
 
-    /// This client is back.
-    pub(crate) fn release(&mut self, owner: Owner) {
-        self.held.retain(|hold| hold.owner != owner);
+    /// The client with this key is back.
+    pub(crate) fn release(&mut self, key: PublicKey) {
+        self.held.retain(|hold| hold.key != key);
     }
 
     /// The held nick that this one is or looks like, and for how long it is held yet.
@@ -96,10 +87,10 @@ mod tests {
 
     fn add(holds: &mut Holds, second: u64, network: u8, number: usize) {
         let address = Ipv4Addr::new(10, 0, 0, network).into();
-        let mut token = Opaque([network; 16]);
-        token.0[..8].copy_from_slice(&number.to_be_bytes());
+        let mut key = Opaque([network; 32]);
+        key.0[..8].copy_from_slice(&number.to_be_bytes());
         let nick = Nick::parse(&format!("user-{network}-{number}")).unwrap();
-        holds.add(Duration::from_secs(second), address, Owner::Token(token), nick);
+        holds.add(Duration::from_secs(second), address, key, nick);
     }
 
     fn is_held(holds: &Holds, second: u64, nick: &str) -> bool {

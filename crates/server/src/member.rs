@@ -330,12 +330,16 @@ impl Member {
         self.has_spoken
     }
 
-    /// Counts a line against the rate. Returns whether it is the first one.
-    pub(crate) fn count_line(&mut self, rate: Option<Rate>, now: Duration) -> bool {
+    /// It sends a line. Returns whether that is the first one.
+    pub(crate) fn speak(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_spoken, true)
+    }
+
+    /// Counts a line against the rate.
+    pub(crate) fn count_line(&mut self, rate: Option<Rate>, now: Duration) {
         if let Some(rate) = rate {
             self.usage.count(rate, now);
         }
-        !std::mem::replace(&mut self.has_spoken, true)
     }
 
     /// Whether the next line may be processed, as far as it depends on this connection alone.

@@ -22,7 +22,7 @@ pub(crate) struct Resumption {
 struct Client {
     token: Token,
     /// The key that it has proven to have.
-    key: Option<PublicKey>,
+    key: PublicKey,
     state: State,
     /// Where it connected from.
     network: Network,
@@ -55,7 +55,7 @@ impl Resumption {
     }
 
     /// The token of the latest connection that this one leads to.
-    pub(crate) fn latest(&self, key: Option<PublicKey>, token: Token) -> Token {
+    fn latest(&self, key: PublicKey, token: Token) -> Token {
         match self.state(key, &token) {
             Some(State::Replaced(next) | State::Adopted(next)) => next,
             Some(State::Resumable(_)) | None => token,
@@ -63,7 +63,7 @@ impl Resumption {
     }
 
     /// The connection with this key and token is gone; `seq` is the number of the last message accepted from it.
-    pub(crate) fn disconnected(&mut self, network: Network, key: Option<PublicKey>, token: Token, seq: u64) {
+    pub(crate) fn disconnected(&mut self, network: Network, key: PublicKey, token: Token, seq: u64) {
         self.remember(network, key, token, State::Resumable(seq));
     }
 
@@ -72,7 +72,7 @@ impl Resumption {
     pub(crate) fn resume(
         &mut self,
         network: Network,
-        key: Option<PublicKey>,
+        key: PublicKey,
         token: Token,
         next: Token,
     ) -> Option<u64> {
@@ -99,13 +99,13 @@ impl Resumption {
         self.clients.retain(|client| !client.state.led_to(token));
     }
 
-    fn state(&self, key: Option<PublicKey>, token: &Token) -> Option<State> {
+    fn state(&self, key: PublicKey, token: &Token) -> Option<State> {
         let mut latest_first = self.clients.iter().rev();
         let found = latest_first.find(|other| other.token == *token && other.key == key);
         found.map(|client| client.state)
     }
 
-    fn remember(&mut self, network: Network, key: Option<PublicKey>, token: Token, state: State) {
+    fn remember(&mut self, network: Network, key: PublicKey, token: Token, state: State) {
         if self.clients.len() >= self.max {
             self.forget_one(network);
         }
@@ -147,8 +147,8 @@ mod tests {
     use chat_proto::opaque::Opaque;
     use std::net::Ipv4Addr;
 
-    const KEY: Option<PublicKey> = Some(Opaque([8; 32]));
-    const OTHER: Option<PublicKey> = Some(Opaque([9; 32]));
+    const KEY: PublicKey = Opaque([8; 32]);
+    const OTHER: PublicKey = Opaque([9; 32]);
     const A: Token = Opaque([1; 16]);
     const B: Token = Opaque([2; 16]);
     const C: Token = Opaque([3; 16]);

@@ -72,7 +72,7 @@ impl Roster {
         self.connections() - self.staying - self.queued
     }
 
-    /// Whether there is any connection that a token resumes.
+    /// Whether there is any connection that a client could take the place of.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         self.rich > 0
@@ -239,12 +239,6 @@ impl Roster {
     #[must_use]
     pub fn with_key(&self, key: &PublicKey) -> Option<Slot> {
         Slot::try_from(*self.by_key.get(key)?).ok()
-    }
-
-    /// The connection that this token resumes.
-    #[must_use]
-    pub fn resumed_by(&self, token: &Token) -> Option<Slot> {
-        self.with_token(token, |member| Some(member.rich()?.resume))
     }
 
     /// The connection whose rendezvous requests carry this token.

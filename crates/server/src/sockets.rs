@@ -246,7 +246,10 @@ mod tests {
     use super::*;
     use crate::identity::Identity;
     use crate::quota::Quota;
-    use crate::room::{Limits, Room, input};
+    use crate::room::{Limits, Room, input, output};
+    use crate::roster::{Slot, token_for};
+    use chat_noise::handshake::Client;
+    use chat_noise::key::KeyPair;
     use chat_proto::opaque::Opaque;
     use chat_proto::rendezvous::{Reply, Request};
     use std::io::Write;
@@ -300,6 +303,17 @@ mod tests {
         assert!(held <= limit, "{held} bytes");
     }
 
+    /// The line that waits for a connection.
+    fn sent(room: &mut Room, now: Now, slot: Slot) -> String {
+        let mut line = Vec::new();
+        output::deliver(room, now, slot, |pieces| {
+            line.extend(pieces.iter().flat_map(|piece| piece.iter()));
+            Ok::<_, ()>(line.len())
+        })
+        .unwrap();
+        String::from_utf8(line).unwrap().trim_end().to_owned()
+    }
+
     #[test]
     fn a_datagram_over_the_longest_request_gets_no_reply() {
         let now = Now {
@@ -317,8 +331,15 @@ mod tests {
         let mut room = Room::new(limits, Box::new(|| Opaque([7; 16])), Identity::ephemeral([7; 32]));
         let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
         let slot = room.accept(now, localhost).unwrap();
-        input::receive(&mut room, now, slot, b"PROBE 1 -\n");
-        let token = crate::roster::token_for(slot, Opaque([7; 16]));
+        let greeting = sent(&mut room, now, slot);
+        let key = KeyPair::from_secret([8; 32]);
+        let (client, line) = Client::begin(greeting.as_bytes(), &key, None, &mut |bytes| bytes.fill(9));
+        input::receive(&mut room, now, slot, format!("{line}\n").as_bytes());
+        let answer = sent(&mut room, now, slot);
+        let met = client.read(answer.as_bytes()).unwrap();
+        let (line, _) = met.finish("PROBE 1 -", now.monotonic);
+        input::receive(&mut room, now, slot, format!("{line}\n").as_bytes());
+        let token = token_for(slot, Opaque([7; 16]));
 
         let mut socket = RendezvousSocket::open(localhost).unwrap();
         let client = UdpSocket::bind(localhost).unwrap();

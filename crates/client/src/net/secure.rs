@@ -341,7 +341,7 @@ impl Secure {
             State::Met(met) => {
                 let rest = self.waiting.split_off(end + 1);
                 let first = String::from_utf8_lossy(self.waiting.get(..end).unwrap_or_default());
-                let (line, established) = met.finish(&first, now.monotonic);
+                let (line, established) = met.finish(&*first, now.monotonic);
                 self.out.extend_from_slice(line.as_bytes());
                 self.out.push(b'\n');
                 self.hash = Some(established.hash);
@@ -436,7 +436,7 @@ mod tests {
     fn refusal(trust: Trust, number: u8) -> (Option<Outcome>, Vec<u8>) {
         let mut secure = secure(trust);
         secure.receive(Now::default(), GREETING);
-        secure.send(Now::default(), b"HELLO 1 - - - -\n");
+        secure.send(Now::default(), b"HELLO 1 - - -\n");
         let (_, line) = answer(&mut secure, number);
         let refusal = secure
             .receive(Now::default(), format!("{line}\n").as_bytes())
@@ -596,7 +596,7 @@ mod tests {
         let line = secure.take_out();
         let line = line.strip_suffix(b"\n").unwrap();
         let (server, line) = Server::begin(&offer, line, &mut |bytes| bytes.fill(4)).unwrap();
-        secure.send(Now::default(), b"HELLO 1 - - - -\n");
+        secure.send(Now::default(), b"HELLO 1 - - -\n");
         let received = secure.receive(Now::default(), format!("{line}\n").as_bytes());
         (server, received)
     }
@@ -637,7 +637,7 @@ mod tests {
         let received = secure.receive(Now::default(), locked().as_bytes());
         assert_eq!(received.refusal, Some(Outcome::PassphraseNeeded));
         assert_eq!(received.bytes, b"");
-        secure.send(Now::default(), b"HELLO 1 - - - -\n");
+        secure.send(Now::default(), b"HELLO 1 - - -\n");
         assert_eq!(secure.take_out(), b"");
     }
 
@@ -657,7 +657,7 @@ mod tests {
             let received = secure.receive(Now::default(), GREETING);
             assert_eq!(received.refusal, Some(Outcome::NoPassphrase));
             assert_eq!(received.bytes, b"");
-            secure.send(Now::default(), b"HELLO 1 - - - -\n");
+            secure.send(Now::default(), b"HELLO 1 - - -\n");
             assert_eq!(secure.take_out(), b"");
             // Nor in the clear.
             secure.connected();

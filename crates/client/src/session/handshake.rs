@@ -66,7 +66,6 @@ impl Session {
             version: VERSION,
             nick: nick.as_ref().map(Nick::as_str),
             udp_port: self.config.endpoints.udp_port,
-            key: Some(self.private.public_key()),
             resume: self.resume,
             insists: self.insists_on_nick(),
             next: next.map(|(_, next)| next),

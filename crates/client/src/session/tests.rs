@@ -6,7 +6,7 @@ use crate::command::Command;
 use crate::private::{KeyPair, Options, Private};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
-use chat_proto::opaque::{Opaque, PublicKey, Token};
+use chat_proto::opaque::{Opaque, Token};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use chat_proto::{SERVER_LINE_MAX, TEXT_MAX};
@@ -65,13 +65,9 @@ fn private(secret: u8, options: Options) -> Private {
     Private::new(KeyPair::from_random([secret; 32]), options, Box::new(random))
 }
 
-fn own_key() -> PublicKey {
-    private(1, Options::default()).public_key()
-}
-
 /// The client's HELLO.
 fn hello() -> String {
-    format!("HELLO 1 alice 5001 {} -\n", own_key())
+    "HELLO 1 alice 5001 -\n".to_owned()
 }
 
 impl Sim {
@@ -999,8 +995,7 @@ fn a_reconnection_neither_loses_nor_repeats_messages() {
 
     reconnect(&mut sim);
     sim.hear("* chat version 1: welcome\n");
-    let (key, token) = (own_key(), TOKEN);
-    assert_eq!(sim.sent(), format!("HELLO 1 alice 5556 {key} {token}\n"));
+    assert_eq!(sim.sent(), format!("HELLO 1 alice 5556 {TOKEN}\n"));
     // The server has the second message; only its return was lost.
     sim.hear(&format!(
         "WELCOME alice@10.0.0.1:5555 {TOKEN} {TOKEN} 2\nHISTORY -\nLIVE\n"
@@ -1162,7 +1157,7 @@ fn a_reconnection_asks_for_the_nick_but_does_not_require_it() {
     reconnect(&mut sim);
     sim.sent();
     sim.hear("* chat version 1: welcome\n");
-    assert_eq!(sim.sent(), format!("HELLO 1 zoe 5556 {} {TOKEN}\n", own_key()));
+    assert_eq!(sim.sent(), format!("HELLO 1 zoe 5556 {TOKEN}\n"));
     sim.hear(&format!(
         "ERROR nick-taken - taken\nWELCOME 10.0.0.1:5555 {TOKEN} {TOKEN} 0\nHISTORY -\nLIVE\n"
     ));

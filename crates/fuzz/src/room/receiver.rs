@@ -11,6 +11,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// The receiving end of one connection.
 #[derive(Default)]
 pub(super) struct Receiver {
+    /// The first line.
+    pub(super) greeting: Vec<u8>,
     /// The incomplete line. Shorter than [`SERVER_LINE_MAX`].
     rest: Vec<u8>,
     /// Bytes to come of an answer to a telnet client.
@@ -82,6 +84,9 @@ impl Receiver {
 
     fn whole_line(&mut self) {
         let line = std::mem::take(&mut self.rest);
+        if self.greeting.is_empty() {
+            self.greeting.clone_from(&line);
+        }
         let heard = if self.phase == Phase::Plain {
             &mut self.plain
         } else {

@@ -7,6 +7,7 @@
 //! - the room ends when it is told to.
 
 use super::receiver::Receiver;
+use super::sealing::{Line, is_clients};
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
@@ -63,6 +64,9 @@ pub(super) struct World {
 struct Person {
     slot: Option<Slot>,
     receiver: Receiver,
+    line: Line,
+    /// It has said something.
+    has_spoken: bool,
     /// Bytes sent that the server has not read.
     sent: VecDeque<u8>,
     end: Option<End>,
@@ -77,7 +81,7 @@ struct Person {
 }
 
 /// The first lines of the two observers, one of each dialect.
-const OBSERVERS: [&[u8]; 2] = [b"\n", b"HELLO 1 - - - -\n"];
+const OBSERVERS: [&[u8]; 2] = [b"\n", b"HELLO 1 - - -\n"];
 
 impl World {
     /// A room, with or without observers. With observers, nobody is alone in the room.
@@ -130,10 +134,11 @@ impl World {
     }
 
     fn send_as(&mut self, person: usize, bytes: &[u8]) {
+        let secret = secret_of(person, self.observers);
         if let Some(person) = self.people.get_mut(person)
             && person.end.is_none()
         {
-            person.sent.extend(bytes);
+            person.say(self.now.monotonic, secret, bytes);
         }
     }
 
@@ -339,11 +344,16 @@ impl World {
             input::break_off(&mut self.room, self.now, slot, End::Reset);
             return true;
         }
-        let mut count = 0;
+        let (mut count, now) = (0, self.now.monotonic);
         let delivered = output::deliver(&mut self.room, self.now, slot, |pieces| {
             for piece in pieces {
                 let takes = piece.len().min(person.window - count.min(person.window));
-                person.receiver.receive(piece.get(..takes).unwrap_or_default());
+                person.line.receive(
+                    now,
+                    piece.get(..takes).unwrap_or_default(),
+                    &mut person.receiver,
+                    &mut person.sent,
+                );
                 count += takes;
             }
             Ok::<_, Infallible>(count)
@@ -407,7 +417,10 @@ impl World {
     fn answer_pings(&mut self) {
         for observer in self.people.iter_mut().take(self.observers) {
             for number in std::mem::take(&mut observer.receiver.pings) {
-                observer.sent.extend(format!("PONG {number}\n").bytes());
+                let pong = format!("PONG {number}\n");
+                observer
+                    .line
+                    .say(self.now.monotonic, pong.as_bytes(), &mut observer.sent);
             }
         }
     }
@@ -458,6 +471,16 @@ impl World {
 }
 
 impl Person {
+    /// Says this. A first line of a client goes through a handshake, and so does what follows.
+    fn say(&mut self, now: Duration, secret: [u8; 32], bytes: &[u8]) {
+        if !std::mem::replace(&mut self.has_spoken, true) && is_clients(bytes) {
+            let greeting = self.receiver.greeting.trim_ascii_end();
+            self.line = Line::begin(secret, greeting, bytes, &mut self.sent);
+        } else {
+            self.line.say(now, bytes, &mut self.sent);
+        }
+    }
+
     fn has_news(&self) -> bool {
         !self.sent.is_empty() || self.end.is_some() && !self.end_was_told
     }
@@ -465,6 +488,16 @@ impl Person {
     fn is_broken(&self) -> bool {
         self.end == Some(End::Reset)
     }
+}
+
+/// The secret key of a connection. Some connections have the same, but not that of an observer.
+fn secret_of(person: usize, observers: usize) -> [u8; 32] {
+    let number = if person < observers {
+        person
+    } else {
+        100 + person % 6
+    };
+    [u8::try_from(number).unwrap_or_default() << 3; 32]
 }
 
 fn choose(tokens: &[Token], which: u8) -> String {

@@ -270,7 +270,7 @@ fn assert_documented(phrase: &str, greeting: &str, client_draws: &[u8], server_d
     );
     let (server, two) = Server::begin(&offer, one.as_bytes(), &mut draw(server_draws)).unwrap();
     let met = client.read(two.as_bytes()).unwrap();
-    let (three, mut client) = met.finish("HELLO 1 alice 40101 - -", NOW);
+    let (three, mut client) = met.finish("HELLO 1 alice 40101 -", NOW);
     let (_, mut server) = server.finish(three.as_bytes(), NOW).unwrap();
     let record = |side: &mut Established, line: &str| {
         let mut out = Vec::new();

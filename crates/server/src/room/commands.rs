@@ -3,7 +3,6 @@
 use super::{PROBE_TIME, Room, handshake, orders, topic};
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
-use crate::holds::Owner;
 use crate::member::{Client, Member, Probe, Rich, Stage};
 use crate::network::Network;
 use crate::outbox::List;
@@ -16,7 +15,7 @@ use chat_noise::handshake::VERB;
 use chat_proto::id::UserId;
 use chat_proto::line::Line;
 use chat_proto::now::Now;
-use chat_proto::opaque::Token;
+use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, RichError};
 use chat_proto::text::Text;
@@ -44,7 +43,7 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
     let Some(mut member) = room.roster.get_mut(slot) else {
         return;
     };
-    let is_first = member.count_line(room.limits.rate, now.monotonic);
+    let is_first = member.speak();
     // Nearly every line is UTF-8, and to check that is cheaper than to replace what is not.
     let line = match line {
         Line::Whole(bytes) => {
@@ -52,9 +51,14 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
         }
         Line::TooLong => None,
     };
+    // The rate is for what a user says: a handshake has two lines and a time limit.
     if let Stage::Sealing(..) = member.stage {
         return seal(room, now, slot, line.as_deref().unwrap_or_default());
     }
+    if let Some(line) = line.as_deref().filter(|line| is_first && line.starts_with(VERB)) {
+        return handshake::begin(room, now, slot, line.as_bytes());
+    }
+    member.count_line(room.limits.rate, now.monotonic);
     match (member.client.as_deref_mut(), line.as_deref()) {
         (Some(Client::Rich(rich)), Some(line)) => {
             if !std::mem::replace(&mut rich.has_answered, true) {
@@ -78,15 +82,10 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
             }
             return;
         }
-        (None, Some(line)) if is_first && line.starts_with(VERB) => {
-            return handshake::begin(room, now, slot, line.as_bytes());
+        (None, Some(line)) if is_first && is_of_a_client(line) => {
+            return handshake::reject_outdated(room, now, slot);
         }
         (None, _) if member.must_seal => return room.turn_away(now, slot, Refusal::Plain),
-        (None, Some(line)) if is_first => match FromClient::parse(line) {
-            Ok(FromClient::Hello(request)) => return hello(room, now, slot, &request),
-            Ok(FromClient::Probe(_, nick)) => return probe(room, now, slot, nick),
-            _ => {}
-        },
         (None, Some(_)) | (_, None) => {}
     }
     if member.stage != Stage::Joined {
@@ -106,13 +105,21 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
     }
 }
 
+/// Whether this is the first line of a client, which belongs on an encrypted channel.
+fn is_of_a_client(line: &str) -> bool {
+    matches!(
+        FromClient::parse(line),
+        Ok(FromClient::Hello(_) | FromClient::Probe(..))
+    )
+}
+
 /// The second line of a handshake.
 fn seal(room: &mut Room, now: Now, slot: Slot, line: &str) {
-    let Some(first) = handshake::finish(room, now, slot, line.as_bytes()) else {
+    let Some((first, key)) = handshake::finish(room, now, slot, line.as_bytes()) else {
         return;
     };
     match FromClient::parse(&String::from_utf8_lossy(&first)) {
-        Ok(FromClient::Hello(request)) => hello(room, now, slot, &request),
+        Ok(FromClient::Hello(request)) => hello(room, now, slot, key, &request),
         Ok(FromClient::Probe(_, nick)) => probe(room, now, slot, nick),
         _ => handshake::reject(room, now, slot),
     }
@@ -317,15 +324,9 @@ fn list_users(room: &mut Room, now: Now, slot: Slot) {
     });
 }
 
-/// A client says `HELLO`.
-fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
-    let key = room.roster.get(slot).and_then(Member::key);
-    let latest = hello.resume.map(|token| room.resumption.latest(key, token));
-    // The same key again is the same client. Without one, the token says which it is.
-    let resumed = match key {
-        Some(key) => room.roster.with_key(&key),
-        None => latest.and_then(|token| resumed_without_key(&room.roster, &token)),
-    };
+/// A client with this key says `HELLO`. The same key again is the same client.
+fn hello(room: &mut Room, now: Now, slot: Slot, key: PublicKey, hello: &Hello<'_>) {
+    let resumed = room.roster.with_key(&key);
     if resumed.is_some_and(|other| begun(&room.roster, slot) < begun(&room.roster, other)) {
         // It was delayed on its way: the client has made another connection since.
         return room.leave(now, slot, Departure::Replaced);
@@ -336,10 +337,8 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
     if let Some(resumed) = resumed {
         room.leave(now, resumed, Departure::Replaced);
     }
-    if let Some(owner) = key.map(Owner::Key).or(latest.map(Owner::Token)) {
-        room.holds.release(owner);
-    }
-    let [resume, rendezvous] = [(room.tokens)(), (room.tokens)()].map(|secret| token_for(slot, secret));
+    room.holds.release(key);
+    let (resume, rendezvous) = ((room.tokens)(), token_for(slot, (room.tokens)()));
     let Some(member) = room.roster.get_mut(slot) else {
         return;
     };
@@ -384,12 +383,6 @@ fn hello(room: &mut Room, now: Now, slot: Slot, hello: &Hello<'_>) {
         room.join(now, slot);
         orders::announce(room, slot);
     }
-}
-
-/// The connection that this token resumes, if it has no key.
-fn resumed_without_key(roster: &Roster, token: &Token) -> Option<Slot> {
-    let resumed = roster.resumed_by(token)?;
-    roster.get(resumed)?.key().is_none().then_some(resumed)
 }
 
 /// When the handshake of this connection began.

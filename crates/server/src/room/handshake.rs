@@ -7,7 +7,7 @@ use crate::roster::Slot;
 use crate::secure::Secure;
 use chat_noise::handshake::{Failure, Offer, Server};
 use chat_proto::now::Now;
-use chat_proto::opaque::Token;
+use chat_proto::opaque::{PublicKey, Token};
 
 /// A client's first line begins a handshake. From here on, only the handshake is written to the connection.
 pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
@@ -48,8 +48,8 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
     room.handshakes.begun.insert(slot, server);
 }
 
-/// Its second line ends it, and holds its first one of the rich dialect, which is returned.
-pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Option<Vec<u8>> {
+/// Its second line ends it, and holds its first one of the rich dialect, which is returned with the key that it has proven.
+pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Option<(Vec<u8>, PublicKey)> {
     let address = room.roster.get(slot)?.id().address().ip();
     let has_phrase = room.door.phrase.is_some();
     if has_phrase && room.wrong_phrases.wait(now.monotonic, address).is_some() {
@@ -85,19 +85,28 @@ pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Opti
     let mut secure = Secure::new(established.peer, established.channel, begun);
     secure.operator_tag = room.operators.expected(&established.hash);
     member.secure = Some(Box::new(secure));
-    Some(first)
+    Some((first, established.peer))
 }
 
 /// Closes a connection whose handshake failed or took too long.
 pub(super) fn reject(room: &mut Room, now: Now, slot: Slot) {
+    close(room, now, slot, Refusal::Handshake, Departure::Handshake);
+}
+
+/// Closes the connection of a client that says its first line in the clear, as clients before the encrypted channel did.
+pub(super) fn reject_outdated(room: &mut Room, now: Now, slot: Slot) {
+    close(room, now, slot, Refusal::Outdated, Departure::Outdated);
+}
+
+fn close(room: &mut Room, now: Now, slot: Slot, refusal: Refusal, departure: Departure) {
     let Some(member) = room.roster.get(slot) else {
         return;
     };
     if !member.is_announced() {
-        let (peer, why) = (member.id().address(), Refusal::Handshake);
+        let (peer, why) = (member.id().address(), refusal);
         room.events.push(Event::Refuse { peer, why });
     }
-    room.leave(now, slot, Departure::Handshake);
+    room.leave(now, slot, departure);
 }
 
 /// The room's randomness, 16 bytes at a time.

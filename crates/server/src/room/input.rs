@@ -113,7 +113,12 @@ fn tick_member(room: &mut Room, now: Now, slot: Slot) {
     if let Stage::Sealing(..) = member.stage
         && has_passed(member.stage_ends_at(), now)
     {
-        return handshake::reject(room, now, slot);
+        process_waiting(room, now, slot);
+        let member = room.roster.get(slot);
+        if member.is_some_and(|member| matches!(member.stage, Stage::Sealing(..))) {
+            handshake::reject(room, now, slot);
+        }
+        return;
     }
     let handshake_ends = member.in_handshake() && has_passed(member.stage_ends_at(), now);
     if handshake_ends && !room.backpressure.blocks(&room.transcript) {

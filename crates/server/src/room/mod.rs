@@ -18,7 +18,7 @@ use crate::compact::Timestamp;
 use crate::door::Door;
 use crate::event::{Departure, Event, Refusal};
 use crate::guesses::Guesses;
-use crate::holds::{Holds, Owner};
+use crate::holds::Holds;
 use crate::identity::{Handshakes, Identity};
 use crate::member::{Member, Stage};
 use crate::network::Network;
@@ -354,14 +354,12 @@ impl Room {
         member
             .outbox
             .truncate_at(self.transcript.ring(member.dialect()).head());
-        if let Some(rich) = member.rich() {
+        if let (Some(rich), Some(key)) = (member.rich(), member.key()) {
             let network = Network::of(member.id().address().ip());
-            let key = member.key();
             self.resumption.disconnected(network, key, rich.resume, rich.seq);
             if let Some(nick) = member.nick().filter(|_| may_return(why)) {
                 let address = member.id().address().ip();
-                let owner = key.map_or(Owner::Token(rich.resume), Owner::Key);
-                self.holds.add(now.monotonic, address, owner, nick);
+                self.holds.add(now.monotonic, address, key, nick);
             }
         }
         if let Some((reason, text)) = farewell(why) {
@@ -591,6 +589,7 @@ fn rejection(why: Refusal) -> Vec<u8> {
         | Refusal::Foreign
         | Refusal::Handshake
         | Refusal::Code
+        | Refusal::Outdated
         | Refusal::Descriptors => ServerLine::TooManyUsers,
         Refusal::Plain => ServerLine::Notice(Text::new(
             "not joined: this room takes encrypted connections only; use chat-client",
@@ -622,6 +621,7 @@ fn may_return(why: Departure) -> bool {
         | Departure::Kicked
         | Departure::Banned
         | Departure::Handshake
+        | Departure::Outdated
         | Departure::Foreign => false,
     }
 }
@@ -654,6 +654,10 @@ fn farewell(why: Departure) -> Option<(Reason, &'static str)> {
         Departure::Handshake => Some((
             Reason::Other,
             "disconnected: the handshake for an encrypted channel failed",
+        )),
+        Departure::Outdated => Some((
+            Reason::Other,
+            "disconnected: this client does not encrypt, and this server requires that; use a newer chat-client",
         )),
         Departure::Altered => Some((
             Reason::Other,

@@ -263,7 +263,7 @@ fn a_thousand_leaves_at_once_damage_no_line() {
         let crowd: Vec<_> = (0..1000)
             .map(|number| {
                 let peer = sim.connect(&format!("10.1.{}.{}:1", number / 250, number % 250));
-                sim.send(peer, &format!("HELLO 1 {}{number} - - -\n", "𐐀".repeat(28)));
+                sim.send(peer, &format!("HELLO 1 {}{number} - -\n", "𐐀".repeat(28)));
                 peer
             })
             .collect();
@@ -338,7 +338,7 @@ fn messages_leave_the_reserve_to_leaves() {
     let crowd: Vec<_> = (0..64 * 1024 / line)
         .map(|number| {
             let peer = sim.connect(&format!("10.0.2.2:{}", 1000 + number));
-            sim.send(peer, &format!("HELLO 1 {nick}{} - - -\n", 100 + number));
+            sim.send(peer, &format!("HELLO 1 {nick}{} - -\n", 100 + number));
             peer
         })
         .collect();

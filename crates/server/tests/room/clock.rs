@@ -111,7 +111,7 @@ fn history_keeps_order_and_times_when_the_clock_is_set() {
     assert!(!times.is_sorted() && times.contains(&0), "{times:?}");
     let late = sim.connect("10.0.0.2:1");
     sim.run(ms(0));
-    sim.send(late, "HELLO 1 late 5000 - -\n");
+    sim.send(late, "HELLO 1 late 5000 -\n");
     sim.run(ms(0));
     let news = sim.news(late);
     let said: Vec<_> = news

@@ -13,21 +13,21 @@ fn a_client_receives_the_history_and_then_live() {
     sim.send(talker, "one\ntwo\nthree\nfour\n");
     sim.run(ms(0));
     let client = sim.connect("10.0.0.2:1");
-    sim.send(client, "HELLO 1 rick - - -\n");
+    sim.send(client, "HELLO 1 rick - -\n");
     sim.run(ms(0));
+    let (news, key) = (sim.news(client), sim.key(client));
+    assert!(news[1].starts_with("WELCOME rick@10.0.0.2:1 ") && news[1].ends_with(" 0"));
     assert_eq!(
-        sim.news(client),
+        news[2..],
         [
-            "* chat version 1: you are 10.0.0.2:1; /help says what you can do",
-            "WELCOME rick@10.0.0.2:1 AAAAAQAAAAAAAAAAAAAAAQ AAAAAQAAAAAAAAAAAAAAAg 0",
             "USER 10.0.0.1:1 - -",
-            "USER rick@10.0.0.2:1 - -",
+            &format!("USER rick@10.0.0.2:1 - {key}"),
             "HISTORY 1700001000250 1 -",
             "SAID - 10.0.0.1:1 two",
             "SAID - 10.0.0.1:1 three",
             "SAID - 10.0.0.1:1 four",
             "LIVE",
-            "JOIN - rick@10.0.0.2:1 - -",
+            &format!("JOIN - rick@10.0.0.2:1 - {key}"),
         ]
     );
 }
@@ -76,7 +76,7 @@ fn without_history_a_client_is_live_at_once() {
         [
             "HISTORY 1700001000250 1 -",
             "LIVE",
-            "JOIN - rick@10.0.0.2:1 10.0.0.2:5000 -"
+            &format!("JOIN - rick@10.0.0.2:1 10.0.0.2:5000 {}", sim.key(client))
         ]
     );
 }
@@ -94,10 +94,13 @@ fn a_newcomer_is_not_overrun_in_its_first_turn() {
         .collect();
     sim.send(talkers[0], &format!("{}\n", "x".repeat(4000)).repeat(300));
     sim.run(ms(0));
+    sim.send(client, "HELLO 1 rick - -\n");
+    while sim.peers[client].channel.is_none() {
+        sim.turn();
+    }
     for &talker in &talkers {
         sim.send(talker, &format!("{}\n", "y".repeat(4000)).repeat(4));
     }
-    sim.send(client, "HELLO 1 rick - - -\n");
     sim.run(ms(10_000));
     assert_eq!(sim.departure("rick@10.0.0.2:1"), None);
     let lines = sim.lines(client).0;

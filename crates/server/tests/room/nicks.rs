@@ -154,7 +154,10 @@ fn a_hello_with_an_unavailable_nick_costs_an_error() {
     let lines = sim.lines(second).0;
     assert!(lines.contains(&"ERROR nick-taken - the nick ALICE is taken by alice@10.0.0.1:1001"));
     assert!(
-        lines.contains(&"JOIN - 10.0.0.2:1001 10.0.0.2:5000 -"),
+        lines.contains(&&*format!(
+            "JOIN - 10.0.0.2:1001 10.0.0.2:5000 {}",
+            sim.key(second)
+        )),
         "{lines:?}"
     );
     sim.send(second, "NICK -\nNICK bob\n");
@@ -182,7 +185,7 @@ fn an_insisting_hello_is_rejected_without_announcement() {
         ("server", "ERROR bad-nick - that nick is reserved"),
     ] {
         let other = sim.connect("10.0.0.2:1001");
-        sim.send(other, &format!("HELLO 1 {nick} 5000 - - insist\nSAY 1 hi\n"));
+        sim.send(other, &format!("HELLO 1 {nick} 5000 - insist\nSAY 1 hi\n"));
         sim.run(ms(0));
         let lines = sim.lines(other).0;
         assert_eq!(
@@ -207,7 +210,7 @@ fn an_insisting_hello_is_rejected_without_announcement() {
     sim.run(ms(0));
     sim.news(witness);
     let other = sim.connect("10.0.0.2:1001");
-    sim.send(other, "HELLO 1 alice - - - insist\n");
+    sim.send(other, "HELLO 1 alice - - insist\n");
     sim.run(ms(0));
     assert_eq!(sim.news(witness), ["alice@10.0.0.2:1001 is online"]);
 }
@@ -220,7 +223,7 @@ fn a_late_insisting_hello_leaves_under_the_bare_id() {
     sim.news(witness);
     let other = sim.connect("10.0.0.2:1001");
     sim.run(ms(300));
-    sim.send(other, "HELLO 1 alice - - - insist\n");
+    sim.send(other, "HELLO 1 alice - - insist\n");
     sim.run(ms(0));
     assert_eq!(
         sim.news(witness),

@@ -28,7 +28,7 @@ fn prove(sim: &mut Sim, peer: PeerNo, code: &Code) {
 
 /// A client that runs the room.
 pub(crate) fn operator(sim: &mut Sim, address: &str, nick: &str) -> PeerNo {
-    let peer = sim.secure(address, nick);
+    let peer = sim.rich(address, nick);
     prove(sim, peer, &code());
     let news = sim.news(peer);
     assert!(news[0].starts_with("OPERATOR "), "{news:?}");
@@ -39,7 +39,7 @@ pub(crate) fn operator(sim: &mut Sim, address: &str, nick: &str) -> PeerNo {
 fn the_code_makes_an_operator_and_everybody_is_told() {
     let mut sim = run_room();
     let plain = sim.plain("10.0.0.5:5001");
-    let bob = sim.secure("10.0.0.9:5003", "bob");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
     let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
     let said = "operator alice@10.0.0.7:5002 runs the room from now on";
     assert_eq!(sim.news(plain).last().unwrap(), &format!("* {said}"));
@@ -53,7 +53,7 @@ fn the_code_makes_an_operator_and_everybody_is_told() {
     );
     // Who joins later finds it in the list, and who asks at nc too.
     let carol = sim.connect("10.0.0.11:5004");
-    sim.seal(carol, "HELLO 1 carol - - -");
+    sim.seal(carol, "HELLO 1 carol - -");
     sim.run(ms(0));
     assert!(
         sim.news(carol)
@@ -81,8 +81,8 @@ fn the_code_makes_an_operator_and_everybody_is_told() {
 #[test]
 fn the_tag_of_another_channel_proves_nothing() {
     let mut sim = run_room();
-    let alice = sim.secure("10.0.0.7:5002", "alice");
-    let mallory = sim.secure("10.0.0.9:5003", "mallory");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
+    let mallory = sim.rich("10.0.0.9:5003", "mallory");
     let tag = code().tag(&sim.peers[alice].hash.unwrap());
     sim.send(mallory, &format!("OP {tag}\n"));
     sim.run(ms(0));
@@ -100,8 +100,8 @@ fn the_tag_of_another_channel_proves_nothing() {
 #[test]
 fn wrong_codes_make_their_network_wait_and_nobody_else() {
     let mut sim = run_room();
-    let alice = sim.secure("10.0.0.7:5002", "alice");
-    let mallory = sim.secure("10.0.0.9:5003", "mallory");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
+    let mallory = sim.rich("10.0.0.9:5003", "mallory");
     let wrong: Code = "aaaa-aaaa-aaaa-aaaa".parse().unwrap();
     for _ in 0..5 {
         prove(&mut sim, mallory, &wrong);
@@ -112,7 +112,7 @@ fn wrong_codes_make_their_network_wait_and_nobody_else() {
             .all(|line| line.starts_with("ERROR not-operator"))
     );
     // Not even the right one is tried, also not on another connection of the network.
-    let again = sim.secure("10.0.0.9:5004", "again");
+    let again = sim.rich("10.0.0.9:5004", "again");
     for peer in [mallory, again] {
         prove(&mut sim, peer, &code());
         let news = sim.news(peer);
@@ -136,7 +136,7 @@ fn the_network_of_an_operator_and_loopback_wait_for_nobody() {
     operator(&mut sim, "10.0.0.9:5002", "alice");
     let wrong: Code = "aaaa-aaaa-aaaa-aaaa".parse().unwrap();
     for address in ["10.0.0.9:5003", "127.0.0.1:5003"] {
-        let mallory = sim.secure(address, "mallory");
+        let mallory = sim.rich(address, "mallory");
         for _ in 0..10 {
             prove(&mut sim, mallory, &wrong);
         }
@@ -151,7 +151,7 @@ fn the_network_of_an_operator_and_loopback_wait_for_nobody() {
 #[test]
 fn a_named_key_is_an_operators_and_stays_one_after_reconnecting() {
     let mut sim = Sim::new(limits());
-    let bob = sim.secure("10.0.0.9:5003", "bob");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
     let first = sim.connect("10.0.0.7:5001");
     let key = KeyPair::from_secret(sim.peers[first].secret).public();
     sim.room.set_operators(Operators::new(None, HashSet::from([key])));
@@ -159,7 +159,7 @@ fn a_named_key_is_an_operators_and_stays_one_after_reconnecting() {
     for address in ["10.0.0.7:5002", "10.0.0.7:5003"] {
         let alice = sim.connect(address);
         sim.take_key(alice, first);
-        sim.seal(alice, "HELLO 1 alice - - -");
+        sim.seal(alice, "HELLO 1 alice - -");
         sim.run(ms(0));
         let news = sim.news(bob);
         assert!(news.contains(&format!("OPERATOR alice@{address}")), "{news:?}");
@@ -178,7 +178,7 @@ fn a_kick_shows_out_and_holds_a_minute() {
     let mut sim = run_room();
     let plain = sim.plain("10.0.0.5:5001");
     let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
-    let bob = sim.secure("10.0.0.9:5003", "bob");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
     // It begins before the kick, with the same key, and ends after it.
     let waiting = sim.connect("10.0.0.10:5004");
     sim.take_key(waiting, bob);
@@ -194,7 +194,7 @@ fn a_kick_shows_out_and_holds_a_minute() {
     let news = sim.news(bob);
     assert!(news.last().unwrap().starts_with("GOODBYE kicked "), "{news:?}");
     assert!(news.contains(&format!("NOTICE {said}")) && !news.iter().any(|line| line.ends_with("after")));
-    sim.seal(waiting, "HELLO 1 other - - -");
+    sim.seal(waiting, "HELLO 1 other - -");
     sim.run(ms(0));
     assert!(
         sim.news(waiting)
@@ -204,7 +204,7 @@ fn a_kick_shows_out_and_holds_a_minute() {
     );
     // Another key, with the nick from that address; and the nick at nc.
     let again = sim.connect("10.0.0.9:5005");
-    sim.seal(again, "HELLO 1 Bob - - -");
+    sim.seal(again, "HELLO 1 Bob - -");
     sim.run(ms(0));
     assert!(
         sim.news(again)
@@ -219,7 +219,7 @@ fn a_kick_shows_out_and_holds_a_minute() {
     sim.run(ms(60_000));
     let back = sim.connect("10.0.0.9:5007");
     sim.take_key(back, bob);
-    sim.seal(back, "HELLO 1 bob - - -");
+    sim.seal(back, "HELLO 1 bob - -");
     sim.run(ms(0));
     assert!(sim.news(back)[1].starts_with("WELCOME bob@"));
 }
@@ -228,7 +228,7 @@ fn a_kick_shows_out_and_holds_a_minute() {
 fn a_ban_is_of_key_and_network_after_it_was_said_how_many_share_it() {
     let mut sim = run_room();
     let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
-    let bob = sim.secure("[2001:db8::9]:5003", "bob");
+    let bob = sim.rich("[2001:db8::9]:5003", "bob");
     let carol = sim.plain("[2001:db8::10]:5004");
     sim.news(alice);
     sim.send(alice, "ROOM ban bob\n");
@@ -256,7 +256,7 @@ fn a_ban_is_of_key_and_network_after_it_was_said_how_many_share_it() {
     assert!(sim.news(again)[0].starts_with("* banned: "));
     let elsewhere = sim.connect("10.0.0.11:5007");
     sim.take_key(elsewhere, bob);
-    sim.seal(elsewhere, "HELLO 1 other - - -");
+    sim.seal(elsewhere, "HELLO 1 other - -");
     sim.run(ms(0));
     assert!(sim.news(elsewhere).last().unwrap().contains("banned: "));
     sim.news(alice);
@@ -272,16 +272,16 @@ fn a_ban_is_of_key_and_network_after_it_was_said_how_many_share_it() {
             "NOTICE nobody is banned".to_owned(),
         ]
     );
-    sim.secure("[2001:db8::9]:5008", "bob");
+    sim.rich("[2001:db8::9]:5008", "bob");
 }
 
 #[test]
 fn loopback_and_the_network_of_an_operator_are_not_banned() {
     let mut sim = run_room();
     let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
-    sim.secure("127.0.0.1:5003", "bob");
+    sim.rich("127.0.0.1:5003", "bob");
     let dave = sim.plain("127.0.0.1:5004");
-    sim.secure("10.0.0.7:5005", "carol");
+    sim.rich("10.0.0.7:5005", "carol");
     sim.news(alice);
     sim.send(
         alice,
@@ -313,7 +313,7 @@ fn loopback_and_the_network_of_an_operator_are_not_banned() {
 fn an_operator_sets_the_topic_and_newcomers_are_told() {
     let mut sim = run_room();
     let plain = sim.plain("10.0.0.5:5001");
-    let bob = sim.secure("10.0.0.9:5003", "bob");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
     let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
     let who = "alice@10.0.0.7:5002";
     sim.send(plain, "/topic\n");
@@ -328,7 +328,7 @@ fn an_operator_sets_the_topic_and_newcomers_are_told() {
     );
     assert_eq!(sim.news(bob), [format!("TOPIC {who} keys\tand locks")]);
     let carol = sim.connect("10.0.0.11:5004");
-    sim.seal(carol, "HELLO 1 carol - - -");
+    sim.seal(carol, "HELLO 1 carol - -");
     let dave = sim.plain("10.0.0.12:5005");
     sim.run(ms(0));
     let news = sim.news(carol);
@@ -375,7 +375,7 @@ fn an_operator_sets_the_topic_and_newcomers_are_told() {
 #[test]
 fn others_are_told_that_only_operators_may() {
     let mut sim = run_room();
-    let bob = sim.secure("10.0.0.9:5003", "bob");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
     let plain = sim.plain("10.0.0.5:5001");
     sim.news(bob);
     sim.send(bob, "ROOM kick 10.0.0.5:5001\n");

@@ -1,5 +1,6 @@
 //! Rooms that not everybody may join: those with a passphrase, and those for encrypted connections only.
 
+use crate::secure::OUTDATED;
 use crate::sim::{PeerNo, Sim, limits, ms};
 use chat_noise::cpace::Phrase;
 use chat_proto::{PASSPHRASE, SEALED_ONLY, TOO_MANY_GUESSES, WRONG_PASSPHRASE};
@@ -41,7 +42,7 @@ fn guess(sim: &mut Sim, address: &str, phrase: &str) -> (PeerNo, Vec<String>) {
     sim.news(peer);
     if let Some((met, _)) = sim.meet(peer, Some(phrase)) {
         let is_right = phrase == RIGHT;
-        sim.prove(peer, met, "HELLO 1 - - - -");
+        sim.prove(peer, met, "HELLO 1 - - -");
         if !is_right {
             // What the server says of it is in the clear.
             sim.peers[peer].channel = None;
@@ -86,7 +87,7 @@ fn the_passphrase_opens_the_room_and_another_does_not() {
 fn a_handshake_without_the_passphrase_fails() {
     let mut sim = with_phrase();
     let peer = sim.connect("10.0.0.7:5002");
-    assert!(!sim.seal_with(peer, "HELLO 1 - - - -", None));
+    assert!(!sim.prove_with(peer, "HELLO 1 - - -", None));
     sim.run(ms(0));
     assert!(sim.is_closed(peer));
     assert_eq!(refusals(&sim), [Refusal::Handshake]);
@@ -97,23 +98,18 @@ fn plain_users_are_turned_away_and_never_announced() {
     for (mut sim, clause) in [(with_phrase(), PASSPHRASE), (sealed_only(), SEALED_ONLY)] {
         let listener = sim.connect("10.0.0.9:5001");
         let phrase = (clause == PASSPHRASE).then_some(RIGHT);
-        assert!(sim.seal_with(listener, "HELLO 1 - - - -", phrase));
+        assert!(sim.prove_with(listener, "HELLO 1 - - -", phrase));
         sim.run(ms(0));
         sim.news(listener);
-        for said in [
-            "hello\n",
-            "hel",
-            "\n",
-            "HELLO 1 mallory - - -\n",
-            "PROBE 1 -\n",
-            "/who\n",
-        ] {
+        let said = ["hello\n", "hel", "\n", "/who\n"].map(|said| (said, TURNED_AWAY));
+        let outdated = ["HELLO 1 mallory - - -\n", "PROBE 1 -\n"].map(|said| (said, OUTDATED));
+        for (said, answer) in said.into_iter().chain(outdated) {
             let peer = sim.connect("10.0.0.7:5002");
             sim.run(ms(0));
-            sim.send(peer, said);
+            sim.inject(peer, said.as_bytes());
             sim.run(ms(0));
             let greeting = format!("* chat version 1: you are 10.0.0.7:5002{clause}");
-            assert_eq!(sim.news(peer), [&greeting, TURNED_AWAY], "{said:?}");
+            assert_eq!(sim.news(peer), [&greeting, answer], "{said:?}");
             assert!(sim.is_closed(peer), "{said:?}");
         }
         let silent = sim.connect("10.0.0.7:5002");
@@ -129,7 +125,8 @@ fn plain_users_are_turned_away_and_never_announced() {
         sim.run(ms(100));
         assert!(sim.is_closed(short));
         assert_eq!(sim.news(listener), Vec::<String>::new());
-        assert_eq!(refusals(&sim), [Refusal::Plain; 8]);
+        let (plain, outdated) = ([Refusal::Plain; 4], [Refusal::Outdated; 2]);
+        assert_eq!(refusals(&sim), [&plain[..], &outdated, &plain[..2]].concat());
     }
 }
 
@@ -138,7 +135,7 @@ fn a_client_far_away_joins_a_sealed_room() {
     let mut sim = sealed_only();
     let peer = sim.connect("10.0.0.7:5002");
     sim.run(ms(1_500));
-    assert!(sim.seal_with(peer, "HELLO 1 alice - - -", None));
+    assert!(sim.prove_with(peer, "HELLO 1 alice - -", None));
     sim.run(ms(0));
     assert!(sim.news(peer)[0].starts_with("WELCOME "));
 }
@@ -212,7 +209,7 @@ fn handshakes_begun_at_once_are_no_more_guesses() {
         })
         .collect();
     for (peer, met) in begun {
-        sim.prove(peer, met, "HELLO 1 - - - -");
+        sim.prove(peer, met, "HELLO 1 - - -");
         sim.peers[peer].channel = None;
     }
     sim.run(ms(0));

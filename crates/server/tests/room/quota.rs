@@ -180,7 +180,8 @@ fn one_network_does_not_hold_the_queue_of_a_full_room() {
     }
     let alice = sim.connect("10.0.0.3:1");
     sim.run(ms(0));
-    sim.send(alice, &format!("HELLO 1 alice - - {token}\n"));
+    sim.take_key(alice, ghost);
+    sim.send(alice, &format!("HELLO 1 alice - {token}\n"));
     sim.run(ms(0));
     assert_eq!(
         names(&sim, alice, "WELCOME alice@"),

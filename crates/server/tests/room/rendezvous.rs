@@ -11,7 +11,7 @@ const OUTSIDE: &str = "198.51.100.7:40000";
 /// A client, and the token of its requests.
 fn alice(sim: &mut Sim) -> (PeerNo, Token) {
     let alice = sim.connect("10.0.0.1:1001");
-    sim.send(alice, "HELLO 1 alice 5000 - -\n");
+    sim.send(alice, "HELLO 1 alice 5000 -\n");
     sim.run(ms(0));
     let welcome = sim.news(alice).swap_remove(1);
     let Ok(FromServer::Welcome { rendezvous, .. }) = FromServer::parse(&welcome) else {

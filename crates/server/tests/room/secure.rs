@@ -7,6 +7,10 @@ use chat_server::room::Limits;
 /// The last line of a peer whose handshake failed.
 const FAILED: &str = "* disconnected: the handshake for an encrypted channel failed";
 
+/// The last line of a client that does not encrypt.
+pub(crate) const OUTDATED: &str =
+    "* disconnected: this client does not encrypt, and this server requires that; use a newer chat-client";
+
 fn refused(sim: &Sim) -> usize {
     let is_refused = |event: &&Event| {
         matches!(
@@ -37,8 +41,8 @@ fn begun(sim: &mut Sim, address: &str) -> PeerNo {
 fn users_on_encrypted_channels_and_plain_ones_talk() {
     let mut sim = Sim::new(limits());
     let plain = sim.plain("10.0.0.5:5001");
-    let alice = sim.secure("10.0.0.7:5002", "alice");
-    let bob = sim.secure("10.0.0.9:5003", "bob");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
     sim.news(plain);
     sim.news(alice);
     sim.send(alice, "SAY 1 hello\n");
@@ -67,7 +71,7 @@ fn what_follows_the_handshake_in_one_read_is_processed() {
     let mut sim = Sim::new(limits());
     let listener = sim.plain("10.0.0.5:5001");
     let alice = sim.connect("10.0.0.7:5002");
-    sim.seal(alice, "HELLO 1 alice - - -");
+    sim.seal(alice, "HELLO 1 alice - -");
     // Not read before this is sent too.
     sim.send(alice, "SAY 1 at once\n");
     sim.run(ms(0));
@@ -100,7 +104,7 @@ fn a_line_that_is_not_of_the_handshake_ends_it_and_is_not_said() {
     for (peer, line) in unanswered.iter().zip(["SEAL 1 x y\n", &zeros]) {
         sim.send(*peer, line);
     }
-    for line in ["hello\n", "HELLO 1 mallory - - -\n", "SEAL 1 AAAA\n", "\n"] {
+    for line in ["hello\n", "HELLO 1 mallory - -\n", "SEAL 1 AAAA\n", "\n"] {
         let peer = begun(&mut sim, "10.0.0.7:5002");
         sim.send(peer, line);
         sim.run(ms(0));
@@ -117,7 +121,7 @@ fn a_line_that_is_not_of_the_handshake_ends_it_and_is_not_said() {
 fn what_was_changed_on_the_way_ends_the_connection() {
     let mut sim = Sim::new(limits());
     let listener = sim.plain("10.0.0.5:5001");
-    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
     sim.send(alice, "SAY 1 before\n");
     sim.inject(
         alice,
@@ -142,7 +146,7 @@ fn a_late_handshake_turns_a_plain_user_into_a_client() {
     let alice = sim.connect("10.0.0.7:5002");
     sim.run(ms(300));
     assert_eq!(sim.news(listener), ["10.0.0.7:5002 is online"]);
-    sim.seal(alice, "HELLO 1 alice - - -");
+    sim.seal(alice, "HELLO 1 alice - -");
     sim.send(listener, "hello\n");
     sim.run(ms(0));
     sim.send(alice, "SAY 1 hi\n");
@@ -161,19 +165,20 @@ fn a_late_handshake_turns_a_plain_user_into_a_client() {
 fn the_key_of_a_user_is_the_proven_one() {
     let mut sim = Sim::new(limits());
     let alice = sim.connect("10.0.0.7:5002");
-    let other = "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk";
-    sim.seal(alice, &format!("HELLO 1 alice 5000 {other} -"));
+    sim.seal(alice, "HELLO 1 alice 5000 -");
     sim.run(ms(0));
     let join = sim.news(alice).pop().unwrap();
-    assert!(join.starts_with("JOIN ") && !join.contains(other), "{join}");
-    assert_ne!(join.rsplit(' ').next(), Some("-"));
+    assert!(
+        join.starts_with("JOIN ") && join.ends_with(&sim.key(alice)),
+        "{join}"
+    );
 }
 
 #[test]
 fn a_full_socket_loses_and_repeats_nothing() {
     let mut sim = Sim::new(limits());
-    let alice = sim.secure("10.0.0.7:5002", "alice");
-    let slow = sim.secure("10.0.0.9:5003", "slow");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
+    let slow = sim.rich("10.0.0.9:5003", "slow");
     sim.peers[slow].write_max = 7;
     sim.peers[slow].capacity = 64;
     for number in 1..=50 {
@@ -192,7 +197,7 @@ fn a_full_socket_loses_and_repeats_nothing() {
 #[test]
 fn a_user_that_quits_is_sent_everything_first() {
     let mut sim = Sim::new(limits());
-    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
     sim.peers[alice].write_max = 5;
     sim.send(alice, "QUIT\n");
     sim.run(ms(0));
@@ -203,8 +208,8 @@ fn a_user_that_quits_is_sent_everything_first() {
 #[test]
 fn a_slow_reader_is_disconnected_like_any_other() {
     let mut sim = Sim::new(limits());
-    let alice = sim.secure("10.0.0.7:5002", "alice");
-    let stuck = sim.secure("10.0.0.9:5003", "stuck");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
+    let stuck = sim.rich("10.0.0.9:5003", "stuck");
     sim.peers[stuck].reading = Reading::Stopped;
     for number in 1..=400 {
         sim.send(alice, &format!("SAY {number} {}\n", "x".repeat(3000)));
@@ -222,7 +227,7 @@ fn a_slow_reader_is_disconnected_like_any_other() {
 fn a_lost_connection_is_resumed_over_a_new_channel() {
     let mut sim = Sim::new(limits());
     let alice = sim.connect("10.0.0.7:5002");
-    sim.seal(alice, "HELLO 1 alice - - -");
+    sim.seal(alice, "HELLO 1 alice - -");
     sim.run(ms(0));
     let welcome = sim.news(alice).remove(1);
     let token = welcome.split(' ').nth(2).unwrap().to_owned();
@@ -232,7 +237,7 @@ fn a_lost_connection_is_resumed_over_a_new_channel() {
         &mut sim,
         alice,
         "10.0.0.7:5003",
-        &format!("HELLO 1 alice - - {token}"),
+        &format!("HELLO 1 alice - {token}"),
     );
     let welcome = sim.news(again).remove(1);
     assert!(
@@ -262,9 +267,9 @@ fn same_key(sim: &mut Sim, of: PeerNo, address: &str, first: &str) -> PeerNo {
 fn no_two_users_have_one_key() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.5:5001");
-    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
     sim.news(witness);
-    let again = same_key(&mut sim, alice, "10.0.0.8:5003", "HELLO 1 alice - - -");
+    let again = same_key(&mut sim, alice, "10.0.0.8:5003", "HELLO 1 alice - -");
     assert_eq!(
         sim.news(witness),
         ["alice@10.0.0.7:5002 is offline", "alice@10.0.0.8:5003 is online"]
@@ -284,17 +289,17 @@ fn no_two_users_have_one_key() {
 #[test]
 fn the_same_key_gets_its_held_nick_without_a_token() {
     let mut sim = Sim::new(limits());
-    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
     sim.reset(alice);
     sim.run(ms(0));
-    let thief = sim.secure("10.0.0.8:5003", "alice");
+    let thief = sim.rich("10.0.0.8:5003", "alice");
     assert!(
         sim.lines(thief)
             .0
             .iter()
             .any(|line| line.starts_with("ERROR nick-taken "))
     );
-    let again = same_key(&mut sim, alice, "10.0.0.7:5004", "HELLO 1 alice - - -");
+    let again = same_key(&mut sim, alice, "10.0.0.7:5004", "HELLO 1 alice - -");
     assert!(sim.news(again)[1].starts_with("WELCOME alice@10.0.0.7:5004 "));
 }
 
@@ -302,11 +307,11 @@ fn the_same_key_gets_its_held_nick_without_a_token() {
 fn a_token_counts_only_with_the_key_it_was_given_to() {
     let mut sim = Sim::new(limits());
     let witness = sim.plain("10.0.0.5:5001");
-    let alice = sim.secure("10.0.0.7:5002", "alice");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
     sim.send(alice, "SAY 7 one\n");
     sim.run(ms(0));
     let token = token(&sim, alice);
-    let hello = format!("HELLO 1 alice - - {token} next=0");
+    let hello = format!("HELLO 1 alice - {token} next=0");
     for address in ["10.0.0.8:5003", "10.0.0.8:5004"] {
         sim.news(witness);
         let thief = sim.connect(address);
@@ -334,12 +339,12 @@ fn a_token_counts_only_with_the_key_it_was_given_to() {
 fn a_handshake_begun_earlier_takes_no_place() {
     let mut sim = Sim::new(limits());
     let late = sim.connect("10.0.0.7:5001");
-    sim.seal(late, "HELLO 1 alice - - -");
+    sim.seal(late, "HELLO 1 alice - -");
     sim.turn();
     sim.turn();
     sim.peers[late].reading = Reading::Stopped;
     sim.run(ms(1000));
-    let alice = same_key(&mut sim, late, "10.0.0.7:5002", "HELLO 1 alice - - -");
+    let alice = same_key(&mut sim, late, "10.0.0.7:5002", "HELLO 1 alice - -");
     sim.peers[late].reading = Reading::Freely;
     sim.run(ms(0));
     assert!(sim.is_closed(late) && !sim.is_closed(alice));
@@ -352,9 +357,46 @@ fn in_a_full_room_the_same_key_takes_its_own_place() {
         max_users: 1,
         ..limits()
     });
-    let alice = sim.secure("10.0.0.7:5002", "alice");
-    let stranger = sim.secure("10.0.0.8:5003", "bob");
+    let alice = sim.rich("10.0.0.7:5002", "alice");
+    let stranger = sim.rich("10.0.0.8:5003", "bob");
     assert_eq!(sim.lines(stranger).0.last(), Some(&"too many users"));
-    let again = same_key(&mut sim, alice, "10.0.0.7:5004", "HELLO 1 alice - - -");
+    let again = same_key(&mut sim, alice, "10.0.0.7:5004", "HELLO 1 alice - -");
     assert!(sim.news(again)[1].starts_with("WELCOME alice@10.0.0.7:5004 "));
+}
+
+#[test]
+fn a_client_that_does_not_encrypt_is_told_so_and_closed() {
+    let mut sim = Sim::new(limits());
+    let witness = sim.plain("10.0.0.5:5001");
+    for (number, first) in ["HELLO 1 alice - - -", "HELLO 1 alice 5000 -", "PROBE 1 alice"]
+        .into_iter()
+        .enumerate()
+    {
+        let early = sim.connect(&format!("10.0.0.7:{}", number + 1));
+        sim.inject(early, format!("{first}\nSAY 1 hi\n").as_bytes());
+        sim.run(ms(0));
+        assert_eq!(sim.news(early)[1..], [OUTDATED]);
+        assert!(sim.is_closed(early));
+        let late = sim.connect(&format!("10.0.0.8:{}", number + 1));
+        sim.run(ms(250));
+        sim.inject(late, format!("{first}\n").as_bytes());
+        sim.run(ms(0));
+        let name = format!("10.0.0.8:{}", number + 1);
+        assert_eq!(sim.news(late)[2..], [OUTDATED]);
+        assert_eq!(sim.departure(&name), Some(Departure::Outdated));
+        assert_eq!(
+            sim.news(witness),
+            [format!("{name} is online"), format!("{name} is offline")]
+        );
+    }
+    let outdated = |event: &&Event| {
+        matches!(
+            event,
+            Event::Refuse {
+                why: Refusal::Outdated,
+                ..
+            }
+        )
+    };
+    assert_eq!(sim.events.iter().filter(outdated).count(), 3);
 }

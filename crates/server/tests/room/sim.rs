@@ -10,6 +10,7 @@ use chat_noise::record::{Channel, RECORD_MAX};
 use chat_proto::LINE_MAX;
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
+use chat_proto::rich::FromClient;
 use chat_server::door::Door;
 use chat_server::event::{Departure, Event};
 use chat_server::identity::Identity;
@@ -70,6 +71,8 @@ pub(crate) struct Peer {
     pub(crate) capacity: usize,
     /// The largest write that succeeds.
     pub(crate) write_max: usize,
+    /// The largest read of the server.
+    pub(crate) read_max: usize,
     pub(crate) reading: Reading,
     /// Nanobytes that a slow reader may still read.
     owed: u128,
@@ -119,6 +122,7 @@ impl Peer {
             down: Vec::new(),
             capacity: 64 * 1024,
             write_max: usize::MAX,
+            read_max: READ_MAX,
             reading: Reading::Freely,
             owed: 0,
             received: Vec::new(),
@@ -170,7 +174,7 @@ impl Peer {
 
     /// The server reads.
     fn take(&mut self) -> Vec<u8> {
-        let bytes: Vec<u8> = self.up.drain(..self.up.len().min(READ_MAX)).collect();
+        let bytes: Vec<u8> = self.up.drain(..self.up.len().min(self.read_max)).collect();
         let mut count = bytes.len();
         while let Some((length, meaning)) = self.meanings.front_mut()
             && count > 0
@@ -344,6 +348,16 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
+/// Whether this begins with the first line of a client.
+fn is_clients(bytes: &[u8]) -> bool {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let is_whole = line.len() < bytes.len();
+    let first = std::str::from_utf8(line)
+        .ok()
+        .and_then(|line| FromClient::parse(line).ok());
+    is_whole && matches!(first, Some(FromClient::Hello(_) | FromClient::Probe(..)))
+}
+
 pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -413,7 +427,7 @@ impl Sim {
     pub(crate) fn rich(&mut self, address: &str, nick: &str) -> PeerNo {
         let peer = self.connect(address);
         self.run(ms(0));
-        self.send(peer, &format!("HELLO 1 {nick} 5000 - -\n"));
+        self.send(peer, &format!("HELLO 1 {nick} 5000 -\n"));
         self.run(ms(0));
         self.news(peer);
         peer
@@ -421,9 +435,13 @@ impl Sim {
 
     /// It makes its connection an encrypted one, with this as its first line. What it sends meanwhile follows.
     pub(crate) fn seal(&mut self, peer: PeerNo, first: &str) {
+        self.seal_with(peer, format!("{first}\n").as_bytes());
+    }
+
+    fn seal_with(&mut self, peer: PeerNo, said: &[u8]) {
         self.peers[peer].sealing = Some(Sealing {
             client: None,
-            said: format!("{first}\n").into_bytes(),
+            said: said.to_vec(),
             ends: false,
         });
         self.peers[peer].begin();
@@ -435,7 +453,7 @@ impl Sim {
     }
 
     /// The same at once and with this passphrase, unless the server takes none now. Whether it does.
-    pub(crate) fn seal_with(&mut self, peer: PeerNo, first: &str, phrase: Option<&str>) -> bool {
+    pub(crate) fn prove_with(&mut self, peer: PeerNo, first: &str, phrase: Option<&str>) -> bool {
         let Some((met, _)) = self.meet(peer, phrase) else {
             return false;
         };
@@ -465,21 +483,18 @@ impl Sim {
         self.peers[peer].channel = Some(established.channel);
     }
 
-    /// A `chat-client` on an encrypted channel, that has received its WELCOME.
-    pub(crate) fn secure(&mut self, address: &str, nick: &str) -> PeerNo {
-        let peer = self.connect(address);
-        self.seal(peer, &format!("HELLO 1 {nick} 5000 - -"));
-        self.run(ms(0));
-        self.news(peer);
-        peer
-    }
-
+    /// It sends this. A first line of a client goes through a handshake, and so does what follows.
     pub(crate) fn send(&mut self, peer: PeerNo, text: &str) {
         self.send_bytes(peer, text.as_bytes());
     }
 
     pub(crate) fn send_bytes(&mut self, peer: PeerNo, bytes: &[u8]) {
-        self.peers[peer].say(self.now, bytes);
+        if self.peers[peer].meanings.is_empty() && self.peers[peer].delivered.is_empty() && is_clients(bytes)
+        {
+            self.seal_with(peer, bytes);
+        } else {
+            self.peers[peer].say(self.now, bytes);
+        }
     }
 
     /// Bytes of its own arrive as they are.
@@ -787,6 +802,12 @@ impl Sim {
             .map_or(0, |end| end + 1);
         let (lines, rest) = all.split_at(whole);
         (std::str::from_utf8(lines).unwrap().lines().collect(), rest)
+    }
+
+    /// The public key of a client, as it is announced.
+    pub(crate) fn key(&self, peer: PeerNo) -> String {
+        let key = KeyPair::from_secret(self.peers[peer].secret);
+        key.public().to_string()
     }
 
     pub(crate) fn is_closed(&self, peer: PeerNo) -> bool {

@@ -41,7 +41,7 @@ fn only_a_program_without_line_feeds_has_an_address() {
     };
     assert_eq!(announced(&mut sim), ["USER 10.0.0.1:1001 10.0.0.1:1002 -"]);
     let late = sim.connect("10.0.0.8:1");
-    sim.send(late, "HELLO 1 - - - -\n");
+    sim.send(late, "HELLO 1 - - -\n");
     sim.run(ms(0));
     let list = sim.news(late);
     for (n, udp) in [(1, "10.0.0.1:1002"), (2, "-"), (3, "-"), (4, "-")] {

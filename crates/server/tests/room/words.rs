@@ -38,10 +38,9 @@ fn a_person_at_nc_reads_no_protocol_tokens() {
         max_per_address: 4,
         ..limits()
     });
-    let key = "mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk";
     let person = sim.plain("10.0.0.1:1");
     let client = sim.connect("10.0.0.2:1");
-    sim.send(client, &format!("HELLO 1 rick 5000 {key} -\n"));
+    sim.send(client, "HELLO 1 rick 5000 -\n");
     sim.run(ms(10));
     let quiet = sim.connect("10.0.0.1:2");
     let stopped = sim.plain("10.0.0.3:1");

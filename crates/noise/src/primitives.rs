@@ -302,6 +302,123 @@ mod tests {
         );
     }
 
+    /// RFC 4231, section 4.3: as Noise computes it, and as the proof of an operator's code is.
+    #[test]
+    fn hmac_matches_rfc_4231() {
+        let (key, data) = (b"Jefe", b"what do ya want for nothing?");
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        let mut out = [0; 32];
+        Sha256::default().hmac(key, data, &mut out);
+        assert_eq!(HEX.encode(&out), expected);
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
+        assert_eq!(HEX.encode(ring::hmac::sign(&key, data).as_ref()), expected);
+    }
+
+    /// RFC 5869, appendix A.3. Noise's HKDF is this one without `info`, and the chaining key is the salt.
+    #[test]
+    fn hkdf_matches_rfc_5869() {
+        let mut out = [[0; 32]; 2];
+        let [first, second] = &mut out;
+        Sha256::default().hkdf(b"", &[0x0B; 22], 2, first, second, &mut []);
+        let expected = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8";
+        assert_eq!(HEX.encode(&out.concat()[..42]), expected);
+    }
+
+    /// Plays a handshake in the way of the Noise vectors: all keys are fixed, and each message has a payload.
+    fn assert_handshake(pattern: &str, psk: Option<&str>, hash: &str, messages: [(&str, &str); 3]) {
+        let ends = [
+            (
+                true,
+                "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+                "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+            ),
+            (
+                false,
+                "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+                "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+            ),
+        ];
+        let mut ends = ends.map(|(initiates, own, ephemeral)| {
+            let primitives = Primitives::new(&mut |bytes| bytes.copy_from_slice(&hex::<32>(ephemeral)));
+            let builder = snow::Builder::with_resolver(pattern.parse().unwrap(), Box::new(primitives));
+            let own = hex::<32>(own);
+            let builder = builder.local_private_key(&own).unwrap();
+            let builder = builder.prologue(b"John Galt").unwrap();
+            let psk = psk.map(hex::<32>);
+            let builder = match &psk {
+                Some(psk) => builder.psk(3, psk).unwrap(),
+                None => builder,
+            };
+            match initiates {
+                true => builder.build_initiator(),
+                false => builder.build_responder(),
+            }
+            .unwrap()
+        });
+        for (number, (payload, expected)) in messages.into_iter().enumerate() {
+            let [writer, reader] = &mut ends;
+            let (mut message, mut read) = ([0; 200], [0; 200]);
+            let length = writer.write_message(payload.as_bytes(), &mut message).unwrap();
+            assert_eq!(HEX.encode(&message[..length]), expected, "message {number}");
+            let length = reader.read_message(&message[..length], &mut read).unwrap();
+            assert_eq!(&read[..length], payload.as_bytes());
+            ends.reverse();
+        }
+        for end in &ends {
+            assert_eq!(HEX.encode(end.get_handshake_hash()), hash);
+        }
+    }
+
+    /// The vectors of `cacophony`, the implementation of Noise in Haskell, which `snow` tests itself with too.
+    #[test]
+    fn the_handshakes_match_another_implementation() {
+        assert_handshake(
+            "Noise_XX_25519_ChaChaPoly_SHA256",
+            None,
+            "c8e5f64e846193be2a834104c2a009868d6c9f3bd3c186299888b488b2f1f58e",
+            [
+                (
+                    "Ludwig von Mises",
+                    "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c79444c756477696720766f6e204d69736573",
+                ),
+                (
+                    "Murray Rothbard",
+                    "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f14480884381cbad1f276e038c48378ffce2b65285e08d\
+                     6b68aaa3629a5a8639392490e5b9bd5269c2f1e4f488ed8831161f19b7815528f8982ffe09be9b5c412f8a0db50f8814c719\
+                     4e83f23dbd8d162c9326ad",
+                ),
+                (
+                    "F. A. Hayek",
+                    "c7195ffacac1307ff99046f219750fc47693e23c3cb08b89c2af808b444850a80ae475b9df0f169ae80a89be0865b57f58c9\
+                     fea0d4ec82a286427402f113e4b6ae769a1d95941d49b25030",
+                ),
+            ],
+        );
+        assert_handshake(
+            "Noise_XXpsk3_25519_ChaChaPoly_SHA256",
+            Some("54686973206973206d7920417573747269616e20706572737065637469766521"),
+            "a477edf6a131bbdb54707f6ea30eab6cd935d9b560f0e5fd1f053a95a99669fb",
+            [
+                (
+                    "Ludwig von Mises",
+                    "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944c9f5ff0e8079630cb7e270c20bbf480821b7\
+                     7a384a645c71a2fd9b3db1c16a5f",
+                ),
+                (
+                    "Murray Rothbard",
+                    "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f144808843b123def17f71e6ae8e57e0e1dec5949c5f74\
+                     15c6f33517398747d821a06dc23ad430aa1fd7381d46195c378a819fd574425462cbb2d4ca339e738a0b7001dc91423fbf55\
+                     a99af0c6f1df21012ceb2f",
+                ),
+                (
+                    "F. A. Hayek",
+                    "52187316111b118d4c060364f7b975dc0809b2590779aff2d63113c564f11744493384db7bf32d5ae6686df6ab06d508d2e0\
+                     7caaf1d6afc010b978735fc78900e71ae1d314130d042e729a",
+                ),
+            ],
+        );
+    }
+
     /// RFC 7539, appendix A.5. Its nonce begins with four zero bytes, as those of Noise do.
     #[test]
     fn chacha20_poly1305_matches_rfc_7539() {

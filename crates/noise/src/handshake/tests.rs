@@ -1,5 +1,7 @@
 use super::*;
+use crate::operator::Code;
 use crate::record::RECORD_MAX;
+use chat_proto::rich::FromClient;
 use data_encoding::HEXLOWER as HEX;
 
 const GREETING: &[u8] = b"* chat version 1: you are 10.0.0.5:50312; sealed";
@@ -272,17 +274,23 @@ fn assert_documented(phrase: &str, greeting: &str, client_draws: &[u8], server_d
     let met = client.read(two.as_bytes()).unwrap();
     let (three, mut client) = met.finish("HELLO 1 alice 40101 -", NOW);
     let (_, mut server) = server.finish(three.as_bytes(), NOW).unwrap();
-    let record = |side: &mut Established, line: &str| {
+    let hour = Duration::from_secs(3600);
+    let record = |side: &mut Established, now, line: &str| {
         let mut out = Vec::new();
-        side.channel.sealer.seal(NOW, [line.as_bytes()], &mut out);
+        side.channel.sealer.seal(now, [line.as_bytes()], &mut out);
         HEX.encode(&out)
     };
+    let code: Code = "aeba-gbaf-aydq-qcik".parse().unwrap();
+    let proof = FromClient::Op(code.tag(&client.hash)).to_string();
     let expected = [
         ("client", one),
         ("server", two),
         ("client", three),
-        ("client", record(&mut client, "PING 7\n")),
-        ("server", record(&mut server, "PONG 7\n")),
+        ("client", record(&mut client, NOW, "PING 7\n")),
+        ("server", record(&mut server, NOW, "PONG 7\n")),
+        ("client", record(&mut client, NOW + hour, "PING 8\n")),
+        ("hash  ", HEX.encode(&client.hash)),
+        ("proof ", proof),
     ];
     let document = include_str!("../../../proto/PROTOCOL.md");
     assert!(document.contains(greeting), "PROTOCOL.md lacks {greeting}");

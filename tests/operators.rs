@@ -124,3 +124,79 @@ fn whoever_is_shown_out_is_told_and_ends_with_a_status_of_its_own() {
     plain.line("/ban alice");
     plain.expect("only operators may /ban");
 }
+
+/// A new directory for a file of bans.
+fn scratch(name: &str) -> PathBuf {
+    let directory =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bans-{name}-{}", std::process::id()));
+    fs::create_dir(&directory).unwrap();
+    directory
+}
+
+#[test]
+fn bans_survive_a_restart() {
+    let directory = scratch("kept");
+    let path = directory.join("bans");
+    let options = ["--bans", path.to_str().unwrap()];
+    let mut server = Server::start(&options);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut alice = operator(&server, "alice");
+    let mut bob = Client::start("bob", server.address, &["--nick", "bob"], &server.journal);
+    alice.shows().expect("bob@");
+    alice.line("/ban bob too loud");
+    alice.complains().expect(": too loud");
+    assert_eq!(bob.exit_code(), 9);
+    server.stop();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(": too loud, by alice@127.0.0.1:"), "{text}");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    // A person writes into it; it is there after the next change.
+    fs::write(&path, format!("# ours\n{text}")).unwrap();
+    let mut server = Server::start(&options);
+    let mut alice = operator(&server, "alice");
+    alice.line("/bans");
+    alice.complains().expect(": too loud, by alice@127.0.0.1:");
+    alice.line("/unban bob");
+    alice.complains().expect("has lifted the ban of bob@");
+    server.stop();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "# ours\n");
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_ban_that_can_not_be_kept_holds_and_is_reported() {
+    let directory = scratch("lost");
+    let path = directory.join("bans");
+    let server = Server::start(&["--bans", path.to_str().unwrap()]);
+    let mut alice = operator(&server, "alice");
+    let mut bob = Client::start("bob", server.address, &["--nick", "bob"], &server.journal);
+    alice.shows().expect("bob@");
+    // A file where the directory was.
+    fs::remove_dir_all(&directory).unwrap();
+    fs::write(&directory, "").unwrap();
+    alice.line("/ban bob");
+    alice.complains().expect("can't be kept: bans file ");
+    server.log().expect(" bans not kept: bans file ");
+    assert_eq!(bob.exit_code(), 9);
+    alice.line("/bans");
+    alice.complains().expect("1 banned");
+    fs::remove_file(directory).unwrap();
+}
+
+#[test]
+fn a_file_of_bans_with_a_bad_line_is_refused_and_stays() {
+    let directory = scratch("bad");
+    let path = directory.join("bans");
+    let text = "10.0.0.7 # ours\n10.0.0.300\n";
+    fs::write(&path, text).unwrap();
+    let output = server_command()
+        .args(["127.0.0.1", "0", "--bans"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("/bans: line 2: expected a key"), "{complaint}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    fs::remove_dir_all(directory).unwrap();
+}

@@ -90,6 +90,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub operators: Option<PathBuf>,
 
+    /// Keep the bans in this file, which is made if it is missing; without it, they hold until the server ends.
+    #[arg(long, value_name = "FILE")]
+    pub bans: Option<PathBuf>,
+
     /// Let in only who knows the passphrase in this file, which only you may read. Takes encrypted connections only.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,

@@ -4,6 +4,7 @@
 //! the room decides.
 
 pub mod args;
+mod ban_file;
 mod bans;
 pub mod compact;
 pub mod door;

@@ -43,6 +43,13 @@ impl Network {
         Self { address, length }
     }
 
+    /// Whether all its addresses are of this machine alone.
+    #[must_use]
+    pub fn is_loopback(self) -> bool {
+        let own = if self.address.is_ipv4() { 8 } else { 128 };
+        self.address.is_loopback() && self.length >= own
+    }
+
     /// Whether it has this address.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {

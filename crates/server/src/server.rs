@@ -5,6 +5,7 @@
 //! spin.
 
 use crate::args::Args;
+use crate::ban_file::BanFile;
 use crate::door::Door;
 use crate::event::{Event, Refusal};
 use crate::handout::Handout;
@@ -53,6 +54,8 @@ const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 /// The room, and the sockets of its users.
 pub struct Server {
     room: Room,
+    /// What keeps the bans, if anything does.
+    ban_file: Option<BanFile>,
     /// Until the server ends.
     _handout: Option<Handout>,
     listener: Socket,
@@ -77,6 +80,8 @@ impl Server {
     pub fn open(args: &Args) -> anyhow::Result<Self> {
         let limits = args.limits();
         let door = Door::load(args.passphrase_file.as_deref(), args.sealed_only)?;
+        let kept = args.bans.as_deref().map(BanFile::open).transpose()?;
+        let (ban_file, bans) = kept.map_or_else(Default::default, |(file, bans)| (Some(file), bans));
         sockets::reserve_descriptors(limits.max_users)?;
         let signals = Signals::watch(&ENDING).context("can't wait for signals")?;
         token().context("the system has no randomness")?;
@@ -117,7 +122,8 @@ impl Server {
             keys.unwrap_or_default(),
         ));
         Ok(Self {
-            room: room.with_door(door),
+            room: room.with_door(door).with_bans(bans),
+            ban_file,
             _handout: handout.and_then(Result::ok),
             listener: doors.listener,
             rendezvous: doors.rendezvous.ok(),
@@ -160,6 +166,7 @@ impl Server {
             let turn = output::end_turn(&mut self.room, now);
             self.apply(turn.effects);
             self.log.events(now.monotonic, &turn.events);
+            self.keep(turn.bans);
             self.log.flush();
         }
         self.log.events(Duration::MAX, &[]);
@@ -321,6 +328,16 @@ impl Server {
                 Err(error) if !is_transient(&error) => self.lose(now, slot, &error),
                 Ok(()) | Err(_) => {}
             }
+        }
+    }
+
+    /// Keeps the bans that have changed.
+    fn keep(&mut self, bans: Option<String>) {
+        if let (Some(file), Some(bans)) = (&self.ban_file, bans)
+            && let Err(error) = file.write(&bans)
+        {
+            self.log.line(format_args!("bans not kept: {error:#}"));
+            output::bans_not_kept(&mut self.room, &format!("{error:#}"));
         }
     }
 

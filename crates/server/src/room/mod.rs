@@ -150,6 +150,13 @@ impl Room {
         self
     }
 
+    /// The room, with these bans.
+    #[must_use]
+    pub(crate) fn with_bans(mut self, bans: Bans) -> Self {
+        self.bans = bans;
+        self
+    }
+
     /// Every connection.
     #[must_use]
     pub fn roster(&self) -> &Roster {

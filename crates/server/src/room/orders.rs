@@ -14,6 +14,7 @@ use chat_proto::opaque::Token;
 use chat_proto::order::Order;
 use chat_proto::rich::{ErrorCode, FromServer};
 use chat_proto::text::Text;
+use jiff::Timestamp;
 
 /// Bytes of a reason, at most.
 const REASON_MAX: usize = 400;
@@ -199,7 +200,7 @@ fn ban(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Res
         key,
         network: (!is_spared).then_some(network),
         who: who.as_str().into(),
-        reason: reason.as_str().into(),
+        note: note(now, by, reason).into(),
     };
     let banned = |(slot, member): (Slot, &Member)| {
         let is_meant = member.is_staying() && !member.is_operator();
@@ -220,18 +221,32 @@ fn ban(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Res
     Ok(())
 }
 
+/// Why, by whom and when.
+fn note(now: Now, by: &str, reason: &Text<'_>) -> String {
+    let at = i64::try_from(now.unix_ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let at = at.map(|at| format!(" at {at:.0}")).unwrap_or_default();
+    if reason.is_blank() {
+        format!("by {by}{at}")
+    } else {
+        format!("{reason}, by {by}{at}")
+    }
+}
+
 fn unban(room: &mut Room, by: &str, which: &str) -> Result<(), Error> {
     let lifted = room.bans.lift(which);
     if lifted.is_empty() {
         return Err((ErrorCode::Other, "there is no such ban; /bans lists them".into()));
     }
     for ban in lifted {
-        let what = format!("unban {}", ban.who);
+        let name = ban.name();
+        let what = format!("unban {name}");
         act(
             room,
             by,
             &what,
-            &format!("has lifted the ban of {}", ban.who),
+            &format!("has lifted the ban of {name}"),
             &Text::new(""),
         );
     }

@@ -36,6 +36,8 @@ pub struct TurnEnd {
     pub effects: Vec<Effect>,
     /// For the log.
     pub events: Vec<Event>,
+    /// The bans as text, if they have changed.
+    pub bans: Option<String>,
 }
 
 /// What to poll a socket for: a function of the state, computed anew each turn.
@@ -154,6 +156,17 @@ pub fn end_turn(room: &mut Room, now: Now) -> TurnEnd {
     TurnEnd {
         effects: close_finished(room, now),
         events: std::mem::take(&mut room.events),
+        bans: room.bans.take_changes(),
+    }
+}
+
+/// The bans that a turn changed could not be kept, for this reason: tells the operators. The bans hold all the same.
+pub fn bans_not_kept(room: &mut Room, why: &str) {
+    let text = format!("the bans hold until the server ends, but they can't be kept: {why}");
+    for (_, member) in room.roster.iter_mut() {
+        if member.is_operator() && member.stage == Stage::Joined {
+            member.notice(&room.transcript, text.as_str());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use chat_noise::key::KeyPair;
 use chat_noise::operator::Code;
 use chat_server::event::{Event, Refusal};
 use chat_server::operators::Operators;
+use chat_server::room::output;
 use std::collections::HashSet;
 
 fn code() -> Code {
@@ -224,6 +225,44 @@ fn a_kick_shows_out_and_holds_a_minute() {
     assert!(sim.news(back)[1].starts_with("WELCOME bob@"));
 }
 
+/// How the note of a ban of just now ends.
+fn banned_at(sim: &Sim) -> String {
+    let text = sim.kept_bans.as_deref().unwrap().trim_end();
+    let (_, at) = text.rsplit_once(" at ").unwrap();
+    assert!(
+        at.ends_with('Z') && at.len() == "2026-11-27T06:25:00Z".len(),
+        "{at}"
+    );
+    format!(" at {at}")
+}
+
+#[test]
+fn bans_are_kept_and_operators_hear_if_they_are_not() {
+    let mut sim = run_room();
+    let bob = sim.rich("10.0.0.9:5003", "bob");
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    assert_eq!(sim.kept_bans, None);
+    sim.send(alice, "ROOM ban bob rude\n");
+    sim.run(ms(0));
+    let key = KeyPair::from_secret(sim.peers[bob].secret).public();
+    let at = banned_at(&sim);
+    let line = format!("{key} 10.0.0.9 # bob@10.0.0.9:5003: rude, by alice@10.0.0.7:5002{at}\n");
+    assert_eq!(sim.kept_bans.take(), Some(line));
+    let carol = sim.rich("10.0.0.11:5004", "carol");
+    sim.news(carol);
+    sim.news(alice);
+    output::bans_not_kept(&mut sim.room, "the disk is full");
+    sim.run(ms(0));
+    let warning = "NOTICE the bans hold until the server ends, but they can't be kept: the disk is full";
+    assert_eq!(
+        (sim.news(alice), sim.news(carol)),
+        (vec![warning.to_owned()], vec![])
+    );
+    sim.send(alice, "ROOM unban bob\n");
+    sim.run(ms(0));
+    assert_eq!(sim.kept_bans.as_deref(), Some(""));
+}
+
 #[test]
 fn a_ban_is_of_key_and_network_after_it_was_said_how_many_share_it() {
     let mut sim = run_room();
@@ -260,14 +299,14 @@ fn a_ban_is_of_key_and_network_after_it_was_said_how_many_share_it() {
     sim.run(ms(0));
     assert!(sim.news(elsewhere).last().unwrap().contains("banned: "));
     sim.news(alice);
+    let (who, at) = ("bob@[2001:db8::9]:5003", banned_at(&sim));
     sim.send(alice, "ROOM bans\nROOM unban bob\nROOM bans\n");
     sim.run(ms(0));
-    let who = "bob@[2001:db8::9]:5003";
     assert_eq!(
         sim.news(alice),
         [
             "NOTICE 1 banned:".to_owned(),
-            format!("NOTICE 1. {who} (key, 2001:db8::/64): rude"),
+            format!("NOTICE 1. {who} (key, 2001:db8::/64): rude, by alice@10.0.0.7:5002{at}"),
             format!("NOTICE operator alice@10.0.0.7:5002 has lifted the ban of {who}"),
             "NOTICE nobody is banned".to_owned(),
         ]
@@ -288,18 +327,22 @@ fn loopback_and_the_network_of_an_operator_are_not_banned() {
         "ROOM ban 127.0.0.1:5004\nROOM ban bob\nROOM ban carol\nROOM kick alice\nROOM bans\n",
     );
     sim.run(ms(0));
-    let news = sim.news(alice);
+    let (news, at) = (sim.news(alice), banned_at(&sim));
     assert!(
         news.iter()
             .any(|line| line.starts_with("ERROR other - not banned: 127.0.0.1:5004 has no key")),
         "{news:?}"
     );
     assert!(
-        news.contains(&"NOTICE 1. bob@127.0.0.1:5003 (key)".to_owned()),
+        news.contains(&format!(
+            "NOTICE 1. bob@127.0.0.1:5003 (key): by alice@10.0.0.7:5002{at}"
+        )),
         "{news:?}"
     );
     assert!(
-        news.contains(&"NOTICE 2. carol@10.0.0.7:5005 (key)".to_owned()),
+        news.contains(&format!(
+            "NOTICE 2. carol@10.0.0.7:5005 (key): by alice@10.0.0.7:5002{at}"
+        )),
         "{news:?}"
     );
     assert!(

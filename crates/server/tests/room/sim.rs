@@ -327,6 +327,8 @@ pub(crate) struct Sim {
     /// Peers that are not accepted yet.
     door: VecDeque<PeerNo>,
     pub(crate) events: Vec<Event>,
+    /// The latest bans, as text.
+    pub(crate) kept_bans: Option<String>,
     /// Turns in a row in which something was due and nothing happened.
     idle: usize,
     pub(crate) turns: usize,
@@ -382,6 +384,7 @@ impl Sim {
             seats: Vec::new(),
             door: VecDeque::new(),
             events: Vec::new(),
+            kept_bans: None,
             idle: 0,
             turns: 0,
             held_since: None,
@@ -616,6 +619,7 @@ impl Sim {
         let end = output::end_turn(&mut self.room, now);
         acted |= self.apply(&end.effects);
         self.events.extend(end.events);
+        self.kept_bans = end.bans.or(self.kept_bans.take());
         acted |= self.events.len() != events;
         self.turns += 1;
         self.idle = if acted { 0 } else { self.idle + 1 };

@@ -182,11 +182,7 @@ impl<F: FrontEnd> Client<F> {
             had_phrase: remembered.is_some_and(|known| known.has_phrase),
             key_only: false,
         };
-        let secure = Secure::new(
-            chat_noise::key::KeyPair::from_secret(secret),
-            trust,
-            Box::new(random::system),
-        );
+        let secure = Secure::new(KeyPair::from_secret(secret), trust, Box::new(random::system));
         let last_server = LastServer::find().filter(|_| settings.last_server);
         let mut session = Session::unconnected(config, private(args, secret), clock.now());
         session.number_nick(login);
@@ -456,7 +452,7 @@ fn private(args: &Args, secret: [u8; 32]) -> Private {
         no_unencrypted: args.settings.no_unencrypted,
         punch_ttl: args.punch_ttl,
     };
-    let keys = KeyPair::from_random(secret);
+    let keys = KeyPair::from_secret(secret);
     Private::new(keys, options, Box::new(random::system))
 }
 

@@ -416,7 +416,7 @@ impl World {
 impl Client {
     fn new(number: usize, options: Options) -> Self {
         let seed = u8::try_from(number).unwrap_or_default() + 1;
-        let keys = KeyPair::from_random([seed; 32]);
+        let keys = KeyPair::from_secret([seed; 32]);
         let key = keys.public();
         let mut count = u64::from(seed) << 32;
         // The seal only requires that no nonce repeats.

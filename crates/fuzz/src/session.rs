@@ -193,7 +193,7 @@ impl World {
             number = number.wrapping_add(1);
             bytes.fill(number);
         };
-        let private = Private::new(KeyPair::from_random([7; 32]), options, Box::new(random));
+        let private = Private::new(KeyPair::from_secret([7; 32]), options, Box::new(random));
         let session = Session::new(config, private, now);
         Self {
             session,

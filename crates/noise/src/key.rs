@@ -1,5 +1,6 @@
-//! The long-lived key pair of a client or a server.
+//! The long-lived key pair of a client or a server, and the code by which two people compare theirs.
 
+use crate::primitives::sha256;
 use chat_proto::opaque::{Opaque, PublicKey};
 use x25519_dalek::StaticSecret;
 
@@ -30,11 +31,75 @@ impl KeyPair {
     pub fn secret(&self) -> &[u8; 32] {
         self.secret.as_bytes()
     }
+
+    /// Whether the two can agree on a secret. A few keys give every secret the same result (RFC 7748, section 6.1: the
+    /// all-zero check).
+    #[must_use]
+    pub fn can_agree(&self, peer: &PublicKey) -> bool {
+        let shared = self.secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer.0));
+        shared.was_contributory()
+    }
 }
 
 /// Shows the public key only.
 impl std::fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("KeyPair").field(&self.public).finish()
+    }
+}
+
+/// Rounds of hashing behind a [`verify_code`].
+const STRETCH: u32 = 1 << 14;
+
+/// A short code over two public keys, the same on both sides, for two people to compare aloud: six groups of five digits,
+/// which is 99 bits.
+///
+/// An attacker between the two needs two keys, one for each side, that give both sides the same code. Any such pair will
+/// do, so 99 bits cost about 2^50 keys for each side. Each key takes 2^14 hashes, which makes 2^64.
+#[must_use]
+pub fn verify_code(one: &PublicKey, other: &PublicKey) -> String {
+    let (first, second) = if one <= other { (one, other) } else { (other, one) };
+    let mut hash = sha256(&[b"chat-verify-1\0", &first.0, &second.0]);
+    for _ in 0..STRETCH {
+        hash = sha256(&[&hash]);
+    }
+    // 40 bits give each group of five digits almost the same probability: 2^40 is 11 million times 100,000.
+    let groups = hash.chunks_exact(5).map(|bytes| {
+        let number = bytes
+            .iter()
+            .fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+        format!("{:05}", number % 100_000)
+    });
+    groups.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn public(byte: u8) -> PublicKey {
+        KeyPair::from_secret([byte; 32]).public()
+    }
+
+    #[test]
+    fn a_key_of_small_order_can_not_agree() {
+        let pair = KeyPair::from_secret([1; 32]);
+        assert!(pair.can_agree(&public(2)));
+        assert!(!pair.can_agree(&Opaque([0; 32])));
+    }
+
+    #[test]
+    fn both_sides_compute_the_same_verify_code() {
+        let (alice, bob, eve) = (public(1), public(2), public(3));
+        let code = verify_code(&alice, &bob);
+        assert_eq!(code, verify_code(&bob, &alice));
+        assert_ne!(code, verify_code(&alice, &eve));
+        assert_eq!(code.len(), 6 * 5 + 5);
+        // Two versions of the client must agree on this code.
+        assert_eq!(code, "15225 70455 34543 18155 48623 54897");
+        assert!(
+            code.split(' ')
+                .all(|group| group.len() == 5 && group.parse::<u32>().is_ok())
+        );
     }
 }

@@ -1,10 +1,13 @@
-//! The encrypted channel between `chat-client` and `chat-server`.
+//! The encrypted channel between `chat-client` and `chat-server`, and between two clients.
 //!
 //! The construction is Noise (revision 34, noiseprotocol.org/noise.html), pattern XX, with X25519, ChaCha20-Poly1305 and
 //! SHA-256. Where the room has a passphrase, the pattern is XXpsk3, and its key comes from CPace
 //! (draft-irtf-cfrg-cpace-21). `PROTOCOL.md` of `chat-proto` has the lines and the records, with test vectors.
 //!
-//! Read the files in this order: [`handshake`], [`record`], [`cpace`], [`operator`], `primitives`. Nothing here does input or output, and
+//! Two clients that write to each other in private use the pattern IK, and datagrams instead of records: [`private`].
+//!
+//! Read the files in this order: [`handshake`], [`record`], [`private`], [`cpace`], [`operator`],
+//! `primitives`. Nothing here does input or output, and
 //! all randomness is the caller's.
 #![warn(missing_docs)]
 
@@ -13,6 +16,7 @@ pub mod handshake;
 pub mod key;
 pub mod operator;
 mod primitives;
+pub mod private;
 pub mod record;
 
 /// Fills a buffer with unpredictable bytes: from the system's generator, except in tests.

@@ -202,6 +202,15 @@ impl types::Cipher for ChaChaPoly {
     }
 }
 
+/// SHA-256 of the pieces, one after another.
+pub(crate) fn sha256(pieces: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    pieces.iter().for_each(|piece| context.update(piece));
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
 /// Encrypts in place. The caller never repeats a number under one key.
 pub(crate) fn seal(key: &[u8; 32], number: u64, associated: &[u8], body: &mut [u8]) -> Tag {
     cipher(key)

@@ -29,6 +29,12 @@ pub const REQUEST: u8 = 2;
 /// The second byte of a rendezvous reply.
 pub const REPLY: u8 = 3;
 
+/// The second byte of the datagram by which a client begins a handshake with another.
+pub const BEGIN: u8 = 4;
+
+/// The second byte of the answer to it.
+pub const ANSWER: u8 = 5;
+
 /// Bytes in a request: mark, kind, token, nonce, and 30 zeros, so that no reply is longer.
 pub const REQUEST_LEN: usize = 64;
 

@@ -759,8 +759,8 @@ fn a_small_path_mtu_is_reported() {
         false,
         &[
             "!! path MTU 1028 bytes pass both ways, 1228 don't; private messages need 1228",
-            "            -> texts over 914 bytes go through the server; find the VPN or tunnel that lowers the MTU",
-            "Group messages work. Private messages of up to 914 bytes go directly, longer ones through the server.",
+            "            -> texts over 934 bytes go through the server; find the VPN or tunnel that lowers the MTU",
+            "Group messages work. Private messages of up to 934 bytes go directly, longer ones through the server.",
         ],
     );
 }

@@ -270,7 +270,7 @@ mod tests {
             interactive: true,
         };
         let random = Box::new(|bytes: &mut [u8]| bytes.fill(7));
-        let private = Private::new(KeyPair::from_random([1; 32]), Options::default(), random);
+        let private = Private::new(KeyPair::from_secret([1; 32]), Options::default(), random);
         Session::unconnected(config, private, now)
     }
 
@@ -289,7 +289,7 @@ mod tests {
     }
 
     fn secure() -> Secure {
-        let key = chat_noise::key::KeyPair::from_secret([1; 32]);
+        let key = KeyPair::from_secret([1; 32]);
         Secure::new(key, Trust::default(), Box::new(|bytes| bytes.fill(1)))
     }
 

@@ -1,8 +1,7 @@
 //! One address at which a peer may be reached, and what is known about it.
 
-use super::packet::{ADDRESSES_MAX, PING_LEN};
+use super::packet::ADDRESSES_MAX;
 use super::probe::{PingKind, Probe, Purpose};
-use super::seal::sealed_len;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -152,12 +151,13 @@ impl Candidate {
     }
 
     /// The next ping, if one is due. Until `keep_until`, the address in use is kept open and dead
-    /// ones are probed again.
+    /// ones are probed again. A ping takes a datagram of `ping_len` bytes.
     pub(super) fn poll(
         &mut self,
         now: Duration,
         is_active: bool,
         keep_until: Option<Duration>,
+        ping_len: usize,
         token: impl FnOnce() -> u64,
     ) -> Option<Ping> {
         if let Some((at, purpose)) = self.upkeep(is_active, keep_until)
@@ -167,7 +167,7 @@ impl Candidate {
         }
         let kind = self.probe.as_mut()?.fire(now)?;
         // An address that the peer offered gets these few pings before anything comes from it.
-        if self.origin == Origin::Observed && !self.spend(sealed_len(PING_LEN)) {
+        if self.origin == Origin::Observed && !self.spend(ping_len) {
             return None;
         }
         Some(Ping {

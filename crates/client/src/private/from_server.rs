@@ -4,7 +4,6 @@
 //! another user's. They name the id as it was until then.
 
 use super::event::{Event, MessageId, Output, Path, Why};
-use super::keys::key_id;
 use super::peer::Source;
 use super::rendezvous::Rendezvous;
 use super::{Connection, Private};
@@ -17,7 +16,6 @@ use chat_proto::rich::Profile;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 impl Private {
     /// A connection to a server is set up. [`Self::peer_here`] announces each user next,
@@ -26,7 +24,7 @@ impl Private {
         self.own = connection.own;
         self.connection = Some(connection);
         self.roster.mark_stale();
-        self.flush_all(now.monotonic);
+        self.flush_all(now);
     }
 
     /// The server's address for datagrams, and the token with which it is asked for this client's
@@ -41,7 +39,7 @@ impl Private {
         self.connection = None;
         self.rendezvous = None;
         self.outputs.extend(self.plaintext.connection_lost());
-        self.flush_all(now.monotonic);
+        self.flush_all(now);
     }
 
     /// The server has announced all users. Users of an earlier connection that it did not announce
@@ -62,15 +60,14 @@ impl Private {
         let change = if self.own == Some(id) {
             self.roster.announce_self(profile)
         } else {
-            self.roster.announce(profile, &self.keys.public())
+            self.roster.announce(profile, &self.identity.keys.public())
         };
         self.roster_changed(&change);
         let Some(KeyTrust::Trusted(key)) = self.roster.trust(id) else {
             return;
         };
-        self.key_ids.insert(key_id(&key, &self.keys.public()), key);
         self.contacts.entry(key).or_default();
-        self.announce(now.monotonic, &key, id);
+        self.announce(now, &key, id);
     }
 
     /// A user took another nick.
@@ -82,7 +79,7 @@ impl Private {
     pub fn peer_address(&mut self, now: Now, id: UserId, udp: SocketAddr) {
         self.roster.readdress(id, udp);
         if let Some(KeyTrust::Trusted(key)) = self.roster.trust(id) {
-            self.announce(now.monotonic, &key, id);
+            self.announce(now, &key, id);
         }
     }
 
@@ -95,21 +92,19 @@ impl Private {
         if let Some(KeyTrust::Trusted(key)) = trust
             && let Some(heir) = self.roster.holder(&key)
         {
-            self.announce(now.monotonic, &key, heir);
+            self.announce(now, &key, heir);
         }
     }
 
     /// The server relayed a sealed datagram.
-    pub fn relayed(&mut self, now: Now, _from: &Who, bytes: &[u8]) {
-        // The seal tells the sender, whatever the server says.
+    pub fn relayed(&mut self, now: Now, from: &Who, bytes: &[u8]) {
         if !self.options.direct_only {
-            self.receive_sealed(now.monotonic, Source::Relay, bytes);
+            self.receive(now, Source::Relay, Some(from.id), bytes);
         }
     }
 
     /// The server asks both sides to open their routers: the user is to be reached at this address.
     pub fn punch(&mut self, now: Now, who: &Who, address: SocketAddr) {
-        let now = now.monotonic;
         let Some(KeyTrust::Trusted(key)) = self.roster.trust(who.id) else {
             return;
         };
@@ -134,7 +129,6 @@ impl Private {
         let Some((key, label, key_changed)) = change.gone else {
             return;
         };
-        self.key_ids.remove(&key_id(&key, &self.keys.public()));
         self.set_timer(&key, None);
         let contact = self.contacts.get_mut(&key);
         let peer = contact.and_then(|contact| contact.peer.as_mut());
@@ -144,17 +138,19 @@ impl Private {
         self.held_bytes -= peer.receiver.held_bytes();
         let why = if key_changed { Why::KeyChanged } else { Why::Left };
         peer.leave(&mut self.outputs, label, why);
+        let erased = peer.sessions.deadline(false);
+        self.set_timer(&key, erased);
     }
 
     /// Gives a conversation, if there is one, its peer's address.
-    fn announce(&mut self, now: Duration, key: &PublicKey, id: UserId) {
+    fn announce(&mut self, now: Now, key: &PublicKey, id: UserId) {
         let Some(address) = self.roster.address(id) else {
             return;
         };
         self.with_peer(now, key, |peer, context| peer.announce(context.now, address));
     }
 
-    fn flush_all(&mut self, now: Duration) {
+    fn flush_all(&mut self, now: Now) {
         for key in self.contacts.keys().copied().collect::<Vec<_>>() {
             self.flush(now, &key);
         }

@@ -13,7 +13,7 @@
 //! that has the key now, according to the roster. Datagrams that can't be decrypted are dropped
 //! without an answer.
 //!
-//! Layers, from the wire inwards: `seal` (datagrams), `packet` (their content), `sender` and
+//! Layers, from the wire inwards: `handshake` (keys and datagrams), `packet` (their content), `sender` and
 //! `receiver` (the two halves of a conversation), `path`, `candidate` and `probe` (the peer's
 //! addresses), `peer` (one conversation), and this file (all conversations). `plaintext` is for
 //! peers without a key.
@@ -21,7 +21,7 @@
 mod candidate;
 mod event;
 mod from_server;
-mod keys;
+mod handshake;
 mod packet;
 mod path;
 mod peer;
@@ -31,25 +31,25 @@ pub mod random;
 mod receiver;
 mod rendezvous;
 mod rto;
-mod seal;
 mod sender;
 #[cfg(test)]
 mod tests;
 mod window;
 
+pub use chat_noise::key::{KeyPair, verify_code};
 pub use event::{Event, MessageId, Options, Output, Path, Received, Refusal, State, Why};
-pub use keys::{KeyPair, verify_code};
+pub use packet::DATAGRAM_MAX;
 pub use random::Random;
-pub use seal::DATAGRAM_MAX;
 
 use crate::roster::{KeyTrust, Roster};
+use chat_noise::private::{Responder, index_of};
 use chat_proto::TEXT_MAX;
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
-use chat_proto::rendezvous::MARK;
+use chat_proto::rendezvous::{ANSWER, BEGIN, MARK, REPLY, SEALED};
 use chat_proto::text::Text;
-use keys::{KeyId, SessionKeys};
+use handshake::{BeginningLimit, Identity, Opened, slot_of};
 use packet::Packet;
 use peer::{Context, OfferLimit, Peer, Source};
 use plaintext::Plaintext;
@@ -70,19 +70,22 @@ const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// All private conversations of one client.
 pub struct Private {
-    keys: KeyPair,
+    identity: Identity,
     options: Options,
     random: Random,
     roster: Roster,
     contacts: BTreeMap<PublicKey, Contact>,
-    /// The sender of datagrams with this key id.
-    key_ids: BTreeMap<KeyId, PublicKey>,
+    /// The conversation of datagrams whose index begins so.
+    slots: BTreeMap<u32, PublicKey>,
     /// When each contact has something to do; the same as `Contact::timer`.
     timers: BTreeSet<(Duration, PublicKey)>,
     /// The sum over all peers.
     held_bytes: usize,
     peers: usize,
     offer_limit: OfferLimit,
+    /// Limits on handshakes, by datagram and by relay: a flood of one kind leaves the other open.
+    direct_limit: BeginningLimit,
+    relay_limit: BeginningLimit,
     /// Above all control numbers of conversations that were dropped, so none is used twice.
     control_floor: u64,
     plaintext: Plaintext,
@@ -109,26 +112,28 @@ pub struct Connection {
 /// A user with a key: in the roster, or with a conversation in this run.
 #[derive(Default)]
 struct Contact {
-    /// Made when first needed. The inner `None` stands for an unusable key.
-    keys: Option<Option<SessionKeys>>,
+    /// Whether its key is usable. Found out when first needed, because it takes 0.1 ms.
+    is_usable: Option<bool>,
     peer: Option<Box<Peer>>,
     timer: Option<Duration>,
 }
 
 impl Private {
     /// A client without a connection and without conversations.
-    pub fn new(keys: KeyPair, options: Options, random: Random) -> Self {
+    pub fn new(keys: KeyPair, options: Options, mut random: Random) -> Self {
         Self {
-            keys,
+            identity: Identity::new(keys, random::random(&mut random)),
             options,
             random,
             roster: Roster::default(),
             contacts: BTreeMap::new(),
-            key_ids: BTreeMap::new(),
+            slots: BTreeMap::new(),
             timers: BTreeSet::new(),
             held_bytes: 0,
             peers: 0,
             offer_limit: OfferLimit::default(),
+            direct_limit: BeginningLimit::default(),
+            relay_limit: BeginningLimit::default(),
             control_floor: 0,
             plaintext: Plaintext::default(),
             rendezvous: None,
@@ -141,7 +146,7 @@ impl Private {
 
     /// This client's public key, for `HELLO`.
     pub fn public_key(&self) -> PublicKey {
-        self.keys.public()
+        self.identity.keys.public()
     }
 
     /// The users that the server announced.
@@ -152,7 +157,7 @@ impl Private {
     /// The [`verify_code`] to compare with a user. `None` if the user has no key.
     pub fn verify_code(&self, with: UserId) -> Option<String> {
         match self.roster.trust(with)? {
-            KeyTrust::Trusted(key) => Some(verify_code(&self.keys.public(), &key)),
+            KeyTrust::Trusted(key) => Some(verify_code(&self.public_key(), &key)),
             KeyTrust::NoKey | KeyTrust::Contested(_) | KeyTrust::Rejected => None,
         }
     }
@@ -178,13 +183,12 @@ impl Private {
 
     /// Does what is due.
     pub fn timeout(&mut self, now: Now) {
-        let now = now.monotonic;
-        let due = self.timers.iter().take_while(|(at, _)| *at <= now);
+        let due = self.timers.iter().take_while(|(at, _)| *at <= now.monotonic);
         for key in due.map(|(_, key)| *key).collect::<Vec<_>>() {
             self.flush(now, &key);
         }
-        self.outputs.extend(self.plaintext.timeout(now));
-        self.ask_rendezvous(now);
+        self.outputs.extend(self.plaintext.timeout(now.monotonic));
+        self.ask_rendezvous(now.monotonic);
     }
 }
 
@@ -196,7 +200,6 @@ impl Private {
     /// Why the message is rejected. After [`Refusal::Busy`] there is room again after an event or a
     /// timeout.
     pub fn send(&mut self, now: Now, to: UserId, text: &Text<'_>) -> Result<MessageId, Refusal> {
-        let now = now.monotonic;
         if text.as_str().len() > TEXT_MAX {
             return Err(Refusal::TooLong);
         }
@@ -204,25 +207,29 @@ impl Private {
             return Err(Refusal::Yourself);
         }
         match self.trust(to).ok_or(Refusal::NotHere)? {
-            KeyTrust::NoKey => self.send_unencrypted(now, to, text),
+            KeyTrust::NoKey => self.send_unencrypted(now.monotonic, to, text),
             KeyTrust::Trusted(key) => self.send_encrypted(now, key, text),
             KeyTrust::Contested(_) => Err(Refusal::KeyTaken),
             KeyTrust::Rejected => Err(Refusal::BadKey),
         }
     }
 
-    fn send_encrypted(
-        &mut self,
-        now: Duration,
-        key: PublicKey,
-        text: &Text<'_>,
-    ) -> Result<MessageId, Refusal> {
+    /// The user turns to somebody: the keys for a message are agreed on before it is written.
+    pub fn turn_to(&mut self, now: Now, to: UserId) {
+        if let Some(KeyTrust::Trusted(key)) = self.trust(to)
+            && self.ensure_peer(&key, now).is_ok()
+        {
+            self.with_peer(now, &key, Peer::turn_to);
+        }
+    }
+
+    fn send_encrypted(&mut self, now: Now, key: PublicKey, text: &Text<'_>) -> Result<MessageId, Refusal> {
         let id = self.next_message;
         let peer = self.ensure_peer(&key, now)?;
         if peer.sender.is_full() {
             return Err(Refusal::Busy);
         }
-        peer.send(now, id, text.as_str());
+        peer.send(now.monotonic, id, text.as_str());
         self.next_message.0 += 1;
         self.flush(now, &key);
         Ok(id)
@@ -283,8 +290,8 @@ impl Private {
         let from = canonical(from);
         if bytes.first() != Some(&MARK) {
             self.receive_unencrypted(from, bytes);
-        } else if seal::key_id_of(bytes).is_some() {
-            self.receive_sealed(now.monotonic, Source::Address(from), bytes);
+        } else if bytes.get(1) != Some(&REPLY) {
+            self.receive(now, Source::Address(from), None, bytes);
         } else if let Some(rendezvous) = &mut self.rendezvous {
             let confirm = rendezvous.reply(now.monotonic, from, bytes);
             self.outputs.extend(confirm.map(Output::Line));
@@ -294,29 +301,94 @@ impl Private {
     /// The system reports a closed port at an address to which a datagram was sent (ICMP, by
     /// `IP_RECVERR`).
     pub fn port_unreachable(&mut self, now: Now, address: SocketAddr) {
-        let (now, address) = (now.monotonic, canonical(address));
+        let address = canonical(address);
         // A report that comes too late has no effect.
-        self.outputs.extend(self.plaintext.timeout(now));
+        self.outputs.extend(self.plaintext.timeout(now.monotonic));
         let affected = self.contacts.iter_mut().filter_map(|(key, contact)| {
             let paths = &mut contact.peer.as_mut()?.paths;
-            paths.unreachable(now, address).then_some(*key)
+            paths.unreachable(now.monotonic, address).then_some(*key)
         });
         for key in affected.collect::<Vec<_>>() {
             self.flush(now, &key);
         }
-        let relayed = self.plaintext.unreachable(now, address, self.has_relay());
+        let relayed = self
+            .plaintext
+            .unreachable(now.monotonic, address, self.has_relay());
         self.outputs.extend(relayed);
     }
 
-    fn receive_sealed(&mut self, now: Duration, source: Source, bytes: &[u8]) -> Option<()> {
-        let key = *self.key_ids.get(&seal::key_id_of(bytes)?)?;
-        let packet = seal::open(&self.session_keys(&key)?.incoming, bytes)?;
-        let packet = Packet::parse(&packet)?;
+    /// `says`: whose datagram it is, according to the server. Its keys tell that too, and only they count.
+    fn receive(&mut self, now: Now, source: Source, says: Option<UserId>, bytes: &[u8]) -> Option<()> {
+        match bytes.get(..2)? {
+            _ if bytes.len() > DATAGRAM_MAX => None,
+            [MARK, BEGIN] => self.receive_beginning(now, source, says, bytes),
+            [MARK, ANSWER] => self.receive_answer(now, source, bytes),
+            [MARK, SEALED] => self.receive_sealed(now, source, bytes),
+            _ => None,
+        }
+    }
+
+    /// A beginning counts if its key is in the roster; by relay, if it is that of the user named there.
+    fn receive_beginning(
+        &mut self,
+        now: Now,
+        source: Source,
+        says: Option<UserId>,
+        bytes: &[u8],
+    ) -> Option<()> {
+        let limit = match source {
+            Source::Address(_) => &mut self.direct_limit,
+            Source::Relay => &mut self.relay_limit,
+        };
+        if !limit.accept(now.monotonic) {
+            return None;
+        }
+        let responder = Responder::read(&self.identity.keys, bytes, self.random.as_mut())?;
+        let key = responder.peer;
+        let holder = self.roster.holder(&key)?;
+        if says.is_some_and(|says| says != holder) {
+            return None;
+        }
         self.ensure_peer(&key, now).ok()?;
         self.with_peer(now, &key, |peer, context| {
-            peer.receive(context, source, bytes.len(), packet);
+            peer.receive_beginning(context, source, responder, bytes);
         });
         Some(())
+    }
+
+    fn receive_answer(&mut self, now: Now, source: Source, bytes: &[u8]) -> Option<()> {
+        let key = self.key_of(index_of(bytes)?)?;
+        let peer = self.contacts.get_mut(&key)?.peer.as_mut()?;
+        let is_other_run = peer.sessions.finish(now.monotonic, bytes)?;
+        self.with_peer(now, &key, |peer, context| {
+            if is_other_run {
+                peer.restart(context);
+            }
+            peer.established(context, source, bytes.len());
+        });
+        Some(())
+    }
+
+    fn receive_sealed(&mut self, now: Now, source: Source, bytes: &[u8]) -> Option<()> {
+        let index = index_of(bytes)?;
+        let key = self.key_of(index)?;
+        let peer = self.contacts.get_mut(&key)?.peer.as_mut()?;
+        let Opened { packet, is_other_run } = peer.sessions.open(now.monotonic, index, bytes)?;
+        self.with_peer(now, &key, |peer, context| {
+            if is_other_run {
+                peer.restart(context);
+            }
+            if let Some(packet) = Packet::parse(&packet) {
+                peer.receive(context, source, bytes.len(), packet);
+            }
+        });
+        Some(())
+    }
+
+    /// The key of the conversation to which an index belongs, while a user in the roster has it.
+    fn key_of(&self, index: u32) -> Option<PublicKey> {
+        let key = self.slots.get(&slot_of(index))?;
+        self.roster.holder(key).map(|_| *key)
     }
 
     fn receive_unencrypted(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<()> {
@@ -344,12 +416,12 @@ impl Private {
 /// Shared by all of the above.
 impl Private {
     /// Lets a peer do what is due.
-    fn flush(&mut self, now: Duration, key: &PublicKey) {
+    fn flush(&mut self, now: Now, key: &PublicKey) {
         self.with_peer(now, key, |_, _| ());
     }
 
     /// Calls `act` with a peer, lets it do what is due, and sets its timer.
-    fn with_peer(&mut self, now: Duration, key: &PublicKey, act: impl FnOnce(&mut Peer, &mut Context<'_>)) {
+    fn with_peer(&mut self, now: Now, key: &PublicKey, act: impl FnOnce(&mut Peer, &mut Context<'_>)) {
         let deadline = self.run_peer(now, key, act);
         self.set_timer(key, deadline);
     }
@@ -365,21 +437,29 @@ impl Private {
         }
     }
 
-    /// Returns when the peer next has something to do. Does nothing if no user in the roster has
-    /// its key.
+    /// Returns when the peer next has something to do. Does nothing but erase old keys if no user in
+    /// the roster has its key.
     fn run_peer(
         &mut self,
-        now: Duration,
+        now: Now,
         key: &PublicKey,
         act: impl FnOnce(&mut Peer, &mut Context<'_>),
     ) -> Option<Duration> {
-        let user = self.roster.holder(key)?;
+        let Some(user) = self.roster.holder(key) else {
+            // The keys of a peer that has left are erased in time too.
+            let sessions = &mut self.contacts.get_mut(key)?.peer.as_mut()?.sessions;
+            sessions.expire(now.monotonic);
+            return sessions.deadline(false);
+        };
         let (has_server, has_relay) = (self.is_rich() == Some(true), self.has_relay());
         let peer = self.contacts.get_mut(key)?.peer.as_mut()?;
         let connection = self.connection.as_ref();
         let held_before = peer.receiver.held_bytes();
         let mut context = Context {
-            now,
+            now: now.monotonic,
+            unix_ms: now.unix_ms,
+            identity: &mut self.identity,
+            key,
             random: &mut self.random,
             outputs: &mut self.outputs,
             user,
@@ -400,17 +480,22 @@ impl Private {
     }
 
     /// The conversation with a user. It starts if there is none.
-    fn ensure_peer(&mut self, key: &PublicKey, now: Duration) -> Result<&mut Peer, Refusal> {
-        let keys = self.session_keys(key).ok_or(Refusal::BadKey)?.clone();
+    fn ensure_peer(&mut self, key: &PublicKey, now: Now) -> Result<&mut Peer, Refusal> {
+        if !self.is_usable(key) {
+            return Err(Refusal::BadKey);
+        }
+        let now = now.monotonic;
         let holder = self.roster.holder(key);
         let has_peer = |contact: &Contact| contact.peer.is_some();
         if !self.contacts.get(key).is_some_and(has_peer) && !self.make_room() {
             return Err(Refusal::Full);
         }
+        let slot = self.free_slot();
         let contact = self.contacts.entry(*key).or_default();
         if contact.peer.is_none() {
             self.peers += 1;
-            let mut peer = Peer::new(now, keys, self.control_floor);
+            self.slots.insert(slot, *key);
+            let mut peer = Peer::new(now, slot, self.control_floor);
             if let Some(address) = holder.and_then(|holder| self.roster.address(holder)) {
                 peer.announce(now, address);
             }
@@ -447,6 +532,7 @@ impl Private {
         };
         if let Some(peer) = contact.peer.take() {
             self.peers -= 1;
+            self.slots.remove(&peer.sessions.slot());
             self.held_bytes -= peer.receiver.held_bytes();
             self.control_floor = self.control_floor.max(peer.next_control);
         }
@@ -455,11 +541,23 @@ impl Private {
         }
     }
 
-    /// The keys shared with a user. They take 0.1 ms to compute, so they are kept: a forged
-    /// datagram costs no more than its decryption.
-    fn session_keys(&mut self, key: &PublicKey) -> Option<&SessionKeys> {
-        let contact = self.contacts.get_mut(key)?;
-        contact.keys.get_or_insert_with(|| self.keys.agree(key)).as_ref()
+    /// 24 random bits that no conversation has.
+    fn free_slot(&mut self) -> u32 {
+        loop {
+            let slot = slot_of(u32::from_be_bytes(random::random(&mut self.random)));
+            if !self.slots.contains_key(&slot) {
+                return slot;
+            }
+        }
+    }
+
+    fn is_usable(&mut self, key: &PublicKey) -> bool {
+        let contact = self.contacts.get_mut(key);
+        contact.is_some_and(|contact| {
+            *contact
+                .is_usable
+                .get_or_insert_with(|| self.identity.keys.can_agree(key))
+        })
     }
 
     /// Whether the server speaks the rich dialect. `None` without a connection.

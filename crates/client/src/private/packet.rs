@@ -22,9 +22,16 @@
 //! whole. A short message is one part, and several may share a segment. A longer message is cut
 //! into parts with a segment each.
 
-use super::seal::PACKET_MAX;
+use chat_noise::private::OVERHEAD;
 use chat_proto::rendezvous::{ADDRESS_LEN, decode_address, encode_address};
 use std::net::SocketAddr;
+
+/// Bytes in a datagram at most. They pass every path of IPv6's smallest MTU without fragmentation:
+/// 1,280, less 40 for IPv6, 8 for UDP, and 32 to spare for a tunnel.
+pub const DATAGRAM_MAX: usize = 1200;
+
+/// Bytes in a packet at most.
+const PACKET_MAX: usize = DATAGRAM_MAX - OVERHEAD;
 
 /// Bytes before the body: kind, number, cumulative and selective acks.
 const HEAD_LEN: usize = 1 + 8 + 8 + 8;

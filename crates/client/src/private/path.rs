@@ -195,18 +195,20 @@ impl Paths {
     }
 
     /// The next ping to send, if one is due. Called until it returns `None`. `token` makes a random
-    /// one. Until `keep_until`, the address in use is kept open and dead ones are probed again.
+    /// one. Until `keep_until`, the address in use is kept open and dead ones are probed again. It takes a
+    /// datagram of `ping_len` bytes.
     pub(super) fn poll(
         &mut self,
         now: Duration,
         keep_until: Option<Duration>,
+        ping_len: usize,
         mut token: impl FnMut() -> u64,
     ) -> Option<Ping> {
         self.prune_failed(now);
         let active = self.active;
         self.candidates.iter_mut().find_map(|candidate| {
             let is_active = active == Some(candidate.address);
-            candidate.poll(now, is_active, keep_until, &mut token)
+            candidate.poll(now, is_active, keep_until, ping_len, &mut token)
         })
     }
 

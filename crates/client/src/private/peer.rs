@@ -1,16 +1,16 @@
 //! A conversation with one peer: encrypts for it and decrypts from it, over whichever path works.
 
 use super::event::{Event, MessageId, Output, Path, Received, Why};
-use super::keys::SessionKeys;
-use super::packet::{Body, Packet};
+use super::handshake::{Identity, Sessions};
+use super::packet::{Body, PING_LEN, Packet};
 use super::path::{Choice, Paths};
 use super::probe::PingKind;
 use super::random::{Random, random};
 use super::receiver::{Arrival, Receiver, Shown};
-use super::seal::seal;
 use super::sender::{Ack, Routes, Sender, Settled};
-use super::window::{Place, Window};
+use chat_noise::private::{BEGIN_LEN, OVERHEAD, Responder};
 use chat_proto::id::UserId;
+use chat_proto::opaque::PublicKey;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use std::borrow::Cow;
@@ -31,10 +31,11 @@ const OFFERS_MAX: u32 = 4;
 const OFFER_PERIOD: Duration = Duration::from_secs(60);
 
 /// Exists from the first datagram that is sent or decrypted. Once a message was sent or decrypted,
-/// it stays until the program ends, because the numbers of segments must not restart while the keys
-/// live. While the peer is away it takes about 1 KB.
+/// it stays until the program ends, because the numbers of segments must not restart within a run.
+/// While the peer is away it takes about 1 KB. Each of its sessions, four at most, takes 0.4 KB for
+/// three minutes.
 pub(super) struct Peer {
-    keys: SessionKeys,
+    pub(super) sessions: Sessions,
     /// When it was made.
     pub(super) since: Duration,
     pub(super) sender: Sender,
@@ -42,8 +43,6 @@ pub(super) struct Peer {
     pub(super) paths: Paths,
     /// The number of the next control packet: one that carries no segment.
     pub(super) next_control: u64,
-    /// The numbers of the control packets that arrived.
-    controls: Window,
     /// One past the highest number that arrived, of segments and of control packets.
     segments_end: u64,
     controls_end: u64,
@@ -68,6 +67,10 @@ pub(super) struct OfferLimit {
 /// What a peer needs from outside to act.
 pub(super) struct Context<'a> {
     pub(super) now: Duration,
+    pub(super) unix_ms: u64,
+    pub(super) identity: &'a mut Identity,
+    /// The peer's key.
+    pub(super) key: &'a PublicKey,
     pub(super) random: &'a mut Random,
     pub(super) outputs: &'a mut VecDeque<Output>,
     /// The user that has the peer's key, in the roster.
@@ -105,15 +108,14 @@ impl Source {
 }
 
 impl Peer {
-    pub(super) fn new(now: Duration, keys: SessionKeys, next_control: u64) -> Self {
+    pub(super) fn new(now: Duration, slot: u32, next_control: u64) -> Self {
         Self {
-            keys,
+            sessions: Sessions::new(slot),
             since: now,
             sender: Sender::default(),
             receiver: Receiver::default(),
             paths: Paths::default(),
             next_control,
-            controls: Window::default(),
             segments_end: 0,
             controls_end: 0,
             last_message: None,
@@ -154,10 +156,61 @@ impl Peer {
     pub(super) fn leave(&mut self, outputs: &mut VecDeque<Output>, user: UserId, why: Why) {
         settle(outputs, self.sender.fail_all(why));
         show(outputs, user, self.receiver.flush());
+        self.sessions.leave();
         self.paths = Paths::default();
         self.last_message = None;
         self.relayed = None;
         self.punch_at = Duration::ZERO;
+    }
+
+    /// The user turns to this peer. The handshake takes a round trip, so it begins before the first message.
+    pub(super) fn turn_to(&mut self, context: &mut Context<'_>) {
+        if !self.sessions.can_seal(context.now) {
+            self.begin(context);
+        }
+    }
+
+    /// The peer begins a handshake, in this datagram.
+    pub(super) fn receive_beginning(
+        &mut self,
+        context: &mut Context<'_>,
+        source: Source,
+        responder: Responder,
+        datagram: &[u8],
+    ) {
+        // An answer is shorter, so it is no use for amplification.
+        if let Some(answer) = self
+            .sessions
+            .answer(context.now, context.identity, responder, datagram)
+        {
+            context.send_by(source, answer);
+        }
+    }
+
+    /// The peer has answered this side's beginning, in a datagram of so many bytes.
+    pub(super) fn established(&mut self, context: &mut Context<'_>, source: Source, bytes: usize) {
+        self.note_source(context.now, source, bytes, true);
+        match source {
+            Source::Address(from) => {
+                if self.paths.acknowledged_from(context.now, from) {
+                    self.sender.path_changed();
+                }
+            }
+            // What was sent directly was not answered, or later.
+            Source::Relay => self.relayed = Some(context.now),
+        }
+        // The peer does not use the new keys before something has opened under them.
+        let passed = self.receiver.passed();
+        self.acknowledge_segment(context, source, passed);
+    }
+
+    /// The peer runs anew: all numbers begin again.
+    pub(super) fn restart(&mut self, context: &mut Context<'_>) {
+        settle(context.outputs, self.sender.restart());
+        show(context.outputs, context.user, self.receiver.flush());
+        self.receiver = Receiver::default();
+        self.segments_end = 0;
+        self.controls_end = 0;
     }
 
     /// Processes a decrypted packet, which came in a datagram of so many bytes.
@@ -192,9 +245,6 @@ impl Peer {
                 self.acknowledge_segment(context, source, number);
             }
             body => {
-                if !self.is_new_control(number) {
-                    return;
-                }
                 let is_newest = raise(&mut self.controls_end, number);
                 self.note_source(context.now, source, bytes, is_newest);
                 self.receive_control(context, source, body, &mut ack);
@@ -256,17 +306,6 @@ impl Peer {
         }
     }
 
-    /// Whether a control packet arrives for the first time.
-    fn is_new_control(&mut self, number: u64) -> bool {
-        match self.controls.place(number) {
-            Place::LongPast | Place::Seen => return false,
-            Place::New => {}
-            Place::Beyond => self.controls.slide_to_hold(number),
-        }
-        self.controls.mark(number);
-        true
-    }
-
     fn acknowledge_segment(&mut self, context: &mut Context<'_>, source: Source, of: u64) {
         let passed = self.receiver.passed();
         self.answer(context, source, Body::Ack { of, passed });
@@ -275,7 +314,9 @@ impl Peer {
     /// Sends all that is due, and gives up on all that is overdue.
     pub(super) fn flush(&mut self, context: &mut Context<'_>) {
         settle(context.outputs, self.sender.expire(context.now));
+        self.sessions.expire(context.now);
         self.pass_gap(context);
+        self.shake_hands(context);
         // Pings go before segments, because a failed probe changes the path; and after, because a
         // failed path is probed.
         self.ping(context);
@@ -285,9 +326,13 @@ impl Peer {
     }
 
     pub(super) fn deadline(&self, context: &Context<'_>) -> Option<Duration> {
-        let (routes, _) = self.routes(context);
+        let (mut routes, _) = self.routes(context);
+        if !self.sessions.can_seal(context.now) {
+            (routes.direct, routes.relay_after) = (false, None);
+        }
         let deadlines = [
             self.sender.deadline(routes),
+            self.sessions.deadline(!self.sender.is_idle()),
             self.receiver.deadline(),
             self.paths.deadline(self.keep_until()),
             self.wants_path(context.now).then_some(self.punch_at),
@@ -317,6 +362,36 @@ impl Peer {
         self.acknowledge_segment(context, source, passed);
     }
 
+    /// Begins a handshake if it is time, and sends the beginning if it is due.
+    fn shake_hands(&mut self, context: &mut Context<'_>) {
+        let due = self.sessions.poll(context.now);
+        if self.sessions.should_begin(context.now, !self.sender.is_idle()) {
+            self.begin(context);
+        }
+        let Some((bytes, is_first)) = due.or_else(|| self.sessions.poll(context.now)) else {
+            return;
+        };
+        let choice = self.paths.choose(context.now, context.punch_first);
+        let to = match choice {
+            Choice::Validated(to) | Choice::Unvalidated(to) => Some(to),
+            // In place of its pings, the beginning opens the routers.
+            Choice::Punching => None,
+            Choice::Dead(to) => to.filter(|_| !context.has_relay),
+        };
+        if let Some(to) = to {
+            context.send_to(to, bytes.clone());
+        }
+        if context.has_relay && !(is_first && to.is_some()) {
+            context.relay(bytes);
+        }
+    }
+
+    fn begin(&mut self, context: &mut Context<'_>) {
+        let (now, unix_ms) = (context.now, context.unix_ms);
+        let (identity, random) = (&mut *context.identity, context.random.as_mut());
+        self.sessions.begin(now, unix_ms, identity, context.key, random);
+    }
+
     fn wants_path(&self, now: Duration) -> bool {
         !self.sender.is_idle() && !self.paths.is_validated(now)
     }
@@ -337,18 +412,32 @@ impl Peer {
 
     fn ping(&mut self, context: &mut Context<'_>) {
         let keep_until = self.keep_until();
-        while let Some(ping) = self.paths.poll(context.now, keep_until, || {
+        let can_seal = self.sessions.can_seal(context.now);
+        let length = if can_seal { PING_LEN + OVERHEAD } else { BEGIN_LEN };
+        while let Some(ping) = self.paths.poll(context.now, keep_until, length, || {
             u64::from_be_bytes(random(context.random))
         }) {
-            let bytes = self.seal_control(context, Body::Ping(ping.token));
+            let Some(bytes) = self.ping_bytes(context, ping.token) else {
+                continue;
+            };
             let ttl = (ping.kind == PingKind::PunchProbe).then_some(context.punch_ttl);
             let to = ping.to;
             context.outputs.push_back(Output::Datagram { to, ttl, bytes });
         }
     }
 
+    /// A ping; without a session, the beginning of one.
+    fn ping_bytes(&mut self, context: &mut Context<'_>, token: u64) -> Option<Vec<u8>> {
+        if self.sessions.can_seal(context.now) {
+            return self.seal_control(context, Body::Ping(token));
+        }
+        self.begin(context);
+        let first = self.sessions.poll(context.now).map(|(bytes, _)| bytes);
+        first.or_else(|| self.sessions.beginning())
+    }
+
     fn transmit(&mut self, context: &mut Context<'_>) {
-        loop {
+        while self.sessions.can_seal(context.now) {
             let (routes, to) = self.routes(context);
             let jitter = || u8::from_be_bytes(random(context.random));
             let Some(copy) = self.sender.transmit(context.now, routes, jitter) else {
@@ -358,7 +447,9 @@ impl Peer {
                 floor: copy.floor,
                 parts: copy.parts,
             };
-            let bytes = self.seal(context, copy.number, body);
+            let Some(bytes) = self.seal(context, copy.number, body) else {
+                return;
+            };
             match (copy.path, to) {
                 (Path::Direct, Some(to)) => context.send_to(to, bytes),
                 _ => {
@@ -398,7 +489,9 @@ impl Peer {
 
     /// Sends an answer by the way of the packet that it answers.
     fn answer(&mut self, context: &mut Context<'_>, source: Source, body: Body) {
-        let bytes = self.seal_control(context, body);
+        let Some(bytes) = self.seal_control(context, body) else {
+            return;
+        };
         match source {
             Source::Address(to) if self.paths.may_answer(to, bytes.len()) => context.send_to(to, bytes),
             Source::Relay if context.has_relay => context.relay(bytes),
@@ -406,13 +499,15 @@ impl Peer {
         }
     }
 
-    fn seal_control(&mut self, context: &mut Context<'_>, body: Body) -> Vec<u8> {
+    fn seal_control(&mut self, context: &mut Context<'_>, body: Body) -> Option<Vec<u8>> {
         let number = self.next_control;
         self.next_control += 1;
         self.seal(context, number, body)
     }
 
-    fn seal(&self, context: &mut Context<'_>, number: u64, body: Body) -> Vec<u8> {
+    /// `None` without a session.
+    fn seal(&mut self, context: &mut Context<'_>, number: u64, body: Body) -> Option<Vec<u8>> {
+        let is_data = matches!(body, Body::Data { .. });
         let (cumulative, selective) = self.receiver.acks();
         let packet = Packet {
             number,
@@ -420,7 +515,7 @@ impl Peer {
             selective,
             body,
         };
-        seal(&self.keys, random(context.random), &packet.to_bytes())
+        self.sessions.seal(context.now, &packet.to_bytes(), is_data)
     }
 }
 
@@ -440,6 +535,14 @@ impl OfferLimit {
 impl Context<'_> {
     fn send_to(&mut self, to: SocketAddr, bytes: Vec<u8>) {
         self.outputs.push_back(Output::Datagram { to, ttl: None, bytes });
+    }
+
+    fn send_by(&mut self, source: Source, bytes: Vec<u8>) {
+        match source {
+            Source::Address(to) => self.send_to(to, bytes),
+            Source::Relay if self.has_relay => self.relay(bytes),
+            Source::Relay => {}
+        }
     }
 
     fn relay(&mut self, bytes: Vec<u8>) {

@@ -6,7 +6,7 @@
 //! as sent after a short time without one. Thus each message goes one way only.
 
 use super::event::{Event, MessageId, Output, Path, State, Why};
-use super::seal::DATAGRAM_MAX;
+use super::packet::DATAGRAM_MAX;
 use super::sender::DELIVERY_TIMEOUT;
 use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;

@@ -49,7 +49,7 @@ pub(super) struct Sender {
     in_flight: VecDeque<Segment>,
     /// The messages with parts in `queue` or `in_flight`.
     messages: BTreeMap<MessageId, Message>,
-    /// The number of the next segment. It never restarts while the keys live.
+    /// The number of the next segment. It restarts only if the peer runs anew.
     next: u64,
     /// Segments allowed in flight: `1 <= window <= IN_FLIGHT_MAX`. A timeout sets it to 1; each
     /// acknowledgement adds 1.
@@ -298,6 +298,15 @@ impl Sender {
     pub(super) fn fail_all(&mut self, why: Why) -> Vec<Settled> {
         self.window = IN_FLIGHT_MAX;
         self.drop_first(self.in_flight.len(), self.queue.len(), why)
+    }
+
+    /// The peer runs anew, and knows of no segment. Queued messages stay, and those in flight fail: its
+    /// earlier run may have shown them.
+    pub(super) fn restart(&mut self) -> Vec<Settled> {
+        let settled = self.drop_first(self.in_flight.len(), 0, Why::Left);
+        self.window = IN_FLIGHT_MAX;
+        self.next = 0;
+        settled
     }
 
     /// The direct path leads to another address now: segments sent to the previous one are sent

@@ -71,11 +71,6 @@ impl Window {
         }
     }
 
-    /// Slides just far enough to include `number`.
-    pub(super) fn slide_to_hold(&mut self, number: u64) {
-        self.slide_to((number + 1).saturating_sub(WINDOW));
-    }
-
     /// Bit i tells whether `base + 1 + i` is marked.
     pub(super) fn after_base(&self) -> u64 {
         let numbers = (0..64).map(|i| (i, self.base + 1 + i));

@@ -38,7 +38,7 @@ impl Session {
             }
             Command::Quit => self.end_input(now),
             Command::Reply(text) => self.reply(text, now),
-            Command::Query(who) => self.set_query(*who),
+            Command::Query(who) => self.set_query(*who, now),
             Command::Ignore(who) => self.ignore(*who),
             Command::Unignore(who) => self.unignore(who),
             Command::Verify(who, None) => self.verify(who),
@@ -111,7 +111,7 @@ impl Session {
     }
 
     /// `/query`: lines go to this user alone from now on, or to everybody again.
-    fn set_query(&mut self, typed: Option<&str>) {
+    fn set_query(&mut self, typed: Option<&str>, now: Now) {
         let resolved = |typed| {
             let peer = self.resolve(typed)?;
             let doubt = peer.find(self.roster()).and_then(|profile| self.doubt(profile));
@@ -128,6 +128,9 @@ impl Session {
         };
         self.recipients.target = target;
         let who = self.query().cloned();
+        if let Some(who) = &who {
+            self.private.turn_to(now, who.id);
+        }
         self.events.push_back(Event::Query(who));
     }
 

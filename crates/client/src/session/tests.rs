@@ -62,7 +62,7 @@ fn private(secret: u8, options: Options) -> Private {
             next
         });
     };
-    Private::new(KeyPair::from_random([secret; 32]), options, Box::new(random))
+    Private::new(KeyPair::from_secret([secret; 32]), options, Box::new(random))
 }
 
 /// The client's HELLO.

@@ -263,7 +263,7 @@ fn settings(options: &[&str]) -> Settings {
 
 /// The key pair of a user by number; alice is the first.
 fn keys(number: u8) -> KeyPair {
-    KeyPair::from_random([number; 32])
+    KeyPair::from_secret([number; 32])
 }
 
 /// The endpoints of a connection from this port.

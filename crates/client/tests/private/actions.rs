@@ -68,7 +68,7 @@ impl Simulation {
         }
     }
 
-    /// A client crashes, and another starts on the same ports, with another key.
+    /// A client crashes, and another starts on the same ports, with the same key or another.
     fn crash(&mut self, slot: usize) {
         if self.clients[slot].is_alive {
             let key = self.clients[slot].private.public_key();
@@ -82,7 +82,10 @@ impl Simulation {
 
     pub(crate) fn start(&mut self, slot: usize) {
         let options = self.clients[slot].options;
-        let private = self.new_private(options);
+        if self.rng.chance(500) {
+            self.clients[slot].secret = self.secret();
+        }
+        let private = self.new_private(self.clients[slot].secret, options);
         let client = &mut self.clients[slot];
         client.private = private;
         client.is_alive = true;
@@ -216,6 +219,17 @@ impl Simulation {
         for _ in 0..1 + self.rng.below(3) {
             let at = self.now + self.rng.ms(0, 30);
             self.schedule(at, Scheduled::Datagram(from, to, bytes.clone()));
+        }
+        self.forge_relay(&bytes);
+    }
+
+    /// A server that lies relays what was sent before, under any name.
+    fn forge_relay(&mut self, bytes: &[u8]) {
+        let slot = self.rng.below(self.clients.len());
+        let ids: Vec<UserId> = self.clients[slot].view.keys().copied().collect();
+        if let (Some(conn), Some(&from)) = (self.clients[slot].conn, self.rng.pick(&ids)) {
+            self.server.claim_relay(conn, from, bytes);
+            self.deliver_server_lines();
         }
     }
 }

@@ -20,8 +20,6 @@ pub(crate) struct Ledger {
     /// The place in `messages` of the last message shown, for each sender and receiver.
     last_shown: BTreeMap<(PublicKey, PublicKey), usize>,
     unsettled: BTreeSet<usize>,
-    /// Keys of crashed clients, whose messages nobody reports.
-    crashed: BTreeSet<PublicKey>,
     /// Bytes to and from unused addresses, by client.
     victims: BTreeMap<(PublicKey, SocketAddr), (usize, usize)>,
     pub(crate) shown: usize,
@@ -37,6 +35,8 @@ struct Message {
     at: Duration,
     shown: bool,
     state: Option<State>,
+    /// Its sender crashed, so nobody reports it.
+    is_abandoned: bool,
 }
 
 impl Ledger {
@@ -59,6 +59,7 @@ impl Ledger {
             at: now,
             shown: false,
             state: None,
+            is_abandoned: false,
         });
     }
 
@@ -142,7 +143,10 @@ impl Ledger {
     }
 
     pub(crate) fn crashed(&mut self, key: PublicKey) {
-        self.crashed.insert(key);
+        // The next run may have the same key, and counts from the beginning.
+        self.by_id.retain(|(from, _), _| *from != key);
+        let lost = self.messages.iter_mut().filter(|message| message.from == key);
+        lost.for_each(|message| message.is_abandoned = true);
         let messages = &self.messages;
         self.unsettled.retain(|place| messages[*place].from != key);
     }
@@ -179,7 +183,7 @@ impl Ledger {
         assert!(self.unsettled.is_empty());
         for message in &self.messages {
             let failed = matches!(message.state, Some(State::NotDelivered(_)));
-            let is_accounted = message.shown || failed || self.crashed.contains(&message.from);
+            let is_accounted = message.shown || failed || message.is_abandoned;
             assert!(is_accounted, "{:?} is lost without a report", message.text);
         }
     }

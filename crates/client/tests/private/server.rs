@@ -96,6 +96,11 @@ impl Server {
         self.send(to, &FromServer::Join(None, profile));
     }
 
+    /// Relays bytes to one client, under a name that may be wrong.
+    pub(crate) fn claim_relay(&mut self, to: Conn, from: UserId, bytes: &[u8]) {
+        self.send(to, &FromServer::Relay(from.into(), bytes.into()));
+    }
+
     pub(crate) fn line(&mut self, conn: Conn, line: &str) {
         let Some(user) = self.users.get(&conn) else {
             return;

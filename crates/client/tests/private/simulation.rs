@@ -9,6 +9,8 @@ use chat_client::private::{Event, KeyPair, Options, Output, Private};
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
+use chat_proto::rendezvous::{BEGIN, MARK};
+use chat_proto::rich::FromClient;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
@@ -40,6 +42,8 @@ pub(crate) struct Simulation {
 /// A slot in which one client after another runs.
 pub(crate) struct Client {
     pub(crate) private: Private,
+    /// Of its key.
+    pub(crate) secret: [u8; 32],
     pub(crate) is_alive: bool,
     /// The addresses of its sockets, on its host.
     pub(crate) tcp: SocketAddr,
@@ -137,8 +141,10 @@ impl Simulation {
                 no_unencrypted: self.rng.chance(100),
                 ..Options::default()
             };
+            let secret = self.secret();
             let client = Client {
-                private: self.new_private(options),
+                private: self.new_private(secret, options),
+                secret,
                 is_alive: true,
                 tcp,
                 udp,
@@ -165,12 +171,16 @@ impl Simulation {
         self.schedule(Duration::from_secs(3), Scheduled::Act);
     }
 
-    pub(crate) fn new_private(&mut self, options: Options) -> Private {
+    pub(crate) fn secret(&mut self) -> [u8; 32] {
         let mut secret = [0; 32];
         self.rng.fill(&mut secret);
+        secret
+    }
+
+    pub(crate) fn new_private(&mut self, secret: [u8; 32], options: Options) -> Private {
         let mut rng = Rng::new(self.rng.next());
         Private::new(
-            KeyPair::from_random(secret),
+            KeyPair::from_secret(secret),
             options,
             Box::new(move |bytes| rng.fill(bytes)),
         )
@@ -189,7 +199,7 @@ impl Simulation {
     pub(crate) fn now(&self) -> Now {
         Now {
             monotonic: self.now,
-            unix_ms: 0,
+            unix_ms: u64::try_from(self.now.as_millis()).unwrap(),
         }
     }
 
@@ -225,12 +235,17 @@ impl Simulation {
             match output {
                 Output::Datagram { to, ttl, bytes } => {
                     assert!(bytes.len() <= 1200, "a datagram of {} bytes", bytes.len());
+                    self.check_secrecy(&bytes);
                     if to.ip() == victim(0).ip() {
                         self.ledger.sent_to_victim(key, to, bytes.len());
                     }
                     self.transmit(client.udp, to, ttl, &bytes);
                 }
                 Output::Line(line) => {
+                    if let FromClient::Relay(_, bytes) = &line {
+                        self.check_secrecy(bytes);
+                    }
+                    let client = &self.clients[slot];
                     let line = line.to_string();
                     assert!(!client.options.direct_only || !line.starts_with("RELAY"));
                     self.line_to_server(slot, line);
@@ -248,6 +263,19 @@ impl Simulation {
         assert!(
             footprint < 700_000 * self.clients.len(),
             "{footprint} bytes in memory"
+        );
+    }
+
+    /// No text is sent in the clear, nor with the beginning of a handshake: that can be replayed.
+    fn check_secrecy(&self, bytes: &[u8]) {
+        if bytes.first() != Some(&MARK) {
+            return;
+        }
+        let is_clear = bytes.windows(8).any(|part| part == b"message ");
+        assert!(!is_clear, "a text is sent in the clear");
+        assert!(
+            bytes[1] != BEGIN || bytes.len() == 118,
+            "a beginning carries more"
         );
     }
 

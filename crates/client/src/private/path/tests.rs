@@ -3,7 +3,7 @@
 use super::*;
 use crate::private::packet::PING_LEN;
 use crate::private::probe::PingKind;
-use crate::private::seal::sealed_len;
+use chat_noise::private::OVERHEAD;
 
 fn at(host: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, host], 50_001))
@@ -20,7 +20,7 @@ fn pings(paths: &mut Paths, now: Duration) -> Vec<Ping> {
         token += 1;
         u64::try_from(now.as_millis()).unwrap() * 100 + token
     };
-    std::iter::from_fn(|| paths.poll(now, Some(s(1_000_000)), &mut next)).collect()
+    std::iter::from_fn(|| paths.poll(now, Some(s(1_000_000)), PING_LEN + OVERHEAD, &mut next)).collect()
 }
 
 fn pinged(paths: &mut Paths, now: Duration) -> Vec<SocketAddr> {
@@ -138,7 +138,7 @@ fn an_observed_address_gets_three_times_its_bytes() {
     let mut paths = validated(s(0));
     paths.received(s(1), at(2), 100, true);
     assert_eq!(pinged(&mut paths, s(1)), [at(1), at(2)]);
-    let left = 3 * 100 - sealed_len(PING_LEN);
+    let left = 3 * 100 - (PING_LEN + OVERHEAD);
     assert!(!paths.may_answer(at(2), left + 1));
     assert!(paths.may_answer(at(2), left));
     assert!(!paths.may_answer(at(2), 1));

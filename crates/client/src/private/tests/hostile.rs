@@ -9,7 +9,7 @@ fn stranger() -> SocketAddr {
 
 impl Pair {
     /// A datagram is ignored: no event, no answer, no memory, no timer.
-    fn ignores(&mut self, who: usize, from: SocketAddr, bytes: &[u8]) {
+    pub(super) fn ignores(&mut self, who: usize, from: SocketAddr, bytes: &[u8]) {
         let before = (
             self.clients[who].footprint(),
             self.clients[who].deadline(),
@@ -27,7 +27,7 @@ impl Pair {
     }
 
     /// A packet, encrypted by Alice's keys.
-    fn seal_as_alice(&self, number: u64, body: packet::Body) -> Vec<u8> {
+    fn seal_as_alice(&mut self, number: u64, body: packet::Body) -> Vec<u8> {
         self.seal_packet_as_alice(&Packet {
             number,
             cumulative: 0,
@@ -36,10 +36,9 @@ impl Pair {
         })
     }
 
-    pub(super) fn seal_packet_as_alice(&self, packet: &Packet) -> Vec<u8> {
-        let alice = &self.clients[ALICE].keys;
-        let keys = alice.agree(&self.clients[BOB].public_key()).unwrap();
-        seal::seal(&keys, [3; 24], &packet.to_bytes())
+    pub(super) fn seal_packet_as_alice(&mut self, packet: &Packet) -> Vec<u8> {
+        let now = self.now;
+        self.sessions(ALICE).seal(now, &packet.to_bytes(), false).unwrap()
     }
 
     /// A message from Alice that has not arrived.
@@ -53,7 +52,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn random_bytes_are_ignored(bytes in prop::collection::vec(any::<u8>(), 0..1300), kind in 0u8..5) {
+    fn random_bytes_are_ignored(bytes in prop::collection::vec(any::<u8>(), 0..1300), kind in 0u8..7) {
         let mut pair = Pair::new();
         let mut marked = vec![MARK, kind];
         marked.extend(&bytes);
@@ -89,10 +88,10 @@ fn a_datagram_reflected_to_its_sender_is_ignored() {
     let mut pair = Pair::new();
     let datagram = pair.datagram();
     pair.ignores(ALICE, udp(BOB), &datagram);
-    // The key id of the other direction is public. With it, the datagram does not open either.
-    let there = keys::key_id(&pair.clients[BOB].public_key(), &pair.clients[ALICE].public_key());
+    // The index of the other direction is public. With it, the datagram does not open either.
+    let answer = pair.sessions(BOB).seal(ms(1000), b"", false).unwrap();
     let mut relabelled = datagram;
-    relabelled[2..10].copy_from_slice(&there);
+    relabelled[2..6].copy_from_slice(&answer[2..6]);
     pair.ignores(ALICE, udp(BOB), &relabelled);
 }
 
@@ -118,10 +117,7 @@ fn a_stolen_public_key_can_not_send() {
     eve.peer_here(now, &profile(BOB, &pair.clients[BOB]));
     eve.send(now, id(BOB), &Text::new("I am Alice")).unwrap();
     while let Some(output) = eve.poll_output() {
-        if let Output::Datagram { mut bytes, .. } = output {
-            pair.ignores(BOB, udp(ALICE), &bytes);
-            let alices = keys::key_id(&pair.clients[ALICE].public_key(), &pair.clients[BOB].public_key());
-            bytes[2..10].copy_from_slice(&alices);
+        if let Output::Datagram { bytes, .. } = output {
             pair.ignores(BOB, udp(ALICE), &bytes);
         }
     }
@@ -195,13 +191,12 @@ fn a_faster_copy_from_elsewhere_gets_three_times_its_bytes() {
 fn a_flood_is_ignored() {
     let mut pair = Pair::new();
     pair.live(ms(10));
-    let there = keys::key_id(&pair.clients[ALICE].public_key(), &pair.clients[BOB].public_key());
+    let there = pair.sessions(ALICE).seal(ms(1000), b"", false).unwrap();
     let mut random = random_bytes(9);
     for n in 0..2000u16 {
         let mut bytes = vec![0; 100];
         random(&mut bytes);
-        bytes[..2].copy_from_slice(&[MARK, 1]);
-        bytes[2..10].copy_from_slice(&there);
+        bytes[..6].copy_from_slice(&there[..6]);
         pair.ignores(BOB, SocketAddr::from(([192, 0, 2, 1], n)), &bytes);
     }
 }
@@ -230,7 +225,6 @@ fn datagrams_from_a_user_that_left_are_ignored() {
     let late = pair.datagram();
     let now = pair.now();
     pair.clients[BOB].peer_left(now, id(ALICE));
-    assert!(pair.clients[BOB].key_ids.is_empty());
     pair.ignores(BOB, udp(ALICE), &late);
     pair.arrive_relayed(BOB, &late);
     assert_eq!(pair.events(BOB), []);

@@ -1,12 +1,14 @@
 //! Two clients. A test carries each datagram and line between them.
 
 mod delivery;
+mod handshakes;
 mod hostile;
 mod paths;
 mod plaintext;
 mod users;
 
 use super::*;
+use chat_noise::private::BEGIN_LEN;
 use chat_proto::opaque::Opaque;
 use chat_proto::rich::{FromClient, Profile};
 
@@ -56,7 +58,7 @@ fn random_bytes(seed: u8) -> Random {
 }
 
 fn client(seed: u8, options: Options) -> Private {
-    Private::new(KeyPair::from_random([seed; 32]), options, random_bytes(seed))
+    Private::new(KeyPair::from_secret([seed; 32]), options, random_bytes(seed))
 }
 
 fn connection(who: usize) -> Connection {
@@ -90,12 +92,19 @@ impl Private {
 }
 
 impl Pair {
-    /// Two connected clients that know each other.
+    /// Two connected clients that know each other and have keys.
     fn new() -> Self {
         Self::with_options(Options::default())
     }
 
     fn with_options(options: Options) -> Self {
+        let mut pair = Self::strangers(options);
+        pair.acquaint();
+        pair
+    }
+
+    /// Alice and Bob have never written to each other.
+    fn strangers(options: Options) -> Self {
         let clients = [client(1, options), client(2, options)];
         let mut pair = Self {
             clients,
@@ -113,10 +122,67 @@ impl Pair {
         pair
     }
 
+    /// They agree on keys, without a datagram. Alice begins.
+    fn acquaint(&mut self) {
+        let now = self.now();
+        let [alice, bob] = [ALICE, BOB].map(|who| self.clients[who].public_key());
+        self.clients[ALICE].ensure_peer(&bob, now).unwrap();
+        self.clients[BOB].ensure_peer(&alice, now).unwrap();
+        let begun = self.begin(ALICE);
+        let now = now.monotonic;
+        let responder = Responder::read(&self.clients[BOB].identity.keys, &begun, &mut *random_bytes(77));
+        let client = &mut self.clients[BOB];
+        let sessions = &mut client
+            .contacts
+            .get_mut(&alice)
+            .unwrap()
+            .peer
+            .as_mut()
+            .unwrap()
+            .sessions;
+        let answer = sessions.answer(now, &client.identity, responder.unwrap(), &begun);
+        self.sessions(ALICE).finish(now, &answer.unwrap()).unwrap();
+        let proof = self.sessions(ALICE).seal(now, b"", false).unwrap();
+        let index = index_of(&proof).unwrap();
+        self.sessions(BOB).open(now, index, &proof).unwrap();
+        let now = self.now();
+        self.clients[ALICE].flush(now, &bob);
+        self.clients[BOB].flush(now, &alice);
+    }
+
+    /// One of them begins a handshake. Returns the datagram.
+    fn begin(&mut self, who: usize) -> Vec<u8> {
+        let (now, other) = (self.now(), self.clients[1 - who].public_key());
+        let client = &mut self.clients[who];
+        let sessions = &mut client
+            .contacts
+            .get_mut(&other)
+            .unwrap()
+            .peer
+            .as_mut()
+            .unwrap()
+            .sessions;
+        sessions.begin(
+            now.monotonic,
+            now.unix_ms,
+            &mut client.identity,
+            &other,
+            client.random.as_mut(),
+        );
+        sessions.poll(now.monotonic).unwrap().0
+    }
+
+    /// The keys that one of them has with the other.
+    fn sessions(&mut self, who: usize) -> &mut handshake::Sessions {
+        let other = self.clients[1 - who].public_key();
+        let contact = self.clients[who].contacts.get_mut(&other).unwrap();
+        &mut contact.peer.as_mut().unwrap().sessions
+    }
+
     fn now(&self) -> Now {
         Now {
             monotonic: self.now,
-            unix_ms: 0,
+            unix_ms: u64::try_from(self.now.as_millis()).unwrap(),
         }
     }
 

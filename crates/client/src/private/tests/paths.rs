@@ -2,12 +2,13 @@
 
 use super::*;
 
-/// Bytes in a ping, pong and an ack.
-const PING: usize = 83;
+/// Bytes in a ping or pong.
+const PING: usize = 63;
 
 fn pings(sent: &[Sent]) -> Vec<SocketAddr> {
     let pings = sent.iter().filter_map(|sent| match sent {
-        Sent::Datagram(to, None, bytes) if bytes.len() == PING => Some(*to),
+        // Without keys, the beginning of a handshake stands for a ping.
+        Sent::Datagram(to, None, bytes) if bytes.len() == PING || bytes[1] == BEGIN => Some(*to),
         _ => None,
     });
     pings.collect()
@@ -462,7 +463,7 @@ fn punching_is_requested_each_minute_without_a_path() {
 #[test]
 fn a_late_ping_adds_no_address() {
     let mut pair = Pair::validated();
-    let ping = |pair: &Pair, number| {
+    let ping = |pair: &mut Pair, number| {
         let packet = Packet {
             number,
             cumulative: 0,
@@ -471,7 +472,7 @@ fn a_late_ping_adds_no_address() {
         };
         pair.seal_packet_as_alice(&packet)
     };
-    let [late, newest, newer] = [10, 11, 12].map(|number| ping(&pair, number));
+    let [late, newest, newer] = [10, 11, 12].map(|number| ping(&mut pair, number));
     pair.arrive(BOB, &newest);
     assert_eq!(pair.take(BOB).len(), 1);
     pair.arrive_from(BOB, elsewhere(), &late);

@@ -12,7 +12,7 @@ fn doubts(events: &[Event]) -> Vec<String> {
     events.iter().filter_map(doubt).collect()
 }
 
-/// Types a private message to bob. Answers with the doubts, the warnings, and whether anything was sent to anybody.
+/// Types a private message to bob. Answers with the doubts, the warnings, and whether it is sent. It may wait for keys.
 fn message(sim: &mut Sim, line: &str) -> (Vec<String>, Vec<String>, bool) {
     sim.shown();
     sim.sent();
@@ -23,9 +23,9 @@ fn message(sim: &mut Sim, line: &str) -> (Vec<String>, Vec<String>, bool) {
         Event::Warning(text) => Some(text.to_string()),
         _ => None,
     };
-    let is_sent = sim.session.next_datagram().is_some() || !sim.sent().is_empty();
-    let is_shown = events.iter().any(|event| matches!(event, Event::Private(_)));
-    assert_eq!(is_sent, is_shown, "{events:?}");
+    let goes_out = sim.session.next_datagram().is_some() || !sim.sent().is_empty();
+    let is_sent = events.iter().any(|event| matches!(event, Event::Private(_)));
+    assert!(is_sent || !goes_out, "{events:?}");
     (
         doubts(&events),
         events.iter().filter_map(warning).collect(),

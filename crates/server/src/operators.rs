@@ -4,8 +4,8 @@ use crate::guesses::Guesses;
 use anyhow::{Context, Result, bail};
 use chat_noise::operator::{Code, is_proven};
 use chat_proto::opaque::{PublicKey, Token};
+use chat_sys::files;
 use std::collections::HashSet;
-use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -79,10 +79,10 @@ impl Operators {
 /// The keys in a file: one a line, and what follows it is a note. Blank lines and lines that begin with `#` are skipped.
 ///
 /// # Errors
-/// If the file can't be read, or a line has no key.
+/// If the file can't be read, or others may write it, or a line has no key.
 pub fn read_keys(path: &Path) -> Result<HashSet<PublicKey>> {
     let about = || format!("operators file {}", path.display());
-    let text = fs::read_to_string(path).with_context(about)?;
+    let text = files::read_rules(path).with_context(about)?;
     let mut keys = HashSet::new();
     for (number, line) in (1..).zip(text.lines().map(str::trim)) {
         if line.is_empty() || line.starts_with('#') {

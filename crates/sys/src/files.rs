@@ -4,6 +4,7 @@
 //! `$XDG_STATE_HOME`, else `~/.local/state`. A relative path there is ignored.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -96,9 +97,32 @@ pub fn read_secret(path: &Path) -> io::Result<String> {
         let text = "others may read it; `chmod 600` makes it yours alone";
         return Err(io::Error::new(ErrorKind::PermissionDenied, text));
     }
-    let mut content = String::new();
-    file.take(SECRET_MAX).read_to_string(&mut content)?;
-    Ok(content.trim_end().to_owned())
+    let mut content = Vec::new();
+    file.take(SECRET_MAX + 1).read_to_end(&mut content)?;
+    let error = |text: String| io::Error::new(ErrorKind::InvalidData, text);
+    if content.len() as u64 > SECRET_MAX {
+        return Err(error(format!("it is longer than {SECRET_MAX} bytes")));
+    }
+    let content = String::from_utf8(content).map_err(|_| error("it is not in UTF-8".into()))?;
+    // Some editors put a byte order mark in front.
+    let secret = content.strip_prefix('\u{FEFF}').unwrap_or(&content);
+    Ok(secret.trim_end().to_owned())
+}
+
+/// The text of a file that says who may do what.
+///
+/// # Errors
+/// Those of the system; [`ErrorKind::PermissionDenied`] if others may write the file.
+pub fn read_rules(path: &Path) -> io::Result<String> {
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    if about.mode() & 0o002 != 0 {
+        let text = "others may write it; `chmod o-w` forbids that";
+        return Err(io::Error::new(ErrorKind::PermissionDenied, text));
+    }
+    fs::read_to_string(path)
 }
 
 /// Writes a new file beside `path`, which `publish` puts in its place.
@@ -109,7 +133,9 @@ fn write_beside(
 ) -> io::Result<()> {
     make_directory_of(path)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
+    // A name of its own: one left by a program that was killed must not be in the way. In a container, each has the same id.
+    let random = RandomState::new().build_hasher().finish();
+    name.push(format!(".{}-{random:x}", std::process::id()));
     let new = path.with_file_name(name);
     let written = write_new(&new, content).and_then(|()| publish(&new));
     // Else each run would leave one more file behind. After a rename there is none.
@@ -186,6 +212,39 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_read_as_a_whole_or_not_at_all() {
+        let scratch = Scratch::new("whole");
+        let path = scratch.0.join("secret");
+        let read = |content: &[u8]| {
+            let _ = fs::remove_file(&path);
+            write_new(&path, content).unwrap();
+            read_secret(&path).map_err(|error| error.kind())
+        };
+        assert_eq!(read(b"\xEF\xBB\xBFsecret\r\n"), Ok("secret".into()));
+        assert_eq!(read(&[b'x'; 4096]), Ok("x".repeat(4096)));
+        for content in [[b'x'; 4097].as_slice(), b"\xFF"] {
+            assert_eq!(read(content), Err(ErrorKind::InvalidData));
+        }
+    }
+
+    #[test]
+    fn rules_that_others_may_write_are_refused() {
+        let scratch = Scratch::new("rules");
+        let path = scratch.0.join("rules");
+        replace(&path, b"one\n").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        assert_eq!(read_rules(&path).unwrap(), "one\n");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o646)).unwrap();
+        let error = read_rules(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        // A pipe would make the server wait for ever.
+        assert_eq!(
+            read_rules(Path::new("/dev/null")).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+    }
+
+    #[test]
     fn a_new_secret_replaces_no_file() {
         let scratch = Scratch::new("new");
         let path = scratch.0.join("secret");
@@ -196,6 +255,17 @@ mod tests {
             (read_secret(&path).unwrap().as_str(), mode(&path)),
             ("one", 0o600)
         );
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_not_in_the_way() {
+        let scratch = Scratch::new("killed");
+        let path = scratch.0.join("secret");
+        let left = scratch.0.join(format!("secret.{}", std::process::id()));
+        write_new(&left, b"half of a sec").unwrap();
+        assert_eq!(keep_secret(&path, || "made".into()).unwrap(), "made");
+        replace(&path, b"other").unwrap();
+        assert_eq!(read_secret(&path).unwrap(), "other");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::address::Address;
 use crate::args::Args;
 use crate::exit::Exit;
-use crate::known_servers::{Known, KnownServers};
+use crate::known_servers::KnownServers;
 use crate::net::reconnect::{Change, Reconnect};
 use crate::net::secure::{Secure, Trust};
 use crate::paths::LastServer;
@@ -275,23 +275,7 @@ impl<F: FrontEnd> Client<F> {
         let Some(known) = self.known.take().filter(|_| !is_local) else {
             return;
         };
-        let key = proven.key;
-        let remembered = if proven.is_kept {
-            let has_phrase = proven.has_phrase;
-            known.remember(&self.server, Known { key, has_phrase })
-        } else {
-            Err(anyhow::anyhow!("it is of this run only"))
-        };
-        let text = match remembered {
-            Ok(()) => format!(
-                "first time here: the key of {} is {key}, remembered from now on",
-                self.server
-            ),
-            Err(error) => format!(
-                "the key of {} is {key}, and can't be remembered: {error:#}",
-                self.server
-            ),
-        };
+        let text = known.meet(&self.server, proven);
         self.front_end.show(&Event::Warning(Text::from(text)));
     }
 

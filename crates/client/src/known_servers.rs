@@ -1,7 +1,8 @@
 //! The file that remembers the keys of servers, by what the user calls them.
 
 use crate::address::Address;
-use anyhow::{Context, Result};
+use crate::net::secure::Proven;
+use anyhow::{Context, Result, bail};
 use chat_proto::opaque::PublicKey;
 use chat_sys::files;
 use std::fs;
@@ -34,19 +35,48 @@ impl KnownServers {
     /// What is remembered of a server, if anything.
     ///
     /// # Errors
-    /// If the file can't be read; a missing one is empty. Names the file.
+    /// If the file can't be read, or its line for the server is damaged; a missing file is empty. Names the file.
     pub fn recall(&self, server: &Address) -> Result<Option<Known>> {
         let content = self.read()?;
-        Ok(content.lines().find_map(|line| known_in(line, server)))
+        let Some(rest) = content.lines().find_map(|line| about(line, server)) else {
+            return Ok(None);
+        };
+        // Not the same as none: then any key would do.
+        let Some(known) = parse(rest) else {
+            bail!(
+                "{}: the line of {server} holds no key; --forget-server removes it",
+                self.0.display()
+            );
+        };
+        Ok(Some(known))
+    }
+
+    /// A server that is not known has proven its key. It is remembered, if the server keeps it. Returns what the user is to
+    /// know about it.
+    pub fn meet(&self, server: &Address, proven: Proven) -> String {
+        let Proven { key, has_phrase, .. } = proven;
+        let remembered = if proven.is_kept {
+            self.remember(server, Known { key, has_phrase })
+        } else {
+            Err(anyhow::anyhow!("it is of this run only"))
+        };
+        match remembered {
+            Ok(()) => format!("first time here: the key of {server} is {key}, remembered from now on"),
+            Err(error) => format!("the key of {server} is {key}, and can't be remembered: {error:#}"),
+        }
     }
 
     /// Remembers a server.
-    ///
-    /// # Errors
-    /// If the file can't be written; names it.
-    pub fn remember(&self, server: &Address, known: Known) -> Result<()> {
+    fn remember(&self, server: &Address, known: Known) -> Result<()> {
+        let content = self.read()?;
+        // Else both lines would be damaged, and the key of the other server forgotten.
+        let end = if content.is_empty() || content.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
         let mark = if known.has_phrase { MARK } else { "" };
-        let line = format!("{} {}{mark}\n", name(server), known.key);
+        let line = format!("{end}{} {}{mark}\n", name(server), known.key);
         files::append(&self.0, line.as_bytes()).with_context(|| self.0.display().to_string())
     }
 
@@ -58,7 +88,7 @@ impl KnownServers {
         let content = self.read()?;
         let (gone, kept): (Vec<&str>, Vec<&str>) = content
             .split_inclusive('\n')
-            .partition(|line| known_in(line.trim_end(), server).is_some());
+            .partition(|line| about(line.trim_end(), server).is_some());
         if !gone.is_empty() {
             files::replace(&self.0, kept.concat().as_bytes())
                 .with_context(|| self.0.display().to_string())?;
@@ -82,8 +112,15 @@ fn name(server: &Address) -> String {
 }
 
 /// What this line says, if it is about this server.
-fn known_in(line: &str, server: &Address) -> Option<Known> {
-    let rest = line.strip_prefix(&name(server))?.strip_prefix(' ')?;
+fn about<'a>(line: &'a str, server: &Address) -> Option<&'a str> {
+    let rest = line.strip_prefix(&name(server))?;
+    // The line may be cut behind the port.
+    let is_whole = rest.is_empty() || rest.starts_with(' ');
+    is_whole.then(|| rest.trim_start())
+}
+
+/// What is remembered, as a line says it behind the server.
+fn parse(rest: &str) -> Option<Known> {
     let unmarked = rest.strip_suffix(MARK);
     let key = unmarked.unwrap_or(rest).parse().ok()?;
     Some(Known {
@@ -97,10 +134,81 @@ mod tests {
     use super::*;
     use chat_proto::opaque::Opaque;
 
+    /// A file of this test's own, in a directory that does not exist yet.
+    fn scratch(name: &str) -> (PathBuf, KnownServers) {
+        let directory = std::env::temp_dir().join(format!("chat-{name}-{}", std::process::id()));
+        let known = KnownServers(directory.join("below").join("known-servers"));
+        (directory, known)
+    }
+
+    #[test]
+    fn a_damaged_line_is_not_taken_for_none() {
+        let (directory, known) = scratch("damaged");
+        let server = |text: &str| text.parse::<Address>().unwrap();
+        let key = Opaque([1; 32]);
+        let cut = &key.to_string()[..42];
+        for line in [
+            "lab 9000",
+            "lab 9000 ",
+            &format!("lab 9000 {cut}"),
+            &format!("lab 9000 {key} note"),
+            &format!("lab 9000 {key}other 9000 {key}"),
+        ] {
+            files::replace(&known.0, format!("{line}\n").as_bytes()).unwrap();
+            let error = known.recall(&server("lab")).unwrap_err().to_string();
+            assert!(error.contains("--forget-server"), "{line}: {error}");
+            assert_eq!(known.recall(&server("other")).unwrap(), None, "{line}");
+            assert_eq!(known.recall(&server("lab 900")).unwrap(), None, "{line}");
+            assert!(known.forget(&server("lab")).unwrap());
+            assert_eq!(known.recall(&server("lab")).unwrap(), None, "{line}");
+        }
+        fs::write(&known.0, [0xFF]).unwrap();
+        assert!(known.recall(&server("lab")).is_err());
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_line_without_an_end_keeps_its_key() {
+        let (directory, known) = scratch("no-end");
+        let server = |text: &str| text.parse::<Address>().unwrap();
+        let is = |number: u8| Known {
+            key: Opaque([number; 32]),
+            has_phrase: false,
+        };
+        files::replace(&known.0, format!("lab 9000 {}", is(1).key).as_bytes()).unwrap();
+        known.remember(&server("other"), is(2)).unwrap();
+        assert_eq!(known.recall(&server("lab")).unwrap(), Some(is(1)));
+        assert_eq!(known.recall(&server("other")).unwrap(), Some(is(2)));
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn only_a_key_that_the_server_keeps_is_remembered() {
+        let (directory, known) = scratch("kept");
+        let server = |text: &str| text.parse::<Address>().unwrap();
+        let proven = |is_kept, has_phrase| Proven {
+            key: Opaque([1; 32]),
+            is_kept,
+            has_phrase,
+        };
+        let told = known.meet(&server("lab"), proven(false, false));
+        assert!(
+            told.ends_with("can't be remembered: it is of this run only"),
+            "{told}"
+        );
+        assert_eq!(known.recall(&server("lab")).unwrap(), None);
+        for (name, has_phrase) in [("open", false), ("closed", true)] {
+            let told = known.meet(&server(name), proven(true, has_phrase));
+            assert!(told.starts_with("first time here: "), "{told}");
+            let found = known.recall(&server(name)).unwrap().unwrap();
+            assert_eq!((found.key, found.has_phrase), (Opaque([1; 32]), has_phrase));
+        }
+        fs::remove_dir_all(directory).unwrap();
+    }
+
     #[test]
     fn keys_are_remembered_and_forgotten() {
-        let directory = std::env::temp_dir().join(format!("chat-known-{}", std::process::id()));
-        let known = KnownServers(directory.join("below").join("known-servers"));
+        let (directory, known) = scratch("known");
         let server = |text: &str| text.parse::<Address>().unwrap();
         let (lab, other) = (server("Lab.example 9000"), server("lab.example 9001"));
         let is = |number: u8, has_phrase| Known {

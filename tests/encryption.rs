@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Somebody between clients and a server, who copies what passes, and may change it.
 struct Way {
@@ -248,6 +249,46 @@ fn a_server_is_joined_by_the_key_that_it_prints() {
     assert!(code == 2 && told.contains("a key has 43 letters"), "{told}");
     // The key of a server on this machine is not remembered.
     assert!(!directory.join("chat/known-servers").exists());
+    fs::remove_dir_all(directory).unwrap();
+}
+
+/// A server that sends `first` to each connection, and then `more` again and again with this pause.
+fn stubborn(first: &'static str, more: Vec<u8>, pause: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        while let Ok((mut client, _)) = listener.accept() {
+            let more = more.clone();
+            thread::spawn(move || {
+                let mut sent = client.write_all(first.as_bytes());
+                while sent.is_ok() {
+                    thread::sleep(pause);
+                    sent = client.write_all(&more);
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn asking_for_a_key_ends_whatever_the_server_sends() {
+    let directory = scratch("stubborn");
+    let flood = || vec![b'x'; 100_000];
+    let (at_once, slowly) = (Duration::ZERO, Duration::from_millis(20));
+    let greeting = "* chat version 1: you are 127.0.0.1:1\n";
+    for (first, more, pause, expected) in [
+        ("too many users\n", flood(), at_once, "the room is full"),
+        ("* banned: for good\n", flood(), at_once, "banned: for good"),
+        ("* ", b"x".to_vec(), slowly, "does not answer"),
+        (greeting, b"* wait\n".to_vec(), slowly, "does not answer"),
+    ] {
+        let address = stubborn(first, more, pause);
+        let asked = remembering(&directory, address, &["--fingerprint", "--connect-timeout", "1"]);
+        let (code, key, told) = output(asked);
+        assert_eq!((code, key.as_str()), (1, ""), "{first:?}");
+        assert!(told.contains(expected), "{first:?}: {told}");
+    }
     fs::remove_dir_all(directory).unwrap();
 }
 

@@ -250,7 +250,9 @@ impl Secure {
             return;
         };
         match greeting::read(begun) {
-            Greeting::More | Greeting::Full | Greeting::Rejected(_) => {}
+            Greeting::More => {}
+            // The session ends. Nothing that follows is kept.
+            Greeting::Full | Greeting::Rejected(_) => self.state = State::Refused,
             Greeting::Legacy if may_be_clear => self.become_clear(),
             Greeting::Legacy => {
                 received.bytes.clear();
@@ -397,10 +399,15 @@ mod tests {
 
     /// The server's answer to the client's first line.
     fn answer(secure: &mut Secure, number: u8) -> (Server, String) {
+        answer_of(secure, number, true)
+    }
+
+    /// The same of a server that keeps its key, or makes a new one for its next run.
+    fn answer_of(secure: &mut Secure, number: u8, is_kept: bool) -> (Server, String) {
         let offer = Offer {
             greeting: GREETING.strip_suffix(b"\n").unwrap(),
             key: &key(number),
-            is_kept: true,
+            is_kept,
             phrase: None,
         };
         let line = secure.take_out();
@@ -478,6 +485,32 @@ mod tests {
         let (refused, out) = refusal(wanted, 5);
         assert_eq!(refused, Some(Outcome::OtherKey(key(5).public())));
         assert_eq!(out, b"");
+    }
+
+    #[test]
+    fn a_key_of_one_run_replaces_no_other() {
+        let mut secure = secure(Trust {
+            key: Some(key(2).public()),
+            ..Trust::default()
+        });
+        secure.receive(Now::default(), GREETING);
+        secure.send(Now::default(), b"HELLO 1 - - - -\n");
+        let (_, line) = answer_of(&mut secure, 5, false);
+        let received = secure.receive(Now::default(), format!("{line}\n").as_bytes());
+        assert_eq!(received.refusal, Some(Outcome::OtherKey(key(5).public())));
+        assert_eq!((received.proven, secure.take_out()), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_rejection_is_passed_on_and_nothing_after_it_is_kept() {
+        for line in [b"too many users\n".as_slice(), b"* banned: for good\n"] {
+            let mut secure = secure(Trust::default());
+            assert_eq!(secure.receive(Now::default(), line).bytes, line);
+            for _ in 0..100 {
+                assert_eq!(secure.receive(Now::default(), &[b'x'; 4096]), Received::default());
+            }
+            assert!(matches!(secure.state, State::Refused));
+        }
     }
 
     #[test]

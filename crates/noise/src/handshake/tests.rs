@@ -196,6 +196,34 @@ fn ephemeral_keys_of_small_order_are_refused() {
     }
 }
 
+/// Whatever stands in a line, neither side panics.
+#[test]
+fn messages_of_any_bytes_and_length_are_refused() {
+    let (client_key, server_key) = keys();
+    for phrase in ["", "a phrase"].map(Phrase::new) {
+        let offer = Offer {
+            greeting: GREETING,
+            key: &server_key,
+            is_kept: true,
+            phrase: phrase.as_ref(),
+        };
+        for length in (0..200).chain([1000, 3000, 4096, 10_000]) {
+            for byte in [0, 1, 0x7F, 0xFF] {
+                let junk = encode(&vec![byte; length]);
+                let session = Opaque([9; 16]);
+                let first = format!("{VERB}{session} {junk}");
+                let begun = Server::begin(&offer, first.as_bytes(), &mut bytes(4));
+                let line = format!("{VERB}{junk}");
+                if let Ok((server, _)) = begun {
+                    assert!(server.finish(line.as_bytes(), NOW).is_err(), "{length} x {byte}");
+                }
+                let (client, _) = Client::begin(GREETING, &client_key, phrase.as_ref(), &mut bytes(3));
+                assert!(client.read(line.as_bytes()).is_err(), "{length} x {byte}");
+            }
+        }
+    }
+}
+
 #[test]
 fn any_other_line_is_malformed() {
     let (_, key) = keys();

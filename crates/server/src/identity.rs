@@ -1,5 +1,6 @@
 //! The server's key, which proves to clients that it is the server that they know; and the handshakes that it proves it in.
 
+use crate::handshake_queue::HandshakeQueue;
 use crate::roster::Slot;
 use anyhow::{Context, Result, bail};
 use chat_noise::handshake::Server;
@@ -72,6 +73,7 @@ impl Identity {
 pub(crate) struct Handshakes {
     pub(crate) identity: Identity,
     pub(crate) begun: HashMap<Slot, Server>,
+    pub(crate) queue: HandshakeQueue,
 }
 
 impl Handshakes {
@@ -79,11 +81,13 @@ impl Handshakes {
         Self {
             identity,
             begun: HashMap::new(),
+            queue: HandshakeQueue::default(),
         }
     }
 
     /// Forgets the handshake of a connection.
     pub(crate) fn forget(&mut self, slot: Slot) {
         self.begun.remove(&slot);
+        self.queue.forget(slot);
     }
 }

@@ -12,6 +12,7 @@ pub mod event;
 mod foreign;
 mod guesses;
 pub mod handout;
+mod handshake_queue;
 mod holds;
 pub mod identity;
 pub mod inbox;

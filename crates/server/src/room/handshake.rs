@@ -5,9 +5,20 @@ use crate::event::{Departure, Event, Refusal};
 use crate::member::{Stage, Unsealed};
 use crate::roster::Slot;
 use crate::secure::Secure;
-use chat_noise::handshake::{Failure, Offer, Server};
+use chat_noise::handshake::{Failure, Offer, Server, VERB};
 use chat_proto::now::Now;
 use chat_proto::opaque::{PublicKey, Token};
+
+/// Whether the next line of a connection, which begins so, may be processed in this turn: a message of a handshake costs much
+/// more than a line, and waits for its turn.
+pub(super) fn admits(room: &mut Room, slot: Slot, head: impl FnOnce(usize) -> Vec<u8>) -> bool {
+    let Some(member) = room.roster.get(slot) else {
+        return true;
+    };
+    let seals = matches!(member.stage, Stage::Sealing(..));
+    let is_handshake = seals || !member.has_spoken() && head(VERB.len()).starts_with(VERB.as_bytes());
+    !is_handshake || room.handshakes.queue.admit(slot)
+}
 
 /// A client's first line begins a handshake. From here on, only the handshake is written to the connection.
 pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {

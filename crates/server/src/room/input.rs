@@ -87,11 +87,24 @@ pub fn break_off(room: &mut Room, now: Now, slot: Slot, end: End) {
 
 /// Does what is due by now.
 pub fn tick(room: &mut Room, now: Now) {
+    serve_handshakes(room, now);
     if room.next_deadline.is_none_or(|deadline| now.monotonic < deadline) {
         return;
     }
     room.next_deadline = None;
     for slot in least_served_first(room) {
+        tick_member(room, now, slot);
+        room.note_deadline(slot, now);
+    }
+}
+
+/// Processes messages of handshakes that wait, as many as a turn may have.
+fn serve_handshakes(room: &mut Room, now: Now) {
+    while !room.backpressure.blocks(&room.transcript)
+        && let Some(slot) = room.handshakes.queue.next()
+    {
+        // Before its time limits: it was not late.
+        process_waiting(room, now, slot);
         tick_member(room, now, slot);
         room.note_deadline(slot, now);
     }
@@ -107,6 +120,9 @@ fn least_served_first(room: &Room) -> Vec<Slot> {
 }
 
 fn tick_member(room: &mut Room, now: Now, slot: Slot) {
+    if room.handshakes.queue.has(slot) {
+        return;
+    }
     let Some(member) = room.roster.staying_mut(slot) else {
         return;
     };
@@ -145,7 +161,10 @@ fn process(room: &mut Room, now: Now, slot: Slot, mut bytes: &[u8]) {
     }
     let was_secure = member.secure.is_some();
     let mut inbox = std::mem::take(&mut member.inbox);
-    while may_process(room, now, room.roster.get(slot)) {
+    while may_process(room, now, slot) {
+        if !bytes.is_empty() && !handshake::admits(room, slot, |max| inbox.head(bytes, max)) {
+            break;
+        }
         let Some(line) = inbox.next(&mut bytes) else { break };
         process_line(room, now, slot, line);
         if let Some(member) = room.roster.get_mut(slot)
@@ -198,12 +217,13 @@ fn process_waiting(room: &mut Room, now: Now, slot: Slot) {
 }
 
 /// Whether one more line of this member may be processed now.
-fn may_process(room: &Room, now: Now, member: Option<&Member>) -> bool {
+fn may_process(room: &Room, now: Now, slot: Slot) -> bool {
     let within_rate = |member: &Member| {
         let network_allows = room.bytes.next_at(member.id().address().ip());
         member.may_process(room.limits.rate, now.monotonic) && network_allows <= now.monotonic
     };
-    !room.backpressure.blocks(&room.transcript) && member.is_some_and(within_rate)
+    let has_turn = !room.backpressure.blocks(&room.transcript) && !room.handshakes.queue.has(slot);
+    has_turn && room.roster.get(slot).is_some_and(within_rate)
 }
 
 fn has_passed(deadline: Option<Duration>, now: Now) -> bool {
@@ -240,7 +260,7 @@ fn end_silent_line(room: &mut Room, now: Now, slot: Slot) {
         let is_plain = member.dialect() == Dialect::Plain && !seals;
         is_plain && has_passed(member.inbox.silence_ends_line_at(), now)
     });
-    if is_due && may_process(room, now, member) {
+    if is_due && may_process(room, now, slot) {
         process_partial(room, now, slot, Inbox::end_line);
         let member = room.roster.get(slot);
         if !was_unframed && member.is_some_and(|member| member.inbox.is_unframed()) {
@@ -261,7 +281,7 @@ fn finish(room: &mut Room, now: Now, slot: Slot) {
     let is_message = !member.inbox.partial().is_empty() && member.dialect() == Dialect::Plain;
     // After a reset, input that the rate holds back is lost.
     let waits = end == End::Closed || room.backpressure.blocks(&room.transcript);
-    if (member.inbox.is_waiting() || is_message) && waits && !may_process(room, now, Some(member)) {
+    if (member.inbox.is_waiting() || is_message) && waits && !may_process(room, now, slot) {
         return;
     }
     if is_message {

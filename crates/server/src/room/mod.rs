@@ -534,7 +534,9 @@ impl Room {
     /// When [`input::tick`] or [`output::end_turn`] has something to do next.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        let deadlines = [self.next_deadline, self.backpressure.deadline()];
+        let serves = !self.handshakes.queue.is_empty() && !self.backpressure.blocks(&self.transcript);
+        let handshakes = serves.then_some(Duration::ZERO);
+        let deadlines = [self.next_deadline, self.backpressure.deadline(), handshakes];
         deadlines.into_iter().flatten().min()
     }
 
@@ -544,6 +546,10 @@ impl Room {
     }
 
     fn note_deadline(&mut self, slot: Slot, now: Now) {
+        if self.handshakes.queue.has(slot) {
+            // Its time limits wait for its turn too.
+            return;
+        }
         let member = self.roster.get(slot);
         if let Some(deadline) = member.and_then(|member| self.deadline_of(member, now)) {
             self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));

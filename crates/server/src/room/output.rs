@@ -146,6 +146,7 @@ fn makes_room(member: &mut Member, take_off: impl FnOnce(&mut Member)) -> bool {
 /// To be called after the writes of a turn: reviews the back-pressure, and closes connections that are done.
 pub fn end_turn(room: &mut Room, now: Now) -> TurnEnd {
     room.user_list.clear();
+    room.handshakes.queue.end_turn();
     let review = room.backpressure.review(now, &mut room.roster, &room.transcript);
     if review.resumes {
         resume_reads(room, now);

@@ -2,6 +2,7 @@
 
 use crate::sim::{PeerNo, Reading, Sim, limits, ms};
 use chat_server::event::{Departure, Event, Refusal};
+use chat_server::member::Stage;
 use chat_server::room::Limits;
 
 /// The last line of a peer whose handshake failed.
@@ -399,4 +400,85 @@ fn a_client_that_does_not_encrypt_is_told_so_and_closed() {
         )
     };
     assert_eq!(sim.events.iter().filter(outdated).count(), 3);
+}
+
+/// Messages of handshakes that the server has processed.
+fn processed(sim: &Sim) -> usize {
+    let members = sim.room.roster().iter_from(0).map(|(_, member)| member);
+    let of_each = members.map(|member| match member.stage {
+        Stage::Sealing(..) => 1,
+        _ if member.key().is_some() => 2,
+        _ => 0,
+    });
+    of_each.sum()
+}
+
+#[test]
+fn a_crowd_that_joins_at_once_delays_nobody_who_talks() {
+    const CROWD: usize = 200;
+    let mut sim = Sim::new(limits());
+    let talkers: Vec<_> = (0..10).map(|n| sim.plain(&format!("10.0.0.{n}:5001"))).collect();
+    let crowd: Vec<_> = (0..CROWD)
+        .map(|n| {
+            let peer = sim.connect(&format!("10.1.{}.{}:5002", n / 200, n % 200));
+            sim.send(peer, "HELLO 1 - - - -\n");
+            peer
+        })
+        .collect();
+    let (mut before, mut turns) = (0, 0);
+    while processed(&sim) < 2 * CROWD {
+        for &talker in &talkers {
+            sim.news(talker);
+        }
+        sim.send(talkers[turns % 10], &format!("line {turns}\n"));
+        sim.turn();
+        let told = sim.news(talkers[(turns + 1) % 10]);
+        assert!(
+            told.iter().any(|line| line.ends_with(&format!(": line {turns}"))),
+            "turn {turns}: {told:?}"
+        );
+        let after = processed(&sim);
+        assert!(after - before <= 8, "{} in turn {turns}", after - before);
+        (before, turns) = (after, turns + 1);
+        assert!(turns < CROWD, "{after} of {} after {turns} turns", 2 * CROWD);
+    }
+    sim.run(ms(0));
+    for peer in crowd {
+        assert!(!sim.is_closed(peer));
+        assert!(sim.news(peer).iter().any(|line| line.starts_with("WELCOME ")));
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_turn_is_neither_announced_nor_late() {
+    let mut sim = Sim::new(limits());
+    let plain = sim.plain("10.0.0.5:5001");
+    let crowd: Vec<_> = (0..40)
+        .map(|n| {
+            let peer = sim.connect(&format!("10.0.1.{n}:5002"));
+            sim.send(peer, "HELLO 1 - - - -\nSAY 1 last words\n");
+            sim.half_close(peer);
+            peer
+        })
+        .collect();
+    // They are greeted, and what they answer is read.
+    sim.turn();
+    sim.turn();
+    // Each turn takes long: more than a connection has that says nothing, and in all more than a handshake may take.
+    for _ in 0..20 {
+        sim.turn();
+        sim.advance(sim.now + ms(900));
+    }
+    sim.run(ms(0));
+    let told = sim.news(plain);
+    let count = |end: &str| told.iter().filter(|line| line.ends_with(end)).count();
+    assert_eq!(
+        (count(" is online"), count("last words"), count(" is offline")),
+        (40, 40, 40),
+        "{told:?}"
+    );
+    for peer in crowd {
+        let lines = sim.lines(peer).0;
+        assert!(!lines.iter().any(|line| line.ends_with("is online")), "{lines:?}");
+    }
 }

@@ -1,22 +1,14 @@
 //! Datagrams that must not be answered.
 
 use crate::harness::{Chance, DEADLINE, Rich, Server, part_of};
-use data_encoding::BASE64URL_NOPAD;
+use chat_noise::rendezvous::{self, REPLY_LEN, REQUEST_LEN, Reply};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-const REQUEST_LEN: usize = 64;
-const REPLY_LEN: usize = 52;
-
 /// The request by which a client learns its public address.
-fn request(token: &str, nonce: u8) -> Vec<u8> {
-    let token = BASE64URL_NOPAD.decode(token.as_bytes()).unwrap();
-    let mut request = vec![0xC1, 2];
-    request.extend(&token);
-    request.extend([nonce; 16]);
-    request.resize(REQUEST_LEN, 0);
-    request
+fn request(token: &str, count: u64) -> Vec<u8> {
+    rendezvous::request(&token.parse().unwrap(), count, REQUEST_LEN)
 }
 
 fn socket() -> UdpSocket {
@@ -102,7 +94,7 @@ fn the_server_answers_only_datagrams_with_a_valid_token() {
     alice.expect("LEAVE ");
     let socket = socket();
     let valid = request(&alice.rendezvous, 7);
-    // The nonce differs from that of the valid request, so an answer would be recognised.
+    // The count differs from that of the valid request, so an answer would be recognised.
     let mut all = garbage(&mut chance, part_of(5000), &request(&alice.rendezvous, 1));
     all.push(replayed.clone());
     all.push(request(&alice.resume, 2));
@@ -118,9 +110,20 @@ fn the_server_answers_only_datagrams_with_a_valid_token() {
     socket.send_to(&valid, server.address).unwrap();
     let (length, from) = socket.recv_from(&mut buffer).unwrap();
     assert_eq!((length, from), (REPLY_LEN, server.address));
-    assert_eq!(buffer[2..18], [7; 16], "this answers something else");
-    for _ in 0..100 {
-        socket.send_to(&valid, server.address).unwrap();
+    let count = |token: &str, reply: &[u8]| {
+        let reply = Reply::parse(&token.parse().unwrap(), reply)?;
+        Some(reply.count)
+    };
+    let answered = count(&alice.rendezvous, &buffer[..length]);
+    assert_eq!(answered, Some(7), "this answers something else");
+    // What was sent before is of no use to whoever saw it.
+    for old in 0..=7 {
+        let from_elsewhere = request(&alice.rendezvous, old);
+        socket.send_to(&from_elsewhere, server.address).unwrap();
+    }
+    for new in 8..108 {
+        let request = request(&alice.rendezvous, new);
+        socket.send_to(&request, server.address).unwrap();
     }
     alice.sync("all is well");
     let mut bob = server.rich("bob");
@@ -132,9 +135,11 @@ fn the_server_answers_only_datagrams_with_a_valid_token() {
     loop {
         let (length, _) = socket.recv_from(&mut buffer).unwrap();
         assert_eq!(length, REPLY_LEN);
-        if buffer[2..18] == [9; 16] {
+        if count(&bob.rendezvous, &buffer[..length]) == Some(9) {
             break;
         }
+        let answered = count(&alice.rendezvous, &buffer[..length]);
+        assert!(answered > Some(7), "an old request is answered");
         answers += 1;
     }
     assert!((1..=30).contains(&answers), "{answers} answers to a flood");

@@ -9,8 +9,8 @@ mod sealing;
 mod world;
 
 use crate::bytes::Bytes;
-use chat_proto::opaque::{Opaque, encode};
-use chat_proto::rendezvous;
+use chat_noise::rendezvous;
+use chat_proto::opaque::encode;
 use chat_server::quota::Quota;
 use chat_server::rate::Rate;
 use chat_server::room::Limits;
@@ -183,14 +183,13 @@ fn address(script: &mut Bytes<'_>) -> SocketAddr {
 fn ask_rendezvous(who: usize, script: &mut Bytes<'_>, world: &mut World) {
     let source = address(script);
     let token = world.rendezvous_token(who);
-    let request = rendezvous::Request {
-        token,
-        nonce: Opaque([script.byte(); 16]),
-    };
+    let count = script.byte().into();
+    let request = |length| rendezvous::request(&token, count, length);
     let bytes = match script.below(4) {
         0 => script.bytes().to_vec(),
-        1 => [&request.to_bytes(), script.bytes()].concat(),
-        _ => request.to_bytes().to_vec(),
+        1 => [&request(rendezvous::REQUEST_LEN), script.bytes()].concat(),
+        2 => request(rendezvous::REQUEST_LEN + usize::from(script.byte())),
+        _ => request(rendezvous::REQUEST_LEN),
     };
     world.datagram(source, &bytes);
 }

@@ -11,10 +11,10 @@ use crate::bytes::Bytes;
 use chat_client::private::{
     Connection, Event, KeyPair, MessageId, Options, Output, Private, Received, State, Why,
 };
+use chat_proto::datagram::{MARK, SEALED};
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
-use chat_proto::rendezvous::{MARK, SEALED};
 use chat_proto::rich::{FromClient, Profile};
 use chat_proto::text::Text;
 use chat_proto::who::Who;

@@ -16,11 +16,11 @@ use chat_client::session::{
     RefusedMessage, Rename, Session, Unattributed, Verification, VerifyCode, Welcome, about_topic,
 };
 use chat_proto::LINE_MAX;
+use chat_proto::datagram::MARK;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::encode;
-use chat_proto::rendezvous::MARK;
 use chat_proto::rich::FromClient;
 use std::net::SocketAddr;
 use std::time::Duration;

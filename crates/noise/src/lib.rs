@@ -6,7 +6,7 @@
 //!
 //! Two clients that write to each other in private use the pattern IK, and datagrams instead of records: [`private`].
 //!
-//! Read the files in this order: [`handshake`], [`record`], [`private`], [`cpace`], [`operator`],
+//! Read the files in this order: [`handshake`], [`record`], [`private`], [`cpace`], `mac`, [`operator`], [`rendezvous`],
 //! `primitives`. Nothing here does input or output, and
 //! all randomness is the caller's.
 #![warn(missing_docs)]
@@ -14,10 +14,12 @@
 pub mod cpace;
 pub mod handshake;
 pub mod key;
+mod mac;
 pub mod operator;
 mod primitives;
 pub mod private;
 pub mod record;
+pub mod rendezvous;
 
 /// Fills a buffer with unpredictable bytes: from the system's generator, except in tests.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);

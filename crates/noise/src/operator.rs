@@ -3,10 +3,10 @@
 //! The client sends a MAC of the handshake hash, keyed with the code. The hash is different on every channel, so an
 //! impostor of the server can't pass the MAC on.
 
+use crate::mac::{is_same, mac};
 use crate::{Random, random};
 use chat_proto::opaque::{Opaque, Token};
 use data_encoding::BASE32_NOPAD;
-use ring::hmac;
 use std::fmt;
 use std::str::FromStr;
 use zeroize::Zeroize;
@@ -28,16 +28,10 @@ impl Code {
         Self(random(source))
     }
 
-    /// What proves the code on the channel whose handshake has this hash: the first half of HMAC-SHA-256.
+    /// What proves the code on the channel whose handshake has this hash.
     #[must_use]
     pub fn tag(&self, hash: &[u8; 32]) -> Token {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
-        let whole = hmac::sign(&key, &[LABEL, hash].concat());
-        let mut tag = [0; 16];
-        tag.iter_mut()
-            .zip(whole.as_ref())
-            .for_each(|(to, from)| *to = *from);
-        Opaque(tag)
+        Opaque(mac(&self.0, &[LABEL, hash]))
     }
 
     /// The code as people type it. [`fmt::Debug`] does not show it.
@@ -50,11 +44,10 @@ impl Code {
     }
 }
 
-/// Whether a tag is the expected one, in a time that does not depend on where they differ.
+/// Whether a tag is the expected one.
 #[must_use]
 pub fn is_proven(expected: &Token, tag: &Token) -> bool {
-    let pairs = expected.0.iter().zip(&tag.0);
-    std::hint::black_box(pairs.fold(0, |differences, (a, b)| differences | (a ^ b))) == 0
+    is_same(&expected.0, &tag.0)
 }
 
 /// Not a code.

@@ -15,8 +15,8 @@
 use crate::Random;
 use crate::key::KeyPair;
 use crate::primitives::{self, Primitives, TAG_LEN};
+use chat_proto::datagram::{ANSWER, BEGIN, MARK, SEALED};
 use chat_proto::opaque::{Opaque, PublicKey};
-use chat_proto::rendezvous::{ANSWER, BEGIN, MARK, SEALED};
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 

@@ -5,6 +5,7 @@
 //! the examples from there.
 #![warn(missing_docs)]
 
+pub mod datagram;
 pub mod id;
 pub mod line;
 pub mod nick;
@@ -12,7 +13,6 @@ pub mod now;
 pub mod opaque;
 pub mod order;
 pub mod plain;
-pub mod rendezvous;
 pub mod rich;
 pub mod text;
 pub mod times;

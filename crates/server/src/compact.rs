@@ -1,6 +1,6 @@
 //! A time and an address, small enough to keep several of for each user.
 
-use chat_proto::rendezvous::{ADDRESS_LEN, decode_address, encode_address};
+use chat_proto::datagram::{ADDRESS_LEN, decode_address, encode_address};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;

@@ -135,7 +135,7 @@ pub struct Rich {
     pub udp: Option<Addr>,
     /// The token that resumes this connection.
     pub resume: Token,
-    /// The token of its rendezvous requests.
+    /// The key of its rendezvous requests.
     pub rendezvous: Token,
     /// How far its rendezvous is, if it has sent a request.
     pub progress: Option<Box<Progress>>,
@@ -152,6 +152,8 @@ pub struct Rich {
 pub struct Progress {
     /// Requests answered, against the rate.
     pub usage: Usage,
+    /// The count of the last one.
+    pub count: u64,
     /// The last nonce sent, and where to.
     pub offered: Option<(Token, SocketAddr)>,
 }
@@ -159,7 +161,7 @@ pub struct Progress {
 /// What is known of a client that sent `PROBE`.
 #[derive(Debug)]
 pub struct Probe {
-    /// The token of its rendezvous requests.
+    /// The key of its rendezvous requests.
     pub rendezvous: Token,
     /// Requests answered, against the rate.
     pub usage: Usage,

@@ -3,6 +3,7 @@
 use crate::compact::Addr;
 use crate::member::{Client, Member, Stage, Unsealed};
 use crate::network::Network;
+use chat_noise::rendezvous::Request;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey, Skeleton};
 use chat_proto::opaque::{PublicKey, Token};
@@ -241,18 +242,13 @@ impl Roster {
         Slot::try_from(*self.by_key.get(key)?).ok()
     }
 
-    /// The connection whose rendezvous requests carry this token.
+    /// The connection whose token made this request, and the token. The request names its slot, so that no index is needed.
     #[must_use]
-    pub fn with_rendezvous(&self, token: &Token) -> Option<Slot> {
-        self.with_token(token, Member::rendezvous)
-    }
-
-    /// The member with this token. The token names its slot, so that no index is needed.
-    fn with_token(&self, token: &Token, own: impl Fn(&Member) -> Option<Token>) -> Option<Slot> {
-        let [a, b, c, d, ..] = token.0;
-        let slot = Slot::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+    pub fn with_rendezvous(&self, request: &Request<'_>) -> Option<(Slot, Token)> {
+        let slot = Slot::try_from(u32::from_be_bytes(request.id)).ok()?;
         let member = self.get(slot).filter(|member| member.is_staying())?;
-        (own(member) == Some(*token)).then_some(slot)
+        let token = member.rendezvous()?;
+        request.is_of(&token).then_some((slot, token))
     }
 
     /// The user with this id, this nick, or both.

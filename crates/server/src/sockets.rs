@@ -2,8 +2,8 @@
 
 use crate::room::{LEAVING_MAX, QUEUED_MAX};
 use anyhow::{Context, anyhow, bail};
+use chat_noise::rendezvous::REQUEST_MAX;
 use chat_proto::now::Now;
-use chat_proto::rendezvous::REQUEST_MAX;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
@@ -250,8 +250,8 @@ mod tests {
     use crate::roster::{Slot, token_for};
     use chat_noise::handshake::Client;
     use chat_noise::key::KeyPair;
+    use chat_noise::rendezvous::{Reply, request};
     use chat_proto::opaque::Opaque;
-    use chat_proto::rendezvous::{Reply, Request};
     use std::io::Write;
 
     #[test]
@@ -344,9 +344,7 @@ mod tests {
         let mut socket = RendezvousSocket::open(localhost).unwrap();
         let client = UdpSocket::bind(localhost).unwrap();
         for (number, length) in [(1, REQUEST_MAX + 1), (2, REQUEST_MAX)] {
-            let nonce = Opaque([number; 16]);
-            let mut request = Request { token, nonce }.to_bytes().to_vec();
-            request.resize(length, 0);
+            let request = request(&token, number, length);
             client
                 .send_to(&request, socket.socket.local_addr().unwrap())
                 .unwrap();
@@ -356,8 +354,8 @@ mod tests {
         client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let count = client.recv(&mut buffer).unwrap();
         assert_eq!(count, REQUEST_MAX);
-        let reply = Reply::parse(&buffer[..count]).unwrap();
-        assert_eq!(reply.echo, Opaque([2; 16]));
+        let reply = Reply::parse(&token, &buffer[..count]).unwrap();
+        assert_eq!(reply.count, 2);
         assert_eq!(reply.observed, client.local_addr().unwrap());
     }
 

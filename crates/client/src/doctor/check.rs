@@ -11,7 +11,6 @@ use crate::net::secure::Proven;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
-use chat_proto::rendezvous::Nonce;
 use chat_proto::rich::{FromClient, FromServer};
 use chat_proto::text::Text;
 use chat_proto::{PASSPHRASE, SERVER_LINE_MAX, VERSION};
@@ -44,7 +43,6 @@ pub(super) enum Effect {
 pub(super) struct Check {
     nick: Option<Nick>,
     /// Makes unpredictable numbers.
-    nonce: Box<dyn FnMut() -> Nonce>,
     /// When the check ends, finished or not.
     end: Duration,
     stage: Stage,
@@ -88,11 +86,9 @@ impl Check {
         host: &str,
         addresses: Result<Vec<SocketAddr>, String>,
         nick: Option<Nick>,
-        nonce: Box<dyn FnMut() -> Nonce>,
     ) -> Self {
         let mut check = Self {
             nick,
-            nonce,
             end: now.monotonic + BUDGET,
             stage: Stage::Done,
             since: now.monotonic,
@@ -329,7 +325,7 @@ impl Check {
                 self.report.answered(*version, seen);
                 let trip = now.monotonic.saturating_sub(self.since);
                 self.report.clock(at_ms, trip, now);
-                let measurement = Measurement::new(now.monotonic, *sockets, seen, token, &mut self.nonce);
+                let measurement = Measurement::new(now.monotonic, *sockets, seen, token);
                 self.send_ping(measurement.ping());
                 self.stage = Stage::Measuring(Box::new(measurement));
             }

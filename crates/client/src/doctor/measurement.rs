@@ -5,7 +5,6 @@ use super::report::Report;
 use crate::net::connect::Ports;
 use chat_proto::nick::Nick;
 use chat_proto::opaque::Token;
-use chat_proto::rendezvous::Nonce;
 use chat_proto::text::Text;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,14 +39,8 @@ pub(super) struct Measurement {
 
 impl Measurement {
     /// Begins, and sends the first `PING`.
-    pub(super) fn new(
-        now: Duration,
-        sockets: Sockets,
-        seen: SocketAddr,
-        token: Token,
-        nonce: &mut dyn FnMut() -> Nonce,
-    ) -> Self {
-        let probes = || Probes::new(now, sockets.server, token, nonce);
+    pub(super) fn new(now: Duration, sockets: Sockets, seen: SocketAddr, token: Token) -> Self {
+        let probes = || Probes::new(now, sockets.server, token);
         Self {
             sockets,
             seen,

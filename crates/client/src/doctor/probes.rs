@@ -3,9 +3,9 @@
 
 use super::report::Report;
 use crate::private::DATAGRAM_MAX;
+use chat_noise::rendezvous::{REPLY_LEN, REQUEST_LEN, REQUEST_MAX, Reply, request};
 use chat_proto::id::canonical;
 use chat_proto::opaque::Token;
-use chat_proto::rendezvous::{Nonce, REPLY_LEN, REQUEST_LEN, REQUEST_MAX, Reply, Request};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -40,6 +40,7 @@ pub(super) struct Probes {
     headers: usize,
     /// In the order of time.
     planned: VecDeque<Probe>,
+    /// The count of a request is its index.
     sent: Vec<Probe>,
     /// The addresses from which the server saw datagrams come.
     seen: Vec<SocketAddr>,
@@ -48,7 +49,6 @@ pub(super) struct Probes {
 }
 
 struct Probe {
-    nonce: Nonce,
     length: usize,
     /// When it is due; once it is sent, when that was.
     at: Duration,
@@ -57,12 +57,7 @@ struct Probe {
 }
 
 impl Probes {
-    pub(super) fn new(
-        now: Duration,
-        server: SocketAddr,
-        token: Token,
-        nonce: &mut dyn FnMut() -> Nonce,
-    ) -> Self {
+    pub(super) fn new(now: Duration, server: SocketAddr, token: Token) -> Self {
         let server = canonical(server);
         let headers = if server.is_ipv4() { 20 + 8 } else { 40 + 8 };
         let short = (0..SHORT as u64).map(|n| (n * SHORT_EVERY_MS, REQUEST_LEN));
@@ -71,7 +66,6 @@ impl Probes {
             lengths.map(move |(length, n)| (start + n * LONG_EVERY_MS, length))
         });
         let planned = short.chain(long).map(|(ms, length)| Probe {
-            nonce: nonce(),
             length,
             at: now + Duration::from_millis(ms),
             took: None,
@@ -101,21 +95,21 @@ impl Probes {
             if probe.length > REQUEST_LEN && probe.length <= passed {
                 continue;
             }
-            let (token, nonce) = (self.token, probe.nonce);
-            let mut request = Request { token, nonce }.to_bytes().to_vec();
-            request.resize(probe.length, 0);
             probe.at = now;
+            let count = self.sent.len() as u64;
+            let request = request(&self.token, count, probe.length);
             self.sent.push(probe);
             return Some(request);
         }
     }
 
     pub(super) fn receive(&mut self, now: Duration, from: SocketAddr, datagram: &[u8]) {
-        let Some(reply) = Reply::parse(datagram) else {
+        let Some(reply) = Reply::parse(&self.token, datagram) else {
             return;
         };
-        let is_answered = |probe: &&mut Probe| probe.nonce == reply.echo && probe.took.is_none();
-        let Some(probe) = self.sent.iter_mut().find(is_answered) else {
+        let which = usize::try_from(reply.count).unwrap_or(usize::MAX);
+        let probe = self.sent.get_mut(which);
+        let Some(probe) = probe.filter(|probe| probe.took.is_none()) else {
             return;
         };
         if canonical(from) != self.server {

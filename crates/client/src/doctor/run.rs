@@ -11,7 +11,6 @@ use crate::private::random;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
 use chat_noise::key::KeyPair;
-use chat_proto::opaque::Opaque;
 use chat_sys::clock::Clock;
 use chat_sys::{is_transient, udp_errors};
 use nix::errno::Errno;
@@ -37,11 +36,6 @@ pub fn run(settings: &Settings) -> Result<Exit> {
     let clock = Clock::start();
     let server = &settings.server;
     let secret = random::secret()?;
-    let nonce = || {
-        let mut bytes = [0; 16];
-        random::system(&mut bytes);
-        Opaque(bytes)
-    };
     // An original server is told of as such, and told nothing.
     let trust = Trust {
         clear: true,
@@ -57,7 +51,7 @@ pub fn run(settings: &Settings) -> Result<Exit> {
     // If a nick from the settings file is taken, the client joins without it.
     let nick = settings.nick().filter(|_| settings.insists_on_nick());
     let runner = Runner {
-        check: Check::new(clock.now(), &server.host, addresses, nick, Box::new(nonce)),
+        check: Check::new(clock.now(), &server.host, addresses, nick),
         known,
         clock,
         state: State::Idle,

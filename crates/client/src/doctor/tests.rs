@@ -3,10 +3,10 @@
 use super::check::{BUDGET, Check, Effect};
 use super::measurement::Sockets;
 use crate::net::connect::Ports;
+use chat_noise::rendezvous::{REQUEST_LEN, Request};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Opaque;
-use chat_proto::rendezvous::{REQUEST_LEN, Request, answer};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -116,11 +116,6 @@ impl Sim {
     }
 
     fn of(scenario: Scenario, addresses: Result<Vec<SocketAddr>, String>) -> Self {
-        let mut count = 0u128;
-        let random = move || {
-            count += 1;
-            Opaque(count.to_be_bytes())
-        };
         let nick = scenario.nick.map(|nick| Nick::parse(nick).unwrap());
         let start = Now {
             monotonic: Duration::from_secs(100),
@@ -128,7 +123,7 @@ impl Sim {
         };
         Self {
             scenario,
-            check: Check::new(start, "chat.example", addresses, nick, Box::new(random)),
+            check: Check::new(start, "chat.example", addresses, nick),
             now: start.monotonic,
             coming: BTreeMap::new(),
             sent: 0,
@@ -270,8 +265,10 @@ impl Sim {
         if bytes.len() > REQUEST_LEN && source.ip() != seen.ip() {
             return;
         }
-        assert_eq!(Request::parse(bytes).unwrap().token.to_string(), TOKEN);
-        let reply = answer(bytes, source, Opaque([9; 16])).unwrap();
+        let request = Request::parse(bytes).unwrap();
+        let token = TOKEN.parse().unwrap();
+        assert!(request.is_of(&token));
+        let reply = request.reply(&token, source, Opaque([9; 16]));
         match self.scenario.udp {
             Udp::Answers => self.later(2, Input::Datagram(SERVER, reply)),
             Udp::CutTo(length) => {

@@ -44,10 +44,10 @@ pub use random::Random;
 use crate::roster::{KeyTrust, Roster};
 use chat_noise::private::{Responder, index_of};
 use chat_proto::TEXT_MAX;
+use chat_proto::datagram::{ANSWER, BEGIN, MARK, REPLY, SEALED};
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
-use chat_proto::rendezvous::{ANSWER, BEGIN, MARK, REPLY, SEALED};
 use chat_proto::text::Text;
 use handshake::{BeginningLimit, Identity, Opened, slot_of};
 use packet::Packet;
@@ -571,7 +571,7 @@ impl Private {
 
     fn ask_rendezvous(&mut self, now: Duration) {
         if let Some(rendezvous) = &mut self.rendezvous
-            && let Some((to, bytes)) = rendezvous.request(now, &mut self.random)
+            && let Some((to, bytes)) = rendezvous.request(now)
         {
             self.outputs.push_back(Output::Datagram { to, ttl: None, bytes });
         }

@@ -23,7 +23,7 @@
 //! into parts with a segment each.
 
 use chat_noise::private::OVERHEAD;
-use chat_proto::rendezvous::{ADDRESS_LEN, decode_address, encode_address};
+use chat_proto::datagram::{ADDRESS_LEN, decode_address, encode_address};
 use std::net::SocketAddr;
 
 /// Bytes in a datagram at most. They pass every path of IPv6's smallest MTU without fragmentation:

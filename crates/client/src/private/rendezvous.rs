@@ -1,8 +1,7 @@
 //! The client's side of the rendezvous: it asks the server from which address its datagrams arrive.
 
-use super::random::{Random, random};
-use chat_proto::opaque::{Opaque, Token};
-use chat_proto::rendezvous::{Nonce, Reply, Request};
+use chat_noise::rendezvous::{REQUEST_LEN, Reply, request};
+use chat_proto::opaque::Token;
 use chat_proto::rich::FromClient;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,8 +22,10 @@ const RETRY: [Duration; 3] = [
 pub(super) struct Rendezvous {
     server: SocketAddr,
     token: Token,
-    /// The last request's, until it is answered.
-    nonce: Option<Nonce>,
+    /// Requests so far.
+    count: u64,
+    /// The last of them is not answered.
+    is_waiting: bool,
     due: Duration,
     unanswered: usize,
     confirmed: Option<SocketAddr>,
@@ -35,7 +36,8 @@ impl Rendezvous {
         Self {
             server,
             token,
-            nonce: None,
+            count: 0,
+            is_waiting: false,
             due: now,
             unanswered: 0,
             confirmed: None,
@@ -47,16 +49,15 @@ impl Rendezvous {
     }
 
     /// The request to send, if one is due, and its destination.
-    pub(super) fn request(&mut self, now: Duration, source: &mut Random) -> Option<(SocketAddr, Vec<u8>)> {
+    pub(super) fn request(&mut self, now: Duration) -> Option<(SocketAddr, Vec<u8>)> {
         if now < self.due {
             return None;
         }
         self.due = now + RETRY.get(self.unanswered).copied().unwrap_or(REFRESH);
         self.unanswered += 1;
-        let nonce = Opaque(random(source));
-        self.nonce = Some(nonce);
-        let token = self.token;
-        Some((self.server, Request { token, nonce }.to_bytes().to_vec()))
+        self.count += 1;
+        self.is_waiting = true;
+        Some((self.server, request(&self.token, self.count, REQUEST_LEN)))
     }
 
     /// The line with which the client confirms a new address over TCP, if the datagram replies to
@@ -67,8 +68,11 @@ impl Rendezvous {
         from: SocketAddr,
         datagram: &[u8],
     ) -> Option<FromClient<'static>> {
-        let reply = Reply::parse(datagram).filter(|_| from == self.server)?;
-        self.nonce.take_if(|nonce| *nonce == reply.echo)?;
+        if from != self.server || !self.is_waiting {
+            return None;
+        }
+        let reply = Reply::parse(&self.token, datagram).filter(|reply| reply.count == self.count)?;
+        self.is_waiting = false;
         self.unanswered = 0;
         self.due = now + REFRESH;
         let is_new = self.confirmed.replace(reply.observed) != Some(reply.observed);
@@ -79,15 +83,10 @@ impl Rendezvous {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_proto::rendezvous::answer;
+    use chat_noise::rendezvous::Request;
+    use chat_proto::opaque::Opaque;
 
-    fn source() -> Random {
-        let mut count = 0;
-        Box::new(move |bytes| {
-            count += 1;
-            bytes.fill(count);
-        })
-    }
+    const TOKEN: Token = Opaque([7; 16]);
 
     fn server() -> SocketAddr {
         "192.0.2.1:9000".parse().unwrap()
@@ -98,21 +97,17 @@ mod tests {
     }
 
     fn new() -> Rendezvous {
-        Rendezvous::new(Duration::ZERO, server(), Opaque([7; 16]))
+        Rendezvous::new(Duration::ZERO, server(), TOKEN)
     }
 
     /// One exchange with the server's side. Returns the client's line.
-    fn exchange(
-        client: &mut Rendezvous,
-        random: &mut Random,
-        seen: SocketAddr,
-        nonce: u8,
-    ) -> Option<FromClient<'static>> {
+    fn exchange(client: &mut Rendezvous, seen: SocketAddr, nonce: u8) -> Option<FromClient<'static>> {
         let now = client.deadline();
-        let (to, request) = client.request(now, random).unwrap();
+        let (to, request) = client.request(now).unwrap();
         assert_eq!(to, server());
-        assert_eq!(Request::parse(&request).unwrap().token, Opaque([7; 16]));
-        let reply = answer(&request, seen, Opaque([nonce; 16])).unwrap();
+        let request = Request::parse(&request).unwrap();
+        assert!(request.is_of(&TOKEN));
+        let reply = request.reply(&TOKEN, seen, Opaque([nonce; 16]));
         assert_eq!(
             client.reply(now, outside(1), &reply),
             None,
@@ -125,37 +120,42 @@ mod tests {
 
     #[test]
     fn a_new_address_is_confirmed_with_the_servers_nonce() {
-        let (mut client, mut random) = (new(), source());
-        let confirm = exchange(&mut client, &mut random, outside(40_001), 9);
+        let mut client = new();
+        let confirm = exchange(&mut client, outside(40_001), 9);
         assert_eq!(confirm, Some(FromClient::Confirm(Opaque([9; 16]))));
         assert_eq!(client.deadline(), REFRESH);
-        assert_eq!(exchange(&mut client, &mut random, outside(40_001), 8), None);
-        let confirm = exchange(&mut client, &mut random, outside(40_002), 7);
+        assert_eq!(exchange(&mut client, outside(40_001), 8), None);
+        let confirm = exchange(&mut client, outside(40_002), 7);
         assert_eq!(confirm, Some(FromClient::Confirm(Opaque([7; 16]))));
     }
 
     #[test]
     fn without_a_reply_the_client_retries_and_then_refreshes() {
-        let (mut client, mut random) = (new(), source());
+        let mut client = new();
         let mut times = Vec::new();
         for _ in 0..6 {
             let now = client.deadline();
             times.push(now.as_millis());
-            client.request(now, &mut random).unwrap();
-            assert_eq!(client.request(now, &mut random), None);
+            client.request(now).unwrap();
+            assert_eq!(client.request(now), None);
         }
         assert_eq!(times, [0, 500, 1500, 3500, 23_500, 43_500]);
     }
 
     #[test]
-    fn a_reply_to_another_request_is_ignored() {
-        let (mut client, mut random) = (new(), source());
-        client.request(Duration::ZERO, &mut random).unwrap();
-        let reply = Reply {
-            echo: Opaque([200; 16]),
-            nonce: Opaque([9; 16]),
-            observed: outside(1),
-        };
-        assert_eq!(client.reply(Duration::ZERO, server(), &reply.to_bytes()), None);
+    fn a_reply_to_another_request_or_with_another_token_is_ignored() {
+        let mut client = new();
+        let [_, second] = [0, 1].map(|_| client.request(client.deadline()).unwrap().1);
+        for (token, count) in [(TOKEN, 1), (TOKEN, 3), (Opaque([8; 16]), 2)] {
+            let other = request(&token, count, REQUEST_LEN);
+            let reply = Request::parse(&other)
+                .unwrap()
+                .reply(&token, outside(1), Opaque([9; 16]));
+            assert_eq!(client.reply(Duration::ZERO, server(), &reply), None);
+        }
+        let reply = Request::parse(&second)
+            .unwrap()
+            .reply(&TOKEN, outside(1), Opaque([9; 16]));
+        assert!(client.reply(Duration::ZERO, server(), &reply).is_some());
     }
 }

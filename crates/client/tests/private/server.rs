@@ -1,9 +1,9 @@
 //! A model of the server, as far as private messages need it: roster, relay, punching, and
 //! rendezvous.
 
+use chat_noise::rendezvous::{Nonce, Request};
 use chat_proto::id::UserId;
 use chat_proto::opaque::{Opaque, PublicKey};
-use chat_proto::rendezvous::{Nonce, Request, answer};
 use chat_proto::rich::{FromClient, FromServer, Profile};
 use chat_proto::who::Who;
 use std::collections::BTreeMap;
@@ -135,10 +135,10 @@ impl Server {
 
     /// The reply to a rendezvous request.
     pub(crate) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], nonce: Nonce) -> Option<Vec<u8>> {
-        let token = Request::parse(bytes)?.token;
-        let asker = self.users.values_mut().find(|user| user.token == token)?;
+        let request = Request::parse(bytes)?;
+        let asker = self.users.values_mut().find(|user| request.is_of(&user.token))?;
         asker.nonce = Some((nonce, from));
-        answer(bytes, from, nonce)
+        Some(request.reply(&asker.token, from, nonce))
     }
 
     fn confirm(&mut self, conn: Conn, nonce: Nonce) {

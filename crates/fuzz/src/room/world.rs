@@ -8,10 +8,10 @@
 
 use super::receiver::Receiver;
 use super::sealing::{Line, is_clients};
+use chat_noise::rendezvous::Reply;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
 use chat_proto::opaque::{Opaque, Token};
-use chat_proto::rendezvous::Reply;
 use chat_server::event::Event;
 use chat_server::identity::Identity;
 use chat_server::member::End;
@@ -296,7 +296,9 @@ impl World {
         };
         if let Some(reply) = self.room.rendezvous(self.now, source, &bytes) {
             assert!(reply.len() <= bytes.len(), "a reply is longer than its request");
-            let reply = Reply::parse(&reply).expect("a reply");
+            let mut tokens = self.people.iter().filter_map(|person| person.receiver.rendezvous);
+            let reply = tokens.find_map(|token| Reply::parse(&token, &reply));
+            let reply = reply.expect("a reply, made with somebody's token");
             assert_eq!(reply.observed, UserId::from(source).address());
             self.nonces.push(reply.nonce);
         }

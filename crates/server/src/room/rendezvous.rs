@@ -4,10 +4,10 @@
 use crate::member::{Client, Member};
 use crate::rate::Rate;
 use crate::roster::Roster;
+use chat_noise::rendezvous::Request;
 use chat_proto::id::canonical;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rendezvous::{Request, answer, is_padded};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
@@ -17,7 +17,7 @@ const CLIENT_REQUESTS: (NonZeroU32, u32) = (NonZeroU32::MIN, 8);
 /// The same for a probe, which measures the path with them.
 const PROBE_REQUESTS: (NonZeroU32, u32) = (NonZeroU32::MIN.saturating_add(9), 64);
 
-/// The reply to a datagram from this source. There is none unless the datagram carries the token of a connection, within
+/// The reply to a datagram from this source. There is none unless the token of a connection made the datagram, within
 /// the rate limit.
 pub(super) fn reply(
     roster: &mut Roster,
@@ -26,7 +26,8 @@ pub(super) fn reply(
     source: SocketAddr,
     datagram: &[u8],
 ) -> Option<Vec<u8>> {
-    let slot = roster.with_rendezvous(&Request::parse(datagram)?.token)?;
+    let request = Request::parse(datagram)?;
+    let (slot, token) = roster.with_rendezvous(&request)?;
     let member = roster.get_mut(slot)?;
     let source = canonical(source);
     // A long reply goes only to the address of a probe's connection: the source of a datagram is easily forged, and that
@@ -35,19 +36,24 @@ pub(super) fn reply(
     let (usage, (per_second, burst), may_be_padded) = match member.client.as_deref_mut()? {
         Client::Rich(rich) => {
             let progress = rich.progress.get_or_insert_default();
+            // Whoever sends an old request again from elsewhere would replace the nonce that the client is about to confirm.
+            if request.count <= progress.count {
+                return None;
+            }
             (&mut progress.usage, CLIENT_REQUESTS, false)
         }
         Client::Probe(probe) => (&mut probe.usage, PROBE_REQUESTS, is_own_address),
     };
-    if is_padded(datagram) && !may_be_padded || !usage.try_count(Rate::new(per_second, burst), now.monotonic)
+    if request.is_padded() && !may_be_padded || !usage.try_count(Rate::new(per_second, burst), now.monotonic)
     {
         return None;
     }
     let nonce = tokens();
     if let Some(Client::Rich(rich)) = member.client.as_deref_mut() {
-        rich.progress.get_or_insert_default().offered = Some((nonce, source));
+        let progress = rich.progress.get_or_insert_default();
+        (progress.count, progress.offered) = (request.count, Some((nonce, source)));
     }
-    answer(datagram, source, nonce)
+    Some(request.reply(&token, source, nonce))
 }
 
 /// A client confirms a nonce, which proves that it receives what is sent to that address. Returns the address if it is

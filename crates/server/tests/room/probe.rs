@@ -1,13 +1,12 @@
 //! Probes, which the room must never notice.
 
 use crate::sim::{PeerNo, Sim, limits, ms};
+use chat_noise::rendezvous::{REQUEST_LEN, REQUEST_MAX, Reply, request};
 use chat_proto::opaque::{Opaque, Token};
-use chat_proto::rendezvous::{REQUEST_MAX, Reply, Request};
 use chat_proto::rich::FromServer;
 use chat_server::event::{Departure, Event};
 use chat_server::room::Limits;
 use chat_server::room::PROBE_TIME;
-use std::net::SocketAddr;
 
 const HOME: &str = "10.0.0.9:1001";
 
@@ -30,11 +29,10 @@ fn probing(sim: &mut Sim) -> (PeerNo, Token) {
 
 /// The reply to this address for a request of this length.
 pub(crate) fn ask(sim: &mut Sim, token: Token, from: &str, length: usize) -> Option<Vec<u8>> {
-    let nonce = Opaque([5; 16]);
-    let mut request = Request { token, nonce }.to_bytes().to_vec();
-    request.resize(length, 0);
-    let from: SocketAddr = from.parse().unwrap();
-    sim.room.rendezvous(sim.clock(), from, &request)
+    sim.requests += 1;
+    let mut request = request(&token, sim.requests, length.max(REQUEST_LEN));
+    request.truncate(length);
+    sim.room.rendezvous(sim.clock(), from.parse().unwrap(), &request)
 }
 
 #[test]
@@ -50,7 +48,7 @@ fn a_probe_and_the_room_do_not_notice_each_other() {
         "RELAY 10.0.0.9:1001 AAAA\nPUNCH 10.0.0.9:1001\nWHISPER 10.0.0.9:1001 1 psst\n",
     );
     let reply = ask(&mut sim, token, "10.0.0.9:1002", 64).unwrap();
-    let nonce = Reply::parse(&reply).unwrap().nonce;
+    let nonce = Reply::parse(&token, &reply).unwrap().nonce;
     sim.send(
         peer,
         &format!("CONFIRM {nonce}\nSAY 1 boo\nNICK boo\nHELLO 1 boo - -\n/nick boo\nboo\n"),
@@ -201,10 +199,13 @@ fn a_padded_request_of_a_probe_has_a_reply_of_its_length() {
     let mut sim = Sim::new(limits());
     let (_, token) = probing(&mut sim);
     let source = "10.0.0.9:1002";
-    for (length, replied) in [(64, 52), (65, 65), (1200, 1200), (REQUEST_MAX, REQUEST_MAX)] {
+    for (length, replied) in [(64, 60), (65, 65), (1200, 1200), (REQUEST_MAX, REQUEST_MAX)] {
         let reply = ask(&mut sim, token, source, length).unwrap();
         assert_eq!(reply.len(), replied);
-        assert_eq!(Reply::parse(&reply).unwrap().observed, source.parse().unwrap());
+        assert_eq!(
+            Reply::parse(&token, &reply).unwrap().observed,
+            source.parse().unwrap()
+        );
     }
     for length in [0, 63, REQUEST_MAX + 1] {
         assert_eq!(ask(&mut sim, token, source, length), None, "{length} bytes");
@@ -225,7 +226,7 @@ fn a_padded_request_from_elsewhere_gets_no_reply() {
         assert_eq!(ask(&mut sim, token, "10.0.0.66:1002", length), None);
     }
     let reply = ask(&mut sim, token, "10.0.0.66:1002", 64).unwrap();
-    assert_eq!(reply.len(), 52);
+    assert_eq!(reply.len(), 60);
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn a_padded_request_of_a_user_gets_no_reply() {
         panic!("{welcome:?}");
     };
     assert_eq!(ask(&mut sim, rendezvous, "10.0.0.9:1002", 65), None);
-    assert_eq!(ask(&mut sim, rendezvous, "10.0.0.9:1002", 64).unwrap().len(), 52);
+    assert_eq!(ask(&mut sim, rendezvous, "10.0.0.9:1002", 64).unwrap().len(), 60);
 }
 
 #[test]

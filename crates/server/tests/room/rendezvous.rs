@@ -2,8 +2,8 @@
 
 use crate::probe::ask;
 use crate::sim::{PeerNo, Sim, limits, ms};
+use chat_noise::rendezvous::{REQUEST_LEN, Reply};
 use chat_proto::opaque::{Opaque, Token};
-use chat_proto::rendezvous::{REQUEST_LEN, Reply};
 use chat_proto::rich::FromServer;
 
 const OUTSIDE: &str = "198.51.100.7:40000";
@@ -23,7 +23,7 @@ fn alice(sim: &mut Sim) -> (PeerNo, Token) {
 /// The nonce that is sent to her outside address.
 fn nonce(sim: &mut Sim, token: Token) -> Token {
     let reply = ask(sim, token, OUTSIDE, REQUEST_LEN).unwrap();
-    Reply::parse(&reply).unwrap().nonce
+    Reply::parse(&token, &reply).unwrap().nonce
 }
 
 #[test]
@@ -49,6 +49,25 @@ fn a_confirmed_address_is_announced_once() {
     let punch = format!("PUNCH alice@10.0.0.1:1001 {OUTSIDE}");
     assert_eq!(sim.news(rich), [punch], "that she is still there is no news");
     assert_eq!(sim.news(plain), [""; 0]);
+}
+
+/// Who saw a request on its way would else replace the nonce that she is about to confirm.
+#[test]
+fn an_old_request_is_not_answered_again() {
+    let mut sim = Sim::new(limits());
+    let (alice, token) = alice(&mut sim);
+    let rich = sim.rich("10.0.0.3:1001", "rick");
+    let sent = nonce(&mut sim, token);
+    for _ in 0..2 {
+        sim.requests -= 1;
+        assert_eq!(ask(&mut sim, token, "203.0.113.1:40000", REQUEST_LEN), None);
+    }
+    sim.send(alice, &format!("CONFIRM {sent}\n"));
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(rich),
+        [format!("ADDRESS - alice@10.0.0.1:1001 {OUTSIDE}")]
+    );
 }
 
 #[test]

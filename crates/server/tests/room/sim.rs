@@ -329,6 +329,8 @@ pub(crate) struct Sim {
     pub(crate) events: Vec<Event>,
     /// The latest bans, as text.
     pub(crate) kept_bans: Option<String>,
+    /// Rendezvous requests so far.
+    pub(crate) requests: u64,
     /// Turns in a row in which something was due and nothing happened.
     idle: usize,
     pub(crate) turns: usize,
@@ -385,6 +387,7 @@ impl Sim {
             door: VecDeque::new(),
             events: Vec::new(),
             kept_bans: None,
+            requests: 0,
             idle: 0,
             turns: 0,
             held_since: None,

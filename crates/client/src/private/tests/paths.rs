@@ -672,12 +672,9 @@ fn the_rendezvous_confirms_this_clients_outside_address() {
     pair.pass(ms(500));
     assert_eq!(pair.take_datagrams(ALICE).len(), 1, "there was no reply");
     let reply = |request: &[u8]| {
-        let nonce = Opaque([9; 16]);
-        assert_eq!(
-            chat_proto::rendezvous::Request::parse(request).unwrap().token,
-            token
-        );
-        chat_proto::rendezvous::answer(request, elsewhere(), nonce).unwrap()
+        let request = chat_noise::rendezvous::Request::parse(request).unwrap();
+        assert!(request.is_of(&token));
+        request.reply(&token, elsewhere(), Opaque([9; 16]))
     };
     pair.arrive_from(ALICE, server, &reply(request));
     assert_eq!(pair.take(ALICE), [], "it replies to an earlier request");

@@ -7,10 +7,12 @@
 use std::sync::Mutex;
 
 mod bytes;
+mod handshake;
 mod line;
 mod memory;
 mod names;
 mod plain;
+mod record;
 mod rendezvous;
 mod rich;
 mod room;
@@ -25,9 +27,11 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("handshake", handshake::target),
     ("line", line::target),
     ("names", names::target),
     ("plain", plain::target),
+    ("record", record::target),
     ("rendezvous", rendezvous::target),
     ("rich", rich::target),
     ("room", room::target),

@@ -29,7 +29,13 @@ impl KnownServers {
     /// The path of the file, if a state directory or a home is known.
     #[must_use]
     pub fn find() -> Option<Self> {
-        Some(Self(files::state_directory()?.join("known-servers")))
+        Some(Self::at(files::state_directory()?.join("known-servers")))
+    }
+
+    /// The file with this path.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        Self(path)
     }
 
     /// What is remembered of a server, if anything.

@@ -7,6 +7,7 @@
 use std::sync::Mutex;
 
 mod bytes;
+mod files;
 mod handshake;
 mod line;
 mod memory;
@@ -27,6 +28,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("files", files::target),
     ("handshake", handshake::target),
     ("line", line::target),
     ("names", names::target),

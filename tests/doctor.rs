@@ -215,3 +215,22 @@ fn a_closed_output_is_no_crash() {
     assert_eq!(doctor.exit_code(), 1);
     assert_eq!(doctor.stderr.with("panicked"), [""; 0]);
 }
+
+#[test]
+fn an_address_that_may_not_connect_is_told_so() {
+    let server = Server::start(&["--deny", "127.0.0.0/8"]);
+    let (code, report) = report(doctor(server.address, &[], &server.journal));
+    assert_has(
+        &report,
+        "!! room     rejects you: not let in: your address may not connect here",
+    );
+    assert!(
+        report
+            .iter()
+            .any(|line| line.contains("--allow and --deny say who may connect")),
+        "{report:?}"
+    );
+    assert_eq!(code, 1);
+    server.log().expect(" reason=denied");
+    server.log().expect(" deny 127.0.0.0/8");
+}

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::network::Network;
 use crate::quota::Quota;
 use crate::rate::Rate;
 use crate::room::Limits;
@@ -93,6 +94,15 @@ pub struct Args {
     /// Keep the bans in this file, which is made if it is missing; without it, they hold until the server ends.
     #[arg(long, value_name = "FILE")]
     pub bans: Option<PathBuf>,
+
+    /// Take connections from these networks only, such as 10.0.0.0/8,fd00::/8. An address alone is one too. May be given more
+    /// than once.
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub allow: Vec<Network>,
+
+    /// Take no connections from these networks, also where --allow has them.
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub deny: Vec<Network>,
 
     /// Let in only who knows the passphrase in this file, which only you may read. Takes encrypted connections only.
     #[arg(long, value_name = "FILE")]
@@ -302,6 +312,32 @@ mod tests {
         ] {
             let complaint = complaint(&words);
             assert!(complaint.contains("expected a number from 0 to"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn networks_are_listed_or_repeated() {
+        let args = parse(&[
+            "--allow",
+            "10.1.2.3/8,fd00::/8",
+            "--deny",
+            "10.0.0.7",
+            "--deny=::1",
+        ])
+        .unwrap();
+        let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect::<Vec<_>>();
+        assert_eq!(shown(&args.allow), ["10.0.0.0/8", "fd00::/8"]);
+        assert_eq!(shown(&args.deny), ["10.0.0.7", "::1"]);
+        for words in [
+            ["--allow", "lab.example"],
+            ["--deny", "10.0.0.0/33"],
+            ["--allow", "10.0.0.1,"],
+        ] {
+            let complaint = complaint(&words);
+            assert!(
+                complaint.contains("such as 192.168.1.7, 10.0.0.0/8"),
+                "{complaint}"
+            );
         }
     }
 

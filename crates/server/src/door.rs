@@ -1,9 +1,11 @@
 //! Who may come in.
 
+use crate::network::Network;
 use anyhow::{Context, Result};
 use chat_noise::cpace::Phrase;
 use chat_proto::{PASSPHRASE, SEALED_ONLY};
 use chat_sys::files;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// What a connection needs to join.
@@ -13,6 +15,10 @@ pub struct Door {
     pub phrase: Option<Phrase>,
     /// Only encrypted connections, also without a passphrase.
     pub sealed_only: bool,
+    /// Only addresses in one of these networks, if there are any.
+    pub allow: Vec<Network>,
+    /// No address in one of these networks.
+    pub deny: Vec<Network>,
 }
 
 impl Door {
@@ -24,7 +30,24 @@ impl Door {
         Ok(Self {
             phrase: file.map(read).transpose()?,
             sealed_only,
+            ..Self::default()
         })
+    }
+
+    /// The door, for addresses in some of the first networks and none of the second ones.
+    #[must_use]
+    pub fn with_networks(mut self, allow: &[Network], deny: &[Network]) -> Self {
+        self.allow = allow.to_vec();
+        self.deny = deny.to_vec();
+        self
+    }
+
+    /// Whether this address may connect at all. What is denied is so although it is allowed too.
+    #[must_use]
+    pub fn admits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let has = |networks: &[Network]| networks.iter().any(|network| network.contains(address));
+        (self.allow.is_empty() || has(&self.allow)) && !has(&self.deny)
     }
 
     /// Whether plain users are turned away.
@@ -47,4 +70,46 @@ fn read(path: &Path) -> Result<Phrase> {
     let about = || format!("passphrase file {}", path.display());
     let text = files::read_secret(path).with_context(about)?;
     Phrase::new(&text).with_context(|| format!("{} is empty", about()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_denied_is_so_although_it_is_allowed() {
+        let networks = |words: &[&str]| words.iter().map(|word| word.parse().unwrap()).collect::<Vec<_>>();
+        for (allow, deny, inside, outside) in [
+            (&[][..], &[][..], &["10.0.0.1", "::1"][..], &[][..]),
+            (
+                &["10.0.0.0/8", "fd00::/8"],
+                &[],
+                &["10.9.9.9", "::ffff:10.9.9.9", "fd12::1"],
+                &["127.0.0.1", "::1", "11.0.0.1"],
+            ),
+            (
+                &[],
+                &["10.0.0.7", "2001:db8::/32"],
+                &["10.0.0.8", "2001:db9::1"],
+                &["10.0.0.7", "::ffff:10.0.0.7", "2001:db8::1"],
+            ),
+            (
+                &["10.0.0.0/8"],
+                &["10.1.0.0/16"],
+                &["10.2.0.1"],
+                &["10.1.0.1", "192.168.0.1"],
+            ),
+        ] {
+            let door = Door::default().with_networks(&networks(allow), &networks(deny));
+            for (addresses, is_admitted) in [(inside, true), (outside, false)] {
+                for address in addresses {
+                    assert_eq!(
+                        door.admits(address.parse().unwrap()),
+                        is_admitted,
+                        "{allow:?} {deny:?} {address}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -124,6 +124,8 @@ pub enum Refusal {
     Kicked,
     /// An operator banned that user.
     Banned,
+    /// That address may not connect.
+    Denied,
     /// The first bytes are of another protocol.
     Foreign,
     /// The handshake for an encrypted channel failed.
@@ -197,6 +199,7 @@ impl fmt::Display for Refusal {
             Self::Often => f.write_str("often"),
             Self::Kicked => f.write_str("kicked"),
             Self::Banned => f.write_str("banned"),
+            Self::Denied => f.write_str("denied"),
             Self::Twice => f.write_str("twice"),
             Self::Nick => f.write_str("nick"),
             Self::Foreign => f.write_str("foreign"),

@@ -12,6 +12,7 @@ use crate::handout::Handout;
 use crate::identity::Identity;
 use crate::log::Log;
 use crate::member::End;
+use crate::network::Network;
 use crate::operators::{self, Operators};
 use crate::room::output::{Effect, Interest};
 use crate::room::{Room, input, output};
@@ -80,6 +81,7 @@ impl Server {
     pub fn open(args: &Args) -> anyhow::Result<Self> {
         let limits = args.limits();
         let door = Door::load(args.passphrase_file.as_deref(), args.sealed_only)?;
+        let door = door.with_networks(&args.allow, &args.deny);
         let kept = args.bans.as_deref().map(BanFile::open).transpose()?;
         let (ban_file, bans) = kept.map_or_else(Default::default, |(file, bans)| (Some(file), bans));
         sockets::reserve_descriptors(limits.max_users)?;
@@ -94,6 +96,13 @@ impl Server {
             "listen {} max-users={}",
             doors.address, limits.max_users
         ));
+        // As they are understood.
+        for (what, networks) in [("allow", &args.allow), ("deny", &args.deny)] {
+            if !networks.is_empty() {
+                let networks: Vec<String> = networks.iter().map(Network::to_string).collect();
+                log.line(format_args!("{what} {}", networks.join(",")));
+            }
+        }
         let (identity, not_kept) = Identity::load(args.key_file.as_deref())?;
         if let Some(error) = not_kept {
             log.line(format_args!("key of this run only: {error:#}"));

@@ -177,6 +177,10 @@ impl Report {
                 format!("rejects you: {why}"),
                 "the server's --max-per-address limits users per address; all behind one router share one address",
             ),
+            Judgement::Rejected(why) if why.as_str().starts_with("not let in") => self.rejected(
+                format!("rejects you: {why}"),
+                "connect from another network, or ask who runs the server: --allow and --deny say who may connect",
+            ),
             Judgement::Rejected(why) => self.rejected(
                 format!("rejects you: {why}"),
                 "if that is not from a chat server, check the port; else try again",

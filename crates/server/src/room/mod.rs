@@ -30,7 +30,7 @@ use crate::roster::{Roster, Slot};
 use crate::topic::Topic;
 use crate::transcript::{Dialect, Transcript};
 use backpressure::Backpressure;
-use chat_proto::id::UserId;
+use chat_proto::id::{UserId, canonical};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
@@ -180,6 +180,15 @@ impl Room {
     /// # Errors
     /// The line to send if the connection is to be closed at once.
     pub fn accept(&mut self, now: Now, peer: SocketAddr) -> Result<Slot, Vec<u8>> {
+        if !self.door.admits(peer.ip()) {
+            // No place is kept for it until it has read why: it may be a crowd.
+            let peer = canonical(peer);
+            self.events.push(Event::Refuse {
+                peer,
+                why: Refusal::Denied,
+            });
+            return Err(rejection(Refusal::Denied));
+        }
         let mut member = Member::new(peer.into(), now.monotonic);
         let id = member.id();
         if self.roster.with_id(id).is_some() {
@@ -502,6 +511,9 @@ impl Room {
 
     /// The reply to a datagram, if it gets one.
     pub fn rendezvous(&mut self, now: Now, source: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
+        if !self.door.admits(source.ip()) {
+            return None;
+        }
         rendezvous::reply(&mut self.roster, &mut self.tokens, now, source, datagram)
     }
 
@@ -596,6 +608,7 @@ fn rejection(why: Refusal) -> Vec<u8> {
             "too many connections from your address in a short time; try again in a minute",
         )),
         Refusal::Banned => ServerLine::Notice(Text::new(BANNED)),
+        Refusal::Denied => ServerLine::Notice(Text::new(DENIED)),
         Refusal::Full(_)
         | Refusal::Kicked
         | Refusal::Nick
@@ -612,6 +625,9 @@ fn rejection(why: Refusal) -> Vec<u8> {
     };
     format!("{line}\n").into_bytes()
 }
+
+/// What those read whose address may not connect.
+const DENIED: &str = "not let in: your address may not connect here";
 
 /// What users read who are shown out.
 const KICKED: &str = "an operator has shown you out: you may come back in a minute";

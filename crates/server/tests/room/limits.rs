@@ -1,6 +1,7 @@
 //! Limits on users.
 
 use crate::sim::{Reading, Sim, limits, ms};
+use chat_server::door::Door;
 use chat_server::event::{Departure, Event, Refusal};
 use chat_server::room::{LEAVING_MAX, Limits};
 
@@ -184,4 +185,38 @@ fn few_rejected_connections_linger() {
     sim.run(ms(2000));
     assert!(crowd.iter().all(|&peer| sim.is_closed(peer)), "for two seconds");
     assert_eq!(sim.room.roster().connections(), 1);
+}
+
+#[test]
+fn an_address_that_is_denied_gets_one_line_and_no_place() {
+    let networks = |text: &str| vec![text.parse().unwrap()];
+    let door = Door::default().with_networks(&networks("10.0.0.0/8"), &networks("10.0.0.66"));
+    let mut sim = Sim::behind(door, limits());
+    let plain = sim.plain("10.0.0.5:5001");
+    for address in [
+        "10.0.0.66:5002",
+        "192.168.0.1:5002",
+        "127.0.0.1:5002",
+        "[2001:db8::1]:5002",
+    ] {
+        let peer = sim.connect(address);
+        sim.run(ms(0));
+        let line = "* not let in: your address may not connect here";
+        assert_eq!(sim.news(peer), [line], "{address}");
+        assert!(sim.is_closed(peer));
+    }
+    assert_eq!(sim.room.roster().connections(), 1);
+    let is_denied = |event: &&Event| {
+        matches!(
+            event,
+            Event::Refuse {
+                why: Refusal::Denied,
+                ..
+            }
+        )
+    };
+    assert_eq!(sim.events.iter().filter(is_denied).count(), 4);
+    sim.news(plain);
+    sim.plain("[::ffff:10.0.0.7]:5003");
+    assert_eq!(sim.news(plain), ["10.0.0.7:5003 is online"]);
 }

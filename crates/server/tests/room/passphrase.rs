@@ -14,15 +14,15 @@ const RIGHT: &str = "correct horse battery staple";
 fn with_phrase() -> Sim {
     let door = Door {
         phrase: Phrase::new(RIGHT),
-        sealed_only: false,
+        ..Door::default()
     };
     Sim::behind(door, limits())
 }
 
 fn sealed_only() -> Sim {
     let door = Door {
-        phrase: None,
         sealed_only: true,
+        ..Door::default()
     };
     Sim::behind(door, limits())
 }

@@ -5,6 +5,7 @@ use crate::sim::{PeerNo, Sim, limits, ms};
 use chat_noise::rendezvous::{REQUEST_LEN, Reply};
 use chat_proto::opaque::{Opaque, Token};
 use chat_proto::rich::FromServer;
+use chat_server::door::Door;
 
 const OUTSIDE: &str = "198.51.100.7:40000";
 
@@ -68,6 +69,19 @@ fn an_old_request_is_not_answered_again() {
         sim.news(rich),
         [format!("ADDRESS - alice@10.0.0.1:1001 {OUTSIDE}")]
     );
+}
+
+#[test]
+fn datagrams_of_a_denied_address_get_no_reply() {
+    let door = Door::default().with_networks(&[], &["198.51.100.0/24".parse().unwrap()]);
+    let mut sim = Sim::behind(door, limits());
+    let (_, token) = alice(&mut sim);
+    assert_eq!(ask(&mut sim, token, OUTSIDE, REQUEST_LEN), None);
+    assert_eq!(
+        ask(&mut sim, token, "[::ffff:198.51.100.7]:40000", REQUEST_LEN),
+        None
+    );
+    assert!(ask(&mut sim, token, "203.0.113.7:40000", REQUEST_LEN).is_some());
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Who runs the room, with the real programs.
 
 use crate::harness::{Client, SERVER_STATE, Server, pseudo_terminal, server_command};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a server whose output is no terminal leaves the code, and the code.
 pub fn code_of(server: &Server) -> (PathBuf, String) {
@@ -199,4 +199,31 @@ fn a_file_of_bans_with_a_bad_line_is_refused_and_stays() {
     assert!(complaint.contains("/bans: line 2: expected a key"), "{complaint}");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn files_that_others_may_write_decide_nothing() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rules-{}", std::process::id()));
+    fs::write(&path, "").unwrap();
+    let start = |option: &str, path: &Path| {
+        let mut command = server_command();
+        command.args(["127.0.0.1", "0", option]).arg(path);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for option in ["--operators", "--bans"] {
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        let (code, told) = start(option, &path);
+        assert!(
+            code == Some(1) && told.contains("others may write it"),
+            "{option}: {told}"
+        );
+        // What is no file might make the server wait for ever.
+        let (code, told) = start(option, Path::new("/dev/zero"));
+        assert!(
+            code == Some(1) && told.contains("no regular file"),
+            "{option}: {told}"
+        );
+    }
+    fs::remove_file(path).unwrap();
 }

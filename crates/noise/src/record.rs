@@ -358,6 +358,9 @@ mod tests {
         assert_ne!(before, sealer.key.bytes);
         assert_eq!(opened(&mut opener, &wire), Ok(b"after".to_vec()));
         assert_eq!(record(&mut sealer, b"x")[0] & 0x80, 0);
+        // The numbers go on, as those of Noise do.
+        assert_eq!(sealer.key.next, RECORDS_PER_KEY + 2);
+        assert_eq!(opener.key.next, RECORDS_PER_KEY + 1);
     }
 
     #[test]

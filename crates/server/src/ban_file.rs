@@ -3,8 +3,8 @@
 use crate::bans::Bans;
 use anyhow::{Context, Result};
 use chat_sys::files;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// Where the bans are kept.
 #[derive(Debug)]
@@ -16,10 +16,10 @@ impl BanFile {
     /// The bans in this file, which is made if it is missing: a file that can't be written shows at the start.
     ///
     /// # Errors
-    /// If it can't be read or made, or has a line that is no ban.
+    /// If it can't be read or made, or others may write it, or it has a line that is no ban.
     pub(crate) fn open(path: &Path) -> Result<(Self, Bans)> {
         let about = || format!("bans file {}", path.display());
-        let bans = match fs::read_to_string(path) {
+        let bans = match files::read_rules(path) {
             Ok(text) => Bans::parse(&text).with_context(about)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 files::replace(path, b"").with_context(about)?;

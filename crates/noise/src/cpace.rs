@@ -259,6 +259,7 @@ mod tests {
         for same in [" correct  horse\n", "correct\u{3000}horse", "ｃorrect horse"] {
             assert_eq!(Phrase::new(same).as_ref(), Some(&phrase), "{same:?}");
         }
+        assert_eq!(format!("{phrase:?}"), "Phrase");
         assert_ne!(Phrase::new("Correct horse"), Some(phrase));
         assert_eq!(Phrase::new(" \t"), None);
     }

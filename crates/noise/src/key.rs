@@ -102,4 +102,10 @@ mod tests {
                 .all(|group| group.len() == 5 && group.parse::<u32>().is_ok())
         );
     }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let pair = KeyPair::from_secret([0xAB; 32]);
+        assert_eq!(format!("{pair:?}"), format!("KeyPair({:?})", pair.public()));
+    }
 }

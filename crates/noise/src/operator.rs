@@ -112,6 +112,11 @@ mod tests {
         let tag = code().tag(&[7; 32]);
         assert!(is_proven(&tag, &code().tag(&[7; 32])));
         assert!(!is_proven(&tag, &code().tag(&[8; 32])));
+        for bit in 0..128 {
+            let mut other = tag;
+            other.0[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_proven(&tag, &other), "bit {bit}");
+        }
         let other = Code::new(&mut |bytes: &mut [u8]| bytes.fill(1));
         assert!(!is_proven(&tag, &other.tag(&[7; 32])));
         assert_eq!(HEXLOWER.encode(&tag.0), "f9507f97ef149cd1c54a3a59cf79da74");

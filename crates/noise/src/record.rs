@@ -376,6 +376,13 @@ mod tests {
         assert_eq!(opened(&mut opener, &wire), Ok(b"ab".to_vec()));
     }
 
+    #[test]
+    fn debug_output_shows_no_key() {
+        let (sealer, opener) = ends();
+        assert_eq!(format!("{sealer:?}"), "Sealer { next: 0, .. }");
+        assert_eq!(format!("{opener:?}"), "Opener { next: 0, .. }");
+    }
+
     /// Noise, section 11.3: the key becomes what encrypting 32 zeros with the nonce 2^64 - 1 gives, without its tag.
     #[test]
     fn renewing_is_that_of_noise() {

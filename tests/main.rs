@@ -41,3 +41,4 @@ mod shutdown;
 mod signals;
 mod stopped_terminal;
 mod text;
+mod verifying;

@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::args::Args;
+use crate::client_key::ClientKey;
 use crate::exit::Exit;
 use crate::known_servers::KnownServers;
 use crate::net::reconnect::{Change, Reconnect};
@@ -9,7 +10,8 @@ use crate::net::secure::{Secure, Trust};
 use crate::paths::LastServer;
 use crate::private::random;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Endpoints, Event, Failures, Join, Outcome, Session};
+use crate::session::{Config, Endpoints, Event, Failures, Join, Outcome, Session, Verification};
+use crate::verified_users::VerifiedUsers;
 use anyhow::{Context, Result};
 use chat_noise::cpace::Phrase;
 use chat_proto::now::Now;
@@ -128,6 +130,10 @@ pub struct Client<F> {
     asks: bool,
     /// Where to write the server once the client has joined it.
     keep: Option<(LastServer, Address)>,
+    /// Where to remember the keys that the user verifies.
+    verified: Option<VerifiedUsers>,
+    /// Other runs can't use it meanwhile.
+    own_key: ClientKey,
 }
 
 /// What is ready.
@@ -152,7 +158,7 @@ impl<F: FrontEnd> Client<F> {
         passphrase: &Passphrase,
         clock: Clock,
         signals: Signals,
-        front_end: F,
+        mut front_end: F,
     ) -> Result<Self> {
         let settings = &args.settings;
         let login = settings.login_nick().filter(|_| front_end.is_interactive());
@@ -171,7 +177,7 @@ impl<F: FrontEnd> Client<F> {
                 .context("can't read the keys of servers")?,
             None => None,
         };
-        let secret = random::secret()?;
+        let own = ClientKey::load()?;
         let trust = Trust {
             key: args.server_key.or(remembered.map(|known| known.key)),
             clear: args.clear,
@@ -182,10 +188,17 @@ impl<F: FrontEnd> Client<F> {
             had_phrase: remembered.is_some_and(|known| known.has_phrase),
             key_only: false,
         };
-        let secure = Secure::new(KeyPair::from_secret(secret), trust, Box::new(random::system));
+        let secure = Secure::new(KeyPair::from_secret(own.secret), trust, Box::new(random::system));
         let last_server = LastServer::find().filter(|_| settings.last_server);
-        let mut session = Session::unconnected(config, private(args, secret), clock.now());
+        let mut session = Session::unconnected(config, private(args, &own), clock.now());
         session.number_nick(login);
+        let verified = VerifiedUsers::find();
+        if let Some(verified) = &verified {
+            session.remember_verified(verified.read().context("can't read the verified users")?);
+        }
+        if let Some(warning) = &own.warning {
+            front_end.show(&Event::Warning(Text::new(warning).into_owned()));
+        }
         Ok(Self {
             session,
             connection: Reconnect::begin(settings.server.clone(), secure, args.connect_timeout, clock.now())
@@ -198,6 +211,8 @@ impl<F: FrontEnd> Client<F> {
             server: settings.server.clone(),
             asks: matches!(passphrase, Passphrase::Asked),
             keep: last_server.map(|file| (file, settings.server.clone())),
+            verified,
+            own_key: own,
         })
     }
 
@@ -245,6 +260,7 @@ impl<F: FrontEnd> Client<F> {
     /// Sends and shows what the session has ready.
     fn carry_out(&mut self) -> io::Result<()> {
         let now = self.clock.now();
+        self.keep_handshake_time();
         self.connection.sockets_mut().send(&mut self.session, now);
         self.show_events();
         self.front_end.flush(&self.session, now)
@@ -262,6 +278,9 @@ impl<F: FrontEnd> Client<F> {
             if matches!(event, Event::Welcome(_) | Event::Joined(Join { own: true, .. })) {
                 self.keep_server();
             }
+            if let Event::Verified(verification) = &event {
+                self.keep_verification(verification);
+            }
         }
     }
 
@@ -277,6 +296,27 @@ impl<F: FrontEnd> Client<F> {
         };
         let text = known.meet(&self.server, proven);
         self.front_end.show(&Event::Warning(Text::from(text)));
+    }
+
+    /// Keeps the time of a handshake before it is sent, so that no later run sends an earlier one.
+    fn keep_handshake_time(&mut self) {
+        if let Err(error) = self.own_key.keep_time(self.session.handshake_time()) {
+            let warning = format!("if your clock is set back, peers may ignore your next run: {error:#}");
+            self.front_end.show(&Event::Warning(Text::from(warning)));
+        }
+    }
+
+    /// Remembers for the next run what the user said of a key.
+    fn keep_verification(&mut self, verification: &Verification) {
+        let kept = match (&self.verified, &verification.added) {
+            (None, _) => Err(anyhow::anyhow!("neither XDG_STATE_HOME nor HOME is set")),
+            (Some(file), Some(verified)) => file.add(verified),
+            (Some(file), None) => file.remove(&verification.removed),
+        };
+        if let Err(error) = kept {
+            let warning = format!("this holds for this run only: {error:#}");
+            self.front_end.show(&Event::Warning(Text::from(warning)));
+        }
     }
 
     fn keep_server(&mut self) {
@@ -407,6 +447,7 @@ impl<F: FrontEnd> Client<F> {
     fn exit_without_output(&mut self, error: io::Error) -> Result<Exit> {
         self.session.leave(self.clock.now());
         let now = self.clock.now();
+        self.keep_handshake_time();
         self.connection.sockets_mut().send(&mut self.session, now);
         match self.signal {
             Some(signal) => Ok(Exit::of_signal(signal)),
@@ -429,15 +470,17 @@ impl<F: FrontEnd> Client<F> {
     }
 }
 
-/// Private messages, with the key pair of this secret.
-fn private(args: &Args, secret: [u8; 32]) -> Private {
+/// Private messages, with this key.
+fn private(args: &Args, own: &ClientKey) -> Private {
     let options = Options {
         direct_only: args.settings.direct_only,
         no_unencrypted: args.settings.no_unencrypted,
         punch_ttl: args.punch_ttl,
     };
-    let keys = KeyPair::from_secret(secret);
-    Private::new(keys, options, Box::new(random::system))
+    let keys = KeyPair::from_secret(own.secret);
+    let mut private = Private::new(keys, options, Box::new(random::system));
+    private.begin_after(own.last_time());
+    private
 }
 
 /// Whether a descriptor is ready. Of an output only errors count: it is written without being polled for.

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod args;
 pub mod client;
+pub mod client_key;
 pub mod command;
 mod direction;
 pub mod doctor;
@@ -20,4 +21,5 @@ pub mod roster;
 pub mod session;
 pub mod settings;
 pub mod tui;
+pub mod verified_users;
 pub mod zone;

@@ -56,6 +56,7 @@ const STRETCH: u32 = 1 << 14;
 ///
 /// An attacker between the two needs two keys, one for each side, that give both sides the same code. Any such pair will
 /// do, so 99 bits cost about 2^50 keys for each side. Each key takes 2^14 hashes, which makes 2^64.
+/// Clients keep their keys over runs, so an attacker may prepare for as long as it likes: only this cost protects.
 #[must_use]
 pub fn verify_code(one: &PublicKey, other: &PublicKey) -> String {
     let (first, second) = if one <= other { (one, other) } else { (other, one) };

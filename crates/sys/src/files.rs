@@ -3,6 +3,8 @@
 //! The directories are those of the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`;
 //! `$XDG_STATE_HOME`, else `~/.local/state`. A relative path there is ignored.
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
@@ -80,6 +82,36 @@ pub fn make_secret(path: &Path, secret: &str) -> io::Result<()> {
     write_beside(path, content.as_bytes(), |new| fs::hard_link(new, path))
 }
 
+/// A secret that no other program uses meanwhile.
+#[derive(Debug)]
+pub struct OwnSecret {
+    /// The open file, which is locked until it is dropped.
+    file: Flock<File>,
+}
+
+impl OwnSecret {
+    /// The secret of [`keep_secret`], for one program at a time. `None` while another one has it.
+    ///
+    /// # Errors
+    /// Those of [`keep_secret`].
+    pub fn lock(path: &Path, make: impl FnOnce() -> String) -> io::Result<Option<Self>> {
+        keep_secret(path, make)?;
+        match Flock::lock(File::open(path)?, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => Ok(Some(Self { file })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(error.into()),
+        }
+    }
+
+    /// The secret, as text of one line.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn read(&self) -> io::Result<String> {
+        read_text(&self.file)
+    }
+}
+
 /// The bytes of a secret, at most.
 const SECRET_MAX: u64 = 4096;
 
@@ -97,6 +129,10 @@ pub fn read_secret(path: &Path) -> io::Result<String> {
         let text = "others may read it; `chmod 600` makes it yours alone";
         return Err(io::Error::new(ErrorKind::PermissionDenied, text));
     }
+    read_text(&file)
+}
+
+fn read_text(file: &File) -> io::Result<String> {
     let mut content = Vec::new();
     file.take(SECRET_MAX + 1).read_to_end(&mut content)?;
     let error = |text: String| io::Error::new(ErrorKind::InvalidData, text);
@@ -198,6 +234,28 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_program_at_a_time_has_a_secret() {
+        let scratch = Scratch::new("own");
+        let path = scratch.0.join("secret");
+        let own = OwnSecret::lock(&path, || "first".into()).unwrap().unwrap();
+        assert_eq!(own.read().unwrap(), "first");
+        assert!(OwnSecret::lock(&path, String::new).unwrap().is_none());
+        drop(own);
+        let own = OwnSecret::lock(&path, || "second".into()).unwrap().unwrap();
+        assert_eq!(own.read().unwrap(), "first");
+    }
+
+    #[test]
+    fn lines_are_added_to_a_file_of_its_owner_alone() {
+        let scratch = Scratch::new("append");
+        let path = scratch.0.join("below").join("file");
+        append(&path, b"one\n").unwrap();
+        append(&path, b"two\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+        assert_eq!(mode(&path), 0o600);
     }
 
     #[test]

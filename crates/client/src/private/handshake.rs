@@ -39,8 +39,9 @@ pub(super) struct Identity {
     pub(super) keys: KeyPair,
     /// Random, in each run of the program.
     pub(super) run: Run,
-    /// The time in the last beginning. No two have the same.
-    time: u64,
+    /// The time in the last beginning, of this run or an earlier one with the key. Each beginning has a later one: peers
+    /// ignore others, whatever the clock says.
+    pub(super) time: u64,
 }
 
 /// The keys of a conversation.
@@ -105,7 +106,7 @@ impl Identity {
     }
 
     fn introduce(&mut self, unix_ms: u64) -> Introduction {
-        self.time = unix_ms.max(self.time + 1);
+        self.time = unix_ms.max(self.time.saturating_add(1));
         Introduction {
             run: self.run,
             time: self.time,

@@ -149,6 +149,16 @@ impl Private {
         self.identity.keys.public()
     }
 
+    /// An earlier run began a handshake at this time. All of this run are later, even if the clock was set back.
+    pub fn begin_after(&mut self, unix_ms: u64) {
+        self.identity.time = self.identity.time.max(unix_ms);
+    }
+
+    /// The time in the last handshake that was begun, by this run or an earlier one.
+    pub fn handshake_time(&self) -> u64 {
+        self.identity.time
+    }
+
     /// The users that the server announced.
     pub fn roster(&self) -> &Roster {
         &self.roster

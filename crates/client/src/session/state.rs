@@ -221,6 +221,11 @@ impl Session {
         self.outbox.len()
     }
 
+    /// The time in the last private handshake that this client began, in milliseconds since 1970.
+    pub fn handshake_time(&self) -> u64 {
+        self.private.handshake_time()
+    }
+
     /// Takes the bytes to send to the server.
     pub fn take_bytes(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)

@@ -184,6 +184,28 @@ fn another_run_counts_once_a_datagram_has_opened() {
 }
 
 #[test]
+fn a_run_after_the_clock_was_set_back_is_not_ignored() {
+    let mut pair = Pair::new();
+    pair.pass(ms(200_000));
+    let began = pair.clients[ALICE].handshake_time();
+    pair.restart(ALICE);
+    pair.clients[ALICE].begin_after(began);
+    let clock = Now {
+        unix_ms: 5,
+        ..pair.now()
+    };
+    pair.clients[ALICE]
+        .send(clock, id(BOB), &Text::new("from the new run"))
+        .unwrap();
+    assert!(
+        pair.clients[ALICE].handshake_time() > began,
+        "so the next run can know"
+    );
+    pair.settle();
+    assert_eq!(pair.shown(BOB), ["from the new run"]);
+}
+
+#[test]
 fn of_two_beginnings_that_of_the_smaller_key_stands() {
     let mut pair = strangers();
     let is_smaller =

@@ -67,6 +67,7 @@ fn is_root(file: &Path) -> bool {
     matches!(
         path.as_slice(),
         ["tests", "main.rs"]
+            | ["tests", "people", "main.rs"]
             | ["crates", _, "src", "lib.rs" | "main.rs"]
             | ["crates", _, "src", "bin", _]
             | ["crates", _, "tests", _]

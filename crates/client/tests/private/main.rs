@@ -12,40 +12,21 @@ mod ledger;
 mod network;
 mod rng;
 mod run;
+mod seeds;
 mod server;
 mod simulation;
 
 use ledger::Ledger;
+use seeds::for_each_seed;
 use simulation::Simulation;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 /// Long enough after the last action that all messages are settled and shown.
 const END: Duration = Duration::from_secs(70 + 40);
 
-/// Prints how to repeat a seed if its test fails.
-struct Replay(u64, &'static str);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let Self(seed, test) = self;
-            eprintln!("to repeat it: CHAT_SEED={seed} cargo test -p chat-client --test private {test}");
-        }
-    }
-}
-
-/// The seeds that the environment selects, or the default number.
-fn seeds(default: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
-    match number("CHAT_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("CHAT_SEEDS").unwrap_or(default),
-    }
-}
+const REPEAT: &str = "cargo test -p chat-client --test private";
 
 /// Runs a seed to the end. Returns the hash of all that happened, and the ledger.
 fn run(seed: u64, is_peaceful: bool) -> (u64, Ledger) {
@@ -55,31 +36,10 @@ fn run(seed: u64, is_peaceful: bool) -> (u64, Ledger) {
     (trace, simulation.ledger)
 }
 
-/// Runs the seeds that the environment selects, on all processors.
-fn for_each_seed(default: u64, test: &'static str, check: impl Fn(u64) + Sync) {
-    let seeds = seeds(default);
-    let next = AtomicU64::new(seeds.start);
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if !seeds.contains(&seed) {
-                return;
-            }
-            let _replay = Replay(seed, test);
-            check(seed);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
-        }
-    });
-}
-
 #[test]
 fn the_promises_hold_under_faults_and_attacks() {
     let totals = Mutex::new((0, 0, 0, BTreeMap::new()));
-    for_each_seed(1000, "promises", |seed| {
+    for_each_seed(1000, &format!("{REPEAT} promises"), |seed| {
         let (_, ledger) = run(seed, false);
         let (shown, delivered, relayed, failed) = &mut *totals.lock().unwrap();
         *shown += ledger.shown;
@@ -98,7 +58,7 @@ fn the_promises_hold_under_faults_and_attacks() {
 /// datagrams from outside.
 #[test]
 fn without_attacks_everything_is_delivered() {
-    for_each_seed(200, "without_attacks", |seed| {
+    for_each_seed(200, &format!("{REPEAT} without_attacks"), |seed| {
         let (_, ledger) = run(seed, true);
         assert_eq!(ledger.failed, BTreeMap::new());
     });

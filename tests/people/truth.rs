@@ -1,0 +1,336 @@
+//! The truth by person: who wrote what, who had which address, and who was shown out. Nothing here comes from the code
+//! under test, except the order in which the room accepted lines, which a recorder in the room receives at once.
+
+use chat_proto::id::UserId;
+use chat_proto::nick::Nick;
+use chat_proto::opaque::PublicKey;
+use chat_proto::rich::FromServer;
+use chat_proto::who::Who;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub(crate) type PersonNo = usize;
+
+/// The number of a message.
+pub(crate) type Word = usize;
+
+/// A number of lines that the recorder had received.
+pub(crate) type Position = usize;
+
+/// How long a kick holds.
+const KICK: Duration = Duration::from_secs(60);
+
+/// A message of a person.
+pub(crate) struct Message {
+    pub(crate) author: PersonNo,
+    /// For whom it is: everybody, or somebody, or nobody who is there.
+    pub(crate) aim: Aim,
+    /// Where the room accepted it, if it did, and when.
+    pub(crate) accepted: Option<(Position, Duration)>,
+    /// Who has said it: the author, and an insider who repeats it.
+    pub(crate) voices: BTreeSet<PersonNo>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    Room,
+    Private(Option<Meant>),
+}
+
+/// Whom the author means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meant {
+    pub(crate) person: PersonNo,
+    /// The key that the person had as the author saw it.
+    pub(crate) key: Option<PublicKey>,
+    /// As far as the author knows, neither name nor address ever had a key.
+    pub(crate) may_be_clear: bool,
+}
+
+/// One connection of a person, and what it proves.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    pub(crate) person: PersonNo,
+    /// `None` for a connection in the clear.
+    pub(crate) key: Option<PublicKey>,
+}
+
+/// A user in the room.
+#[derive(Clone, Copy)]
+struct Stay {
+    from: Position,
+    owner: Owner,
+    /// Since when the users know its key.
+    keyed_at: Option<Position>,
+}
+
+struct Removal {
+    key: Option<PublicKey>,
+    network: Option<IpAddr>,
+    at: Position,
+    until: Duration,
+    who: String,
+}
+
+#[derive(Default)]
+pub(crate) struct Truth {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) position: Position,
+    /// The nicks that each person asked for.
+    nicks: Vec<BTreeSet<String>>,
+    pub(crate) is_insider: Vec<bool>,
+    operators: BTreeSet<PersonNo>,
+    /// By address, the latest connection last.
+    owners: BTreeMap<UserId, Vec<Owner>>,
+    stays: BTreeMap<UserId, Vec<Stay>>,
+    removals: Vec<Removal>,
+}
+
+/// How a message is written, so that it is found wherever it goes.
+pub(crate) fn mark(word: Word) -> String {
+    format!("<{word:06}>")
+}
+
+/// The messages in these bytes.
+pub(crate) fn words(bytes: &[u8]) -> Vec<Word> {
+    let text = String::from_utf8_lossy(bytes);
+    let number = |part: &str| {
+        let (digits, _) = part.split_once('>')?;
+        (digits.len() == 6).then(|| digits.parse().ok())?
+    };
+    text.split('<').skip(1).filter_map(number).collect()
+}
+
+// People and what they do.
+impl Truth {
+    pub(crate) fn add_person(&mut self, is_insider: bool) -> PersonNo {
+        self.nicks.push(BTreeSet::new());
+        self.is_insider.push(is_insider);
+        self.nicks.len() - 1
+    }
+
+    pub(crate) fn asks_for(&mut self, person: PersonNo, nick: &str) {
+        self.nicks[person].insert(nick.to_owned());
+    }
+
+    pub(crate) fn may_operate(&mut self, person: PersonNo) {
+        self.operators.insert(person);
+    }
+
+    pub(crate) fn is_operator(&self, person: PersonNo) -> bool {
+        self.operators.contains(&person)
+    }
+
+    pub(crate) fn connects(&mut self, id: UserId, owner: Owner) {
+        self.owners.entry(id).or_default().push(owner);
+    }
+
+    pub(crate) fn writes(&mut self, author: PersonNo, aim: Aim) -> Word {
+        self.messages.push(Message {
+            author,
+            aim,
+            accepted: None,
+            voices: BTreeSet::from([author]),
+        });
+        self.messages.len() - 1
+    }
+
+    /// An insider repeats what is in this text.
+    pub(crate) fn repeats(&mut self, person: PersonNo, text: &str) {
+        for word in words(text.as_bytes()) {
+            self.messages[word].voices.insert(person);
+        }
+    }
+}
+
+// What the room does.
+impl Truth {
+    /// The recorder received a line.
+    pub(crate) fn record(&mut self, now: Duration, line: &str) {
+        self.position += 1;
+        match FromServer::parse(line) {
+            Ok(FromServer::Said(_, who, text)) => self.accept(now, &who, text.as_str()),
+            Ok(FromServer::Join(_, profile)) => {
+                let owner = self.owner(&profile.who);
+                self.stays.entry(profile.who.id).or_default().push(Stay {
+                    from: self.position,
+                    owner,
+                    keyed_at: None,
+                });
+                self.announced(&profile.who, profile.key);
+            }
+            Ok(FromServer::User(profile)) if self.stays.contains_key(&profile.who.id) => {
+                self.announced(&profile.who, profile.key);
+            }
+            Ok(FromServer::Nick(_, who, nick)) => {
+                let after = Who {
+                    nick: Some(nick),
+                    id: who.id,
+                };
+                self.owner(&after);
+            }
+            Ok(FromServer::Notice(text)) => self.act(now, text.as_str()),
+            _ => {}
+        }
+    }
+
+    /// Whose connection has this address now. The nick must be one that this person asked for.
+    fn owner(&self, who: &Who) -> Owner {
+        let owner = *self.owners[&who.id].last().unwrap();
+        self.assert_asked(owner.person, who);
+        owner
+    }
+
+    fn assert_asked(&self, person: PersonNo, who: &Who) {
+        assert!(
+            self.has_asked(person, who),
+            "{who} is person {person}, who has not asked for that nick"
+        );
+    }
+
+    fn has_asked(&self, person: PersonNo, who: &Who) -> bool {
+        let asked = |nick: &Nick| self.nicks[person].contains(nick.as_str());
+        who.nick.as_ref().is_none_or(asked)
+    }
+
+    fn announced(&mut self, who: &Who, key: Option<PublicKey>) {
+        let stay = self.stays.get_mut(&who.id).unwrap().last_mut().unwrap();
+        if key.is_some() {
+            assert_eq!(key, stay.owner.key, "{who} has not proven that key");
+            stay.keyed_at.get_or_insert(self.position);
+        }
+    }
+
+    fn accept(&mut self, now: Duration, who: &Who, text: &str) {
+        let owner = self.owner(who);
+        let words = words(text.as_bytes());
+        assert!(
+            self.is_insider[owner.person] || words.len() == 1,
+            "{who} has not written {text:?}"
+        );
+        for word in words {
+            let message = &mut self.messages[word];
+            assert!(
+                message.voices.contains(&owner.person),
+                "{who} has not written {text:?}"
+            );
+            if message.author == owner.person && !self.is_insider[owner.person] {
+                assert_eq!(message.aim, Aim::Room, "{text:?} is said to everybody");
+                assert_eq!(message.accepted, None, "{text:?} is said twice");
+                message.accepted = Some((self.position, now));
+            }
+        }
+    }
+
+    /// An operator did something.
+    fn act(&mut self, now: Duration, text: &str) {
+        let Some((by, rest)) = text
+            .strip_prefix("operator ")
+            .and_then(|text| text.split_once(' '))
+        else {
+            return;
+        };
+        let by: Who = by.parse().unwrap();
+        let owner = self.owner(&by);
+        assert!(self.is_operator(owner.person), "{by} is no operator");
+        let name = |start| {
+            rest.strip_prefix(start)
+                .map(|who: &str| who.trim_end_matches(':'))
+        };
+        if let Some(who) = name("has shown out ") {
+            self.remove(who, now + KICK, false);
+        } else if let Some(who) = name("has banned ") {
+            self.remove(who, Duration::MAX, true);
+        } else if let Some(who) = name("has lifted the ban of ") {
+            let lifted = self.removals.iter_mut().filter(|removal| removal.who == who);
+            lifted.for_each(|removal| removal.until = removal.until.min(now));
+        }
+    }
+
+    fn remove(&mut self, name: &str, until: Duration, is_ban: bool) {
+        let who: Who = name.parse().unwrap();
+        let owner = self.owner(&who);
+        assert!(!self.is_operator(owner.person), "an operator is shown out");
+        let is_keyed = self.stays[&who.id].last().unwrap().keyed_at.is_some();
+        // A ban spares the network of an operator.
+        let ip = who.id.address().ip();
+        let there = self.owners.iter().filter(|(id, _)| id.address().ip() == ip);
+        let is_spared = there
+            .flat_map(|(_, owners)| owners)
+            .any(|owner| self.is_operator(owner.person));
+        self.removals.push(Removal {
+            key: owner.key.filter(|_| is_keyed),
+            network: (is_ban && !is_spared).then_some(ip),
+            at: self.position,
+            until,
+            who: name.to_owned(),
+        });
+    }
+
+    pub(crate) fn removals(&self) -> usize {
+        self.removals.len()
+    }
+}
+
+// Questions.
+impl Truth {
+    /// Whose address this was when the room had sent so much, and whether users knew its key by then.
+    pub(crate) fn holder(&self, who: &Who, position: Position) -> Option<(Owner, bool)> {
+        let stays = self.stays.get(&who.id)?.iter().rev();
+        // What arrives at once may tell of two users, one after the other.
+        let stay = stays
+            .filter(|stay| stay.from <= position)
+            .find(|stay| self.has_asked(stay.owner.person, who))?;
+        let is_keyed = stay.keyed_at.is_some_and(|at| at <= position);
+        Some((stay.owner, is_keyed))
+    }
+
+    /// When the user with this address joined last.
+    pub(crate) fn joined(&self, id: UserId) -> Position {
+        self.stays[&id].last().unwrap().from
+    }
+
+    /// The person among these voices whose address this was.
+    pub(crate) fn voice(&self, who: &Who, text: &str) -> PersonNo {
+        let owners = self.owners.get(&who.id).map_or(&[][..], Vec::as_slice);
+        let words = words(text.as_bytes());
+        let has_said = |owner: &Owner| match words.is_empty() {
+            true => self.is_insider[owner.person],
+            false => words
+                .iter()
+                .all(|&word| self.messages[word].voices.contains(&owner.person)),
+        };
+        let is_author = |owner: &&Owner| has_said(owner) && self.has_asked(owner.person, who);
+        let Some(author) = owners.iter().rev().find(is_author) else {
+            panic!("{text:?} is shown as written by {who}");
+        };
+        author.person
+    }
+
+    /// A connection with this key, from this address, was sent these bytes.
+    pub(crate) fn check_sent(&self, now: Duration, key: Option<PublicKey>, ip: IpAddr, bytes: &[u8]) {
+        for word in words(bytes) {
+            let Some((position, at)) = self.messages[word].accepted else {
+                continue;
+            };
+            let broken = self.removals.iter().find(|removal| {
+                let is_later = position > removal.at && at < removal.until && now < removal.until;
+                is_later && removal.covers(key, ip)
+            });
+            if let Some(removal) = broken {
+                panic!(
+                    "{} was shown out, and is sent {} nevertheless",
+                    removal.who,
+                    mark(word)
+                );
+            }
+        }
+    }
+}
+
+impl Removal {
+    fn covers(&self, key: Option<PublicKey>, ip: IpAddr) -> bool {
+        key.is_some() && self.key == key || self.network == Some(ip)
+    }
+}

@@ -29,6 +29,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "plain")]
     pub dialect: Dialect,
 
+    /// The server is from before the encrypted channel: speak its rich dialect in the clear
+    #[arg(long)]
+    pub clear: bool,
+
     /// The number of users.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub users: u16,

@@ -1,6 +1,7 @@
 //! The crowd: many users in one thread, and one `epoll(7)` loop.
 
 use crate::audit::Audit;
+use crate::dialect::Dialect;
 use crate::message::Message;
 use crate::sealed::Sealed;
 use crate::tally::Tally;
@@ -52,6 +53,10 @@ pub struct Crowd {
     pub joins: u64,
     /// A user that reads nothing.
     deaf: Option<usize>,
+    /// The user that opens records, which the server serves before all others.
+    opener: usize,
+    /// The server does not encrypt.
+    clear: bool,
 }
 
 impl Crowd {
@@ -78,7 +83,16 @@ impl Crowd {
             heard_at: 0,
             joins: 0,
             deaf: None,
+            opener: 0,
+            clear: false,
         })
+    }
+
+    /// Of a server that does not encrypt: its rich dialect is spoken in the clear.
+    #[must_use]
+    pub fn in_the_clear(mut self, clear: bool) -> Self {
+        self.clear = clear;
+        self
     }
 
     /// Nanoseconds since the crowd began.
@@ -125,7 +139,8 @@ impl Crowd {
 
     fn connect(&mut self, server: SocketAddr) -> anyhow::Result<()> {
         let place = self.users.len();
-        let sealed = self.audit.dialect.is_sealed().then(|| Sealed::new(place));
+        let is_rich = self.audit.dialect == Dialect::Rich;
+        let sealed = is_rich.then(|| Sealed::new(place, self.clear));
         let mut user =
             User::connect(server, sealed).with_context(|| format!("user {place} can't connect"))?;
         self.audit.dialect.begin(place, user.out());
@@ -152,8 +167,9 @@ impl Crowd {
     /// If a system call fails.
     pub fn start(&mut self, deaf: Option<usize>) -> anyhow::Result<()> {
         self.deaf = deaf;
-        for user in &mut self.users {
-            user.reader.start(self.audit.dialect);
+        self.opener = usize::from(deaf == Some(0));
+        for (place, user) in self.users.iter_mut().enumerate() {
+            user.start(self.audit.dialect, place == self.opener);
         }
         if let Some(fd) = deaf.and_then(|deaf| self.users.get(deaf)?.fd()) {
             self.epoll.delete(fd)?;
@@ -216,6 +232,12 @@ impl Crowd {
             let joins = user.reader.joins;
             user.take(now, bytes, &mut self.audit);
             self.joins += user.reader.joins - joins;
+            if user.reader.is_ahead() && place != self.opener {
+                self.serve(self.opener, EpollFlags::EPOLLIN)?;
+                if let Some(user) = self.users.get_mut(place) {
+                    user.reader.skip(now, 0, &mut self.audit);
+                }
+            }
         }
         self.send(place)
     }

@@ -65,12 +65,6 @@ impl Dialect {
         }
     }
 
-    /// Whether the connection is encrypted.
-    #[must_use]
-    pub fn is_sealed(self) -> bool {
-        self == Self::Rich
-    }
-
     /// The answer to a [`Line::Ping`].
     pub fn pong(self, ping: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(b"PONG ");

@@ -37,6 +37,8 @@ struct Place {
     offset: u64,
     /// The number of the next mark.
     mark: u64,
+    /// Bytes that arrived without being opened, and are not on the record yet.
+    unopened: u64,
 }
 
 impl Reader {
@@ -76,6 +78,22 @@ impl Reader {
         }
     }
 
+    /// Bytes arrived which are not opened. They are taken to be those of the record.
+    pub fn skip(&mut self, now: u64, count: usize, audit: &mut Audit) {
+        if let Stage::Follows(place) = &mut self.stage {
+            place.unopened += count as u64;
+            let length = place.unopened.min(audit.record.head() - place.offset);
+            place.unopened -= length;
+            place.advance(now, length, audit);
+        }
+    }
+
+    /// Whether more has arrived than is on the record.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        matches!(&self.stage, Stage::Follows(place) if place.unopened > 0)
+    }
+
     /// Skips the bytes that are equal to the record. Returns whether there were any.
     fn follow(&mut self, now: u64, bytes: &mut &[u8], audit: &mut Audit) -> bool {
         let Stage::Follows(place) = &mut self.stage else {
@@ -88,7 +106,7 @@ impl Reader {
         };
         if held.get(..length) == Some(same) {
             *bytes = rest;
-            place.advance(now, length, audit);
+            place.advance(now, length as u64, audit);
             return true;
         }
         // Go back to the beginning of the line that differs, and parse from there.
@@ -99,7 +117,7 @@ impl Reader {
             .count();
         let whole = same.get(..equal).unwrap_or_default();
         if let Some(end) = whole.iter().rposition(|&byte| byte == b'\n') {
-            place.advance(now, end + 1, audit);
+            place.advance(now, end as u64 + 1, audit);
             *bytes = bytes.get(end + 1..).unwrap_or_default();
             return true;
         }
@@ -130,7 +148,7 @@ impl Reader {
                 let is_own = matches!(meaning, Line::Own | Line::Ping(_) | Line::Greeting | Line::Live);
                 let held = audit.record.from(place.offset);
                 let next = held.map(split_line);
-                let length = line.len() + 1;
+                let length = line.len() as u64 + 1;
                 if is_own {
                 } else if let Some(Some((same, _))) = next
                     && same == line
@@ -175,7 +193,9 @@ impl Reader {
     pub fn is_level(&self, audit: &Audit, missing: impl FnOnce(&Tally) -> u64) -> bool {
         match &self.stage {
             Stage::Arriving { .. } => true,
-            Stage::Follows(place) => place.offset == audit.record.head() && missing(&audit.record.tally) == 0,
+            Stage::Follows(place) => {
+                !self.is_ahead() && place.offset == audit.record.head() && missing(&audit.record.tally) == 0
+            }
             Stage::Alone(tally) => missing(tally) == 0,
         }
     }
@@ -191,9 +211,9 @@ impl Reader {
 }
 
 impl Place {
-    fn advance(&mut self, now: u64, count: usize, audit: &mut Audit) {
-        self.offset += count as u64;
-        audit.followed += count as u64;
+    fn advance(&mut self, now: u64, count: u64, audit: &mut Audit) {
+        self.offset += count;
+        audit.followed += count;
         while let Some((number, mark)) = audit.record.mark_from(self.mark)
             && mark.end <= self.offset
         {

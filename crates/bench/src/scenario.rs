@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
         let audit = Audit::new(args.dialect, args.size - 1, timed, every);
         let server = Process::find(args.pid)?;
         let before = server.memory()?;
-        let mut crowd = Crowd::new(args.users.into(), audit)?;
+        let mut crowd = Crowd::new(args.users.into(), audit)?.in_the_clear(args.clear);
         let cpu = server.cpu()?;
         // Few users connect at once: the memory of many pending connections would be measured too.
         let at_once = if args.scenario == Scenario::Idle {

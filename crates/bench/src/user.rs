@@ -1,8 +1,9 @@
 //! A user of the crowd.
 
 use crate::audit::Audit;
+use crate::dialect::Dialect;
 use crate::reader::Reader;
-use crate::sealed::Sealed;
+use crate::sealed::{Arrived, Sealed};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -86,10 +87,26 @@ impl User {
         let Some(sealed) = &mut self.sealed else {
             return self.reader.receive(now, bytes, audit, &mut self.out);
         };
-        let opened = sealed.receive(bytes, &mut self.out);
+        let opened;
+        let bytes = match sealed.receive(bytes, &mut self.out) {
+            Arrived::Clear => bytes,
+            Arrived::Lines(lines) => {
+                opened = lines;
+                &opened
+            }
+            Arrived::Unopened(count) => return self.reader.skip(now, count, audit),
+        };
         let mut replies = Vec::new();
-        self.reader.receive(now, &opened, audit, &mut replies);
+        self.reader.receive(now, bytes, audit, &mut replies);
         sealed.say(&replies, &mut self.out);
+    }
+
+    /// Begins the phase of messages. Only one reader needs to open them.
+    pub fn start(&mut self, dialect: Dialect, opens: bool) {
+        self.reader.start(dialect);
+        if let Some(sealed) = self.sealed.as_mut().filter(|_| !opens) {
+            sealed.stop_opening();
+        }
     }
 
     /// Reads once; nothing if no bytes are there or the connection has ended.

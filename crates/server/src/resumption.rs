@@ -94,6 +94,11 @@ impl Resumption {
         seq
     }
 
+    /// The client with this key came without a token, so it does not know of its connections before: it will not resume them.
+    pub(crate) fn forget(&mut self, key: PublicKey) {
+        self.clients.retain(|client| client.key != key);
+    }
+
     /// The client has received this token, so it will not send the one before.
     pub(crate) fn confirm(&mut self, token: Token) {
         self.clients.retain(|client| !client.state.led_to(token));
@@ -224,6 +229,16 @@ mod tests {
         // The owner loses nothing by that.
         assert_eq!(resumption.latest(KEY, A), B);
         assert_eq!(resumption.resume(home(), KEY, A, C), Some(8));
+    }
+
+    #[test]
+    fn a_client_that_comes_without_a_token_is_forgotten() {
+        let mut resumption = Resumption::new(10);
+        resumption.disconnected(home(), KEY, A, 7);
+        resumption.disconnected(home(), OTHER, B, 8);
+        resumption.forget(KEY);
+        assert_eq!(resumption.resume(home(), KEY, A, C), None);
+        assert_eq!(resumption.resume(home(), OTHER, B, C), Some(8));
     }
 
     fn numbered(number: u64) -> Token {

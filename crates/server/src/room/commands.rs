@@ -343,9 +343,13 @@ fn hello(room: &mut Room, now: Now, slot: Slot, key: PublicKey, hello: &Hello<'_
         return;
     };
     let network = Network::of(member.id().address().ip());
-    let accepted = hello
-        .resume
-        .and_then(|token| room.resumption.resume(network, key, token, resume));
+    let accepted = match hello.resume {
+        Some(token) => room.resumption.resume(network, key, token, resume),
+        None => {
+            room.resumption.forget(key);
+            None
+        }
+    };
     // Only a client that was here before may ask for more than the history of newcomers.
     let next = accepted.and(hello.next);
     let seq = accepted.unwrap_or(0);

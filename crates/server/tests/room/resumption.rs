@@ -419,3 +419,22 @@ fn numbers_of_an_earlier_run_are_never_taken_for_this_one() {
     assert!(lines[begin].ends_with(" 0 -"), "{lines:?}");
     assert!(lines[begin + 1].ends_with(" one"), "{lines:?}");
 }
+
+#[test]
+fn a_client_that_returns_without_its_token_begins_anew() {
+    let mut sim = Sim::new(limits());
+    let ghost = sim.rich("10.0.0.1:1001", "alice");
+    sim.send(ghost, "SAY 42 last\n");
+    sim.run(ms(0));
+    let old = token(&sim, ghost);
+    sim.reset(ghost);
+    sim.run(ms(0));
+    let restarted = sim.connect("10.0.0.1:1002");
+    sim.take_key(restarted, ghost);
+    sim.send(restarted, "HELLO 1 alice - -\n");
+    sim.run(ms(0));
+    sim.reset(restarted);
+    sim.run(ms(0));
+    let again = come_back(&mut sim, "10.0.0.1:1003", &old);
+    assert_eq!(seq(&sim, again), "0");
+}

@@ -72,7 +72,8 @@ impl Identity {
 /// The handshakes that wait for the client's second line.
 pub(crate) struct Handshakes {
     pub(crate) identity: Identity,
-    pub(crate) begun: HashMap<Slot, Server>,
+    /// Boxed, because the map keeps its room after many at once.
+    pub(crate) begun: HashMap<Slot, Box<Server>>,
     pub(crate) queue: HandshakeQueue,
 }
 

@@ -9,6 +9,7 @@ use chat_proto::nick::{Nick, NickKey, Skeleton};
 use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::who::Who;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -46,8 +47,10 @@ pub struct Roster {
     /// Members that speak the plain dialect or have sent nothing yet, leaving ones included.
     plain: usize,
     by_id: HashMap<Addr, u32>,
-    /// The keys of all users that have one, each with its only holder.
-    by_key: HashMap<PublicKey, u32>,
+    /// Hashes of the keys of all users that have one, each with its only holder. The keys themselves would take 32 bytes more
+    /// for each user; `hasher` is secret, so nobody can look for two keys with one hash.
+    by_key: HashMap<u64, u32>,
+    hasher: RandomState,
     /// The looks of all nicks, each with its only holder.
     by_look: HashMap<Skeleton, Slot>,
     /// How many have a place from each network.
@@ -189,7 +192,7 @@ impl Roster {
         }
         self.rich -= usize::from(member.rich().is_some());
         if let (Some(_), Some(key)) = (member.rich(), member.key()) {
-            self.by_key.remove(&key);
+            self.by_key.remove(&self.hasher.hash_one(key));
         }
         if let Stage::Queued(_) | Stage::Sealing(Unsealed::Queued, _) = stage {
             self.queued -= 1;
@@ -239,7 +242,8 @@ impl Roster {
     /// The user with this key.
     #[must_use]
     pub fn with_key(&self, key: &PublicKey) -> Option<Slot> {
-        Slot::try_from(*self.by_key.get(key)?).ok()
+        let slot = Slot::try_from(*self.by_key.get(&self.hasher.hash_one(key))?).ok()?;
+        self.get(slot)?.key().filter(|found| found == key).map(|_| slot)
     }
 
     /// The connection whose token made this request, and the token. The request names its slot, so that no index is needed.
@@ -287,7 +291,8 @@ impl Roster {
             member.client = Some(Box::new(client));
             if member.rich().is_some() {
                 self.rich += 1;
-                let taken = member.key().map(|key| self.by_key.insert(key, number(slot)));
+                let hash = member.key().map(|key| self.hasher.hash_one(key));
+                let taken = hash.map(|hash| self.by_key.insert(hash, number(slot)));
                 debug_assert!(taken.flatten().is_none(), "two users have one key");
             }
         }

@@ -56,7 +56,7 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
     member.stage = Stage::Sealing(before, now.monotonic.into());
     answer.push('\n');
     member.outbox.push(0, answer.into_bytes());
-    room.handshakes.begun.insert(slot, server);
+    room.handshakes.begun.insert(slot, Box::new(server));
 }
 
 /// Its second line ends it, and holds its first one of the rich dialect, which is returned with the key that it has proven.

@@ -107,6 +107,32 @@ fn the_topic_is_read_by_all_who_join() {
 }
 
 #[test]
+fn a_locked_room_says_so_and_the_doctor_too() {
+    let server = Server::start(&[]);
+    let mut alice = operator(&server, "alice");
+    alice.line("/lock");
+    alice.complains().expect("has locked the room");
+    server.log().expect(" lock");
+    let mut bob = Client::start(
+        "bob",
+        server.address,
+        &["--nick", "bob", "--json"],
+        &server.journal,
+    );
+    bob.shows().expect("\"kind\":\"locked\"");
+    assert_eq!(bob.exit_code(), 10);
+    server.log().expect("reason=locked");
+    let mut doctor = Client::start("doctor", server.address, &["--doctor"], &server.journal);
+    doctor.shows().expect("the room is locked: nobody new comes in");
+    doctor.shows().expect("ask an operator to unlock it");
+    assert_eq!(doctor.exit_code(), 1);
+    alice.line("/unlock");
+    alice.complains().expect("has unlocked the room");
+    let mut bob = Client::start("bob", server.address, &["--nick", "bob"], &server.journal);
+    bob.wait_until_online("bob");
+}
+
+#[test]
 fn whoever_is_shown_out_is_told_and_ends_with_a_status_of_its_own() {
     let server = Server::start(&[]);
     let mut alice = operator(&server, "alice");

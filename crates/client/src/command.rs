@@ -333,6 +333,20 @@ pub const OPERATOR_COMMANDS: &[Entry] = &[
         screen_only: false,
         parse: |typed| order("bans", typed),
     },
+    Entry {
+        usage: "/lock",
+        alias: None,
+        about: "let nobody new in; who was in may come back",
+        screen_only: false,
+        parse: |typed| order("lock", typed),
+    },
+    Entry {
+        usage: "/unlock",
+        alias: None,
+        about: "let everybody in again",
+        screen_only: false,
+        parse: |typed| order("unlock", typed),
+    },
 ];
 
 fn order<'a>(name: &str, typed: Typed<'a>) -> Option<Command<'a>> {

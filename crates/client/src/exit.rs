@@ -20,6 +20,7 @@ Exit status:
   7    the server does not encrypt, and --clear was not given
   8    the room has a passphrase, and none was given or it is wrong
   9    an operator has shown you out, or banned you
+  10   the room is locked: nobody new comes in
   129, 130, 131, 143  ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, after leaving the room";
 
 /// How the program ends.
@@ -45,6 +46,8 @@ pub enum Exit {
     Passphrase,
     /// An operator showed the user out.
     ShownOut,
+    /// The room is locked.
+    Locked,
     /// The signal of this number ended the program.
     Signal(u8),
 }
@@ -57,6 +60,7 @@ impl Exit {
             Outcome::NickRefused(_) => Self::Nick,
             Outcome::OtherKey(_) | Outcome::NoPassphrase | Outcome::Altered => Self::Server,
             Outcome::Kicked(_) | Outcome::Banned(_) => Self::ShownOut,
+            Outcome::Locked(_) => Self::Locked,
             Outcome::Clear => Self::Clear,
             Outcome::PassphraseNeeded | Outcome::WrongPassphrase => Self::Passphrase,
             Outcome::Unacknowledged(_)
@@ -91,6 +95,7 @@ impl Exit {
             Self::Clear => 7,
             Self::Passphrase => 8,
             Self::ShownOut => 9,
+            Self::Locked => 10,
             Self::Signal(number) => 128_u8.saturating_add(number),
         }
     }

@@ -15,6 +15,10 @@ pub enum Order<'a> {
     Unban(&'a str),
     /// `bans`: lists the bans.
     Bans,
+    /// `lock`: lets nobody new in.
+    Lock,
+    /// `unlock`: lets everybody in again.
+    Unlock,
     /// `topic <text>`: says what the room is about. `topic -` is a room without a topic.
     Topic(Option<Text<'a>>),
 }
@@ -30,7 +34,7 @@ pub const UNBAN_USAGE: &str = "/unban WHICH";
 pub const NO_TOPIC: &str = "-";
 
 /// The names of all orders.
-pub const ORDERS: [&str; 5] = ["kick", "ban", "unban", "bans", "topic"];
+pub const ORDERS: [&str; 7] = ["kick", "ban", "unban", "bans", "lock", "unlock", "topic"];
 
 impl<'a> Order<'a> {
     /// Reads an order by its name and what follows it; `None` if there is none of that name or an argument is missing.
@@ -45,6 +49,8 @@ impl<'a> Order<'a> {
             "ban" => Self::Ban(needed?, reason),
             "unban" => Self::Unban(needed?),
             "bans" => Self::Bans,
+            "lock" => Self::Lock,
+            "unlock" => Self::Unlock,
             "topic" => {
                 Self::Topic(Some(Text::new(needed.map(|_| rest)?)).filter(|text| text.as_str() != NO_TOPIC))
             }
@@ -60,6 +66,8 @@ impl fmt::Display for Order<'_> {
             Self::Ban(who, reason) => ("ban", who, Some(reason)),
             Self::Unban(which) => ("unban", which, None),
             Self::Bans => return f.write_str("bans"),
+            Self::Lock => return f.write_str("lock"),
+            Self::Unlock => return f.write_str("unlock"),
             Self::Topic(Some(text)) => return write!(f, "topic {text}"),
             Self::Topic(None) => return write!(f, "topic {NO_TOPIC}"),
         };

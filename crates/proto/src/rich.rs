@@ -205,6 +205,8 @@ words! {
         Unreachable = "unreachable",
         /// Only operators may do that.
         NotOperator = "not-operator",
+        /// The room is locked.
+        Locked = "locked",
         /// The line is malformed.
         Malformed = "malformed",
         /// A code of a later version.
@@ -231,6 +233,8 @@ words! {
         Kicked = "kicked",
         /// An operator banned the user.
         Banned = "banned",
+        /// The room is locked.
+        Locked = "locked",
         /// A code of a later version.
         Other = "other",
     }
@@ -634,7 +638,7 @@ mod tests {
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
-                FromClient::Confirm(token), FromClient::Op(token), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Room(Order::Topic(None)), FromClient::Room(Order::Topic(Some(Text::new("all about a")))), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
+                FromClient::Confirm(token), FromClient::Op(token), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Room(Order::Lock), FromClient::Room(Order::Unlock), FromClient::Room(Order::Topic(None)), FromClient::Room(Order::Topic(Some(Text::new("all about a")))), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
             for said in lines {
                 let line = said.to_string();

@@ -103,6 +103,8 @@ pub enum Departure {
     Kicked,
     /// An operator banned the user.
     Banned,
+    /// The room is locked.
+    Locked,
     /// The room was full, and the connection had sent nothing or was a probe.
     Evicted,
 }
@@ -126,6 +128,8 @@ pub enum Refusal {
     Banned,
     /// That address may not connect.
     Denied,
+    /// The room is locked.
+    Locked,
     /// The first bytes are of another protocol.
     Foreign,
     /// The handshake for an encrypted channel failed.
@@ -186,6 +190,7 @@ impl fmt::Display for Departure {
             Self::Altered => "altered",
             Self::Kicked => "kicked",
             Self::Banned => "banned",
+            Self::Locked => "locked",
             Self::Evicted => "evicted",
         })
     }
@@ -200,6 +205,7 @@ impl fmt::Display for Refusal {
             Self::Kicked => f.write_str("kicked"),
             Self::Banned => f.write_str("banned"),
             Self::Denied => f.write_str("denied"),
+            Self::Locked => f.write_str("locked"),
             Self::Twice => f.write_str("twice"),
             Self::Nick => f.write_str("nick"),
             Self::Foreign => f.write_str("foreign"),

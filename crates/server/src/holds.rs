@@ -65,6 +65,12 @@ impl Holds {
         });
     }
 
+    /// The keys of those clients.
+    pub(crate) fn keys(&self, now: Duration) -> impl Iterator<Item = PublicKey> {
+        let held = self.held.iter().filter(move |hold| hold.until > now);
+        held.map(|hold| hold.key)
+    }
+
     /// The client with this key is back.
     pub(crate) fn release(&mut self, key: PublicKey) {
         self.held.retain(|hold| hold.key != key);

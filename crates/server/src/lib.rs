@@ -16,6 +16,7 @@ mod handshake_queue;
 mod holds;
 pub mod identity;
 pub mod inbox;
+mod lock;
 pub mod log;
 pub mod member;
 pub mod network;

@@ -333,8 +333,8 @@ impl Check {
                 let next = measurement.pong(now.monotonic, number);
                 self.send_ping(next);
             }
-            (FromServer::Error(_, _, text), Stage::Measuring(measurement)) => {
-                measurement.refuse_nick(text.into_owned());
+            (FromServer::Error(code, _, text), Stage::Measuring(measurement)) => {
+                measurement.refuse(code, text.into_owned());
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ use super::report::Report;
 use crate::net::connect::Ports;
 use chat_proto::nick::Nick;
 use chat_proto::opaque::Token;
+use chat_proto::rich::ErrorCode;
 use chat_proto::text::Text;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(super) struct Measurement {
     sockets: Sockets,
     /// Where the server sees the connection come from.
     seen: SocketAddr,
-    refusal: Option<Text<'static>>,
+    refusal: Option<(ErrorCode, Text<'static>)>,
     end: Duration,
     /// None without a UDP port.
     probes: Option<Probes>,
@@ -73,9 +74,9 @@ impl Measurement {
         self.ping()
     }
 
-    /// The server refuses the nick.
-    pub(super) fn refuse_nick(&mut self, why: Text<'static>) {
-        self.refusal = Some(why);
+    /// The server would not let the client in.
+    pub(super) fn refuse(&mut self, code: ErrorCode, why: Text<'static>) {
+        self.refusal = Some((code, why));
     }
 
     pub(super) fn probes(&mut self) -> Option<&mut Probes> {
@@ -90,7 +91,8 @@ impl Measurement {
     /// Reports what is known by now.
     pub(super) fn conclude(&self, report: &mut Report, nick: Option<&Nick>) {
         match &self.refusal {
-            Some(why) => report.nick_refused(why),
+            Some((ErrorCode::Locked, why)) => report.locked(why),
+            Some((_, why)) => report.nick_refused(why),
             None => report.accepted(nick),
         }
         let Sockets {

@@ -296,6 +296,10 @@ impl Report {
         self.rejected(why, "choose another one with --nick");
     }
 
+    pub(super) fn locked(&mut self, why: &Text<'_>) {
+        self.rejected(why, "ask an operator to unlock it, or try again later");
+    }
+
     fn rejected(&mut self, fact: impl Display, advice: &str) {
         self.group = Group::Rejected;
         self.bad("room", fact, advice);

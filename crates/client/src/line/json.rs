@@ -123,11 +123,12 @@ impl Object {
     }
 }
 
-/// The kind of the object that comes before `ended`, for a user who was shown out.
+/// The kind of the object that comes before `ended`, for a user who was shown out or not let in.
 fn shown_out(outcome: &Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Kicked(_) => Some("kicked"),
         Outcome::Banned(_) => Some("banned"),
+        Outcome::Locked(_) => Some("locked"),
         _ => None,
     }
 }

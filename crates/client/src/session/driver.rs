@@ -268,6 +268,7 @@ impl Session {
         }
         match reason {
             Reason::Kicked => return self.end(Outcome::Kicked(text.into_owned())),
+            Reason::Locked => return self.end(Outcome::Locked(text.into_owned())),
             Reason::Banned => return self.end(Outcome::Banned(text.into_owned())),
             _ => {}
         }

@@ -19,6 +19,8 @@ pub enum Outcome {
     Kicked(Text<'static>),
     /// An operator banned the user.
     Banned(Text<'static>),
+    /// The room is locked.
+    Locked(Text<'static>),
     /// The server closed the connection, for this reason if it gave one.
     Closed(Option<Text<'static>>),
     /// The server no longer answers.
@@ -55,7 +57,7 @@ impl fmt::Display for Outcome {
             }
             Self::Full => f.write_str("the room is full: too many users"),
             Self::NickRefused(reason) => write!(f, "nick rejected: {reason}"),
-            Self::Kicked(reason) | Self::Banned(reason) => reason.fmt(f),
+            Self::Kicked(reason) | Self::Banned(reason) | Self::Locked(reason) => reason.fmt(f),
             Self::Closed(None) => f.write_str("the server closed the connection"),
             Self::Closed(Some(reason)) => write!(f, "the server closed the connection: {reason}"),
             Self::NoRoster => f.write_str("timed out waiting for the user list"),

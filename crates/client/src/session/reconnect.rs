@@ -70,6 +70,7 @@ impl Session {
                 | Outcome::NickRefused(_)
                 | Outcome::Kicked(_)
                 | Outcome::Banned(_)
+                | Outcome::Locked(_)
                 // Each attempt would give another guess to whoever answers.
                 | Outcome::PassphraseNeeded
                 | Outcome::WrongPassphrase

@@ -1,6 +1,6 @@
 //! What lines mean, in both dialects: each becomes an operation of the room.
 
-use super::{PROBE_TIME, Room, handshake, orders, topic};
+use super::{PROBE_TIME, Room, handshake, locking, orders, topic};
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Probe, Rich, Stage};
@@ -370,7 +370,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, key: PublicKey, hello: &Hello<'_
     };
     room.roster.upgrade(slot, Client::Rich(rich));
     orders::recognise(room, slot);
-    if orders::shuts_out(room, now, slot, hello.nick) {
+    if orders::shuts_out(room, now, slot, hello.nick, was_announced || resumed.is_some()) {
         return;
     }
     let error = hello.nick.and_then(|name| room.name(now, slot, name).err());
@@ -454,7 +454,14 @@ fn probe(room: &mut Room, now: Now, slot: Slot, nick: Option<&str>) {
         return;
     }
     let rendezvous = token_for(slot, (room.tokens)());
-    let error = nick.and_then(|name| room.available_nick(now, slot, name).err());
+    let is_locked = locking::keeps_out(room, slot);
+    let locked = is_locked.then(|| {
+        (
+            ErrorCode::Locked,
+            "the room is locked: nobody new comes in".into(),
+        )
+    });
+    let error = locked.or_else(|| room.available_nick(now, slot, nick?).err());
     let Some(member) = room.roster.get_mut(slot) else {
         return;
     };

@@ -7,6 +7,7 @@ mod backpressure;
 mod commands;
 mod handshake;
 pub mod input;
+mod locking;
 mod orders;
 pub mod output;
 mod rendezvous;
@@ -20,6 +21,7 @@ use crate::event::{Departure, Event, Refusal};
 use crate::guesses::Guesses;
 use crate::holds::Holds;
 use crate::identity::{Handshakes, Identity};
+use crate::lock::Lock;
 use crate::member::{Member, Stage};
 use crate::network::Network;
 use crate::operators::Operators;
@@ -88,6 +90,8 @@ pub struct Room {
     handshakes: Handshakes,
     operators: Operators,
     bans: Bans,
+    /// There is one while the room is locked.
+    lock: Option<Lock>,
     topic: Option<Topic>,
     door: Door,
     /// Of the passphrase.
@@ -122,6 +126,7 @@ impl Room {
             handshakes: Handshakes::new(identity),
             operators: Operators::default(),
             bans: Bans::default(),
+            lock: None,
             topic: None,
             door: Door::default(),
             wrong_phrases: Guesses::default(),
@@ -327,6 +332,8 @@ impl Room {
         };
         if member.must_seal {
             self.turn_away(now, slot, Refusal::Plain);
+        } else if self.lock.is_some() {
+            self.turn_away(now, slot, Refusal::Locked);
         } else if self.admit(now, slot, None) {
             self.join(now, slot);
         }
@@ -366,6 +373,11 @@ impl Room {
             return;
         };
         let was_announced = member.is_announced();
+        if let Some((lock, key)) = self.lock.as_mut().zip(member.key())
+            && matches!(why, Departure::Kicked | Departure::Banned)
+        {
+            lock.remove(&key);
+        }
         let who: Box<str> = member.label().into();
         member
             .outbox
@@ -609,6 +621,7 @@ fn rejection(why: Refusal) -> Vec<u8> {
         )),
         Refusal::Banned => ServerLine::Notice(Text::new(BANNED)),
         Refusal::Denied => ServerLine::Notice(Text::new(DENIED)),
+        Refusal::Locked => ServerLine::Notice(Text::new(LOCKED)),
         Refusal::Full(_)
         | Refusal::Kicked
         | Refusal::Nick
@@ -633,6 +646,9 @@ const DENIED: &str = "not let in: your address may not connect here";
 const KICKED: &str = "an operator has shown you out: you may come back in a minute";
 const BANNED: &str = "banned: you may not come back to this room, until an operator lifts the ban";
 
+/// What newcomers read.
+const LOCKED: &str = "not joined: the room is locked, so nobody new comes in; ask an operator to unlock it";
+
 /// Whether a client that leaves so may want to resume: its connection broke.
 fn may_return(why: Departure) -> bool {
     match why {
@@ -649,6 +665,7 @@ fn may_return(why: Departure) -> bool {
         | Departure::Evicted
         | Departure::Kicked
         | Departure::Banned
+        | Departure::Locked
         | Departure::Handshake
         | Departure::Outdated
         | Departure::Foreign => false,
@@ -672,6 +689,7 @@ fn farewell(why: Departure) -> Option<(Reason, &'static str)> {
         )),
         Departure::Kicked => Some((Reason::Kicked, KICKED)),
         Departure::Banned => Some((Reason::Banned, BANNED)),
+        Departure::Locked => Some((Reason::Locked, LOCKED)),
         Departure::Evicted => Some((
             Reason::Other,
             "disconnected: the room is full, and you have sent nothing",

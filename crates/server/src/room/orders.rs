@@ -1,7 +1,7 @@
 //! What operators do.
 
 use super::acts::{Error, act, refuse, say, target, tell};
-use super::{Room, topic};
+use super::{Room, locking, topic};
 use crate::bans::Ban;
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Stage};
@@ -96,8 +96,8 @@ pub(super) fn announce(room: &mut Room, slot: Slot) {
     }
 }
 
-/// Whether a client that has said `HELLO` was shown out before; then it leaves.
-pub(super) fn shuts_out(room: &mut Room, now: Now, slot: Slot, nick: Option<&str>) -> bool {
+/// Whether a client that has said `HELLO` may not come in; then it leaves. `is_in` says that it was in the room until now.
+pub(super) fn shuts_out(room: &mut Room, now: Now, slot: Slot, nick: Option<&str>, is_in: bool) -> bool {
     let Some(member) = room.roster.get(slot).filter(|member| !member.is_operator()) else {
         return false;
     };
@@ -108,7 +108,12 @@ pub(super) fn shuts_out(room: &mut Room, now: Now, slot: Slot, nick: Option<&str
         (Refusal::Banned, Departure::Banned)
     } else if is_kicked {
         (Refusal::Kicked, Departure::Kicked)
+    } else if !is_in && locking::keeps_out(room, slot) {
+        (Refusal::Locked, Departure::Locked)
     } else {
+        if let Some((lock, key)) = room.lock.as_mut().zip(key) {
+            lock.add(key);
+        }
         return false;
     };
     if !member.is_announced() {
@@ -138,6 +143,8 @@ pub(super) fn carry_out(room: &mut Room, now: Now, slot: Slot, order: &Order<'_>
                 list_bans(room, slot);
                 Ok(())
             }
+            Order::Lock => locking::lock(room, now, &by),
+            Order::Unlock => locking::unlock(room, &by),
             Order::Topic(text) => topic::set(room, &by, text.as_ref()),
         }
     } else {

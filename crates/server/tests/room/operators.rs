@@ -416,6 +416,99 @@ fn an_operator_sets_the_topic_and_newcomers_are_told() {
 }
 
 #[test]
+fn a_locked_room_takes_back_who_was_in_and_nobody_else() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let [bob, carol, dave] = [("9:5003", "bob"), ("10:5004", "carol"), ("11:5005", "dave")]
+        .map(|(end, nick)| sim.secure(&format!("10.0.0.{end}"), nick));
+    let plain = sim.plain("10.0.0.5:5001");
+    // Its handshake begins before.
+    let early = sim.connect("10.0.0.20:5001");
+    sim.run(ms(0));
+    sim.reset(dave);
+    sim.run(ms(0));
+    sim.send(alice, "ROOM lock\nROOM lock\nROOM kick carol\n");
+    sim.run(ms(0));
+    let news = sim.news(alice);
+    assert!(
+        news.contains(&"ERROR other - the room is locked already".to_owned()),
+        "{news:?}"
+    );
+    let said = "* operator alice@10.0.0.7:5002 has locked the room: nobody new comes in".to_owned();
+    assert!(sim.news(plain).contains(&said));
+    sim.seal(early, "HELLO 1 early - - -");
+    sim.run(ms(61_000));
+    let mut come = |address: &str, key: Option<PeerNo>| {
+        let peer = sim.connect(address);
+        if let Some(key) = key {
+            sim.take_key(peer, key);
+        }
+        sim.seal(peer, "HELLO 1 - - - -");
+        sim.run(ms(0));
+        sim.news(peer)[1].split(' ').take(2).collect::<Vec<_>>().join(" ")
+    };
+    let locked = "GOODBYE locked";
+    assert_eq!(come("10.0.0.21:5001", None), locked);
+    assert_eq!(come("10.0.0.10:5006", Some(carol)), locked, "she was shown out");
+    assert!(
+        come("10.0.0.11:5006", Some(dave)).starts_with("WELCOME"),
+        "its connection broke"
+    );
+    assert!(
+        come("10.0.0.9:5006", Some(bob)).starts_with("WELCOME"),
+        "in the place of the other"
+    );
+    assert!(come("10.0.0.9:5007", Some(bob)).starts_with("WELCOME"));
+    let nc = sim.connect("10.0.0.22:5001");
+    sim.run(ms(300));
+    assert!(sim.news(early)[1].starts_with(locked));
+    let words = "* not joined: the room is locked, so nobody new comes in; ask an operator to unlock it";
+    assert_eq!(sim.news(nc)[1], words);
+    let prober = sim.connect("10.0.0.23:5001");
+    sim.seal(prober, "PROBE 1 bob");
+    sim.run(ms(0));
+    assert!(sim.news(prober)[2].starts_with("ERROR locked - the room is locked"));
+    let why = |event: &&Event| {
+        matches!(
+            event,
+            Event::Refuse {
+                why: Refusal::Locked,
+                ..
+            }
+        )
+    };
+    assert_eq!(sim.events.iter().filter(why).count(), 4);
+    sim.send(alice, "ROOM unlock\nROOM unlock\n");
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(alice).last().unwrap(),
+        "ERROR other - the room is not locked"
+    );
+    sim.secure("10.0.0.24:5001", "erin");
+    assert!(sim.room.roster().find("erin").is_some());
+}
+
+#[test]
+fn who_is_in_a_locked_room_may_begin_to_encrypt_and_come_back() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    // Its first line is late, so it was announced as a plain user.
+    let bob = sim.connect("10.0.0.9:5003");
+    sim.run(ms(300));
+    sim.send(alice, "ROOM lock\n");
+    sim.run(ms(0));
+    sim.seal(bob, "HELLO 1 bob - - -");
+    sim.run(ms(0));
+    sim.send(bob, "QUIT\n");
+    sim.run(ms(0));
+    let again = sim.connect("10.0.0.9:5004");
+    sim.take_key(again, bob);
+    sim.seal(again, "HELLO 1 bob - - -");
+    sim.run(ms(0));
+    assert!(sim.news(again)[1].starts_with("WELCOME bob@"));
+}
+
+#[test]
 fn others_are_told_that_only_operators_may() {
     let mut sim = run_room();
     let bob = sim.rich("10.0.0.9:5003", "bob");

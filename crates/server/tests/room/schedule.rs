@@ -880,6 +880,7 @@ impl Play {
             | Departure::Kicked
             | Departure::Banned
             | Departure::Outdated
+            | Departure::Locked
             | Departure::Altered => false,
         };
         !self.departure(peer).is_some_and(cut)
@@ -905,6 +906,7 @@ impl Play {
             | Departure::Kicked
             | Departure::Banned
             | Departure::Outdated
+            | Departure::Locked
             | Departure::Altered => {
                 panic!("peer {peer} did not ask for {why:?}")
             }

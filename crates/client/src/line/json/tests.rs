@@ -227,6 +227,7 @@ fn whoever_is_shown_out_finds_a_kind_of_its_own_before_the_end() {
     for (outcome, kind) in [
         (Outcome::Kicked(text("out")), "kicked"),
         (Outcome::Banned(text("out")), "banned"),
+        (Outcome::Locked(text("out")), "locked"),
     ] {
         let printed = print(&mut json(true, true), &Event::Ended(outcome.into()));
         let of_kind = |line: &str, kind: &str| line.contains(&format!(r#""kind":"{kind}""#));

@@ -133,6 +133,40 @@ fn a_locked_room_says_so_and_the_doctor_too() {
 }
 
 #[test]
+fn a_muted_user_and_one_who_is_too_fast_are_told_for_each_line() {
+    let server = Server::start(&[]);
+    let mut alice = operator(&server, "alice");
+    let mut bob = Client::start("bob", server.address, &["--nick", "bob"], &server.journal);
+    bob.wait_until_online("bob");
+    alice.line("/mute bob 10");
+    bob.complains().expect("has muted bob@");
+    server.log().expect(" mute bob@");
+    for line in ["hi", "/me waves"] {
+        bob.line(line);
+        let reason = "an operator has muted you for 10 minutes; private messages still work";
+        bob.complains().expect(&format!("* not sent: {reason}: {line}"));
+    }
+    alice.line("/unmute bob");
+    bob.complains().expect("has unmuted bob@");
+    alice.line("/slow 60");
+    bob.complains().expect("has made the room slow");
+    bob.line("one");
+    bob.line("two");
+    alice.shows().expect(": one");
+    bob.complains()
+        .expect("* not sent: the room is slow, one line in 60 s; you may go on in ");
+    server.log().expect(" slow 60");
+    bob.line("/quit");
+    assert_eq!(bob.exit_code(), 1);
+    let lines = alice.shows().lines();
+    assert!(
+        lines
+            .iter()
+            .all(|line| !line.contains("waves") && !line.ends_with(": two"))
+    );
+}
+
+#[test]
 fn whoever_is_shown_out_is_told_and_ends_with_a_status_of_its_own() {
     let server = Server::start(&[]);
     let mut alice = operator(&server, "alice");

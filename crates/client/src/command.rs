@@ -7,7 +7,7 @@
 //! 4. A test asks for a row in the table of commands in `crates/client/README.md`.
 
 use chat_noise::operator::Code;
-use chat_proto::order::{BAN_USAGE, KICK_USAGE, Order, UNBAN_USAGE};
+use chat_proto::order::{BAN_USAGE, KICK_USAGE, MUTE_USAGE, Order, SLOW_USAGE, UNBAN_USAGE, UNMUTE_USAGE};
 use chat_proto::plain::{ME_USAGE, MSG_USAGE, NICK_USAGE};
 use chat_proto::text::Text;
 use clap::ValueEnum;
@@ -334,6 +334,27 @@ pub const OPERATOR_COMMANDS: &[Entry] = &[
         parse: |typed| order("bans", typed),
     },
     Entry {
+        usage: MUTE_USAGE,
+        alias: None,
+        about: "let WHO read, and say nothing to the room",
+        screen_only: false,
+        parse: |typed| order("mute", typed),
+    },
+    Entry {
+        usage: UNMUTE_USAGE,
+        alias: None,
+        about: "let WHO say something again",
+        screen_only: false,
+        parse: |typed| order("unmute", typed),
+    },
+    Entry {
+        usage: SLOW_USAGE,
+        alias: None,
+        about: "one line of each user in SECONDS; off: as many as before",
+        screen_only: false,
+        parse: |typed| order("slow", typed),
+    },
+    Entry {
         usage: "/lock",
         alias: None,
         about: "let nobody new in; who was in may come back",
@@ -526,6 +547,15 @@ mod tests {
             ),
             ("/kick", Incomplete(KICK_USAGE)),
             ("/bans", Order(super::Order::Bans)),
+            ("/mute bob", Order(super::Order::Mute("bob", None))),
+            ("/mute bob 10", Order(super::Order::Mute("bob", Some(10)))),
+            ("/mute bob 0", Incomplete(MUTE_USAGE)),
+            ("/mute bob long", Incomplete(MUTE_USAGE)),
+            ("/unmute bob", Order(super::Order::Unmute("bob"))),
+            ("/slow 30", Order(super::Order::Slow(Some(30)))),
+            ("/slow off", Order(super::Order::Slow(None))),
+            ("/slow", Incomplete(SLOW_USAGE)),
+            ("/slow 9999", Incomplete(SLOW_USAGE)),
             ("/help op", HelpOperators),
             ("/topic", Topic),
             ("/topic -", Order(super::Order::Topic(None))),

@@ -19,6 +19,12 @@ pub enum Order<'a> {
     Lock,
     /// `unlock`: lets everybody in again.
     Unlock,
+    /// `mute <who> [<minutes>]`: lets a user read, and say nothing to the room.
+    Mute(&'a str, Option<u32>),
+    /// `unmute <who>`: lets it say something again.
+    Unmute(&'a str),
+    /// `slow <seconds>`: each user says at most one line in that time. `slow off` is a room without that.
+    Slow(Option<u32>),
     /// `topic <text>`: says what the room is about. `topic -` is a room without a topic.
     Topic(Option<Text<'a>>),
 }
@@ -30,11 +36,29 @@ pub const BAN_USAGE: &str = "/ban WHO [REASON]";
 /// The usage of `/unban`.
 pub const UNBAN_USAGE: &str = "/unban WHICH";
 
+/// The usage of `/mute`.
+pub const MUTE_USAGE: &str = "/mute WHO [MINUTES]";
+/// The usage of `/unmute`.
+pub const UNMUTE_USAGE: &str = "/unmute WHO";
+/// The usage of `/slow`.
+pub const SLOW_USAGE: &str = "/slow SECONDS";
+
+/// The longest mute that ends by itself, in minutes: a week.
+pub const MUTE_MINUTES_MAX: u32 = 7 * 24 * 60;
+
+/// The slowest room, in seconds between two lines of one user.
+pub const SLOW_SECONDS_MAX: u32 = 3600;
+
+/// What stands for a room that is not slow.
+const OFF: &str = "off";
+
 /// What stands for no topic.
 pub const NO_TOPIC: &str = "-";
 
 /// The names of all orders.
-pub const ORDERS: [&str; 7] = ["kick", "ban", "unban", "bans", "lock", "unlock", "topic"];
+pub const ORDERS: [&str; 10] = [
+    "kick", "ban", "unban", "bans", "mute", "unmute", "slow", "lock", "unlock", "topic",
+];
 
 impl<'a> Order<'a> {
     /// Reads an order by its name and what follows it; `None` if there is none of that name or an argument is missing.
@@ -49,6 +73,11 @@ impl<'a> Order<'a> {
             "ban" => Self::Ban(needed?, reason),
             "unban" => Self::Unban(needed?),
             "bans" => Self::Bans,
+            "mute" if reason.is_blank() => Self::Mute(needed?, None),
+            "mute" => Self::Mute(needed?, Some(number(reason.as_str(), MUTE_MINUTES_MAX)?)),
+            "unmute" => Self::Unmute(needed?),
+            "slow" if rest == OFF => Self::Slow(None),
+            "slow" => Self::Slow(Some(number(rest, SLOW_SECONDS_MAX)?)),
             "lock" => Self::Lock,
             "unlock" => Self::Unlock,
             "topic" => {
@@ -59,6 +88,11 @@ impl<'a> Order<'a> {
     }
 }
 
+/// A number from 1 to `max`.
+fn number(typed: &str, max: u32) -> Option<u32> {
+    typed.parse().ok().filter(|number| (1..=max).contains(number))
+}
+
 impl fmt::Display for Order<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, who, reason) = match self {
@@ -66,6 +100,11 @@ impl fmt::Display for Order<'_> {
             Self::Ban(who, reason) => ("ban", who, Some(reason)),
             Self::Unban(which) => ("unban", which, None),
             Self::Bans => return f.write_str("bans"),
+            Self::Mute(who, Some(minutes)) => return write!(f, "mute {who} {minutes}"),
+            Self::Mute(who, None) => ("mute", who, None),
+            Self::Unmute(who) => ("unmute", who, None),
+            Self::Slow(Some(seconds)) => return write!(f, "slow {seconds}"),
+            Self::Slow(None) => return write!(f, "slow {OFF}"),
             Self::Lock => return f.write_str("lock"),
             Self::Unlock => return f.write_str("unlock"),
             Self::Topic(Some(text)) => return write!(f, "topic {text}"),

@@ -1,4 +1,4 @@
-//! Users who were shown out, for a minute or for good.
+//! Users who were shown out, for a minute or for good, and users who were muted.
 
 use crate::network::Network;
 use anyhow::{anyhow, bail};
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Bans at most.
+/// Bans and mutes at most.
 pub(crate) const BANS_MAX: usize = 4096;
 
 /// For how long a kick holds.
@@ -24,9 +24,29 @@ const KICKS_MAX: usize = 256;
 /// How long an operator has to say a ban again.
 const CONFIRM: Duration = Duration::from_secs(60);
 
-/// A user who may not come back.
+/// What a user may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Come back.
+    Ban,
+    /// Say anything to the room, until this time if there is one.
+    Mute(Option<Duration>),
+}
+
+impl Kind {
+    fn is_mute(self) -> bool {
+        matches!(self, Self::Mute(_))
+    }
+
+    fn is_over(self, now: Duration) -> bool {
+        matches!(self, Self::Mute(Some(until)) if until <= now)
+    }
+}
+
+/// A user who may not come back, or not speak.
 #[derive(Clone, Debug)]
 pub(crate) struct Ban {
+    pub(crate) kind: Kind,
     pub(crate) key: Option<PublicKey>,
     pub(crate) network: Option<Network>,
     /// As it was called, if that is known.
@@ -106,6 +126,7 @@ impl FromStr for Ban {
             _ => ("", note.as_str()),
         };
         Ok(Self {
+            kind: Kind::Ban,
             key,
             network,
             who: who.into(),
@@ -145,10 +166,12 @@ pub(crate) struct Bans {
     comments: String,
     /// The list is another one than in the file.
     is_changed: bool,
+    /// How many of them are mutes.
+    mutes: usize,
     /// The latest last.
     kicks: VecDeque<Kick>,
     /// A ban of this user was asked for, and others share its address.
-    asked: Option<(UserId, Duration)>,
+    asked: Option<(UserId, bool, Duration)>,
 }
 
 impl Bans {
@@ -176,7 +199,9 @@ impl Bans {
     /// What the file has to hold, if that has changed.
     pub(crate) fn take_changes(&mut self) -> Option<String> {
         let is_changed = std::mem::take(&mut self.is_changed);
-        let lines = || self.list.iter().map(Ban::to_line);
+        // Mutes end with the server.
+        let bans = || self.list.iter().filter(|ban| !ban.kind.is_mute());
+        let lines = || bans().map(Ban::to_line);
         is_changed.then(|| self.comments.clone() + &lines().collect::<String>())
     }
 
@@ -190,8 +215,15 @@ impl Bans {
     }
 
     pub(crate) fn add(&mut self, ban: Ban) {
+        self.mutes += usize::from(ban.kind.is_mute());
+        self.is_changed |= !ban.kind.is_mute();
         self.list.push(ban);
-        self.is_changed = true;
+    }
+
+    /// Removes the mutes that are over.
+    pub(crate) fn prune(&mut self, now: Duration) {
+        self.list.retain(|ban| !ban.kind.is_over(now));
+        self.mutes = self.list.iter().filter(|ban| ban.kind.is_mute()).count();
     }
 
     /// Lifts the ban of this number, or those with this name or address.
@@ -200,16 +232,56 @@ impl Bans {
         let mut place = 0;
         let meant = |ban: &mut Ban| {
             place += 1;
-            number.map_or_else(|| ban.is_called(which), |number| number == place)
+            let is_it = number.map_or_else(|| ban.is_called(which), |number| number == place);
+            is_it && ban.kind == Kind::Ban
         };
         let lifted: Vec<Ban> = self.list.extract_if(.., meant).collect();
         self.is_changed |= !lifted.is_empty();
         lifted
     }
 
+    /// Lifts the mutes of this name or address, and those of this user if it is here; not those of others in its network.
+    pub(crate) fn unmute(&mut self, which: &str, user: Option<(Option<PublicKey>, IpAddr)>) -> Vec<Ban> {
+        let meant = |ban: &mut Ban| {
+            let is_own = user.is_some_and(|(key, address)| ban.key == key && ban.covers(key, address));
+            ban.kind.is_mute() && (is_own || ban.is_called(which))
+        };
+        let lifted: Vec<Ban> = self.list.extract_if(.., meant).collect();
+        self.mutes -= lifted.len();
+        lifted
+    }
+
+    /// Until when somebody with this key at this address is muted, if it is.
+    pub(crate) fn mute(
+        &self,
+        now: Duration,
+        key: Option<PublicKey>,
+        address: IpAddr,
+    ) -> Option<Option<Duration>> {
+        if self.mutes == 0 {
+            return None;
+        }
+        let mutes = self.mutes(now, key, address).map(|(_, until)| until);
+        mutes.max_by_key(|until| until.unwrap_or(Duration::MAX))
+    }
+
+    /// The mutes of somebody with this key at this address, and until when they hold.
+    pub(crate) fn mutes(
+        &self,
+        now: Duration,
+        key: Option<PublicKey>,
+        address: IpAddr,
+    ) -> impl Iterator<Item = (&Ban, Option<Duration>)> {
+        self.list.iter().filter_map(move |ban| match ban.kind {
+            Kind::Mute(until) if !ban.kind.is_over(now) && ban.covers(key, address) => Some((ban, until)),
+            _ => None,
+        })
+    }
+
     /// Whether somebody with this key at this address is banned.
     pub(crate) fn has(&self, key: Option<PublicKey>, address: IpAddr) -> bool {
-        self.list.iter().any(|ban| ban.covers(key, address))
+        let mut bans = self.list.iter().filter(|ban| ban.kind == Kind::Ban);
+        bans.any(|ban| ban.covers(key, address))
     }
 
     /// Keeps a user out for a minute.
@@ -249,12 +321,13 @@ impl Bans {
         })
     }
 
-    /// Whether this user's ban is asked for the second time.
-    pub(crate) fn confirms(&mut self, now: Duration, user: UserId) -> bool {
+    /// Whether this user's ban, or mute, is asked for the second time.
+    pub(crate) fn confirms(&mut self, now: Duration, user: UserId, mute: bool) -> bool {
         let asked = self.asked.take();
-        let confirms = asked.is_some_and(|(before, until)| before == user && until > now);
+        let confirms =
+            asked.is_some_and(|(before, kind, until)| (before, kind) == (user, mute) && until > now);
         if !confirms {
-            self.asked = Some((user, now + CONFIRM));
+            self.asked = Some((user, mute, now + CONFIRM));
         }
         confirms
     }
@@ -294,6 +367,22 @@ mod tests {
         assert_eq!(bans.take_changes(), Some(text));
         assert_eq!(bans.lift("nobody").len(), 0);
         assert_eq!(bans.take_changes(), None);
+    }
+
+    #[test]
+    fn mutes_are_not_in_the_file() {
+        let mut bans = Bans::parse("10.0.0.9 #\n").unwrap();
+        let mut mute: Ban = "10.0.0.10 # bob@10.0.0.10:1: loud".parse().unwrap();
+        mute.kind = Kind::Mute(None);
+        bans.add(mute);
+        assert_eq!(bans.take_changes(), None);
+        let address = "10.0.0.10".parse().unwrap();
+        assert_eq!(bans.mute(Duration::ZERO, None, address), Some(None));
+        assert!(!bans.has(None, address));
+        bans.add("10.0.0.11".parse().unwrap());
+        assert_eq!(bans.take_changes(), Some("10.0.0.9 #\n10.0.0.11 #\n".into()));
+        assert_eq!((bans.lift("bob").len(), bans.unmute("bob", None).len()), (0, 1));
+        assert_eq!(bans.mute(Duration::ZERO, None, address), None);
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod room;
 pub mod roster;
 pub mod secure;
 pub mod server;
+mod slow;
 pub mod sockets;
 mod telnet;
 mod topic;

@@ -11,7 +11,7 @@ use chat_noise::operator::Code;
 use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
-use chat_proto::order::Order;
+use chat_proto::order::{MUTE_MINUTES_MAX, MUTE_USAGE, Order, SLOW_SECONDS_MAX, SLOW_USAGE};
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -139,17 +139,18 @@ impl Session {
         if self.is_legacy() || !self.is_ready() {
             return self.fail("not sent: only a server of this program has operators".into());
         }
-        let (Order::Kick(typed, reason) | Order::Ban(typed, reason)) = order else {
+        let (Order::Kick(typed, _) | Order::Ban(typed, _) | Order::Mute(typed, _)) = order else {
             return self.send_line(&FromClient::Room(order.clone()));
         };
         let who = match self.resolve(typed) {
             Ok(peer) => peer.who.to_string(),
             Err(why) => return self.fail(format!("{}: {why}", Text::new(typed))),
         };
-        let reason = reason.clone();
         self.send_line(&FromClient::Room(match order {
-            Order::Ban(..) => Order::Ban(&who, reason),
-            _ => Order::Kick(&who, reason),
+            Order::Ban(_, reason) => Order::Ban(&who, reason.borrow()),
+            Order::Kick(_, reason) => Order::Kick(&who, reason.borrow()),
+            Order::Mute(_, minutes) => Order::Mute(&who, *minutes),
+            other => other.clone(),
         }));
     }
 
@@ -158,6 +159,7 @@ impl Session {
         self.events.extend(lines);
     }
 
+    /// `/topic`.
     fn show_topic(&mut self) {
         if self.is_legacy() {
             return self.fail("an original server has no topic".into());
@@ -253,6 +255,8 @@ fn with_choices(usage: &str) -> String {
     match usage {
         BELL_USAGE => format!("{usage}; WHEN is {}", Bell::words().join(", ")),
         VERIFY_USAGE => format!("{usage}; ANSWER is yes or no"),
+        MUTE_USAGE => format!("{usage}; MINUTES is 1 to {MUTE_MINUTES_MAX}"),
+        SLOW_USAGE => format!("{usage}; SECONDS is 1 to {SLOW_SECONDS_MAX}, or off"),
         usage => usage.to_owned(),
     }
 }

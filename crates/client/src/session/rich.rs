@@ -222,7 +222,8 @@ impl Session {
     pub(super) fn on_error(&mut self, code: ErrorCode, seq: Option<u64>, text: Text<'_>) {
         if let Some(seq) = seq {
             if let Some(Message { text: ours, .. }) = self.outbox.refuse(seq) {
-                return self.refused(ours, text);
+                let reason = text.as_str().strip_prefix("not sent: ").unwrap_or(text.as_str());
+                return self.refused(ours, Text::new(reason));
             }
             if self.outbox.privates.contains_key(&seq) {
                 return self.private.whisper_answered(MessageId(seq), false);

@@ -25,6 +25,18 @@ impl History {
         }
     }
 
+    /// Adds a line that failed, unless it is there.
+    pub(super) fn keep(&mut self, line: String) {
+        if self.lines.contains(&line) {
+            return;
+        }
+        self.lines.push_front(line);
+        self.lines.truncate(LINES_MAX);
+        if let Some((place, _)) = &mut self.looking {
+            *place += 1;
+        }
+    }
+
     /// The line before the one in the input. `typed` is the draft to keep.
     pub(super) fn older(&mut self, typed: &str) -> Option<&str> {
         let next = self.looking.as_ref().map_or(0, |(place, _)| place + 1);

@@ -8,8 +8,8 @@ use super::screen::{Effect, Mode, Screen};
 use crate::command::{self, Bell};
 use crate::format;
 use crate::session::{
-    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage, Rename,
-    Topic, Transport, Welcome, about_legacy, about_missed, about_query, about_topic,
+    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage,
+    RefusedMessage, Rename, Topic, Transport, Welcome, about_legacy, about_missed, about_query, about_topic,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -40,7 +40,7 @@ impl Screen {
             Event::Unattributed(line) => {
                 self.happened(line.at, What::Unattributed(line.text.clone()), false);
             }
-            Event::Refused(message) => self.error(format!("not sent: {}: {}", message.reason, message.text)),
+            Event::Refused(message) => self.refused(message),
             Event::Users(users) => self.users(users),
             Event::Query(to) => self.note(about_query(to.as_ref()).as_str()),
             Event::Ignoring(ignoring) => self.note(ignoring.note.as_str()),
@@ -153,6 +153,14 @@ impl Screen {
             self.day = Some(date);
         }
         self.push(entry);
+    }
+
+    /// Up brings the text back, also if it was pasted.
+    fn refused(&mut self, RefusedMessage { text, reason }: &RefusedMessage) {
+        self.error(format!("not sent: {reason}: {text}"));
+        let is_said = text.as_str().starts_with('/') && text.action().is_none();
+        let slash = if is_said { "/" } else { "" };
+        self.history.keep(format!("{slash}{text}"));
     }
 
     fn topic(&mut self, topic: &Topic) {

@@ -1,6 +1,6 @@
 //! What lines mean, in both dialects: each becomes an operation of the room.
 
-use super::{PROBE_TIME, Room, handshake, locking, orders, topic};
+use super::{PROBE_TIME, Room, handshake, locking, mutes, orders, topic};
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Probe, Rich, Stage};
@@ -66,7 +66,7 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
             }
             return match FromClient::parse(line) {
                 Ok(FromClient::Say(seq, text)) => {
-                    say(member, &mut room.transcript, now, Some(seq), &text, has_plain);
+                    say(room, now, slot, Some(seq), &text, has_plain);
                 }
                 Ok(command) => rich_command(room, now, slot, command),
                 Err(RichError::UnknownVerb) => {}
@@ -100,7 +100,7 @@ pub(super) fn process(room: &mut Room, now: Now, slot: Slot, line: Line<'_>) {
         return member.refuse(&room.transcript, ErrorCode::TooLong, None, &text);
     };
     match Request::parse(&line) {
-        Request::Say(text) => say(member, &mut room.transcript, now, None, &text, has_plain),
+        Request::Say(text) => say(room, now, slot, None, &text, has_plain),
         request => plain_command(room, now, slot, request),
     }
 }
@@ -187,25 +187,25 @@ fn refuse(room: &mut Room, slot: Slot, (code, text): &Error) {
     });
 }
 
-/// Broadcasts a message.
-fn say(
-    member: &mut Member,
-    transcript: &mut Transcript,
-    now: Now,
-    seq: Option<u64>,
-    text: &Text<'_>,
-    has_plain: bool,
-) {
+/// Broadcasts a message. The number of one that is refused is not accepted: if the client does not learn of that, it sends
+/// the message again.
+fn say(room: &mut Room, now: Now, slot: Slot, seq: Option<u64>, text: &Text<'_>, has_plain: bool) {
+    let Some(member) = room.roster.get_mut(slot) else {
+        return;
+    };
+    let last = member.rich().map(|rich| rich.seq);
+    if seq.zip(last).is_some_and(|(seq, last)| seq <= last) {
+        return;
+    }
+    let admitted = check_length(text).and_then(|()| mutes::admit(&room.bans, &mut room.slow, now, member));
+    if let Err((code, text)) = admitted {
+        return member.refuse(&room.transcript, code, seq, &text);
+    }
     if let (Some(Client::Rich(rich)), Some(seq)) = (member.client.as_deref_mut(), seq) {
-        if seq <= rich.seq {
-            return;
-        }
         rich.seq = seq;
     }
-    match check_length(text) {
-        Ok(()) => transcript.append_message(now, member.label(), text, has_plain),
-        Err((code, text)) => member.refuse(transcript, code, seq, &text),
-    }
+    room.transcript
+        .append_message(now, member.label(), text, has_plain);
 }
 
 fn check_length(text: &Text<'_>) -> Result<(), Error> {

@@ -8,6 +8,7 @@ mod commands;
 mod handshake;
 pub mod input;
 mod locking;
+mod mutes;
 mod orders;
 pub mod output;
 mod rendezvous;
@@ -29,6 +30,7 @@ use crate::quota::{Quota, Shared};
 use crate::rate::Rate;
 use crate::resumption::Resumption;
 use crate::roster::{Roster, Slot};
+use crate::slow::Slow;
 use crate::topic::Topic;
 use crate::transcript::{Dialect, Transcript};
 use backpressure::Backpressure;
@@ -92,6 +94,7 @@ pub struct Room {
     bans: Bans,
     /// There is one while the room is locked.
     lock: Option<Lock>,
+    slow: Slow,
     topic: Option<Topic>,
     door: Door,
     /// Of the passphrase.
@@ -127,6 +130,7 @@ impl Room {
             operators: Operators::default(),
             bans: Bans::default(),
             lock: None,
+            slow: Slow::default(),
             topic: None,
             door: Door::default(),
             wrong_phrases: Guesses::default(),

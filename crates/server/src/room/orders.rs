@@ -1,8 +1,8 @@
 //! What operators do.
 
 use super::acts::{Error, act, refuse, say, target, tell};
-use super::{Room, locking, topic};
-use crate::bans::Ban;
+use super::{Room, locking, mutes, topic};
+use crate::bans::{Ban, Kind};
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Stage};
 use crate::network::Network;
@@ -140,9 +140,13 @@ pub(super) fn carry_out(room: &mut Room, now: Now, slot: Slot, order: &Order<'_>
             Order::Ban(who, reason) => ban(room, now, &by, who, reason),
             Order::Unban(which) => unban(room, &by, which),
             Order::Bans => {
-                list_bans(room, slot);
+                room.bans.prune(now.monotonic);
+                list_bans(room, now, slot);
                 Ok(())
             }
+            Order::Mute(who, minutes) => mutes::mute(room, now, &by, who, *minutes),
+            Order::Unmute(who) => mutes::unmute(room, now, &by, who),
+            Order::Slow(seconds) => mutes::slow(room, &by, *seconds),
             Order::Lock => locking::lock(room, now, &by),
             Order::Unlock => locking::unlock(room, &by),
             Order::Topic(text) => topic::set(room, &by, text.as_ref()),
@@ -198,12 +202,13 @@ fn ban(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Res
         return other("not banned: there are too many bans; /unban lifts one".into());
     }
     let others = members().filter(|member| member.id() != id).count();
-    if !is_spared && others > 0 && !room.bans.confirms(now.monotonic, id) {
+    if !is_spared && others > 0 && !room.bans.confirms(now.monotonic, id, false) {
         return other(format!(
             "not banned yet: {others} more from {network} would be shown out too; say it again within a minute to ban all"
         ));
     }
     let ban = Ban {
+        kind: Kind::Ban,
         key,
         network: (!is_spared).then_some(network),
         who: who.as_str().into(),
@@ -261,16 +266,19 @@ fn unban(room: &mut Room, by: &str, which: &str) -> Result<(), Error> {
 }
 
 /// The latest bans, as many as one answer should have.
-fn list_bans(room: &mut Room, slot: Slot) {
+fn list_bans(room: &mut Room, now: Now, slot: Slot) {
     const LISTED_MAX: usize = 100;
     let lines: Vec<String> = room
         .bans
         .iter()
-        .map(|(number, ban)| format!("{number}. {ban}"))
+        .map(|(number, ban)| match ban.kind {
+            Kind::Ban => format!("{number}. {ban}"),
+            Kind::Mute(until) => format!("{number}. {ban}, muted {}", mutes::lasting(now, until)),
+        })
         .collect();
     let heading = match lines.len() {
-        0 => "nobody is banned".to_owned(),
-        count => format!("{count} banned:"),
+        0 => "nobody is banned or muted".to_owned(),
+        count => format!("{count} banned or muted:"),
     };
     tell(room, slot, &heading);
     let skipped = lines.len().saturating_sub(LISTED_MAX);

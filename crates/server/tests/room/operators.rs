@@ -305,10 +305,10 @@ fn a_ban_is_of_key_and_network_after_it_was_said_how_many_share_it() {
     assert_eq!(
         sim.news(alice),
         [
-            "NOTICE 1 banned:".to_owned(),
+            "NOTICE 1 banned or muted:".to_owned(),
             format!("NOTICE 1. {who} (key, 2001:db8::/64): rude, by alice@10.0.0.7:5002{at}"),
             format!("NOTICE operator alice@10.0.0.7:5002 has lifted the ban of {who}"),
-            "NOTICE nobody is banned".to_owned(),
+            "NOTICE nobody is banned or muted".to_owned(),
         ]
     );
     sim.rich("[2001:db8::9]:5008", "bob");
@@ -420,7 +420,7 @@ fn a_locked_room_takes_back_who_was_in_and_nobody_else() {
     let mut sim = run_room();
     let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
     let [bob, carol, dave] = [("9:5003", "bob"), ("10:5004", "carol"), ("11:5005", "dave")]
-        .map(|(end, nick)| sim.secure(&format!("10.0.0.{end}"), nick));
+        .map(|(end, nick)| sim.rich(&format!("10.0.0.{end}"), nick));
     let plain = sim.plain("10.0.0.5:5001");
     // Its handshake begins before.
     let early = sim.connect("10.0.0.20:5001");
@@ -436,14 +436,14 @@ fn a_locked_room_takes_back_who_was_in_and_nobody_else() {
     );
     let said = "* operator alice@10.0.0.7:5002 has locked the room: nobody new comes in".to_owned();
     assert!(sim.news(plain).contains(&said));
-    sim.seal(early, "HELLO 1 early - - -");
+    sim.seal(early, "HELLO 1 early - -");
     sim.run(ms(61_000));
     let mut come = |address: &str, key: Option<PeerNo>| {
         let peer = sim.connect(address);
         if let Some(key) = key {
             sim.take_key(peer, key);
         }
-        sim.seal(peer, "HELLO 1 - - - -");
+        sim.seal(peer, "HELLO 1 - - -");
         sim.run(ms(0));
         sim.news(peer)[1].split(' ').take(2).collect::<Vec<_>>().join(" ")
     };
@@ -484,7 +484,7 @@ fn a_locked_room_takes_back_who_was_in_and_nobody_else() {
         sim.news(alice).last().unwrap(),
         "ERROR other - the room is not locked"
     );
-    sim.secure("10.0.0.24:5001", "erin");
+    sim.rich("10.0.0.24:5001", "erin");
     assert!(sim.room.roster().find("erin").is_some());
 }
 
@@ -497,15 +497,276 @@ fn who_is_in_a_locked_room_may_begin_to_encrypt_and_come_back() {
     sim.run(ms(300));
     sim.send(alice, "ROOM lock\n");
     sim.run(ms(0));
-    sim.seal(bob, "HELLO 1 bob - - -");
+    sim.seal(bob, "HELLO 1 bob - -");
     sim.run(ms(0));
     sim.send(bob, "QUIT\n");
     sim.run(ms(0));
     let again = sim.connect("10.0.0.9:5004");
     sim.take_key(again, bob);
-    sim.seal(again, "HELLO 1 bob - - -");
+    sim.seal(again, "HELLO 1 bob - -");
     sim.run(ms(0));
     assert!(sim.news(again)[1].starts_with("WELCOME bob@"));
+}
+
+#[test]
+fn a_muted_user_reads_and_says_nothing_to_the_room() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
+    let plain = sim.plain("10.0.0.5:5001");
+    sim.send(alice, "ROOM mute bob 10\nROOM mute alice\n");
+    sim.run(ms(0));
+    let said = "operator alice@10.0.0.7:5002 has muted bob@10.0.0.9:5003 for 10 minutes";
+    assert_eq!(sim.news(plain).last().unwrap(), &format!("* {said}"));
+    let news = sim.news(alice);
+    assert_eq!(
+        news[news.len() - 2..],
+        [
+            format!("NOTICE {said}"),
+            "ERROR other - alice@10.0.0.7:5002 is an operator".into()
+        ]
+    );
+    sim.news(bob);
+    let refused = |seq| {
+        format!(
+            "ERROR muted {seq} not sent: an operator has muted you for 10 minutes; private messages still work"
+        )
+    };
+    sim.send(
+        bob,
+        "SAY 1 hi\nSAY 2 /me waves\nWHISPER 10.0.0.5:5001 3 psst\nNICK rob\nSAY 4 me again\n",
+    );
+    sim.send(plain, "hello\n");
+    sim.run(ms(0));
+    let news = sim.news(bob);
+    for line in [refused(1), refused(2), refused(4), "WHISPERED 3".into()] {
+        assert!(news.contains(&line), "{line}: {news:?}");
+    }
+    assert!(news.iter().any(|line| line.ends_with("10.0.0.5:5001 hello")));
+    let news = sim.news(plain);
+    assert!(
+        !news
+            .iter()
+            .any(|line| line.contains("hi") || line.contains("waves")),
+        "{news:?}"
+    );
+    // With the same key from elsewhere, and with another one from there.
+    sim.close(bob);
+    sim.run(ms(0));
+    let elsewhere = sim.connect("10.0.0.10:5004");
+    sim.take_key(elsewhere, bob);
+    sim.seal(elsewhere, "HELLO 1 robert - -");
+    let other = sim.rich("10.0.0.9:5005", "other");
+    let nc = sim.plain("10.0.0.9:5006");
+    sim.run(ms(0));
+    sim.news(elsewhere);
+    for peer in [elsewhere, other] {
+        sim.send(peer, "SAY 1 hi\n");
+        sim.run(ms(0));
+        assert_eq!(sim.news(peer).last().unwrap(), &refused(1));
+    }
+    sim.send(nc, "hi\n/me waves\n");
+    sim.run(ms(0));
+    let words = "* not sent: an operator has muted you for 10 minutes; private messages still work";
+    let news = sim.news(nc);
+    assert_eq!(news[news.len() - 2..], [words, words]);
+    // One more minute, and it is over.
+    sim.run(ms(9 * 60_000 + 1000));
+    sim.send(elsewhere, "SAY 2 hi\n");
+    sim.run(ms(0));
+    assert!(sim.news(elsewhere).last().unwrap().contains("for 1 minute;"));
+    sim.run(ms(59_000));
+    sim.send(elsewhere, "SAY 2 hi\n");
+    sim.run(ms(0));
+    assert!(
+        sim.news(plain)
+            .contains(&"from robert@10.0.0.10:5004: hi".to_owned())
+    );
+}
+
+#[test]
+fn a_mute_of_more_than_one_is_asked_for_twice_and_lifted_by_any_name() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
+    let carol = sim.plain("10.0.0.9:5004");
+    sim.rich("127.0.0.1:5005", "erin");
+    sim.plain("127.0.0.1:5006");
+    sim.news(alice);
+    sim.send(
+        alice,
+        "ROOM ban bob\nROOM mute bob\nROOM mute bob\nROOM mute bob\n",
+    );
+    sim.run(ms(0));
+    let news = sim.news(alice);
+    assert!(
+        news[1].starts_with("ERROR other - not muted yet: 1 more from 10.0.0.9"),
+        "{news:?}"
+    );
+    sim.send(carol, "hi\n");
+    sim.run(ms(0));
+    assert!(
+        sim.news(carol)
+            .last()
+            .unwrap()
+            .contains("muted you until an operator lifts that;")
+    );
+    sim.send(bob, "NICK rob\n");
+    sim.run(ms(0));
+    sim.news(alice);
+    sim.send(
+        alice,
+        "ROOM bans\nROOM unban 1\nROOM unmute rob\nROOM unmute bob\nROOM mute erin\nROOM mute 127.0.0.1:5006\n",
+    );
+    sim.run(ms(0));
+    let by = "NOTICE operator alice@10.0.0.7:5002";
+    assert_eq!(
+        sim.news(alice),
+        [
+            "NOTICE 1 banned or muted:".to_owned(),
+            "NOTICE 1. bob@10.0.0.9:5003 (key, 10.0.0.9), muted until an operator lifts that".into(),
+            "ERROR other - there is no such ban; /bans lists them".into(),
+            format!("{by} has unmuted bob@10.0.0.9:5003"),
+            "ERROR other - nobody of that name is muted; /bans lists the muted".into(),
+            format!("{by} has muted erin@127.0.0.1:5005"),
+            "ERROR other - not muted: 127.0.0.1:5006 has no key, and its address is this machine's; /kick shows it out".into(),
+        ]
+    );
+    sim.send(bob, "SAY 1 hi\n");
+    sim.run(ms(0));
+    assert!(sim.news(carol).last().unwrap().ends_with(": hi"));
+    let acts = sim.events.iter().filter_map(|event| match event {
+        Event::Act { what, .. } => Some(&**what),
+        _ => None,
+    });
+    let acts: Vec<&str> = acts.collect();
+    assert_eq!(
+        acts,
+        [
+            "op",
+            "mute bob@10.0.0.9:5003",
+            "unmute bob@10.0.0.9:5003",
+            "mute erin@127.0.0.1:5005"
+        ]
+    );
+}
+
+#[test]
+fn an_unmute_leaves_the_mutes_of_others_in_the_network() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
+    let eve = sim.rich("10.0.0.9:5004", "eve");
+    let orders = "ROOM mute eve\nROOM mute eve\nROOM unmute bob\nROOM mute bob 10\nROOM mute bob 10\nROOM unmute bob\n";
+    sim.news(alice);
+    sim.send(alice, orders);
+    sim.run(ms(0));
+    let by = "NOTICE operator alice@10.0.0.7:5002";
+    let shares = "ERROR other - bob@10.0.0.9:5003 shares a network with eve@10.0.0.9:5004, who is muted; /unmute eve@10.0.0.9:5004 lifts that for both";
+    let news = sim.news(alice);
+    assert_eq!(news[1], format!("{by} has muted eve@10.0.0.9:5004"));
+    assert_eq!(news[2], shares);
+    assert_eq!(
+        news[4],
+        format!("{by} has muted bob@10.0.0.9:5003 for 10 minutes")
+    );
+    assert_eq!(
+        news[5..],
+        [format!("{by} has unmuted bob@10.0.0.9:5003"), shares.into()]
+    );
+    sim.send(alice, "ROOM unmute eve\n");
+    sim.send(bob, "SAY 1 hi\n");
+    sim.send(eve, "SAY 1 ho\n");
+    sim.run(ms(0));
+    let news = sim.news(alice);
+    assert_eq!(news[0], format!("{by} has unmuted eve@10.0.0.9:5004"));
+    assert!(news[1].ends_with(" hi") && news[2].ends_with(" ho"), "{news:?}");
+}
+
+#[test]
+fn a_refused_message_is_tried_again_by_a_client_that_was_not_told() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
+    sim.send(bob, "SAY 1 first\n");
+    sim.run(ms(0));
+    sim.send(alice, "ROOM mute bob\n");
+    sim.run(ms(0));
+    sim.send(bob, "SAY 2 second\n");
+    sim.run(ms(0));
+    let resume = sim
+        .lines(bob)
+        .0
+        .iter()
+        .find(|line| line.starts_with("WELCOME "))
+        .unwrap()
+        .split(' ')
+        .nth(2)
+        .unwrap()
+        .to_owned();
+    sim.reset(bob);
+    sim.run(ms(0));
+    let again = sim.connect("10.0.0.9:5004");
+    sim.take_key(again, bob);
+    sim.seal(again, &format!("HELLO 1 bob - {resume}"));
+    sim.run(ms(0));
+    let welcome = sim.news(again)[1].clone();
+    assert!(
+        welcome.starts_with("WELCOME bob@") && welcome.ends_with(" 1"),
+        "{welcome}"
+    );
+}
+
+#[test]
+fn a_slow_room_takes_one_line_of_each_user_in_a_while() {
+    let mut sim = run_room();
+    let alice = operator(&mut sim, "10.0.0.7:5002", "alice");
+    let bob = sim.rich("10.0.0.9:5003", "bob");
+    let plain = sim.plain("10.0.0.5:5001");
+    sim.send(alice, "ROOM slow off\nROOM slow 30\nSAY 1 a\nSAY 2 b\n");
+    sim.run(ms(0));
+    let news = sim.news(alice);
+    assert!(news.contains(&"ERROR other - the room is not slow".to_owned()));
+    assert!(news.last().unwrap().ends_with(" b"), "operators may");
+    sim.news(bob);
+    sim.send(bob, "SAY 1 one\nSAY 2 two\n");
+    sim.send(plain, "three\nfour\n");
+    sim.run(ms(0));
+    let news = sim.news(plain);
+    assert!(
+        news.contains(
+            &"* operator alice@10.0.0.7:5002 has made the room slow: each user may say one line in 30 s"
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        news.last().unwrap(),
+        "* not sent: the room is slow, one line in 30 s; you may go on in 31 s"
+    );
+    let refused =
+        "ERROR slow 2 not sent: the room is slow, one line in 30 s; you may go on in 31 s".to_owned();
+    assert!(sim.news(bob).contains(&refused));
+    sim.run(ms(29_000));
+    // The key counts, not the connection.
+    let again = sim.connect("10.0.0.9:5004");
+    sim.take_key(again, bob);
+    sim.seal(again, "HELLO 1 bob - -");
+    sim.run(ms(0));
+    sim.send(again, "SAY 3 three\n");
+    sim.run(ms(0));
+    assert!(sim.news(again).last().unwrap().contains("you may go on in 2 s"));
+    sim.run(ms(1000));
+    sim.send(again, "SAY 3 three\nSAY 4 four\n");
+    sim.run(ms(0));
+    let news = sim.news(again);
+    assert!(
+        news.iter().any(|line| line.ends_with(" three")) && news.last().unwrap().starts_with("ERROR slow 4")
+    );
+    sim.send(alice, "ROOM slow off\n");
+    sim.run(ms(0));
+    sim.send(again, "SAY 5 five\nSAY 6 six\n");
+    sim.run(ms(0));
+    assert!(sim.news(plain).last().unwrap().ends_with(" six"));
 }
 
 #[test]

@@ -280,6 +280,22 @@ fn history_does_not_ring() {
 }
 
 #[test]
+fn up_brings_back_what_the_room_refused() {
+    let mut sim = Sim::in_a_room(100, 10);
+    sim.paste("one\n/me waves\n/x");
+    sim.keys("y");
+    let sent = sim.sent();
+    assert_eq!(sent, "SAY 1 one\nSAY 2 /me waves\nSAY 3 /x\n");
+    sim.hear(&format!("SAID 1 {ME} one\n"));
+    sim.hear("ERROR muted 2 not sent: you are muted\nERROR muted 3 not sent: you are muted\n");
+    assert!(sim.last_message().ends_with("not sent: you are muted: /x"));
+    sim.keys("\x1b[A");
+    assert_eq!(sim.line(), "//x");
+    sim.keys("\x1b[A");
+    assert_eq!(sim.line(), "/me waves");
+}
+
+#[test]
 fn the_topic_is_the_first_row_of_a_screen_that_is_high_enough() {
     let mut sim = Sim::in_a_room(30, 7);
     sim.hear("TOPIC bob@10.0.0.2:6000 meeting\tat 3, bring your keys\n");

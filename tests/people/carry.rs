@@ -25,7 +25,9 @@ impl World {
                 return;
             };
             client.secure.send(now, &client.session.take_bytes());
-            client.session.set_channel(client.secure.hash());
+            client
+                .session
+                .set_channel(client.secure.hash(), client.secure.has_phrase());
             let (bytes, link, run, udp) = (client.secure.take_out(), client.link, client.run, client.udp);
             let datagram = client.session.next_datagram();
             let event = client.session.next_event();

@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::args::Args;
 use crate::client_key::ClientKey;
 use crate::exit::Exit;
-use crate::known_servers::KnownServers;
+use crate::known_servers::{Known, KnownServers};
 use crate::net::reconnect::{Change, Reconnect};
 use crate::net::secure::{Secure, Trust};
 use crate::paths::LastServer;
@@ -125,6 +125,8 @@ pub struct Client<F> {
     front_end: F,
     /// Where to remember the key of the server, if it is not known yet.
     known: Option<KnownServers>,
+    /// What is remembered of this one.
+    remembered: Option<Known>,
     server: Address,
     /// The caller asks for the passphrase if the room has one.
     asks: bool,
@@ -170,13 +172,7 @@ impl<F: FrontEnd> Client<F> {
             to: args.to.clone(),
             clear: args.clear,
         };
-        let known = KnownServers::find();
-        let remembered = match &known {
-            Some(known) => known
-                .recall(&settings.server)
-                .context("can't read the keys of servers")?,
-            None => None,
-        };
+        let (known, remembered) = KnownServers::look_up(&settings.server)?;
         let own = ClientKey::load()?;
         let trust = Trust {
             key: args.server_key.or(remembered.map(|known| known.key)),
@@ -207,7 +203,8 @@ impl<F: FrontEnd> Client<F> {
             signal: None,
             front_end,
             clock,
-            known: known.filter(|_| args.server_key.is_none() && remembered.is_none()),
+            known: known.filter(|_| args.server_key.is_none()),
+            remembered,
             server: settings.server.clone(),
             asks: matches!(passphrase, Passphrase::Asked),
             keep: last_server.map(|file| (file, settings.server.clone())),
@@ -294,8 +291,13 @@ impl<F: FrontEnd> Client<F> {
         let Some(known) = self.known.take().filter(|_| !is_local) else {
             return;
         };
-        let text = known.meet(&self.server, proven);
-        self.front_end.show(&Event::Warning(Text::from(text)));
+        let text = match self.remembered {
+            Some(before) => known.meet_again(&self.server, before, proven),
+            None => Some(known.meet(&self.server, proven)),
+        };
+        if let Some(text) = text {
+            self.front_end.show(&Event::Warning(Text::from(text)));
+        }
     }
 
     /// Keeps the time of a handshake before it is sent, so that no later run sends an earlier one.

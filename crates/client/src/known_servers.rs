@@ -38,6 +38,16 @@ impl KnownServers {
         Self(path)
     }
 
+    /// The usual file, and what it has of a server, if anything.
+    ///
+    /// # Errors
+    /// If it can't be read; names it.
+    pub fn look_up(server: &Address) -> Result<(Option<Self>, Option<Known>)> {
+        let file = Self::find();
+        let known = file.as_ref().map(|file| file.recall(server)).transpose();
+        Ok((file, known.context("can't read the keys of servers")?.flatten()))
+    }
+
     /// What is remembered of a server, if anything.
     ///
     /// # Errors
@@ -84,6 +94,34 @@ impl KnownServers {
         let mark = if known.has_phrase { MARK } else { "" };
         let line = format!("{end}{} {}{mark}\n", name(server), known.key);
         files::append(&self.0, line.as_bytes()).with_context(|| self.0.display().to_string())
+    }
+
+    /// A known server has proven its key. If its room has a passphrase now, that is remembered: whoever cuts it off later is
+    /// noticed. Returns what the user is to know about it.
+    pub fn meet_again(&self, server: &Address, before: Known, proven: Proven) -> Option<String> {
+        if !proven.has_phrase || before.has_phrase || proven.key != before.key {
+            return None;
+        }
+        Some(match self.mark(server) {
+            Ok(()) => {
+                format!("the room of {server} has a passphrase now; the client requires it from now on")
+            }
+            Err(error) => {
+                format!("the room of {server} has a passphrase now, which can't be remembered: {error:#}")
+            }
+        })
+    }
+
+    fn mark(&self, server: &Address) -> Result<()> {
+        let content = self.read()?;
+        let marked = |line: &str| match about(line, server).and_then(parse) {
+            Some(Known {
+                has_phrase: false, ..
+            }) => format!("{line}{MARK}\n"),
+            _ => format!("{line}\n"),
+        };
+        let content: String = content.lines().map(marked).collect();
+        files::replace(&self.0, content.as_bytes()).with_context(|| self.0.display().to_string())
     }
 
     /// Forgets the key of a server. Whether there was one.
@@ -228,9 +266,23 @@ mod tests {
         known.remember(&lab, is(3, false)).unwrap();
         assert_eq!(known.recall(&server("lab.EXAMPLE")).unwrap(), Some(is(1, true)));
         assert_eq!(known.recall(&other).unwrap(), Some(is(2, false)));
+        let again = |number, has_phrase| {
+            let key = Opaque([number; 32]);
+            let proven = Proven {
+                key,
+                is_kept: true,
+                has_phrase,
+            };
+            known.meet_again(&other, is(2, false), proven)
+        };
+        assert_eq!((again(2, false), again(3, true)), (None, None));
+        assert_eq!(known.recall(&other).unwrap(), Some(is(2, false)));
+        assert!(again(2, true).unwrap().contains("has a passphrase now; "));
+        assert_eq!(known.recall(&other).unwrap(), Some(is(2, true)));
+        assert_eq!(known.recall(&lab).unwrap(), Some(is(1, true)));
         assert!(known.forget(&lab).unwrap());
         assert_eq!(known.recall(&lab).unwrap(), None);
-        assert_eq!(known.recall(&other).unwrap(), Some(is(2, false)));
+        assert_eq!(known.recall(&other).unwrap(), Some(is(2, true)));
         fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -235,8 +235,8 @@ impl Report {
 
     pub(super) fn no_passphrase(&mut self) {
         self.rejected(
-            "asks for no passphrase, although it did before: somebody may be between you and the server",
-            "if you know that it has none any more, --forget-server drops what is known of it",
+            "asks for no passphrase, although it did before",
+            "somebody may be in between; if it has none any more, --forget-server drops what is known",
         );
     }
 
@@ -260,8 +260,8 @@ impl Report {
         self.group = Group::Rejected;
         self.bad(
             "key",
-            format!("{key}, which is not the one that you know: somebody may be between you and the server"),
-            "if you know that the server was set up anew, --forget-server drops the key that you know",
+            format!("{key}, which is not the one that you know"),
+            "somebody may be in between; if the server was set up anew, --forget-server drops the known key",
         );
     }
 

@@ -42,10 +42,7 @@ pub fn run(settings: &Settings) -> Result<Exit> {
         key_only: true,
         ..Trust::default()
     };
-    let known = match KnownServers::find() {
-        Some(known) => known.recall(server).context("can't read the keys of servers")?,
-        None => None,
-    };
+    let (_, known) = KnownServers::look_up(server)?;
     // This blocks; the system has no other way.
     let addresses = resolve(&server.host, server.port()).map_err(|error| error.root_cause().to_string());
     // If a nick from the settings file is taken, the client joins without it.

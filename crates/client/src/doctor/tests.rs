@@ -2,7 +2,9 @@
 
 use super::check::{BUDGET, Check, Effect};
 use super::measurement::Sockets;
+use crate::known_servers::Known;
 use crate::net::connect::Ports;
+use crate::net::secure::Proven;
 use chat_noise::rendezvous::{REQUEST_LEN, Request};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
@@ -30,6 +32,8 @@ struct Scenario {
     closes_after_greeting: bool,
     answers_probe: bool,
     refusal: Option<&'static str>,
+    /// What the server proves after its greeting, and what was remembered of it.
+    proves: Option<(Proven, Option<Known>)>,
     /// More lines of the server after that.
     more: Option<&'static str>,
     clock_ahead_ms: i64,
@@ -82,6 +86,7 @@ fn healthy() -> Scenario {
         closes_after_greeting: false,
         answers_probe: true,
         refusal: None,
+        proves: None,
         more: None,
         clock_ahead_ms: 0,
         ports: Ports::Paired,
@@ -218,7 +223,12 @@ impl Sim {
             Input::Refused => self
                 .check
                 .not_connected(now, &ErrorKind::ConnectionRefused.into()),
-            Input::Bytes(bytes) => self.check.receive(now, &bytes),
+            Input::Bytes(bytes) => {
+                self.check.receive(now, &bytes);
+                if let Some((proven, known)) = self.scenario.proves.take() {
+                    self.check.proven(proven, known);
+                }
+            }
             Input::Closed => self.check.closed(None),
             Input::Datagram(from, bytes) => self.check.receive_datagram(now, from.parse().unwrap(), &bytes),
             Input::DatagramRefused => self.check.datagram_refused(),
@@ -844,4 +854,69 @@ fn a_slow_connection_is_measured_while_time_is_left() {
     );
     assert!(report.contains("ok path MTU 1500 bytes"), "{report}");
     assert!(sim.is_good(), "{report}");
+}
+
+#[test]
+fn the_report_says_whether_the_key_is_known() {
+    let known = |number, has_phrase| {
+        Some(Known {
+            key: Opaque([number; 32]),
+            has_phrase,
+        })
+    };
+    let key = Opaque([1; 32]).to_string();
+    for (has_phrase, known, line, goes_on) in [
+        (false, None, "-- key      KEY, which you don't know yet", true),
+        (
+            false,
+            known(1, false),
+            "ok key      KEY, the one that you know",
+            true,
+        ),
+        (
+            false,
+            known(2, false),
+            "!! key      KEY, which is not the one that you know",
+            false,
+        ),
+        (
+            false,
+            known(1, true),
+            "asks for no passphrase, although it did before",
+            false,
+        ),
+        (
+            true,
+            known(1, false),
+            "has a passphrase, which is not tried here",
+            false,
+        ),
+        (
+            true,
+            known(2, true),
+            "!! key      KEY, which is not the one that you know",
+            false,
+        ),
+    ] {
+        let proven = Proven {
+            key: Opaque([1; 32]),
+            is_kept: true,
+            has_phrase,
+        };
+        let mut sim = Sim::new(Scenario {
+            greeting: if has_phrase {
+                "* chat version 1: you are 198.51.100.2:40100; this room has a passphrase: use chat-client\n"
+            } else {
+                GREETING
+            },
+            proves: Some((proven, known)),
+            ..healthy()
+        });
+        let report = sim.report();
+        // Rows are cut at the width of the report.
+        let line = line.replace("KEY", &key);
+        let begun: String = line.chars().take(60).collect();
+        assert!(report.contains(&begun), "{line}\n{report}");
+        assert_eq!(report.contains("TCP RTT"), goes_on, "{report}");
+    }
 }

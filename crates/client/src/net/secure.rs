@@ -141,6 +141,12 @@ impl Secure {
         self.hash
     }
 
+    /// Whether the room has a passphrase, which this server asks for.
+    #[must_use]
+    pub fn has_phrase(&self) -> bool {
+        self.has_phrase
+    }
+
     /// The session says this.
     pub fn send(&mut self, now: Now, bytes: &[u8]) {
         let may_be_clear = self.may_be_clear();

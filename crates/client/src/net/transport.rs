@@ -115,7 +115,7 @@ impl Sockets {
     /// Sends what the session has to send, as far as the sockets take it.
     pub fn send(&mut self, session: &mut Session, now: Now) {
         self.secure.send(now, &session.take_bytes());
-        session.set_channel(self.secure.hash());
+        session.set_channel(self.secure.hash(), self.secure.has_phrase());
         let bytes = self.secure.take_out();
         if !self.broken && self.tcp.is_some() {
             self.unsent.extend_from_slice(&bytes);

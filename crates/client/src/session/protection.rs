@@ -10,6 +10,7 @@ impl Session {
     pub fn protection(&self) -> Option<String> {
         match (&self.stage, self.clear_users().count()) {
             // The rich dialect is spoken over an encrypted connection only.
+            (Stage::Rich(_), 0) if self.has_phrase => Some("sealed, passphrase".into()),
             (Stage::Rich(_), 0) => Some("sealed".into()),
             (Stage::Rich(_), count) => Some(format!("{count} in the clear")),
             (Stage::Legacy, _) => Some("in the clear".into()),

@@ -109,6 +109,8 @@ pub struct Session {
     pub(super) ignored: Ignored,
     pub(super) trust: Trust,
     pub(super) operators: Operators,
+    /// The room has a passphrase.
+    pub(super) has_phrase: bool,
     pub(super) topics: Topics,
     /// Users with keys that were here before the connection was lost, and have not come back. Emptied after a while.
     pub(super) absent: BTreeMap<PublicKey, Peer>,
@@ -169,6 +171,7 @@ impl Session {
             ignored: Ignored::default(),
             trust: Trust::default(),
             operators: Operators::default(),
+            has_phrase: false,
             topics: Topics::default(),
             absent: BTreeMap::new(),
             config,
@@ -261,9 +264,11 @@ impl Session {
         self.outcome.as_ref()
     }
 
-    /// The encrypted channel of this connection has this handshake hash; `None` while there is no channel.
-    pub fn set_channel(&mut self, hash: Option<[u8; 32]>) {
+    /// The encrypted channel of this connection has this handshake hash; `None` while there is no channel. Whether it took a
+    /// passphrase.
+    pub fn set_channel(&mut self, hash: Option<[u8; 32]>, has_phrase: bool) {
         self.operators.channel = hash;
+        self.has_phrase = has_phrase;
     }
 
     /// Whether this user may run the room.

@@ -270,6 +270,11 @@ fn a_private_message_is_updated_in_place() {
     assert!(sim.drawn()[6].contains("| bob: direct |"));
     sim.hear("LEAVE 1 bob@10.0.0.2:6000\n");
     assert_eq!(sim.drawn()[6], " alice | 1 here | sealed | 10.0.0.9:9000 | /help");
+    sim.session.set_channel(None, true);
+    assert_eq!(
+        sim.drawn()[6],
+        " alice | 1 here | sealed, passphrase | 10.0.0.9:9000 | /help"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The server's key, which proves to clients that it is the server that they know; and the handshakes that it proves it in.
 
+use crate::compact::Timestamp;
 use crate::handshake_queue::HandshakeQueue;
 use crate::roster::Slot;
 use anyhow::{Context, Result, bail};
@@ -72,8 +73,9 @@ impl Identity {
 /// The handshakes that wait for the client's second line.
 pub(crate) struct Handshakes {
     pub(crate) identity: Identity,
-    /// Boxed, because the map keeps its room after many at once.
-    pub(crate) begun: HashMap<Slot, Box<Server>>,
+    /// With the time of the first line, which no pause of the room changes. Boxed, because the map keeps its room after many
+    /// at once.
+    pub(crate) begun: HashMap<Slot, (Timestamp, Box<Server>)>,
     pub(crate) queue: HandshakeQueue,
 }
 

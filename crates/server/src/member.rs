@@ -47,7 +47,7 @@ pub enum Stage {
     Queued(Timestamp),
     /// Accepted at this time, greeted, and not announced yet.
     Handshake(Timestamp),
-    /// Since this time, in a handshake for an encrypted channel.
+    /// In a handshake for an encrypted channel, which has time from here on.
     Sealing(Unsealed, Timestamp),
     /// Announced: a user.
     Joined,

@@ -56,7 +56,8 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
     member.stage = Stage::Sealing(before, now.monotonic.into());
     answer.push('\n');
     member.outbox.push(0, answer.into_bytes());
-    room.handshakes.begun.insert(slot, Box::new(server));
+    let begun = (now.monotonic.into(), Box::new(server));
+    room.handshakes.begun.insert(slot, begun);
 }
 
 /// Its second line ends it, and holds its first one of the rich dialect, which is returned with the key that it has proven.
@@ -68,15 +69,18 @@ pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Opti
         room.turn_away(now, slot, Refusal::Guesses);
         return None;
     }
-    let begun = room.handshakes.begun.remove(&slot);
-    let (first, established) = match begun.map(|server| server.finish(line, now.monotonic)) {
-        Some(Ok(finished)) => finished,
-        Some(Err(Failure::Unproven)) if has_phrase => {
+    let Some((begun, server)) = room.handshakes.begun.remove(&slot) else {
+        reject(room, now, slot);
+        return None;
+    };
+    let (first, established) = match server.finish(line, now.monotonic) {
+        Ok(finished) => finished,
+        Err(Failure::Unproven) if has_phrase => {
             room.wrong_phrases.count(now.monotonic, address);
             room.turn_away(now, slot, Refusal::Passphrase);
             return None;
         }
-        Some(Err(_)) | None => {
+        Err(_) => {
             reject(room, now, slot);
             return None;
         }
@@ -85,7 +89,7 @@ pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Opti
         room.wrong_phrases.trust(now.monotonic, address);
     }
     let member = room.roster.get_mut(slot)?;
-    let Stage::Sealing(before, begun) = member.stage else {
+    let Stage::Sealing(before, _) = member.stage else {
         return None;
     };
     member.stage = match before {

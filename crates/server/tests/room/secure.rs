@@ -340,13 +340,29 @@ fn a_token_counts_only_with_the_key_it_was_given_to() {
 fn a_handshake_begun_earlier_takes_no_place() {
     let mut sim = Sim::new(limits());
     let late = sim.connect("10.0.0.7:5001");
-    sim.seal(late, "HELLO 1 alice - -");
-    sim.turn();
-    sim.turn();
-    sim.peers[late].reading = Reading::Stopped;
+    let (met, _) = sim.meet(late, None).unwrap();
     sim.run(ms(1000));
     let alice = same_key(&mut sim, late, "10.0.0.7:5002", "HELLO 1 alice - -");
-    sim.peers[late].reading = Reading::Freely;
+    sim.prove(late, met, "HELLO 1 alice - -");
+    sim.run(ms(0));
+    assert!(sim.is_closed(late) && !sim.is_closed(alice));
+    assert_eq!(sim.departure("alice@10.0.0.7:5002"), None);
+}
+
+/// A pause gives a handshake more time, but does not make it the newer one.
+#[test]
+fn a_pause_moves_no_handshake_past_another() {
+    let mut sim = Sim::new(limits());
+    let (talker, stopped) = (sim.plain("10.0.0.1:1001"), sim.plain("10.0.0.1:1002"));
+    let late = sim.connect("10.0.0.7:5001");
+    let (met, _) = sim.meet(late, None).unwrap();
+    sim.run(ms(1000));
+    let alice = same_key(&mut sim, late, "10.0.0.7:5002", "HELLO 1 alice - -");
+    sim.peers[stopped].reading = Reading::Stopped;
+    sim.send(talker, &format!("{}\n", "x".repeat(3999)).repeat(400));
+    sim.run(ms(2000));
+    assert!(sim.longest_hold > ms(0), "the room has paused");
+    sim.prove(late, met, "HELLO 1 alice - -");
     sim.run(ms(0));
     assert!(sim.is_closed(late) && !sim.is_closed(alice));
     assert_eq!(sim.departure("alice@10.0.0.7:5002"), None);

@@ -1,6 +1,7 @@
 //! Who runs the room, with the real programs.
 
 use crate::harness::{Client, SERVER_STATE, Server, pseudo_terminal, server_command};
+use nix::sys::signal::Signal;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -46,6 +47,27 @@ fn the_code_is_in_a_file_of_its_owner_and_makes_an_operator() {
 }
 
 #[test]
+fn each_address_has_its_own_file_with_the_code() {
+    let mut first = Server::start_on("127.0.0.1", &[]);
+    let port = first.address.port().to_string();
+    let start = || Server::start_command(server_command().args(["::1", &port]));
+    let mut second = start();
+    let codes = [code_of(&first), code_of(&second)];
+    first.stop();
+    assert!(!codes[0].0.exists());
+    assert_eq!(code_of(&second), codes[1]);
+    second.process.signal(Signal::SIGKILL);
+    second.process.wait();
+    assert!(codes[1].0.exists());
+    let mut third = start();
+    let (path, code) = code_of(&third);
+    assert_eq!(path, codes[1].0);
+    assert_ne!(code, codes[1].1);
+    third.stop();
+    assert!(!path.exists());
+}
+
+#[test]
 fn a_terminal_shows_the_code_and_no_file_has_it() {
     let (master, slave) = pseudo_terminal();
     let mut command = server_command();
@@ -55,8 +77,8 @@ fn a_terminal_shows_the_code_and_no_file_has_it() {
     let mut lines = BufReader::new(master).lines().map(Result::unwrap);
     let address = lines.next().unwrap();
     let code = lines.find(|line| line.contains("/op ")).unwrap();
-    let (_, port) = address.trim_end().rsplit_once(':').unwrap();
-    let file = PathBuf::from(SERVER_STATE).join(format!("chat/operator-code-{port}"));
+    let (_, address) = address.trim_end().rsplit_once(' ').unwrap();
+    let file = PathBuf::from(SERVER_STATE).join(format!("chat/operator-code-{address}"));
     let exists = file.exists();
     child.kill().unwrap();
     child.wait().unwrap();

@@ -57,7 +57,7 @@ pub struct Server {
     room: Room,
     /// What keeps the bans, if anything does.
     ban_file: Option<BanFile>,
-    /// Until the server ends.
+    /// Until the server ends. Removed before the listener is closed, so that the next server at this address keeps its file.
     _handout: Option<Handout>,
     listener: Socket,
     /// The rendezvous, unless its port was taken.
@@ -111,7 +111,7 @@ impl Server {
         let code = Code::new(&mut |bytes| getrandom::fill(bytes).expect("the system has randomness"));
         let is_terminal = io::stdout().is_terminal();
         print_address(doors.address, &identity, Some(&code).filter(|_| is_terminal));
-        let handout = (!is_terminal).then(|| Handout::write(&code, doors.address.port()));
+        let handout = (!is_terminal).then(|| Handout::write(&code, doors.address));
         match &handout {
             Some(Ok(handout)) => {
                 let path = handout.path.display();

@@ -1,6 +1,7 @@
 //! Rooms with a passphrase, and rooms for encrypted connections only.
 
 use crate::harness::{Client, Journal, Process, Server, Terminal, client_command, server_command};
+use crate::operators::code_of;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -229,4 +230,71 @@ fn the_key_and_the_passphrase_are_reported_without_a_try() {
     );
     assert!(report.contains(&format!("ok key      {key}")), "{report}");
     assert_eq!(server.log_so_far(" reason=passphrase").len(), 0);
+}
+
+/// A member who runs the room.
+fn operator(server: &Server, passphrase_file: &str) -> Client {
+    let (_, code) = code_of(server);
+    let options = ["--nick", "alice", "--passphrase-file", passphrase_file];
+    let mut alice = Client::start("alice", server.address, &options, &server.journal);
+    alice.wait_until_online("alice");
+    alice.line(&format!("/op {code}"));
+    alice.complains().expect(" runs the room from now on");
+    alice
+}
+
+#[test]
+fn a_new_passphrase_replaces_the_old_one_also_after_a_restart() {
+    let files = Files::new("phrase-renewed");
+    let (kept, old) = (files.file("server", RIGHT), files.file("old", RIGHT));
+    let mut server = Server::start(&["--passphrase-file", &kept]);
+    let mut alice = operator(&server, &old);
+    let options = ["--nick", "bob", "--passphrase-file", &old];
+    let mut bob = Client::start("bob", server.address, &options, &server.journal);
+    bob.wait_until_online("bob");
+    alice.line("/passphrase new");
+    let told = alice.complains().expect("* the new passphrase is: ");
+    let said = format!("* operator alice@{} has set a new passphrase: ", alice.id());
+    bob.complains().expect(&said);
+    server
+        .log()
+        .expect(&format!(" operator alice@{} passphrase new", alice.id()));
+    let text = fs::read_to_string(&kept).unwrap();
+    let phrase = text.trim_end();
+    assert_eq!(phrase.split(' ').count(), 6);
+    assert!(told.ends_with(phrase), "{told}");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    let new = files.file("new", phrase);
+    assert_eq!(join(&server, &["--passphrase-file", &old]).0, 8);
+    assert_eq!(join(&server, &["--passphrase-file", &new]).0, 0);
+    bob.line("still here");
+    alice.shows().expect(": still here");
+    bob.end_input();
+    assert_eq!(bob.exit_code(), 0);
+    server.stop();
+    let logged = [server.log().lines(), server.process.stdout.lines()].concat();
+    for shown in [logged, bob.shows().lines(), bob.complains().lines()] {
+        assert!(shown.iter().all(|line| !line.contains(phrase)), "{shown:?}");
+    }
+    let server = Server::start(&["--passphrase-file", &kept]);
+    assert_eq!(join(&server, &["--passphrase-file", &old]).0, 8);
+    assert_eq!(join(&server, &["--passphrase-file", &new]).0, 0);
+}
+
+#[test]
+fn a_passphrase_that_can_not_be_written_stays_the_old_one() {
+    let files = Files::new("phrase-unwritten");
+    let directory = files.0.join("room");
+    fs::create_dir(&directory).unwrap();
+    let (kept, old) = (files.file("room/server", RIGHT), files.file("old", RIGHT));
+    let server = Server::start(&["--passphrase-file", &kept]);
+    let mut alice = operator(&server, &old);
+    // A file where the directory was.
+    fs::remove_dir_all(&directory).unwrap();
+    fs::write(&directory, "").unwrap();
+    alice.line("/passphrase new");
+    let why = "not changed, the passphrase is the one before: passphrase file ";
+    alice.complains().expect(why);
+    server.log().expect(" passphrase not changed: passphrase file ");
+    assert_eq!(join(&server, &["--passphrase-file", &old]).0, 0);
 }

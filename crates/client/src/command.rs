@@ -7,7 +7,9 @@
 //! 4. A test asks for a row in the table of commands in `crates/client/README.md`.
 
 use chat_noise::operator::Code;
-use chat_proto::order::{BAN_USAGE, KICK_USAGE, MUTE_USAGE, Order, SLOW_USAGE, UNBAN_USAGE, UNMUTE_USAGE};
+use chat_proto::order::{
+    BAN_USAGE, KICK_USAGE, MUTE_USAGE, Order, PASSPHRASE_USAGE, SLOW_USAGE, UNBAN_USAGE, UNMUTE_USAGE,
+};
 use chat_proto::plain::{ME_USAGE, MSG_USAGE, NICK_USAGE};
 use chat_proto::text::Text;
 use clap::ValueEnum;
@@ -355,6 +357,13 @@ pub const OPERATOR_COMMANDS: &[Entry] = &[
         parse: |typed| order("slow", typed),
     },
     Entry {
+        usage: PASSPHRASE_USAGE,
+        alias: None,
+        about: "set a new passphrase for those who come in",
+        screen_only: false,
+        parse: |typed| order("passphrase", typed),
+    },
+    Entry {
         usage: "/lock",
         alias: None,
         about: "let nobody new in; who was in may come back",
@@ -552,6 +561,9 @@ mod tests {
             ("/mute bob 0", Incomplete(MUTE_USAGE)),
             ("/mute bob long", Incomplete(MUTE_USAGE)),
             ("/unmute bob", Order(super::Order::Unmute("bob"))),
+            ("/passphrase new", Order(super::Order::NewPassphrase)),
+            ("/passphrase", Incomplete(PASSPHRASE_USAGE)),
+            ("/passphrase secret", Incomplete(PASSPHRASE_USAGE)),
             ("/slow 30", Order(super::Order::Slow(Some(30)))),
             ("/slow off", Order(super::Order::Slow(None))),
             ("/slow", Incomplete(SLOW_USAGE)),

@@ -25,6 +25,8 @@ pub enum Order<'a> {
     Unmute(&'a str),
     /// `slow <seconds>`: each user says at most one line in that time. `slow off` is a room without that.
     Slow(Option<u32>),
+    /// `passphrase new`: sets a new passphrase, which this operator alone is told.
+    NewPassphrase,
     /// `topic <text>`: says what the room is about. `topic -` is a room without a topic.
     Topic(Option<Text<'a>>),
 }
@@ -43,6 +45,9 @@ pub const UNMUTE_USAGE: &str = "/unmute WHO";
 /// The usage of `/slow`.
 pub const SLOW_USAGE: &str = "/slow SECONDS";
 
+/// The usage of `/passphrase`.
+pub const PASSPHRASE_USAGE: &str = "/passphrase new";
+
 /// The longest mute that ends by itself, in minutes: a week.
 pub const MUTE_MINUTES_MAX: u32 = 7 * 24 * 60;
 
@@ -52,12 +57,25 @@ pub const SLOW_SECONDS_MAX: u32 = 3600;
 /// What stands for a room that is not slow.
 const OFF: &str = "off";
 
+/// What `passphrase` needs, so that nobody sets one by mistake.
+const NEW: &str = "new";
+
 /// What stands for no topic.
 pub const NO_TOPIC: &str = "-";
 
 /// The names of all orders.
-pub const ORDERS: [&str; 10] = [
-    "kick", "ban", "unban", "bans", "mute", "unmute", "slow", "lock", "unlock", "topic",
+pub const ORDERS: [&str; 11] = [
+    "kick",
+    "ban",
+    "unban",
+    "bans",
+    "mute",
+    "unmute",
+    "slow",
+    "lock",
+    "unlock",
+    "passphrase",
+    "topic",
 ];
 
 impl<'a> Order<'a> {
@@ -78,6 +96,7 @@ impl<'a> Order<'a> {
             "unmute" => Self::Unmute(needed?),
             "slow" if rest == OFF => Self::Slow(None),
             "slow" => Self::Slow(Some(number(rest, SLOW_SECONDS_MAX)?)),
+            "passphrase" if rest == NEW => Self::NewPassphrase,
             "lock" => Self::Lock,
             "unlock" => Self::Unlock,
             "topic" => {
@@ -105,6 +124,7 @@ impl fmt::Display for Order<'_> {
             Self::Unmute(who) => ("unmute", who, None),
             Self::Slow(Some(seconds)) => return write!(f, "slow {seconds}"),
             Self::Slow(None) => return write!(f, "slow {OFF}"),
+            Self::NewPassphrase => return write!(f, "passphrase {NEW}"),
             Self::Lock => return f.write_str("lock"),
             Self::Unlock => return f.write_str("unlock"),
             Self::Topic(Some(text)) => return write!(f, "topic {text}"),

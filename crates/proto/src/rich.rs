@@ -642,7 +642,7 @@ mod tests {
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
-                FromClient::Confirm(token), FromClient::Op(token), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Room(Order::Lock), FromClient::Room(Order::Mute("bob", None)), FromClient::Room(Order::Mute("bob", Some(7))), FromClient::Room(Order::Unmute("bob")), FromClient::Room(Order::Slow(Some(30))), FromClient::Room(Order::Slow(None)), FromClient::Room(Order::Unlock), FromClient::Room(Order::Topic(None)), FromClient::Room(Order::Topic(Some(Text::new("all about a")))), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
+                FromClient::Confirm(token), FromClient::Op(token), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Room(Order::Lock), FromClient::Room(Order::NewPassphrase), FromClient::Room(Order::Mute("bob", None)), FromClient::Room(Order::Mute("bob", Some(7))), FromClient::Room(Order::Unmute("bob")), FromClient::Room(Order::Slow(Some(30))), FromClient::Room(Order::Slow(None)), FromClient::Room(Order::Unlock), FromClient::Room(Order::Topic(None)), FromClient::Room(Order::Topic(Some(Text::new("all about a")))), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
             for said in lines {
                 let line = said.to_string();

@@ -66,6 +66,15 @@ impl Door {
     }
 }
 
+/// Writes a passphrase to this file, in place of the one in it, for its owner alone.
+///
+/// # Errors
+/// If it can't be written. Names the file, which then has what it had.
+pub(crate) fn write(path: &Path, phrase: &str) -> Result<()> {
+    let about = || format!("passphrase file {}", path.display());
+    files::replace(path, format!("{phrase}\n").as_bytes()).with_context(about)
+}
+
 fn read(path: &Path) -> Result<Phrase> {
     let about = || format!("passphrase file {}", path.display());
     let text = files::read_secret(path).with_context(about)?;

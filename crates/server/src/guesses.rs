@@ -105,6 +105,11 @@ impl Guesses {
         self.wrong.remove(&Some(network));
     }
 
+    /// There is another secret: no network has known it yet.
+    pub(crate) fn distrust(&mut self) {
+        self.trusted.clear();
+    }
+
     fn is_exempt(&self, now: Duration, address: IpAddr) -> bool {
         let trusted = self.trusted.get(&Network::of(address));
         address.is_loopback() || trusted.is_some_and(|&until| until > now)

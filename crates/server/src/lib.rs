@@ -20,6 +20,7 @@ mod lock;
 pub mod log;
 pub mod member;
 pub mod network;
+pub mod new_phrase;
 pub mod operators;
 pub mod outbox;
 pub mod quota;

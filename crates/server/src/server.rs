@@ -6,16 +6,17 @@
 
 use crate::args::Args;
 use crate::ban_file::BanFile;
-use crate::door::Door;
+use crate::door::{self, Door};
 use crate::event::{Event, Refusal};
 use crate::handout::Handout;
 use crate::identity::Identity;
 use crate::log::Log;
 use crate::member::End;
 use crate::network::Network;
+use crate::new_phrase::NewPhrase;
 use crate::operators::{self, Operators};
 use crate::room::output::{Effect, Interest};
-use crate::room::{Room, input, output};
+use crate::room::{Room, input, output, passphrase};
 use crate::roster::Slot;
 use crate::sockets::{self, RendezvousSocket, Spare};
 use anyhow::Context;
@@ -34,6 +35,7 @@ use socket2::Socket;
 use std::io::{self, IoSlice, IsTerminal, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Bytes read from one connection in one turn. 32 KiB gives 1.1 to 1.2 times the broadcast throughput of 16 KiB. Beside
@@ -55,6 +57,8 @@ const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 /// The room, and the sockets of its users.
 pub struct Server {
     room: Room,
+    /// The file with the passphrase, if there is one.
+    phrase_file: Option<PathBuf>,
     /// What keeps the bans, if anything does.
     ban_file: Option<BanFile>,
     /// Until the server ends. Removed before the listener is closed, so that the next server at this address keeps its file.
@@ -81,6 +85,13 @@ impl Server {
     pub fn open(args: &Args) -> anyhow::Result<Self> {
         let limits = args.limits();
         let door = Door::load(args.passphrase_file.as_deref(), args.sealed_only)?;
+        // A link stays one.
+        let phrase_file = args
+            .passphrase_file
+            .as_deref()
+            .map(Path::canonicalize)
+            .transpose();
+        let phrase_file = phrase_file.context("passphrase file")?;
         let door = door.with_networks(&args.allow, &args.deny);
         let kept = args.bans.as_deref().map(BanFile::open).transpose()?;
         let (ban_file, bans) = kept.map_or_else(Default::default, |(file, bans)| (Some(file), bans));
@@ -132,6 +143,7 @@ impl Server {
         ));
         Ok(Self {
             room: room.with_door(door).with_bans(bans),
+            phrase_file,
             ban_file,
             _handout: handout.and_then(Result::ok),
             listener: doors.listener,
@@ -176,6 +188,7 @@ impl Server {
             self.apply(turn.effects);
             self.log.events(now.monotonic, &turn.events);
             self.keep(turn.bans);
+            self.renew(now, turn.phrase);
             self.log.flush();
         }
         self.log.events(Duration::MAX, &[]);
@@ -348,6 +361,19 @@ impl Server {
             self.log.line(format_args!("bans not kept: {error:#}"));
             output::bans_not_kept(&mut self.room, &format!("{error:#}"));
         }
+    }
+
+    /// Keeps a new passphrase in place of the one in its file.
+    fn renew(&mut self, now: Now, new: Option<NewPhrase>) {
+        let Some((path, new)) = self.phrase_file.as_deref().zip(new) else {
+            return;
+        };
+        let written = door::write(path, &new.words).map_err(|error| format!("{error:#}"));
+        if let Err(why) = &written {
+            self.log.line(format_args!("passphrase not changed: {why}"));
+        }
+        let written = written.as_ref().map(|&()| ()).map_err(String::as_str);
+        passphrase::renew(&mut self.room, now, &new, written);
     }
 
     fn apply(&mut self, effects: Vec<Effect>) {

@@ -12,7 +12,7 @@ const LIST: &str = include_str!("words.txt");
 const WORDS: u16 = 1 << 11;
 
 /// Words of a passphrase: 66 bits.
-const COUNT: usize = 6;
+pub(crate) const COUNT: usize = 6;
 
 /// Makes a passphrase, and writes it to this new file, else to `out`.
 ///
@@ -40,7 +40,8 @@ fn explain(error: io::Error) -> io::Error {
     }
 }
 
-fn phrase(random: [u8; 2 * COUNT]) -> String {
+/// The passphrase that these random bytes stand for.
+pub(crate) fn phrase(random: [u8; 2 * COUNT]) -> String {
     let list: Vec<&str> = words().collect();
     let (numbers, _) = random.as_chunks();
     let numbers = numbers

@@ -11,6 +11,7 @@ mod locking;
 mod mutes;
 mod orders;
 pub mod output;
+pub mod passphrase;
 mod rendezvous;
 mod topic;
 mod user_list;
@@ -25,6 +26,7 @@ use crate::identity::{Handshakes, Identity};
 use crate::lock::Lock;
 use crate::member::{Member, Stage};
 use crate::network::Network;
+use crate::new_phrase::NewPhrase;
 use crate::operators::Operators;
 use crate::quota::{Quota, Shared};
 use crate::rate::Rate;
@@ -97,6 +99,8 @@ pub struct Room {
     slow: Slow,
     topic: Option<Topic>,
     door: Door,
+    /// A passphrase that is not in its file yet.
+    new_phrase: Option<NewPhrase>,
     /// Of the passphrase.
     wrong_phrases: Guesses,
     /// Room for one record, for all connections.
@@ -133,6 +137,7 @@ impl Room {
             slow: Slow::default(),
             topic: None,
             door: Door::default(),
+            new_phrase: None,
             wrong_phrases: Guesses::default(),
             scratch: Vec::new(),
             resumption: Resumption::new(limits.max_users),

@@ -1,7 +1,7 @@
 //! What operators do.
 
 use super::acts::{Error, act, refuse, say, target, tell};
-use super::{Room, locking, mutes, topic};
+use super::{Room, locking, mutes, passphrase, topic};
 use crate::bans::{Ban, Kind};
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Stage};
@@ -147,6 +147,7 @@ pub(super) fn carry_out(room: &mut Room, now: Now, slot: Slot, order: &Order<'_>
             Order::Mute(who, minutes) => mutes::mute(room, now, &by, who, *minutes),
             Order::Unmute(who) => mutes::unmute(room, now, &by, who),
             Order::Slow(seconds) => mutes::slow(room, &by, *seconds),
+            Order::NewPassphrase => passphrase::ask(room, slot, &by),
             Order::Lock => locking::lock(room, now, &by),
             Order::Unlock => locking::unlock(room, &by),
             Order::Topic(text) => topic::set(room, &by, text.as_ref()),

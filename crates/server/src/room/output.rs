@@ -4,6 +4,7 @@ use super::{LEAVING_MAX, Room};
 use crate::compact::Timestamp;
 use crate::event::Event;
 use crate::member::{Member, Stage};
+use crate::new_phrase::NewPhrase;
 use crate::outbox::List;
 use crate::roster::Slot;
 use chat_proto::now::Now;
@@ -38,6 +39,8 @@ pub struct TurnEnd {
     pub events: Vec<Event>,
     /// The bans as text, if they have changed.
     pub bans: Option<String>,
+    /// A passphrase to write into its file, and then to pass to [`super::passphrase::renew`].
+    pub phrase: Option<NewPhrase>,
 }
 
 /// What to poll a socket for: a function of the state, computed anew each turn.
@@ -158,7 +161,15 @@ pub fn end_turn(room: &mut Room, now: Now) -> TurnEnd {
         effects: close_finished(room, now),
         events: std::mem::take(&mut room.events),
         bans: room.bans.take_changes(),
+        phrase: take_phrase(room),
     }
+}
+
+/// The new passphrase that a turn asked for, if there is somebody to tell it to.
+fn take_phrase(room: &mut Room) -> Option<NewPhrase> {
+    let new = room.new_phrase.take()?;
+    let operator = room.roster.get(new.slot)?;
+    (operator.stage == Stage::Joined).then_some(new)
 }
 
 /// The bans that a turn changed could not be kept, for this reason: tells the operators. The bans hold all the same.

@@ -3,9 +3,12 @@
 use crate::secure::OUTDATED;
 use crate::sim::{PeerNo, Sim, limits, ms};
 use chat_noise::cpace::Phrase;
+use chat_noise::key::KeyPair;
 use chat_proto::{PASSPHRASE, SEALED_ONLY, TOO_MANY_GUESSES, WRONG_PASSPHRASE};
 use chat_server::door::Door;
 use chat_server::event::{Event, Refusal};
+use chat_server::operators::Operators;
+use std::collections::HashSet;
 
 const TURNED_AWAY: &str = "* not joined: this room takes encrypted connections only; use chat-client";
 
@@ -37,11 +40,15 @@ fn refusals(sim: &Sim) -> Vec<Refusal> {
 
 /// Tries a passphrase from here. The lines of the server after the greeting.
 fn guess(sim: &mut Sim, address: &str, phrase: &str) -> (PeerNo, Vec<String>) {
+    guess_when(sim, address, phrase, phrase == RIGHT)
+}
+
+/// The same in a room where this is the right one, or is not.
+fn guess_when(sim: &mut Sim, address: &str, phrase: &str, is_right: bool) -> (PeerNo, Vec<String>) {
     let peer = sim.connect(address);
     sim.run(ms(0));
     sim.news(peer);
     if let Some((met, _)) = sim.meet(peer, Some(phrase)) {
-        let is_right = phrase == RIGHT;
         sim.prove(peer, met, "HELLO 1 - - -");
         if !is_right {
             // What the server says of it is in the clear.
@@ -56,7 +63,11 @@ fn guess(sim: &mut Sim, address: &str, phrase: &str) -> (PeerNo, Vec<String>) {
 
 /// The server's last word to a guess from here.
 fn verdict(sim: &mut Sim, address: &str, phrase: &str) -> String {
-    let (_, lines) = guess(sim, address, phrase);
+    verdict_when(sim, address, phrase, phrase == RIGHT)
+}
+
+fn verdict_when(sim: &mut Sim, address: &str, phrase: &str, is_right: bool) -> String {
+    let (_, lines) = guess_when(sim, address, phrase, is_right);
     let last = lines.last().unwrap();
     last.split(' ')
         .next()
@@ -234,4 +245,128 @@ fn networks_of_one_site_share_a_higher_limit() {
         TOO_MANY_GUESSES
     );
     assert_eq!(verdict(&mut sim, "[2001:db8:8:ffff::1]:5002", RIGHT), "JOIN");
+}
+
+/// A room with a passphrase, in which this one runs it.
+fn with_operator() -> (Sim, PeerNo) {
+    let mut sim = with_phrase();
+    let alice = sim.connect("10.0.0.7:5002");
+    let key = KeyPair::from_secret(sim.peers[alice].secret).public();
+    sim.room.set_operators(Operators::new(None, HashSet::from([key])));
+    assert!(sim.prove_with(alice, "HELLO 1 alice - -", Some(RIGHT)));
+    sim.run(ms(0));
+    sim.news(alice);
+    (sim, alice)
+}
+
+fn acts(sim: &Sim) -> Vec<&str> {
+    let acts = sim.events.iter().filter_map(|event| match event {
+        Event::Act { what, .. } => Some(&**what),
+        _ => None,
+    });
+    acts.collect()
+}
+
+#[test]
+fn a_new_passphrase_is_told_to_its_operator_and_the_old_one_is_wrong() {
+    let (mut sim, alice) = with_operator();
+    let bob = sim.connect("10.0.0.8:5003");
+    assert!(sim.prove_with(bob, "HELLO 1 bob - -", Some(RIGHT)));
+    let begun = sim.connect("10.0.0.9:5004");
+    let (met, _) = sim.meet(begun, Some(RIGHT)).unwrap();
+    for peer in [alice, bob] {
+        sim.news(peer);
+    }
+    sim.send(bob, "ROOM passphrase new\n");
+    sim.run(ms(0));
+    let refused = "ERROR not-operator - only operators may do that; /op CODE makes you one";
+    assert_eq!(sim.news(bob), [refused]);
+    sim.send(alice, "ROOM passphrase new\nROOM passphrase new\n");
+    sim.run(ms(0));
+    let said = "NOTICE operator alice@10.0.0.7:5002 has set a new passphrase: users who are in stay in, and need it to come back";
+    assert_eq!(sim.news(bob), [said]);
+    let news = sim.news(alice);
+    let told: Vec<&str> = news
+        .iter()
+        .filter_map(|line| line.strip_prefix("NOTICE the new passphrase is: "))
+        .collect();
+    let [new] = told[..] else { panic!("{news:?}") };
+    assert_eq!(new.split(' ').count(), 6);
+    assert!(
+        news.iter()
+            .any(|line| line.starts_with("ERROR other - not changed: "))
+    );
+    assert_eq!(acts(&sim), ["passphrase new"]);
+    assert!(!format!("{:?}", sim.events).contains(new));
+    // What began with the old one is turned away, although it was right then.
+    assert_eq!(sim.news(begun), [WRONG_PASSPHRASE]);
+    sim.prove(begun, met, "HELLO 1 eve - -");
+    sim.peers[begun].channel = None;
+    sim.run(ms(0));
+    assert!(sim.is_closed(begun));
+    assert_eq!(verdict_when(&mut sim, "10.0.1.1:5005", new, true), "JOIN");
+    // Who is in stays in.
+    sim.news(alice);
+    sim.send(bob, "SAY 1 hello\n");
+    sim.run(ms(0));
+    assert!(sim.news(alice).last().unwrap().ends_with(" hello"));
+    // From where the old one opened the room, wrong ones are counted now.
+    for _ in 0..5 {
+        assert_eq!(
+            verdict_when(&mut sim, "10.0.0.8:5006", RIGHT, false),
+            WRONG_PASSPHRASE
+        );
+    }
+    assert_eq!(
+        verdict_when(&mut sim, "10.0.0.8:5006", RIGHT, false),
+        TOO_MANY_GUESSES
+    );
+    assert!(sim.room.roster().get(sim.peers[bob].slot.unwrap()).is_some());
+}
+
+#[test]
+fn a_passphrase_that_can_not_be_kept_changes_nothing() {
+    let (mut sim, alice) = with_operator();
+    let bob = sim.connect("10.0.0.9:5004");
+    let (met, _) = sim.meet(bob, Some(RIGHT)).unwrap();
+    sim.phrase_error = Some("passphrase file /srv/phrase: Read-only file system");
+    sim.news(alice);
+    sim.send(alice, "ROOM passphrase new\n");
+    sim.run(ms(0));
+    let why =
+        "not changed, the passphrase is the one before: passphrase file /srv/phrase: Read-only file system";
+    assert_eq!(sim.news(alice), [format!("ERROR other - {why}")]);
+    assert_eq!(acts(&sim), Vec::<&str>::new());
+    sim.prove(bob, met, "HELLO 1 bob - -");
+    sim.run(ms(0));
+    assert!(sim.news(bob)[0].starts_with("WELCOME bob@"));
+    assert_eq!(verdict(&mut sim, "10.0.0.10:5005", RIGHT), "JOIN");
+}
+
+#[test]
+fn an_operator_who_is_gone_by_then_sets_no_passphrase() {
+    let (mut sim, alice) = with_operator();
+    sim.send(alice, "ROOM passphrase new\nQUIT\n");
+    sim.run(ms(0));
+    assert_eq!(acts(&sim), Vec::<&str>::new());
+    assert_eq!(verdict(&mut sim, "10.0.0.10:5005", RIGHT), "JOIN");
+}
+
+#[test]
+fn a_room_without_a_passphrase_says_how_to_get_one() {
+    let mut sim = Sim::new(limits());
+    let alice = sim.connect("10.0.0.7:5002");
+    let key = KeyPair::from_secret(sim.peers[alice].secret).public();
+    sim.room.set_operators(Operators::new(None, HashSet::from([key])));
+    sim.seal(alice, "HELLO 1 alice - -");
+    sim.run(ms(0));
+    sim.news(alice);
+    sim.send(alice, "ROOM passphrase new\n");
+    sim.run(ms(0));
+    let news = sim.news(alice);
+    assert_eq!(news.len(), 1);
+    assert!(
+        news[0].starts_with("ERROR other - this room has no passphrase: chat-server --new-passphrase "),
+        "{news:?}"
+    );
 }

@@ -17,7 +17,7 @@ use chat_server::identity::Identity;
 use chat_server::member::End;
 use chat_server::quota::Quota;
 use chat_server::room::output::{self, Effect};
-use chat_server::room::{Limits, Room, input};
+use chat_server::room::{Limits, Room, input, passphrase};
 use chat_server::roster::Slot;
 use chat_server::server::{ACCEPTS_MAX, READ_MAX};
 use std::collections::VecDeque;
@@ -329,6 +329,8 @@ pub(crate) struct Sim {
     pub(crate) events: Vec<Event>,
     /// The latest bans, as text.
     pub(crate) kept_bans: Option<String>,
+    /// Why a new passphrase can't be written.
+    pub(crate) phrase_error: Option<&'static str>,
     /// Rendezvous requests so far.
     pub(crate) requests: u64,
     /// Turns in a row in which something was due and nothing happened.
@@ -387,6 +389,7 @@ impl Sim {
             door: VecDeque::new(),
             events: Vec::new(),
             kept_bans: None,
+            phrase_error: None,
             requests: 0,
             idle: 0,
             turns: 0,
@@ -622,6 +625,11 @@ impl Sim {
         let end = output::end_turn(&mut self.room, now);
         acted |= self.apply(&end.effects);
         self.events.extend(end.events);
+        if let Some(new) = end.phrase {
+            let written = self.phrase_error.map_or(Ok(()), Err);
+            passphrase::renew(&mut self.room, now, &new, written);
+            acted = true;
+        }
         self.kept_bans = end.bans.or(self.kept_bans.take());
         acted |= self.events.len() != events;
         self.turns += 1;

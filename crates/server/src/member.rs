@@ -308,6 +308,12 @@ impl Member {
         matches!(self.stage, Stage::Handshake(_) | Stage::Queued(_))
     }
 
+    /// When silence ends its line, which only plain users leave without a line feed: half a message of a handshake waits.
+    pub(crate) fn silence_ends_line_at(&self) -> Option<Duration> {
+        let is_plain = self.dialect() == Dialect::Plain && !matches!(self.stage, Stage::Sealing(..));
+        self.inbox.silence_ends_line_at().filter(|_| is_plain)
+    }
+
     /// When its stage ends if nothing is received: a silent connection becomes a plain user or is rejected.
     #[must_use]
     pub fn stage_ends_at(&self) -> Option<Duration> {

@@ -255,11 +255,7 @@ fn end_probe(room: &mut Room, now: Now, slot: Slot) {
 fn end_silent_line(room: &mut Room, now: Now, slot: Slot) {
     let member = room.roster.get(slot);
     let was_unframed = member.is_some_and(|member| member.inbox.is_unframed());
-    let is_due = member.is_some_and(|member| {
-        let seals = matches!(member.stage, Stage::Sealing(..));
-        let is_plain = member.dialect() == Dialect::Plain && !seals;
-        is_plain && has_passed(member.inbox.silence_ends_line_at(), now)
-    });
+    let is_due = member.is_some_and(|member| has_passed(member.silence_ends_line_at(), now));
     if is_due && may_process(room, now, slot) {
         process_partial(room, now, slot, Inbox::end_line);
         let member = room.roster.get(slot);

@@ -607,10 +607,7 @@ impl Room {
         let processes = member.is_answerable();
         let has_input = member.inbox.is_waiting() || member.ended.is_some() || rate_allows > now.monotonic;
         let next_line = (processes && has_input).then_some(allowed);
-        let silence = match member.dialect() {
-            Dialect::Plain if processes => member.inbox.silence_ends_line_at(),
-            Dialect::Plain | Dialect::Rich => None,
-        };
+        let silence = member.silence_ends_line_at().filter(|_| processes);
         let pulse = member.rich().map(|_| match member.pinged {
             Some(pinged) => pinged.get() + 2 * self.limits.ping_interval,
             None => member.inbox.last_received() + self.limits.ping_interval,

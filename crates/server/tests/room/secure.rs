@@ -94,6 +94,21 @@ fn nobody_is_told_of_a_handshake_that_does_not_end() {
     assert_eq!(sim.news(listener), Vec::<String>::new());
 }
 
+/// A second of silence ends a line of a plain user. Here it must neither do that nor keep the server awake.
+#[test]
+fn half_a_message_of_a_handshake_waits_for_the_rest() {
+    let mut sim = Sim::new(limits());
+    let peer = begun(&mut sim, "10.0.0.7:5002");
+    sim.send(peer, "SEAL 1 w-YVvoQoG_Dic");
+    sim.run(ms(0));
+    let turns = sim.turns;
+    sim.run(ms(9_900));
+    assert!(sim.turns - turns < 10, "{} turns", sim.turns - turns);
+    assert!(!sim.is_closed(peer));
+    sim.run(ms(200));
+    assert_eq!(sim.news(peer), [FAILED]);
+}
+
 #[test]
 fn a_line_that_is_not_of_the_handshake_ends_it_and_is_not_said() {
     let mut sim = Sim::new(limits());

@@ -58,11 +58,11 @@ pub(crate) struct Owner {
 
 /// A user in the room.
 #[derive(Clone, Copy)]
-struct Stay {
+pub(crate) struct Stay {
     from: Position,
-    owner: Owner,
+    pub(crate) owner: Owner,
     /// Since when the users know its key.
-    keyed_at: Option<Position>,
+    pub(crate) keyed_at: Option<Position>,
 }
 
 struct Removal {
@@ -120,6 +120,13 @@ impl Truth {
 
     pub(crate) fn is_operator(&self, person: PersonNo) -> bool {
         self.operators.contains(&person)
+    }
+
+    /// Whether this was ever so of somebody with this name and address: without a connection, a list is of some time ago.
+    pub(crate) fn was(&self, who: &Who, is: impl Fn(&Stay) -> bool) -> bool {
+        let stays = self.stays.get(&who.id).into_iter().flatten();
+        let mut named = stays.filter(|stay| self.has_asked(stay.owner.person, who));
+        named.any(is)
     }
 
     pub(crate) fn connects(&mut self, id: UserId, owner: Owner) {

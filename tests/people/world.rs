@@ -137,6 +137,8 @@ pub(crate) struct Raw {
     pub(crate) address: SocketAddr,
     /// How much it has received.
     heard: usize,
+    /// It was on its channel by then. What came before was for a connection of which no key was known.
+    is_proven: bool,
 }
 
 pub(crate) enum Scheduled {
@@ -304,6 +306,7 @@ impl World {
             key,
             address,
             heard: 0,
+            is_proven: false,
         });
         peer
     }
@@ -487,12 +490,12 @@ impl World {
             let heard = &self.sim.peers[raw.peer].received;
             let news = heard.get(raw.heard..).unwrap_or_default();
             if heard.len() > raw.heard && raw.peer != self.recorder {
-                let has_proven = self.sim.peers[raw.peer].channel.is_some();
-                let key = raw.key.filter(|_| has_proven);
+                let key = raw.key.filter(|_| raw.is_proven);
                 self.ledger.truth.check_sent(now, key, raw.address.ip(), news);
                 self.ledger.heard_in_the_clear(raw.person, news);
             }
             raw.heard = heard.len();
+            raw.is_proven = self.sim.peers[raw.peer].channel.is_some();
         }
     }
 

@@ -58,31 +58,49 @@ impl Secure {
         self.unsent = None;
     }
 
-    /// Passes to `send` what waits, or one record of the next bytes of `pieces`. `send` returns how many bytes it took. Returns how
-    /// many bytes of `pieces` are encrypted and must not be passed again, and what `send` took or failed with.
+    /// Passes to `send` what waits, or else records of `pieces`, as long as it takes whole records; and whether another one follows
+    /// at once. `send` returns how many bytes it took. Returns how many bytes of `pieces` are encrypted and must not be passed
+    /// again, and what `send` took or, if it took nothing, failed with.
     pub fn send<'a, E>(
         &mut self,
         now: Now,
-        pieces: impl IntoIterator<Item = &'a [u8]>,
+        pieces: impl Iterator<Item = &'a [u8]> + Clone,
         scratch: &mut Vec<u8>,
-        send: impl FnOnce(&[u8]) -> Result<usize, E>,
+        mut send: impl FnMut(&[u8], bool) -> Result<usize, E>,
     ) -> (usize, Result<usize, E>) {
         if let Some(mut unsent) = self.unsent.take() {
-            let sent = send(&unsent);
+            let sent = send(&unsent, false);
             unsent.drain(..*sent.as_ref().unwrap_or(&0));
             self.unsent = Some(unsent).filter(|unsent| !unsent.is_empty());
             return (0, sent);
         }
-        scratch.clear();
-        let count = self.channel.sealer.seal(now.monotonic, pieces, scratch);
-        if count == 0 {
-            return (0, Ok(0));
+        let length = pieces.clone().map(<[u8]>::len).sum();
+        let (mut count, mut taken) = (0, 0);
+        while count < length && self.unsent.is_none() {
+            scratch.clear();
+            let rest = skip(pieces.clone(), count);
+            count += self.channel.sealer.seal(now.monotonic, rest, scratch);
+            let sent = send(scratch, count < length);
+            let unsent = scratch.get(*sent.as_ref().unwrap_or(&0)..).unwrap_or_default();
+            self.unsent = (!unsent.is_empty()).then(|| Box::new(unsent.to_vec()));
+            match sent {
+                Ok(sent) => taken += sent,
+                Err(error) if taken == 0 => return (count, Err(error)),
+                // The rest of this record is sent later, and fails again if the connection broke.
+                Err(_) => {}
+            }
         }
-        let sent = send(scratch);
-        let unsent = scratch.get(*sent.as_ref().unwrap_or(&0)..).unwrap_or_default();
-        self.unsent = (!unsent.is_empty()).then(|| Box::new(unsent.to_vec()));
-        (count, sent)
+        (count, Ok(taken))
     }
+}
+
+/// These pieces without their first `count` bytes.
+fn skip<'a>(pieces: impl Iterator<Item = &'a [u8]>, mut count: usize) -> impl Iterator<Item = &'a [u8]> {
+    pieces.map(move |piece| {
+        let (skipped, rest) = piece.split_at(count.min(piece.len()));
+        count -= skipped.len();
+        rest
+    })
 }
 
 #[cfg(test)]
@@ -124,7 +142,7 @@ mod tests {
         let (mut secure, mut client) = ends();
         let (mut wire, mut scratch) = (Vec::new(), Vec::new());
         let mut take = |secure: &mut Secure, said: &'static [u8], max: usize| {
-            let (count, sent) = secure.send(NOW, [said], &mut scratch, |bytes| {
+            let (count, sent) = secure.send(NOW, [said].into_iter(), &mut scratch, |bytes, _| {
                 let taken = bytes.len().min(max);
                 wire.extend_from_slice(&bytes[..taken]);
                 if taken == 0 { Err("full") } else { Ok(taken) }
@@ -141,6 +159,35 @@ mod tests {
         let mut said = Vec::new();
         client.opener.open(&wire, RECORD_MAX, &mut said).unwrap();
         assert_eq!(said, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn records_follow_one_another_while_the_socket_takes_them() {
+        let said = [vec![b'a'; 10], vec![b'b'; 3 * RECORD_MAX]];
+        let pieces = || said.iter().map(Vec::as_slice);
+        // What the socket takes in all, what is encrypted, and which records another one follows.
+        for (space, encrypted, follows) in [
+            (usize::MAX, 3 * RECORD_MAX + 10, vec![true, true, true, false]),
+            (RECORD_MAX + 100, 2 * RECORD_MAX, vec![true, true]),
+            (RECORD_MAX + 18, 2 * RECORD_MAX, vec![true, true]),
+        ] {
+            let (mut secure, mut client) = ends();
+            let (mut wire, mut scratch, mut more) = (Vec::new(), Vec::new(), Vec::new());
+            let (count, sent) = secure.send(NOW, pieces(), &mut scratch, |bytes, follows| {
+                more.push(follows);
+                let taken = bytes.len().min(space - wire.len());
+                wire.extend_from_slice(&bytes[..taken]);
+                if taken == 0 { Err("full") } else { Ok(taken) }
+            });
+            assert_eq!((count, sent, &more), (encrypted, Ok(wire.len()), &follows));
+            let _ = secure.send(NOW, std::iter::empty(), &mut scratch, |bytes, _| {
+                wire.extend_from_slice(bytes);
+                Ok::<_, ()>(bytes.len())
+            });
+            let mut opened = Vec::new();
+            client.opener.open(&wire, RECORD_MAX, &mut opened).unwrap();
+            assert_eq!(opened, said.concat()[..encrypted]);
+        }
     }
 
     #[test]

@@ -346,7 +346,9 @@ impl Server {
             let Some(Some(socket)) = self.sockets.get(slot) else {
                 continue;
             };
-            match output::deliver(&mut self.room, now, slot, |pieces| send(socket, pieces)) {
+            match output::deliver(&mut self.room, now, slot, |pieces, more| {
+                send(socket, pieces, more)
+            }) {
                 Err(error) if !is_transient(&error) => self.lose(now, slot, &error),
                 Ok(()) | Err(_) => {}
             }
@@ -433,11 +435,16 @@ fn push<'fd>(fds: &mut Vec<PollFd<'fd>>, fd: PollFd<'fd>) -> usize {
     fds.len() - 1
 }
 
-fn send(socket: &Socket, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+/// If more follows at once, the system need not send the last bytes in a packet of their own, or wake the peer for them.
+fn send(socket: &Socket, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+    let mut flags = send_flags();
+    if more {
+        flags |= nix::libc::MSG_MORE;
+    }
     match pieces {
         // The common case, which is cheaper for the system.
-        [piece] => socket.send_with_flags(piece, send_flags()),
-        pieces => socket.send_vectored_with_flags(pieces, send_flags()),
+        [piece] => socket.send_with_flags(piece, flags),
+        pieces => socket.send_vectored_with_flags(pieces, flags),
     }
 }
 

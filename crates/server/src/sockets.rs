@@ -306,7 +306,7 @@ mod tests {
     /// The line that waits for a connection.
     fn sent(room: &mut Room, now: Now, slot: Slot) -> String {
         let mut line = Vec::new();
-        output::deliver(room, now, slot, |pieces| {
+        output::deliver(room, now, slot, |pieces, _| {
             line.extend(pieces.iter().flat_map(|piece| piece.iter()));
             Ok::<_, ()>(line.len())
         })

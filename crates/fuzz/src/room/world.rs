@@ -347,7 +347,7 @@ impl World {
             return true;
         }
         let (mut count, now) = (0, self.now.monotonic);
-        let delivered = output::deliver(&mut self.room, self.now, slot, |pieces| {
+        let delivered = output::deliver(&mut self.room, self.now, slot, |pieces, _| {
             for piece in pieces {
                 let takes = piece.len().min(person.window - count.min(person.window));
                 person.line.receive(

@@ -70,8 +70,8 @@ pub fn evict_overrun(room: &mut Room, now: Now) {
     }
 }
 
-/// Passes what a connection is owed to `send`, if anything, as pieces for one system call. `send` returns how many bytes
-/// it has sent.
+/// Passes what a connection is owed to `send`, if anything, as pieces for one system call, and whether another call follows
+/// at once. `send` returns how many bytes it has sent.
 ///
 /// # Errors
 /// Those of `send`.
@@ -79,7 +79,7 @@ pub fn deliver<E>(
     room: &mut Room,
     now: Now,
     slot: Slot,
-    send: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
+    mut send: impl FnMut(&[IoSlice<'_>], bool) -> Result<usize, E>,
 ) -> Result<(), E> {
     let Some(mut member) = room.roster.get_mut(slot) else {
         return Ok(());
@@ -110,13 +110,13 @@ pub fn deliver<E>(
     let (count, sent) = match member.secure.as_deref_mut() {
         _ if output.is_empty() && !is_unsent => return Ok(()),
         None => {
-            let sent = send(output.as_io());
+            let sent = send(output.as_io(), false);
             (*sent.as_ref().unwrap_or(&0), sent)
         }
         Some(secure) => {
             let pieces = output.as_io().iter().map(|piece| &**piece);
-            secure.send(now, pieces, &mut room.scratch, |bytes| {
-                send(&[IoSlice::new(bytes)])
+            secure.send(now, pieces, &mut room.scratch, |bytes, more| {
+                send(&[IoSlice::new(bytes)], more)
             })
         }
     };

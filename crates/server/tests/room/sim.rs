@@ -711,7 +711,7 @@ impl Sim {
             return false;
         }
         let mut written = None;
-        let result = output::deliver(&mut self.room, now, slot, |pieces| {
+        let result = output::deliver(&mut self.room, now, slot, |pieces, _| {
             if peer.gone {
                 return Err(());
             }
@@ -722,7 +722,8 @@ impl Sim {
                 peer.down.extend_from_slice(&piece[..taken]);
                 count += taken;
             }
-            Ok(*written.insert(count))
+            *written.get_or_insert(0) += count;
+            Ok(count)
         });
         if result.is_err() {
             self.room_loses(now, slot, number);
@@ -775,7 +776,7 @@ impl Sim {
             // If nothing is due, this changes nothing.
             let mut is_owed = false;
             if !interest.write {
-                let _ = output::deliver(&mut self.room, now, slot, |_| {
+                let _ = output::deliver(&mut self.room, now, slot, |_, _| {
                     is_owed = true;
                     Err(())
                 });

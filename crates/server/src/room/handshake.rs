@@ -17,7 +17,7 @@ pub(super) fn admits(room: &mut Room, slot: Slot, head: impl FnOnce(usize) -> Ve
     };
     let seals = matches!(member.stage, Stage::Sealing(..));
     let is_handshake = seals || !member.has_spoken() && head(VERB.len()).starts_with(VERB.as_bytes());
-    !is_handshake || room.handshakes.queue.admit(slot)
+    !is_handshake || room.handshakes.queue.admit(slot, seals)
 }
 
 /// A client's first line begins a handshake. From here on, only the handshake is written to the connection.

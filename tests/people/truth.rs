@@ -293,6 +293,12 @@ impl Truth {
         Some((stay.owner, is_keyed))
     }
 
+    /// Whether the author of these knew of no key of whom they were for: a user at `nc`, who has one by now.
+    pub(crate) fn may_be_clear(&self, words: &[Word]) -> bool {
+        let mut aims = words.iter().map(|&word| &self.messages[word].aim);
+        aims.all(|aim| matches!(aim, Aim::Private(Some(meant)) if meant.may_be_clear))
+    }
+
     /// When the user with this address joined last.
     pub(crate) fn joined(&self, id: UserId) -> Position {
         self.stays[&id].last().unwrap().from
@@ -309,7 +315,17 @@ impl Truth {
                 .all(|&word| self.messages[word].voices.contains(&owner.person)),
         };
         let is_author = |owner: &&Owner| has_said(owner) && self.has_asked(owner.person, who);
-        let Some(author) = owners.iter().rev().find(is_author) else {
+        // The insider ends what is repeated so.
+        let is_repeated = text.ends_with(" again");
+        let is_first = |owner: &&Owner| {
+            !is_repeated
+                && words
+                    .iter()
+                    .all(|&word| self.messages[word].author == owner.person)
+        };
+        // If the insider took the same address and nick later, what was said before is not the insider's.
+        let authors = || owners.iter().rev().filter(is_author);
+        let Some(author) = authors().find(is_first).or_else(|| authors().next()) else {
             panic!("{text:?} is shown as written by {who}");
         };
         author.person

@@ -255,7 +255,7 @@ impl Ledger {
             };
             assert_eq!(meant.person, run.person, "{text:?} is for somebody else");
             assert!(
-                meant.key == Some(run.key) || meant.may_be_clear,
+                meant.key.is_none_or(|key| key == run.key),
                 "{text:?} is for another key"
             );
         }

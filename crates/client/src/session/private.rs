@@ -11,6 +11,7 @@ use crate::private::{Event as Told, MessageId, Output, Path, Received, Refusal, 
 use crate::roster::{KeyWarning, Unresolved};
 use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;
+use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::rich::Profile;
 use chat_proto::text::Text;
@@ -246,6 +247,12 @@ impl Session {
             self.events.push_back(Event::Left(leave));
         }
         self.ignored.left(&who);
+        // Its nick and address may mean it or somebody who was lost before, so they mean nobody.
+        let nick = who.nick.as_ref().map(Nick::key);
+        self.absent.retain(|_, absent| {
+            let other = absent.who.nick.as_ref().map(Nick::key);
+            absent.who.id != who.id && (nick.is_none() || other != nick)
+        });
         let drafts = self.outbox.drafts_mut().filter(|draft| !draft.awaits_peer);
         drafts.for_each(|draft| draft.peer.left(&who));
         if self.recipients.left(&who, self.private.roster()) && self.config.to.is_none() {

@@ -888,6 +888,20 @@ fn a_user_is_awaited_while_the_user_list_arrives() {
     assert_eq!(alice.unsent(), [format!("{BOB}: psst")]);
 }
 
+/// Whoever types a name means the user who was last seen under it.
+#[test]
+fn the_name_of_a_stranger_who_left_does_not_mean_an_awaited_user() {
+    for (stranger, typed) in [("bob@10.0.0.6:6666", "bob"), ("10.0.0.2:6000", "10.0.0.2:6000")] {
+        let mut alice = away(&[]);
+        back(&mut alice, &[format!("{stranger} - {}", key_of(3))]);
+        alice.hear(&format!("LEAVE 1 {stranger}\n"));
+        alice.quiet();
+        alice.type_line(&format!("/msg {typed} psst"));
+        assert_eq!(alice.unsent(), [""; 0]);
+        assert_eq!(alice.errors().len(), 1);
+    }
+}
+
 #[test]
 fn a_stranger_with_the_nick_of_an_awaited_user_gets_nothing() {
     let mut alice = away(&[]);

@@ -54,6 +54,8 @@ pub(super) struct Peer {
     punch_at: Duration,
     /// The peer may offer its addresses, once for each punch.
     may_offer: bool,
+    /// This side may offer its own, and has not yet.
+    owes_offer: bool,
 }
 
 /// The limit on accepted offers, for all peers together.
@@ -122,6 +124,7 @@ impl Peer {
             relayed: None,
             punch_at: Duration::ZERO,
             may_offer: false,
+            owes_offer: false,
         }
     }
 
@@ -141,6 +144,15 @@ impl Peer {
         self.paths.punch(context.now, address);
         self.punch_at = context.now + PUNCH_INTERVAL;
         self.may_offer = true;
+        self.owes_offer = true;
+    }
+
+    /// Offers the addresses inside the network, once there are keys to seal them with.
+    fn offer(&mut self, context: &mut Context<'_>) {
+        if !self.owes_offer || !self.sessions.can_seal(context.now) {
+            return;
+        }
+        self.owes_offer = false;
         if !context.local.is_empty() && !self.paths.is_validated(context.now) {
             let offer = Body::Addresses(context.local.to_vec());
             self.answer(context, Source::Relay, offer);
@@ -317,6 +329,7 @@ impl Peer {
         self.sessions.expire(context.now);
         self.pass_gap(context);
         self.shake_hands(context);
+        self.offer(context);
         // Pings go before segments, because a failed probe changes the path; and after, because a
         // failed path is probed.
         self.ping(context);

@@ -24,7 +24,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// Seeds in every run of the tests. `CHAT_SEEDS=200000` runs more, `CHAT_SEED=7` only that one.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 600;
 
 /// The witnesses, which leave last.
 const PLAIN: PeerNo = 0;

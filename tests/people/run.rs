@@ -1,6 +1,7 @@
 //! Runs the world: what is due happens in the order of its time.
 
 use crate::hostile::Course;
+use crate::sim::{PeerNo, Sim};
 use crate::truth::{Owner, PersonNo};
 use crate::world::{LAST_ACT, Link, SERVER, Scheduled, Stream, World};
 use chat_client::session::Endpoints;
@@ -58,31 +59,28 @@ impl World {
         }
     }
 
+    /// The server at the other end of a link, and the peer that the link is there.
+    fn server_of(&mut self, link: usize) -> (&mut Sim, PeerNo) {
+        let link = &self.links[link];
+        let sim = if link.is_impostor {
+            &mut self.impostor
+        } else {
+            &mut self.sim
+        };
+        (sim, link.peer)
+    }
+
     fn process(&mut self, what: Scheduled) {
         match what {
             Scheduled::Start(person) => self.start(person),
             Scheduled::Connect(person, run) => self.connect(person, run),
             Scheduled::ToServer(link, bytes) => {
-                let Link {
-                    is_impostor, peer, ..
-                } = self.links[link];
-                let sim = if is_impostor {
-                    &mut self.impostor
-                } else {
-                    &mut self.sim
-                };
+                let (sim, peer) = self.server_of(link);
                 sim.inject(peer, &bytes);
             }
             Scheduled::ToClient(link, bytes, position, sent) => self.arrive(link, &bytes, position, sent),
             Scheduled::UpEnd(link) => {
-                let Link {
-                    is_impostor, peer, ..
-                } = self.links[link];
-                let sim = if is_impostor {
-                    &mut self.impostor
-                } else {
-                    &mut self.sim
-                };
+                let (sim, peer) = self.server_of(link);
                 sim.close(peer);
             }
             Scheduled::DownEnd(link) => self.connection_ends(link),

@@ -4,6 +4,9 @@ use super::Room;
 use crate::event::Event;
 use crate::member::Stage;
 use crate::roster::Slot;
+use chat_proto::id::UserId;
+use chat_proto::nick::{Nick, NickKey};
+use chat_proto::opaque::PublicKey;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer};
 use chat_proto::text::Text;
@@ -11,8 +14,17 @@ use chat_proto::text::Text;
 /// A request that can't be fulfilled: the error for programs and for people.
 pub(super) type Error = (ErrorCode, String);
 
+/// A user that an operator acts on, as it was then.
+pub(super) struct Target {
+    pub(super) slot: Slot,
+    pub(super) id: UserId,
+    pub(super) key: Option<PublicKey>,
+    pub(super) nick: Option<NickKey>,
+    pub(super) who: String,
+}
+
 /// The user that an operator means, who must be no operator.
-pub(super) fn target(room: &Room, name: &str) -> Result<Slot, Error> {
+pub(super) fn target(room: &Room, name: &str) -> Result<Target, Error> {
     let slot = room.roster.find(name);
     let member = slot.and_then(|slot| Some((slot, room.roster.get(slot)?)));
     match member.filter(|(_, member)| member.stage == Stage::Joined) {
@@ -20,7 +32,13 @@ pub(super) fn target(room: &Room, name: &str) -> Result<Slot, Error> {
             let text = format!("{} is an operator", member.label());
             Err((ErrorCode::Other, text))
         }
-        Some((slot, _)) => Ok(slot),
+        Some((slot, member)) => Ok(Target {
+            slot,
+            id: member.id(),
+            key: member.key(),
+            nick: member.nick().as_ref().map(Nick::key),
+            who: member.label().to_owned(),
+        }),
         None => Err((ErrorCode::NoSuchUser, "no such user; /who lists the users".into())),
     }
 }

@@ -1,7 +1,7 @@
 //! Who may say something to the room.
 
 use super::Room;
-use super::acts::{Error, act, target};
+use super::acts::{Error, Target, act, target};
 use crate::bans::{Ban, Bans, Kind};
 use crate::member::Member;
 use crate::network::Network;
@@ -20,11 +20,7 @@ pub(super) fn mute(
     minutes: Option<u32>,
 ) -> Result<(), Error> {
     let other = |text: String| Err((ErrorCode::Other, text));
-    let slot = target(room, who)?;
-    let Some(member) = room.roster.get(slot) else {
-        return Ok(());
-    };
-    let (id, key, who) = (member.id(), member.key(), member.label().to_owned());
+    let Target { id, key, who, .. } = target(room, who)?;
     let address = id.address().ip();
     if address.is_loopback() && key.is_none() {
         return other(format!(

@@ -1,6 +1,6 @@
 //! What operators do.
 
-use super::acts::{Error, act, refuse, say, target, tell};
+use super::acts::{Error, Target, act, refuse, say, target, tell};
 use super::{Room, locking, mutes, passphrase, topic};
 use crate::bans::{Ban, Kind};
 use crate::event::{Departure, Event, Refusal};
@@ -8,7 +8,7 @@ use crate::member::{Client, Member, Stage};
 use crate::network::Network;
 use crate::operators::Refused;
 use crate::roster::Slot;
-use chat_proto::nick::{Nick, NickKey};
+use chat_proto::nick::NickKey;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::order::Order;
@@ -162,14 +162,14 @@ pub(super) fn carry_out(room: &mut Room, now: Now, slot: Slot, order: &Order<'_>
 }
 
 fn kick(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Result<(), Error> {
-    let slot = target(room, who)?;
-    let Some(member) = room.roster.get(slot) else {
-        return Ok(());
-    };
-    let nick = member.nick().as_ref().map(Nick::key);
-    let (key, address) = (member.key(), member.id().address().ip());
-    let who = member.label().to_owned();
-    room.bans.kick(now.monotonic, key, address, nick);
+    let Target {
+        slot,
+        id,
+        key,
+        nick,
+        who,
+    } = target(room, who)?;
+    room.bans.kick(now.monotonic, key, id.address().ip(), nick);
     act(
         room,
         by,
@@ -183,11 +183,7 @@ fn kick(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Re
 
 fn ban(room: &mut Room, now: Now, by: &str, who: &str, reason: &Text<'_>) -> Result<(), Error> {
     let other = |text: String| Err((ErrorCode::Other, text));
-    let slot = target(room, who)?;
-    let Some(member) = room.roster.get(slot) else {
-        return Ok(());
-    };
-    let (id, key, who) = (member.id(), member.key(), member.label().to_owned());
+    let Target { id, key, who, .. } = target(room, who)?;
     let address = id.address().ip();
     let network = Network::of(address);
     let there = |member: &&Member| member.is_staying() && Network::of(member.id().address().ip()) == network;

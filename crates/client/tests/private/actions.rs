@@ -7,12 +7,29 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// No actions after this time.
-pub(crate) const LAST_ACT: Duration = Duration::from_secs(70);
+const LAST_ACT: Duration = Duration::from_secs(70);
+
+/// The same in a run so long that keys are renewed twice.
+const LAST_ACT_OF_LONG: Duration = Duration::from_secs(280);
+
+/// One seed of so many has a long run.
+const LONG_ONE_OF: u64 = 15;
+
+/// When the actions of this seed end.
+pub(crate) fn last_act(seed: u64) -> Duration {
+    match seed.is_multiple_of(LONG_ONE_OF) {
+        true => LAST_ACT_OF_LONG,
+        false => LAST_ACT,
+    }
+}
 
 impl Simulation {
     pub(crate) fn act(&mut self) {
         let slot = self.rng.below(self.clients.len());
-        let kinds = if self.is_peaceful { 65 } else { 100 };
+        // In a long run failures are rare, or no keys would live long enough.
+        let is_long = self.last_act > LAST_ACT;
+        let is_calm = self.is_peaceful || is_long && self.rng.chance(900);
+        let kinds = if is_calm { 65 } else { 100 };
         match self.rng.below(kinds) {
             0..55 => self.send_one(slot),
             55..60 => self.send_many(slot),
@@ -27,9 +44,9 @@ impl Simulation {
             90..92 => self.lie(slot),
             _ => self.attack(),
         }
-        let pause = [100, 1500][self.rng.below(2)];
+        let pause = [100, 1500][self.rng.below(2)] * if is_long { 2 } else { 1 };
         let next = self.now + self.rng.ms(1, pause);
-        if next < LAST_ACT {
+        if next < self.last_act {
             self.schedule(next, Scheduled::Act);
         } else {
             self.network.blocked.clear();

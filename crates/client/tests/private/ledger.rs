@@ -9,6 +9,12 @@ use std::time::Duration;
 /// A message does not fail for lack of an answer before this time.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A client encrypts under the same keys for less than this time.
+const KEYS_LAST: Duration = Duration::from_secs(180);
+
+/// Keys in use are renewed after this time.
+const RENEWED_AFTER: Duration = Duration::from_secs(120);
+
 /// A message must be settled by then. Messages sent within 100 ms expire together.
 const SETTLED_BY: Duration = Duration::from_millis(30_100);
 
@@ -22,6 +28,9 @@ pub(crate) struct Ledger {
     unsettled: BTreeSet<usize>,
     /// Bytes to and from unused addresses, by client.
     victims: BTreeMap<(PublicKey, SocketAddr), (usize, usize)>,
+    /// When each client first encrypted for an index. The last 8 bits of that count the handshakes of a conversation.
+    keys: BTreeMap<(PublicKey, u32), Duration>,
+    pub(crate) renewed: usize,
     pub(crate) shown: usize,
     pub(crate) delivered: usize,
     pub(crate) relayed: usize,
@@ -171,6 +180,19 @@ impl Ledger {
             *to <= 3 * *back,
             "{to} bytes go to {victim}, but only {back} came from there"
         );
+    }
+
+    /// A client encrypts for this index of its peer.
+    pub(crate) fn sealed(&mut self, now: Duration, by: PublicKey, index: u32) {
+        if let Some(first) = self.keys.get(&(by, index)) {
+            let age = now - *first;
+            assert!(age < KEYS_LAST, "keys encrypt after {age:?}");
+            return;
+        }
+        let conversation = (by, index & !0xFF)..=(by, index | 0xFF);
+        let mut ages = self.keys.range(conversation).map(|(_, first)| now - *first);
+        self.renewed += usize::from(ages.any(|age| (RENEWED_AFTER..KEYS_LAST).contains(&age)));
+        self.keys.insert((by, index), now);
     }
 
     pub(crate) fn seemingly_from_victim(&mut self, to: PublicKey, victim: SocketAddr, bytes: usize) {

@@ -1,12 +1,14 @@
 //! Clients, a server, a network and an attacker in simulated time. The seed determines the whole
 //! run.
 
+use crate::actions::last_act;
 use crate::ledger::Ledger;
 use crate::network::{Arrival, Conditions, Network, Router};
 use crate::rng::Rng;
 use crate::server::{Conn, Server};
 use chat_client::private::{Event, KeyPair, Options, Output, Private};
-use chat_proto::datagram::{BEGIN, MARK};
+use chat_noise::private::index_of;
+use chat_proto::datagram::{BEGIN, MARK, SEALED};
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
@@ -28,6 +30,7 @@ pub(crate) struct Simulation {
     pub(crate) ledger: Ledger,
     /// There is no attacker, and nothing fails except the links.
     pub(crate) is_peaceful: bool,
+    pub(crate) last_act: Duration,
     /// Datagrams that the attacker has seen.
     pub(crate) captured: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     pub(crate) events: BTreeMap<(Duration, u64), Scheduled>,
@@ -116,6 +119,7 @@ impl Simulation {
             keyless: Vec::new(),
             ledger: Ledger::default(),
             is_peaceful,
+            last_act: last_act(seed),
             captured: Vec::new(),
             events: BTreeMap::new(),
             next_event: 0,
@@ -230,20 +234,19 @@ impl Simulation {
                 let (now, what) = (self.now, describe(&output));
                 eprintln!("{now:?} client {slot}: {what}");
             }
-            let client = &self.clients[slot];
-            let key = client.private.public_key();
+            let (key, udp) = (self.clients[slot].private.public_key(), self.clients[slot].udp);
             match output {
                 Output::Datagram { to, ttl, bytes } => {
                     assert!(bytes.len() <= 1200, "a datagram of {} bytes", bytes.len());
-                    self.check_secrecy(&bytes);
+                    self.check_secrecy(key, &bytes);
                     if to.ip() == victim(0).ip() {
                         self.ledger.sent_to_victim(key, to, bytes.len());
                     }
-                    self.transmit(client.udp, to, ttl, &bytes);
+                    self.transmit(udp, to, ttl, &bytes);
                 }
                 Output::Line(line) => {
                     if let FromClient::Relay(_, bytes) = &line {
-                        self.check_secrecy(bytes);
+                        self.check_secrecy(key, bytes);
                     }
                     let client = &self.clients[slot];
                     let line = line.to_string();
@@ -251,6 +254,7 @@ impl Simulation {
                     self.line_to_server(slot, line);
                 }
                 Output::Event(Event::Received(received)) => {
+                    let client = &self.clients[slot];
                     let label_key = client.view.get(&received.from).copied().flatten();
                     assert!(received.sealed || !client.options.no_unencrypted);
                     self.ledger.shown(key, label_key, &received);
@@ -266,8 +270,8 @@ impl Simulation {
         );
     }
 
-    /// No text is sent in the clear, nor with the beginning of a handshake: that can be replayed.
-    fn check_secrecy(&self, bytes: &[u8]) {
+    /// No text is sent in the clear, under old keys, nor with the beginning of a handshake: that can be replayed.
+    fn check_secrecy(&mut self, by: PublicKey, bytes: &[u8]) {
         if bytes.first() != Some(&MARK) {
             return;
         }
@@ -277,6 +281,9 @@ impl Simulation {
             bytes[1] != BEGIN || bytes.len() == 118,
             "a beginning carries more"
         );
+        if bytes[1] == SEALED {
+            self.ledger.sealed(self.now, by, index_of(bytes).unwrap());
+        }
     }
 
     fn line_to_server(&mut self, slot: usize, line: String) {

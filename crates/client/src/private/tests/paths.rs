@@ -600,54 +600,84 @@ fn the_server_starts_punching_for_known_peers_only() {
     assert!(pair.take(BOB).is_empty(), "there is no conversation");
 }
 
+fn inside(who: usize) -> SocketAddr {
+    SocketAddr::from(([192, 168, 1, [5, 6][who]], 50_001))
+}
+
+/// As others see a user behind that router.
+fn outside(who: usize) -> UserId {
+    UserId::from(SocketAddr::from(([198, 51, 100, 1], [1000, 1001][who])))
+}
+
+impl Pair {
+    /// Alice and Bob are behind one router, and the server asks both to punch. No datagram passes the router.
+    fn punch_behind_one_router(&mut self) {
+        let (now, nowhere) = (self.now(), SocketAddr::from(([198, 51, 100, 1], 2000)));
+        for who in [ALICE, BOB] {
+            let behind = Connection {
+                own: Some(outside(who)),
+                local: SocketAddr::new(inside(who).ip(), 50_000),
+                addresses: vec![inside(who)],
+                is_rich: true,
+            };
+            self.clients[who].connected(now, behind);
+            let mut other = profile(1 - who, &self.clients[1 - who]);
+            (other.who, other.udp) = (outside(1 - who).into(), Some(nowhere));
+            self.clients[who].peer_here(now, &other);
+            self.clients[who].roster_complete(now);
+        }
+        for who in [ALICE, BOB] {
+            self.clients[who].punch(now, &outside(1 - who).into(), nowhere);
+        }
+    }
+
+    /// The relay carries what one of them has sent. Returns how much that was, and whether the other was pinged inside.
+    fn relay_behind_one_router(&mut self, who: usize) -> (usize, bool) {
+        let (mut relayed, mut is_pinged) = (0, false);
+        let now = self.now();
+        while let Some(output) = self.clients[who].poll_output() {
+            match output {
+                Output::Line(FromClient::Relay(_, bytes)) => {
+                    relayed += 1;
+                    self.clients[1 - who].relayed(now, &outside(who).into(), &bytes);
+                }
+                Output::Datagram { to, .. } => is_pinged |= to == inside(1 - who),
+                _ => {}
+            }
+        }
+        (relayed, is_pinged)
+    }
+}
+
+#[test]
+fn local_addresses_are_offered_once_there_are_keys() {
+    let mut pair = Pair::strangers(Options::default());
+    pair.punch_behind_one_router();
+    let mut pinged = [false; 2];
+    for _ in 0..20 {
+        for who in [ALICE, BOB] {
+            pinged[who] |= pair.relay_behind_one_router(who).1;
+        }
+        pair.pass(ms(50));
+    }
+    assert_eq!(pinged, [true, true]);
+}
+
 #[test]
 fn only_peers_behind_the_same_router_get_local_addresses() {
     let mut pair = Pair::new();
-    let now = pair.now();
-    let outside = |port| UserId::from(SocketAddr::from(([198, 51, 100, 1], port)));
-    let inside: [SocketAddr; 2] = [
-        "192.168.1.5:50001".parse().unwrap(),
-        "192.168.1.6:50001".parse().unwrap(),
-    ];
-    for who in [ALICE, BOB] {
-        let behind = Connection {
-            own: Some(outside(1000 + u16::try_from(who).unwrap())),
-            local: SocketAddr::new(inside[who].ip(), 50_000),
-            addresses: vec![inside[who]],
-            is_rich: true,
-        };
-        pair.clients[who].connected(now, behind);
-    }
-    let mut relayed = Vec::new();
-    for who in [ALICE, BOB] {
-        let port = 1000 + u16::try_from(1 - who).unwrap();
-        let mut other = profile(1 - who, &pair.clients[1 - who]);
-        (other.who, other.udp) = (
-            outside(port).into(),
-            Some(SocketAddr::from(([198, 51, 100, 1], 2000))),
-        );
-        pair.clients[who].peer_here(now, &other);
-        pair.clients[who].roster_complete(now);
-        pair.clients[who].punch(now, &other.who, SocketAddr::from(([198, 51, 100, 1], 2000)));
-        while let Some(output) = pair.clients[who].poll_output() {
-            if let Output::Line(FromClient::Relay(_, bytes)) = output {
-                relayed.push((1 - who, bytes));
-            }
-        }
-    }
-    assert_eq!(relayed.len(), 2);
-    for (who, bytes) in relayed {
-        pair.arrive_relayed(who, &bytes);
-        let sent = pair.take(who);
-        assert_eq!(pings(&sent), [inside[1 - who]]);
-    }
+    pair.punch_behind_one_router();
+    assert_eq!(pair.relay_behind_one_router(ALICE), (1, false), "the offer");
+    assert_eq!(pair.relay_behind_one_router(BOB), (1, true), "an offer too");
+    assert!(pair.relay_behind_one_router(ALICE).1);
     // A peer behind another router gets none.
     let mut pair = Pair::new();
+    let now = pair.now();
     pair.clients[ALICE].connected(
         now,
         Connection {
-            local: inside[0],
-            addresses: inside.to_vec(),
+            local: inside(ALICE),
+            addresses: vec![inside(ALICE)],
             ..connection(ALICE)
         },
     );

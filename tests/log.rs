@@ -1,6 +1,6 @@
-//! The log of the server.
+//! The log of the server, and that of a client.
 
-use crate::harness::{SERVER_STATE, Server, chat_server};
+use crate::harness::{Client, SERVER_STATE, Server, chat_client, chat_server, client_command};
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
@@ -135,6 +135,96 @@ fn the_log_goes_on_when_a_full_disk_has_space_again() {
     assert_eq!(
         events,
         [&["listen", "code"], &users[..], &["stop"]].concat(),
+        "{log}"
+    );
+}
+
+/// Where a client of this test logs.
+fn client_log(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let _ = fs::remove_file(&path);
+    path
+}
+
+#[test]
+fn a_client_logs_what_it_hears_and_says() {
+    let server = Server::start(&[]);
+    let path = client_log("client.log");
+    let mut bob = server.client("bob");
+    let mut alice = server.start_client("alice", &["--nick", "alice", "--log", path.to_str().unwrap()]);
+    alice.wait_until_online("alice");
+    alice.line("hello");
+    bob.shows().expect(": hello");
+    bob.line("/msg alice the key is under the mat");
+    alice.expect_private(&format!("bob@{}", bob.id()), "the key is under the mat");
+    alice.line("/msg bob got it");
+    bob.expect_private(&format!("alice@{}", alice.id()), "got it");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+    let log = fs::read_to_string(&path).unwrap();
+    let (me, peer) = (alice.id(), bob.id());
+    let private = |text: &str| log.lines().position(|line| line.ends_with(&format!("): {text}")));
+    let said = log
+        .lines()
+        .position(|line| line.ends_with(&format!(" from alice@{me}: hello")));
+    assert!(
+        said.is_some() && said < private("the key is under the mat"),
+        "{log}"
+    );
+    assert!(
+        log.contains(&format!(" private from bob@{peer} (sealed, ")),
+        "{log}"
+    );
+    assert!(
+        log.contains(&format!(" * private to bob@{peer} (sealed")),
+        "{log}"
+    );
+    assert!(private("the key is under the mat") < private("got it"), "{log}");
+    assert!(
+        log.lines()
+            .all(|line| line.as_bytes()[..26].is_ascii() && line.as_bytes()[19] != b' ')
+    );
+}
+
+#[test]
+fn a_full_disk_is_told_once_and_leaves_whole_lines() {
+    let server = Server::start(&[]);
+    let path = client_log("full.log");
+    let mut watcher = server.plain("watcher");
+    // A file may have 1,024 bytes at most; without the trap, the system would end the client instead.
+    let mut command = client_command();
+    let shell = format!(
+        "trap '' XFSZ; ulimit -f 2; exec {} \"$@\"",
+        chat_client().display()
+    );
+    let environment: Vec<_> = command
+        .get_envs()
+        .map(|(key, value)| (key.to_owned(), value.map(ToOwned::to_owned)))
+        .collect();
+    command = Command::new("sh");
+    for (key, value) in environment {
+        match value {
+            Some(value) => command.env(key, value),
+            None => command.env_remove(key),
+        };
+    }
+    command
+        .args(["-c", &shell, "sh", "--log"])
+        .arg(&path)
+        .arg(server.address.to_string());
+    let mut alice = Client::start_command("alice", &mut command, &server.journal);
+    alice.complains().expect("you are");
+    for n in 0..40 {
+        alice.line(&format!("this is line {n}"));
+        watcher.expect(&format!("this is line {n}"));
+    }
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+    let told = alice.complains().with("can't write the log ");
+    assert_eq!(told.len(), 1, "{told:?}");
+    let log = fs::read_to_string(&path).unwrap();
+    assert!(
+        log.len() <= 2048 && log.ends_with('\n') && log.contains("this is line 1"),
         "{log}"
     );
 }

@@ -5,6 +5,7 @@ use crate::args::Args;
 use crate::client_key::ClientKey;
 use crate::exit::Exit;
 use crate::known_servers::{Known, KnownServers};
+use crate::log::Log;
 use crate::net::reconnect::{Change, Reconnect};
 use crate::net::secure::{Secure, Trust};
 use crate::paths::LastServer;
@@ -12,6 +13,7 @@ use crate::private::random;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Endpoints, Event, Failures, Join, Outcome, Session, Verification};
 use crate::verified_users::VerifiedUsers;
+use crate::zone;
 use anyhow::{Context, Result};
 use chat_noise::cpace::Phrase;
 use chat_proto::now::Now;
@@ -136,6 +138,7 @@ pub struct Client<F> {
     verified: Option<VerifiedUsers>,
     /// Other runs can't use it meanwhile.
     own_key: ClientKey,
+    log: Option<Log>,
 }
 
 /// What is ready.
@@ -210,6 +213,7 @@ impl<F: FrontEnd> Client<F> {
             keep: last_server.map(|file| (file, settings.server.clone())),
             verified,
             own_key: own,
+            log: settings.log.as_ref().map(|path| Log::new(path, zone::local().0)),
         })
     }
 
@@ -260,6 +264,9 @@ impl<F: FrontEnd> Client<F> {
         self.keep_handshake_time();
         self.connection.sockets_mut().send(&mut self.session, now);
         self.show_events();
+        if let Some(Err(error)) = self.log.as_mut().map(|log| log.flush(now)) {
+            self.front_end.show(&Event::Error(None, Text::from(error)));
+        }
         self.front_end.flush(&self.session, now)
     }
 
@@ -272,6 +279,9 @@ impl<F: FrontEnd> Client<F> {
                 continue;
             }
             self.front_end.show(&event);
+            if let Some(log) = &mut self.log {
+                log.add(&event, self.clock.now().unix_ms);
+            }
             if matches!(event, Event::Welcome(_) | Event::Joined(Join { own: true, .. })) {
                 self.keep_server();
             }

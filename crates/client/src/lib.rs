@@ -13,6 +13,7 @@ pub mod fingerprint;
 mod format;
 pub mod known_servers;
 pub mod line;
+mod log;
 pub mod net;
 pub mod passphrase;
 pub mod paths;

@@ -20,7 +20,7 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::{Spanned, Value};
 
 /// The settings, each from the command line, else from the settings file, else its default.
@@ -68,6 +68,11 @@ pub struct Settings {
     /// Remember the server; without HOST, join the remembered one
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub last_server: bool,
+
+    /// Append the conversation to FILE, private messages too; as JSON lines if its name ends in .json or
+    /// .jsonl
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub log: Option<PathBuf>,
 
     /// What `--print-config` prints.
     #[arg(skip)]

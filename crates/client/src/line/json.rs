@@ -19,19 +19,19 @@ struct Object(Vec<(&'static str, Value)>);
 
 /// Turns events into objects.
 #[derive(Debug)]
-pub(super) struct Json {
+pub(crate) struct Json {
     /// Print messages, joins and leaves.
-    pub(super) conversation: bool,
+    pub(crate) conversation: bool,
     /// Print also those before the client joined.
-    pub(super) history: bool,
+    pub(crate) history: bool,
     /// The client itself, once it has joined.
-    pub(super) me: Option<Who>,
+    pub(crate) me: Option<Who>,
 }
 
 impl Json {
     /// Prints an event. `now`, in milliseconds since the Unix epoch, replaces a time that the server did not send, or
     /// that no calendar has.
-    pub(super) fn print(&mut self, event: &Event, now: u64, out: &mut Vec<u8>) {
+    pub(crate) fn print(&mut self, event: &Event, now: u64, out: &mut Vec<u8>) {
         self.learn(event);
         if let Event::Help = event {
             for line in command::help(false) {

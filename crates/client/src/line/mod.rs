@@ -1,7 +1,7 @@
 //! Line mode: one message a line, for pipes, scripts and screen readers.
 
-mod json;
-mod printer;
+pub(crate) mod json;
+pub(crate) mod printer;
 mod wrap;
 
 use crate::args::Args;

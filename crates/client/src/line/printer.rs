@@ -15,20 +15,20 @@ use std::io::Write;
 
 /// Turns events into lines: the conversation in the form of the plain dialect, everything else after `* `.
 #[derive(Debug)]
-pub(super) struct Printer {
+pub(crate) struct Printer {
     /// Print messages, joins and leaves.
-    pub(super) conversation: bool,
+    pub(crate) conversation: bool,
     /// Print also those before the client joined.
-    pub(super) history: bool,
+    pub(crate) history: bool,
     /// The input is a terminal: say how to leave.
-    pub(super) typed: bool,
-    pub(super) zone: TimeZone,
+    pub(crate) typed: bool,
+    pub(crate) zone: TimeZone,
 }
 
 impl Printer {
     /// Prints an event of the conversation to `out`, any other to `diagnostics`. `now` is in milliseconds since the Unix
     /// epoch.
-    pub(super) fn print(&self, event: &Event, now: u64, out: &mut Vec<u8>, diagnostics: &mut Vec<u8>) {
+    pub(crate) fn print(&self, event: &Event, now: u64, out: &mut Vec<u8>, diagnostics: &mut Vec<u8>) {
         if let Some((line, at, history)) = conversation(event) {
             if self.conversation && (self.history || !history) {
                 let time = if history {
@@ -40,6 +40,29 @@ impl Printer {
             }
         } else {
             self.print_diagnostic(event, diagnostics);
+        }
+    }
+
+    /// Prints an event for the log: each line with its time, which has the date and the zone.
+    pub(crate) fn log(&self, event: &Event, now: u64, to: &mut Vec<u8>) {
+        let mut lines = Vec::new();
+        let at = match conversation(event) {
+            Some((line, at, _)) => {
+                write_line(&mut lines, line);
+                at
+            }
+            None => {
+                match event {
+                    Event::Lost(outcome) => note(&mut lines, outcome),
+                    event => self.print_diagnostic(event, &mut lines),
+                }
+                now
+            }
+        };
+        let time = timestamp(at).or_else(|| timestamp(now)).unwrap_or_default();
+        let time = time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z");
+        for line in String::from_utf8_lossy(&lines).lines() {
+            write_line(to, format_args!("{time} {line}"));
         }
     }
 

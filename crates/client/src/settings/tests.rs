@@ -42,6 +42,7 @@ scrollback = 500
 direct-only = true
 no-unencrypted = true
 last-server = true
+log = "/home/alice/room.log"
 "#;
 
 #[test]
@@ -81,6 +82,7 @@ fn each_option_overrides_its_key() {
         &["--direct-only=false"],
         &["--no-unencrypted=false"],
         &["--last-server=false"],
+        &["--log", "here.jsonl"],
     ];
     let without = rows(&settings(EVERYTHING, &[]));
     assert_eq!(without.len(), options.len());
@@ -126,6 +128,7 @@ scrollback = 10000         # default
 direct-only = false        # default
 no-unencrypted = false     # default
 last-server = true         # settings file, line 2
+# no log                   # default
 "#
     );
     let printed = settings("", &["b", "9001", "--scrollback=007"])

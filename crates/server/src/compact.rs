@@ -36,7 +36,7 @@ impl Default for Timestamp {
 }
 
 /// A canonical address and port in 18 bytes, as datagrams carry it, where a [`SocketAddr`] takes 32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Addr([u8; ADDRESS_LEN]);
 
 impl From<SocketAddr> for Addr {

@@ -182,7 +182,7 @@ impl Server {
             }
             // After the reads: a client whose answer is in its socket is not silent.
             input::tick(&mut self.room, now);
-            output::evict_overrun(&mut self.room, now);
+            output::begin_writes(&mut self.room, now);
             self.write(now, &ready.full);
             let turn = output::end_turn(&mut self.room, now);
             self.apply(turn.effects);

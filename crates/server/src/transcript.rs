@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Display, Write};
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Bytes in each ring. At ten lines of 100 bytes a second that is a quarter of an hour; a larger ring did not make a
 /// flooded room faster.
@@ -19,6 +20,9 @@ const HISTORY_BYTES_MAX: u64 = (CAPACITY / 4) as u64;
 
 /// What a newcomer is sent of its history at once, to which the last line may add.
 const PIECE_BYTES: u64 = 16 * 1024;
+
+/// A join is held back for this long at most. Nobody notices, and a crowd joins in half the time.
+const HELD_MAX: Duration = Duration::from_millis(100);
 
 /// The two languages a connection may speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,9 +150,20 @@ pub struct History {
     pub position: Position,
 }
 
+/// The end of what is sent without delay: after it only joins follow.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    plain: u64,
+    rich: u64,
+    /// When the first of these joins was appended.
+    since: Duration,
+}
+
 /// A ring for each dialect, and the messages alone.
 #[derive(Debug)]
 pub struct Transcript {
+    /// There is one while joins are held back.
+    held: Option<Held>,
     plain: Ring,
     rich: Ring,
     /// The last time written to the rich ring.
@@ -171,6 +186,7 @@ impl Transcript {
     #[must_use]
     pub fn new(history: usize) -> Self {
         Self {
+            held: None,
             plain: Ring::default(),
             rich: Ring::default(),
             times: Times::default(),
@@ -191,8 +207,42 @@ impl Transcript {
         }
     }
 
+    /// What is before this offset is sent without delay.
+    #[must_use]
+    pub fn due(&self, dialect: Dialect) -> u64 {
+        match (&self.held, dialect) {
+            (None, _) => self.ring(dialect).head(),
+            (Some(held), Dialect::Plain) => held.plain,
+            (Some(held), Dialect::Rich) => held.rich,
+        }
+    }
+
+    /// When what is held back is due.
+    #[must_use]
+    pub fn held_until(&self) -> Option<Duration> {
+        self.held.map(|held| held.since + HELD_MAX)
+    }
+
+    /// Nothing is held back any more.
+    pub fn release(&mut self) {
+        self.held = None;
+    }
+
+    /// Appends an event like [`Transcript::append`] and holds it back, until something else is appended or it is released:
+    /// in a crowd of newcomers everybody is told of many joins at once.
+    pub fn append_held<W: Display>(&mut self, now: Now, plain: &ServerLine<'_, W>, rich: FromServer<'_, W>) {
+        let held = self.held.unwrap_or(Held {
+            plain: self.plain.head(),
+            rich: self.rich.head(),
+            since: now.monotonic,
+        });
+        self.append(Some(plain), rich);
+        self.held = Some(held);
+    }
+
     /// Appends an event to the ring of each dialect that has a line for it.
     pub fn append<W: Display>(&mut self, plain: Option<&ServerLine<'_, W>>, mut rich: FromServer<'_, W>) {
+        self.release();
         self.times.shorten(&mut rich);
         // Writing to the ring can't fail.
         let _ = writeln!(self.rich, "{rich}");
@@ -204,6 +254,7 @@ impl Transcript {
     /// Appends a message, to the plain ring too if anybody reads that. Most lines are messages, so these are copied
     /// piece by piece: `core::fmt` would take most of the server's time.
     pub fn append_message(&mut self, now: Now, who: &str, text: &Text<'_>, has_plain: bool) {
+        self.release();
         self.note_message(now, who, text);
         let time = self.times.shorten_time(now.unix_ms).map(|time| time.to_string());
         for piece in said(time.as_deref(), who, text) {
@@ -343,6 +394,28 @@ mod tests {
         assert_eq!(read(plain, 0, plain.head()), b"from 10.0.0.1:1: hi\n");
         let rich = transcript.ring(Dialect::Rich);
         assert_eq!(read(rich, 0, rich.head()), b"SAID 7 10.0.0.1:1 hi\n");
+    }
+
+    #[test]
+    fn joins_are_held_back_until_anything_else_follows() {
+        let mut transcript = Transcript::new(2);
+        let now = |ms| Now {
+            monotonic: Duration::from_millis(ms),
+            unix_ms: 7,
+        };
+        say(&mut transcript, "hi");
+        let before = transcript.due(Dialect::Rich);
+        for ms in [10, 20] {
+            let join = FromServer::Leave(Some(7), "x");
+            transcript.append_held(now(ms), &ServerLine::Online("x"), join);
+            assert_eq!(transcript.due(Dialect::Rich), before);
+            assert_eq!(transcript.held_until(), Some(Duration::from_millis(110)));
+        }
+        say(&mut transcript, "who is there?");
+        for dialect in [Dialect::Plain, Dialect::Rich] {
+            assert_eq!(transcript.due(dialect), transcript.ring(dialect).head());
+        }
+        assert_eq!(transcript.held_until(), None);
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl World {
                 busy |= self.read(slot);
             }
         }
-        output::evict_overrun(&mut self.room, self.now);
+        output::begin_writes(&mut self.room, self.now);
         for slot in 0..self.room.roster().end() {
             busy |= self.write(slot);
         }

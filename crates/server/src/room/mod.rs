@@ -361,8 +361,12 @@ impl Room {
                 .subscribe(self.transcript.ring(Dialect::Plain).head());
         }
         let join = FromServer::Join(Some(now.unix_ms), member.profile());
-        self.transcript
-            .append(Some(&ServerLine::Online(member.label())), join);
+        let online = ServerLine::Online(member.label());
+        if self.handshakes.queue.is_empty() {
+            self.transcript.append(Some(&online), join);
+        } else {
+            self.transcript.append_held(now, &online, join);
+        }
         self.users += 1;
         self.events.push(Event::Join {
             who: member.label().into(),
@@ -569,7 +573,8 @@ impl Room {
     pub fn deadline(&self) -> Option<Duration> {
         let serves = !self.handshakes.queue.is_empty() && !self.backpressure.blocks(&self.transcript);
         let handshakes = serves.then_some(Duration::ZERO);
-        let deadlines = [self.next_deadline, self.backpressure.deadline(), handshakes];
+        let held = self.transcript.held_until();
+        let deadlines = [self.next_deadline, self.backpressure.deadline(), handshakes, held];
         deadlines.into_iter().flatten().min()
     }
 

@@ -49,21 +49,28 @@ pub fn interest(room: &Room, now: Now, slot: Slot) -> Interest {
     let Some(member) = room.roster.get(slot) else {
         return Interest::default();
     };
-    let head = room.transcript.ring(member.dialect()).head();
+    let due = room.transcript.due(member.dialect());
     let reads = !member.is_staying() || !room.backpressure.pauses_reads();
     let read = reads && member.may_read(room.limits.rate, now.monotonic);
     Interest {
         read,
-        write: member.is_due(head),
+        write: member.is_due(due),
         end: reads && !read && member.may_break(),
     }
 }
 
-/// To be called before the writes of a turn: disconnects the readers whose next bytes the ring has lost. From here to
-/// the end of the turn everybody is sent the same user list: a user whose connection turns out to be broken leaves after
-/// it.
-pub fn evict_overrun(room: &mut Room, now: Now) {
+/// To be called before the writes of a turn: releases joins that need not be held back longer, and disconnects the readers
+/// whose next bytes the ring has lost. From here to the end of the turn everybody is sent the same user list: a user whose
+/// connection turns out to be broken leaves after it.
+pub fn begin_writes(room: &mut Room, now: Now) {
     room.user_list.clear();
+    let expired = room
+        .transcript
+        .held_until()
+        .is_some_and(|until| until <= now.monotonic);
+    if expired || room.handshakes.queue.is_empty() {
+        room.transcript.release();
+    }
     // Each departure adds a line, which may overrun the next reader.
     while let Some((slot, behind)) = room.backpressure.overrun(&room.roster, &room.transcript) {
         room.disconnect_slow(now, slot, behind);
@@ -85,6 +92,9 @@ pub fn deliver<E>(
         return Ok(());
     };
     let dialect = member.dialect();
+    if !member.is_due(room.transcript.due(dialect)) {
+        return Ok(());
+    }
     let is_unsent = member.secure.as_ref().is_some_and(|secure| secure.is_unsent());
     if let Some(list) = member.outbox.list_due().filter(|_| !is_unsent).cloned() {
         let (lines, rest) = match list {

@@ -481,6 +481,37 @@ fn a_crowd_that_joins_at_once_delays_nobody_who_talks() {
 }
 
 #[test]
+fn joins_of_a_crowd_are_told_together_and_within_100_ms() {
+    const CROWD: usize = 100;
+    let mut sim = Sim::new(limits());
+    let reader = sim.plain("10.0.0.1:5001");
+    for n in 0..CROWD {
+        let peer = sim.connect(&format!("10.0.1.{n}:5002"));
+        sim.send(peer, "HELLO 1 - - - -\n");
+    }
+    sim.news(reader);
+    let (mut told, mut writes, mut since) = (0, 0, None);
+    while told < CROWD {
+        sim.turn();
+        sim.advance(sim.now + ms(4));
+        let users = sim
+            .room
+            .roster()
+            .iter_from(0)
+            .filter(|(_, member)| member.stage == Stage::Joined);
+        let joined = users.count() - 1;
+        let news = sim.news(reader).len();
+        (told, writes) = (told + news, writes + usize::from(news > 0));
+        since = since.filter(|_| news == 0).or((joined > told).then_some(sim.now));
+        assert!(
+            since.is_none_or(|since| sim.now - since <= ms(104)),
+            "{joined} joined, {told} told"
+        );
+    }
+    assert!(writes < 5, "{writes} writes for {CROWD} joins");
+}
+
+#[test]
 fn whoever_waits_for_a_turn_is_neither_announced_nor_late() {
     let mut sim = Sim::new(limits());
     let plain = sim.plain("10.0.0.5:5001");

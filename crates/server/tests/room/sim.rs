@@ -618,7 +618,7 @@ impl Sim {
         for slot in 0..self.seats.len() {
             acted |= self.serve(now, slot);
         }
-        output::evict_overrun(&mut self.room, now);
+        output::begin_writes(&mut self.room, now);
         for slot in 0..self.room.roster().end() {
             acted |= self.write(now, slot);
         }

@@ -2,7 +2,7 @@
 
 use super::find::find;
 use super::keys;
-use super::screen::Screen;
+use super::screen::{Found, Screen};
 use super::scroll::ScrollAction;
 use crate::command::{Bell, ScreenCommand};
 use crate::session::Session;
@@ -58,21 +58,45 @@ impl Screen {
 
     /// Scrolls to the last line with this text, or from the one found to the next one further back.
     fn search(&mut self, text: Option<&str>) -> Result<(), String> {
-        let (needle, before) = match (text, self.search.take()) {
-            (Some(text), _) => (Text::new(text).to_string(), self.lines.end()),
-            (None, Some(search)) => search,
-            (None, None) => return Err("nothing to search for: /search TEXT".into()),
+        let Some(text) = text else {
+            return self.search_on(true);
         };
-        let mut serials = (self.lines.begin()..before).rev();
-        let found = serials.find(|&serial| {
-            let line = self
-                .lines
-                .get(serial)
-                .and_then(|entry| entry.said(&self.lookalikes));
+        self.search = None;
+        self.find(Text::new(text).to_string(), |_| Some(0))
+    }
+
+    /// Scrolls from the line found to the next older or newer one.
+    pub(super) fn search_on(&mut self, older: bool) -> Result<(), String> {
+        let found = self
+            .search
+            .as_ref()
+            .ok_or("nothing to search for: /search TEXT")?;
+        let serial = found.serial;
+        self.find(found.needle.clone(), |matches| match older {
+            true => matches.iter().position(|&other| other < serial),
+            false => matches.iter().rposition(|&other| other > serial),
+        })
+    }
+
+    /// Scrolls to one of the matches, of which the last is the first.
+    fn find(&mut self, needle: String, choose: impl Fn(&[u64]) -> Option<usize>) -> Result<(), String> {
+        let is_match = |&serial: &u64| {
+            let entry = self.lines.get(serial);
+            let line = entry.and_then(|entry| entry.said(&self.lookalikes));
             line.is_some_and(|line| find(&line, &needle).is_some())
+        };
+        let serials = self.lines.begin()..self.lines.end();
+        let matches: Vec<u64> = serials.rev().filter(is_match).collect();
+        let chosen = choose(&matches).and_then(|place| Some((place, *matches.get(place)?)));
+        let Some((place, serial)) = chosen else {
+            return Err(format!("'{needle}' was not found"));
+        };
+        let place = (place + 1, matches.len());
+        self.search = Some(Found {
+            needle,
+            serial,
+            place,
         });
-        let serial = found.ok_or_else(|| format!("'{needle}' was not found"))?;
-        self.search = Some((needle, serial));
         self.scroll_by(ScrollAction::Show(serial));
         Ok(())
     }

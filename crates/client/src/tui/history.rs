@@ -59,10 +59,16 @@ impl History {
         self.lines.get(next).cloned()
     }
 
+    /// The places of the lines with this text, the last line first.
+    fn matches<'h>(&'h self, needle: &'h str) -> impl DoubleEndedIterator<Item = usize> + 'h {
+        let lines = self.lines.iter().enumerate();
+        lines
+            .filter(|(_, line)| find(line, needle).is_some())
+            .map(|(place, _)| place)
+    }
+
     fn find(&self, needle: &str, from: usize) -> Option<usize> {
-        let mut lines = self.lines.iter().enumerate().skip(from);
-        let found = lines.find(|(_, line)| find(line, needle).is_some());
-        found.map(|(place, _)| place)
+        self.matches(needle).find(|&place| place >= from)
     }
 }
 
@@ -84,6 +90,13 @@ impl Search {
         history.lines.get(self.found?).map(String::as_str)
     }
 
+    /// The number of the line found, the last one being 1, and the number of all matches.
+    pub(super) fn place(&self, history: &History) -> Option<(usize, usize)> {
+        let found = self.found?;
+        let newer = history.matches(&self.needle).filter(|&place| place < found);
+        Some((newer.count() + 1, history.matches(&self.needle).count()))
+    }
+
     /// Adds a character to the needle, and searches on from the line found.
     pub(super) fn push(&mut self, character: char, history: &History) {
         self.needle.push(character);
@@ -100,6 +113,14 @@ impl Search {
     pub(super) fn older(&mut self, history: &History) {
         if let Some(found) = self.found {
             self.found = history.find(&self.needle, found + 1).or(Some(found));
+        }
+    }
+
+    /// Searches forward; without another match the line found stays.
+    pub(super) fn newer(&mut self, history: &History) {
+        if let Some(found) = self.found {
+            let mut back = history.matches(&self.needle).rev();
+            self.found = back.find(|&place| place < found).or(Some(found));
         }
     }
 }
@@ -140,8 +161,15 @@ mod tests {
         assert_eq!(search.found(&history), Some("/msg bob Hello"));
         search.pop(&history);
         assert_eq!(search.found(&history), Some("third"));
+        assert_eq!(search.place(&history), Some((1, 2)));
         search.older(&history);
         assert_eq!(search.found(&history), Some("/msg bob Hello"));
+        assert_eq!(search.place(&history), Some((2, 2)));
+        search.newer(&history);
+        assert_eq!(search.found(&history), Some("third"));
+        search.newer(&history);
+        assert_eq!(search.found(&history), Some("third"));
+        search.older(&history);
         search.older(&history);
         assert_eq!(search.found(&history), Some("/msg bob Hello"));
         search.push('x', &history);

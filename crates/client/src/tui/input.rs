@@ -7,6 +7,8 @@ use unicode_width::UnicodeWidthStr;
 
 /// The most cuts that are kept.
 const CUTS_MAX: usize = 32;
+/// The most edits that can be undone.
+const UNDO_MAX: usize = 100;
 
 /// A line, its cursor and its cuts. Moves and deletions work on grapheme clusters, which are characters to the reader.
 ///
@@ -21,12 +23,16 @@ pub(super) struct Input {
     /// The last cut first.
     cuts: VecDeque<String>,
     before: Before,
+    /// The text and the cursor before each edit, the last one at the end.
+    undo: VecDeque<(String, usize)>,
 }
 
 /// The last edit, as far as the next one depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Other,
+    /// A character was typed. The next one of the same word belongs to the same edit.
+    Typed,
     /// The next cut is joined to this one.
     Cut,
     /// The `length` bytes before the cursor are a copy of a cut.
@@ -45,6 +51,7 @@ impl Input {
             max,
             cuts: VecDeque::new(),
             before: Before::Other,
+            undo: VecDeque::new(),
         }
     }
 
@@ -68,12 +75,14 @@ impl Input {
 
     /// Replaces the text, and moves the cursor to its end.
     pub(super) fn set(&mut self, text: &str) {
+        self.remember();
         self.put(text, "");
         self.before = Before::Other;
     }
 
-    /// Empties the line.
+    /// Empties the line, for good.
     pub(super) fn take(&mut self) -> String {
+        self.undo.clear();
         self.cursor = 0;
         self.before = Before::Other;
         std::mem::take(&mut self.text)
@@ -81,8 +90,13 @@ impl Input {
 
     /// Inserts at the cursor; `false` if the line would become too long.
     pub(super) fn insert(&mut self, what: &str) -> bool {
-        self.before = Before::Other;
         let fits = self.text.len() + what.len() <= self.max;
+        // Typing copies the text once for each word, and not for each key.
+        let is_of_word = what.chars().nth(1).is_none() && what != " ";
+        if self.before != Before::Typed || !is_of_word {
+            self.remember();
+        }
+        self.before = Before::Typed;
         let is_ascii = |byte: u8| matches!(byte, b' '..=b'~');
         let next = self.tail().bytes().next();
         if fits && what.bytes().all(is_ascii) && next.is_none_or(is_ascii) {
@@ -99,6 +113,7 @@ impl Input {
 
     /// Replaces the bytes from `from` to the cursor.
     pub(super) fn replace_before(&mut self, from: usize, with: &str) {
+        self.remember();
         self.before = Before::Other;
         let head = [self.head().get(..from).unwrap_or_default(), with].concat();
         let tail = self.tail().to_owned();
@@ -142,6 +157,8 @@ pub(super) enum Edit {
     YankOlder,
     /// Exchange the character before the cursor with the one at it; at the end the last two.
     Transpose,
+    /// Take back the last edit.
+    Undo,
 }
 
 impl Input {
@@ -164,6 +181,7 @@ impl Input {
             Edit::Yank => self.yank(0),
             Edit::YankOlder => self.yank_older(),
             Edit::Transpose => self.transpose(),
+            Edit::Undo => self.undo(),
         }
     }
 }
@@ -233,6 +251,7 @@ impl Input {
     }
 
     fn remove(&mut self, from: usize, to: usize) -> String {
+        self.remember();
         let part = |from, to| self.text.get(from..to).unwrap_or_default().to_owned();
         let (head, removed, tail) = (part(0, from), part(from, to), part(to, self.text.len()));
         self.put(&head, &tail);
@@ -258,6 +277,7 @@ impl Input {
     }
 
     fn transpose(&mut self) {
+        self.remember();
         if self.tail().is_empty() {
             self.cursor = self.before_cursor();
         }
@@ -267,6 +287,27 @@ impl Input {
         let tail = part(last, self.text.len()).to_owned();
         self.put(&swapped, &tail);
         self.before = Before::Other;
+    }
+}
+
+// Undoing.
+impl Input {
+    fn remember(&mut self) {
+        if self.undo.len() == UNDO_MAX {
+            self.undo.pop_front();
+        }
+        self.undo.push_back((self.text.clone(), self.cursor));
+    }
+
+    /// Edits that changed nothing are passed over.
+    fn undo(&mut self) {
+        self.before = Before::Other;
+        while let Some((text, cursor)) = self.undo.pop_back() {
+            if text != self.text {
+                (self.text, self.cursor) = (text, cursor);
+                return;
+            }
+        }
     }
 }
 

@@ -62,7 +62,8 @@ impl Screen {
             Some(Action::DeleteOrLeave) if self.input.is_empty() => self.mode = Mode::Leaving,
             Some(Action::Clear) => self.clear_line(),
             Some(Action::Cancel) => self.cancel(),
-            Some(Action::Search) => self.mode = Mode::Searching(Search::default()),
+            Some(Action::Search) => self.search_on_or_begin(true),
+            Some(Action::SearchNewer) => self.search_on_or_begin(false),
             Some(Action::Older) => {
                 if let Some(line) = self.history.older(self.input.text()) {
                     self.input.set(line);
@@ -145,13 +146,23 @@ impl Screen {
     }
 }
 
-// Searching the lines typed before.
+// Searching.
 impl Screen {
+    /// Finds the next match of `/search`, while one is shown and nothing is typed; else searches the lines typed before.
+    fn search_on_or_begin(&mut self, older: bool) {
+        if self.search.is_none() || !self.input.is_empty() {
+            self.mode = Mode::Searching(Search::default());
+        } else if self.search_on(older).is_err() {
+            self.effects.push(Effect::Ring);
+        }
+    }
+
     fn press_searching(&mut self, mut search: Search, key: Key, session: &mut Session, now: Now) {
         match (action(key), key.character()) {
             (_, Some(character)) => search.push(character, &self.history),
             (Some(Action::Edit(Edit::DeleteBack)), _) => search.pop(&self.history),
             (Some(Action::Search), _) => search.older(&self.history),
+            (Some(Action::SearchNewer), _) => search.newer(&self.history),
             (Some(Action::Cancel | Action::Clear), _) => return,
             (action, _) => {
                 if let Some(line) = search.found(&self.history) {
@@ -209,6 +220,9 @@ impl Screen {
     fn submit_line(&mut self, session: &mut Session, now: Now) {
         let line = self.input.take();
         self.scroll_by(ScrollAction::Bottom);
+        if !line.is_empty() && !line.starts_with("/search") {
+            self.search = None;
+        }
         if line.is_empty() && matches!(self.link, Link::Lost { retry_at: Some(_) }) {
             self.effects.push(Effect::RetryNow);
         }

@@ -16,8 +16,10 @@ pub(super) enum Action {
     Older,
     /// Show the line typed after.
     Newer,
-    /// Search the lines typed before.
+    /// Search the lines typed before, or find the match before.
     Search,
+    /// Find the match after.
+    SearchNewer,
     Complete,
     CompleteBack,
     Scroll(ScrollAction),
@@ -91,9 +93,11 @@ pub const BINDINGS: &[Binding] = {
         edit("Ctrl-Y", Yank, "paste the last cut"),
         edit("Alt-Y", YankOlder, "replace it with the cut before that"),
         edit("Ctrl-T", Transpose, "swap the two characters before the cursor"),
+        edit("Ctrl-_, Ctrl-/", Undo, "take back the last change of the line"),
         bind("Up, Ctrl-P", Older, "previous line typed"),
         bind("Down, Ctrl-N", Newer, "next line typed"),
-        bind("Ctrl-R", Search, "search the lines typed before"),
+        bind("Ctrl-R", Search, "search older lines typed; or older matches"),
+        bind("Ctrl-S", SearchNewer, "search newer ones"),
         bind("Tab", Complete, "complete a nick or command; again: the next"),
         bind("Shift-Tab", CompleteBack, "complete with the previous one"),
         scroll("PgUp, Shift-PgUp", PageUp, "scroll up by a page"),

@@ -77,8 +77,7 @@ pub(super) struct Screen {
     pub(super) is_dated: bool,
     /// Fingerprints of the entries from before a reconnection, which the history may repeat, and how often each occurs.
     pub(super) known: HashMap<u64, usize>,
-    /// The text of `/search`, and the entry found last.
-    pub(super) search: Option<(String, u64)>,
+    pub(super) search: Option<Found>,
 
     pub(super) input: Input,
     pub(super) history: History,
@@ -101,6 +100,16 @@ pub(super) struct Screen {
     pub(super) effects: Vec<Effect>,
     /// Something changed since the last frame.
     pub(super) stale: bool,
+}
+
+/// The match of `/search` in view.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) needle: String,
+    /// The serial of the entry.
+    pub(super) serial: u64,
+    /// Its number among the matches, the last one being 1, and the number of all.
+    pub(super) place: (usize, usize),
 }
 
 /// The client's own unacknowledged messages.

@@ -1,7 +1,7 @@
 //! The status line. The most important parts come first; the others are left out if there is no room.
 
 use super::link::Link;
-use super::screen::{Mode, Screen};
+use super::screen::{Found, Mode, Screen};
 use super::style::{Role, Row, Span, clip, clip_row, name_spans};
 use crate::session::Session;
 use unicode_width::UnicodeWidthStr;
@@ -82,6 +82,13 @@ impl Screen {
                     format!("offline, retrying in {seconds} s (Enter: now)"),
                 );
             }
+        }
+        if let Some(Found {
+            place: (place, count),
+            ..
+        }) = &self.search
+        {
+            add(1, Role::Alert, format!("match {place} of {count}"));
         }
         let unseen = self.scroll.unseen(&self.lines);
         if unseen > 0 {

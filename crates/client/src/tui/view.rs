@@ -60,7 +60,7 @@ impl Screen {
         let Some(entry) = self.lines.get(serial) else {
             return vec![Row::default()];
         };
-        let search = self.search.as_ref().map(|(needle, _)| needle.as_str());
+        let search = self.search.as_ref().map(|search| search.needle.as_str());
         let line = entry.line(serial, &self.clock, &self.lookalikes, width >= TIMES_FROM, search);
         wrap(&line, width, indent(width, self.clock.width()))
     }
@@ -164,10 +164,10 @@ impl Screen {
             Mode::Typing => self.typing(columns),
             Mode::Searching(search) => {
                 let found = search.found(&self.history).unwrap_or_default();
-                let prompt = if found.is_empty() && !search.needle().is_empty() {
-                    "not found"
-                } else {
-                    "search"
+                let prompt = match search.place(&self.history) {
+                    Some((place, count)) => format!("{place} of {count}:"),
+                    None if search.needle().is_empty() => "search".into(),
+                    None => "not found".into(),
                 };
                 question(&format!("({prompt} '{}') {found}", search.needle()), columns)
             }

@@ -84,6 +84,41 @@ fn search_goes_back_from_match_to_match() {
 }
 
 #[test]
+fn the_matches_of_a_search_are_counted_and_found_both_ways() {
+    let mut sim = with_lines(20);
+    sim.keys("/search line 1\r");
+    sim.shows(
+        "|22:13 bob: line 16
+         |22:13 bob: line 17
+         |22:13 bob: line 18
+         |22:13 bob: line 19
+         | match 1 of 11 | scrolled | alice
+         |> █",
+    );
+    for (keys, place, line) in [
+        ("/search\r", 2, 18),
+        ("\x12", 3, 17),
+        ("\x12\x12", 5, 15),
+        ("\x13", 4, 16),
+        ("\x13\x13\x13", 1, 19),
+    ] {
+        sim.keys(keys);
+        let status = format!(" match {place} of 11 | scrolled | alice");
+        assert_eq!(sim.drawn()[4], status, "{keys:?}");
+        assert_eq!(sim.last_message(), format!("22:13 bob: line {line}"), "{keys:?}");
+    }
+    // There is none further on.
+    sim.effects.clear();
+    sim.keys("\x13");
+    assert_eq!(sim.effects, [Effect::Ring]);
+    // With a text, Ctrl-R searches the lines typed before. The next message ends the search.
+    sim.keys("x\x12");
+    assert_eq!(sim.drawn()[5], "(search '') █");
+    sim.keys("\x1bhello\r");
+    assert!(!sim.drawn()[4].contains("match"));
+}
+
+#[test]
 fn a_cleared_screen_keeps_its_scrollback() {
     let mut sim = with_lines(5);
     sim.keys("/clear\r");

@@ -86,6 +86,23 @@ fn up_and_down_recall_lines() {
 }
 
 #[test]
+fn ctrl_underscore_takes_back_edits_word_by_word() {
+    let mut sim = Sim::in_a_room(60, 4);
+    sim.keys("one two\x17x");
+    for expected in ["one ", "one two", "one", "", ""] {
+        sim.keys("\x1f");
+        assert_eq!(sim.line(), expected);
+    }
+    // Up and Tab are edits too. What was sent or cleared does not come back.
+    sim.keys("old\rnew\x1b[A\x1f");
+    assert_eq!(sim.line(), "new");
+    sim.keys("\x15bo\t\x1f");
+    assert_eq!(sim.line(), "bo");
+    sim.keys("\x03\x1f");
+    assert_eq!(sim.line(), "");
+}
+
+#[test]
 fn ctrl_r_searches_the_lines_typed_before() {
     let mut sim = Sim::in_a_room(60, 4);
     sim.keys("first one\rsecond one\rdraft\x12");
@@ -94,10 +111,13 @@ fn ctrl_r_searches_the_lines_typed_before() {
         "|
          |
          | alice | 3 here | 2 in the clear | 10.0.0.9:9000
-         |(search 'on') second one█",
+         |(1 of 2: 'on') second one█",
     );
     sim.keys("\x12");
-    assert_eq!(sim.drawn()[3], "(search 'on') first one█");
+    assert_eq!(sim.drawn()[3], "(2 of 2: 'on') first one█");
+    sim.keys("\x13");
+    assert_eq!(sim.drawn()[3], "(1 of 2: 'on') second one█");
+    sim.keys("\x12");
     sim.keys("zz");
     assert_eq!(sim.drawn()[3], "(not found 'onzz') █");
     sim.keys("\x7f\x7f\x12\r");

@@ -175,3 +175,25 @@ fn a_query_never_reaches_the_next_user_of_the_address() {
     alice.end_input();
     assert_eq!(alice.exit_code(), 1);
 }
+
+#[test]
+fn who_writes_to_a_user_who_is_away_is_told_once() {
+    let server = Server::start(&[]);
+    let mut alice = server.client("alice");
+    let mut bob = server.client("bob");
+    let who = format!("alice@{}", alice.id());
+    alice.line("/away at lunch");
+    alice.complains().expect("you are away, until /away: at lunch");
+    let late = server.client("late");
+    for n in 1..=2 {
+        bob.line(&format!("/msg alice hello {n}"));
+        alice.expect_private(&format!("bob@{}", bob.id()), &format!("hello {n}"));
+    }
+    let told = format!("* {who} is away: at lunch");
+    assert_eq!(bob.complains().with(&told).len(), 1);
+    drop(late);
+    bob.line("/who");
+    bob.complains().expect(", away: at lunch");
+    alice.line("/away");
+    alice.complains().expect("you are back");
+}

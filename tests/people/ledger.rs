@@ -210,7 +210,7 @@ impl Ledger {
                     self.totals.failed += 1;
                 }
             }
-            Event::Users(users) => users.iter().for_each(|user| run.listed(truth, user)),
+            Event::Users(users, _) => users.iter().for_each(|user| run.listed(truth, user)),
             Event::Code(code) => run.code = Some(code.code.clone()),
             Event::Doubt(_) => self.totals.doubts += 1,
             Event::Missed(_) => {

@@ -38,8 +38,10 @@ pub enum Command<'a> {
     Order(Order<'a>),
     /// `/help op`
     HelpOperators,
-    /// `/who`
-    Who,
+    /// `/who [-a]`: with their addresses?
+    Who(bool),
+    /// `/away [TEXT]`
+    Away(Option<Text<'a>>),
     /// `/topic`
     Topic,
     /// `/nick NAME`
@@ -74,6 +76,9 @@ pub enum ScreenCommand<'a> {
     /// `/help keys`
     Keys,
 }
+
+/// The usage of `/who`.
+pub(crate) const WHO_USAGE: &str = "/who [-a]";
 
 /// The usage of `/bell`.
 pub(crate) const BELL_USAGE: &str = "/bell [WHEN]";
@@ -182,11 +187,22 @@ pub const COMMANDS: &[Entry] = &[
         parse: |typed| Some(Command::Query(typed.rest)),
     },
     Entry {
-        usage: "/who",
+        usage: WHO_USAGE,
         alias: Some("names"),
-        about: "list the users",
+        about: "list the users; -a: with their addresses",
         screen_only: false,
-        parse: |_| Some(Command::Who),
+        parse: |typed| match typed.rest {
+            None => Some(Command::Who(false)),
+            Some("-a") => Some(Command::Who(true)),
+            Some(_) => None,
+        },
+    },
+    Entry {
+        usage: "/away [TEXT]",
+        alias: None,
+        about: "tell who asks that you are away, and why; again: back",
+        screen_only: false,
+        parse: |typed| Some(Command::Away(typed.rest.map(Text::new))),
     },
     Entry {
         usage: "/topic [TEXT]",
@@ -523,8 +539,11 @@ mod tests {
             ("/m 10.0.0.5:9\t hi", Msg("10.0.0.5:9", Text::new("hi"))),
             ("/msg bob ", Incomplete(MSG_USAGE)),
             ("/m", Incomplete(MSG_USAGE)),
-            ("/who", Who),
-            ("/names", Who),
+            ("/who", Who(false)),
+            ("/names -a", Who(true)),
+            ("/who bob", Incomplete(WHO_USAGE)),
+            ("/away", Away(None)),
+            ("/away at  lunch ", Away(Some(Text::new("at  lunch")))),
             ("/nick  alice ", Nick("alice")),
             ("/nick", Incomplete(NICK_USAGE)),
             ("/help", Help),
@@ -588,7 +607,7 @@ mod tests {
     fn help_fits_a_terminal() {
         for full_screen in [false, true] {
             assert!(help(full_screen).all(|line| line.len() <= 74));
-            assert!(help(full_screen).count() <= 19);
+            assert!(help(full_screen).count() <= 20);
         }
         assert!(!help(false).any(|line| line.contains("/bell")));
         let bell = help(true).find(|line| line.contains("/bell")).unwrap();

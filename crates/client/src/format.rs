@@ -82,6 +82,31 @@ pub(crate) fn timestamp(unix_ms: u64) -> Option<Timestamp> {
     Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()
 }
 
+/// The widest cell that sets the distance of the columns; a wider one takes several.
+const CELL_MAX: usize = 20;
+
+/// Cells in rows of at most `width` columns, one below the other as far as they fit.
+pub(crate) fn columns(cells: &[String], width: usize) -> Vec<String> {
+    let widths = cells.iter().map(|cell| cell.width());
+    let column = 2 + widths
+        .filter(|&width| width <= CELL_MAX)
+        .max()
+        .unwrap_or(CELL_MAX);
+    let mut rows: Vec<String> = Vec::new();
+    for cell in cells {
+        let used = rows.last().map_or(0, |row| row.width());
+        let start = (used + 2).next_multiple_of(column);
+        match rows.last_mut() {
+            Some(row) if start + cell.width() <= width => {
+                row.extend(std::iter::repeat_n(' ', start - used));
+                row.push_str(cell);
+            }
+            _ => rows.push(cell.clone()),
+        }
+    }
+    rows
+}
+
 /// The line above a list of users.
 pub(crate) fn heading(count: usize) -> String {
     match count {
@@ -138,5 +163,19 @@ mod tests {
     fn a_heading_counts_one_user_and_several() {
         assert_eq!(heading(1), "1 user is here:");
         assert_eq!(heading(2), "2 users are here:");
+    }
+
+    #[test]
+    fn cells_stand_below_each_other() {
+        let cells = ["alice", "bob (operator, verified)", "carol", "李雷", "d"].map(str::to_owned);
+        assert_eq!(
+            columns(&cells, 40),
+            ["alice  bob (operator, verified)    carol", "李雷   d",]
+        );
+        assert_eq!(
+            columns(&cells, 10),
+            ["alice", "bob (operator, verified)", "carol", "李雷   d"]
+        );
+        assert_eq!(columns(&[], 10), [""; 0]);
     }
 }

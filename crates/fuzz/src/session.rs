@@ -13,7 +13,8 @@ use chat_client::command::Command;
 use chat_client::private::{KeyPair, Options, Private};
 use chat_client::session::{
     Config, Delivery, DeliveryFailure, Doubt, Endpoints, Event, GroupMessage, Join, Leave, PrivateMessage,
-    RefusedMessage, Rename, Session, Unattributed, Verification, VerifyCode, Welcome, about_topic,
+    RefusedMessage, Rename, Session, Unattributed, Verification, VerifyCode, Welcome, about_away,
+    about_topic,
 };
 use chat_proto::LINE_MAX;
 use chat_proto::datagram::MARK;
@@ -45,7 +46,7 @@ const DATAGRAM_MAX: usize = 1200;
 /// The most ticks in a row without an event or a passing of time.
 const IDLE_MAX: usize = 3;
 
-const LINES: [&str; 42] = [
+const LINES: [&str; 43] = [
     "* chat version 1: you are {id}; /help says what you can do",
     "WELCOME {who} {token} {token} 0",
     "WELCOME {who} {token} {token} {n}",
@@ -67,6 +68,7 @@ const LINES: [&str; 42] = [
     "NOTICE {p}",
     "OPERATOR {who}",
     "TOPIC {who} {p}",
+    "AWAY {who} {p}",
     "ERROR nick-taken - {p}",
     "ERROR bad-nick {n} {p}",
     "ERROR too-long {n} {p}",
@@ -381,7 +383,7 @@ fn texts(event: &Event) -> Vec<String> {
         Event::Welcome(Welcome { me, users, .. }) => {
             users.iter().chain([me]).map(ToString::to_string).collect()
         }
-        Event::Users(users) => users.iter().map(ToString::to_string).collect(),
+        Event::Users(users, _) => users.iter().map(ToString::to_string).collect(),
         Event::Query(to) => to.iter().map(ToString::to_string).collect(),
         Event::Ignoring(ignoring) => vec![ignoring.note.to_string()],
         Event::Said(GroupMessage { who, text, .. }) => vec![who.to_string(), text.to_string()],
@@ -412,6 +414,7 @@ fn texts(event: &Event) -> Vec<String> {
         Event::Verified(Verification { note, .. }) => vec![note.to_string()],
         Event::Doubt(Doubt { who, text }) => vec![who.to_string(), text.to_string()],
         Event::Code(VerifyCode { who, code }) => vec![who.to_string(), code.clone()],
+        Event::Away(away) => vec![about_away(away, ToString::to_string).to_string()],
         Event::Topic(topic) => vec![about_topic(topic).to_string()],
         Event::Lost(outcome) => vec![outcome.to_string()],
         Event::Ended(ending) => vec![ending.to_string()],

@@ -45,6 +45,9 @@ pub const TEXT_MAX: usize = 4000;
 /// The longest topic of the room, in characters after cleaning.
 pub const TOPIC_MAX: usize = 200;
 
+/// The most characters of what a user says about being away.
+pub const AWAY_MAX: usize = 100;
+
 /// The longest fields before a text: `WHISPER`, an id and a number of 20 digits.
 const FRAMING_MAX: usize = "WHISPER ".len() + id::ID_MAX + 1 + 20 + 1;
 const _: () = assert!(FRAMING_MAX + TEXT_MAX < LINE_MAX, "the line feed must fit too");

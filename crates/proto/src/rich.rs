@@ -46,6 +46,8 @@ pub enum FromClient<'a> {
     Room(Order<'a>),
     /// `OP <tag>`: the user has the operators' code. The answer is an `OPERATOR` to everybody, or `ERROR`.
     Op(Token),
+    /// `AWAY <text>`: the user is away, and why. Without a text, the user is back.
+    Away(Text<'a>),
     /// `PING <n>`: the answer is `PONG` with the same number.
     Ping(u64),
     /// `PONG <n>`: the answer to the server's `PING`.
@@ -137,6 +139,8 @@ pub enum FromServer<'a, W = Who> {
     Operator(W),
     /// `TOPIC <who> <text>`: what the room is about, as that user said. Without a text there is no topic any more.
     Topic(W, Text<'a>),
+    /// `AWAY <who> <text>`: a user is away, until it leaves. Without a text, it is back.
+    Away(W, Text<'a>),
     /// `NOTICE <text>`: for the user to read.
     Notice(Text<'a>),
     /// `ERROR <code> <seq> <text>`: a request failed. `seq` names the `SAY` or `WHISPER` that it was.
@@ -286,6 +290,7 @@ impl<'a> FromClient<'a> {
             "CONFIRM" => Self::Confirm(fields.value()?),
             "OP" => Self::Op(fields.value()?),
             "ROOM" => Self::Room(Order::parse(fields.token()?, fields.0).ok_or(RichError::Malformed)?),
+            "AWAY" => Self::Away(fields.text()),
             "PING" => Self::Ping(fields.value()?),
             "PONG" => Self::Pong(fields.value()?),
             "QUIT" => Self::Quit,
@@ -339,6 +344,7 @@ impl<'a> FromServer<'a> {
             "PUNCH" => Self::Punch(fields.value()?, fields.address()?),
             "OPERATOR" => Self::Operator(fields.value()?),
             "TOPIC" => Self::Topic(fields.value()?, fields.text()),
+            "AWAY" => Self::Away(fields.value()?, fields.text()),
             "NOTICE" => Self::Notice(fields.text()),
             "ERROR" => Self::Error(fields.value()?, fields.optional()?, fields.text()),
             "PING" => Self::Ping(fields.value()?),
@@ -487,6 +493,8 @@ impl fmt::Display for FromClient<'_> {
             Self::Confirm(nonce) => write!(f, "CONFIRM {nonce}"),
             Self::Room(order) => write!(f, "ROOM {order}"),
             Self::Op(tag) => write!(f, "OP {tag}"),
+            Self::Away(text) if text.as_str().is_empty() => f.write_str("AWAY"),
+            Self::Away(text) => write!(f, "AWAY {text}"),
             Self::Ping(n) => write!(f, "PING {n}"),
             Self::Pong(n) => write!(f, "PONG {n}"),
             Self::Quit => f.write_str("QUIT"),
@@ -529,6 +537,8 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
             Self::Operator(who) => write!(f, "OPERATOR {who}"),
             Self::Topic(who, text) if text.as_str().is_empty() => write!(f, "TOPIC {who}"),
             Self::Topic(who, text) => write!(f, "TOPIC {who} {text}"),
+            Self::Away(who, text) if text.as_str().is_empty() => write!(f, "AWAY {who}"),
+            Self::Away(who, text) => write!(f, "AWAY {who} {text}"),
             Self::Notice(text) => write!(f, "NOTICE {text}"),
             Self::Error(code, seq, text) => write!(f, "ERROR {code} {} {text}", OrDash(seq)),
             Self::Ping(n) => write!(f, "PING {n}"),
@@ -613,6 +623,7 @@ mod tests {
             (who(), address()).prop_map(|(who, udp)| FromServer::Punch(who, udp)),
             who().prop_map(FromServer::Operator),
             (who(), text()).prop_map(|(who, text)| FromServer::Topic(who, text)),
+            (who(), text()).prop_map(|(who, text)| FromServer::Away(who, text)),
             text().prop_map(FromServer::Notice),
             (
                 prop::sample::select(ErrorCode::ALL),
@@ -642,7 +653,7 @@ mod tests {
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
                 FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
-                FromClient::Confirm(token), FromClient::Op(token), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Room(Order::Lock), FromClient::Room(Order::NewPassphrase), FromClient::Room(Order::Mute("bob", None)), FromClient::Room(Order::Mute("bob", Some(7))), FromClient::Room(Order::Unmute("bob")), FromClient::Room(Order::Slow(Some(30))), FromClient::Room(Order::Slow(None)), FromClient::Room(Order::Unlock), FromClient::Room(Order::Topic(None)), FromClient::Room(Order::Topic(Some(Text::new("all about a")))), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
+                FromClient::Confirm(token), FromClient::Op(token), FromClient::Away(Text::new("")), FromClient::Away(Text::new("at lunch")), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Room(Order::Lock), FromClient::Room(Order::NewPassphrase), FromClient::Room(Order::Mute("bob", None)), FromClient::Room(Order::Mute("bob", Some(7))), FromClient::Room(Order::Unmute("bob")), FromClient::Room(Order::Slow(Some(30))), FromClient::Room(Order::Slow(None)), FromClient::Room(Order::Unlock), FromClient::Room(Order::Topic(None)), FromClient::Room(Order::Topic(Some(Text::new("all about a")))), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
             for said in lines {
                 let line = said.to_string();

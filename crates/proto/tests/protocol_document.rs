@@ -4,7 +4,7 @@ use chat_proto::nick::{NICK_BYTES_MAX, NICK_COLUMNS_MAX};
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Reason, RichError};
 use chat_proto::who::WHO_MAX;
-use chat_proto::{GREETING, LINE_MAX, SERVER_LINE_MAX, TEXT_MAX, TOPIC_MAX, VERSION};
+use chat_proto::{AWAY_MAX, GREETING, LINE_MAX, SERVER_LINE_MAX, TEXT_MAX, TOPIC_MAX, VERSION};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -56,6 +56,7 @@ variants!(from_client_kind, FROM_CLIENT, FromClient<'_>, {
     FromClient::Punch(_) => "Punch",
     FromClient::Confirm(_) => "Confirm",
     FromClient::Op(_) => "Op",
+    FromClient::Away(_) => "Away",
     FromClient::Room(_) => "Room",
     FromClient::Ping(_) => "Ping",
     FromClient::Pong(_) => "Pong",
@@ -79,6 +80,7 @@ variants!(from_server_kind, FROM_SERVER, FromServer<'_>, {
     FromServer::Punch(..) => "Punch",
     FromServer::Operator(_) => "Operator",
     FromServer::Topic(..) => "Topic",
+    FromServer::Away(..) => "Away",
     FromServer::Notice(_) => "Notice",
     FromServer::Error(..) => "Error",
     FromServer::Ping(_) => "Ping",
@@ -188,6 +190,7 @@ fn the_limits_match_the_code() {
         ("LINE_MAX", LINE_MAX),
         ("TEXT_MAX", TEXT_MAX),
         ("TOPIC_MAX", TOPIC_MAX),
+        ("AWAY_MAX", AWAY_MAX),
         ("SERVER_LINE_MAX", SERVER_LINE_MAX),
         ("WHO_MAX", WHO_MAX),
         ("NICK_COLUMNS_MAX", NICK_COLUMNS_MAX),

@@ -145,6 +145,8 @@ pub struct Rich {
     pub has_answered: bool,
     /// It may run the room.
     pub is_operator: bool,
+    /// It is away, and this is why. Boxed once more, because few users are.
+    pub away: Option<Box<Text<'static>>>,
 }
 
 /// How far a client's rendezvous is.
@@ -236,6 +238,12 @@ impl Member {
     #[must_use]
     pub fn is_operator(&self) -> bool {
         self.rich().is_some_and(|rich| rich.is_operator)
+    }
+
+    /// Why it is away, if it is.
+    #[must_use]
+    pub fn away(&self) -> Option<&Text<'static>> {
+        self.rich()?.away.as_deref()
     }
 
     /// The token of its rendezvous requests, if it speaks the rich dialect.

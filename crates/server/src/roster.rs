@@ -348,6 +348,7 @@ mod tests {
             seq: 0,
             has_answered: false,
             is_operator: false,
+            away: None,
         })
     }
 

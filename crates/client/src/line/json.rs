@@ -176,14 +176,16 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             let object = object("refused").text(&refused.text);
             object.with("reason", refused.reason.as_str())
         }
-        Event::Users(users) => {
+        Event::Users(users, _) => {
             let clear = users.iter().filter(|user| user.clear);
             let object = object("users").users(users.iter().map(|user| &user.who));
             let verified = users.iter().filter(|user| user.verified.is_some());
             let object = object.some_users("clear", clear.map(|user| &user.who));
             let operators = users.iter().filter(|user| user.is_operator);
             let object = object.some_users("operators", operators.map(|user| &user.who));
-            object.some_users("verified", verified.map(|user| &user.who))
+            let away = users.iter().filter(|user| user.away.is_some());
+            let object = object.some_users("verified", verified.map(|user| &user.who));
+            object.some_users("away", away.map(|user| &user.who))
         }
         Event::Query(to) => object("warning").text(&about_query(to.as_ref())),
         Event::Ignoring(ignoring) => object("ignored").users(&ignoring.users),
@@ -201,6 +203,10 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
         Event::Topic(Topic { who, text, .. }) => {
             let object = object("topic").with("from", who.as_ref().map(Who::to_string));
             object.with("text", (!text.is_blank()).then(|| text.as_str()))
+        }
+        Event::Away(away) => {
+            let object = object("away").user("from", &away.who).mark("own", away.own);
+            object.with("text", (!away.text.is_blank()).then(|| away.text.as_str()))
         }
         Event::Help => object("help"),
         Event::Notice(text) => object("notice").text(text),

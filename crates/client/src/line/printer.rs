@@ -4,7 +4,7 @@ use crate::command;
 use crate::format::{self, timestamp};
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, Listed, Outcome, PrivateMessage, RefusedMessage,
-    Unattributed, Welcome, about_legacy, about_missed, about_query, about_topic,
+    Unattributed, Welcome, about_away, about_legacy, about_missed, about_query, about_topic,
 };
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
@@ -70,7 +70,7 @@ impl Printer {
         match event {
             Event::Welcome(welcome) => self.print_welcome(welcome, to),
             Event::Legacy { silent } => note(to, about_legacy(*silent)),
-            Event::Users(users) => print_users(users, to),
+            Event::Users(users, _) => print_users(users, to),
             Event::Help => command::help(false).for_each(|line| note(to, line)),
             Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
             Event::Refused(RefusedMessage { text, reason }) => {
@@ -93,6 +93,7 @@ impl Printer {
             }
             Event::Missed(count) => note(to, about_missed(*count)),
             Event::Topic(topic) => note(to, about_topic(topic)),
+            Event::Away(away) => note(to, about_away(away, Who::to_string)),
             Event::Query(recipient) => note(to, about_query(recipient.as_ref())),
             Event::Ignoring(ignoring) => note(to, &ignoring.note),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| note(to, line)),

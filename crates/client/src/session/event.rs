@@ -50,8 +50,10 @@ pub enum Event {
     NotDelivered(DeliveryFailure),
     /// A message was refused, or could not be sent at all.
     Refused(RefusedMessage),
-    /// The answer to `/who`: all users, ordered by id.
-    Users(Vec<Listed>),
+    /// The answer to `/who`: all users by nick, those without one last; and whether their addresses are asked for.
+    Users(Vec<Listed>, bool),
+    /// A user is away, whom this one writes to privately; or this user is away, or back.
+    Away(AwayNote),
     /// The answer to `/query`: lines that are no commands go to this user alone from now on, or to everybody.
     Query(Option<Who>),
     /// The answer to `/ignore` and `/unignore`.
@@ -253,6 +255,17 @@ pub struct Topic {
     pub set: bool,
 }
 
+/// What a user says about being away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwayNote {
+    /// The user.
+    pub who: Who,
+    /// What it says. It is blank if the user is back.
+    pub text: Text<'static>,
+    /// The client itself?
+    pub own: bool,
+}
+
 /// A line of an original server whose sender is unknown: part of a message of several lines, perhaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unattributed {
@@ -291,6 +304,16 @@ pub fn about_topic(Topic { who, text, set }: &Topic) -> Text<'static> {
     })
 }
 
+/// What a user should know of somebody who is away, see [`Event::Away`].
+pub fn about_away(note: &AwayNote, name: impl Fn(&Who) -> String) -> Text<'static> {
+    let AwayNote { who, text, own } = note;
+    Text::from(match own {
+        true if text.is_blank() => "you are back".into(),
+        true => format!("you are away, until /away: {text}"),
+        false => format!("{} is away: {text}", name(who)),
+    })
+}
+
 /// What a user should know after `/query`, see [`Event::Query`].
 pub fn about_query(to: Option<&Who>) -> Text<'static> {
     Text::from(match to {
@@ -321,23 +344,41 @@ pub struct Listed {
     pub verified: Option<String>,
     /// Whether it may run the room.
     pub is_operator: bool,
+    /// What it says about being away, if it is.
+    pub away: Option<Text<'static>>,
+}
+
+impl Listed {
+    /// The user by this name, with what is worth knowing at a glance.
+    pub fn brief(&self, name: String) -> String {
+        let away = self.away.is_some().then(|| "away".to_owned());
+        let marks: Vec<String> = self.marks().into_iter().chain([away]).flatten().collect();
+        match marks.is_empty() {
+            false => format!("{name} ({})", marks.join(", ")),
+            true => name,
+        }
+    }
+
+    fn marks(&self) -> [Option<String>; 3] {
+        let operator = self.is_operator.then(|| "operator".to_owned());
+        let clear = self.clear.then(|| "in the clear".to_owned());
+        [operator, self.verified.clone(), clear]
+    }
 }
 
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clear = self.clear.then(|| "in the clear".to_owned());
         let transport = self.transport.map(|transport| transport.to_string());
-        let operator = self.is_operator.then(|| "operator".to_owned());
-        let marks = [
-            operator,
-            self.verified.clone(),
-            clear,
-            transport.filter(|marks| !marks.is_empty()),
-        ];
-        let marks: Vec<String> = marks.into_iter().flatten().collect();
-        match marks.is_empty() {
-            false => write!(f, "{} ({})", self.who, marks.join("; ")),
-            true => self.who.fmt(f),
+        let transport = transport.filter(|marks| !marks.is_empty());
+        let marks: Vec<String> = self.marks().into_iter().chain([transport]).flatten().collect();
+        self.who.fmt(f)?;
+        if !marks.is_empty() {
+            write!(f, " ({})", marks.join("; "))?;
+        }
+        // What the user says is last, so it can't imitate a mark of another user.
+        match &self.away {
+            Some(text) => write!(f, ", away: {text}"),
+            None => Ok(()),
         }
     }
 }

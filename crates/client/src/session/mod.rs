@@ -7,6 +7,7 @@
 //!
 //! `state` is the session and what its parts share. Each other file handles one part of it; `driver` calls them all.
 
+mod away;
 mod doubts;
 mod driver;
 mod event;
@@ -35,9 +36,9 @@ mod verifying;
 mod wish;
 
 pub use event::{
-    Delivery, DeliveryFailure, Direction, Doubt, Event, GroupMessage, Ignoring, Join, Leave, Listed,
-    PrivateMessage, RefusedMessage, Rename, Topic, Transport, Unattributed, Verification, Verified,
-    VerifyCode, Welcome, about_legacy, about_missed, about_query, about_topic,
+    AwayNote, Delivery, DeliveryFailure, Direction, Doubt, Event, GroupMessage, Ignoring, Join, Leave,
+    Listed, PrivateMessage, RefusedMessage, Rename, Topic, Transport, Unattributed, Verification, Verified,
+    VerifyCode, Welcome, about_away, about_legacy, about_missed, about_query, about_topic,
 };
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};

@@ -1,7 +1,8 @@
 //! Private messages, between what the user types and their delivery.
 
 use super::event::{
-    Delivery, DeliveryFailure, Direction, Event, Leave, Listed, PrivateMessage, RefusedMessage, Transport,
+    AwayNote, Delivery, DeliveryFailure, Direction, Event, Leave, Listed, PrivateMessage, RefusedMessage,
+    Transport,
 };
 use super::outbox::{Draft, Pending};
 use super::recipients::Peer;
@@ -15,6 +16,7 @@ use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::rich::Profile;
 use chat_proto::text::Text;
+use chat_proto::who::Who;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -167,8 +169,23 @@ impl Session {
             clear: self.reads_in_the_clear(profile),
             verified: self.verified(profile),
             is_operator: self.operators.has(profile.who.id),
+            away: self.away_text(&profile.who),
         };
-        self.roster().users().map(listed).collect()
+        let mut users: Vec<Listed> = self.roster().users().map(listed).collect();
+        // The order by id stays among users without a nick.
+        users.sort_by_cached_key(|user| {
+            let nick = user.who.nick.as_ref().map(Nick::key);
+            (nick.is_none(), nick)
+        });
+        users
+    }
+
+    /// What a user says about being away.
+    fn away_text(&self, who: &Who) -> Option<Text<'static>> {
+        match self.me.as_ref().is_some_and(|me| me.id == who.id) {
+            true => self.away.own.clone(),
+            false => self.away.of(who.id).filter(|_| !self.is_ignored(who)).cloned(),
+        }
     }
 
     fn transport(&self, to: &Profile, now: Now) -> Option<Transport> {
@@ -203,6 +220,13 @@ impl Session {
         };
         self.outbox.privates.insert(id.0, pending);
         self.events.push_back(Event::Private(message));
+        let who = self.who(to);
+        if !self.is_ignored(&who)
+            && let Some(text) = self.away.news_of(to)
+        {
+            let own = false;
+            self.events.push_back(Event::Away(AwayNote { who, text, own }));
+        }
     }
 
     fn not_sent(&mut self, to: impl Display, reason: impl Display) {

@@ -8,13 +8,13 @@ use super::state::Session;
 use crate::command::{BELL_USAGE, Bell, Command, VERIFY_USAGE, help_operators};
 use crate::format::name;
 use chat_noise::operator::Code;
-use chat_proto::TEXT_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::order::{MUTE_MINUTES_MAX, MUTE_USAGE, Order, SLOW_SECONDS_MAX, SLOW_USAGE};
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
+use chat_proto::{AWAY_MAX, TEXT_MAX};
 
 impl Session {
     /// The user typed this.
@@ -24,10 +24,11 @@ impl Session {
             Command::Msg(who, text) => {
                 self.send_private(who, text, now);
             }
-            Command::Who => {
+            Command::Who(addresses) => {
                 let users = self.list_users(now);
-                self.events.push_back(Event::Users(users));
+                self.events.push_back(Event::Users(users, *addresses));
             }
+            Command::Away(text) => self.say_away(text.as_ref()),
             Command::Nick(nick) => self.change_nick(nick),
             Command::Topic => self.show_topic(),
             Command::Help => {
@@ -166,6 +167,22 @@ impl Session {
         }
         let topic = self.topics.current();
         self.events.push_back(Event::Topic(topic));
+    }
+
+    /// `/away`: with a text this user is away; without one, away or back.
+    fn say_away(&mut self, text: Option<&Text<'_>>) {
+        if self.is_legacy() || !self.is_ready() {
+            return self.fail("not sent: only a server of this program tells who is away".into());
+        }
+        if text.is_some_and(|text| text.as_str().chars().count() > AWAY_MAX) {
+            return self.fail(format!("not sent: it may have {AWAY_MAX} characters at most"));
+        }
+        let text = match text {
+            Some(text) => text.borrow(),
+            None if self.away.own.is_some() => Text::new(""),
+            None => Text::new("away"),
+        };
+        self.send_line(&FromClient::Away(text));
     }
 
     /// `/op`: proves the code. It never leaves this client.

@@ -1,16 +1,17 @@
 //! The rich dialect, from `WELCOME` on.
 
-use super::event::{Event, GroupMessage, Join, Leave, Rename, Welcome};
+use super::event::{AwayNote, Event, GroupMessage, Join, Leave, Rename, Welcome};
 use super::outbox::Message;
 use super::recipients::Peer;
 use super::stage::{Phase, Stage, is_about_nick};
 use super::state::Session;
 use super::wish::Wish;
 use crate::private::{Connection, MessageId};
+use chat_proto::AWAY_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rich::{ErrorCode, FromServer, Position, Profile};
+use chat_proto::rich::{ErrorCode, FromClient, FromServer, Position, Profile};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
@@ -47,6 +48,7 @@ impl Session {
                 let topic = self.topics.set(who, text);
                 self.events.push_back(Event::Topic(topic));
             }
+            FromServer::Away(who, text) if !history => self.on_away(who, text),
             FromServer::Operator(who) if !history => self.operators.add(who.id),
             // Shown at once: in its place among messages to everybody, under the sender's name of this moment.
             FromServer::Whisper(who, text) => {
@@ -81,6 +83,7 @@ impl Session {
         self.absent.remove(&self.private.public_key());
         self.private_has_server = true;
         self.operators.forget_users();
+        self.away.forget_users();
         self.private.connected(now, connection);
         if let Some(who) = self.me.clone() {
             // Its key and address follow in the user list.
@@ -115,6 +118,27 @@ impl Session {
         let topic = self.topics.settle().map(Event::Topic);
         self.events.extend(topic);
         self.warn_of_posers();
+        // The server knows nothing of the connection before.
+        if let Some(text) = self.away.own.clone() {
+            self.send_line(&FromClient::Away(text));
+        }
+    }
+
+    fn on_away(&mut self, who: Who, text: Text<'_>) {
+        if text.as_str().chars().count() > AWAY_MAX {
+            return;
+        }
+        let text = Some(text.into_owned()).filter(|text| !text.is_blank());
+        if !self.is_me(&who) {
+            // Only who is here: others would fill the memory.
+            if self.roster().get(who.id).is_some() {
+                self.away.set(who.id, text);
+            }
+        } else if self.away.own != text {
+            self.away.own = text.clone();
+            let (text, own) = (text.unwrap_or(Text::new("")), true);
+            self.events.push_back(Event::Away(AwayNote { who, text, own }));
+        }
     }
 
     fn on_live(&mut self, phase: Phase, now: Now) {
@@ -172,6 +196,7 @@ impl Session {
         let former = self.roster().get(who.id).cloned();
         self.private.peer_left(now, who.id);
         self.operators.left(who.id);
+        self.away.set(who.id, None);
         self.drain_private_of(former.as_ref(), now);
         if let Some(nick) = &who.nick {
             self.nick_freed(nick, now);

@@ -1,5 +1,6 @@
 //! The state of a session, and what all its parts use.
 
+use super::away::Away;
 use super::event::{Event, RefusedMessage};
 use super::ignored::Ignored;
 use super::legacy::connection::Legacy;
@@ -112,6 +113,7 @@ pub struct Session {
     /// The room has a passphrase.
     pub(super) has_phrase: bool,
     pub(super) topics: Topics,
+    pub(super) away: Away,
     /// Users with keys that were here before the connection was lost, and have not come back. Emptied after a while.
     pub(super) absent: BTreeMap<PublicKey, Peer>,
     /// `NICK`s without an answer.
@@ -173,6 +175,7 @@ impl Session {
             operators: Operators::default(),
             has_phrase: false,
             topics: Topics::default(),
+            away: Away::default(),
             absent: BTreeMap::new(),
             config,
             stage: Stage::greeting(now),

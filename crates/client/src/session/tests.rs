@@ -14,6 +14,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod away;
 mod clock;
 mod dripping;
 mod ignoring;
@@ -820,7 +821,7 @@ fn listed(sim: &mut Sim) -> Vec<String> {
     sim.shown();
     sim.type_line("/who");
     match sim.shown().as_slice() {
-        [Event::Users(users)] => users.iter().map(ToString::to_string).collect(),
+        [Event::Users(users, _)] => users.iter().map(ToString::to_string).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -832,8 +833,8 @@ fn the_roster_follows_the_server() {
     sim.hear("NICK 3 carol@10.0.0.3:7000 Eve\nADDRESS 4 Eve@10.0.0.3:7000 9.9.9.9:9\n");
     let users = [
         "alice@10.0.0.1:5000",
-        "Eve@10.0.0.3:7000 (in the clear; direct, unencrypted)",
         "dave@10.0.0.4:1 (in the clear; direct, unencrypted)",
+        "Eve@10.0.0.3:7000 (in the clear; direct, unencrypted)",
     ];
     assert_eq!(listed(&mut sim), users);
     let eve = sim.session.roster().resolve("eve").unwrap();

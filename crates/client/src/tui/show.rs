@@ -9,11 +9,15 @@ use crate::command::{self, Bell};
 use crate::format;
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage,
-    RefusedMessage, Rename, Topic, Transport, Welcome, about_legacy, about_missed, about_query, about_topic,
+    RefusedMessage, Rename, Topic, Transport, Welcome, about_away, about_legacy, about_missed, about_query,
+    about_topic,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use jiff::civil::Date;
+
+/// The columns before a row of the list of users.
+const NOTE_INDENT: usize = 5;
 
 impl Screen {
     pub(super) fn show(&mut self, event: &Event) {
@@ -41,7 +45,8 @@ impl Screen {
                 self.happened(line.at, What::Unattributed(line.text.clone()), false);
             }
             Event::Refused(message) => self.refused(message),
-            Event::Users(users) => self.users(users),
+            Event::Users(users, addresses) => self.users(users, *addresses),
+            Event::Away(away) => self.note(about_away(away, |who| self.name(who)).as_str()),
             Event::Query(to) => self.note(about_query(to.as_ref()).as_str()),
             Event::Ignoring(ignoring) => self.note(ignoring.note.as_str()),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| self.note(line)),
@@ -172,10 +177,24 @@ impl Screen {
         command::help(true).for_each(|line| self.note(line));
     }
 
-    fn users(&mut self, users: &[Listed]) {
+    fn users(&mut self, users: &[Listed], addresses: bool) {
         self.note(format::heading(users.len()));
+        if addresses {
+            return users.iter().for_each(|user| self.note(format!("  {user}")));
+        }
+        let cells: Vec<String> = users
+            .iter()
+            .map(|user| user.brief(self.name(&user.who)))
+            .collect();
+        let width = self.size.columns.saturating_sub(NOTE_INDENT);
+        for row in format::columns(&cells, width) {
+            self.note(format!("  {row}"));
+        }
+        // Each on a line of its own: what a user says can't imitate a user of the list.
         for user in users {
-            self.note(format!("  {user}"));
+            if let Some(text) = &user.away {
+                self.note(format!("  {} is away: {text}", self.name(&user.who)));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What lines mean, in both dialects: each becomes an operation of the room.
 
-use super::{PROBE_TIME, Room, handshake, locking, mutes, orders, topic};
+use super::{PROBE_TIME, Room, away, handshake, locking, mutes, orders, topic};
 use crate::compact::Timestamp;
 use crate::event::{Departure, Event, Refusal};
 use crate::member::{Client, Member, Probe, Rich, Stage};
@@ -163,6 +163,7 @@ fn rich_command(room: &mut Room, now: Now, slot: Slot, command: FromClient<'_>) 
         FromClient::Relay(id, bytes) => relay(room, slot, id, bytes),
         FromClient::Punch(id) => punch(room, slot, id),
         FromClient::Room(order) => orders::carry_out(room, now, slot, &order),
+        FromClient::Away(text) => away::set(room, now, slot, &text),
         FromClient::Op(tag) => orders::prove(room, now, slot, tag),
         FromClient::Confirm(nonce) => confirm_address(room, now, slot, nonce),
         FromClient::Ping(number) => answer(room, slot, |member, transcript| {
@@ -367,6 +368,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, key: PublicKey, hello: &Hello<'_
         seq,
         has_answered: false,
         is_operator: false,
+        away: None,
     };
     room.roster.upgrade(slot, Client::Rich(rich));
     orders::recognise(room, slot);

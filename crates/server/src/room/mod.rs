@@ -3,6 +3,7 @@
 //! Pure: bytes and the time come in through [`input`], what to write and to close goes out through [`output`].
 
 mod acts;
+mod away;
 mod backpressure;
 mod commands;
 mod handshake;

@@ -1,5 +1,6 @@
 //! The user list, rendered in pieces: it may be too long to render before it can be sent.
 
+use crate::member::Member;
 use crate::roster::{Roster, Slot};
 use crate::transcript::Dialect;
 use chat_proto::SERVER_LINE_MAX;
@@ -57,21 +58,7 @@ impl Piece {
                 break;
             }
             if member.is_announced() {
-                // Writing to a string can't fail.
-                let _ = match (dialect, member.is_operator()) {
-                    (Dialect::Plain, false) => writeln!(lines, "* {}", member.label()),
-                    // Not after the name: that would be an action of the user.
-                    (Dialect::Plain, true) => writeln!(lines, "* operator {}", member.label()),
-                    (Dialect::Rich, is_operator) => {
-                        let user = writeln!(lines, "{}", FromServer::User(member.profile()));
-                        let operator = FromServer::Operator(member.label());
-                        if is_operator {
-                            writeln!(lines, "{operator}")
-                        } else {
-                            user
-                        }
-                    }
-                };
+                write(&mut lines, dialect, member);
             }
         }
         let lines = lines.as_bytes().into();
@@ -79,10 +66,30 @@ impl Piece {
     }
 }
 
+/// Adds the lines about one user.
+fn write(lines: &mut String, dialect: Dialect, member: &Member) {
+    let who = member.label();
+    // Writing to a string can't fail.
+    let _ = match dialect {
+        // Not after the name: that would be an action of the user.
+        Dialect::Plain => {
+            let operator = if member.is_operator() { "operator " } else { "" };
+            let away = if member.away().is_some() { "away " } else { "" };
+            writeln!(lines, "* {away}{operator}{who}")
+        }
+        Dialect::Rich => writeln!(lines, "{}", FromServer::User(member.profile())),
+    };
+    if dialect == Dialect::Rich && member.is_operator() {
+        let _ = writeln!(lines, "{}", FromServer::Operator(who));
+    }
+    if let Some(text) = member.away().filter(|_| dialect == Dialect::Rich) {
+        let _ = writeln!(lines, "{}", FromServer::Away(who, text.borrow()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::member::Member;
     use crate::member::Stage;
     use std::net::SocketAddr;
     use std::time::Duration;

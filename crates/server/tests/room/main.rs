@@ -5,6 +5,7 @@
     reason = "a helper that panics has found something, as a test that does"
 )]
 
+mod away;
 mod backpressure;
 mod clock;
 mod foreign;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::session::{
-    DeliveryFailure, Doubt, GroupMessage, Ignoring, Join, Leave, Listed, Outcome, RefusedMessage, Rename,
-    Unattributed, Verification, Verified,
+    AwayNote, DeliveryFailure, Doubt, GroupMessage, Ignoring, Join, Leave, Listed, Outcome, RefusedMessage,
+    Rename, Unattributed, Verification, Verified,
 };
 use chat_proto::opaque::Opaque;
 use chat_proto::text::Text;
@@ -133,8 +133,10 @@ fn examples() -> Vec<Event> {
                     clear: user == PLAIN,
                     verified: (user == BOB).then(|| "verified".into()),
                     is_operator: user == ALICE,
+                    away: (user == BOB).then(|| text("at lunch")),
                 })
                 .into(),
+            false,
         ),
         Event::Ignoring(Ignoring {
             note: text("bob is hidden"),
@@ -173,6 +175,16 @@ fn examples() -> Vec<Event> {
             who: Some(who(BOB)),
             text: text(""),
             set: true,
+        }),
+        Event::Away(AwayNote {
+            who: who(BOB),
+            text: text("at lunch"),
+            own: false,
+        }),
+        Event::Away(AwayNote {
+            who: who(ALICE),
+            text: text(""),
+            own: true,
         }),
         Event::Notice(text("maintenance at noon")),
         Event::Error(

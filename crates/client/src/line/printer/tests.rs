@@ -181,17 +181,21 @@ fn other_events_are_on_the_standard_error() {
             "* maintenance at noon\n",
         ),
         (
-            Event::Users(vec![Listed {
-                who: alice(),
-                transport: Some(Transport {
-                    path: Some(Path::Relayed),
-                    sealed: false,
-                }),
-                clear: true,
-                verified: None,
-                is_operator: true,
-            }]),
-            "* 1 user is here:\n* alice@10.0.0.5:50312 (operator; in the clear; via the server, unencrypted)\n",
+            Event::Users(
+                vec![Listed {
+                    who: alice(),
+                    transport: Some(Transport {
+                        path: Some(Path::Relayed),
+                        sealed: false,
+                    }),
+                    clear: true,
+                    verified: None,
+                    is_operator: true,
+                    away: Some(text("at lunch")),
+                }],
+                false,
+            ),
+            "* 1 user is here:\n* alice@10.0.0.5:50312 (operator; in the clear; via the server, unencrypted), away: at lunch\n",
         ),
         (
             Event::Ended(Outcome::Closed(None).into()),

@@ -215,7 +215,7 @@ fn verified_keys_of_an_earlier_run_hold() {
     sim.hear(&format!("JOIN 1 rob@10.0.0.7:1 10.0.0.7:2 {}\n", key_of(3)));
     assert_sent(&mut sim, "/msg rob psst");
     sim.type_line("/who");
-    let [Event::Users(users)] = &sim.shown()[..] else {
+    let [Event::Users(users, _)] = &sim.shown()[..] else {
         panic!("no users");
     };
     let marks: Vec<_> = users.iter().map(|user| user.verified.clone()).collect();

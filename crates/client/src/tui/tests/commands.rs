@@ -5,21 +5,39 @@ use crate::command::COMMANDS;
 use crate::private::verify_code;
 
 #[test]
-fn who_lists_everybody() {
+fn who_lists_everybody_by_nick_in_columns() {
     for command in ["/who", "/names"] {
-        let mut sim = Sim::in_a_room(80, 8);
-        sim.hear("USER carol@10.0.0.3:7000 - -\n");
+        let mut sim = Sim::in_a_room(60, 10);
+        sim.hear("USER Ann@10.0.0.4:7000 - -\nUSER 10.0.0.9:7000 - -\nUSER zoe@10.0.0.5:7000 - -\n");
+        sim.hear("OPERATOR alice@10.0.0.1:5000\nAWAY zoe@10.0.0.5:7000 x)  mallory (operator\n");
         sim.keys(&format!("{command}\r"));
         assert_eq!(
             sim.messages(),
             [
-                "-- 3 users are here:",
-                "--   alice@10.0.0.1:5000",
-                "--   bob@10.0.0.2:6000 (in the clear; direct, unencrypted)",
-                "--   carol@10.0.0.3:7000 (in the clear; via the server, unencrypted)"
+                "-- 6 users are here:",
+                "--   alice (operator)      Ann (in the clear)",
+                "--   bob (in the clear)    carol (in the clear)",
+                "--   zoe (in the clear, away)",
+                "--   10.0.0.9:7000 (in the clear)",
+                "--   zoe is away: x)  mallory (operator",
             ]
         );
     }
+}
+
+#[test]
+fn who_with_a_lists_addresses_and_paths() {
+    let mut sim = Sim::in_a_room(80, 8);
+    sim.keys("/who -a\r");
+    assert_eq!(
+        sim.messages(),
+        [
+            "-- 3 users are here:",
+            "--   alice@10.0.0.1:5000",
+            "--   bob@10.0.0.2:6000 (in the clear; direct, unencrypted)",
+            "--   carol@10.0.0.3:7000 (in the clear; direct, unencrypted)"
+        ]
+    );
 }
 
 #[test]

@@ -248,15 +248,8 @@ fn a_stopped_reader_costs_the_other_dialect_no_line() {
 /// others miss nothing.
 #[test]
 fn a_thousand_leaves_at_once_damage_no_line() {
-    // Readers of one ring may be overrun although nobody reads the other.
-    let (both, plain, rich) = (0..2, 0..1, 1..2);
-    for (offset, stops) in [
-        (0, both.clone()),
-        (1, both.clone()),
-        (2, both),
-        (0, plain),
-        (0, rich),
-    ] {
+    // Readers of one ring may be overrun although nobody reads the other. Each run ends inside of another line.
+    for (offset, stops) in [(0, 0..2), (1, 0..1), (2, 1..2)] {
         let mut sim = Sim::new(limits());
         let talker = sim.plain("10.0.0.1:1");
         let readers = [sim.plain("10.0.0.2:1"), sim.rich("10.0.0.3:1", "rick")];

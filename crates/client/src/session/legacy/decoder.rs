@@ -155,6 +155,8 @@ impl Head {
 
 /// The id at the front, and its length. Original servers have IPv4 only.
 fn id_at(bytes: &[u8]) -> Option<(UserId, usize)> {
+    // Nearly all bytes of a text end here.
+    bytes.first().filter(|byte| byte.is_ascii_digit())?;
     let part_of_one = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b':');
     let longest = "255.255.255.255:65535".len();
     let length = bytes

@@ -1,7 +1,7 @@
 //! The handshake: three lines, and then records.
 //!
 //! ```text
-//! client  SEAL 1 <session> <e>            with a passphrase, and its share of CPace
+//! client  SEAL 1 <session> <e>            flags, and with a passphrase its share of CPace
 //! server  SEAL 1 <e ee s es>              flags, and its share of CPace
 //! client  SEAL 1 <s se>, or <s se psk>    the client's first line
 //! ```
@@ -11,7 +11,7 @@
 
 use crate::cpace::{Added, Exchange, Phrase, Role, Share};
 use crate::key::KeyPair;
-use crate::primitives::Primitives;
+use crate::primitives::{Cipher, Primitives};
 use crate::record::{Channel, Opener, Sealer};
 use crate::{Random, random};
 use chat_proto::LINE_MAX;
@@ -37,6 +37,9 @@ const PSK_PLACE: usize = 3;
 
 /// In the flags of the server: its key is of this run only.
 const EPHEMERAL_KEY: u8 = 1;
+
+/// In the flags of the client: it can encrypt records by AES-256-GCM. In those of the server: both sides do.
+const AES_RECORDS: u8 = 2;
 
 /// Bytes of a message, at most: one line carries it.
 const MESSAGE_MAX: usize = LINE_MAX;
@@ -65,6 +68,8 @@ pub struct Established {
 pub struct Client {
     state: HandshakeState,
     exchange: Option<Exchange>,
+    /// For records.
+    offered: Cipher,
 }
 
 impl Client {
@@ -79,15 +84,33 @@ impl Client {
         phrase: Option<&Phrase>,
         source: Random<'_>,
     ) -> (Self, String) {
+        Self::begin_with(Cipher::best(), greeting, key, phrase, source)
+    }
+
+    fn begin_with(
+        cipher: Cipher,
+        greeting: &[u8],
+        key: &KeyPair,
+        phrase: Option<&Phrase>,
+        source: Random<'_>,
+    ) -> (Self, String) {
         let session = Opaque(random(source));
         let exchange =
             phrase.map(|phrase| Exchange::new(Role::Initiator, phrase, CPACE_CHANNEL, &session.0, source));
         let mut state = begin(greeting, session, key, exchange.is_some(), source, true);
         let share = exchange.as_ref().map(Exchange::share);
-        let message = write(&mut state, share.as_ref().map_or(&[], |share| share.as_slice()))
-            .expect("no key of the other side is in the first message");
+        let mut payload = share.as_ref().map_or_else(Vec::new, |share| share.to_vec());
+        if cipher == Cipher::AesGcm {
+            payload.push(AES_RECORDS);
+        }
+        let message = write(&mut state, &payload).expect("no key of the other side is in the first message");
         let line = format!("{VERB}{session} {}", encode(&message));
-        (Self { state, exchange }, line)
+        let client = Self {
+            state,
+            exchange,
+            offered: cipher,
+        };
+        (client, line)
     }
 
     /// Reads the server's answer.
@@ -104,6 +127,7 @@ impl Client {
         Ok(Met {
             server: peer(&self.state)?,
             is_kept: flags & EPHEMERAL_KEY == 0,
+            cipher: agreed(self.offered, *flags),
             state: self.state,
         })
     }
@@ -116,6 +140,7 @@ pub struct Met {
     pub server: PublicKey,
     /// Whether the server keeps it for its next run.
     pub is_kept: bool,
+    cipher: Cipher,
     state: HandshakeState,
 }
 
@@ -126,7 +151,7 @@ impl Met {
         let message =
             write(&mut self.state, first.as_ref()).expect("the keys of the server were used before");
         let line = format!("{VERB}{}", encode(&message));
-        let established = established(self.state, self.server, now);
+        let established = established(self.state, self.cipher, self.server, now);
         (line, established)
     }
 }
@@ -147,6 +172,7 @@ pub struct Offer<'a> {
 /// The server's side, its answer sent.
 pub struct Server {
     state: HandshakeState,
+    cipher: Cipher,
 }
 
 impl Server {
@@ -155,6 +181,15 @@ impl Server {
     /// # Errors
     /// [`Failure`]; the connection is to be closed.
     pub fn begin(offer: &Offer<'_>, line: &[u8], source: Random<'_>) -> Result<(Self, String), Failure> {
+        Self::begin_with(Cipher::best(), offer, line, source)
+    }
+
+    fn begin_with(
+        best: Cipher,
+        offer: &Offer<'_>,
+        line: &[u8],
+        source: Random<'_>,
+    ) -> Result<(Self, String), Failure> {
         let fields = fields(line)?;
         let (session, sent) = fields.split_once(' ').ok_or(Failure::Malformed)?;
         let session: Token = session.parse().map_err(|_| Failure::Malformed)?;
@@ -169,16 +204,23 @@ impl Server {
             source,
             false,
         );
-        let share = read(&mut state, &decode(sent).map_err(|_| Failure::Malformed)?)?;
-        let mut payload = vec![if offer.is_kept { 0 } else { EPHEMERAL_KEY }];
+        let received = read(&mut state, &decode(sent).map_err(|_| Failure::Malformed)?)?;
+        let share_len = if exchange.is_some() { size_of::<Share>() } else { 0 };
+        let (share, flags) = received.split_at_checked(share_len).ok_or(Failure::Malformed)?;
+        let cipher = match *flags {
+            [] => Cipher::ChaChaPoly,
+            [flags] => agreed(best, flags),
+            _ => return Err(Failure::Malformed),
+        };
+        let kept = if offer.is_kept { 0 } else { EPHEMERAL_KEY };
+        let aes = if cipher == Cipher::AesGcm { AES_RECORDS } else { 0 };
+        let mut payload = vec![kept | aes];
         if let Some(exchange) = exchange {
             payload.extend_from_slice(&exchange.share());
-            set_phrase(&mut state, exchange, &share)?;
-        } else if !share.is_empty() {
-            return Err(Failure::Malformed);
+            set_phrase(&mut state, exchange, share)?;
         }
         let line = format!("{VERB}{}", encode(&write(&mut state, &payload)?));
-        Ok((Self { state }, line))
+        Ok((Self { state, cipher }, line))
     }
 
     /// Reads the client's second line, and gives its first line of the rich dialect too.
@@ -188,7 +230,7 @@ impl Server {
     pub fn finish(mut self, line: &[u8], now: Duration) -> Result<(Vec<u8>, Established), Failure> {
         let first = read(&mut self.state, &message(line)?)?;
         let peer = peer(&self.state)?;
-        Ok((first, established(self.state, peer, now)))
+        Ok((first, established(self.state, self.cipher, peer, now)))
     }
 }
 
@@ -254,7 +296,16 @@ fn peer(state: &HandshakeState) -> Result<PublicKey, Failure> {
     key.map(Opaque).ok_or(Failure::Malformed)
 }
 
-fn established(mut state: HandshakeState, peer: PublicKey, now: Duration) -> Established {
+/// The cipher for records: AES-256-GCM if this side and, by its flags, the other one want it. The flags are part of the
+/// handshake, so nobody can change them.
+fn agreed(own: Cipher, flags: u8) -> Cipher {
+    match own {
+        Cipher::AesGcm if flags & AES_RECORDS != 0 => Cipher::AesGcm,
+        _ => Cipher::ChaChaPoly,
+    }
+}
+
+fn established(mut state: HandshakeState, cipher: Cipher, peer: PublicKey, now: Duration) -> Established {
     let mut hash = [0; 32];
     hash.copy_from_slice(state.get_handshake_hash());
     let (client, server) = state.dangerously_get_raw_split();
@@ -266,8 +317,8 @@ fn established(mut state: HandshakeState, peer: PublicKey, now: Duration) -> Est
     Established {
         peer,
         channel: Channel {
-            sealer: Sealer::new(own, now),
-            opener: Opener::new(other),
+            sealer: Sealer::new(cipher, own, now),
+            opener: Opener::new(cipher, other),
         },
         hash,
     }

@@ -14,7 +14,7 @@
 
 use crate::Random;
 use crate::key::KeyPair;
-use crate::primitives::{self, Primitives, TAG_LEN};
+use crate::primitives::{self, Cipher, Primitives, TAG_LEN};
 use chat_proto::datagram::{ANSWER, BEGIN, MARK, SEALED};
 use chat_proto::opaque::{Opaque, PublicKey};
 use snow::{Builder, HandshakeState};
@@ -191,7 +191,7 @@ impl Session {
         datagram.extend_from_slice(&self.next.to_be_bytes());
         datagram.extend_from_slice(packet);
         let (header, body) = datagram.split_at_mut(HEADER_LEN);
-        let tag = primitives::seal(&self.sealing, self.next, header, body);
+        let tag = primitives::seal(Cipher::ChaChaPoly, &self.sealing, self.next, header, body);
         datagram.extend_from_slice(tag.as_ref());
         self.next += 1;
         datagram
@@ -206,7 +206,7 @@ impl Session {
             return None;
         }
         let mut packet = sealed.to_vec();
-        let length = primitives::open(&self.opening, counter, header, &mut packet)?.len();
+        let length = primitives::open(Cipher::ChaChaPoly, &self.opening, counter, header, &mut packet)?.len();
         packet.truncate(length);
         self.window.mark(counter);
         Some(packet)

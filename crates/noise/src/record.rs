@@ -8,7 +8,7 @@
 //! Each direction has its own key, and counts its records from 0. So a record that was changed, left out, repeated or moved
 //! does not open. Lines may begin and end anywhere in a record.
 
-use crate::primitives::{self, TAG_LEN};
+use crate::primitives::{self, Cipher, TAG_LEN};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -39,20 +39,22 @@ struct Key {
     bytes: Zeroizing<[u8; 32]>,
     /// The number of the next record. No number ever serves two plaintexts.
     next: u64,
+    cipher: Cipher,
 }
 
 impl Key {
-    fn new(bytes: [u8; 32]) -> Self {
+    fn new(cipher: Cipher, bytes: [u8; 32]) -> Self {
         Self {
             bytes: Zeroizing::new(bytes),
             next: 0,
+            cipher,
         }
     }
 
     /// REKEY of Noise (section 11.3, with the default of section 4.2).
     fn renew(&mut self) {
         let mut next = Zeroizing::new([0; 32]);
-        let _tag = primitives::seal(&self.bytes, u64::MAX, &[], next.as_mut_slice());
+        let _tag = primitives::seal(self.cipher, &self.bytes, u64::MAX, &[], next.as_mut_slice());
         self.bytes = next;
     }
 }
@@ -65,9 +67,9 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    pub(crate) fn new(key: [u8; 32], now: Duration) -> Self {
+    pub(crate) fn new(cipher: Cipher, key: [u8; 32], now: Duration) -> Self {
         Self {
-            key: Key::new(key),
+            key: Key::new(cipher, key),
             since: seconds(now),
         }
     }
@@ -97,10 +99,15 @@ impl Sealer {
         let (_, record) = out.split_at_mut(begin);
         let (head, body) = record.split_at_mut(HEADER_LEN);
         head.copy_from_slice(&header);
-        let tag = primitives::seal(&self.key.bytes, self.key.next, &header, body);
+        let tag = primitives::seal(self.key.cipher, &self.key.bytes, self.key.next, &header, body);
         out.extend_from_slice(tag.as_ref());
         self.key.next += 1;
         count
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cipher(&self) -> Cipher {
+        self.key.cipher
     }
 
     /// Renews the key if it is time.
@@ -129,9 +136,9 @@ pub struct Opener {
 }
 
 impl Opener {
-    pub(crate) fn new(key: [u8; 32]) -> Self {
+    pub(crate) fn new(cipher: Cipher, key: [u8; 32]) -> Self {
         Self {
-            key: Key::new(key),
+            key: Key::new(cipher, key),
             partial: None,
         }
     }
@@ -186,7 +193,8 @@ impl Opener {
         let begin = out.len();
         out.extend_from_slice(sealed);
         let (_, body) = out.split_at_mut(begin);
-        let opened = primitives::open(&self.key.bytes, self.key.next, header, body).map(<[u8]>::len);
+        let key = &self.key;
+        let opened = primitives::open(key.cipher, &key.bytes, key.next, header, body).map(<[u8]>::len);
         out.truncate(begin + opened.unwrap_or_default());
         opened.ok_or(Altered)?;
         self.key.next += 1;
@@ -239,8 +247,14 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(9);
 
+    const CIPHERS: [Cipher; 2] = [Cipher::ChaChaPoly, Cipher::AesGcm];
+
     fn ends() -> (Sealer, Opener) {
-        (Sealer::new([7; 32], NOW), Opener::new([7; 32]))
+        ends_of(Cipher::ChaChaPoly)
+    }
+
+    fn ends_of(cipher: Cipher) -> (Sealer, Opener) {
+        (Sealer::new(cipher, [7; 32], NOW), Opener::new(cipher, [7; 32]))
     }
 
     fn record(sealer: &mut Sealer, said: &[u8]) -> Vec<u8> {
@@ -257,22 +271,24 @@ mod tests {
 
     #[test]
     fn what_is_said_arrives_however_it_is_cut() {
-        let (mut sealer, _) = ends();
-        let wire = [
-            record(&mut sealer, b"one\n"),
-            record(&mut sealer, &[b'x'; 300]),
-            record(&mut sealer, b"\n"),
-        ]
-        .concat();
-        let said = [b"one\n".as_slice(), &[b'x'; 300], b"\n"].concat();
-        for size in 1..wire.len() {
-            let (_, mut opener) = ends();
-            let mut out = Vec::new();
-            for chunk in wire.chunks(size) {
-                opener.open(chunk, RECORD_MAX, &mut out).unwrap();
+        for cipher in CIPHERS {
+            let (mut sealer, _) = ends_of(cipher);
+            let wire = [
+                record(&mut sealer, b"one\n"),
+                record(&mut sealer, &[b'x'; 300]),
+                record(&mut sealer, b"\n"),
+            ]
+            .concat();
+            let said = [b"one\n".as_slice(), &[b'x'; 300], b"\n"].concat();
+            for size in 1..wire.len() {
+                let (_, mut opener) = ends_of(cipher);
+                let mut out = Vec::new();
+                for chunk in wire.chunks(size) {
+                    opener.open(chunk, RECORD_MAX, &mut out).unwrap();
+                }
+                assert_eq!(out, said, "in pieces of {size}");
+                assert!(opener.partial.is_none());
             }
-            assert_eq!(out, said, "in pieces of {size}");
-            assert!(opener.partial.is_none());
         }
     }
 
@@ -290,25 +306,27 @@ mod tests {
 
     #[test]
     fn a_record_that_is_changed_left_out_repeated_or_moved_does_not_open() {
-        let (mut sealer, _) = ends();
-        let (one, two) = (record(&mut sealer, b"one"), record(&mut sealer, b"two"));
-        for wire in [&[&two][..], &[&one, &one], &[&two, &one]] {
-            let (_, mut opener) = ends();
-            assert_eq!(
-                opened(
-                    &mut opener,
-                    &wire.iter().copied().flatten().copied().collect::<Vec<_>>()
-                ),
-                Err(Altered)
-            );
-        }
-        for bit in 0..one.len() * 8 {
-            let (_, mut opener) = ends();
-            let mut changed = one.clone();
-            changed[bit / 8] ^= 1 << (bit % 8);
-            // A greater length waits for bytes that never come, and does not open with those that do.
-            changed.resize(2 * RECORD_MAX + 100, 0);
-            assert_eq!(opened(&mut opener, &changed), Err(Altered), "bit {bit}");
+        for cipher in CIPHERS {
+            let (mut sealer, _) = ends_of(cipher);
+            let (one, two) = (record(&mut sealer, b"one"), record(&mut sealer, b"two"));
+            for wire in [&[&two][..], &[&one, &one], &[&two, &one]] {
+                let (_, mut opener) = ends_of(cipher);
+                assert_eq!(
+                    opened(
+                        &mut opener,
+                        &wire.iter().copied().flatten().copied().collect::<Vec<_>>()
+                    ),
+                    Err(Altered)
+                );
+            }
+            for bit in 0..one.len() * 8 {
+                let (_, mut opener) = ends_of(cipher);
+                let mut changed = one.clone();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                // A greater length waits for bytes that never come, and does not open with those that do.
+                changed.resize(2 * RECORD_MAX + 100, 0);
+                assert_eq!(opened(&mut opener, &changed), Err(Altered), "bit {bit}");
+            }
         }
     }
 
@@ -365,15 +383,17 @@ mod tests {
 
     #[test]
     fn a_key_is_renewed_after_an_hour() {
-        let (mut sealer, mut opener) = ends();
-        let mut wire = Vec::new();
-        let hour = Duration::from_secs(3600);
-        sealer.seal(NOW + hour - Duration::from_secs(1), [b"a".as_slice()], &mut wire);
-        assert_eq!(wire[0] & 0x80, 0);
-        let begin = wire.len();
-        sealer.seal(NOW + hour, [b"b".as_slice()], &mut wire);
-        assert_eq!(wire[begin] & 0x80, 0x80);
-        assert_eq!(opened(&mut opener, &wire), Ok(b"ab".to_vec()));
+        for cipher in CIPHERS {
+            let (mut sealer, mut opener) = ends_of(cipher);
+            let mut wire = Vec::new();
+            let hour = Duration::from_secs(3600);
+            sealer.seal(NOW + hour - Duration::from_secs(1), [b"a".as_slice()], &mut wire);
+            assert_eq!(wire[0] & 0x80, 0);
+            let begin = wire.len();
+            sealer.seal(NOW + hour, [b"b".as_slice()], &mut wire);
+            assert_eq!(wire[begin] & 0x80, 0x80);
+            assert_eq!(opened(&mut opener, &wire), Ok(b"ab".to_vec()));
+        }
     }
 
     #[test]
@@ -386,7 +406,7 @@ mod tests {
     /// Noise, section 11.3: the key becomes what encrypting 32 zeros with the nonce 2^64 - 1 gives, without its tag.
     #[test]
     fn renewing_is_that_of_noise() {
-        let mut key = Key::new([7; 32]);
+        let mut key = Key::new(Cipher::ChaChaPoly, [7; 32]);
         key.renew();
         // Computed by another implementation.
         let expected = "6680fd904a4d469c95ec1d2ff2a2d784a7780280208935e7c15a07cdfdf8075d";

@@ -35,7 +35,18 @@ struct Run {
 }
 
 /// Plays a handshake. `change` may alter each line on its way; `seen` is the greeting as the client saw it.
-fn play(mine: &str, yours: &str, seen: &[u8], mut change: impl FnMut(usize, &mut String)) -> Run {
+fn play(mine: &str, yours: &str, seen: &[u8], change: impl FnMut(usize, &mut String)) -> Run {
+    play_with([Cipher::ChaChaPoly; 2], mine, yours, seen, change)
+}
+
+/// The same, with the ciphers that are the best ones of client and server.
+fn play_with(
+    [client_best, server_best]: [Cipher; 2],
+    mine: &str,
+    yours: &str,
+    seen: &[u8],
+    mut change: impl FnMut(usize, &mut String),
+) -> Run {
     let (client_key, server_key) = keys();
     let (here, there) = (phrase(mine), phrase(yours));
     let offer = Offer {
@@ -50,10 +61,10 @@ fn play(mine: &str, yours: &str, seen: &[u8], mut change: impl FnMut(usize, &mut
         server: None,
         is_kept: false,
     };
-    let (client, mut line) = Client::begin(seen, &client_key, here.as_ref(), &mut bytes(3));
+    let (client, mut line) = Client::begin_with(client_best, seen, &client_key, here.as_ref(), &mut bytes(3));
     change(1, &mut line);
     run.lines.push(line.clone());
-    let (server, mut line) = match Server::begin(&offer, line.as_bytes(), &mut bytes(11)) {
+    let (server, mut line) = match Server::begin_with(server_best, &offer, line.as_bytes(), &mut bytes(11)) {
         Ok(begun) => begun,
         Err(failure) => {
             run.end = Err(("server", failure));
@@ -103,6 +114,49 @@ fn both_sides_agree_and_know_each_other() {
         // Its own words do not open for the side that said them.
         assert!(client.channel.opener.open(&wire, RECORD_MAX, &mut out).is_err());
     }
+}
+
+/// Encrypts a line by one side, and opens it by the other.
+fn carry(from: &mut Established, to: &mut Established) {
+    let (mut wire, mut out) = (Vec::new(), Vec::new());
+    from.channel
+        .sealer
+        .seal(NOW, [b"SAY 1 hi\n".as_slice()], &mut wire);
+    to.channel.opener.open(&wire, RECORD_MAX, &mut out).unwrap();
+    assert_eq!(out, b"SAY 1 hi\n");
+}
+
+#[test]
+fn records_are_encrypted_by_aes_if_both_sides_have_it() {
+    let (aes, chacha) = (Cipher::AesGcm, Cipher::ChaChaPoly);
+    for with in ["", "six words of a room"] {
+        for (best, agreed) in [
+            ([aes, aes], aes),
+            ([aes, chacha], chacha),
+            ([chacha, aes], chacha),
+            ([chacha, chacha], chacha),
+        ] {
+            let run = play_with(best, with, with, GREETING, |_, _| {});
+            let (mut client, mut server, _) = run.end.unwrap();
+            carry(&mut client, &mut server);
+            carry(&mut server, &mut client);
+            assert_eq!(client.channel.sealer.cipher(), agreed, "{best:?}");
+        }
+    }
+}
+
+#[test]
+fn nobody_can_change_which_cipher_is_used() {
+    // The flags are the last byte of the first message, which is in the clear.
+    let run = play_with([Cipher::AesGcm; 2], "", "", GREETING, |line, text| {
+        if line == 1 {
+            let (begin, message) = text.rsplit_once(' ').unwrap();
+            let mut message = decode(message).unwrap();
+            assert_eq!(message.pop(), Some(AES_RECORDS));
+            *text = format!("{begin} {}", encode(&message));
+        }
+    });
+    assert_eq!(run.end.err(), Some(("client", Failure::Unproven)));
 }
 
 #[test]
@@ -279,7 +333,7 @@ fn the_lines_have_the_pinned_bytes() {
 }
 
 /// An example of `PROTOCOL.md` is what happens with this passphrase, and these bytes as each side draws them.
-fn assert_documented(phrase: &str, greeting: &str, client_draws: &[u8], server_draws: &[u8]) {
+fn assert_documented(best: Cipher, phrase: &str, greeting: &str, client_draws: &[u8], server_draws: &[u8]) {
     let (client_key, server_key) = keys();
     let phrase = Phrase::new(phrase);
     let offer = Offer {
@@ -292,13 +346,14 @@ fn assert_documented(phrase: &str, greeting: &str, client_draws: &[u8], server_d
         let mut draws = draws.iter().copied();
         move |bytes| bytes.fill(draws.next().unwrap())
     }
-    let (client, one) = Client::begin(
+    let (client, one) = Client::begin_with(
+        best,
         greeting.as_bytes(),
         &client_key,
         phrase.as_ref(),
         &mut draw(client_draws),
     );
-    let (server, two) = Server::begin(&offer, one.as_bytes(), &mut draw(server_draws)).unwrap();
+    let (server, two) = Server::begin_with(best, &offer, one.as_bytes(), &mut draw(server_draws)).unwrap();
     let met = client.read(two.as_bytes()).unwrap();
     let (three, mut client) = met.finish("HELLO 1 alice 40101 -", NOW);
     let (_, mut server) = server.finish(three.as_bytes(), NOW).unwrap();
@@ -336,10 +391,17 @@ fn assert_documented(phrase: &str, greeting: &str, client_draws: &[u8], server_d
 #[test]
 fn the_examples_of_the_protocol_are_right() {
     let greeting = "* chat version 1: you are 10.0.0.5:50312; /help says what you can do";
-    assert_documented("", greeting, &[5, 3], &[4]);
+    assert_documented(Cipher::ChaChaPoly, "", greeting, &[5, 3], &[4]);
+    assert_documented(Cipher::AesGcm, "", greeting, &[5, 3], &[4]);
     let greeting = "* chat version 1: you are 10.0.0.5:50312; this room has a passphrase: use chat-client";
     assert!(greeting.ends_with(chat_proto::PASSPHRASE));
-    assert_documented("correct horse battery staple", greeting, &[5, 6, 3], &[7, 4]);
+    assert_documented(
+        Cipher::ChaChaPoly,
+        "correct horse battery staple",
+        greeting,
+        &[5, 6, 3],
+        &[7, 4],
+    );
 }
 
 /// With psk0 or psk2, whoever hangs up here would have guessed for nothing; without a psk, any passphrase would do.

@@ -362,7 +362,8 @@ fn whoever_takes_over_the_port_gets_neither_token_nor_text() {
         .args(&options);
     let _again = Server::start_command(&mut command);
     alice.keys("\r");
-    alice.expect("alice: for the room alone");
+    alice.expect("back: you are alice@");
+    alice.expect("alice  for the room alone");
     alice.keys("/quit\r");
     assert_eq!(alice.process.exit_code(), 0);
     fs::remove_dir_all(directory).unwrap();

@@ -249,7 +249,7 @@ fn endless_history_and_private_messages_take_bounded_memory() {
     }
     // A client in line mode prints everything while its output is read.
     client.shows().expect_line("from 10.0.0.1:1: the end");
-    screen.expect("10.0.0.1:1: the end");
+    screen.expect("10.0.0.1:1  the end");
     let used = (growth(&client, before.0), growth(&screen.process, before.1));
     assert!(used.0 < SLACK && used.1 < SLACK + SCROLLBACK, "{used:?} bytes");
     assert_eq!(client.shows().with("private from ").len(), count);

@@ -113,7 +113,7 @@ fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
         bob.wait_until_online("bob");
         let mut carol = Plain::join(Wire::connect("carol", address, &journal));
         alice.keys(&format!("before {round} in lane {lane}\r"));
-        alice.expect(&format!("alice: before {round} in"));
+        alice.expect(&format!("alice  before {round} in"));
         bob.shows().expect(&format!(": before {round} in"));
         for number in 0..chance.in_range(0..20) {
             bob.line(&format!("number {number} of {round}"));
@@ -128,16 +128,16 @@ fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
         assert_eq!(bob.complains().with("panicked"), [""; 0]);
         alice.expect("offline, retrying");
         alice.keys(&format!("meanwhile {round}\r"));
-        alice.expect(&format!("meanwhile {round} (waiting)"));
+        alice.expect(&format!("meanwhile {round}  waiting"));
         server = start_at(address);
-        alice.expect(&format!("alice: meanwhile {round}"));
+        alice.expect(&format!("alice  meanwhile {round}"));
         let mut dave = Plain::join(Wire::connect("dave", address, &journal));
         let heard = dave.sync("marker");
         assert!(!heard.iter().any(|line| line.contains("before")), "{heard:?}");
         alice.expect("marker");
         let rows = alice.rows();
         for text in ["before", "meanwhile"] {
-            let text = format!("alice: {text} {round}");
+            let text = format!("alice  {text} {round}");
             let count = rows.iter().filter(|row| row.contains(&text)).count();
             assert_eq!(count, 1, "{text}: {rows:#?}");
         }
@@ -216,7 +216,7 @@ fn a_user_who_is_not_back_after_a_restart_is_awaited() {
     let _server = start_at(address);
     alice.expect("back: you are alice@");
     alice.keys("/msg bob psst\r");
-    alice.expect("psst (waiting)");
+    alice.expect("psst  waiting");
     bob.process.signal(Signal::SIGCONT);
-    bob.expect("[alice -> you] psst");
+    bob.expect("alice  psst");
 }

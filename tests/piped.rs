@@ -106,8 +106,8 @@ fn tabs_are_expanded_on_the_full_screen() {
     screen.expect("you are screen@");
     let mut pipe = pipe(&server, &[], "name\tsize\nlonger\t12\n");
     assert_eq!(pipe.exit_code(), 0);
-    screen.expect("pipe: name    size");
-    screen.expect("pipe: longer  12");
+    screen.expect("pipe  name    size");
+    screen.expect("pipe  longer  12");
     assert!(!screen.written().contains(&b'\t'));
 }
 

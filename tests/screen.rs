@@ -24,11 +24,11 @@ fn two_users_talk_and_their_terminals_are_restored() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     let mut bob = on_screen(&server, "bob", (40, 10));
-    alice.expect("+ bob@");
+    alice.expect("+ bob");
     assert!(!alice.is_cooked());
 
     bob.keys("hello, 你好世界\r");
-    alice.expect("bob: hello, 你好世界");
+    alice.expect("bob  hello, 你好世界");
     alice.keys("bo\t");
     alice.expect_line("> bob:");
     alice.keys("you too\r");
@@ -36,13 +36,13 @@ fn two_users_talk_and_their_terminals_are_restored() {
     bob.expect_line(">");
 
     alice.keys("/msg bob a secret\r");
-    alice.expect("[you -> bob] a secret");
-    bob.expect("[alice -> you] a secret");
+    alice.expect("bob  a secret  ok");
+    bob.expect("<alice: a secret");
 
     alice.keys("/quit\r");
     assert_eq!(alice.process.exit_code(), 0);
     alice.expect_restored();
-    bob.expect("- alice@");
+    bob.expect("- alice");
     bob.keys("\x04");
     bob.expect("leave the room?");
     bob.keys("y");
@@ -97,7 +97,7 @@ fn a_signal_leaves_the_room_and_restores_the_terminal() {
         assert_eq!(alice.process.exit_code(), 128 + signal as i32);
         alice.expect_restored();
     }
-    bob.expect("- alice@");
+    bob.expect("- alice");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn closing_the_window_ends_the_client() {
     let bob = on_screen(&server, "bob", USUAL);
     let mut alice = on_screen(&server, "alice", USUAL).hang_up();
     assert_eq!(alice.exit_code(), 1);
-    bob.expect("- alice@");
+    bob.expect("- alice");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn any_terminal_size_is_drawn() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     alice.keys("hello there, how are you?\r");
-    alice.expect("alice: hello there, how are you?");
+    alice.expect("alice  hello there, how are you?");
     alice.resize(20, 5);
     alice.expect("how are you?");
     alice.keys("some words that take more than a row");
@@ -139,7 +139,7 @@ fn any_terminal_size_is_drawn() {
     alice.expect_line("");
     alice.resize(100, 30);
     alice.expect_line("> some words that take more than a row");
-    alice.expect("alice: hello there, how are you?");
+    alice.expect("alice  hello there, how are you?");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_paste_of_several_lines_needs_confirmation() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     let mut bob = server.client("bob");
-    alice.expect("+ bob@");
+    alice.expect("+ bob");
     alice.keys("\x1b[200~one\r\ntwo\r\n\x1b[201~");
     alice.expect("send 2 lines?");
     alice.keys("y");
@@ -162,7 +162,7 @@ fn a_paste_without_marks_needs_confirmation() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     let mut bob = server.client("bob");
-    alice.expect("+ bob@");
+    alice.expect("+ bob");
     alice.keys("one\rtwo\r/quiet\rthree\r");
     alice.expect("send 4 lines?");
     alice.keys("n");
@@ -200,7 +200,7 @@ fn the_user_can_leave_while_the_server_hangs() {
     let mut alice = on_screen(&server, "alice", USUAL);
     server.process.signal(Signal::SIGSTOP);
     alice.keys("is anybody there?\r");
-    alice.expect("... is anybody there? (waiting)");
+    alice.expect("alice  is anybody there?  waiting");
     alice.keys("/quit\r");
     alice.expect("leaving once all your messages have arrived");
     alice.keys("/quit\r");
@@ -272,21 +272,21 @@ fn lines_typed_while_disconnected_are_sent_once_afterwards() {
     let (ip, port) = (server.address.ip().to_string(), server.address.port().to_string());
     let mut alice = on_screen(&server, "alice", USUAL);
     alice.keys("before\r");
-    alice.expect("alice: before");
+    alice.expect("alice  before");
     server.stop();
     alice.expect("offline, retrying");
     alice.keys("meanwhile\rdraft");
-    alice.expect("... meanwhile (waiting)");
+    alice.expect("alice  meanwhile  waiting");
 
     let mut command = server_command();
     let server = Server::start_command(command.args([&ip, &port]));
     alice.expect("back: you are alice@");
-    alice.expect("alice: meanwhile");
+    alice.expect("alice  meanwhile");
     alice.expect_line("> draft");
     let rows = alice.rows();
     let count = |text: &str| rows.iter().filter(|row| row.contains(text)).count();
     assert_eq!(
-        (count("alice: before"), count("meanwhile"), count("waiting")),
+        (count("alice  before"), count("meanwhile"), count("waiting")),
         (1, 1, 0),
         "{rows:#?}"
     );
@@ -298,11 +298,11 @@ fn a_proven_conversation_goes_on_without_the_server() {
     let server = Server::start(&[]);
     let mut alice = on_screen(&server, "alice", USUAL);
     let mut bob = on_screen(&server, "bob", USUAL);
-    alice.expect("+ bob@");
+    alice.expect("+ bob");
     alice.keys("/msg bob one\r");
-    bob.expect("[alice -> you] one");
+    bob.expect("alice  one");
     bob.keys("/msg alice two\r");
-    alice.expect("[bob -> you] two");
+    alice.expect("bob  two");
     bob.expect("alice: direct");
     alice.expect("bob: direct");
     drop(server);
@@ -310,9 +310,9 @@ fn a_proven_conversation_goes_on_without_the_server() {
         user.expect("offline");
     }
     alice.keys("/msg bob still there?\r");
-    bob.expect("[alice -> you] still there?");
+    bob.expect("alice  still there?");
     bob.keys("/msg alice yes\r");
-    alice.expect("[bob -> you] yes");
+    alice.expect("bob  yes");
 }
 
 #[test]

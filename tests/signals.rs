@@ -54,7 +54,7 @@ fn other_signals_are_ignored() {
         storm(&mut chance, &[&bob, &carol.process, &alice, &server.process]);
     }
     bob.shows().expect(&format!("to all {}", rounds - 1));
-    carol.expect(&format!("alice: to all {}", rounds - 1));
+    carol.expect(&format!("alice  to all {}", rounds - 1));
     bob.end_input();
     assert_eq!(bob.exit_code(), 0, "all that bob said was confirmed");
     alice.end_input();
@@ -100,7 +100,7 @@ fn the_full_screen_survives_signals_of_its_terminal() {
     bob.line("the last of all");
     alice.resize(80, 24);
     alice.process.signal(Signal::SIGCONT);
-    alice.expect("bob: the last of all");
+    alice.expect("bob  the last of all");
     alice.expect_line("> a draft");
     assert!(!alice.is_cooked());
     alice.process.signal(Signal::SIGTERM);

@@ -258,10 +258,10 @@ mod tests {
 
     #[test]
     fn a_switch_takes_a_value_after_an_equals_sign() {
-        let quiet = |args: &[&str]| parse(args).unwrap().settings.quiet;
-        assert!(!quiet(&[]));
-        assert!(quiet(&["--quiet", "example"]));
-        assert!(!quiet(&["--quiet=false"]));
+        let direct_only = |args: &[&str]| parse(args).unwrap().settings.direct_only;
+        assert!(!direct_only(&[]));
+        assert!(direct_only(&["--direct-only", "example"]));
+        assert!(!direct_only(&["--direct-only=false"]));
     }
 
     #[test]

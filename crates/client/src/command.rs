@@ -65,8 +65,8 @@ pub enum Command<'a> {
 pub enum ScreenCommand<'a> {
     /// `/whois WHO`
     Whois(&'a str),
-    /// `/quiet`
-    Quiet,
+    /// `/joins [WHICH]`
+    Joins(Option<Joins>),
     /// `/bell [WHEN]`
     Bell(Option<Bell>),
     /// `/search [TEXT]`
@@ -82,6 +82,9 @@ pub(crate) const WHO_USAGE: &str = "/who [-a]";
 
 /// The usage of `/bell`.
 pub(crate) const BELL_USAGE: &str = "/bell [WHEN]";
+
+/// The usage of `/joins`.
+pub(crate) const JOINS_USAGE: &str = "/joins [WHICH]";
 
 /// The usage of `/verify`.
 pub(crate) const VERIFY_USAGE: &str = "/verify WHO [ANSWER]";
@@ -100,12 +103,22 @@ pub enum Bell {
     All,
 }
 
-impl Bell {
-    /// The words for all values.
-    pub(crate) fn words() -> Vec<String> {
-        let values = Self::value_variants().iter().filter_map(Self::to_possible_value);
-        values.map(|value| value.get_name().to_owned()).collect()
-    }
+/// Which joins and leaves the full screen shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Joins {
+    /// Those that follow each other in one line
+    #[default]
+    Fold,
+    /// Each in a line of its own
+    All,
+    /// None
+    None,
+}
+
+/// The words for all values.
+pub(crate) fn words_of<T: ValueEnum>() -> Vec<String> {
+    let values = T::value_variants().iter().filter_map(T::to_possible_value);
+    values.map(|value| value.get_name().to_owned()).collect()
 }
 
 /// A row of [`COMMANDS`].
@@ -132,10 +145,11 @@ struct Typed<'a> {
 }
 
 /// The kind of a command's first argument, for completion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Argument {
     User,
-    Bell,
+    /// One of these words.
+    Word(fn() -> Vec<String>),
     Other,
 }
 
@@ -147,13 +161,12 @@ impl Entry {
     }
 
     pub(crate) fn argument(&self) -> Argument {
-        match self
-            .usage
-            .split([' ', '[', ']'])
-            .find(|word| word.starts_with(char::is_uppercase))
-        {
-            Some("WHO") => Argument::User,
-            Some("WHEN") => Argument::Bell,
+        let mut words = self.usage.split([' ', '[', ']']);
+        let first = words.find(|word| word.starts_with(char::is_uppercase));
+        match (self.usage, first) {
+            (BELL_USAGE, _) => Argument::Word(words_of::<Bell>),
+            (JOINS_USAGE, _) => Argument::Word(words_of::<Joins>),
+            (_, Some("WHO")) => Argument::User,
             _ => Argument::Other,
         }
     }
@@ -250,21 +263,18 @@ pub const COMMANDS: &[Entry] = &[
         parse: |typed| Some(Command::Unignore(typed.rest?)),
     },
     Entry {
-        usage: "/quiet",
+        usage: JOINS_USAGE,
         alias: None,
-        about: "fold joins and leaves into one line, or show each",
+        about: "show joins and leaves: fold, all or none",
         screen_only: true,
-        parse: |_| on_screen(ScreenCommand::Quiet),
+        parse: |typed| on_screen(ScreenCommand::Joins(word(typed)?)),
     },
     Entry {
         usage: BELL_USAGE,
         alias: None,
         about: "set when to ring: off, mention, private or all",
         screen_only: true,
-        parse: |typed| {
-            let when = typed.rest.map(|word| Bell::from_str(word, false));
-            on_screen(ScreenCommand::Bell(when.transpose().ok()?))
-        },
+        parse: |typed| on_screen(ScreenCommand::Bell(word(typed)?)),
     },
     Entry {
         usage: VERIFY_USAGE,
@@ -408,6 +418,12 @@ pub fn help_operators() -> impl Iterator<Item = String> {
 /// Every command.
 fn all() -> impl Iterator<Item = &'static Entry> {
     COMMANDS.iter().chain(OPERATOR_COMMANDS)
+}
+
+/// The value that was typed, if any; `None` for another word.
+fn word<T: ValueEnum>(typed: Typed<'_>) -> Option<Option<T>> {
+    let value = typed.rest.map(|word| T::from_str(word, false));
+    value.transpose().ok()
 }
 
 fn on_screen(command: ScreenCommand<'_>) -> Option<Command<'_>> {
@@ -560,7 +576,9 @@ mod tests {
             ("/ignore", Ignore(None)),
             ("/unignore bob", Unignore("bob")),
             ("/unignore", Incomplete("/unignore WHO")),
-            ("/quiet", OnScreen(Quiet)),
+            ("/joins", OnScreen(Joins(None))),
+            ("/joins all", OnScreen(Joins(Some(super::Joins::All)))),
+            ("/joins some", Incomplete(JOINS_USAGE)),
             ("/bell", OnScreen(Bell(None))),
             ("/bell off", OnScreen(Bell(Some(super::Bell::Off)))),
             ("/bell loud", Incomplete(BELL_USAGE)),
@@ -611,7 +629,7 @@ mod tests {
         }
         assert!(!help(false).any(|line| line.contains("/bell")));
         let bell = help(true).find(|line| line.contains("/bell")).unwrap();
-        assert!(Bell::words().iter().all(|choice| bell.contains(choice)));
+        assert!(words_of::<Bell>().iter().all(|choice| bell.contains(choice)));
     }
 
     #[test]
@@ -640,7 +658,7 @@ mod tests {
             ("/foo", None),
             ("/hi", None),
             ("/ping", None),
-            ("/join", None),
+            ("/join", Some("joins")),
             ("/whp", Some("who")),
             ("/serach x", Some("search")),
             ("/ingore x", Some("ignore")),

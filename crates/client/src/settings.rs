@@ -8,7 +8,7 @@
 //! `crates/client/README.md` has a row for it.
 
 use crate::address::Address;
-use crate::command::{Bell, nearest_of};
+use crate::command::{Bell, Joins, nearest_of};
 use crate::paths::ConfigPath;
 use anyhow::anyhow;
 use chat_manual::number;
@@ -49,9 +49,9 @@ pub struct Settings {
     #[arg(long, value_name = "PRECISION", value_enum, default_value_t)]
     pub timestamps: Timestamps,
 
-    /// Start with joins and leaves folded into one line
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
-    pub quiet: bool,
+    /// Joins and leaves on the full screen
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub joins: Joins,
 
     /// Lines that the full screen keeps to scroll back
     #[arg(long, value_name = "LINES", default_value = "10000", value_parser = number::<usize>(1..=1_000_000))]

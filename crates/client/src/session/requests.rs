@@ -5,7 +5,7 @@ use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outbox::Message;
 use super::recipients::Target;
 use super::state::Session;
-use crate::command::{BELL_USAGE, Bell, Command, VERIFY_USAGE, help_operators};
+use crate::command::{BELL_USAGE, Bell, Command, JOINS_USAGE, Joins, VERIFY_USAGE, help_operators, words_of};
 use crate::format::name;
 use chat_noise::operator::Code;
 use chat_proto::nick::Nick;
@@ -270,7 +270,8 @@ pub fn too_long() -> String {
 /// A usage, with the words that a choice among some has.
 fn with_choices(usage: &str) -> String {
     match usage {
-        BELL_USAGE => format!("{usage}; WHEN is {}", Bell::words().join(", ")),
+        BELL_USAGE => format!("{usage}; WHEN is {}", words_of::<Bell>().join(", ")),
+        JOINS_USAGE => format!("{usage}; WHICH is {}", words_of::<Joins>().join(", ")),
         VERIFY_USAGE => format!("{usage}; ANSWER is yes or no"),
         MUTE_USAGE => format!("{usage}; MINUTES is 1 to {MUTE_MINUTES_MAX}"),
         SLOW_USAGE => format!("{usage}; SECONDS is 1 to {SLOW_SECONDS_MAX}, or off"),

@@ -37,7 +37,7 @@ nick = "alice"
 bell = "private"
 colours = "16"
 timestamps = "seconds"
-quiet = true
+joins = "all"
 scrollback = 500
 direct-only = true
 no-unencrypted = true
@@ -77,7 +77,7 @@ fn each_option_overrides_its_key() {
         &["--bell", "off"],
         &["--colours", "none"],
         &["--timestamps", "off"],
-        &["--quiet=false"],
+        &["--joins", "none"],
         &["--scrollback", "7"],
         &["--direct-only=false"],
         &["--no-unencrypted=false"],
@@ -123,7 +123,7 @@ nick = "alice"             # settings file, line 1
 bell = "all"               # command line, --bell
 colours = "auto"           # default
 timestamps = "minutes"     # default
-quiet = false              # default
+joins = "fold"             # default
 scrollback = 10000         # default
 direct-only = false        # default
 no-unencrypted = false     # default
@@ -228,7 +228,8 @@ fn errors_name_the_line_and_what_is_expected() {
             ["\"Off\"", "\"off\", \"minutes\", \"seconds\""],
         ),
         ("scrollback = '10'", 1, ["string \"10\"", "expected integer"]),
-        ("quiet = 'yes'", 1, ["string", "one of true, false"]),
+        ("joins = true", 1, ["boolean", "\"fold\", \"all\", \"none\""]),
+        ("direct-only = 'yes'", 1, ["string", "one of true, false"]),
         ("\nnick = 'a b'", 2, ["a nick has no spaces", ""]),
         ("nick = '7'", 1, ["a nick needs", ""]),
         ("\nserver = 'a b c'", 2, ["expected a name", ""]),

@@ -47,7 +47,7 @@ impl Clock {
 
 /// A date in words.
 pub(super) fn day(date: Date) -> String {
-    date.strftime("%A, %-d %B %Y").to_string()
+    date.strftime("%A %-d %B").to_string()
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
         let clock = Clock::new(zone, Timestamps::Minutes);
         assert_eq!(
             day(clock.date(1_700_000_000_000).unwrap()),
-            "Wednesday, 15 November 2023"
+            "Wednesday 15 November"
         );
         for impossible in [u64::MAX, 1 << 62] {
             assert_eq!(clock.time(impossible), "--:-- ");

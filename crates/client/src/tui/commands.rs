@@ -4,7 +4,7 @@ use super::find::find;
 use super::keys;
 use super::screen::{Found, Screen};
 use super::scroll::ScrollAction;
-use crate::command::{Bell, ScreenCommand};
+use crate::command::{Bell, Joins, ScreenCommand};
 use crate::session::Session;
 use chat_proto::rich::Profile;
 use chat_proto::text::Text;
@@ -14,7 +14,7 @@ impl Screen {
     pub(super) fn run(&mut self, command: &ScreenCommand<'_>, session: &Session) -> Result<(), String> {
         match command {
             ScreenCommand::Whois(typed) => self.whois(user(typed, session)?, session),
-            ScreenCommand::Quiet => self.toggle_quiet(),
+            ScreenCommand::Joins(which) => self.set_joins(*which),
             ScreenCommand::Bell(when) => self.set_bell(*when),
             ScreenCommand::Search(text) => self.search(*text)?,
             ScreenCommand::Clear => self.scroll.clear(&self.lines),
@@ -37,12 +37,12 @@ impl Screen {
         ));
     }
 
-    fn toggle_quiet(&mut self) {
-        self.quiet = !self.quiet;
-        self.note(if self.quiet {
-            "joins and leaves are folded into one line"
-        } else {
-            "each join and leave is shown"
+    fn set_joins(&mut self, which: Option<Joins>) {
+        self.joins = which.unwrap_or(self.joins);
+        self.note(match self.joins {
+            Joins::Fold => "joins and leaves are folded into one line",
+            Joins::All => "each join and leave has a line",
+            Joins::None => "joins and leaves are not shown",
         });
     }
 
@@ -80,9 +80,10 @@ impl Screen {
 
     /// Scrolls to one of the matches, of which the last is the first.
     fn find(&mut self, needle: String, choose: impl Fn(&[u64]) -> Option<usize>) -> Result<(), String> {
+        let look = self.look();
         let is_match = |&serial: &u64| {
             let entry = self.lines.get(serial);
-            let line = entry.and_then(|entry| entry.said(&self.lookalikes));
+            let line = entry.and_then(|entry| entry.said(&look));
             line.is_some_and(|line| find(&line, &needle).is_some())
         };
         let serials = self.lines.begin()..self.lines.end();

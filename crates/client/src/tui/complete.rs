@@ -1,7 +1,7 @@
 //! Completes commands, their arguments and names of users.
 
 use super::input::{Input, after_blank};
-use crate::command::{self, Argument, Bell, COMMANDS, OPERATOR_COMMANDS};
+use crate::command::{self, Argument, COMMANDS, OPERATOR_COMMANDS};
 
 /// The names of the other users, the most likely ones first.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
     match (before, command.map(command::Entry::argument)) {
         ("", _) if word.starts_with('/') && !word.starts_with("//") => commands(word, names.is_operator),
         ("", _) => users(word, &names.speakers, ": "),
-        (_, Some(Argument::Bell)) => Bell::words()
+        (_, Some(Argument::Word(words))) => words()
             .into_iter()
             .filter(|choice| choice.starts_with(word))
             .collect(),
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn commands_and_their_arguments_are_completed() {
-        assert_eq!(presses("/qu", 4, false), ["/query ", "/quiet ", "/quit ", "/qu"]);
+        assert_eq!(presses("/qu", 3, false), ["/query ", "/quit ", "/qu"]);
         assert_eq!(presses("/ex", 1, false), ["/quit "]);
         assert_eq!(presses("/msg b", 2, false), ["/msg barbara ", "/msg bob "]);
         assert_eq!(presses("/q ", 1, false), ["/q barbara "]);

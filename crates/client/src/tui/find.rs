@@ -14,20 +14,21 @@ pub(super) fn find(text: &str, needle: &str) -> Option<Range<usize>> {
     })
 }
 
-/// Whether `text` contains `name` as a whole word.
-pub(super) fn names(text: &str, name: &str) -> bool {
+/// The places of `name` in `text` as a whole word, in bytes.
+pub(super) fn names(text: &str, name: &str) -> Vec<Range<usize>> {
     let is_one_word = |before: Option<char>, after: Option<char>| {
         let both = before.zip(after);
         both.is_some_and(|(before, after)| is_of_word(before) && is_of_word(after))
     };
-    text.char_indices().any(|(start, _)| {
+    let whole_word = |(start, _)| {
         let (before, rest) = text.split_at(start);
-        prefix(rest, name).is_some_and(|length| {
-            let after = rest.get(length..).unwrap_or_default();
-            !is_one_word(before.chars().next_back(), name.chars().next())
-                && !is_one_word(name.chars().next_back(), after.chars().next())
-        })
-    })
+        let length = prefix(rest, name)?;
+        let after = rest.get(length..).unwrap_or_default();
+        let is_whole = !is_one_word(before.chars().next_back(), name.chars().next())
+            && !is_one_word(name.chars().next_back(), after.chars().next());
+        is_whole.then_some(start..start + length)
+    };
+    text.char_indices().filter_map(whole_word).collect()
 }
 
 /// Wide characters belong to scripts without blanks between words: each may be a word.
@@ -75,11 +76,11 @@ mod tests {
             "bobby bob",
             "你bob好",
         ] {
-            assert!(names(text, "bob"), "{text}");
+            assert_eq!(names(text, "bob").len(), 1, "{text}");
         }
         for text in ["bobby", "kebob", "b ob", "bob_", "bob2", ""] {
-            assert!(!names(text, "bob"), "{text}");
+            assert_eq!(names(text, "bob"), [], "{text}");
         }
-        assert!(names("你好李雷吗", "李雷"));
+        assert_eq!(names("你好李雷吗", "李雷").first(), Some(&(6..12)));
     }
 }

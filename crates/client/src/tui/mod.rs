@@ -4,7 +4,8 @@
 //! - `terminal` connects the screen to a real terminal, with `decoder` and `sequence` for its input, `draw` and `theme`
 //!   for its output, and `guard` to restore it.
 //! - `input_handler` runs keys (`keys`) and pastes; `commands` sends lines and runs commands.
-//! - `show` turns events of the session into entries (`entry`, with links by `url`); `view` and `status` draw the rows.
+//! - `show` turns events of the session into entries (`entry`, laid out by `layout`, with links by `url`); `view` and
+//!   `status` draw the rows.
 //! - `screen` is the state. Its parts have files of their own: `input`, `history`, `scrollback`, `scroll` and others.
 //!
 //! Everything but `terminal` and `guard` is pure: events and keys come in, rows and requests to the session go out. So a
@@ -24,6 +25,7 @@ mod input;
 mod input_handler;
 mod key;
 pub mod keys;
+mod layout;
 mod link;
 mod lookalikes;
 mod paste;

@@ -11,7 +11,7 @@ use super::lookalikes::Lookalikes;
 use super::paste::Paste;
 use super::scroll::Scroll;
 use super::scrollback::Scrollback;
-use crate::command::Bell;
+use crate::command::{Bell, Joins};
 use crate::session::Session;
 use crate::settings::Settings;
 use chat_proto::id::UserId;
@@ -71,6 +71,9 @@ pub(super) struct Screen {
     pub(super) topic: Option<Text<'static>>,
     pub(super) lines: Scrollback,
     pub(super) scroll: Scroll,
+    pub(super) unread: Unread,
+    /// The width of the longest name in view.
+    pub(super) longest_name: usize,
     /// The date of the last entry.
     pub(super) day: Option<Date>,
     /// An entry with a time was shown.
@@ -88,8 +91,7 @@ pub(super) struct Screen {
 
     pub(super) contacts: Contacts,
     pub(super) lookalikes: Lookalikes,
-    /// Fold joins and leaves.
-    pub(super) quiet: bool,
+    pub(super) joins: Joins,
     pub(super) bell: Bell,
     /// The last path of a private message.
     pub(super) path: Option<(Who, String)>,
@@ -110,6 +112,14 @@ pub(super) struct Found {
     pub(super) serial: u64,
     /// Its number among the matches, the last one being 1, and the number of all.
     pub(super) place: (usize, usize),
+}
+
+/// The messages that came while the user did not look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unread {
+    /// Those that name this user.
+    pub(super) mentions: usize,
+    pub(super) privates: usize,
 }
 
 /// The client's own unacknowledged messages.
@@ -171,6 +181,8 @@ impl Screen {
             topic: None,
             lines: Scrollback::new(settings.scrollback),
             scroll: Scroll::default(),
+            unread: Unread::default(),
+            longest_name: 0,
             day: None,
             is_dated: false,
             known: HashMap::new(),
@@ -182,7 +194,7 @@ impl Screen {
             query: None,
             contacts: Contacts::default(),
             lookalikes: Lookalikes::default(),
-            quiet: settings.quiet,
+            joins: settings.joins,
             bell: settings.bell,
             path: None,
             waiting: Waiting::default(),

@@ -1,11 +1,11 @@
 //! Turns the events of the session into entries.
 
 use super::clock;
-use super::entry::{Entry, Folded, Kind, State, What};
+use super::entry::{Entry, Kind, Presence, State, What};
 use super::find::names;
 use super::link::Link;
 use super::screen::{Effect, Mode, Screen};
-use crate::command::{self, Bell};
+use crate::command::{self, Bell, Joins};
 use crate::format;
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage,
@@ -15,9 +15,10 @@ use crate::session::{
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use jiff::civil::Date;
+use std::ops::Range;
 
-/// The columns before a row of the list of users.
-const NOTE_INDENT: usize = 5;
+/// The blanks before a row of the list of users.
+const LIST_INDENT: usize = 2;
 
 impl Screen {
     pub(super) fn show(&mut self, event: &Event) {
@@ -39,7 +40,7 @@ impl Screen {
                 self.joined(join);
             }
             Event::Left(leave) => self.left(leave),
-            Event::SomeoneLeft { at } => self.happened_or_folded(*at, What::SomeoneLeft),
+            Event::SomeoneLeft { at } => self.came_or_went(*at, |presence| presence.left(None)),
             Event::Renamed(rename) => self.renamed(rename),
             Event::Unattributed(line) => {
                 self.happened(line.at, What::Unattributed(line.text.clone()), false);
@@ -154,7 +155,10 @@ impl Screen {
             day => day != Some(*date),
         };
         if let Some(date) = self.clock.date(at).filter(is_news) {
-            self.note(clock::day(date));
+            self.push(Entry {
+                at: None,
+                what: What::Day(Text::from(clock::day(date))),
+            });
             self.day = Some(date);
         }
         self.push(entry);
@@ -186,7 +190,7 @@ impl Screen {
             .iter()
             .map(|user| user.brief(self.name(&user.who)))
             .collect();
-        let width = self.size.columns.saturating_sub(NOTE_INDENT);
+        let width = self.look().layout.note_room().saturating_sub(LIST_INDENT);
         for row in format::columns(&cells, width) {
             self.note(format!("  {row}"));
         }
@@ -207,10 +211,11 @@ impl Screen {
         } = message;
         self.lookalikes.note(who);
         let own = message.own || *history && self.own_ids.contains(&who.id);
-        let mentioned = !own && self.is_named(text);
+        let mentions = if own { Vec::new() } else { self.mentions(text) };
+        let mentioned = !mentions.is_empty();
         let kind = match (own, mentioned) {
             (true, _) => Kind::Own,
-            (_, true) => Kind::Mention,
+            (_, true) => Kind::Mention(mentions),
             _ => Kind::Other,
         };
         if !own {
@@ -223,9 +228,10 @@ impl Screen {
         self.happened(message.at, What::Said { who, text, kind }, *history);
     }
 
-    fn is_named(&self, text: &Text<'_>) -> bool {
+    /// Where a text names this user.
+    fn mentions(&self, text: &Text<'_>) -> Vec<Range<usize>> {
         let nick = self.me.as_ref().and_then(|me| me.nick.as_ref());
-        nick.is_some_and(|nick| names(text.as_str(), nick.as_str()))
+        nick.map_or(Vec::new(), |nick| names(text.as_str(), nick.as_str()))
     }
 
     fn private(&mut self, message: &PrivateMessage) {
@@ -307,7 +313,7 @@ impl Screen {
         if join.own {
             self.joined_as(&join.who);
         } else {
-            self.happened_or_folded(join.at, What::Joined(join.who.clone()));
+            self.came_or_went(join.at, |presence| presence.joined(join.who.clone()));
         }
     }
 
@@ -315,27 +321,44 @@ impl Screen {
         let Leave { who, .. } = leave;
         // The path to a user who left means nothing any more.
         self.path.take_if(|(peer, _)| peer.id == who.id);
-        self.happened_or_folded(leave.at, What::Left(who.clone()));
+        self.came_or_went(leave.at, |presence| presence.left(Some(who.clone())));
     }
 
-    /// Adds a join or a leave; with `/quiet` to the folded ones before it.
-    fn happened_or_folded(&mut self, at: u64, what: What) {
-        if !self.quiet {
-            return self.happened(at, what, false);
-        }
-        let last = self.lines.end().saturating_sub(1);
-        let folded = self.lines.change(last, |entry| match &mut entry.what {
-            What::Folded(folded) => {
-                folded.add(&what, &self.lookalikes);
-                true
+    /// Adds a join or a leave, by the setting to those before it on that day.
+    fn came_or_went(&mut self, at: u64, add: impl FnOnce(&mut Presence)) {
+        match self.joins {
+            Joins::None => return,
+            Joins::All => {}
+            Joins::Fold => {
+                let last = self.lines.end().saturating_sub(1);
+                let before = self.lines.get(last).and_then(|entry| entry.at);
+                if before.is_some_and(|before| self.clock.date(before) == self.clock.date(at)) {
+                    return self.fold(last, at, add);
+                }
             }
-            _ => false,
-        });
-        if folded != Some(true) {
-            let mut folded = Folded::default();
-            folded.add(&what, &self.lookalikes);
-            self.happened(at, What::Folded(folded), false);
         }
+        self.add_presence(at, add);
+    }
+
+    /// Adds a join or a leave to the entry with this serial, if it is of the same kind.
+    fn fold(&mut self, serial: u64, at: u64, add: impl FnOnce(&mut Presence)) {
+        let mut add = Some(add);
+        self.lines.change(serial, |entry| {
+            if let What::Presence(presence) = &mut entry.what
+                && let Some(add) = add.take()
+            {
+                add(presence);
+            }
+        });
+        if let Some(add) = add {
+            self.add_presence(at, add);
+        }
+    }
+
+    fn add_presence(&mut self, at: u64, add: impl FnOnce(&mut Presence)) {
+        let mut presence = Presence::default();
+        add(&mut presence);
+        self.happened(at, What::Presence(presence), false);
     }
 
     fn renamed(&mut self, rename: &Rename) {

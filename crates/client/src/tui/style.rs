@@ -15,12 +15,18 @@ use unicode_width::UnicodeWidthStr;
 pub(super) enum Role {
     /// The text of a message.
     Text,
-    /// The text of a message that names this user.
+    /// This user's own name in a message.
     Mention,
-    /// Times, joins, leaves and marks.
+    /// A URL in a message.
+    Link,
+    /// Times, joins, leaves and signs.
     Faint,
     /// Another user's name, in the colour of this number.
     User(u8),
+    /// The same before a message that names this user.
+    Mentioner(u8),
+    /// The mark of such a message.
+    Mark,
     /// This user's own name.
     Own,
     /// A private message.
@@ -32,6 +38,14 @@ pub(super) enum Role {
     Match,
     /// The status line.
     Status,
+    /// This user's own name there.
+    StatusOwn,
+    /// What matters little there.
+    StatusFaint,
+    /// The count of messages that name this user, there.
+    StatusMark,
+    /// Private messages there.
+    StatusPrivate,
     /// An urgent part of the status line.
     Alert,
     Prompt,
@@ -41,16 +55,25 @@ impl Role {
     /// The role of a user's name. The colour follows the nick, where there is one, so that it stays the same when the
     /// user comes back.
     pub(super) fn user(who: &Who) -> Self {
-        // FNV-1a over the text form: the same in every run and every Rust version.
-        let hash = name(who)
-            .to_lowercase()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        let [.., colour] = (hash ^ (hash >> 32)).to_be_bytes();
-        Self::User(colour)
+        Self::User(colour_of(who))
     }
+
+    /// The role of the name of a user whose message names this one.
+    pub(super) fn mentioner(who: &Who) -> Self {
+        Self::Mentioner(colour_of(who))
+    }
+}
+
+fn colour_of(who: &Who) -> u8 {
+    // FNV-1a over the text form: the same in every run and every Rust version.
+    let hash = name(who)
+        .to_lowercase()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let [.., colour] = (hash ^ (hash >> 32)).to_be_bytes();
+    colour
 }
 
 /// A piece of a row. Its text is safe to show.
@@ -96,7 +119,10 @@ pub(super) fn name_spans(role: Role, text: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut rest = text;
     while is_reordered(rest)
-        && let Some((end, _)) = rest.char_indices().skip(1).find(|(_, c)| matches!(c, '@' | ','))
+        && let Some((end, _)) = rest
+            .char_indices()
+            .skip(1)
+            .find(|(_, c)| matches!(c, '@' | ',' | ';'))
     {
         let (name, after) = rest.split_at(end);
         spans.push(Span::new(role, name));

@@ -219,12 +219,20 @@ impl Sim {
         );
     }
 
-    /// The rows above the status line, without blank ones.
+    /// The rows above the status line, without blank ones, and with one blank for several.
     fn messages(&mut self) -> Vec<String> {
         let mut rows = self.drawn();
         rows.truncate(rows.len().saturating_sub(2));
         rows.retain(|row| !row.is_empty());
-        rows
+        let words = |row: String| row.split_whitespace().collect::<Vec<_>>().join(" ");
+        rows.into_iter().map(words).collect()
+    }
+
+    /// The status line above an input of one row, with one blank for several.
+    fn status(&mut self) -> String {
+        let rows = self.drawn();
+        let status = rows.iter().rev().nth(1).map_or("", String::as_str);
+        status.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     fn last_message(&mut self) -> String {

@@ -68,13 +68,18 @@ impl Theme {
             Role::Text | Role::Note => (None, &[]),
             Role::Mention => (None, &[Attribute::Bold]),
             Role::Faint => (None, &[Attribute::Dim]),
+            Role::Link => (None, &[Attribute::Underlined]),
             Role::User(number) => (Some(self.of_user(number)), &[]),
+            Role::Mentioner(number) => (Some(self.of_user(number)), &[Attribute::Reverse]),
+            Role::Mark => (None, &[Attribute::Bold]),
             Role::Own => (None, &[Attribute::Bold]),
             Role::Private => (Some(Color::DarkMagenta), &[]),
             Role::Error => (Some(Color::DarkRed), &[Attribute::Bold]),
             Role::Match => (None, &[Attribute::Reverse]),
-            Role::Status => (None, &[Attribute::Reverse]),
-            Role::Alert => (None, &[Attribute::Reverse, Attribute::Bold]),
+            Role::Status | Role::StatusFaint | Role::StatusPrivate => (None, &[Attribute::Reverse]),
+            Role::StatusOwn | Role::StatusMark | Role::Alert => {
+                (None, &[Attribute::Reverse, Attribute::Bold])
+            }
             Role::Prompt => (None, &[Attribute::Bold]),
         };
         ContentStyle {

@@ -1,5 +1,7 @@
 //! Draws the screen as rows of text.
 
+use super::entry::Look;
+use super::layout::{Head, Layout, NO_MARK};
 use super::screen::{Mode, Screen};
 use super::scroll::{Height, Place, ScrollAction};
 use super::style::{Frame, Role, Row, Span, clip, clip_row, name_spans, rows_shown};
@@ -8,14 +10,14 @@ use crate::session::{Session, Unsent};
 use chat_proto::now::Now;
 use unicode_width::UnicodeWidthStr;
 
-/// The narrowest screen with times, in columns.
-const TIMES_FROM: usize = 32;
 /// The narrowest screen with a prompt, in columns.
 const PROMPT_FROM: usize = 8;
 /// The most waiting messages that are shown.
 const WAITING_MAX: usize = 5;
 /// The mark after each of them.
-const WAITING: &str = " (waiting)";
+const WAITING: &str = "  waiting";
+/// How far back to look for the time of the line before. Behind so many lines of the client, a time is shown again.
+const TIME_BEFORE_MAX: usize = 64;
 
 /// The rows of the input, and the cursor: its column and row.
 struct Bottom {
@@ -28,6 +30,7 @@ impl Screen {
         self.tick(session, now);
         self.stale = false;
         self.scroll.shown(&self.lines);
+        self.longest_name = self.longest_name_in_view();
         let (columns, height) = (self.size.columns, self.size.rows);
         if columns == 0 || height == 0 {
             return Frame::default();
@@ -55,24 +58,41 @@ impl Screen {
             .max(1)
     }
 
-    fn rows_of(&self, serial: u64) -> Vec<Row> {
-        let width = self.size.columns.max(1);
+    /// How lines look now.
+    pub(super) fn look(&self) -> Look<'_> {
+        Look {
+            clock: &self.clock,
+            names: &self.lookalikes,
+            layout: Layout::new(self.size.columns.max(1), self.clock.width(), self.longest_name),
+            search: self.search.as_ref().map(|found| found.needle.as_str()),
+        }
+    }
+
+    /// The rows of an entry. Whether it shows its time makes no difference to their number.
+    fn rows_of(&self, serial: u64, shows_time: bool) -> Vec<Row> {
         let Some(entry) = self.lines.get(serial) else {
             return vec![Row::default()];
         };
-        let search = self.search.as_ref().map(|search| search.needle.as_str());
-        let line = entry.line(serial, &self.clock, &self.lookalikes, width >= TIMES_FROM, search);
-        wrap(&line, width, indent(width, self.clock.width()))
+        let look = self.look();
+        let line = entry.line(serial, &look, shows_time);
+        wrap(&line.head, &line.text, look.layout.width, look.layout.indent())
     }
-}
 
-/// The blanks before the second and later rows of an entry: as wide as the time, and at least one, so that no text can
-/// imitate an entry.
-fn indent(width: usize, time: usize) -> usize {
-    match width {
-        0..8 => 1,
-        8..TIMES_FROM => 2,
-        _ => time.max(2),
+    /// Whether the time of an entry is another one than that of the entry before.
+    fn is_new_time(&self, serial: u64) -> bool {
+        let time = |serial| self.lines.get(serial)?.at.map(|at| self.clock.time(at));
+        let mut before = (self.lines.begin()..serial).rev().take(TIME_BEFORE_MAX);
+        before.find_map(time) != time(serial)
+    }
+
+    /// The width of the longest name among the entries that may be in view: each has a row at least.
+    fn longest_name_in_view(&self) -> usize {
+        let Some((Place { serial, .. }, first)) = self.scroll.edge(&self.lines) else {
+            return 0;
+        };
+        let entries = (first..=serial).rev().take(self.size.rows);
+        let names = entries.filter_map(|serial| self.lines.get(serial)?.name_width(&self.lookalikes));
+        names.max().unwrap_or_default()
     }
 }
 
@@ -96,15 +116,25 @@ impl Screen {
         // From the last row to the first.
         let mut rows: Vec<Row> = Vec::new();
         let mut hidden = below;
+        // The uppermost entry that has a time and begins in view.
+        let mut top = None;
         while rows.len() < height && serial >= first {
-            let mut entry = self.rows_of(serial);
+            let mut entry = self.rows_of(serial, self.is_new_time(serial));
             entry.truncate(entry.len().saturating_sub(hidden).max(usize::from(hidden > 0)));
             hidden = 0;
             rows.extend(entry.into_iter().rev());
+            if rows.len() <= height && self.lines.get(serial).is_some_and(|entry| entry.at.is_some()) {
+                top = Some((serial, rows.len() - 1));
+            }
             let Some(before) = serial.checked_sub(1) else {
                 break;
             };
             serial = before;
+        }
+        if let Some((serial, place)) = top
+            && let Some(row) = rows.get_mut(place)
+        {
+            *row = self.rows_of(serial, true).into_iter().next().unwrap_or_default();
         }
         rows.truncate(height);
         rows.reverse();
@@ -130,28 +160,29 @@ impl Screen {
     fn waiting_rows(&self, session: &Session, columns: usize, height: usize) -> Vec<Row> {
         let count = self.waiting.count;
         let shown = rows_shown(count, height).min(WAITING_MAX);
+        let layout = self.look().layout;
         let mut rows = Vec::new();
         for Unsent { to, text } in session.unsent().into_iter().take(shown) {
             // One row each: they appear in full once they are acknowledged.
-            let line = match to {
-                None => vec![
-                    Span::new(Role::Faint, "... "),
-                    Span::new(Role::Faint, text.as_str()),
-                ],
-                Some(to) => {
-                    let to = format!("... [you -> {}] ", self.name(to));
-                    let mut line = name_spans(Role::Private, &to);
-                    line.push(Span::new(Role::Private, text.as_str()));
-                    line
-                }
+            let name = to.map_or_else(
+                || self.me.as_ref().map(|me| self.name(me)),
+                |to| Some(self.name(to)),
+            );
+            let (mark, role) = match to {
+                None => (NO_MARK, Role::Faint),
+                Some(_) => ((Role::Private, '>'), Role::Private),
             };
+            let name = &name.unwrap_or_default();
+            let mut line = layout.head("", &Head::Name { mark, role, name });
+            line.push(Span::new(role, text.as_str()));
             let mut row = clip_row(Row(line), columns.saturating_sub(WAITING.len()));
             row.0.push(Span::new(Role::Faint, WAITING));
             rows.push(clip_row(row, columns));
         }
         if count > shown && height > 0 {
-            let more = format!("... {} more{WAITING}", count - shown);
-            rows.push(clip_row(Row::of(Role::Faint, more), columns));
+            let mut more = layout.head("", &Head::Note(Role::Faint, "-- "));
+            more.push(Span::new(Role::Faint, format!("{} more{WAITING}", count - shown)));
+            rows.push(clip_row(Row(more), columns));
         }
         rows
     }
@@ -220,7 +251,7 @@ impl Screen {
 }
 
 fn question(text: &str, columns: usize) -> Bottom {
-    let rows = wrap(&[Span::new(Role::Prompt, text)], columns, 0);
+    let rows = wrap(&[], &[Span::new(Role::Prompt, text)], columns, 0);
     let last = rows.last().map_or(0, Row::width).min(columns.saturating_sub(1));
     Bottom {
         cursor: (last, rows.len().saturating_sub(1)),
@@ -247,7 +278,7 @@ impl Screen {
     pub(super) fn scroll_by(&mut self, action: ScrollAction) {
         let mut scroll = std::mem::take(&mut self.scroll);
         let page = self.page();
-        let entry = |serial| self.rows_of(serial).len();
+        let entry = |serial| self.rows_of(serial, false).len();
         let height = Height {
             view: page,
             entry: &entry,

@@ -24,21 +24,26 @@ impl Cell<'_> {
     }
 }
 
-/// Wraps a line into rows of `width` columns, at least one row. Rows after the first begin with `indent` blanks.
-pub(super) fn wrap(line: &[Span], width: usize, indent: usize) -> Vec<Row> {
+/// Wraps a line into rows of `width` columns, at least one row. Rows after the first begin with `indent` blanks. The first
+/// begins with `head`, which no row ends in or behind, unless it takes more than half of the width.
+pub(super) fn wrap(head: &[Span], line: &[Span], width: usize, indent: usize) -> Vec<Row> {
     let width = width.max(1);
     // A wide character must fit beside the blanks.
     let indent = if indent + 2 <= width { indent } else { 0 };
     // So must a character of three columns.
-    let cells = cells(line, width - indent);
+    let mut all = cells(head, width - indent);
+    let head_width: usize = all.iter().map(|cell| cell.columns).sum();
+    let mut whole = if head_width <= width / 2 { all.len() } else { 0 };
+    all.append(&mut cells(line, width - indent));
     let mut rows = Vec::new();
-    let mut rest = cells.as_slice();
+    let mut rest = all.as_slice();
     loop {
         let room = if rows.is_empty() { width } else { width - indent };
-        let (row, after) = rest.split_at(row_length(rest, room));
+        let (row, after) = rest.split_at(row_length(rest, room, whole));
         rows.push(to_row(row, if rows.is_empty() { 0 } else { indent }));
         let blanks = after.iter().take_while(|cell| cell.is_blank()).count();
         rest = after.get(blanks..).unwrap_or_default();
+        whole = 0;
         if rest.is_empty() {
             return rows;
         }
@@ -58,13 +63,13 @@ fn cells(line: &[Span], width: usize) -> Vec<Cell<'_>> {
         .collect()
 }
 
-/// How many cells fit a row of `room` columns; at least one, if there is one.
-fn row_length(cells: &[Cell<'_>], room: usize) -> usize {
+/// How many cells fit a row of `room` columns; at least one, if there is one. No row ends in or behind the first `whole`.
+fn row_length(cells: &[Cell<'_>], room: usize, whole: usize) -> usize {
     let mut column = 0;
     let mut break_at = None;
     for (place, cell) in cells.iter().enumerate() {
         let before = place.checked_sub(1).and_then(|before| cells.get(before));
-        if before.is_some_and(|before| before.may_end_a_row(cell)) {
+        if place > whole && before.is_some_and(|before| before.may_end_a_row(cell)) {
             break_at = Some(place);
         }
         column += cell.columns;
@@ -96,7 +101,7 @@ mod tests {
     use unicode_width::UnicodeWidthStr;
 
     fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
-        let rows = wrap(&[Span::new(Role::Text, text)], width, indent);
+        let rows = wrap(&[], &[Span::new(Role::Text, text)], width, indent);
         rows.iter()
             .map(|row| row.0.iter().map(Span::as_str).collect())
             .collect()
@@ -153,7 +158,7 @@ mod tests {
     #[test]
     fn spans_keep_their_roles() {
         let line = [Span::new(Role::Own, "ab"), Span::new(Role::Text, "cd ef")];
-        let rows = wrap(&line, 5, 0);
+        let rows = wrap(&[], &line, 5, 0);
         assert_eq!(
             rows[0].0,
             [Span::new(Role::Own, "ab"), Span::new(Role::Text, "cd ")]
@@ -168,7 +173,7 @@ mod tests {
             width in 2usize..20, indent in 0usize..8)
         {
             let text = words.concat();
-            let rows = wrap(&[Span::new(Role::Text, text.clone())], width, indent);
+            let rows = wrap(&[], &[Span::new(Role::Text, text.clone())], width, indent);
             for row in &rows {
                 prop_assert!(row.width() <= width, "{:?}", row);
             }

@@ -12,14 +12,14 @@ fn who_lists_everybody_by_nick_in_columns() {
         sim.hear("OPERATOR alice@10.0.0.1:5000\nAWAY zoe@10.0.0.5:7000 x)  mallory (operator\n");
         sim.keys(&format!("{command}\r"));
         assert_eq!(
-            sim.messages(),
+            sim.drawn()[2..8],
             [
-                "-- 6 users are here:",
-                "--   alice (operator)      Ann (in the clear)",
-                "--   bob (in the clear)    carol (in the clear)",
-                "--   zoe (in the clear, away)",
-                "--   10.0.0.9:7000 (in the clear)",
-                "--   zoe is away: x)  mallory (operator",
+                "      -- 6 users are here:",
+                "      --   alice (operator)      Ann (in the clear)",
+                "      --   bob (in the clear)    carol (in the clear)",
+                "      --   zoe (in the clear, away)",
+                "      --   10.0.0.9:7000 (in the clear)",
+                "      --   zoe is away: x)  mallory (operator",
             ]
         );
     }
@@ -33,9 +33,9 @@ fn who_with_a_lists_addresses_and_paths() {
         sim.messages(),
         [
             "-- 3 users are here:",
-            "--   alice@10.0.0.1:5000",
-            "--   bob@10.0.0.2:6000 (in the clear; direct, unencrypted)",
-            "--   carol@10.0.0.3:7000 (in the clear; direct, unencrypted)"
+            "-- alice@10.0.0.1:5000",
+            "-- bob@10.0.0.2:6000 (in the clear; direct, unencrypted)",
+            "-- carol@10.0.0.3:7000 (in the clear; direct, unencrypted)"
         ]
     );
 }
@@ -69,7 +69,7 @@ fn the_prompt_names_the_recipient_of_a_query() {
     sim.shows(
         "|
          |
-         | to bob alone | alice | 3 here | 2 in the clear
+         | alice · 3 here · 2 in the clear               to bob alone
          |[bob] yes█",
     );
     sim.keys("\x15/q carol\r/q nobody\r");
@@ -98,9 +98,9 @@ fn after_the_recipient_left_a_query_sends_nothing() {
     assert_eq!(sim.failed_line(), "a secret");
     sim.shows(
         "|
-         |
-         |!! not sent to bert@10.0.0.2:6000: that user is not here any more
-         | to bert alone | alice | 2 here | 1 in the clear | 10.0.0.9:9000
+         |      !! not sent to bert@10.0.0.2:6000: that user is not here any
+         |                more
+         | alice in 10.0.0.9:9000 · 2 here · 1 in the clear       to bert alone
          |[bert] a secret█",
     );
 }
@@ -135,13 +135,13 @@ fn a_query_follows_a_key_to_a_new_id() {
     assert_eq!(sim.failed_line(), "a secret");
     sim.hear(&format!("JOIN {TIME} david@10.0.0.5:2 - {key}\n"));
     sim.keys("\r");
-    assert_eq!(sim.last_message(), "22:13 [you -> david] a secret (sending)");
+    assert_eq!(sim.last_message(), "> david a secret sending");
     assert_eq!(sim.drawn()[5], "[david] █");
 }
 
 #[test]
 fn whois_shows_address_and_encryption() {
-    let mut sim = Sim::in_a_room(80, 5);
+    let mut sim = Sim::in_a_room(100, 5);
     sim.hear("JOIN 1700000000000 dave@10.0.0.4:8000 10.0.0.4:8001 -\n");
     sim.keys("/whois dave\r");
     let known = "-- dave@10.0.0.4:8000: private messages are unencrypted (UDP 10.0.0.4:8001)";
@@ -174,8 +174,8 @@ fn nick_asks_the_server() {
     sim.hear(&format!("NICK {TIME} {ME} alicia\n"));
     sim.shows(
         "|
-         |22:13 = alice is now alicia
-         | alicia | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
+         |22:13         = alice is now alicia
+         | alicia in 10.0.0.9:9000 · 3 here · 2 in the clear    /help
          |> █",
     );
     sim.keys("/nick a b\r");
@@ -211,7 +211,7 @@ fn an_ignored_user_is_hidden() {
     assert_eq!(sim.last_message(), "-- ignored: bob@10.0.0.2:6000");
     sim.keys("/unignore bob\r");
     sim.say("bob@10.0.0.2:6000", "hello");
-    assert_eq!(sim.last_message(), "22:15 bob: hello");
+    assert_eq!(sim.last_message(), "22:15 bob hello");
     sim.keys("/ignore\r");
     assert_eq!(sim.last_message(), "-- nobody is ignored");
     sim.keys("/unignore zoe\r");
@@ -224,9 +224,8 @@ fn an_ignored_user_is_hidden() {
 }
 
 #[test]
-fn quiet_folds_joins_and_leaves() {
+fn joins_and_leaves_are_folded_shown_or_hidden() {
     let mut sim = Sim::in_a_room(60, 5);
-    sim.keys("/quiet\r/clear\r");
     let join = |name: &str, port: u16| format!("JOIN {TIME} {name}@10.0.0.4:{port} - -\n");
     sim.hear(
         &[
@@ -236,21 +235,32 @@ fn quiet_folds_joins_and_leaves() {
         ]
         .concat(),
     );
-    assert_eq!(sim.messages(), ["22:13 ± dave, erin joined; dave left"]);
+    assert_eq!(sim.messages(), ["22:13 + dave, erin; - dave"]);
     sim.say("bob@10.0.0.2:6000", "hi");
     let many: String = (1..=10).map(|port| join(&format!("u{port}"), port)).collect();
     sim.hear(&many);
     assert_eq!(
         sim.messages(),
         [
-            "22:13 ± dave, erin joined; dave left",
-            "22:14 bob: hi",
-            "22:13 ± u1, u2, u3, u4, u5, u6, u7, u8 and 2 more joined"
+            "22:13 + dave, erin; - dave",
+            "22:14 bob hi",
+            "22:13 + u1, u2, u3, u4, u5, u6, u7, u8 and 2 more"
         ]
     );
-    sim.keys("/quiet\r/clear\r");
-    sim.hear(&join("zoe", 99));
-    assert_eq!(sim.messages(), ["22:13 + zoe@10.0.0.4:99 joined"]);
+    sim.keys("/joins all\r/clear\r");
+    sim.hear(&(join("zoe", 98) + &join("zac", 99)));
+    assert_eq!(sim.messages(), ["22:13 + zoe", "+ zac"]);
+    sim.keys("/joins none\r/clear\r");
+    sim.hear(&join("zeb", 97));
+    assert_eq!(sim.messages(), [""; 0]);
+    sim.keys("/joins\r/joins some\r");
+    assert_eq!(
+        sim.messages(),
+        [
+            "-- joins and leaves are not shown",
+            "!! usage: /joins [WHICH]; WHICH is fold, all, none"
+        ]
+    );
 }
 
 #[test]
@@ -324,8 +334,8 @@ fn the_topic_is_the_first_row_of_a_screen_that_is_high_enough() {
          |
          |
          |
-         |bob: hi
-         | alice | 2 in the clear
+         |22:14 bob: hi
+         | alice · 2 in the clear
          |> █",
     );
     sim.screen.resize(Size { columns: 30, rows: 5 });
@@ -336,14 +346,14 @@ fn the_topic_is_the_first_row_of_a_screen_that_is_high_enough() {
         sim.say("bob@10.0.0.2:6000", &format!("line {number}"));
     }
     sim.keys("\x1b[5~");
-    assert_eq!(sim.drawn()[1..5].last().unwrap(), "bob: line 16");
+    assert_eq!(sim.drawn()[1..5].last().unwrap(), "22:31 bob: line 16");
     sim.hear("TOPIC bob@10.0.0.2:6000\n");
     assert!(!sim.drawn()[0].contains("topic"));
 }
 
 #[test]
 fn help_lists_every_command_and_every_key_without_wrapping() {
-    let mut sim = Sim::in_a_room(80, 40);
+    let mut sim = Sim::in_a_room(84, 40);
     sim.keys("/help\r");
     let help = sim.messages();
     assert_eq!(help.len(), COMMANDS.len() + 1);
@@ -354,6 +364,10 @@ fn help_lists_every_command_and_every_key_without_wrapping() {
             entry.name()
         );
     }
+    sim.screen.resize(Size {
+        columns: 100,
+        rows: 40,
+    });
     sim.keys("/clear\r/help keys\r");
     let help = sim.messages();
     assert_eq!(help.len(), keys::BINDINGS.len());
@@ -415,9 +429,9 @@ fn a_mistyped_command_is_cleared_and_up_brings_it_back() {
     sim.keys("/quti now\r");
     assert_eq!(sim.sent(), "");
     sim.shows(
-        "|!! no command /quti: the nearest is /quit; // begins a message with a
-         |      slash
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
+        "|      !! no command /quti: the nearest is /quit; // begins a message
+         |                with a slash
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear               /help
          |> █",
     );
     sim.keys("/msg\r");

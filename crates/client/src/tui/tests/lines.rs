@@ -23,7 +23,7 @@ fn the_first_minute() {
          |
          |
          |
-         | joining | 10.0.0.9:9000 | /help
+         | 10.0.0.9:9000                                           joining  /help
          |> █",
     );
     sim.hear("* chat version 1: welcome\n");
@@ -39,39 +39,37 @@ fn the_first_minute() {
          |
          |
          |
-         |
-         |-- you are alice@10.0.0.1:5000; with you are bob, 10.0.0.3:7000
-         |-- 2 users here read in the clear: bob, 10.0.0.3:7000
-         |-- Monday, 13 November 2023
-         |18:26 bob: is anybody there?
-         |-- type to talk to all; /msg NICK TEXT for one user; /help lists more
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
+         |      -- you are alice@10.0.0.1:5000; with you are bob, 10.0.0.3:7000
+         |      -- 2 users here read in the clear: bob, 10.0.0.3:7000
+         |      -- Monday 13 November
+         |18:26      bob  is anybody there?
+         |      -- type to talk to all; /msg NICK TEXT for one user; /help lists
+         |                more
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear                 /help
          |> █",
     );
 }
 
 #[test]
 fn users_whose_nicks_look_alike_have_their_ids_beside_them() {
-    let mut sim = Sim::in_a_room(70, 11);
+    let mut sim = Sim::in_a_room(70, 10);
     sim.say("bob@10.0.0.2:6000", "hello");
     sim.hear("JOIN - BOB@10.0.0.2:6001 - -\n");
     sim.say("BOB@10.0.0.2:6001", "the same name");
     sim.hear(&format!("JOIN {TIME} b\u{43E}b@10.0.0.4:1 - -\n"));
-    sim.keys("/quiet\r");
     sim.hear("LEAVE - BOB@10.0.0.2:6001\n");
     sim.say("b\u{43E}b@10.0.0.4:1", "the exam is moved");
     sim.keys("/query b\u{43E}\t\r");
     sim.shows(
         "|
-         |22:14 bob@10.0.0.2:6000: hello
-         |22:14 + BOB@10.0.0.2:6001 joined
-         |22:15 BOB@10.0.0.2:6001: the same name
-         |22:13 + bоb@10.0.0.4:1 joined
-         |-- joins and leaves are folded into one line
-         |22:13 ± BOB@10.0.0.2:6001 left
-         |22:16 bоb@10.0.0.4:1: the exam is moved
-         |-- what you type goes to bоb@10.0.0.4:1 alone, until /query
-         | to bоb@10.0.0.4:1 alone | alice | 4 here | 3 in the clear
+         |
+         |22:14   bob@10.0.0.2:6000  hello
+         |                    + BOB@10.0.0.2:6001
+         |22:15   BOB@10.0.0.2:6001  the same name
+         |22:13               + bоb@10.0.0.4:1; - BOB@10.0.0.2:6001
+         |22:16   bоb@10.0.0.4:1  the exam is moved
+         |      -- what you type goes to bоb@10.0.0.4:1 alone, until /query
+         | alice · 4 here · 3 in the clear              to bоb@10.0.0.4:1 alone
          |[bоb@10.0.0.4:1] █",
     );
 }
@@ -87,14 +85,14 @@ fn messages_actions_joins_and_renames() {
     sim.hear("NOTICE down for lunch\n");
     sim.say(ME, "bye");
     sim.shows(
-        "|22:14 bob: hello
-         |22:15 * bob waves
-         |22:13 + dave@10.0.0.4:1 joined
-         |22:13 = dave is now david
-         |22:13 - david@10.0.0.4:1 left
-         |-- server: down for lunch
-         |22:16 alice: bye
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
+        "|22:14      bob  hello
+         |22:15         * bob waves
+         |22:13         + dave
+         |              = dave is now david
+         |              - david
+         |      -- server: down for lunch
+         |22:16    alice  bye
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear     /help
          |> █",
     );
 }
@@ -111,9 +109,9 @@ fn long_lines_wrap_between_words_with_an_indent() {
          |
          |
          |22:14 bob: the quick brown fox jumps
-         |      over the lazy dog, 你好世界你好世
-         |      界 and on
-         | alice | 3 here | 2 in the clear
+         |  over the lazy dog, 你好世界你好世界
+         |  and on
+         | alice · 3 here · 2 in the clear
          |> █",
     );
 }
@@ -134,7 +132,7 @@ fn wide_characters_marks_and_emoji_have_their_width() {
          |  界
          |bob: e\u{301}e\u{301}e\u{301} 👩\u{200D}💻👨\u{200D}👩\u{200D}👧 🇩🇪 ok
          |  ok
-         | alice
+         | alice 3, 2 clear
          |> ab你好e\u{301}👩\u{200D}💻█",
     );
     assert_eq!(sim.frame().cursor, Some((2 + 2 + 4 + 1 + 2, 7)));
@@ -148,7 +146,7 @@ fn a_narrow_and_low_screen() {
     sim.shows(
         "|bob: hello there,
          |  how are you today?
-         | alice
+         | alice 3, 2 clear
          |> a line that is lon
          |ger than the screen█",
     );
@@ -193,7 +191,7 @@ fn a_message_that_names_the_user_stands_out() {
     sim.say("bob@10.0.0.2:6000", "malice is not meant");
     assert_eq!(sim.effects, []);
     sim.say("bob@10.0.0.2:6000", "Alice: look");
-    assert_eq!(sim.drawn_as(Role::Mention), ["Alice: look"]);
+    assert_eq!(sim.drawn_as(Role::Mention), ["Alice"]);
     assert_eq!(sim.effects, [Effect::Ring]);
 }
 
@@ -235,12 +233,12 @@ fn a_private_message_is_updated_in_place() {
     }));
     sim.shows(
         "|
-         |22:13 [you -> bob] psst (sending)
-         |22:13 [you -> bob] hi (sending)
-         |22:14 bob: in between
-         |22:13 [bob -> you] and you? (via the server) (messages before this one are
-         |      missing)
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | bob: via the server
+         |
+         |22:13 >    bob  psst  sending
+         |      >    bob  hi  sending
+         |22:14      bob  in between
+         |22:13 <    bob  and you?  messages before this one are missing
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear       bob: via the server
          |> █",
     );
     sim.screen.show(&Event::Delivered(Delivery {
@@ -258,22 +256,22 @@ fn a_private_message_is_updated_in_place() {
     }));
     sim.shows(
         "|
-         |22:13 [you -> bob] psst (delivered, direct)
-         |22:13 [you -> bob] hi (not delivered: the user left)
-         |22:14 bob: in between
-         |22:13 [bob -> you] and you? (via the server) (messages before this one are
-         |      missing)
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | bob: direct | /help
+         |
+         |22:13 >    bob  psst  ok
+         |      >    bob  hi  not delivered: the user left
+         |22:14      bob  in between
+         |22:13 <    bob  and you?  messages before this one are missing
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear        bob: direct  /help
          |> █",
     );
     sim.hear("LEAVE 1 carol@10.0.0.3:7000\n");
-    assert!(sim.drawn()[6].contains("| bob: direct |"));
+    assert!(sim.drawn()[6].contains("  bob: direct  "));
     sim.hear("LEAVE 1 bob@10.0.0.2:6000\n");
-    assert_eq!(sim.drawn()[6], " alice | 1 here | sealed | 10.0.0.9:9000 | /help");
+    assert_eq!(sim.status(), "alice in 10.0.0.9:9000 · 1 here · sealed /help");
     sim.session.set_channel(None, true);
     assert_eq!(
-        sim.drawn()[6],
-        " alice | 1 here | sealed, passphrase | 10.0.0.9:9000 | /help"
+        sim.status(),
+        "alice in 10.0.0.9:9000 · 1 here · sealed, passphrase /help"
     );
 }
 
@@ -281,24 +279,15 @@ fn a_private_message_is_updated_in_place() {
 fn an_unencrypted_message_is_marked_as_unconfirmed() {
     let mut sim = Sim::in_a_room(76, 4);
     sim.keys("/msg bob hello\r");
-    assert_eq!(
-        sim.last_message(),
-        "22:13 [you -> bob] hello (sending, unencrypted)"
-    );
+    assert_eq!(sim.last_message(), "22:13 > bob hello sending, unencrypted");
     // The client waits this long for a report that the datagram was rejected.
     sim.wait(500);
-    assert_eq!(
-        sim.last_message(),
-        "22:13 [you -> bob] hello (direct, unencrypted, unconfirmed)"
-    );
+    assert_eq!(sim.last_message(), "22:13 > bob hello unconfirmed, unencrypted");
     let now = sim.now();
     sim.session
         .datagram("10.0.0.2:6001".parse().unwrap(), b"hello you", now);
     sim.pass_on();
-    assert_eq!(
-        sim.last_message(),
-        "22:13 [bob -> you] hello you (direct, unencrypted)"
-    );
+    assert_eq!(sim.last_message(), "< bob hello you unencrypted");
 }
 
 #[test]
@@ -354,12 +343,12 @@ fn an_original_server_is_explained() {
         "{messages:?}"
     );
     assert_eq!(
-        messages[3..],
+        messages[4..],
         [
             "-- you are 10.0.0.1:5000",
-            "22:13 + 10.0.0.2:6000 joined",
-            "22:13 10.0.0.2:6000: hi",
-            "22:13 - somebody left"
+            "22:13 + 10.0.0.2:6000",
+            "10.0.0.2:6000 hi",
+            "- somebody"
         ]
     );
 }
@@ -372,7 +361,7 @@ fn a_burst_is_bounded_and_leaves_one_frame() {
         .collect();
     sim.hear(&lines);
     assert!(sim.screen.is_stale());
-    assert_eq!(sim.last_message(), "22:13 bob: line 99999");
+    assert_eq!(sim.last_message(), "bob line 99999");
     assert!(!sim.screen.is_stale());
     assert!(sim.screen.lines.iter().count() <= 1000);
 }
@@ -387,14 +376,11 @@ fn times_follow_the_setting_and_indent_the_rows() {
             "bob@10.0.0.2:6000",
             "a line that is longer than the screen is wide",
         );
-        sim.messages()
+        sim.drawn()[..2].to_vec()
     };
     assert_eq!(
         picture("--timestamps=seconds"),
-        [
-            "22:14:20 bob: a line that is longer than the",
-            "         screen is wide"
-        ]
+        ["22:14:20 bob: a line that is longer than the", "  screen is wide"]
     );
     assert_eq!(
         picture("--timestamps=off"),
@@ -403,14 +389,14 @@ fn times_follow_the_setting_and_indent_the_rows() {
 }
 
 #[test]
-fn the_setting_folds_joins_and_leaves_from_the_start() {
-    let mut sim = Sim::with(&["--quiet"], 60, 5);
+fn the_setting_decides_how_joins_are_shown() {
+    let mut sim = Sim::with(&["--joins=all"], 60, 6);
     sim.join(ME, 0);
     sim.keys("/clear\r");
     sim.hear(&format!(
         "JOIN {TIME} dave@10.0.0.4:1 - -\nLEAVE {TIME} dave@10.0.0.4:1\n"
     ));
-    assert_eq!(sim.messages(), ["22:13 ± dave joined; dave left"]);
+    assert_eq!(sim.messages(), ["22:13 + dave", "- dave"]);
 }
 
 #[test]
@@ -440,11 +426,11 @@ fn a_wrapped_url_is_one_link() {
          |
          |
          |22:14 bob: see
-         |      https://example.com/a/path?t
-         |      hat=is&longer=than+a+row.
-         |      https://example.com/a/path?t
-         |      hat=is&longer=than+a+row
-         | alice | 3 here | 2 in the clear
+         |  https://example.com/a/path?that=
+         |  is&longer=than+a+row.
+         |  https://example.com/a/path?that=
+         |  is&longer=than+a+row
+         | alice · 3 here · 2 in the clear
          |> █",
     );
     // A match in it is a part of the link.
@@ -484,13 +470,13 @@ fn days_only_go_forward() {
     }
     sim.shows(
         "|
-         |-- Wednesday, 15 November 2023
-         |22:13 bob: tomorrow
-         |22:13 bob: set back
-         |22:13 bob: still tomorrow
-         |-- Thursday, 16 November 2023
-         |22:13 bob: forward
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000 | /help
+         |      -- Wednesday 15 November
+         |22:13      bob  tomorrow
+         |           bob  set back
+         |           bob  still tomorrow
+         |      -- Thursday 16 November
+         |           bob  forward
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear     /help
          |> █",
     );
 }
@@ -498,32 +484,25 @@ fn days_only_go_forward() {
 #[test]
 fn the_status_line_says_who_reads_in_the_clear() {
     let mut sim = Sim::new(60, 4);
-    let status = |sim: &mut Sim| sim.drawn()[2].trim_end().to_owned();
     let key = data_encoding::BASE64URL_NOPAD.encode(&[5; 32]);
     sim.hear("* chat version 1: welcome\n");
     sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} - -\n"));
     sim.hear(&format!("USER bob@10.0.0.2:6000 - {key}\nHISTORY -\nLIVE\n"));
-    assert_eq!(
-        status(&mut sim),
-        " alice | 2 here | sealed | 10.0.0.9:9000 | /help"
-    );
+    assert_eq!(sim.status(), "alice in 10.0.0.9:9000 · 2 here · sealed /help");
     assert!(!sim.messages().concat().contains("in the clear"));
     sim.hear("JOIN - 10.0.0.3:7000 - -\n");
     assert_eq!(
-        status(&mut sim),
-        " alice | 3 here | 1 in the clear | 10.0.0.9:9000 | /help"
+        sim.status(),
+        "alice in 10.0.0.9:9000 · 3 here · 1 in the clear /help"
     );
     sim.hear("LEAVE - 10.0.0.3:7000\n");
-    assert_eq!(
-        status(&mut sim),
-        " alice | 2 here | sealed | 10.0.0.9:9000 | /help"
-    );
+    assert_eq!(sim.status(), "alice in 10.0.0.9:9000 · 2 here · sealed /help");
     // What can be read by others counts more than the number of users.
     sim.screen.resize(Size { columns: 40, rows: 4 });
     sim.hear("JOIN - 10.0.0.3:7000 - -\n");
-    assert_eq!(status(&mut sim), " alice | 3 here | 1 in the clear");
+    assert_eq!(sim.status(), "alice · 3 here · 1 in the clear");
     sim.screen.resize(Size { columns: 24, rows: 4 });
-    assert_eq!(status(&mut sim), " alice | 1 in the clear");
+    assert_eq!(sim.status(), "alice 3, 1 clear");
 }
 
 #[test]
@@ -531,7 +510,7 @@ fn a_server_without_encryption_is_in_the_clear() {
     let mut sim = Sim::new(60, 4);
     sim.hear("10.0.0.3:7000 is online\n");
     assert_eq!(
-        sim.drawn()[2],
-        " 10.0.0.3:7000 | 1 here | in the clear | 10.0.0.9:9000"
+        sim.status(),
+        "10.0.0.3:7000 in 10.0.0.9:9000 · 1 here · in the clear"
     );
 }

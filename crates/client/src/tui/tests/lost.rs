@@ -20,21 +20,21 @@ fn lines_typed_offline_are_sent_once() {
     sim.keys("one\rtwo\rdraft");
     sim.shows(
         "|
-         |22:14 bob: hello
-         |!! the server closed the connection; what you type is sent after
-         |      the reconnection
-         |... one (waiting)
-         |... two (waiting)
-         | offline, retrying in 4 s (Enter: now) | 2 waiting | alice
+         |22:14      bob  hello
+         |      !! the server closed the connection; what you type is sent
+         |                after the reconnection
+         |         alice  one  waiting
+         |         alice  two  waiting
+         | alice         offline, retrying in 4 s (Enter: now)  2 waiting
          |> draft█",
     );
     assert_eq!(sim.sent(), "");
     assert_eq!(sim.screen.deadline(), Some(again - Duration::from_secs(3)));
     sim.wait(500);
     assert!(sim.screen.is_stale());
-    assert!(sim.drawn()[6].starts_with(" offline, retrying in 3 s (Enter: now) |"));
+    assert!(sim.drawn()[6].contains("  offline, retrying in 3 s (Enter: now)  "));
     sim.screen.set_link(Link::Lost { retry_at: None });
-    assert!(sim.drawn()[6].starts_with(" offline, retrying now |"));
+    assert!(sim.drawn()[6].contains("  offline, retrying now  "));
 
     reconnect(&mut sim);
     sim.join("alice@10.0.0.1:5555", 0);
@@ -46,13 +46,13 @@ fn lines_typed_offline_are_sent_once() {
         ));
     }
     sim.shows(
-        "|22:14 bob: hello
-         |!! the server closed the connection; what you type is sent after
-         |      the reconnection
-         |-- back: you are alice@10.0.0.1:5555; with you are bob, carol
-         |22:14 alice: one
-         |22:14 alice: two
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
+        "|      !! the server closed the connection; what you type is sent
+         |                after the reconnection
+         |      -- back: you are alice@10.0.0.1:5555; with you are bob,
+         |                carol
+         |22:14    alice  one
+         |         alice  two
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
          |> draft█",
     );
 }
@@ -129,8 +129,8 @@ fn history_already_on_the_screen_is_not_repeated() {
         sim.messages(),
         [
             "-- back: you are alice@10.0.0.1:5555; nobody else is here",
-            "22:13 bob: one",
-            "22:13 alice: lost echo"
+            "22:13 bob one",
+            "alice lost echo"
         ]
     );
     assert!(sim.drawn_as(Role::Own).contains(&"alice".to_owned()));
@@ -142,13 +142,13 @@ fn private_messages_wait_offline_too() {
     sim.lose_connection();
     sim.keys("/msg bob one\rtwo\r/q bob\rthree\r");
     sim.shows(
-        "|!! the server closed the connection; what you type is sent after
-         |      the reconnection
-         |-- what you type goes to bob@10.0.0.2:6000 alone, until /query
-         |... [you -> bob] one (waiting)
-         |... two (waiting)
-         |... [you -> bob] three (waiting)
-         | offline, retrying now | 3 waiting | to bob alone | alice
+        "|                after the reconnection
+         |      -- what you type goes to bob@10.0.0.2:6000 alone, until
+         |                /query
+         |      >    bob  one  waiting
+         |         alice  two  waiting
+         |      >    bob  three  waiting
+         | alice           offline, retrying now  3 waiting  to bob alone
          |[bob] █",
     );
 }
@@ -188,7 +188,7 @@ fn many_waiting_lines_are_counted() {
     let messages = sim.messages();
     assert_eq!(
         messages[messages.len() - 2..],
-        ["... line 2 (waiting)", "... 5 more (waiting)"]
+        ["alice: line 2 waiting", "-- 5 more waiting"]
     );
 }
 

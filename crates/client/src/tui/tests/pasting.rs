@@ -19,11 +19,11 @@ fn several_lines_are_shown_and_confirmed() {
     sim.paste("one\r\ntwo 你好\r\n/quit\r\n");
     let asked = "|
          |
-         |22:14 bob: hello
+         |22:14      bob  hello
          || see: one
          || two 你好
          || /quit
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
          |send 3 lines? y: yes  n: no  j: join into one █";
     sim.shows(asked);
     // Neither Enter nor another paste is an answer.
@@ -154,7 +154,7 @@ fn more_lines_than_fit_are_counted() {
         "|
          || line 1
          || and 19 more
-         | alice | 2 in the clear
+         | alice · 2 in the clear
          |send 20 lines? y: yes  n: no
          |j: join into one █",
     );

@@ -19,13 +19,13 @@ fn a_scrolled_view_stays_and_new_lines_are_counted() {
          |22:13 bob: line 15
          |22:13 bob: line 16
          |22:13 bob: line 17";
-    sim.shows(&format!("{view}\n| scrolled | alice | 2 in the clear\n|> █"));
+    sim.shows(&format!("{view}\n| alice · 2 in the clear        scrolled\n|> █"));
     for text in ["new one", "new two that is longer than one row of the screen"] {
         sim.say("bob@10.0.0.2:6000", text);
     }
     sim.keys("typing");
     sim.shows(&format!(
-        "{view}\n| 2 new below | alice | 2 in the clear\n|> typing█"
+        "{view}\n| alice · 2 in the clear         2 below\n|> typing█"
     ));
     sim.keys("\x1b[6~");
     sim.shows(
@@ -33,7 +33,7 @@ fn a_scrolled_view_stays_and_new_lines_are_counted() {
          |22:13 bob: line 18
          |22:13 bob: line 19
          |22:13 bob: line 20
-         | 2 new below | alice | 2 in the clear
+         | alice · 2 in the clear         2 below
          |> typing█",
     );
     sim.keys("\x1b[6~");
@@ -41,8 +41,8 @@ fn a_scrolled_view_stays_and_new_lines_are_counted() {
         "|22:13 bob: line 20
          |22:14 bob: new one
          |22:15 bob: new two that is longer than
-         |      one row of the screen
-         | alice | 3 here | 2 in the clear
+         |  one row of the screen
+         | alice · 3 here · 2 in the clear
          |> typing█",
     );
 }
@@ -92,7 +92,7 @@ fn the_matches_of_a_search_are_counted_and_found_both_ways() {
          |22:13 bob: line 17
          |22:13 bob: line 18
          |22:13 bob: line 19
-         | match 1 of 11 | scrolled | alice
+         | alice          match 1 of 11  scrolled
          |> █",
     );
     for (keys, place, line) in [
@@ -103,8 +103,8 @@ fn the_matches_of_a_search_are_counted_and_found_both_ways() {
         ("\x13\x13\x13", 1, 19),
     ] {
         sim.keys(keys);
-        let status = format!(" match {place} of 11 | scrolled | alice");
-        assert_eq!(sim.drawn()[4], status, "{keys:?}");
+        let status = format!("alice match {place} of 11 scrolled");
+        assert_eq!(sim.status(), status, "{keys:?}");
         assert_eq!(sim.last_message(), format!("22:13 bob: line {line}"), "{keys:?}");
     }
     // There is none further on.

@@ -65,12 +65,12 @@ fn an_own_message_shows_as_waiting_only_after_a_while() {
     assert!(sim.screen.is_stale());
     sim.shows(
         "|
-         |... hello (waiting)
-         | 1 waiting | alice | 3 here | 2 in the clear
+         |         alice  hello  waiting
+         | alice · 3 here · 2 in the clear                  1 waiting
          |> █",
     );
     sim.hear(&format!("SAID {TIME} {ME} hello\n"));
-    assert_eq!(sim.last_message(), "22:13 alice: hello");
+    assert_eq!(sim.last_message(), "22:13 alice hello");
     assert_eq!(sim.screen.deadline(), None);
 }
 
@@ -110,7 +110,7 @@ fn ctrl_r_searches_the_lines_typed_before() {
     sim.shows(
         "|
          |
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
          |(1 of 2: 'on') second one█",
     );
     sim.keys("\x12");
@@ -182,7 +182,7 @@ fn ctrl_d_on_an_empty_line_asks_once() {
     sim.shows(
         "|
          |
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
          |leave the room? y: yes  n: no █",
     );
     for stay in ["n", "\x03", "\x1b", "\r"] {
@@ -209,7 +209,7 @@ fn ctrl_l_and_ctrl_z_work_in_every_mode() {
     sim.shows(
         "|
          |
-         | alice | 3 here | 2 in the clear | 10.0.0.9:9000
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
          |(not found 'ab') █",
     );
 }
@@ -235,7 +235,7 @@ fn a_long_line_keeps_the_cursor_in_view() {
     sim.shows(
         "|
          |
-         | alice
+         | alice 3, 2 clear
          | five six seven eigh
          |t nine ten eleven tw
          |elve█",
@@ -244,7 +244,7 @@ fn a_long_line_keeps_the_cursor_in_view() {
     sim.shows(
         "|
          |
-         | alice
+         | alice 3, 2 clear
          |> █one two three four
          | five six seven eigh
          |t nine ten eleven tw",

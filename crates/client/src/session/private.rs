@@ -242,9 +242,12 @@ impl Session {
             return Err("not connected yet".into());
         }
         // Who was here before the connection was lost may be on its way back. Another user with its nick is a stranger.
-        let absent = self.absent.values().find(|peer| peer.is_called(typed));
-        match (self.roster().resolve(typed), absent) {
-            (Ok(profile), absent) => match absent.filter(|absent| absent.key() != profile.key) {
+        let absent = || self.absent.values().filter(|peer| peer.is_called(typed));
+        let first = absent().next();
+        // A stranger may have had that nick until the connection was lost once more.
+        let second = first.and_then(|first| absent().find(|other| !other.is_same(first)));
+        match (self.roster().resolve(typed), first) {
+            (Ok(profile), _) => match absent().find(|absent| absent.key() != profile.key) {
                 None => Ok(Peer::of(profile)),
                 Some(absent) if absent.who.id == profile.who.id => {
                     Err("that user is not back yet, and another one has the address now".into())
@@ -254,7 +257,10 @@ impl Session {
                     Err(Unresolved::Several(absent, present).to_string())
                 }
             },
-            (Err(Unresolved::Nobody | Unresolved::NotHere(_)), Some(absent)) => Ok(absent.clone()),
+            (Err(Unresolved::Nobody | Unresolved::NotHere(_)), Some(first)) => match second {
+                None => Ok(first.clone()),
+                Some(second) => Err(Unresolved::Several(first.who.clone(), second.who.clone()).to_string()),
+            },
             (Err(Unresolved::NotHere(id)), None) if self.is_legacy() => Ok(Peer::unknown(id)),
             (Err(unresolved), _) => Err(unresolved.to_string()),
         }

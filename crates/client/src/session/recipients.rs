@@ -131,6 +131,11 @@ impl Peer {
         }
     }
 
+    /// Whether both are one user, under whatever ids.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.who.id == other.who.id || self.key.is_some() && self.key == other.key
+    }
+
     /// A user is here, perhaps this one under a new id.
     pub(super) fn met(&mut self, profile: &Profile) {
         if self.key.is_some() && self.key == profile.key {

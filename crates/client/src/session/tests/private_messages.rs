@@ -930,6 +930,25 @@ fn a_stranger_with_the_nick_of_an_awaited_user_gets_nothing() {
 }
 
 #[test]
+fn a_nick_of_two_awaited_users_means_neither() {
+    for stranger in ["bob@10.0.0.1:6666", "bob@10.0.0.6:6666"] {
+        let mut alice = away(&[]);
+        back(&mut alice, &[format!("{stranger} - {}", key_of(3))]);
+        alice.session.closed(alice.now());
+        back(&mut alice, &[]);
+        alice.quiet();
+        alice.type_line("/msg bob psst");
+        let told = alice.errors().concat();
+        assert!(told.contains("write one of these"), "{told}");
+        for typed in [BOB, stranger] {
+            alice.type_line(&format!("/msg {typed} psst"));
+        }
+        let unsent = [BOB, stranger].map(|who| format!("{who}: psst"));
+        assert_eq!(alice.unsent(), unsent);
+    }
+}
+
+#[test]
 fn an_awaited_user_is_given_up_with_the_text() {
     let mut alice = away(&[]);
     back(&mut alice, &[]);

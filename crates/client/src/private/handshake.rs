@@ -128,6 +128,12 @@ impl Sessions {
         }
     }
 
+    /// Whether no keys are in memory.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
     pub(super) fn slot(&self) -> u32 {
         self.slot
     }

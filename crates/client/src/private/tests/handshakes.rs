@@ -267,7 +267,9 @@ fn keys_are_erased_after_three_minutes() {
     assert!(!pair.can_seal(ALICE) && !pair.can_seal(BOB));
     pair.arrive(BOB, &late);
     assert_eq!(pair.take(BOB), [], "it does not open any more");
-    assert!(pair.sessions(BOB).deadline(true).is_none(), "nothing is left");
+    for who in [ALICE, BOB] {
+        assert!(pair.sessions(who).is_empty(), "nothing is left");
+    }
     // So are those of a user that left.
     let mut pair = Pair::new();
     pair.say(ALICE, "hello");
@@ -275,7 +277,20 @@ fn keys_are_erased_after_three_minutes() {
     let now = pair.now();
     pair.clients[BOB].peer_left(now, id(ALICE));
     pair.pass(ms(180_000));
-    assert!(pair.sessions(BOB).deadline(true).is_none());
+    assert!(pair.sessions(BOB).is_empty());
+}
+
+/// A computer that was suspended has not erased them in time.
+#[test]
+fn keys_of_three_minutes_are_not_used_though_they_are_there() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let late = pair.sessions(ALICE).seal(now, b"", false).unwrap();
+    let index = index_of(&late).unwrap();
+    let now = now + ms(180_000);
+    assert!(pair.sessions(ALICE).seal(now, b"", false).is_none());
+    assert!(pair.sessions(BOB).open(now, index, &late).is_none());
+    assert!(!pair.sessions(ALICE).is_empty());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Carries out what clients have ready, and what follows from it.
 
 use crate::truth::{PersonNo, words};
-use crate::world::{Scheduled, World};
+use crate::world::{OPERATOR, Scheduled, World};
 use chat_client::session::Event;
 use std::hash::Hash;
 
@@ -104,7 +104,9 @@ impl World {
 
     /// The next run of a client has the same key, or could not use the one that is kept.
     pub(crate) fn new_key(&mut self, person: PersonNo) {
-        if self.rng.chance(500) {
+        let is_locked = self.ledger.truth.lock.is_some();
+        // With another key, who runs the room could not come back to unlock it.
+        if self.rng.chance(500) && !(is_locked && person == OPERATOR) {
             self.rng.fill(&mut self.people[person].secret);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::sim::{PeerNo, Reading};
 use crate::truth::PersonNo;
-use crate::world::{Scheduled, World};
+use crate::world::{Raw, Scheduled, World};
 use chat_noise::key::KeyPair;
 use chat_proto::opaque::encode;
 use std::net::SocketAddr;
@@ -24,10 +24,11 @@ impl World {
             55..65 => self.come_in_the_clear(insider),
             65..75 => {
                 let line = self.any_line(insider);
-                self.say_raw(&line);
+                self.say_raw(insider, &line);
             }
-            75..95 => self.come_sealed(insider),
-            _ => self.leave_raw(),
+            75..91 => self.come_sealed(insider),
+            91..95 => self.stop_reading(insider),
+            _ => self.leave_raw(insider),
         }
     }
 
@@ -114,12 +115,46 @@ impl World {
         }
     }
 
-    fn say_raw(&mut self, line: &str) {
+    fn raw_of(&self, person: PersonNo) -> impl Iterator<Item = &Raw> {
+        self.raw.iter().filter(move |raw| raw.person == person)
+    }
+
+    fn is_sealed_to(&self, peer: PeerNo) -> bool {
+        self.sim.peers[peer].channel.is_some() && !self.sim.is_closed(peer)
+    }
+
+    /// For a while it reads nothing, so what is for it waits: in the system, and then in the server.
+    pub(crate) fn stop_reading(&mut self, insider: PersonNo) {
+        let client = self.people[insider].client.as_ref();
+        let link = client
+            .filter(|client| client.secure.is_up())
+            .and_then(|client| client.link);
+        let own = link
+            .map(|link| &self.links[link])
+            .filter(|link| !link.is_impostor);
+        let others = self.raw_of(insider).map(|raw| raw.peer);
+        let peers: Vec<_> = others
+            .filter(|&peer| self.is_sealed_to(peer))
+            .chain(own.map(|link| link.peer))
+            .collect();
+        let Some(&peer) = self.rng.pick(&peers) else {
+            return;
+        };
+        let peer_there = &mut self.sim.peers[peer];
+        if peer_there.unread() == 0 {
+            peer_there.capacity = [50, 500, 64 * 1024][self.rng.below(3)];
+        }
+        peer_there.reading = Reading::Stopped;
+        let at = self.sim.now + self.rng.ms(100, 2500);
+        self.note(|| format!("peer {peer} reads nothing until {at:?}"));
+        self.schedule(at, Scheduled::Resume(peer));
+    }
+
+    fn say_raw(&mut self, insider: PersonNo, line: &str) {
         // Not before the end of a handshake: what follows would be said in the clear.
-        let is_ready = |peer: PeerNo| self.sim.peers[peer].channel.is_some() && !self.sim.is_closed(peer);
-        let ready = self.raw[1..]
-            .iter()
-            .filter(|raw| raw.key.is_none() || is_ready(raw.peer));
+        let ready = self
+            .raw_of(insider)
+            .filter(|raw| raw.key.is_none() || self.is_sealed_to(raw.peer));
         let peers: Vec<_> = ready.map(|raw| raw.peer).collect();
         if let Some(&peer) = self.rng.pick(&peers) {
             self.note(|| format!("peer {peer} says {line}"));
@@ -131,8 +166,8 @@ impl World {
         }
     }
 
-    fn leave_raw(&mut self) {
-        let peers: Vec<_> = self.raw[1..].iter().map(|raw| raw.peer).collect();
+    fn leave_raw(&mut self, insider: PersonNo) {
+        let peers: Vec<_> = self.raw_of(insider).map(|raw| raw.peer).collect();
         if let Some(&peer) = self.rng.pick(&peers)
             && !self.sim.is_closed(peer)
         {

@@ -1,12 +1,14 @@
 //! What each run of a client was shown and told, compared with the truth.
 
 use crate::truth::{Aim, Meant, PersonNo, Position, Truth, Word, mark, words};
-use chat_client::session::{Direction, Event, Listed, PrivateMessage};
+use chat_client::session::{Direction, Event, Listed, PrivateMessage, Verification};
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
 use chat_proto::opaque::PublicKey;
+use chat_proto::plain::ServerLine;
 use chat_proto::who::Who;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Who records the order of things, and to whom nobody writes.
 const RECORDER: PersonNo = 0;
@@ -23,11 +25,13 @@ pub(crate) struct Run {
     /// It was told that earlier lines may be missing.
     excused: Position,
     view: BTreeMap<UserId, Seen>,
-    /// Users that were there before the connection was lost.
-    absent: BTreeMap<UserId, Seen>,
+    /// Users that were there before the connection was lost, and have not left since. The latest is the last.
+    absent: Vec<Seen>,
     /// Names and addresses of users that had keys.
     keyed: BTreeSet<String>,
-    verified: Vec<(Nick, Meant)>,
+    pub(crate) verified: Vec<(Nick, Meant)>,
+    /// The nick of the last `/verify WHO no`.
+    unverifies: Option<String>,
     query: Aim,
     writer: Option<Meant>,
     /// Private messages under way, by number.
@@ -91,9 +95,10 @@ impl Ledger {
             is_over: false,
             excused: 0,
             view: BTreeMap::new(),
-            absent: BTreeMap::new(),
+            absent: Vec::new(),
             keyed: BTreeSet::new(),
             verified: Vec::new(),
+            unverifies: None,
             query: Aim::Room,
             writer: None,
             under_way: BTreeMap::new(),
@@ -148,10 +153,56 @@ impl Ledger {
         self.totals.verified += 1;
     }
 
+    /// It types `/verify WHO no`: the name means whoever has it.
+    pub(crate) fn unverifies(&mut self, run: usize, nick: &str) {
+        self.runs[run].unverifies = Some(nick.to_owned());
+    }
+
+    /// The server starts anew: what it said before may be missing everywhere.
+    pub(crate) fn starts(&mut self, now: Duration) {
+        self.truth.starts(now);
+        let position = self.truth.position;
+        self.runs.iter_mut().for_each(|run| run.excused = position);
+    }
+
+    /// A person at `nc` reads these lines on a connection from this address.
+    pub(crate) fn hears(&mut self, run: usize, id: UserId, lines: &[u8]) {
+        for line in String::from_utf8_lossy(lines).lines() {
+            self.reads(run, id, line);
+        }
+    }
+
+    fn reads(&mut self, number: usize, id: UserId, line: &str) {
+        let (truth, run) = (&self.truth, &mut self.runs[number]);
+        let (who, text, is_private) = match ServerLine::parse(line) {
+            Some(ServerLine::From(who, text) | ServerLine::Action(who, text)) => (who, text, false),
+            Some(ServerLine::PrivateFrom(who, text)) => (who, text, true),
+            Some(ServerLine::Online(who)) if who.id == id => {
+                run.joined.get_or_insert(truth.joined(id));
+                return;
+            }
+            _ => return,
+        };
+        let author = truth.voice(&who, text.as_str());
+        for word in words(line.as_bytes()) {
+            self.totals.shown += 1;
+            let times = run.shown.entry((word, author)).or_default();
+            *times += 1;
+            let message = &truth.messages[word];
+            let is_right = truth.is_insider[author] || *times == 1 || message.is_repeated;
+            assert!(is_right, "{text:?} is shown twice to run {number}");
+            if is_private && !truth.is_insider[author] {
+                let is_meant =
+                    matches!(&message.aim, Aim::Private(Some(meant)) if meant.person == run.person);
+                assert!(is_meant, "{text:?} is for somebody else");
+            }
+        }
+    }
+
     /// The names of others that a run sees.
     pub(crate) fn names(&self, run: usize) -> Vec<Who> {
         let run = &self.runs[run];
-        let others = run.view.values().chain(run.absent.values());
+        let others = run.view.values().chain(&run.absent);
         let others = others.filter(|seen| seen.meant.person != run.person && seen.meant.person != RECORDER);
         others.map(|seen| seen.who.clone()).collect()
     }
@@ -162,15 +213,19 @@ impl Ledger {
         let truth = &self.truth;
         match event {
             Event::Welcome(welcome) => {
-                let before = std::mem::take(&mut run.view);
-                run.absent = before;
+                run.absent.extend(std::mem::take(&mut run.view).into_values());
                 for who in &welcome.users {
                     run.see(truth, who);
                 }
                 run.joined.get_or_insert(truth.joined(welcome.me.id));
             }
             Event::Joined(join) => run.see(truth, &join.who),
-            Event::Left(leave) => _ = run.view.remove(&leave.who.id),
+            Event::Left(leave) => {
+                let Who { nick, id } = &leave.who;
+                run.view.remove(id);
+                run.absent
+                    .retain(|seen| seen.who.id != *id && (nick.is_none() || seen.who.nick != *nick));
+            }
             Event::Renamed(rename) => {
                 run.view.remove(&rename.before.id);
                 run.see(truth, &rename.after);
@@ -182,7 +237,8 @@ impl Ledger {
                     let (position, _) = truth.messages[word].accepted.unwrap_or_default();
                     let times = run.shown.entry((word, author)).or_default();
                     *times += 1;
-                    let is_first = *times == 1 || position <= run.excused || truth.is_insider[author];
+                    let is_excused = position <= run.excused || truth.messages[word].is_repeated;
+                    let is_first = *times == 1 || is_excused || truth.is_insider[author];
                     assert!(is_first, "{text:?} is shown twice to run {number}");
                     self.totals.shown += 1;
                 }
@@ -211,6 +267,7 @@ impl Ledger {
                 }
             }
             Event::Users(users, _) => users.iter().for_each(|user| run.listed(truth, user)),
+            Event::Verified(verification) => run.forgets(verification),
             Event::Code(code) => run.code = Some(code.code.clone()),
             Event::Doubt(_) => self.totals.doubts += 1,
             Event::Missed(_) => {
@@ -279,7 +336,8 @@ impl Ledger {
                 let is_meant = meant
                     .as_ref()
                     .is_some_and(|meant| meant.person == person && meant.may_be_clear);
-                let repeats = self.truth.messages[word].voices.contains(&person);
+                let mut voices = self.truth.messages[word].voices.iter();
+                let repeats = voices.any(|&voice| voice == person || self.truth.is_insider[voice]);
                 assert!(
                     is_meant || repeats,
                     "{} is in the clear for {person}: {meant:?}",
@@ -305,7 +363,9 @@ impl Ledger {
             );
             for (word, message) in self.truth.messages.iter().enumerate() {
                 let Some((position, _)) = message.accepted else {
-                    let is_told = message.aim != Aim::Room || run.refused.contains(&word);
+                    // With the connection, the answer is lost that the room is slow or the author muted.
+                    let may_be_lost = message.written <= self.truth.last_restricted;
+                    let is_told = message.aim != Aim::Room || run.refused.contains(&word) || may_be_lost;
                     assert!(
                         is_told || !run.wrote.contains(&word),
                         "run {number} was not told that {} was not said",
@@ -315,7 +375,8 @@ impl Ledger {
                 };
                 if position > joined && position > run.excused {
                     let shown = run.shown.get(&(word, message.author));
-                    assert_eq!(shown, Some(&1), "{} is shown to run {number}", mark(word));
+                    let is_shown = shown == Some(&1) || shown.is_some() && message.is_repeated;
+                    assert!(is_shown, "{} is shown to run {number}: {shown:?}", mark(word));
                 }
             }
         }
@@ -350,7 +411,7 @@ impl Run {
             nick.as_ref() == Some(&look) || seen.who.to_string() == typed || seen.who.id.to_string() == typed
         };
         let seen = self.view.values().find(is_called);
-        let seen = seen.or_else(|| self.absent.values().find(is_called));
+        let seen = seen.or_else(|| self.absent.iter().rev().find(is_called));
         seen.map(|seen| seen.meant.clone())
     }
 
@@ -362,6 +423,30 @@ impl Run {
         match verified {
             Some((_, meant)) => Some(meant.clone()),
             None => self.seen(typed),
+        }
+    }
+
+    /// The keys that it forgets are those behind the nick that it typed, and whoever has that name now is meant.
+    fn forgets(&mut self, verification: &Verification) {
+        let Some(typed) = self.unverifies.take().filter(|_| verification.added.is_none()) else {
+            return;
+        };
+        let seen = self.seen(&typed).and_then(|meant| meant.key);
+        for key in &verification.removed {
+            let nicks = self.verified.iter().filter(|(_, meant)| meant.key == Some(*key));
+            let is_meant = nicks
+                .map(|(nick, _)| nick.key())
+                .any(|nick| nick == NickKey::of(&typed));
+            assert!(is_meant || seen == Some(*key), "{typed} is not that key");
+        }
+        self.verified
+            .retain(|(_, meant)| !meant.key.is_some_and(|key| verification.removed.contains(&key)));
+        if let Some(who) = &verification.who {
+            self.keyed.remove(&who.id.to_string());
+            self.keyed.retain(|name| NickKey::of(name) != NickKey::of(&typed));
+            if let Some(seen) = self.view.get_mut(&who.id) {
+                seen.meant.may_be_clear = seen.meant.key.is_none();
+            }
         }
     }
 
@@ -379,7 +464,10 @@ impl Run {
             user.clear || owner.person == self.person || truth.was(who, |stay| stay.keyed_at.is_some()),
             "{who} reads in the clear"
         );
-        let is_verified = self.verified.iter().any(|(_, meant)| meant.key == owner.key);
+        let is_verified = truth.was(who, |stay| {
+            let mut keys = self.verified.iter().map(|(_, meant)| meant.key);
+            keys.any(|key| key == stay.owner.key)
+        });
         assert!(user.verified.is_none() || is_verified, "{who} is not verified");
     }
 }

@@ -19,6 +19,7 @@ mod ledger;
 #[path = "../../crates/client/tests/private/network.rs"]
 mod network;
 mod people;
+mod plain;
 #[path = "../../crates/client/tests/private/rng.rs"]
 mod rng;
 mod run;
@@ -60,21 +61,20 @@ fn total(default: u64, test: &str, is_peaceful: bool) -> Totals {
 
 #[test]
 fn nobody_is_shown_or_told_what_was_not_meant() {
-    let totals = total(40, "nobody", false);
+    let totals = total(20, "nobody", false);
     let seen = [totals.delivered, totals.removed, totals.verified, totals.doubts];
     assert!(std::env::var_os("CHAT_SEED").is_some() || !seen.contains(&0));
 }
 
 #[test]
 fn without_attacks_everything_arrives() {
-    let totals = total(10, "without", true);
+    let totals = total(5, "without", true);
     assert_eq!((totals.failed, totals.missed), (0, 0));
 }
 
 #[test]
 fn a_seed_determines_the_run() {
-    for seed in 0..3 {
-        assert_eq!(run(seed, false).0, run(seed, false).0, "seed {seed}");
-    }
-    assert_ne!(run(1, false).0, run(2, false).0);
+    let [one, again, other] = [1, 1, 2].map(|seed| run(seed, false).0);
+    assert_eq!(one, again);
+    assert_ne!(one, other);
 }

@@ -1,13 +1,10 @@
 //! What people type.
 
 use crate::truth::{PersonNo, mark};
-use crate::world::{LAST_ACT, Scheduled, World};
+use crate::world::{LAST_ACT, OPERATOR, Scheduled, World};
 use chat_client::command::Command;
 use chat_proto::nick::Nick;
 use chat_proto::who::Who;
-
-/// The person who runs the room.
-const OPERATOR: PersonNo = 1;
 
 impl World {
     /// Somebody does something.
@@ -22,7 +19,10 @@ impl World {
     }
 
     fn do_something(&mut self, person: PersonNo) {
-        if person == OPERATOR && self.rng.chance(250) {
+        if self.people[person].is_plain {
+            return self.do_something_plain(person);
+        }
+        if person == OPERATOR && self.rng.chance(500) {
             return self.run_the_room(person);
         }
         match self.rng.below(100) {
@@ -47,7 +47,8 @@ impl World {
                 self.type_line(person, &format!("/nick {nick}"));
             }
             81..85 => self.type_line(person, "/who"),
-            85..92 => self.compare_codes(person),
+            85..90 => self.compare_codes(person),
+            90..92 => self.unverify(person),
             _ if self.is_peaceful => {}
             92..94 => self.type_line(person, "/quit"),
             94..97 => self.crash(person),
@@ -147,30 +148,88 @@ impl World {
         if self.is_peaceful {
             return;
         }
-        // Insiders are shown out more often than others.
-        let Some(name) = self.some_name(person) else {
+        let order = [
+            "kick",
+            "kick",
+            "ban",
+            "unban",
+            "mute",
+            "mute",
+            "unmute",
+            "lock",
+            "unlock",
+            "unlock",
+            "slow",
+            "slow off",
+            "topic",
+            "passphrase new",
+        ][self.rng.below(14)];
+        let line = match order {
+            "kick" | "ban" | "mute" => {
+                let Some(name) = self.some_name(person) else {
+                    return;
+                };
+                let (is_insider, is_rare) = (name.contains("mallory"), self.rng.chance(600));
+                // Insiders are shown out more often than others.
+                if !is_insider && is_rare {
+                    return;
+                }
+                // Who shares a network with others is meant only when that is said twice.
+                let times = 1 + self.rng.below(2);
+                let minutes = if order == "mute" && is_rare { " 1" } else { "" };
+                let line = format!("/{order} {name}{minutes}");
+                for _ in 1..times {
+                    self.type_line(person, &line);
+                }
+                line
+            }
+            "unmute" => match self.some_name(person) {
+                Some(name) => format!("/unmute {name}"),
+                None => return,
+            },
+            "unban" => "/unban 1".to_owned(),
+            "slow" => format!("/slow {}", 1 + self.rng.below(3)),
+            "topic" => {
+                let topic = format!("about {}", self.rng.below(1000));
+                self.ledger.truth.sets_topic(&topic);
+                format!("/topic {topic}")
+            }
+            _ => format!("/{order}"),
+        };
+        self.type_line(person, &line);
+    }
+
+    /// Takes back that codes were the same.
+    fn unverify(&mut self, person: PersonNo) {
+        let Some(client) = &self.people[person].client else {
             return;
         };
-        let is_insider = name.contains("mallory");
-        if !is_insider && self.rng.chance(600) {
-            return;
-        }
-        let order = ["kick", "ban", "unban", "bans"][self.rng.below(4)];
-        match order {
-            "bans" => self.type_line(person, "/unban 1"),
-            _ => self.type_line(person, &format!("/{order} {name}")),
+        let run = client.run;
+        let nicks = self.ledger.runs[run]
+            .verified
+            .iter()
+            .map(|(nick, _)| nick.to_string());
+        let nicks: Vec<_> = nicks.collect();
+        if let Some(nick) = self.rng.pick(&nicks) {
+            self.ledger.unverifies(run, nick);
+            self.type_line(person, &format!("/verify {nick} no"));
         }
     }
 
     /// The program stops at once.
     fn crash(&mut self, person: PersonNo) {
+        self.stop(person);
+        self.new_key(person);
+    }
+
+    /// The program stops at once, and starts again later.
+    pub(crate) fn stop(&mut self, person: PersonNo) {
         if let Some(client) = &self.people[person].client {
             let run = client.run;
-            self.note(|| format!("person {person} run {run} crashes"));
+            self.note(|| format!("person {person} run {run} stops"));
             self.ledger.end_run(run);
             self.hang_up(person);
             self.people[person].client = None;
-            self.new_key(person);
             let at = self.sim.now + self.rng.ms(0, 5000);
             self.schedule(at, Scheduled::Start(person));
         }

@@ -86,6 +86,7 @@ impl World {
             Scheduled::DownEnd(link) => self.connection_ends(link),
             Scheduled::Datagram(from, to, bytes) => self.datagram(from, to, &bytes),
             Scheduled::Resume(peer) => self.sim.peers[peer].reading = crate::sim::Reading::Freely,
+            Scheduled::Restart(has_other_key) => self.restart(has_other_key),
             Scheduled::Act => self.act(),
             Scheduled::Attack => self.attack(),
         }
@@ -94,6 +95,11 @@ impl World {
     /// A client connects, to whom the network leads it.
     fn connect(&mut self, person: PersonNo, run: usize) {
         let now = self.sim.clock();
+        let key = self.server_key();
+        let is_stale = self.people[person].known.is_some_and(|known| known != key);
+        if is_stale && self.rng.chance(400) {
+            return self.accept_key(person);
+        }
         let course = self.course(person);
         let who = &mut self.people[person];
         let local = SocketAddr::from((who.host, who.port()));
@@ -119,10 +125,8 @@ impl World {
         let peer = match is_impostor {
             true => self.impostor.connect_from(address),
             false => {
-                let owner = Owner {
-                    person,
-                    key: Some(key),
-                };
+                let (key, phrase) = (Some(key), client.phrase);
+                let owner = Owner { person, key, phrase };
                 self.ledger.truth.connects(address.into(), owner);
                 self.sim.connect_from(address)
             }
@@ -154,6 +158,12 @@ impl World {
         self.pump(person);
     }
 
+    /// The operator has told this person the server's new key, which it accepts in another run.
+    fn accept_key(&mut self, person: PersonNo) {
+        self.people[person].known = Some(self.server_key());
+        self.stop(person);
+    }
+
     /// Bytes of a server arrive at a client.
     fn arrive(&mut self, link: usize, bytes: &[u8], position: usize, sent: Duration) {
         let Link {
@@ -174,6 +184,10 @@ impl World {
             assert!(
                 !is_impostor || who.known.is_none(),
                 "person {person} takes an impostor for the server"
+            );
+            assert!(
+                who.known.is_none_or(|known| known == proven.key),
+                "person {person} takes another key for the server's"
             );
             who.known.get_or_insert(proven.key);
         }

@@ -21,13 +21,19 @@ pub(crate) type Position = usize;
 /// How long a kick holds.
 const KICK: Duration = Duration::from_secs(60);
 
+/// How long a user who lost the connection may come back to a locked room.
+const HELD: Duration = Duration::from_secs(45);
+
 /// A message of a person.
 pub(crate) struct Message {
     pub(crate) author: PersonNo,
     /// For whom it is: everybody, or somebody, or nobody who is there.
     pub(crate) aim: Aim,
+    pub(crate) written: Position,
     /// Where the room accepted it, if it did, and when.
     pub(crate) accepted: Option<(Position, Duration)>,
+    /// The server started anew and did not know that it had accepted it before.
+    pub(crate) is_repeated: bool,
     /// Who has said it: the author, and an insider who repeats it.
     pub(crate) voices: BTreeSet<PersonNo>,
 }
@@ -54,23 +60,34 @@ pub(crate) struct Owner {
     pub(crate) person: PersonNo,
     /// `None` for a connection in the clear.
     pub(crate) key: Option<PublicKey>,
+    /// Which of the room's passphrases, one after the other, it knows.
+    pub(crate) phrase: usize,
 }
 
 /// A user in the room.
-#[derive(Clone, Copy)]
 pub(crate) struct Stay {
     from: Position,
+    until: Option<Duration>,
     pub(crate) owner: Owner,
+    names: Vec<Option<Nick>>,
     /// Since when the users know its key.
     pub(crate) keyed_at: Option<Position>,
 }
 
+/// Somebody was shown out, or muted.
 struct Removal {
     key: Option<PublicKey>,
     network: Option<IpAddr>,
     at: Position,
     until: Duration,
     who: String,
+}
+
+/// A room in which each user waits so long after a line.
+struct Slow {
+    pause: Duration,
+    /// When each said something, by key, or by address.
+    spoken: BTreeMap<(Option<PublicKey>, Option<UserId>), Duration>,
 }
 
 #[derive(Default)]
@@ -85,6 +102,17 @@ pub(crate) struct Truth {
     owners: BTreeMap<UserId, Vec<Owner>>,
     stays: BTreeMap<UserId, Vec<Stay>>,
     removals: Vec<Removal>,
+    mutes: Vec<Removal>,
+    /// Who may come back to the locked room.
+    pub(crate) lock: Option<BTreeSet<PublicKey>>,
+    slow: Option<Slow>,
+    /// How often there was a new passphrase.
+    phrase: usize,
+    topics: BTreeSet<String>,
+    /// Where the room was slow, or anybody muted, for the last time.
+    pub(crate) last_restricted: Position,
+    /// Where the server last started anew.
+    started: Position,
 }
 
 /// How a message is written, so that it is found wherever it goes.
@@ -125,8 +153,7 @@ impl Truth {
     /// Whether this was ever so of somebody with this name and address: without a connection, a list is of some time ago.
     pub(crate) fn was(&self, who: &Who, is: impl Fn(&Stay) -> bool) -> bool {
         let stays = self.stays.get(&who.id).into_iter().flatten();
-        let mut named = stays.filter(|stay| self.has_asked(stay.owner.person, who));
-        named.any(is)
+        stays.filter(|stay| stay.names.contains(&who.nick)).any(is)
     }
 
     pub(crate) fn connects(&mut self, id: UserId, owner: Owner) {
@@ -137,10 +164,36 @@ impl Truth {
         self.messages.push(Message {
             author,
             aim,
+            written: self.position,
             accepted: None,
+            is_repeated: false,
             voices: BTreeSet::from([author]),
         });
         self.messages.len() - 1
+    }
+
+    pub(crate) fn sets_topic(&mut self, text: &str) {
+        self.topics.insert(text.to_owned());
+    }
+
+    /// The server starts anew, without a memory.
+    pub(crate) fn starts(&mut self, now: Duration) {
+        self.started = self.position;
+        (self.lock, self.slow) = (None, None);
+        self.mutes.clear();
+        let ended = self.removals.iter_mut();
+        ended.for_each(|removal| removal.until = removal.until.min(now));
+        let stays = self.stays.values_mut().flatten();
+        stays.for_each(|stay| _ = stay.until.get_or_insert(now));
+    }
+
+    /// The users who are in the room, and whose they are.
+    pub(crate) fn here(&self) -> impl Iterator<Item = (UserId, &Stay)> {
+        let stays = self
+            .stays
+            .iter()
+            .filter_map(|(id, stays)| Some((*id, stays.last()?)));
+        stays.filter(|(_, stay)| stay.until.is_none())
     }
 
     /// An insider repeats what is in this text.
@@ -156,16 +209,31 @@ impl Truth {
     /// The recorder received a line.
     pub(crate) fn record(&mut self, now: Duration, line: &str) {
         self.position += 1;
+        if self.slow.is_some() || !self.mutes.is_empty() {
+            self.last_restricted = self.position;
+        }
         match FromServer::parse(line) {
             Ok(FromServer::Said(_, who, text)) => self.accept(now, &who, text.as_str()),
             Ok(FromServer::Join(_, profile)) => {
                 let owner = self.owner(&profile.who);
+                self.may_come_in(&profile.who, owner);
                 self.stays.entry(profile.who.id).or_default().push(Stay {
                     from: self.position,
+                    until: None,
                     owner,
+                    names: Vec::new(),
                     keyed_at: None,
                 });
                 self.announced(&profile.who, profile.key);
+            }
+            Ok(FromServer::Leave(_, who)) => {
+                let stay = self.stays.get_mut(&who.id).unwrap().last_mut().unwrap();
+                stay.until = Some(now);
+            }
+            Ok(FromServer::Topic(by, text)) => {
+                let owner = self.owner(&by);
+                let is_set = text.as_str().is_empty() || self.topics.contains(text.as_str());
+                assert!(is_set && self.is_operator(owner.person), "{by} has set {text:?}");
             }
             Ok(FromServer::User(profile)) if self.stays.contains_key(&profile.who.id) => {
                 self.announced(&profile.who, profile.key);
@@ -176,6 +244,7 @@ impl Truth {
                     id: who.id,
                 };
                 self.owner(&after);
+                self.announced(&after, None);
             }
             Ok(FromServer::Notice(text)) => self.act(now, text.as_str()),
             _ => {}
@@ -203,14 +272,50 @@ impl Truth {
 
     fn announced(&mut self, who: &Who, key: Option<PublicKey>) {
         let stay = self.stays.get_mut(&who.id).unwrap().last_mut().unwrap();
-        if key.is_some() {
-            assert_eq!(key, stay.owner.key, "{who} has not proven that key");
+        stay.names.push(who.nick.clone());
+        if let Some(key) = key {
+            assert_eq!(Some(key), stay.owner.key, "{who} has not proven that key");
             stay.keyed_at.get_or_insert(self.position);
+            self.lock.as_mut().map(|lock| lock.insert(key));
+        }
+    }
+
+    fn may_come_in(&self, who: &Who, owner: Owner) {
+        assert_eq!(
+            owner.phrase, self.phrase,
+            "{who} comes in with another passphrase"
+        );
+        if let Some(lock) = &self.lock {
+            let was_in = owner.key.is_some_and(|key| lock.contains(&key));
+            let is_let_in = was_in || self.is_operator(owner.person);
+            assert!(is_let_in, "{who} comes into the locked room");
+        }
+    }
+
+    /// Whether an operator lets this user say something now. Then it counts as said.
+    fn may_speak(&mut self, now: Duration, who: &Who) {
+        let stay = self.stays[&who.id].last().unwrap();
+        let (owner, key) = (stay.owner, stay.key());
+        if self.is_operator(owner.person) {
+            return;
+        }
+        let ip = who.id.address().ip();
+        let mute = self
+            .mutes
+            .iter()
+            .find(|mute| mute.until > now && mute.covers(key, ip));
+        assert!(mute.is_none(), "{who} is muted");
+        if let Some(Slow { pause, spoken }) = &mut self.slow {
+            let id = Some(who.id).filter(|_| key.is_none());
+            let before = spoken.insert((key, id), now);
+            let is_early = before.is_some_and(|before| now < before + *pause);
+            assert!(!is_early, "{who} is too fast for a slow room");
         }
     }
 
     fn accept(&mut self, now: Duration, who: &Who, text: &str) {
         let owner = self.owner(who);
+        self.may_speak(now, who);
         let words = words(text.as_bytes());
         assert!(
             self.is_insider[owner.person] || words.len() == 1,
@@ -224,7 +329,11 @@ impl Truth {
             );
             if message.author == owner.person && !self.is_insider[owner.person] {
                 assert_eq!(message.aim, Aim::Room, "{text:?} is said to everybody");
-                assert_eq!(message.accepted, None, "{text:?} is said twice");
+                message.is_repeated = message.accepted.is_some_and(|(at, _)| at <= self.started);
+                assert!(
+                    message.accepted.is_none() || message.is_repeated,
+                    "{text:?} is said twice"
+                );
                 message.accepted = Some((self.position, now));
             }
         }
@@ -252,14 +361,64 @@ impl Truth {
         } else if let Some(who) = name("has lifted the ban of ") {
             let lifted = self.removals.iter_mut().filter(|removal| removal.who == who);
             lifted.for_each(|removal| removal.until = removal.until.min(now));
+        } else if let Some(rest) = rest.strip_prefix("has muted ") {
+            let (who, lasting) = rest.split_once(' ').unwrap_or((rest, ""));
+            let minutes = lasting.split(' ').nth(1).and_then(|number| number.parse().ok());
+            let until = minutes.map_or(Duration::MAX, |minutes: u64| {
+                now + Duration::from_secs(60 * minutes)
+            });
+            self.mute(who, until);
+        } else if let Some(who) = name("has unmuted ") {
+            self.mutes.retain(|mute| mute.who != who);
+        } else if rest.starts_with("has locked ") {
+            self.lock_room(now);
+        } else if rest.starts_with("has unlocked ") {
+            self.lock = None;
+        } else if let Some(seconds) = name("has made the room slow: each user may say one line in ") {
+            let seconds = seconds.trim_end_matches(" s").parse().unwrap();
+            self.slow = Some(Slow {
+                pause: Duration::from_secs(seconds),
+                spoken: BTreeMap::new(),
+            });
+        } else if rest.starts_with("has ended the slow room") {
+            self.slow = None;
+        } else if rest.starts_with("has set a new passphrase") {
+            self.phrase += 1;
         }
+    }
+
+    fn lock_room(&mut self, now: Duration) {
+        let stays = self.stays.values().flatten();
+        let may_return = |stay: &&Stay| stay.until.is_none_or(|until| now < until + HELD);
+        self.lock = Some(stays.filter(may_return).filter_map(Stay::key).collect());
+    }
+
+    /// It replaces mutes of that user.
+    fn mute(&mut self, name: &str, until: Duration) {
+        let who: Who = name.parse().unwrap();
+        let key = self.stays[&who.id].last().unwrap().key();
+        let ip = who.id.address().ip();
+        self.mutes.retain(|mute| {
+            let is_same = mute.key == key && mute.covers(key, ip);
+            mute.who != name && !is_same
+        });
+        self.mutes.push(Removal {
+            key,
+            network: Some(ip),
+            at: self.position,
+            until,
+            who: name.to_owned(),
+        });
     }
 
     fn remove(&mut self, name: &str, until: Duration, is_ban: bool) {
         let who: Who = name.parse().unwrap();
         let owner = self.owner(&who);
         assert!(!self.is_operator(owner.person), "an operator is shown out");
-        let is_keyed = self.stays[&who.id].last().unwrap().keyed_at.is_some();
+        let key = self.stays[&who.id].last().unwrap().key();
+        if let Some((lock, key)) = self.lock.as_mut().zip(key) {
+            lock.remove(&key);
+        }
         // A ban spares the network of an operator.
         let ip = who.id.address().ip();
         let there = self.owners.iter().filter(|(id, _)| id.address().ip() == ip);
@@ -267,7 +426,7 @@ impl Truth {
             .flat_map(|(_, owners)| owners)
             .any(|owner| self.is_operator(owner.person));
         self.removals.push(Removal {
-            key: owner.key.filter(|_| is_keyed),
+            key,
             network: (is_ban && !is_spared).then_some(ip),
             at: self.position,
             until,
@@ -288,7 +447,7 @@ impl Truth {
         // What arrives at once may tell of two users, one after the other.
         let stay = stays
             .filter(|stay| stay.from <= position)
-            .find(|stay| self.has_asked(stay.owner.person, who))?;
+            .find(|stay| stay.names.contains(&who.nick))?;
         let is_keyed = stay.keyed_at.is_some_and(|at| at <= position);
         Some((stay.owner, is_keyed))
     }
@@ -349,6 +508,13 @@ impl Truth {
                 );
             }
         }
+    }
+}
+
+impl Stay {
+    /// Its key, if the users know that.
+    pub(crate) fn key(&self) -> Option<PublicKey> {
+        self.owner.key.filter(|_| self.keyed_at.is_some())
     }
 }
 

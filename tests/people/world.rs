@@ -28,6 +28,15 @@ pub(crate) const LAST_ACT: Duration = Duration::from_secs(1075);
 
 pub(crate) const SERVER: ([u8; 4], u16) = ([203, 0, 113, 1], 9000);
 
+/// The person who records, and the one who runs the room.
+const RECORDER: PersonNo = 0;
+pub(crate) const OPERATOR: PersonNo = 1;
+
+/// The byte of the server's key, of its next one, and of the impostor's.
+const SERVER_KEY: u8 = 2;
+const OTHER_KEY: u8 = 4;
+const IMPOSTORS_KEY: u8 = 3;
+
 const PHRASE: &str = "correct horse battery staple";
 
 /// The last lines of a trace that a failure prints.
@@ -49,7 +58,11 @@ pub(crate) struct World {
     pub(crate) code: Code,
     /// Only encrypted connections may join, so nothing said may be in the clear.
     pub(crate) is_sealed: bool,
-    phrase: Option<Phrase>,
+    has_phrase: bool,
+    /// The room's passphrases, the latest last.
+    pub(crate) phrases: Vec<String>,
+    /// The byte that makes the server's key.
+    pub(crate) server_key: u8,
     pub(crate) is_peaceful: bool,
     /// Datagrams that the attacker has seen.
     pub(crate) captured: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
@@ -71,12 +84,26 @@ pub(crate) struct Person {
     pub(crate) known: Option<PublicKey>,
     pub(crate) is_insider: bool,
     pub(crate) client: Option<Client>,
+    /// It has no client but `nc`, and this connection.
+    pub(crate) is_plain: bool,
+    pub(crate) plain: Option<Plain>,
+    /// Which of the room's passphrases it knows.
+    pub(crate) phrase: usize,
     pub(crate) next_port: u16,
+}
+
+/// A connection of a person at `nc`.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    pub(crate) peer: PeerNo,
+    pub(crate) run: usize,
 }
 
 /// One run of the client program.
 pub(crate) struct Client {
     pub(crate) run: usize,
+    /// Which of the room's passphrases it was given.
+    pub(crate) phrase: usize,
     pub(crate) session: Session,
     pub(crate) secure: Secure,
     /// The connection, while there is one.
@@ -150,8 +177,10 @@ pub(crate) enum Scheduled {
     UpEnd(usize),
     DownEnd(usize),
     Datagram(SocketAddr, SocketAddr, Vec<u8>),
-    /// A raw connection of an insider reads on.
+    /// An insider reads on.
     Resume(PeerNo),
+    /// The server starts anew, perhaps with another key.
+    Restart(bool),
     Act,
     Attack,
 }
@@ -159,11 +188,7 @@ pub(crate) enum Scheduled {
 impl World {
     pub(crate) fn new(seed: u64, is_peaceful: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let (phrase, sealed_only) = match rng.below(3) {
-            0 => (Phrase::new(PHRASE), false),
-            1 => (None, true),
-            _ => (None, false),
-        };
+        let (has_phrase, sealed_only) = [(true, false), (false, true), (false, false)][rng.below(3)];
         let conditions = Conditions {
             loss: [0, 10, 100][rng.below(3)],
             duplicate: [0, 50][rng.below(2)],
@@ -172,28 +197,7 @@ impl World {
         };
         let symmetric = (rng.chance(300), rng.chance(300));
         let code = Code::new(&mut |bytes| rng.fill(bytes));
-        let mut servers = [2, 3].map(|key| {
-            let mut tokens = Rng::new(rng.next());
-            let token = Box::new(move || {
-                let mut token = [0; 16];
-                tokens.fill(&mut token);
-                Opaque(token)
-            });
-            let identity = Identity {
-                key: KeyPair::from_secret([key; 32]),
-                is_kept: true,
-            };
-            let mut sim = Sim::new(limits());
-            sim.room = Room::new(limits(), token, identity).with_door(Door {
-                phrase: phrase.clone(),
-                sealed_only,
-                ..Door::default()
-            });
-            sim
-        });
-        let operators = Operators::new(Some(code.clone()), HashSet::new());
-        servers[0].room.set_operators(operators);
-        let [sim, impostor] = servers;
+        let [sim, impostor] = [(); 2].map(|()| Sim::new(limits()));
         let mut world = Self {
             rng,
             sim,
@@ -209,8 +213,10 @@ impl World {
             raw: Vec::new(),
             recorder: 0,
             code,
-            is_sealed: phrase.is_some() || sealed_only,
-            phrase,
+            is_sealed: has_phrase || sealed_only,
+            has_phrase,
+            phrases: vec![PHRASE.to_owned()],
+            server_key: SERVER_KEY,
             is_peaceful,
             captured: Vec::new(),
             tokens: Vec::new(),
@@ -220,32 +226,90 @@ impl World {
             last_lines: VecDeque::new(),
             is_traced: std::env::var_os("CHAT_TRACE").is_some(),
         };
+        world.sim.room = world.new_room(SERVER_KEY);
+        world.impostor.room = world.new_room(IMPOSTORS_KEY);
         world.populate();
         world
+    }
+
+    /// The room of a server with this key.
+    fn new_room(&mut self, key: u8) -> Room {
+        let mut tokens = Rng::new(self.rng.next());
+        let token = Box::new(move || {
+            let mut token = [0; 16];
+            tokens.fill(&mut token);
+            Opaque(token)
+        });
+        let identity = Identity {
+            key: KeyPair::from_secret([key; 32]),
+            is_kept: true,
+        };
+        let phrase = self.phrases.last().filter(|_| self.has_phrase);
+        let mut room = Room::new(limits(), token, identity).with_door(Door {
+            phrase: phrase.and_then(|phrase| Phrase::new(phrase)),
+            sealed_only: self.is_sealed && !self.has_phrase,
+            ..Door::default()
+        });
+        if key != IMPOSTORS_KEY {
+            room.set_operators(Operators::new(Some(self.code.clone()), HashSet::new()));
+        }
+        room
+    }
+
+    /// The server starts anew. What it knew of users is lost.
+    pub(crate) fn restart(&mut self, has_other_key: bool) {
+        if has_other_key {
+            self.server_key = OTHER_KEY;
+        }
+        self.note(|| format!("the server starts anew, with another key: {has_other_key}"));
+        let room = self.new_room(self.server_key);
+        self.sim.restart(room);
+        self.ledger.starts(self.sim.now);
+        self.record();
+    }
+
+    /// The recorder joins, before all others.
+    fn record(&mut self) {
+        let recorder = &mut self.people[RECORDER];
+        recorder.phrase = self.phrases.len() - 1;
+        let address = ([127, 0, 0, 1], recorder.port()).into();
+        let hello = "HELLO 1 recorder - -";
+        self.recorder = self.join_raw(RECORDER, address, [9; 32], hello);
+        self.sim.run(ms(0));
+    }
+
+    pub(crate) fn server_key(&self) -> PublicKey {
+        KeyPair::from_secret([self.server_key; 32]).public()
+    }
+
+    /// A passphrase that this person knows.
+    fn phrase_of(&self, person: PersonNo) -> Option<&String> {
+        let phrase = self.phrases.get(self.people[person].phrase);
+        phrase.filter(|_| self.has_phrase)
     }
 
     fn populate(&mut self) {
         let recorder = self.ledger.truth.add_person(true);
         self.ledger.truth.asks_for(recorder, "recorder");
         self.people.push(Person::new([127, 0, 0, 1], &["recorder"], true));
-        self.recorder = self.join_raw(
-            recorder,
-            ([127, 0, 0, 1], 1).into(),
-            [9; 32],
-            "HELLO 1 recorder - -",
-        );
-        self.sim.run(ms(0));
-        let nicks: [&[&str]; 5] = [
+        self.record();
+        let nicks: [&[&str]; 6] = [
             &["alice-liddell", "alice-pleasance"],
             &["bob-bobbington", "bob-bobbersworth"],
             &["carol-caroline", "carol-carolina"],
             &["dave-davidson", "dave-davidoff"],
+            &["erin-erikson", "erin-ericsson"],
             &["mallory-malice", "mallory-malign"],
         ];
         let honest = 3 + self.rng.below(2);
         for (place, nicks) in nicks.into_iter().enumerate() {
-            let is_insider = place == 4;
-            if place >= honest && !is_insider || is_insider && self.is_peaceful {
+            let (is_plain, is_insider) = (place == 4, place == 5);
+            let is_here = match place {
+                4 => !self.is_sealed && !self.is_peaceful && self.rng.chance(700),
+                5 => !self.is_peaceful,
+                _ => place < honest,
+            };
+            if !is_here {
                 continue;
             }
             let person = self.ledger.truth.add_person(is_insider);
@@ -254,12 +318,13 @@ impl World {
             let net = if place == 0 { [10, 0, 0] } else { net };
             let host = [net[0], net[1], net[2], u8::try_from(10 + place).unwrap()];
             let mut new = Person::new(host, nicks, is_insider);
+            new.is_plain = is_plain;
             self.rng.fill(&mut new.secret);
             // Others trust the first key.
             new.known = self
                 .rng
                 .chance(500)
-                .then(|| KeyPair::from_secret([2; 32]).public());
+                .then(|| KeyPair::from_secret([SERVER_KEY; 32]).public());
             new.next_port = 20_000 + 4000 * u16::try_from(place).unwrap();
             self.people.push(new);
             let at = self.sim.now + self.rng.ms(0, 1500);
@@ -270,6 +335,10 @@ impl World {
         self.schedule(now + Duration::from_secs(2), Scheduled::Act);
         if !self.is_peaceful {
             self.schedule(now + Duration::from_secs(3), Scheduled::Attack);
+            if self.rng.chance(300) {
+                let (at, has_other_key) = (now + self.rng.ms(10_000, 60_000), self.rng.chance(400));
+                self.schedule(at, Scheduled::Restart(has_other_key));
+            }
         }
     }
 
@@ -284,8 +353,8 @@ impl World {
         let key = KeyPair::from_secret(secret).public();
         let peer = self.connect_raw(person, address, Some(key));
         self.sim.peers[peer].secret = secret;
-        if self.phrase.is_some() {
-            self.sim.prove_with(peer, first, Some(PHRASE));
+        if let Some(phrase) = self.phrase_of(person).cloned() {
+            self.sim.prove_with(peer, first, Some(&phrase));
         } else {
             self.sim.seal(peer, first);
         }
@@ -299,7 +368,9 @@ impl World {
         key: Option<PublicKey>,
     ) -> PeerNo {
         let peer = self.sim.connect_from(address);
-        self.ledger.truth.connects(address.into(), Owner { person, key });
+        let phrase = self.people[person].phrase;
+        let owner = Owner { person, key, phrase };
+        self.ledger.truth.connects(address.into(), owner);
         self.raw.push(Raw {
             person,
             peer,
@@ -313,9 +384,16 @@ impl World {
 
     /// Starts a person's client.
     pub(crate) fn start(&mut self, person: PersonNo) {
+        if self.people[person].is_plain {
+            return self.start_plain(person);
+        }
         if self.people[person].client.is_some() {
             return;
         }
+        if self.phrases.len() > 1 && self.rng.chance(700) {
+            self.people[person].phrase = self.phrases.len() - 1;
+        }
+        let phrase = self.phrase_of(person).and_then(|phrase| Phrase::new(phrase));
         let (nick, insists) = (self.rng.below(2), self.rng.chance(200));
         let [mut one, mut other] = [Rng::new(self.rng.next()), Rng::new(self.rng.next())];
         let now = self.sim.clock();
@@ -339,14 +417,15 @@ impl World {
         let trust = Trust {
             key: who.known,
             clear: false,
-            phrase: self.phrase.clone(),
-            had_phrase: who.known.is_some() && self.phrase.is_some(),
+            had_phrase: who.known.is_some() && phrase.is_some(),
+            phrase,
             key_only: false,
         };
         let key = KeyPair::from_secret(who.secret);
         let run = self.ledger.begin_run(person, key.public());
         who.client = Some(Client {
             run,
+            phrase: who.phrase,
             session: Session::unconnected(config, private, now),
             secure: Secure::new(key, trust, Box::new(move |bytes| other.fill(bytes))),
             link: None,
@@ -453,6 +532,11 @@ impl World {
     /// Takes what the servers have written since, and what the recorder has heard.
     pub(crate) fn collect(&mut self) {
         let now = self.sim.now;
+        if let Some(words) = self.sim.new_phrase.take() {
+            // Who runs the server reads it in its file.
+            self.phrases.push(words);
+            self.people[OPERATOR].phrase = self.phrases.len() - 1;
+        }
         let recorder = &mut self.sim.peers[self.recorder];
         // Before its handshake ends, it keeps what that needs.
         if recorder.channel.is_some() {
@@ -476,7 +560,7 @@ impl World {
             };
             let peer = &mut sim.peers[peer];
             let bytes = std::mem::take(&mut peer.received);
-            let has_ended = peer.shut || peer.closed_at.is_some();
+            let has_ended = (peer.shut || peer.closed_at.is_some()) && peer.unread() == 0;
             if !bytes.is_empty() {
                 self.stream(link, false, bytes);
             }
@@ -488,13 +572,20 @@ impl World {
         }
         for raw in &mut self.raw {
             let heard = &self.sim.peers[raw.peer].received;
-            let news = heard.get(raw.heard..).unwrap_or_default();
-            if heard.len() > raw.heard && raw.peer != self.recorder {
+            let mut news = heard.get(raw.heard..).unwrap_or_default();
+            let plain = self.people[raw.person].plain;
+            if let Some(plain) = plain.filter(|plain| plain.peer == raw.peer) {
+                let end = news.iter().rposition(|&byte| byte == b'\n');
+                news = &news[..end.map_or(0, |end| end + 1)];
+                self.ledger.hears(plain.run, raw.address.into(), news);
+            }
+            if !news.is_empty() && raw.peer != self.recorder {
                 let key = raw.key.filter(|_| raw.is_proven);
                 self.ledger.truth.check_sent(now, key, raw.address.ip(), news);
                 self.ledger.heard_in_the_clear(raw.person, news);
             }
-            raw.heard = heard.len();
+            // The recorder's lines are taken.
+            raw.heard = heard.len().min(raw.heard + news.len());
             raw.is_proven = self.sim.peers[raw.peer].channel.is_some();
         }
     }
@@ -519,6 +610,7 @@ impl World {
 
     /// Checks the end of a run.
     pub(crate) fn finish(mut self) -> (u64, Totals) {
+        (1..self.people.len()).for_each(|person| self.leave_plain(person));
         self.ledger.check_end();
         self.ledger.totals.removed = self.ledger.truth.removals();
         (self.trace.finish(), std::mem::take(&mut self.ledger.totals))
@@ -542,6 +634,9 @@ impl Person {
             known: None,
             is_insider,
             client: None,
+            is_plain: false,
+            plain: None,
+            phrase: 0,
             next_port: 2,
         }
     }

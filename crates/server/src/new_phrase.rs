@@ -9,7 +9,8 @@ pub struct NewPhrase {
     pub(crate) slot: Slot,
     /// The operator.
     pub(crate) by: Box<str>,
-    pub(crate) words: String,
+    /// What its users are to write.
+    pub words: String,
 }
 
 /// Shows nothing of it.

@@ -331,6 +331,8 @@ pub(crate) struct Sim {
     pub(crate) kept_bans: Option<String>,
     /// Why a new passphrase can't be written.
     pub(crate) phrase_error: Option<&'static str>,
+    /// The latest new passphrase.
+    pub(crate) new_phrase: Option<String>,
     /// Rendezvous requests so far.
     pub(crate) requests: u64,
     /// Turns in a row in which something was due and nothing happened.
@@ -390,6 +392,7 @@ impl Sim {
             events: Vec::new(),
             kept_bans: None,
             phrase_error: None,
+            new_phrase: None,
             requests: 0,
             idle: 0,
             turns: 0,
@@ -474,7 +477,7 @@ impl Sim {
     pub(crate) fn meet(&mut self, peer: PeerNo, phrase: Option<&str>) -> Option<(Met, String)> {
         self.run(ms(0));
         let greeting = self.lines(peer).0[0].to_owned();
-        let mut random = |bytes: &mut [u8]| bytes.fill(u8::try_from(peer).unwrap() + 1);
+        let mut random = |bytes: &mut [u8]| bytes.fill(u8::try_from(peer % 255).unwrap() + 1);
         let key = KeyPair::from_secret(self.peers[peer].secret);
         let phrase = phrase.and_then(Phrase::new);
         let (client, line) = Client::begin(greeting.as_bytes(), &key, phrase.as_ref(), &mut random);
@@ -628,6 +631,7 @@ impl Sim {
         if let Some(new) = end.phrase {
             let written = self.phrase_error.map_or(Ok(()), Err);
             passphrase::renew(&mut self.room, now, &new, written);
+            self.new_phrase = Some(new.words);
             acted = true;
         }
         self.kept_bans = end.bans.or(self.kept_bans.take());
@@ -789,6 +793,19 @@ impl Sim {
             let since = *self.held_since.get_or_insert(self.now);
             self.longest_hold = self.longest_hold.max(self.now - since);
         }
+    }
+
+    /// The server ends without a word, and starts with this room.
+    #[allow(dead_code, reason = "the simulation of people uses it")]
+    pub(crate) fn restart(&mut self, room: Room) {
+        self.room = room;
+        self.door.clear();
+        self.seats.clear();
+        for peer in &mut self.peers {
+            peer.slot = None;
+            peer.closed_at.get_or_insert(self.now);
+        }
+        self.held_since = None;
     }
 
     pub(crate) fn shut_down(&mut self) {

@@ -1,27 +1,9 @@
 //! Random actions: of users, of failures, and of an attacker.
 
-use crate::simulation::{Scheduled, Simulation, victim};
+use crate::simulation::{LAST_ACT, Scheduled, Simulation, victim};
 use chat_proto::id::UserId;
 use chat_proto::opaque::Opaque;
 use std::net::SocketAddr;
-use std::time::Duration;
-
-/// No actions after this time.
-const LAST_ACT: Duration = Duration::from_secs(70);
-
-/// The same in a run so long that keys are renewed twice.
-const LAST_ACT_OF_LONG: Duration = Duration::from_secs(280);
-
-/// One seed of so many has a long run.
-const LONG_ONE_OF: u64 = 15;
-
-/// When the actions of this seed end.
-pub(crate) fn last_act(seed: u64) -> Duration {
-    match seed.is_multiple_of(LONG_ONE_OF) {
-        true => LAST_ACT_OF_LONG,
-        false => LAST_ACT,
-    }
-}
 
 impl Simulation {
     pub(crate) fn act(&mut self) {

@@ -1,7 +1,6 @@
 //! Clients, a server, a network and an attacker in simulated time. The seed determines the whole
 //! run.
 
-use crate::actions::last_act;
 use crate::ledger::Ledger;
 use crate::network::{Arrival, Conditions, Network, Router};
 use crate::rng::Rng;
@@ -18,6 +17,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// No actions after this time.
+pub(crate) const LAST_ACT: Duration = Duration::from_secs(70);
+
+/// The same in a run so long that keys are renewed twice.
+const LAST_ACT_OF_LONG: Duration = Duration::from_secs(280);
+
+/// One seed of so many has a long run.
+const LONG_ONE_OF: u64 = 15;
+
+/// When the actions of this seed end.
+fn last_act(seed: u64) -> Duration {
+    match seed.is_multiple_of(LONG_ONE_OF) {
+        true => LAST_ACT_OF_LONG,
+        false => LAST_ACT,
+    }
+}
 
 pub(crate) struct Simulation {
     pub(crate) now: Duration,

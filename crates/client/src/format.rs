@@ -1,7 +1,7 @@
 //! Wording that both front ends share.
 
 use crate::session::VerifyCode;
-use chat_proto::text::TAB_STOP;
+use chat_proto::text::{TAB_STOP, Text};
 use chat_proto::who::Who;
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -60,6 +60,14 @@ pub(crate) fn code(VerifyCode { who, code }: &VerifyCode) -> [String; 2] {
             name(who)
         ),
     ]
+}
+
+/// The text of a private message, behind the names of both users. A star marks an action: who does it stands before.
+pub(crate) fn private<'a>(text: &'a Text<'_>) -> Text<'a> {
+    match text.action() {
+        Some(action) => format!("* {action}").into(),
+        None => text.borrow(),
+    }
 }
 
 /// A text with blanks in place of its tabs. The first tab stop is where the text begins.

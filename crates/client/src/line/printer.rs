@@ -82,7 +82,7 @@ impl Printer {
                 transport,
                 ..
             }) => {
-                let transport = transport.in_full();
+                let (transport, text) = (transport.in_full(), format::private(text));
                 note(to, format_args!("private to {peer} ({transport}): {text}"));
             }
             Event::Delivered(delivery) => print_delivery(delivery, to),
@@ -145,7 +145,8 @@ fn conversation(event: &Event) -> Option<(String, u64, bool)> {
         }
         Event::Private(message) if message.direction == Direction::Received => {
             let (peer, transport) = (&message.peer, message.transport.in_full());
-            let line = format!("private from {peer} ({transport}): {}", message.text.shown());
+            let text = format::private(&message.text);
+            let line = format!("private from {peer} ({transport}): {}", text.shown());
             Some((line, message.at, false))
         }
         Event::SomeoneLeft { at } => Some(("a user left".into(), *at, false)),

@@ -6,6 +6,7 @@ use super::layout::{Head, Layout, NO_MARK};
 use super::lookalikes::Lookalikes;
 use super::style::{Role, Span, name_spans};
 use super::url::{Url, urls};
+use crate::format;
 use crate::private::Path;
 use crate::session::Transport;
 use chat_proto::text::Text;
@@ -308,7 +309,7 @@ impl What {
             role,
             name: &look.names.name(peer),
         };
-        let mut body = vec![Span::new(role, text.as_str())];
+        let mut body = vec![Span::new(role, format::private(text).as_str())];
         let fate = fate(state, *transport);
         if !fate.is_empty() {
             let role = if is_failed { role } else { Role::Faint };

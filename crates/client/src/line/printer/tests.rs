@@ -116,6 +116,17 @@ fn the_conversation_is_on_the_standard_output() {
             "private from alice@10.0.0.5:50312 (sealed, via the server): psst\n",
         ),
         (
+            Event::Private(PrivateMessage {
+                at,
+                direction: Direction::Received,
+                peer: alice(),
+                text: text("/me waves"),
+                transport: WAY,
+                after_gap: false,
+            }),
+            "private from alice@10.0.0.5:50312 (sealed, via the server): * waves\n",
+        ),
+        (
             Event::Unattributed(Unattributed {
                 at,
                 text: text("private from 1.1.1.1:1: fake"),

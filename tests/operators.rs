@@ -58,13 +58,23 @@ fn each_address_has_its_own_file_with_the_code() {
     assert_eq!(code_of(&second), codes[1]);
     second.process.signal(Signal::SIGKILL);
     second.process.wait();
-    assert!(codes[1].0.exists());
     let mut third = start();
     let (path, code) = code_of(&third);
     assert_eq!(path, codes[1].0);
     assert_ne!(code, codes[1].1);
     third.stop();
     assert!(!path.exists());
+}
+
+#[test]
+fn the_next_server_removes_the_codes_of_killed_ones_only() {
+    let (mut killed, living) = (Server::start(&[]), Server::start(&[]));
+    let (left, kept) = (code_of(&killed).0, code_of(&living));
+    killed.process.signal(Signal::SIGKILL);
+    killed.process.wait();
+    let next = Server::start(&[]);
+    assert!(code_of(&next).0.exists() && !left.exists());
+    assert_eq!(code_of(&living), kept);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::net::secure::Proven;
 use anyhow::{Context, Result, bail};
 use chat_proto::opaque::PublicKey;
-use chat_sys::files;
+use chat_sys::files::{self, Lock};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -84,6 +84,7 @@ impl KnownServers {
 
     /// Remembers a server.
     fn remember(&self, server: &Address, known: Known) -> Result<()> {
+        let _lock = self.lock()?;
         let content = self.read()?;
         // Else both lines would be damaged, and the key of the other server forgotten.
         let end = if content.is_empty() || content.ends_with('\n') {
@@ -113,6 +114,7 @@ impl KnownServers {
     }
 
     fn mark(&self, server: &Address) -> Result<()> {
+        let _lock = self.lock()?;
         let content = self.read()?;
         let marked = |line: &str| match about(line, server).and_then(parse) {
             Some(Known {
@@ -129,6 +131,7 @@ impl KnownServers {
     /// # Errors
     /// If the file can't be read or written; names it.
     pub fn forget(&self, server: &Address) -> Result<bool> {
+        let _lock = self.lock()?;
         let content = self.read()?;
         let (gone, kept): (Vec<&str>, Vec<&str>) = content
             .split_inclusive('\n')
@@ -138,6 +141,11 @@ impl KnownServers {
                 .with_context(|| self.0.display().to_string())?;
         }
         Ok(!gone.is_empty())
+    }
+
+    /// Another client may change the file at the same time.
+    fn lock(&self) -> Result<Lock> {
+        files::lock_beside(&self.0).with_context(|| self.0.display().to_string())
     }
 
     fn read(&self) -> Result<String> {

@@ -13,7 +13,9 @@ use chat_client::passphrase;
 use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
 use chat_client::zone;
+use chat_noise::cpace::Phrase;
 use chat_sys::clock::Clock;
+use chat_sys::files;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -69,7 +71,7 @@ fn forget_server(server: &Address) -> Result<Exit> {
 
 fn join(args: &Args) -> Result<Exit> {
     let mut phrase = match &args.passphrase_file {
-        Some(path) => Passphrase::Given(passphrase::read(path)?),
+        Some(path) => Passphrase::Given(files::read_passphrase(path, Phrase::new)?),
         None if io::stdin().is_terminal() => Passphrase::Asked,
         None => Passphrase::Unknown,
     };

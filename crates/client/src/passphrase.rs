@@ -1,11 +1,10 @@
-//! The passphrase of a room: from a file, or from a person at the terminal.
+//! The passphrase of a room, asked for at the terminal.
 
 use crate::address::Address;
 use crate::exit::Exit;
 use anyhow::{Context, Result};
 use chat_noise::cpace::Phrase;
 use chat_proto::text::Text;
-use chat_sys::files;
 use chat_sys::signals::Signals;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,7 +13,6 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Bytes of a passphrase that is typed, at most; further ones are ignored.
@@ -22,16 +20,6 @@ const TYPED_MAX: usize = 1024;
 
 /// Signals that change nothing while the question stands.
 const IGNORED: [Signal; 3] = [Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT];
-
-/// The passphrase in a file.
-///
-/// # Errors
-/// If it can't be read, or others may read it, or it is empty. Names the file.
-pub fn read(path: &Path) -> Result<Phrase> {
-    let about = || format!("passphrase file {}", path.display());
-    let text = Zeroizing::new(files::read_secret(path).with_context(about)?);
-    Phrase::new(&text).with_context(|| format!("{} is empty", about()))
-}
 
 /// Asks at the terminal that is the standard input, which shows nothing of the answer. Without an answer, how the program
 /// ends.

@@ -4,7 +4,7 @@ use crate::session::{VERIFIED_MAX, Verified};
 use anyhow::{Context, Result};
 use chat_proto::nick::Nick;
 use chat_proto::opaque::PublicKey;
-use chat_sys::files;
+use chat_sys::files::{self, Lock};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
@@ -36,7 +36,8 @@ impl VerifiedUsers {
     /// # Errors
     /// If the file can't be read or written; names it.
     pub fn add(&self, verified: &Verified) -> Result<()> {
-        self.remove(&[verified.key])?;
+        let _lock = self.lock()?;
+        self.drop_lines(&[verified.key])?;
         let line = match &verified.nick {
             Some(nick) => format!("{} {nick}\n", verified.key),
             None => format!("{}\n", verified.key),
@@ -49,6 +50,16 @@ impl VerifiedUsers {
     /// # Errors
     /// If the file can't be read or written; names it.
     pub fn remove(&self, keys: &[PublicKey]) -> Result<()> {
+        let _lock = self.lock()?;
+        self.drop_lines(keys)
+    }
+
+    /// Another client may change the file at the same time.
+    fn lock(&self) -> Result<Lock> {
+        files::lock_beside(&self.0).with_context(|| self.0.display().to_string())
+    }
+
+    fn drop_lines(&self, keys: &[PublicKey]) -> Result<()> {
         let content = self.content()?;
         let is_gone = |line: &&str| parse(line).is_some_and(|verified| keys.contains(&verified.key));
         let (gone, kept): (Vec<&str>, Vec<&str>) = content.split_inclusive('\n').partition(is_gone);
@@ -123,6 +134,29 @@ mod tests {
         fs::write(&file.0, &long).unwrap();
         assert!(file.add(&rob).is_err() && file.read().is_err());
         assert_eq!(fs::read(&file.0).unwrap(), long);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn clients_that_verify_at_once_lose_no_key() {
+        let directory = std::env::temp_dir().join(format!("chat-verified-at-once-{}", std::process::id()));
+        let file = VerifiedUsers(directory.join("verified"));
+        std::thread::scope(|scope| {
+            for byte in 0..4 {
+                let file = &file;
+                scope.spawn(move || {
+                    let (key, nick) = (Opaque([byte; 32]), None);
+                    (0..20).for_each(|_| {
+                        file.add(&Verified {
+                            key,
+                            nick: nick.clone(),
+                        })
+                        .unwrap()
+                    });
+                });
+            }
+        });
+        assert_eq!(file.read().unwrap().len(), 4);
         fs::remove_dir_all(directory).unwrap();
     }
 }

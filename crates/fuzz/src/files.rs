@@ -1,7 +1,6 @@
 //! Files that people edit: a passphrase, a server's key, the keys of operators, and those of known servers.
 //!
 //! Required:
-//! - client and server read the same passphrase;
 //! - an error is one line, which is safe to show and has nothing of a secret in it;
 //! - what is remembered of one server changes nothing that is known of another, and forgetting it forgets it.
 
@@ -9,7 +8,6 @@ use crate::safe::assert_safe;
 use chat_client::address::Address;
 use chat_client::known_servers::{Known, KnownServers};
 use chat_client::net::secure::Proven;
-use chat_client::passphrase;
 use chat_proto::opaque::Opaque;
 use chat_server::door::Door;
 use chat_server::identity::Identity;
@@ -36,13 +34,8 @@ pub(crate) fn target(input: &[u8]) {
 }
 
 fn read_secrets(path: &Path, input: &[u8]) {
-    let at_client = passphrase::read(path);
-    let at_server = Door::load(Some(path), false).map(|door| door.phrase);
-    assert_eq!(
-        at_client.as_ref().ok(),
-        at_server.as_ref().ok().and_then(Option::as_ref)
-    );
-    let errors = [at_client.err(), at_server.err(), Identity::load(Some(path)).err()];
+    let door = Door::load(Some(path), false);
+    let errors = [door.err(), Identity::load(Some(path)).err()];
     let secret = String::from_utf8_lossy(input);
     let excerpt: String = secret.trim().chars().take(EXCERPT).collect();
     for error in errors.into_iter().flatten() {

@@ -28,7 +28,9 @@ impl Door {
     /// If the file with the passphrase can't be read, or others may read it, or it is empty. Names the file.
     pub fn load(file: Option<&Path>, sealed_only: bool) -> Result<Self> {
         Ok(Self {
-            phrase: file.map(read).transpose()?,
+            phrase: file
+                .map(|file| files::read_passphrase(file, Phrase::new))
+                .transpose()?,
             sealed_only,
             ..Self::default()
         })
@@ -73,12 +75,6 @@ impl Door {
 pub(crate) fn write(path: &Path, phrase: &str) -> Result<()> {
     let about = || format!("passphrase file {}", path.display());
     files::replace(path, format!("{phrase}\n").as_bytes()).with_context(about)
-}
-
-fn read(path: &Path) -> Result<Phrase> {
-    let about = || format!("passphrase file {}", path.display());
-    let text = files::read_secret(path).with_context(about)?;
-    Phrase::new(&text).with_context(|| format!("{} is empty", about()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where a user's files are, and files that hold a secret.
+//! Where a user's files are, and files that hold a secret or that several programs change.
 //!
 //! The directories are those of the XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`;
 //! `$XDG_STATE_HOME`, else `~/.local/state`. A relative path there is ignored.
@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The directory for settings, if one or a home is known.
 #[must_use]
@@ -42,6 +43,20 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     write_beside(path, content, |new| fs::rename(new, path))
 }
 
+/// Held until it is dropped.
+pub type Lock = Flock<File>;
+
+/// Keeps other programs, and other threads, from changing what they change under this lock in the same directory. Waits for
+/// whoever has it.
+///
+/// # Errors
+/// Those of the system.
+pub fn lock_beside(path: &Path) -> io::Result<Lock> {
+    make_directory_of(path)?;
+    let directory = File::open(directory_of(path).unwrap_or(Path::new(".")))?;
+    Flock::lock(directory, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
+}
+
 /// Adds text to the end of a file in one write, so that programs that do so at once lose nothing. Missing directories are made,
 /// for their owner alone, and so is the file.
 ///
@@ -61,7 +76,7 @@ pub fn append(path: &Path, text: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the system; [`ErrorKind::PermissionDenied`] if others may read the file.
-pub fn keep_secret(path: &Path, make: impl FnOnce() -> String) -> io::Result<String> {
+pub fn keep_secret(path: &Path, make: impl FnOnce() -> String) -> io::Result<Zeroizing<String>> {
     match read_secret(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         read => return read,
@@ -86,7 +101,7 @@ pub fn make_secret(path: &Path, secret: &str) -> io::Result<()> {
 #[derive(Debug)]
 pub struct OwnSecret {
     /// The open file, which is locked until it is dropped.
-    file: Flock<File>,
+    file: Lock,
 }
 
 impl OwnSecret {
@@ -107,19 +122,19 @@ impl OwnSecret {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn read(&self) -> io::Result<String> {
+    pub fn read(&self) -> io::Result<Zeroizing<String>> {
         read_text(&self.file)
     }
 }
 
 /// The bytes of a secret, at most.
-const SECRET_MAX: u64 = 4096;
+const SECRET_MAX: usize = 4096;
 
 /// The secret that a file holds, without the line ends after it.
 ///
 /// # Errors
 /// Those of the system; [`ErrorKind::PermissionDenied`] if others may read the file.
-pub fn read_secret(path: &Path) -> io::Result<String> {
+pub fn read_secret(path: &Path) -> io::Result<Zeroizing<String>> {
     let about = fs::metadata(path)?;
     if !about.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
@@ -132,17 +147,38 @@ pub fn read_secret(path: &Path) -> io::Result<String> {
     read_text(&file)
 }
 
-fn read_text(file: &File) -> io::Result<String> {
-    let mut content = Vec::new();
-    file.take(SECRET_MAX + 1).read_to_end(&mut content)?;
-    let error = |text: String| io::Error::new(ErrorKind::InvalidData, text);
-    if content.len() as u64 > SECRET_MAX {
-        return Err(error(format!("it is longer than {SECRET_MAX} bytes")));
+fn read_text(file: &File) -> io::Result<Zeroizing<String>> {
+    // It never grows: a larger copy would leave the old one behind.
+    let mut content = Zeroizing::new([0; SECRET_MAX + 1]);
+    let mut length = 0;
+    while let Some(rest) = content.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match (&*file).read(rest) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    let content = String::from_utf8(content).map_err(|_| error("it is not in UTF-8".into()))?;
+    let error = |text: String| io::Error::new(ErrorKind::InvalidData, text);
+    let content = content
+        .get(..length)
+        .filter(|content| content.len() <= SECRET_MAX);
+    let content = content.ok_or_else(|| error(format!("it is longer than {SECRET_MAX} bytes")))?;
+    let content = std::str::from_utf8(content).map_err(|_| error("it is not in UTF-8".into()))?;
     // Some editors put a byte order mark in front.
-    let secret = content.strip_prefix('\u{FEFF}').unwrap_or(&content);
-    Ok(secret.trim_end().to_owned())
+    let secret = content.strip_prefix('\u{FEFF}').unwrap_or(content);
+    Ok(Zeroizing::new(secret.trim_end().to_owned()))
+}
+
+/// The passphrase of a room that a file holds, as `parse` reads it.
+///
+/// # Errors
+/// Those of [`read_secret`]; [`ErrorKind::InvalidData`] if `parse` finds none. Names the file.
+pub fn read_passphrase<T>(path: &Path, parse: impl FnOnce(&str) -> Option<T>) -> io::Result<T> {
+    let about = format!("passphrase file {}", path.display());
+    let text =
+        read_secret(path).map_err(|error| io::Error::new(error.kind(), format!("{about}: {error}")))?;
+    parse(&text).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, format!("{about} is empty")))
 }
 
 /// The text of a file that says who may do what.
@@ -179,12 +215,15 @@ fn write_beside(
     written
 }
 
+/// Unless it is the current one.
+fn directory_of(path: &Path) -> Option<&Path> {
+    path.parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+}
+
 fn make_directory_of(path: &Path) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|directory| !directory.as_os_str().is_empty());
     // The mode that the specification demands for new directories.
-    directory.map_or(Ok(()), |directory| {
+    directory_of(path).map_or(Ok(()), |directory| {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)
     })
 }
@@ -229,8 +268,8 @@ mod tests {
     fn a_secret_is_made_once_and_is_its_owners_alone() {
         let scratch = Scratch::new("secret");
         let path = scratch.0.join("below").join("secret");
-        assert_eq!(keep_secret(&path, || "first".into()).unwrap(), "first");
-        assert_eq!(keep_secret(&path, || "second".into()).unwrap(), "first");
+        assert_eq!(*keep_secret(&path, || "first".into()).unwrap(), "first");
+        assert_eq!(*keep_secret(&path, || "second".into()).unwrap(), "first");
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
@@ -241,11 +280,11 @@ mod tests {
         let scratch = Scratch::new("own");
         let path = scratch.0.join("secret");
         let own = OwnSecret::lock(&path, || "first".into()).unwrap().unwrap();
-        assert_eq!(own.read().unwrap(), "first");
+        assert_eq!(*own.read().unwrap(), "first");
         assert!(OwnSecret::lock(&path, String::new).unwrap().is_none());
         drop(own);
         let own = OwnSecret::lock(&path, || "second".into()).unwrap().unwrap();
-        assert_eq!(own.read().unwrap(), "first");
+        assert_eq!(*own.read().unwrap(), "first");
     }
 
     #[test]
@@ -278,8 +317,8 @@ mod tests {
             write_new(&path, content).unwrap();
             read_secret(&path).map_err(|error| error.kind())
         };
-        assert_eq!(read(b"\xEF\xBB\xBFsecret\r\n"), Ok("secret".into()));
-        assert_eq!(read(&[b'x'; 4096]), Ok("x".repeat(4096)));
+        assert_eq!(read(b"\xEF\xBB\xBFsecret\r\n"), Ok("secret".to_owned().into()));
+        assert_eq!(read(&[b'x'; 4096]), Ok("x".repeat(4096).into()));
         for content in [[b'x'; 4097].as_slice(), b"\xFF"] {
             assert_eq!(read(content), Err(ErrorKind::InvalidData));
         }
@@ -321,9 +360,9 @@ mod tests {
         let path = scratch.0.join("secret");
         let left = scratch.0.join(format!("secret.{}", std::process::id()));
         write_new(&left, b"half of a sec").unwrap();
-        assert_eq!(keep_secret(&path, || "made".into()).unwrap(), "made");
+        assert_eq!(*keep_secret(&path, || "made".into()).unwrap(), "made");
         replace(&path, b"other").unwrap();
-        assert_eq!(read_secret(&path).unwrap(), "other");
+        assert_eq!(*read_secret(&path).unwrap(), "other");
     }
 
     #[test]

@@ -276,17 +276,6 @@ fn a_private_message_is_updated_in_place() {
 }
 
 #[test]
-fn an_action_in_a_private_message_is_one_on_both_sides() {
-    let mut sim = Sim::in_a_room(76, 4);
-    sim.keys("/query bob\r/me waves\r");
-    assert_eq!(sim.last_message(), "22:13 > bob * waves sending, unencrypted");
-    let (from, now) = ("10.0.0.2:6001".parse().unwrap(), sim.now());
-    sim.session.datagram(from, b"/me nods", now);
-    sim.pass_on();
-    assert_eq!(sim.last_message(), "22:13 < bob * nods unencrypted");
-}
-
-#[test]
 fn an_unencrypted_message_is_marked_as_unconfirmed() {
     let mut sim = Sim::in_a_room(76, 4);
     sim.keys("/msg bob hello\r");

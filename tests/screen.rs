@@ -346,6 +346,137 @@ fn urls_are_links_where_the_terminal_may_know_them() {
     }
 }
 
+/// What is written to a terminal of this kind until the client has left, in order, by the name of what it does.
+fn modes(term: &str, options: &[&str]) -> Vec<&'static str> {
+    const NAMES: [(&str, &str); 12] = [
+        ("save title", "\x1b[22;2t"),
+        ("alternate screen", "\x1b[?1049h"),
+        ("focus", "\x1b[?1004h"),
+        ("mouse", "\x1b[?1000h\x1b[?1006h"),
+        ("no wheel", "\x1b[?1007s\x1b[?1007l"),
+        ("title", "\x1b]2;chat 127.0.0.1"),
+        ("no mouse", "\x1b[?1006l\x1b[?1000l"),
+        ("no title", "\x1b]2;\x1b\\"),
+        ("restore title", "\x1b[23;2t"),
+        ("wheel", "\x1b[?1007h\x1b[?1007r"),
+        ("no focus", "\x1b[?1004l"),
+        ("ordinary screen", "\x1b[?1049l"),
+    ];
+    let server = Server::start(&[]);
+    let options = [&["--nick", "alice"], options].concat();
+    let mut alice = Terminal::start_on(term, "alice", server.address, &options, USUAL, &server.journal);
+    alice.expect("/help lists");
+    alice.keys("/quit\r");
+    assert_eq!(alice.process.exit_code(), 0);
+    alice.expect_restored();
+    let written = String::from_utf8(alice.written()).unwrap();
+    let places = NAMES
+        .iter()
+        .filter_map(|(name, bytes)| Some((written.find(bytes)?, *name)));
+    let mut places: Vec<_> = places.collect();
+    places.sort_unstable();
+    places.into_iter().map(|(_, name)| name).collect()
+}
+
+#[test]
+fn modes_and_title_are_set_and_restored() {
+    let plain = [
+        "alternate screen",
+        "focus",
+        "no wheel",
+        "wheel",
+        "no focus",
+        "ordinary screen",
+    ];
+    let begin = ["save title", "alternate screen", "focus", "no wheel", "title"];
+    let end = [
+        "no title",
+        "restore title",
+        "wheel",
+        "no focus",
+        "ordinary screen",
+    ];
+    assert_eq!(modes("xterm-256color", &[]), [begin, end].concat());
+    assert_eq!(modes("tmux-256color", &[]), [begin, end].concat());
+    for term in ["linux", "vt100", "screen", "of-the-future"] {
+        assert_eq!(modes(term, &[]), plain, "{term}");
+    }
+    let mouse = [&["mouse"][..], &plain[..3], &["no mouse"], &plain[3..]].concat();
+    assert_eq!(modes("linux", &["--mouse"]), mouse);
+}
+
+#[test]
+fn the_title_counts_what_comes_without_the_focus() {
+    let server = Server::start(&[]);
+    let mut alice = on_screen(&server, "alice", USUAL);
+    let mut bob = server.plain_named("bob");
+    alice.expect("is now bob");
+    let expect_title = |alice: &Terminal, title: &str| {
+        let title = format!("\x1b]2;{title} 127.0.0.1");
+        alice.wait(&title, |_| {
+            String::from_utf8_lossy(&alice.written())
+                .contains(&title)
+                .then_some(())
+        });
+    };
+    expect_title(&alice, "chat");
+    alice.keys("\x1b[O");
+    bob.line("alice: \u{1b}]2;a title of mine\u{7}");
+    expect_title(&alice, "(1 @1) chat");
+    alice.expect(" @1 ");
+    bob.line("hello?");
+    expect_title(&alice, "(2 @1) chat");
+    let before = alice.written().len();
+    alice.keys("\x1b[I");
+    alice.expect("---- new since ");
+    alice.wait("title", |_| {
+        String::from_utf8_lossy(&alice.written()[before..])
+            .contains("\x1b]2;chat 127.0.0.1")
+            .then_some(())
+    });
+    assert_screen_is_safe("alice", &alice.written());
+}
+
+#[test]
+fn a_command_notifies_without_a_shell_a_terminal_or_a_zombie() {
+    let directory = std::env::temp_dir().join(format!("chat-notify-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let (script, told) = (directory.join("notify"), directory.join("told"));
+    // One line for each argument, and where its input and output are.
+    let content = format!(
+        "for word; do echo \"<$word>\"; done > '{0}.new'\nreadlink /proc/$$/fd/0 /proc/$$/fd/2 >> '{0}.new'\nmv '{0}.new' '{0}'\n",
+        told.display()
+    );
+    std::fs::write(&script, content).unwrap();
+    let server = Server::start(&[]);
+    let notify = format!("--notify=/bin/sh {} --", script.display());
+    let mut alice = Terminal::start(
+        "alice",
+        server.address,
+        &["--nick", "alice", &notify],
+        USUAL,
+        &server.journal,
+    );
+    alice.expect("/help lists");
+    let mut bob = server.plain_named("bob");
+    alice.expect("is now bob");
+    alice.keys("\x1b[O");
+    bob.line("alice: $(touch x) `id` 'a' \"b\"; \u{1b}[2J -n");
+    let told = alice.wait("notification", |_| std::fs::read_to_string(&told).ok());
+    assert_eq!(
+        told,
+        "<-->\n<bob>\n<alice: $(touch x) `id` 'a' \"b\"; ␛[2J -n>\n/dev/null\n/dev/null\n"
+    );
+    alice.wait("end of the command", |_| {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", alice.process.id())).unwrap();
+        let mut children = threads.map(|thread| {
+            std::fs::read_to_string(thread.unwrap().path().join("children")).unwrap_or_default()
+        });
+        children.all(|children| children.is_empty()).then_some(())
+    });
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
 #[test]
 fn the_screen_is_there_while_the_client_connects() {
     // Its queue is full, so connecting takes until the timeout.

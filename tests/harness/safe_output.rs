@@ -17,7 +17,9 @@ const MARK: char = '\u{200E}';
 const CLEAR_ROW: &str = "\x1b[K";
 
 /// The terminal modes that the full screen sets and resets.
-const MODES: [&str; 6] = ["?7", "?25", "?1007", "?1049", "?2004", "?2026"];
+const MODES: [&str; 9] = [
+    "?7", "?25", "?1000", "?1004", "?1006", "?1007", "?1049", "?2004", "?2026",
+];
 
 /// Line mode, the log and what `nc` receives: lines of text, with tabs, and nothing else.
 #[track_caller]
@@ -45,7 +47,11 @@ pub fn assert_screen_is_safe(what: &str, bytes: &[u8]) {
     };
     check(pieces.next().unwrap_or_default());
     while let Some(piece) = pieces.next() {
-        let rest = if let Some(target) = piece.strip_prefix("]8;") {
+        let rest = if let Some(title) = piece.strip_prefix("]2;") {
+            check(title);
+            let end = pieces.next().and_then(|end| end.strip_prefix('\\'));
+            end.unwrap_or_else(|| panic!("{what}: a title without an end: {piece:?}"))
+        } else if let Some(target) = piece.strip_prefix("]8;") {
             link = link_target(target).unwrap_or_else(|| panic!("{what}: an unsafe link: {piece:?}"));
             let end = pieces.next().and_then(|end| end.strip_prefix('\\'));
             end.unwrap_or_else(|| panic!("{what}: a link without an end: {piece:?}"))
@@ -91,9 +97,9 @@ fn without_last_sequence(frame: &[u8]) -> &[u8] {
             .unwrap_or_default()
     };
     let end = begin(frame);
-    // A link has two escapes.
+    // A link and a title have two escapes.
     let link = begin(&frame[..end]);
-    &frame[..if frame[link..].starts_with(b"\x1b]8;") {
+    &frame[..if frame[link..].starts_with(b"\x1b]8;") || frame[link..].starts_with(b"\x1b]2;") {
         link
     } else {
         end
@@ -178,6 +184,8 @@ fn after_sequence(piece: &str) -> Option<&str> {
         'H' | 'J' | 'K' | 'm' => !parameters.contains('?'),
         'h' | 'l' => MODES.contains(&parameters),
         'r' | 's' => parameters == "?1007",
+        // The title is saved and restored.
+        't' => ["22;2", "23;2"].contains(&parameters),
         _ => false,
     };
     known.then(|| &rest[1..])

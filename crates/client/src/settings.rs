@@ -18,6 +18,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, Id, ValueEnum, ValueHint};
 use std::any::TypeId;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,19 @@ pub struct Settings {
     /// When to ring the terminal's bell
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub bell: Bell,
+
+    /// Words that count as a mention of you, such as 'rack3 exam'
+    #[arg(long, value_name = "WORDS", default_value = "", value_hint = ValueHint::Other)]
+    pub highlight: String,
+
+    /// Notify of mentions and private messages while the terminal has no focus: `terminal`, `off`, or a
+    /// command that is run with the nick and the text as further arguments
+    #[arg(long, value_name = "HOW", default_value = "terminal", value_parser = Notify::parse, value_hint = ValueHint::Other)]
+    pub notify: Notify,
+
+    /// Scroll with the mouse wheel; text is then selected with Shift and the mouse
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub mouse: bool,
 
     /// Colours of the full screen
     #[arg(long, alias = "colors", value_name = "WHICH", value_enum, default_value_t)]
@@ -89,6 +103,28 @@ impl NickChoice {
             "" => Ok(Self(None)),
             nick => Nick::parse(nick).map(|nick| Self(Some(nick))),
         }
+    }
+}
+
+/// How to notify the desktop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notify {
+    /// Not at all.
+    Off,
+    /// By the terminal, if it is known to.
+    Terminal,
+    /// By this command: the program and its first arguments.
+    Command(Vec<String>),
+}
+
+impl Notify {
+    #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+    fn parse(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.trim() {
+            "" | "off" => Self::Off,
+            "terminal" => Self::Terminal,
+            command => Self::Command(command.split_whitespace().map(str::to_owned).collect()),
+        })
     }
 }
 

@@ -35,6 +35,9 @@ const EVERYTHING: &str = r#"
 server = "192.0.2.7 9001"
 nick = "alice"
 bell = "private"
+highlight = "rack3 exam"
+notify = "notify-send --"
+mouse = true
 colours = "16"
 timestamps = "seconds"
 joins = "all"
@@ -75,6 +78,9 @@ fn each_option_overrides_its_key() {
         ["192.0.2.8"].as_slice(),
         &["--nick", "bob"],
         &["--bell", "off"],
+        &["--highlight", "rack4"],
+        &["--notify", "off"],
+        &["--mouse=false"],
         &["--colours", "none"],
         &["--timestamps", "off"],
         &["--joins", "none"],
@@ -121,6 +127,9 @@ fn the_report_names_the_origin_of_each_value() {
 server = "192.0.2.9 9009"  # last server
 nick = "alice"             # settings file, line 1
 bell = "all"               # command line, --bell
+highlight = ""             # default
+notify = "terminal"        # default
+mouse = false              # default
 colours = "auto"           # default
 timestamps = "minutes"     # default
 joins = "fold"             # default

@@ -48,6 +48,8 @@ pub(super) struct Decoder {
     held: Vec<Input>,
     /// The text so far of a paste without marks. `unmarked.len() <= PASTE_MAX`.
     unmarked: Option<String>,
+    /// The last report of the focus that was not taken. It is no input: it may come between the keys of a person.
+    focus: Option<bool>,
 }
 
 impl Decoder {
@@ -71,12 +73,25 @@ impl Decoder {
         Vec::new()
     }
 
+    /// Whether the terminal has the focus, if it reported that since the last call.
+    pub(super) fn take_focus(&mut self) -> Option<bool> {
+        self.focus.take()
+    }
+
     fn decode(&mut self, bytes: &[u8], now: Now) -> Vec<Input> {
         self.last = now.monotonic;
         let mut inputs = Vec::new();
         if self.pasted.is_some() && is_cancel(bytes) {
             self.end_paste(&mut inputs);
             self.pending.clear();
+            return inputs;
+        }
+        if self.pasted.is_some()
+            && let First::Focus(focused, length) = first(bytes)
+            && length == bytes.len()
+        {
+            // It came alone, so it is not of the paste.
+            self.focus = Some(focused);
             return inputs;
         }
         self.escaped = bytes == b"\x1b";
@@ -110,6 +125,10 @@ impl Decoder {
             }
             First::PasteBegin(length) => {
                 self.pasted = Some(Vec::new());
+                Some(length)
+            }
+            First::Focus(focused, length) => {
+                self.focus = Some(focused);
                 Some(length)
             }
             First::Skip(length) => Some(length),

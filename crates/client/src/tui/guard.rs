@@ -17,8 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the terminal must be restored.
 static TAKEN: AtomicBool = AtomicBool::new(false);
-/// Whether it may be in a link.
+/// Whether it knows links and titles, so that it may be in a link.
 static LINKS: AtomicBool = AtomicBool::new(false);
+/// Whether it reports the mouse.
+static MOUSE: AtomicBool = AtomicBool::new(false);
 
 /// How long a blocked terminal may delay the end of the program, in milliseconds.
 const RESTORE_MS: u16 = 500;
@@ -47,16 +49,51 @@ impl Command for WheelAsArrows {
     }
 }
 
+/// Focus reporting: the terminal says when it gets the focus and loses it.
+struct FocusReports(bool);
+
+impl Command for FocusReports {
+    fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
+        f.write_str(if self.0 { "\x1b[?1004h" } else { "\x1b[?1004l" })
+    }
+}
+
+/// Reports of the mouse: presses (1000), in the form that has no limit (1006).
+struct MouseReports(bool);
+
+impl Command for MouseReports {
+    fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
+        f.write_str(if self.0 {
+            "\x1b[?1000h\x1b[?1006h"
+        } else {
+            "\x1b[?1006l\x1b[?1000l"
+        })
+    }
+}
+
+/// Saves the title of the window. Restoring empties it first, for terminals that can't save it.
+struct SavedTitle(bool);
+
+impl Command for SavedTitle {
+    fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
+        f.write_str(if self.0 {
+            "\x1b[22;2t"
+        } else {
+            "\x1b]2;\x1b\\\x1b[23;2t"
+        })
+    }
+}
+
 /// Holds the terminal in raw mode, on its alternate screen. A drop restores it, and so does a panic before its report.
 #[derive(Debug)]
 pub(super) struct Guard(());
 
 impl Guard {
-    /// Sets up the terminal, which may receive links.
+    /// Sets up the terminal, which may receive links and titles, and reports the mouse.
     ///
     /// # Errors
     /// If there is none, or it is gone.
-    pub(super) fn new(links: bool) -> io::Result<Self> {
+    pub(super) fn new(links: bool, mouse: bool) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let before = panic::take_hook();
@@ -66,6 +103,7 @@ impl Guard {
             }));
         });
         LINKS.store(links, Ordering::SeqCst);
+        MOUSE.store(mouse, Ordering::SeqCst);
         take()?;
         Ok(Self(()))
     }
@@ -96,13 +134,21 @@ impl Drop for Guard {
 
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
-    TAKEN.store(true, Ordering::SeqCst);
+    let was_taken = TAKEN.swap(true, Ordering::SeqCst);
     let mut stdout = io::stdout();
+    // Saved twice, the title would be restored to that of the client.
+    if LINKS.load(Ordering::SeqCst) && !was_taken {
+        queue!(stdout, SavedTitle(true))?;
+    }
+    if MOUSE.load(Ordering::SeqCst) {
+        queue!(stdout, MouseReports(true))?;
+    }
     // If the terminal disagrees about the width of a character, the row must not wrap.
     queue!(
         stdout,
         EnterAlternateScreen,
         BracketedPaste(true),
+        FocusReports(true),
         WheelAsArrows(false),
         DisableLineWrap
     )?;
@@ -120,17 +166,18 @@ fn restore() {
         PollTimeout::from(RESTORE_MS),
     );
     if ready.is_ok_and(|ready| ready > 0) {
-        let closing = if LINKS.load(Ordering::SeqCst) {
-            url::CLOSING
-        } else {
-            ""
-        };
+        if MOUSE.load(Ordering::SeqCst) {
+            let _ = queue!(stdout, MouseReports(false));
+        }
+        if LINKS.load(Ordering::SeqCst) {
+            let _ = queue!(stdout, Print(url::CLOSING), SavedTitle(false));
+        }
         let _ = queue!(
             stdout,
-            Print(closing),
             ResetColor,
             EnableLineWrap,
             WheelAsArrows(true),
+            FocusReports(false),
             BracketedPaste(false),
             Show,
             LeaveAlternateScreen

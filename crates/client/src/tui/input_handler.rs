@@ -15,11 +15,41 @@ use crate::command::Command;
 use crate::session::Session;
 use chat_proto::now::Now;
 
+/// The least number of arrows that are the wheel. A person's come alone, or two of them over a slow link.
+const WHEEL_ARROWS: usize = 3;
+
+/// Scrolls if these are the arrows of a mouse wheel: several equal ones in one read, and nothing else.
+///
+/// On the alternate screen, some terminals send arrows for the wheel whether they are asked to or not, and so does one
+/// around tmux, to which the client's request does not get. xterm sends 5 for a notch in one write, VTE a tenth of its
+/// rows. The client does not ask for them (mode 1007), because for a touchpad VTE and foot send single ones, which look
+/// like the key and would replace the line by an older one.
+fn turned(inputs: &[decoder::Input]) -> Option<ScrollAction> {
+    let rows = inputs.len();
+    let are = |code: Code| {
+        let arrow = decoder::Input::Key(code.into());
+        rows >= WHEEL_ARROWS && inputs.iter().all(|input| *input == arrow)
+    };
+    match (are(Code::Up), are(Code::Down)) {
+        (true, _) => Some(ScrollAction::Up(rows)),
+        (_, true) => Some(ScrollAction::Down(rows)),
+        _ => None,
+    }
+}
+
 impl Screen {
     /// Handles the keys and pastes that came in one read. A question is answered only by a key that came alone:
     /// others were typed before the user saw the question, or are the rest of a paste.
     pub(super) fn handle(&mut self, inputs: Vec<decoder::Input>, session: &mut Session, now: Now) {
         self.stale |= !inputs.is_empty();
+        // Whoever types looks, also if the terminal did not report it. The wheel turns without the focus too.
+        let wheel = [Code::WheelUp, Code::WheelDown].map(|code| decoder::Input::Key(code.into()));
+        self.focused |= inputs.iter().any(|input| !wheel.contains(input));
+        if matches!(self.mode, Mode::Typing)
+            && let Some(turned) = turned(&inputs)
+        {
+            return self.scroll_by(turned);
+        }
         let alone = inputs.len() == 1;
         for input in inputs {
             let asks = matches!(self.mode, Mode::Confirming(_) | Mode::Leaving);

@@ -20,6 +20,8 @@ pub(super) enum Code {
     End,
     PgUp,
     PgDn,
+    WheelUp,
+    WheelDown,
 }
 
 /// A press of a key.

@@ -53,6 +53,9 @@ const fn scroll(keys: &'static str, scroll: ScrollAction, about: &'static str) -
     bind(keys, Action::Scroll(scroll), about)
 }
 
+/// The rows of a notch of the wheel.
+const WHEEL_ROWS: usize = 3;
+
 /// All bindings.
 pub const BINDINGS: &[Binding] = {
     use super::input::Edit::*;
@@ -102,6 +105,8 @@ pub const BINDINGS: &[Binding] = {
         bind("Shift-Tab", CompleteBack, "complete with the previous one"),
         scroll("PgUp, Shift-PgUp", PageUp, "scroll up by a page"),
         scroll("PgDn, Shift-PgDn", PageDown, "scroll down by a page"),
+        scroll("WheelUp", Up(WHEEL_ROWS), "scroll up, with the setting mouse"),
+        scroll("WheelDown", Down(WHEEL_ROWS), "scroll down"),
         scroll("Ctrl-Home", Top, "scroll to the first message"),
         scroll("Ctrl-End", Bottom, "scroll to the last message"),
         bind("Ctrl-L", Redraw, "redraw the screen"),

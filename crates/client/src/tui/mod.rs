@@ -2,7 +2,7 @@
 //!
 //! From the top down; no file imports one above it:
 //! - `terminal` connects the screen to a real terminal, with `decoder` and `sequence` for its input, `draw` and `theme`
-//!   for its output, and `guard` to restore it.
+//!   for its output, `guard` to restore it, and `notifier` for the desktop.
 //! - `input_handler` runs keys (`keys`) and pastes; `commands` sends lines and runs commands.
 //! - `show` turns events of the session into entries (`entry`, laid out by `layout`, with links by `url`); `view` and
 //!   `status` draw the rows.
@@ -28,6 +28,7 @@ pub mod keys;
 mod layout;
 mod link;
 mod lookalikes;
+mod notifier;
 mod paste;
 mod screen;
 mod scroll;
@@ -38,6 +39,7 @@ mod status;
 mod style;
 mod terminal;
 mod theme;
+mod unread;
 mod url;
 mod view;
 mod wrap;

@@ -11,6 +11,7 @@ use super::lookalikes::Lookalikes;
 use super::paste::Paste;
 use super::scroll::Scroll;
 use super::scrollback::Scrollback;
+use super::unread::Unread;
 use crate::command::{Bell, Joins};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -30,10 +31,12 @@ const INPUT_MAX: usize = 4 * chat_proto::TEXT_MAX;
 const WAITING_SHOWN: Duration = Duration::from_millis(400);
 
 /// An action outside the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// Ring the bell.
     Ring,
+    /// Notify the desktop of a message; name and text are safe to show.
+    Notify { from: String, text: String },
     /// Redraw the whole terminal.
     Redraw,
     /// Suspend the program.
@@ -71,6 +74,8 @@ pub(super) struct Screen {
     pub(super) topic: Option<Text<'static>>,
     pub(super) lines: Scrollback,
     pub(super) scroll: Scroll,
+    /// Whether the terminal has the focus, as far as it reports that.
+    pub(super) focused: bool,
     pub(super) unread: Unread,
     /// The width of the longest name in view.
     pub(super) longest_name: usize,
@@ -93,6 +98,8 @@ pub(super) struct Screen {
     pub(super) lookalikes: Lookalikes,
     pub(super) joins: Joins,
     pub(super) bell: Bell,
+    /// Words that make a message a mention.
+    pub(super) highlights: Vec<String>,
     /// The last path of a private message.
     pub(super) path: Option<(Who, String)>,
     pub(super) waiting: Waiting,
@@ -112,14 +119,6 @@ pub(super) struct Found {
     pub(super) serial: u64,
     /// Its number among the matches, the last one being 1, and the number of all.
     pub(super) place: (usize, usize),
-}
-
-/// The messages that came while the user did not look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Unread {
-    /// Those that name this user.
-    pub(super) mentions: usize,
-    pub(super) privates: usize,
 }
 
 /// The client's own unacknowledged messages.
@@ -181,6 +180,7 @@ impl Screen {
             topic: None,
             lines: Scrollback::new(settings.scrollback),
             scroll: Scroll::default(),
+            focused: true,
             unread: Unread::default(),
             longest_name: 0,
             day: None,
@@ -196,6 +196,7 @@ impl Screen {
             lookalikes: Lookalikes::default(),
             joins: settings.joins,
             bell: settings.bell,
+            highlights: settings.highlight.split_whitespace().map(str::to_owned).collect(),
             path: None,
             waiting: Waiting::default(),
             countdown: None,
@@ -208,6 +209,16 @@ impl Screen {
     pub(super) fn resize(&mut self, size: Size) {
         self.size = size;
         self.stale = true;
+    }
+
+    pub(super) fn set_focused(&mut self, focused: bool) {
+        self.stale |= focused != self.focused;
+        self.focused = focused;
+    }
+
+    /// Whether the user sees what comes.
+    pub(super) fn is_looking(&self) -> bool {
+        self.focused && self.scroll.at_end()
     }
 
     pub(super) fn set_link(&mut self, link: Link) {

@@ -35,6 +35,10 @@ pub(super) struct Height<'a> {
 /// A move of the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScrollAction {
+    /// Up by so many rows.
+    Up(usize),
+    /// Down by so many rows.
+    Down(usize),
     /// Up by a page, less one row for context.
     PageUp,
     /// Down by a page, less one row for context.

@@ -16,6 +16,8 @@ const STRING_MAX: usize = 64 * 1024;
 pub(super) enum First {
     Input(Key, usize),
     PasteBegin(usize),
+    /// Whether the terminal has the focus now.
+    Focus(bool, usize),
     /// Bytes without a meaning.
     Skip(usize),
     /// An incomplete item.
@@ -32,6 +34,7 @@ impl First {
         match self {
             Self::Input(key, length) => Self::Input(key, length + before),
             Self::PasteBegin(length) => Self::PasteBegin(length + before),
+            Self::Focus(focused, length) => Self::Focus(focused, length + before),
             Self::Skip(length) => Self::Skip(length + before),
             Self::More => Self::More,
         }
@@ -192,6 +195,8 @@ fn sequence(bytes: &[u8]) -> First {
         Some(b'M') if parameters.is_empty() => mouse(rest, 3),
         Some(b't') if parameters.is_empty() => mouse(rest, 2),
         Some(b'T') if parameters.is_empty() => mouse(rest, 6),
+        Some(b'M') if parameters.first() == Some(&b'<') => First::of(wheel(parameters), length),
+        Some(last @ (b'I' | b'O')) if parameters.is_empty() => First::Focus(*last == b'I', length),
         Some(&last @ 0x40..=0x7e) if parameters.iter().all(|byte| matches!(byte, b'0'..=b';')) => {
             let parameters = Parameters::read(parameters);
             if last == b'~' && parameters.number == 200 {
@@ -226,6 +231,17 @@ fn mouse(bytes: &[u8], count: usize) -> First {
         }
     }
     First::Skip(length)
+}
+
+/// Decodes the parameters of a press of the mouse (SGR 1006), after a `<`. Only the wheel has a meaning.
+fn wheel(parameters: &[u8]) -> Option<Key> {
+    const MODIFIERS: u32 = 4 + 8 + 16;
+    let button = parameters.get(1..)?.split(|&byte| byte == b';').next()?;
+    match number(button)? & !MODIFIERS {
+        64 => Some(Code::WheelUp.into()),
+        65 => Some(Code::WheelDown.into()),
+        _ => None,
+    }
 }
 
 /// The parameters of a key: `number:shifted:base ; modifiers:event ; text`.

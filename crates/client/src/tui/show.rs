@@ -5,6 +5,7 @@ use super::entry::{Entry, Kind, Presence, State, What};
 use super::find::names;
 use super::link::Link;
 use super::screen::{Effect, Mode, Screen};
+use super::unread::Concern;
 use crate::command::{self, Bell, Joins};
 use crate::format;
 use crate::session::{
@@ -222,16 +223,25 @@ impl Screen {
             self.contacts.spoke(who.id);
         }
         if !own && !history {
-            self.ring(mentioned, false);
+            let concern = if mentioned {
+                Concern::Mention
+            } else {
+                Concern::Room
+            };
+            self.announce(who, text, message.at, concern);
         }
         let (who, text) = (who.clone(), text.clone());
         self.happened(message.at, What::Said { who, text, kind }, *history);
     }
 
-    /// Where a text names this user.
+    /// Where a text names this user, or has a word of the setting `highlight`.
     fn mentions(&self, text: &Text<'_>) -> Vec<Range<usize>> {
         let nick = self.me.as_ref().and_then(|me| me.nick.as_ref());
-        nick.map_or(Vec::new(), |nick| names(text.as_str(), nick.as_str()))
+        let nick = nick.map(|nick| nick.as_str());
+        let words = nick.into_iter().chain(self.highlights.iter().map(String::as_str));
+        let mut places: Vec<_> = words.flat_map(|word| names(text.as_str(), word)).collect();
+        places.sort_by_key(|place| place.start);
+        places
     }
 
     fn private(&mut self, message: &PrivateMessage) {
@@ -244,7 +254,7 @@ impl Screen {
         self.contacts.corresponded(peer);
         if state == State::Received {
             self.path = Some((peer.clone(), transport.to_string()));
-            self.ring(false, true);
+            self.announce(peer, &message.text, message.at, Concern::Private);
         }
         let what = What::Private {
             peer: peer.clone(),
@@ -293,11 +303,26 @@ impl Screen {
         }
     }
 
-    fn ring(&mut self, mentioned: bool, private: bool) {
+    /// Counts a message of another user, notifies of it, and rings.
+    fn announce(&mut self, who: &Who, text: &Text<'_>, at: u64, concern: Concern) {
+        if !self.is_looking() {
+            self.unread.add(concern, self.lines.end(), at);
+        }
+        let is_notified = |effect: &Effect| matches!(effect, Effect::Notify { .. });
+        if !self.focused && concern != Concern::Room && !self.effects.iter().any(is_notified) {
+            self.effects.push(Effect::Notify {
+                from: self.name(who),
+                text: text.shown().into_owned(),
+            });
+        }
+        self.ring(concern);
+    }
+
+    fn ring(&mut self, concern: Concern) {
         let rings = match self.bell {
             Bell::Off => false,
-            Bell::Mention => mentioned || private,
-            Bell::Private => private,
+            Bell::Mention => concern != Concern::Room,
+            Bell::Private => concern == Concern::Private,
             Bell::All => true,
         };
         if rings && !self.effects.contains(&Effect::Ring) {

@@ -1,7 +1,7 @@
 //! The status line: the room on the left, what needs attention on the right. What matters least is left out first.
 
 use super::link::Link;
-use super::screen::{Found, Mode, Screen, Unread};
+use super::screen::{Found, Mode, Screen};
 use super::style::{Role, Row, Span, clip_row, name_spans};
 use crate::session::Session;
 use unicode_width::UnicodeWidthStr;
@@ -104,13 +104,13 @@ impl Screen {
         if let Some(link) = self.link_in_words() {
             add(0, Right, "  ", Role::Alert, link);
         }
-        let Unread { mentions, privates } = self.unread;
-        if mentions > 0 {
-            add(1, Right, "  ", Role::StatusMark, format!("@{mentions}"));
+        let [mentions, privates] = self.unread.marks();
+        let joint = if mentions.is_empty() { "  " } else { " " };
+        if !mentions.is_empty() {
+            add(1, Right, "  ", Role::StatusMark, mentions);
         }
-        if privates > 0 {
-            let joint = if mentions > 0 { " " } else { "  " };
-            add(1, Right, joint, Role::StatusPrivate, format!("p{privates}"));
+        if !privates.is_empty() {
+            add(1, Right, joint, Role::StatusPrivate, privates);
         }
         if let Some(Found {
             place: (place, count),
@@ -182,12 +182,12 @@ impl Screen {
         if let Some(link) = self.link_in_words() {
             add(0, Right, " ", Role::Alert, link);
         }
-        let Unread { mentions, privates } = self.unread;
-        if mentions > 0 {
-            add(1, Right, " ", Role::StatusMark, format!("@{mentions}"));
+        let [mentions, privates] = self.unread.marks();
+        if !mentions.is_empty() {
+            add(1, Right, " ", Role::StatusMark, mentions);
         }
-        if privates > 0 {
-            add(1, Right, " ", Role::StatusPrivate, format!("p{privates}"));
+        if !privates.is_empty() {
+            add(1, Right, " ", Role::StatusPrivate, privates);
         }
         let unseen = self.scroll.unseen(&self.lines);
         if unseen > 0 {

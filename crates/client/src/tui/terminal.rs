@@ -4,8 +4,10 @@ use super::decoder::Decoder;
 use super::draw::Painter;
 use super::guard::Guard;
 use super::link::Link;
+use super::notifier::{self, Notifier};
 use super::screen::{Effect, Screen, Size};
 use super::theme::Theme;
+use super::unread::Unread;
 use super::url;
 use crate::args::Args;
 use crate::client::FrontEnd;
@@ -51,6 +53,11 @@ pub struct FullScreen {
     /// A key was pressed since the last frame.
     typed: bool,
     rang: Option<Duration>,
+    notifier: Notifier,
+    /// The terminal takes a title.
+    has_title: bool,
+    /// What the title of the window counts, if it was set.
+    titled: Option<Unread>,
     /// A lost connection is to be tried again at once.
     retry: bool,
     /// The error to print after the screen is gone.
@@ -81,17 +88,23 @@ impl FullScreen {
             variable("TERM").as_deref(),
             variable("COLORTERM").as_deref(),
         );
+        // Those that know links take a title too.
         let links = url::are_links_known(variable("TERM").as_deref());
+        let program = variable("TERM_PROGRAM");
+        let notifies = notifier::is_known(variable("TERM").as_deref(), program.as_deref());
         Ok(Self {
             screen: Screen::new(settings, zone, size()),
             decoder: Decoder::default(),
             painter: Painter::new(theme, links),
             input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
             output: Writer::new(io::stdout().as_fd())?,
-            guard: Guard::new(links)?,
+            guard: Guard::new(links, settings.mouse)?,
             drawn: None,
             typed: false,
             rang: None,
+            notifier: Notifier::new(&settings.notify, notifies),
+            has_title: links,
+            titled: None,
             retry: false,
             last_words: None,
         })
@@ -101,6 +114,7 @@ impl FullScreen {
         for effect in self.screen.take_effects() {
             match effect {
                 Effect::Ring => self.ring(now),
+                Effect::Notify { from, text } => self.notify(&from, &text, now),
                 Effect::Redraw => self.redraw(),
                 Effect::Suspend => self.suspend(),
                 Effect::RetryNow => self.retry = true,
@@ -115,8 +129,16 @@ impl FullScreen {
         }
     }
 
+    fn notify(&mut self, from: &str, text: &str, now: Now) {
+        let out = self.output.pending();
+        if let Err(error) = self.notifier.notify(from, text, now, out) {
+            self.screen.error(format!("no notifications: {error}"));
+        }
+    }
+
     fn redraw(&mut self) {
         self.painter.forget();
+        self.titled = None;
         self.output.pending().clear();
         self.screen.resize(size());
     }
@@ -139,6 +161,8 @@ impl FullScreen {
         if self.guard.resume().is_err() {
             self.input = None;
         }
+        // The shell in front of the client has the focus.
+        self.screen.set_focused(true);
         self.redraw();
     }
 
@@ -148,8 +172,19 @@ impl FullScreen {
         if self.screen.is_stale() && due && self.output.is_empty() {
             let frame = self.screen.frame(session, now);
             self.painter.paint(frame, self.output.pending());
+            self.set_title();
             self.drawn = Some(now.monotonic);
             self.typed = false;
+        }
+    }
+
+    fn set_title(&mut self) {
+        let unread = self.screen.unread;
+        if self.has_title && self.titled != Some(unread) {
+            let title = unread.title(&self.screen.room);
+            self.titled = Some(unread);
+            let out = self.output.pending();
+            out.extend_from_slice(format!("\x1b]2;{title}\x1b\\").as_bytes());
         }
     }
 
@@ -181,6 +216,9 @@ impl FrontEnd for FullScreen {
         }
         self.typed = true;
         let typed = self.decoder.feed(buffer.get(..length).unwrap_or_default(), now);
+        if let Some(focused) = self.decoder.take_focus() {
+            self.screen.set_focused(focused);
+        }
         self.screen.handle(typed, session, now);
         self.carry_out_effects(now);
         Ok(())

@@ -9,6 +9,7 @@ mod lost;
 mod pasting;
 mod scrolling;
 mod typing;
+mod unread;
 
 use super::decoder::{Decoder, Input};
 use super::keys;
@@ -120,6 +121,9 @@ impl Sim {
 
     fn read(&mut self, bytes: &[u8]) {
         let inputs = self.decoder.feed(bytes, self.now());
+        if let Some(focused) = self.decoder.take_focus() {
+            self.screen.set_focused(focused);
+        }
         self.handle(inputs);
     }
 

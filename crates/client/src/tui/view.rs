@@ -12,6 +12,8 @@ use unicode_width::UnicodeWidthStr;
 
 /// The narrowest screen with a prompt, in columns.
 const PROMPT_FROM: usize = 8;
+/// The narrowest screen with the time of the first unseen message, in columns.
+const NEW_SINCE_FROM: usize = 30;
 /// The most waiting messages that are shown.
 const WAITING_MAX: usize = 5;
 /// The mark after each of them.
@@ -31,6 +33,9 @@ impl Screen {
         self.stale = false;
         self.scroll.shown(&self.lines);
         self.longest_name = self.longest_name_in_view();
+        if self.is_looking() {
+            self.unread.clear();
+        }
         let (columns, height) = (self.size.columns, self.size.rows);
         if columns == 0 || height == 0 {
             return Frame::default();
@@ -75,7 +80,23 @@ impl Screen {
         };
         let look = self.look();
         let line = entry.line(serial, &look, shows_time);
-        wrap(&line.head, &line.text, look.layout.width, look.layout.indent())
+        let mut rows = wrap(&line.head, &line.text, look.layout.width, look.layout.indent());
+        if let Some(at) = self.unread.begins_at(serial) {
+            rows.insert(0, self.new_since(at, look.layout));
+        }
+        rows
+    }
+
+    /// The row above the first unseen message.
+    fn new_since(&self, at: u64, layout: Layout) -> Row {
+        let time = self.clock.time(at);
+        let text = match time.trim_end() {
+            time if time.is_empty() || layout.width < NEW_SINCE_FROM => "new ----".into(),
+            time => format!("new since {time} ----"),
+        };
+        let mut row = layout.head("", &Head::Note(Role::Mark, "---- "));
+        row.push(Span::new(Role::Mark, text));
+        clip_row(Row(row), layout.width)
     }
 
     /// Whether the time of an entry is another one than that of the entry before.
@@ -284,6 +305,8 @@ impl Screen {
             entry: &entry,
         };
         match action {
+            ScrollAction::Up(rows) => scroll.up(rows, &self.lines, &height),
+            ScrollAction::Down(rows) => scroll.down(rows, &self.lines, &height),
             ScrollAction::PageUp => scroll.up(page.saturating_sub(1).max(1), &self.lines, &height),
             ScrollAction::PageDown => scroll.down(page.saturating_sub(1).max(1), &self.lines, &height),
             ScrollAction::Top => scroll.top(&self.lines, &height),

@@ -408,7 +408,7 @@ fn the_setting_decides_when_to_ring() {
         assert_eq!(
             sim.effects
                 .iter()
-                .filter(|&&effect| effect == Effect::Ring)
+                .filter(|&effect| *effect == Effect::Ring)
                 .count(),
             rings,
             "{option}"

@@ -39,6 +39,15 @@ fn a_scrolled_view_stays_and_new_lines_are_counted() {
     sim.keys("\x1b[6~");
     sim.shows(
         "|22:13 bob: line 20
+         |---- new since 22:14 ----
+         |22:14 bob: new one
+         |22:15 bob: new two that is longer than
+         | alice · 2 in the clear        scrolled
+         |> typing█",
+    );
+    sim.keys("\x1b[6~");
+    sim.shows(
+        "|---- new since 22:14 ----
          |22:14 bob: new one
          |22:15 bob: new two that is longer than
          |  one row of the screen

@@ -40,11 +40,12 @@ impl World {
         let token = self.rng.pick(&self.tokens).cloned().unwrap_or("-".into());
         let key = KeyPair::from_secret(self.some_secret()).public();
         let captured = self.rng.pick(&self.captured).cloned();
-        let bytes = captured.map_or(Vec::new(), |(_, _, bytes)| bytes);
+        let (_, to, bytes) = captured.unwrap_or((id, id, Vec::new()));
         let text = self.some_text(insider);
         match self.rng.below(16) {
             0 => format!("SAY {number} {text}"),
-            1 | 2 => format!("RELAY {id} {}", encode(&bytes)),
+            1 => format!("RELAY {id} {}", encode(&bytes)),
+            2 => format!("RELAY {} {}", self.receiver_of(to).unwrap_or(id), encode(&bytes)),
             3 => format!("WHISPER {id} {number} {text}"),
             4 => format!("NICK {nick}"),
             5 => format!("HELLO 1 {nick} 5000 {key} {token} next=0"),
@@ -59,6 +60,13 @@ impl World {
             14 => format!("/msg {nick} {text}"),
             _ => format!("JOIN - {nick}@{id} - {key}"),
         }
+    }
+
+    /// The user to whom a datagram to this address was sent.
+    fn receiver_of(&self, to: SocketAddr) -> Option<SocketAddr> {
+        let mut clients = self.people.iter().filter_map(|person| person.client.as_ref());
+        let client = clients.find(|client| self.network.seen_as(client.udp) == to)?;
+        Some(self.links[client.link?].address)
     }
 
     fn some_text(&mut self, insider: PersonNo) -> String {
@@ -123,7 +131,7 @@ impl World {
         self.sim.peers[peer].channel.is_some() && !self.sim.is_closed(peer)
     }
 
-    /// For a while it reads nothing, so what is for it waits: in the system, and then in the server.
+    /// For a while it reads nothing on some connections, so what is for it waits: in the system, and then in the server.
     pub(crate) fn stop_reading(&mut self, insider: PersonNo) {
         let client = self.people[insider].client.as_ref();
         let link = client
@@ -137,17 +145,22 @@ impl World {
             .filter(|&peer| self.is_sealed_to(peer))
             .chain(own.map(|link| link.peer))
             .collect();
-        let Some(&peer) = self.rng.pick(&peers) else {
-            return;
-        };
-        let peer_there = &mut self.sim.peers[peer];
-        if peer_there.unread() == 0 {
-            peer_there.capacity = [50, 500, 64 * 1024][self.rng.below(3)];
+        for peer in peers {
+            if self.rng.chance(500) {
+                self.stop_reading_from(peer);
+            }
         }
-        peer_there.reading = Reading::Stopped;
-        let at = self.sim.now + self.rng.ms(100, 2500);
-        self.note(|| format!("peer {peer} reads nothing until {at:?}"));
-        self.schedule(at, Scheduled::Resume(peer));
+    }
+
+    fn stop_reading_from(&mut self, number: PeerNo) {
+        let peer = &mut self.sim.peers[number];
+        if peer.unread() == 0 {
+            peer.capacity = [50, 50, 64 * 1024][self.rng.below(3)];
+        }
+        peer.reading = Reading::Stopped;
+        let at = self.sim.now + self.rng.ms(500, 3000);
+        self.note(|| format!("peer {number} reads nothing until {at:?}"));
+        self.schedule(at, Scheduled::Resume(number));
     }
 
     fn say_raw(&mut self, insider: PersonNo, line: &str) {

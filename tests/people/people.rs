@@ -5,6 +5,7 @@ use crate::world::{LAST_ACT, OPERATOR, Scheduled, World};
 use chat_client::command::Command;
 use chat_proto::nick::Nick;
 use chat_proto::who::Who;
+use std::time::Duration;
 
 impl World {
     /// Somebody does something.
@@ -178,10 +179,20 @@ impl World {
                 let times = 1 + self.rng.below(2);
                 let minutes = if order == "mute" && is_rare { " 1" } else { "" };
                 let line = format!("/{order} {name}{minutes}");
-                for _ in 1..times {
-                    self.type_line(person, &line);
+                // An insider that sees it coming lets what it is owed wait in the server.
+                let is_late = is_insider && order != "mute" && self.rng.chance(700);
+                let pause = if is_late {
+                    self.rng.ms(300, 1500)
+                } else {
+                    Duration::ZERO
+                };
+                if is_late {
+                    self.stop_reading(self.people.len() - 1);
                 }
-                line
+                for _ in 1..times {
+                    self.schedule(self.sim.now + pause, Scheduled::Type(person, line.clone()));
+                }
+                return self.schedule(self.sim.now + pause, Scheduled::Type(person, line));
             }
             "unmute" => match self.some_name(person) {
                 Some(name) => format!("/unmute {name}"),

@@ -86,6 +86,7 @@ impl World {
             Scheduled::DownEnd(link) => self.connection_ends(link),
             Scheduled::Datagram(from, to, bytes) => self.datagram(from, to, &bytes),
             Scheduled::Resume(peer) => self.sim.peers[peer].reading = crate::sim::Reading::Freely,
+            Scheduled::Type(person, line) => self.type_line(person, &line),
             Scheduled::Restart(has_other_key) => self.restart(has_other_key),
             Scheduled::Act => self.act(),
             Scheduled::Attack => self.attack(),

@@ -179,6 +179,8 @@ pub(crate) enum Scheduled {
     Datagram(SocketAddr, SocketAddr, Vec<u8>),
     /// An insider reads on.
     Resume(PeerNo),
+    /// A person types a line.
+    Type(PersonNo, String),
     /// The server starts anew, perhaps with another key.
     Restart(bool),
     Act,
@@ -441,19 +443,26 @@ impl World {
 
     /// Sends a datagram over the network.
     pub(crate) fn transmit(&mut self, from: SocketAddr, to: SocketAddr, ttl: Option<u8>, bytes: &[u8]) {
-        for arrival in self
+        let arrivals = self
             .network
-            .send(self.sim.now, &mut self.rng, from, to, ttl, bytes)
-        {
+            .send(self.sim.now, &mut self.rng, from, to, ttl, bytes);
+        if arrivals.is_empty() && !self.is_peaceful {
+            // It was not lost: the attacker has it.
+            self.capture(from, to, bytes);
+        }
+        for arrival in arrivals {
             if self.captured.len() < 64 || self.rng.chance(100) {
-                let place = self.rng.below(64).min(self.captured.len());
-                self.captured.truncate(64);
-                let seen = (arrival.from, arrival.to, arrival.bytes.clone());
-                self.captured.insert(place, seen);
+                self.capture(arrival.from, arrival.to, &arrival.bytes);
             }
             let what = Scheduled::Datagram(arrival.from, arrival.to, arrival.bytes);
             self.schedule(arrival.at, what);
         }
+    }
+
+    fn capture(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        let place = self.rng.below(64).min(self.captured.len());
+        self.captured.truncate(64);
+        self.captured.insert(place, (from, to, bytes.to_vec()));
     }
 
     /// Sends bytes of a connection in pieces, in one direction.

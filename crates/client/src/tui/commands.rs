@@ -2,7 +2,8 @@
 
 use super::find::find;
 use super::keys;
-use super::screen::{Found, Screen};
+use super::page::Page;
+use super::screen::{Found, Mode, Screen};
 use super::scroll::ScrollAction;
 use crate::command::{Bell, Joins, ScreenCommand};
 use crate::session::Session;
@@ -18,9 +19,14 @@ impl Screen {
             ScreenCommand::Bell(when) => self.set_bell(*when),
             ScreenCommand::Search(text) => self.search(*text)?,
             ScreenCommand::Clear => self.scroll.clear(&self.lines),
-            ScreenCommand::Keys => keys::help().for_each(|line| self.note(line)),
+            ScreenCommand::Keys => self.read(keys::help()),
         }
         Ok(())
+    }
+
+    /// Shows a page from its top.
+    pub(super) fn read(&mut self, lines: impl Iterator<Item = String>) {
+        self.mode = Mode::Reading(Page::new(lines, self.lines.end()));
     }
 
     fn whois(&mut self, profile: &Profile, session: &Session) {

@@ -8,10 +8,11 @@ use super::input::Edit;
 use super::key::{Code, Key};
 use super::keys::{Action, action};
 use super::link::Link;
+use super::page::Page;
 use super::paste::{Paste, Pasted};
 use super::screen::{Effect, Mode, Screen};
 use super::scroll::ScrollAction;
-use crate::command::Command;
+use crate::command::{self, Command};
 use crate::session::Session;
 use chat_proto::now::Now;
 
@@ -77,6 +78,7 @@ impl Screen {
             Mode::Typing => self.press_typing(key, session, now),
             Mode::Searching(search) => self.press_searching(search, key, session, now),
             Mode::Confirming(paste) => self.press_confirming(paste, key, session, now),
+            Mode::Reading(page) => self.press_reading(page, key),
             Mode::Leaving => self.press_leaving(key, session, now),
             Mode::Doubting => self.press_doubting(key, session, now),
         }
@@ -221,7 +223,9 @@ impl Screen {
                 return;
             }
             // The question must be answered first.
-            Mode::Confirming(_) | Mode::Leaving | Mode::Doubting => return self.effects.push(Effect::Ring),
+            Mode::Confirming(_) | Mode::Reading(_) | Mode::Leaving | Mode::Doubting => {
+                return self.effects.push(Effect::Ring);
+            }
         }
         self.completion = None;
         match Paste::read(text, self.input.head(), self.input.tail()) {
@@ -271,6 +275,11 @@ impl Screen {
                 self.error("not sent: too many messages are waiting; try again later");
                 return false;
             }
+            Command::Help if session.is_operator() => {
+                self.read(command::help(true).chain(command::help_operators()));
+            }
+            Command::Help => self.read(command::help(true)),
+            Command::HelpOperators => self.read(command::help_operators()),
             Command::OnScreen(command) => {
                 return self.run(&command, session).map_err(|why| self.error(why)).is_ok();
             }
@@ -305,6 +314,32 @@ impl Screen {
                 self.error(format!("only {sent} of {} lines were sent", lines.len()));
             }
         }
+    }
+}
+
+// Reading a page.
+impl Screen {
+    fn press_reading(&mut self, mut page: Page, key: Key) {
+        let (columns, height) = (self.size.columns, self.page());
+        let screenful = isize::try_from(height).unwrap_or(isize::MAX);
+        let by = match (key.code, action(key)) {
+            (Code::Char('q' | 'Q'), None) | (_, Some(Action::Submit | Action::Cancel | Action::Clear)) => {
+                return;
+            }
+            (_, Some(Action::Older)) => -1,
+            (_, Some(Action::Newer)) => 1,
+            (_, Some(Action::Scroll(ScrollAction::PageUp))) => -screenful,
+            (Code::Char(' '), None) | (_, Some(Action::Scroll(ScrollAction::PageDown))) => screenful,
+            (_, Some(Action::Scroll(ScrollAction::Top))) => isize::MIN,
+            (_, Some(Action::Scroll(ScrollAction::Bottom))) => isize::MAX,
+            _ => {
+                // Somebody types without looking.
+                self.effects.push(Effect::Ring);
+                0
+            }
+        };
+        page.move_by(by, columns, height);
+        self.mode = Mode::Reading(page);
     }
 }
 

@@ -29,6 +29,7 @@ mod layout;
 mod link;
 mod lookalikes;
 mod notifier;
+mod page;
 mod paste;
 mod screen;
 mod scroll;

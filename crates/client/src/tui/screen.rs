@@ -8,6 +8,7 @@ use super::history::{History, Search};
 use super::input::Input;
 use super::link::Link;
 use super::lookalikes::Lookalikes;
+use super::page::Page;
 use super::paste::Paste;
 use super::scroll::Scroll;
 use super::scrollback::Scrollback;
@@ -159,6 +160,8 @@ pub(super) enum Mode {
     Searching(Search),
     /// Answer whether to send pasted lines.
     Confirming(Paste),
+    /// Read a page.
+    Reading(Page),
     /// Answer whether to leave.
     Leaving,
     /// Answer whether to go on with a server that says nothing.

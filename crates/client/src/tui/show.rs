@@ -6,7 +6,7 @@ use super::find::names;
 use super::link::Link;
 use super::screen::{Effect, Mode, Screen};
 use super::unread::Concern;
-use crate::command::{self, Bell, Joins};
+use crate::command::{Bell, Joins};
 use crate::format;
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage,
@@ -54,7 +54,8 @@ impl Screen {
             Event::Code(code) => format::code(code).into_iter().for_each(|line| self.note(line)),
             Event::Verified(verification) => self.note(verification.note.as_str()),
             Event::Doubt(doubt) => self.error(doubt.text.as_str()),
-            Event::Help => self.help(),
+            // A page, which the command opens.
+            Event::Help => {}
             Event::Topic(topic) => self.topic(topic),
             Event::Notice(text) => self.push(Entry {
                 at: None,
@@ -176,10 +177,6 @@ impl Screen {
     fn topic(&mut self, topic: &Topic) {
         self.topic = Some(topic.text.clone()).filter(|text| !text.is_blank());
         self.note(about_topic(topic).as_str());
-    }
-
-    fn help(&mut self) {
-        command::help(true).for_each(|line| self.note(line));
     }
 
     fn users(&mut self, users: &[Listed], addresses: bool) {

@@ -31,11 +31,13 @@ impl Screen {
     pub(super) fn frame(&mut self, session: &Session, now: Now) -> Frame {
         self.tick(session, now);
         self.stale = false;
-        self.scroll.shown(&self.lines);
-        self.longest_name = self.longest_name_in_view();
-        if self.is_looking() {
-            self.unread.clear();
+        if !matches!(self.mode, Mode::Reading(_)) {
+            self.scroll.shown(&self.lines);
+            if self.is_looking() {
+                self.unread.clear();
+            }
         }
+        self.longest_name = self.longest_name_in_view();
         let (columns, height) = (self.size.columns, self.size.rows);
         if columns == 0 || height == 0 {
             return Frame::default();
@@ -44,7 +46,10 @@ impl Screen {
         let status = usize::from(height > bottom.rows.len());
         let mut rows: Vec<Row> = self.topic_row(columns).into_iter().collect();
         let messages = height.saturating_sub(rows.len() + bottom.rows.len() + status);
-        rows.append(&mut self.messages(session, columns, messages));
+        rows.append(&mut match &self.mode {
+            Mode::Reading(page) => page.rows(columns, messages),
+            _ => self.messages(session, columns, messages),
+        });
         if status > 0 {
             rows.push(self.status_row(session, columns));
         }
@@ -224,6 +229,7 @@ impl Screen {
                 question(&format!("({prompt} '{}') {found}", search.needle()), columns)
             }
             Mode::Confirming(paste) => question(&paste.question(), columns),
+            Mode::Reading(page) => question(&page.prompt(self.lines.end()), columns),
             Mode::Leaving => question(&self.leaving_question(), columns),
             Mode::Doubting => question(
                 "perhaps this is no chat server. go on? y: yes  n: leave ",

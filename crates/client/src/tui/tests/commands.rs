@@ -368,12 +368,61 @@ fn help_lists_every_command_and_every_key_without_wrapping() {
         columns: 100,
         rows: 40,
     });
-    sim.keys("/clear\r/help keys\r");
+    sim.keys("q/help keys\r");
     let help = sim.messages();
     assert_eq!(help.len(), keys::BINDINGS.len());
     for (line, binding) in help.iter().zip(keys::BINDINGS) {
         assert!(line.contains(binding.keys) && line.contains(binding.about));
     }
+}
+
+#[test]
+fn help_is_a_page_that_opens_at_its_top_and_leaves_nothing_behind() {
+    let mut sim = Sim::in_a_room(60, 6);
+    sim.say("bob@10.0.0.2:6000", "morning");
+    let before = sim.drawn();
+    sim.keys("/help op\r");
+    sim.shows(
+        "|/kick WHO [REASON] show WHO out; back in a minute at the
+         |  earliest
+         |/ban WHO [REASON]  show WHO out for good, by key and address
+         |/unban WHICH       lift a ban, by its number or the name in
+         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
+         |PgUp, PgDn: scroll  q: close █",
+    );
+    // Down by a row, to the end, and up again.
+    sim.keys("\x1b[B");
+    assert_eq!(sim.drawn()[0].trim_end(), "  earliest");
+    sim.keys(" \x1b[6~\x1b[6~\x1b[6~\x1b[6~\x1b[6~");
+    assert_eq!(
+        sim.drawn()[3].trim_end(),
+        "/unlock            let everybody in again"
+    );
+    sim.keys("\x1b[A\x1b[5~\x1b[5~\x1b[5~\x1b[5~\x1b[5~\x1b[5~");
+    assert!(sim.drawn()[0].starts_with("/kick"));
+    sim.keys("q");
+    assert_eq!(sim.drawn(), before);
+    for close in ["q", "\r", "\x1b", "\x03"] {
+        sim.keys("/clear\r/help\r");
+        sim.keys(close);
+        assert_eq!(sim.drawn()[..4], [""; 4].map(str::to_owned), "{close:?}");
+    }
+    assert_eq!(sim.sent(), "");
+}
+
+#[test]
+fn messages_that_arrive_while_help_is_read_are_counted_and_kept() {
+    let mut sim = Sim::in_a_room(60, 6);
+    sim.keys("/help\r");
+    sim.say("bob@10.0.0.2:6000", "one");
+    sim.say("bob@10.0.0.2:6000", "two");
+    assert!(sim.drawn()[0].starts_with("/msg WHO TEXT"));
+    assert_eq!(sim.drawn()[5], "2 new; PgUp, PgDn: scroll  q: close █");
+    sim.keys("hello");
+    assert_eq!(sim.sent(), "");
+    sim.keys("\r");
+    assert_eq!(sim.messages().len(), 2);
+    assert_eq!(sim.last_message(), "22:15 bob two");
 }
 
 #[test]

@@ -170,6 +170,13 @@ fn a_paste_without_marks_needs_confirmation() {
     // Neither a click of the mouse nor an answer of the terminal is typed.
     alice.keys("half typ\x1b[M !!ed\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\");
     alice.expect_line("> half typed");
+    // The answer says the background: the status line is no longer reversed.
+    let written = String::from_utf8(alice.written()).unwrap();
+    let status = written.rsplit("\x1b[23;1H").next().unwrap();
+    assert!(
+        written.contains("\x1b]11;?\x1b\\") && status.contains("\x1b[48;5;"),
+        "{status:?}"
+    );
     alice.keys("\r");
     bob.shows().expect(": half typed");
     bob.end_input();

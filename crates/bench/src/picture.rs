@@ -4,14 +4,19 @@ use crate::svg::{self, Ground};
 use crate::terminal::{Size, Terminal};
 use anyhow::{Context, ensure};
 use clap::Parser;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Plays a conversation through chat-server and chat-client, and prints the screen of one user as SVG.
-///
-/// The screen is the real one: times, ports, and the colours that follow from the ports change from run to run.
+/// The sizes of the terminal, in columns and rows.
+const SIZES: [(u16, u16); 4] = [(120, 35), (80, 24), (40, 12), (20, 5)];
+
+/// Plays a conversation through chat-server and chat-client, and draws the screen of one user as SVG, on terminals of four
+/// sizes, dark and light. Takes up to three minutes, because the times on the screen are real.
 #[derive(Debug, Parser)]
 #[command(name = "chat-picture", version)]
 pub struct Args {
@@ -23,56 +28,98 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub client: PathBuf,
 
-    /// Columns of the terminal.
-    #[arg(long, value_name = "N", default_value_t = 80)]
-    pub columns: u16,
-
-    /// Rows of the terminal.
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    pub rows: u16,
-
-    /// The terminal's background.
-    #[arg(long, value_enum, default_value = "dark")]
-    pub ground: Ground,
+    /// Where the pictures go, such as 80x24-dark.svg.
+    pub directory: PathBuf,
 }
 
 /// Plays the conversation and draws the screen of alice.
 ///
 /// # Errors
-/// If a program can't be started, or a line does not reach the screen.
-pub fn run(args: &Args) -> anyhow::Result<String> {
+/// If a program can't be started, a line does not reach the screen, or a picture can't be written.
+pub fn run(args: &Args) -> anyhow::Result<()> {
     let server = Server::start(&args.server)?;
-    let size = Size {
-        columns: args.columns,
-        rows: args.rows,
-    };
-    let mut alice = Terminal::start(&mut client(&args.client, "alice", server.address), size)?;
+    let size = |(columns, rows)| Size { columns, rows };
+    let widest = SIZES.map(size)[0];
+    let mut alice = Terminal::start(&mut client(&args.client, "alice", server.address), widest)?;
     alice.wait_for("/help")?;
+    alice.press("/clear\r")?;
+    alice.settle()?;
+    let cast = play(&mut alice, |nick| {
+        Scripted::start(&args.client, nick, server.address)
+    })?;
+    for (ground, name) in [(Ground::Dark, "dark"), (Ground::Light, "light")] {
+        alice.press(&ground.answer())?;
+        for (columns, rows) in SIZES {
+            alice.resize(size((columns, rows)))?;
+            alice.settle()?;
+            let file = args.directory.join(format!("{columns}x{rows}-{name}.svg"));
+            std::fs::write(&file, svg::draw(alice.screen(), ground))
+                .with_context(|| format!("can't write {}", file.display()))?;
+        }
+    }
+    drop(cast);
+    Ok(())
+}
 
-    let mut bob = Scripted::start(&args.client, "bob", server.address)?;
-    alice.wait_for("bob@")?;
-    bob.say("morning all, the switch in rack 3 is back")?;
-    alice.wait_for("rack 3 is back")?;
-    let mut lei = Scripted::start(&args.client, "李雷", server.address)?;
-    alice.wait_for("李雷@")?;
-    lei.say("大家好 👋")?;
-    alice.wait_for("大家好")?;
-    bob.say("alice: can you look at port 7? the wiring list says 12, and I trust neither of them")?;
-    alice.wait_for("neither")?;
+/// The conversation, in three minutes. The clients must stay until the picture is drawn.
+fn play(
+    alice: &mut Terminal,
+    start: impl Fn(&str) -> anyhow::Result<Scripted>,
+) -> anyhow::Result<Vec<Scripted>> {
+    let mut join = |nick: &str| {
+        let user = start(nick)?;
+        alice.wait_for(nick)?;
+        anyhow::Ok(user)
+    };
+    let (mut bob, mut carol, mut lei) = (join("bob")?, join("carol")?, join("李雷")?);
+    let (dave, mut timebot) = (join("dave")?, join("timebot")?);
+    let mut others = (1..=36)
+        .map(|number| start(&format!("student{number}")))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    alice.wait_for("42 here")?;
+    drop(others.remove(6));
+    alice.wait_for("- student7")?;
 
+    next_minute();
+    bob.tell(alice, "morning all, the switch in rack 3 is back")?;
+    lei.tell(alice, "大家好 👋")?;
+    bob.tell(
+        alice,
+        "alice: can you look at port 7? see https://example.org/wiki/Rack_3/ports?id=7&view=full for the wiring list, \
+         third table from the top",
+    )?;
     alice.press("/msg bob the keys are under the mat\r")?;
-    alice.wait_for("delivered")?;
-    bob.say("/msg alice got them")?;
-    alice.wait_for("got them")?;
+    alice.wait_for("mat  ok")?;
+    bob.tell(alice, "/msg alice got them")?;
+    // dave leaves before it arrives.
+    dave.signal(Signal::SIGSTOP)?;
+    alice.press("/msg dave are you there?\r")?;
+    alice.wait_for("sending")?;
+    drop(dave);
+    alice.wait_for("not delivered")?;
+    carol.tell(alice, "/me looks")?;
 
-    let mut carol = TcpStream::connect(server.address).context("can't reach the server")?;
-    carol.write_all(b"/nick carol\nhello from nc\n")?;
-    alice.wait_for("hello from nc")?;
-    alice.press("/me looks\r")?;
-    alice.wait_for("alice looks")?;
-    alice.press("port 7 is")?;
-    alice.wait_for("port 7 is")?;
-    Ok(svg::draw(alice.screen(), args.ground))
+    next_minute();
+    carol.tell(alice, "can somebody tell alice that lab 2 starts at ten?")?;
+    carol.tell(alice, "ha")?;
+    carol.tell(alice, "/msg alice see you there")?;
+    alice.press("see you\r")?;
+    alice.wait_for("alice  see you")?;
+    others.push(start("student37")?);
+    alice.wait_for("student37")?;
+    bob.tell(alice, "does anybody have the slides?")?;
+    timebot.tell(alice, "the next break is in 20 minutes")?;
+    carol.tell(alice, "I do, one moment")?;
+    alice.press("carol: I can read :)")?;
+    alice.wait_for("read :)")?;
+    others.extend([bob, carol, lei, timebot]);
+    Ok(others)
+}
+
+/// Waits until the clock shows another minute.
+fn next_minute() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    std::thread::sleep(Duration::from_secs(60 - now.as_secs() % 60));
 }
 
 fn client(program: &Path, nick: &str, server: SocketAddr) -> Command {
@@ -128,6 +175,17 @@ impl Scripted {
             .stderr(Stdio::null())
             .spawn()?;
         Ok(Self(program))
+    }
+
+    /// Says a line, and waits until its last word is on a screen.
+    fn tell(&mut self, screen: &mut Terminal, line: &str) -> anyhow::Result<()> {
+        self.say(line)?;
+        screen.wait_for(&format!(" {}", line.rsplit(' ').next().unwrap_or_default()))
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.0.id())?);
+        kill(pid, signal).context("a client ended")
     }
 
     fn say(&mut self, line: &str) -> anyhow::Result<()> {

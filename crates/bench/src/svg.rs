@@ -1,6 +1,5 @@
 //! A terminal's screen as SVG: a rectangle for each coloured stretch of a row, and a text for each stretch of one style.
 
-use clap::ValueEnum;
 use std::fmt::Write as _;
 use vt100::{Cell, Color, Screen};
 
@@ -15,7 +14,7 @@ const MARGIN: f64 = 10.0;
 const FONTS: &str = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, 'Noto Sans Mono CJK SC', monospace";
 
 /// The terminal's background.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
     Dark,
     Light,
@@ -153,6 +152,13 @@ fn y(row: u16) -> f64 {
 }
 
 impl Ground {
+    /// What a terminal with this background answers when it is asked for it (OSC 11).
+    #[must_use]
+    pub fn answer(self) -> String {
+        let Rgb(red, green, blue) = self.colour();
+        format!("\x1b]11;rgb:{red:02x}{red:02x}/{green:02x}{green:02x}/{blue:02x}{blue:02x}\x1b\\")
+    }
+
     fn colour(self) -> Rgb {
         match self {
             Self::Dark => Rgb(24, 25, 26),

@@ -3,6 +3,8 @@
 use anyhow::{Context, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::num::NonZeroU16;
@@ -50,13 +52,30 @@ impl Terminal {
             .stderr(stdio()?)
             .spawn()
             .with_context(|| format!("can't start {}", command.get_program().display()))?;
-        let cells = |number| NonZeroU16::new(number).context("a terminal needs rows and columns");
         Ok(Self {
             program,
             master: File::from(pty.master),
             emulator: vt100::Parser::new(cells(size.rows)?, cells(size.columns)?, 0),
             drawn: 0,
         })
+    }
+
+    /// Gives the terminal another size.
+    ///
+    /// # Errors
+    /// If the program has ended.
+    pub fn resize(&mut self, size: Size) -> anyhow::Result<()> {
+        self.emulator.set_size(cells(size.rows)?, cells(size.columns)?);
+        let window = rustix::termios::Winsize {
+            ws_row: size.rows,
+            ws_col: size.columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(&self.master, window).context("can't set a size")?;
+        // This is not the program's controlling terminal, so the system does not send the signal.
+        let pid = Pid::from_raw(i32::try_from(self.pid())?);
+        kill(pid, Signal::SIGWINCH).context("the program has ended")
     }
 
     /// The process id of the program.
@@ -106,6 +125,22 @@ impl Terminal {
         Ok(())
     }
 
+    /// Reads until the program has drawn nothing for a while.
+    ///
+    /// # Errors
+    /// If the program has ended.
+    pub fn settle(&mut self) -> anyhow::Result<()> {
+        const SILENCE_MS: u16 = 300;
+        while poll(
+            &mut [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)],
+            PollTimeout::from(SILENCE_MS),
+        )? > 0
+        {
+            self.read()?;
+        }
+        Ok(())
+    }
+
     /// Waits until the screen shows a text.
     ///
     /// # Errors
@@ -130,6 +165,10 @@ impl Terminal {
         }
         Ok(())
     }
+}
+
+fn cells(number: u16) -> anyhow::Result<NonZeroU16> {
+    NonZeroU16::new(number).context("a terminal needs rows and columns")
 }
 
 impl AsFd for Terminal {

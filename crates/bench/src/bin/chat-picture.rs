@@ -1,4 +1,4 @@
-//! `chat-picture`: the picture of the client's screen in the README.
+//! `chat-picture`: pictures of the client's screen.
 
 use chat_bench::picture::{Args, run};
 use clap::Parser;
@@ -6,10 +6,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
-        Ok(picture) => {
-            print!("{picture}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("chat-picture: {error:#}");
             ExitCode::FAILURE

@@ -2,6 +2,7 @@
 //!
 //! The bytes may be cut anywhere. An incomplete sequence is kept until its rest arrives; `sequence` knows the sequences.
 
+use super::colour::Rgb;
 use super::key::{Code, Key};
 use super::sequence::{First, first};
 use chat_proto::now::Now;
@@ -50,6 +51,8 @@ pub(super) struct Decoder {
     unmarked: Option<String>,
     /// The last report of the focus that was not taken. It is no input: it may come between the keys of a person.
     focus: Option<bool>,
+    /// The background, if the terminal said it since it was taken.
+    background: Option<Rgb>,
 }
 
 impl Decoder {
@@ -131,6 +134,10 @@ impl Decoder {
                 self.focus = Some(focused);
                 Some(length)
             }
+            First::Background(colour, length) => {
+                self.background = Some(colour);
+                Some(length)
+            }
             First::Skip(length) => Some(length),
             First::More => None,
         }
@@ -159,6 +166,12 @@ impl Decoder {
         if let Some(pasted) = self.pasted.take() {
             inputs.push(Input::Paste(String::from_utf8_lossy(&pasted).into_owned()));
         }
+    }
+
+    /// The background of the terminal, if it said it since the last call. It is no input: what is typed meanwhile waits for
+    /// nothing.
+    pub(super) fn take_background(&mut self) -> Option<Rgb> {
+        self.background.take()
     }
 
     /// The time to call [`Decoder::time_out`].

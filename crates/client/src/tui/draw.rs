@@ -1,5 +1,6 @@
 //! Turns frames into the bytes for the terminal.
 
+use super::colour::Rgb;
 use super::style::{Frame, Role, Row};
 use super::theme::Theme;
 use super::url;
@@ -29,6 +30,12 @@ impl Painter {
             links,
             drawn: None,
         }
+    }
+
+    /// Adapts the colours to the background of the terminal, and draws everything next time.
+    pub(super) fn adapt(&mut self, background: Rgb) {
+        self.theme = self.theme.on(background);
+        self.forget();
     }
 
     /// Draws everything next time: something else wrote to the terminal.
@@ -160,6 +167,7 @@ fn cell(number: usize) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::super::style::{Span, clip_row};
+    use super::super::theme::Depth;
     use super::*;
     use std::rc::Rc;
 
@@ -178,7 +186,7 @@ mod tests {
 
     #[test]
     fn only_changed_rows_are_drawn() {
-        let mut painter = Painter::new(Theme::None, false);
+        let mut painter = Painter::new(Theme::new(Depth::None), false);
         let all = painted(&mut painter, &["one", "two"]);
         assert!(all.contains("\x1b[2J") && all.contains("one") && all.contains("two"));
         assert_eq!(painted(&mut painter, &["one", "two"]), "");
@@ -197,22 +205,22 @@ mod tests {
         let row = Row((0..=255)
             .map(|number| Span::new(Role::User(number), "x"))
             .collect());
-        let painted = |theme| {
+        let painted = |depth| {
             let mut out = Vec::new();
             let rows = vec![
                 row.clone(),
                 Row::of(Role::Private, "x"),
                 Row::of(Role::Error, "x"),
             ];
-            Painter::new(theme, false).paint(Frame { rows, cursor: None }, &mut out);
+            Painter::new(Theme::new(depth), false).paint(Frame { rows, cursor: None }, &mut out);
             String::from_utf8(out).unwrap()
         };
-        let sixteen = painted(Theme::Sixteen);
+        let sixteen = painted(Depth::Sixteen);
         assert!(!sixteen.contains("38;5;"), "{sixteen:?}");
         for colour in ["\x1b[31m", "\x1b[32m", "\x1b[35m", "\x1b[36m"] {
             assert!(sixteen.contains(colour), "{colour:?}");
         }
-        assert!(painted(Theme::Palette).contains("\x1b[38;5;26m"));
+        assert!(painted(Depth::Palette).contains("\x1b[38;5;26m"));
         assert_eq!(code_of_sixteen(Color::White), Some(97));
         assert_eq!(code_of_sixteen(Color::AnsiValue(26)), None);
     }
@@ -226,7 +234,7 @@ mod tests {
         let draw = |links, columns| {
             let mut out = Vec::new();
             let rows = vec![clip_row(row.clone(), columns)];
-            Painter::new(Theme::None, links).paint(Frame { rows, cursor: None }, &mut out);
+            Painter::new(Theme::new(Depth::None), links).paint(Frame { rows, cursor: None }, &mut out);
             String::from_utf8(out).unwrap()
         };
         let drawn = draw(true, 80);
@@ -258,13 +266,19 @@ mod tests {
         ] {
             assert_eq!(cluster.width(), width, "{cluster:?}");
             let drawn = painted(
-                &mut Painter::new(Theme::None, false),
+                &mut Painter::new(Theme::new(Depth::None), false),
                 &[&format!("{cluster}x{cluster} END")],
             );
             let [second, rest] = [width + 1, 2 * width + 2].map(|column| format!("\x1b[1;{column}H"));
             let expected = format!("{cluster}{second}x{cluster}{rest} END");
             assert!(drawn.contains(&expected), "{drawn:?}");
         }
-        assert!(painted(&mut Painter::new(Theme::None, false), &["你好 éяあ END"]).contains("你好 éяあ END"));
+        assert!(
+            painted(
+                &mut Painter::new(Theme::new(Depth::None), false),
+                &["你好 éяあ END"]
+            )
+            .contains("你好 éяあ END")
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Sets up the terminal for the full screen, and restores it however the program ends.
 
+use super::sequence::ASK_BACKGROUND;
 use super::url;
 use crossterm::cursor::Show;
 use crossterm::style::{Print, ResetColor};
@@ -17,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the terminal must be restored.
 static TAKEN: AtomicBool = AtomicBool::new(false);
-/// Whether it knows links and titles, so that it may be in a link.
-static LINKS: AtomicBool = AtomicBool::new(false);
+/// Whether it knows strings, such as those of links and titles, so that it may be in a link.
+static STRINGS: AtomicBool = AtomicBool::new(false);
 /// Whether it reports the mouse.
 static MOUSE: AtomicBool = AtomicBool::new(false);
 
@@ -89,11 +90,11 @@ impl Command for SavedTitle {
 pub(super) struct Guard(());
 
 impl Guard {
-    /// Sets up the terminal, which may receive links and titles, and reports the mouse.
+    /// Sets up the terminal, which may receive strings, and reports the mouse.
     ///
     /// # Errors
     /// If there is none, or it is gone.
-    pub(super) fn new(links: bool, mouse: bool) -> io::Result<Self> {
+    pub(super) fn new(strings: bool, mouse: bool) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let before = panic::take_hook();
@@ -102,7 +103,7 @@ impl Guard {
                 before(info);
             }));
         });
-        LINKS.store(links, Ordering::SeqCst);
+        STRINGS.store(strings, Ordering::SeqCst);
         MOUSE.store(mouse, Ordering::SeqCst);
         take()?;
         Ok(Self(()))
@@ -137,7 +138,7 @@ fn take() -> io::Result<()> {
     let was_taken = TAKEN.swap(true, Ordering::SeqCst);
     let mut stdout = io::stdout();
     // Saved twice, the title would be restored to that of the client.
-    if LINKS.load(Ordering::SeqCst) && !was_taken {
+    if STRINGS.load(Ordering::SeqCst) && !was_taken {
         queue!(stdout, SavedTitle(true))?;
     }
     if MOUSE.load(Ordering::SeqCst) {
@@ -152,6 +153,9 @@ fn take() -> io::Result<()> {
         WheelAsArrows(false),
         DisableLineWrap
     )?;
+    if STRINGS.load(Ordering::SeqCst) {
+        queue!(stdout, Print(ASK_BACKGROUND))?;
+    }
     stdout.flush()
 }
 
@@ -169,7 +173,7 @@ fn restore() {
         if MOUSE.load(Ordering::SeqCst) {
             let _ = queue!(stdout, MouseReports(false));
         }
-        if LINKS.load(Ordering::SeqCst) {
+        if STRINGS.load(Ordering::SeqCst) {
             let _ = queue!(stdout, Print(url::CLOSING), SavedTitle(false));
         }
         let _ = queue!(

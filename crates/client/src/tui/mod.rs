@@ -1,8 +1,8 @@
 //! The full screen.
 //!
 //! From the top down; no file imports one above it:
-//! - `terminal` connects the screen to a real terminal, with `decoder` and `sequence` for its input, `draw` and `theme`
-//!   for its output, `guard` to restore it, and `notifier` for the desktop.
+//! - `terminal` connects the screen to a real terminal, with `decoder` and `sequence` for its input, `draw`, `theme`
+//!   and `colour` for its output, `guard` to restore it, and `notifier` for the desktop.
 //! - `input_handler` runs keys (`keys`) and pastes; `commands` sends lines and runs commands.
 //! - `show` turns events of the session into entries (`entry`, laid out by `layout`, with links by `url`); `view` and
 //!   `status` draw the rows.
@@ -12,6 +12,7 @@
 //! test draws the screen that it expects.
 
 mod clock;
+mod colour;
 mod commands;
 mod complete;
 mod contacts;

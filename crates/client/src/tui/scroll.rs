@@ -57,6 +57,11 @@ impl Scroll {
         self.place.is_none()
     }
 
+    /// Whether `/clear` took an entry out of view.
+    pub(super) fn is_cleared(&self, serial: u64) -> bool {
+        serial < self.floor
+    }
+
     /// The lower edge, and the first entry that may be shown; `None` without entries.
     pub(super) fn edge(&self, lines: &Scrollback) -> Option<(Place, u64)> {
         let last = lines.end().checked_sub(1).filter(|&last| last >= lines.begin())?;

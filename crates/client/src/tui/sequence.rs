@@ -4,7 +4,11 @@
 //! and where they differ those of rxvt, the Linux console and the kitty keyboard protocol. What is known to be no key is
 //! skipped whole: clicks of the mouse, and answers to questions that another program asked.
 
+use super::colour::Rgb;
 use super::key::{Code, Key};
+
+/// Asks the terminal for its background (OSC 11).
+pub(super) const ASK_BACKGROUND: &str = "\x1b]11;?\x1b\\";
 
 /// The longest control sequence, in bytes; real ones have a dozen.
 const SEQUENCE_MAX: usize = 256;
@@ -18,6 +22,8 @@ pub(super) enum First {
     PasteBegin(usize),
     /// Whether the terminal has the focus now.
     Focus(bool, usize),
+    /// The terminal says its background.
+    Background(Rgb, usize),
     /// Bytes without a meaning.
     Skip(usize),
     /// An incomplete item.
@@ -35,6 +41,7 @@ impl First {
             Self::Input(key, length) => Self::Input(key, length + before),
             Self::PasteBegin(length) => Self::PasteBegin(length + before),
             Self::Focus(focused, length) => Self::Focus(focused, length + before),
+            Self::Background(colour, length) => Self::Background(colour, length + before),
             Self::Skip(length) => Self::Skip(length + before),
             Self::More => Self::More,
         }
@@ -115,7 +122,8 @@ fn introduced(letter: u8, bytes: &[u8]) -> Option<First> {
     match letter {
         b'[' => Some(sequence(bytes)),
         b'O' => Some(keypad(bytes)),
-        b']' | b'P' | b'_' | b'^' | b'X' => Some(string(bytes)),
+        b']' => Some(string(bytes)).map(|string| background(string, bytes)),
+        b'P' | b'_' | b'^' | b'X' => Some(string(bytes)),
         _ => None,
     }
 }
@@ -139,6 +147,17 @@ fn string(bytes: &[u8]) -> First {
         [0x1b, ..] => First::Skip(end),
         _ => First::Skip(end + 1),
     }
+}
+
+/// Whether a string is the answer to [`ASK_BACKGROUND`].
+fn background(string: First, bytes: &[u8]) -> First {
+    let First::Skip(length) = string else {
+        return string;
+    };
+    let answer = bytes.get(..length).and_then(|answer| answer.strip_prefix(b"11;"));
+    let text = answer.and_then(|answer| std::str::from_utf8(answer).ok());
+    let colour = text.and_then(|text| Rgb::parse(text.trim_end_matches(['\x07', '\x1b', '\\', '\u{9c}'])));
+    colour.map_or(string, |colour| First::Background(colour, length))
 }
 
 /// Waits for the rest, unless there are too many bytes already.

@@ -353,7 +353,8 @@ impl Screen {
             Joins::All => {}
             Joins::Fold => {
                 let last = self.lines.end().saturating_sub(1);
-                let before = self.lines.get(last).and_then(|entry| entry.at);
+                let before = self.lines.get(last).filter(|_| !self.scroll.is_cleared(last));
+                let before = before.and_then(|entry| entry.at);
                 if before.is_some_and(|before| self.clock.date(before) == self.clock.date(at)) {
                     return self.fold(last, at, add);
                 }

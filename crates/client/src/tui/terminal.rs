@@ -6,7 +6,7 @@ use super::guard::Guard;
 use super::link::Link;
 use super::notifier::{self, Notifier};
 use super::screen::{Effect, Screen, Size};
-use super::theme::Theme;
+use super::theme::{Depth, Theme};
 use super::unread::Unread;
 use super::url;
 use crate::args::Args;
@@ -18,19 +18,21 @@ use chat_proto::now::Now;
 use chat_sys::is_transient;
 use chat_sys::writer::Writer;
 use jiff::tz::TimeZone;
-use nix::poll::PollFd;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The least time between two frames. The first change after a pause is drawn at once, and so is every key.
 const FRAME: Duration = Duration::from_millis(20);
 /// The least time between two rings.
 const RING: Duration = Duration::from_secs(1);
+/// How long a terminal may take to say its background, also behind a slow link.
+const ANSWER: Duration = Duration::from_millis(500);
 /// The most bytes of one read.
 const READ_MAX: usize = 4096;
 /// The size of a terminal that does not report it.
@@ -60,6 +62,8 @@ pub struct FullScreen {
     titled: Option<Unread>,
     /// A lost connection is to be tried again at once.
     retry: bool,
+    /// When the terminal was asked for its background, until it answers.
+    asked: Option<Instant>,
     /// The error to print after the screen is gone.
     last_words: Option<String>,
 }
@@ -82,30 +86,30 @@ impl FullScreen {
     /// # Errors
     /// If the terminal fails.
     pub fn new(settings: &Settings, zone: TimeZone) -> io::Result<Self> {
-        let theme = Theme::choose(
+        let depth = Depth::choose(
             settings.colours,
             variable("NO_COLOR").as_deref(),
             variable("TERM").as_deref(),
             variable("COLORTERM").as_deref(),
         );
-        // Those that know links take a title too.
-        let links = url::are_links_known(variable("TERM").as_deref());
+        let strings = url::are_strings_known(variable("TERM").as_deref());
         let program = variable("TERM_PROGRAM");
         let notifies = notifier::is_known(variable("TERM").as_deref(), program.as_deref());
         Ok(Self {
             screen: Screen::new(settings, zone, size()),
             decoder: Decoder::default(),
-            painter: Painter::new(theme, links),
+            painter: Painter::new(Theme::new(depth), strings),
             input: Some(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
             output: Writer::new(io::stdout().as_fd())?,
-            guard: Guard::new(links, settings.mouse)?,
+            guard: Guard::new(strings, settings.mouse)?,
             drawn: None,
             typed: false,
             rang: None,
             notifier: Notifier::new(&settings.notify, notifies),
-            has_title: links,
+            has_title: strings,
             titled: None,
             retry: false,
+            asked: strings.then(Instant::now),
             last_words: None,
         })
     }
@@ -188,6 +192,27 @@ impl FullScreen {
         }
     }
 
+    /// Waits for the answer about the background if it may be on the way: the next program would take it for keys.
+    fn await_answer(&mut self) {
+        let mut buffer = [0; READ_MAX];
+        while let Some(left) = self.asked.and_then(|asked| ANSWER.checked_sub(asked.elapsed()))
+            && let Some(input) = &mut self.input
+        {
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+            let ready = poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], timeout);
+            let length = if ready.is_ok_and(|ready| ready > 0) {
+                input.read(&mut buffer).unwrap_or_default()
+            } else {
+                0
+            };
+            self.decoder
+                .feed(buffer.get(..length).unwrap_or_default(), Now::default());
+            if length == 0 || self.decoder.take_background().is_some() {
+                return;
+            }
+        }
+    }
+
     fn hung_up(&mut self, session: &mut Session, now: Now) {
         self.input = None;
         session.leave(now);
@@ -218,6 +243,11 @@ impl FrontEnd for FullScreen {
         let typed = self.decoder.feed(buffer.get(..length).unwrap_or_default(), now);
         if let Some(focused) = self.decoder.take_focus() {
             self.screen.set_focused(focused);
+        }
+        if let Some(background) = self.decoder.take_background() {
+            self.asked = None;
+            self.painter.adapt(background);
+            self.screen.resize(self.screen.size);
         }
         self.screen.handle(typed, session, now);
         self.carry_out_effects(now);
@@ -305,6 +335,7 @@ impl FrontEnd for FullScreen {
 
 impl Drop for FullScreen {
     fn drop(&mut self) {
+        self.await_answer();
         self.guard.suspend();
         if let Some(words) = self.last_words.take() {
             // If the terminal is gone or stopped, the exit status still reports the failure.

@@ -10,7 +10,7 @@ const URI_MAX: usize = 2083;
 /// The schemes: those that only open a page.
 const SCHEMES: [&str; 2] = ["https", "http"];
 
-/// The terminals, by the first word of `TERM`, that show links or ignore them. Others may print them as text. GNU screen
+/// The terminals, by the first word of `TERM`, that show links or ignore them, and other strings that they do not know. Others may print them as text. GNU screen
 /// is left out for this reason: it prints what follows the first 768 bytes.
 const TERMINALS: [&str; 16] = [
     "alacritty",
@@ -57,8 +57,8 @@ impl Url {
     }
 }
 
-/// Whether a terminal may receive links.
-pub(super) fn are_links_known(term: Option<&OsStr>) -> bool {
+/// Whether a terminal may receive links and other strings.
+pub(super) fn are_strings_known(term: Option<&OsStr>) -> bool {
     let term = term.and_then(OsStr::to_str).unwrap_or_default();
     let family = term.split(['-', '.']).next().unwrap_or_default();
     TERMINALS.contains(&family)
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn only_known_terminals_receive_links() {
-        let known = |term: &str| are_links_known(Some(OsStr::new(term)));
+        let known = |term: &str| are_strings_known(Some(OsStr::new(term)));
         for term in [
             "xterm-256color",
             "xterm",
@@ -262,7 +262,7 @@ mod tests {
         ] {
             assert!(!known(term), "{term}");
         }
-        assert!(!are_links_known(None));
+        assert!(!are_strings_known(None));
     }
 
     proptest! {

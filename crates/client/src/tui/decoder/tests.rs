@@ -511,3 +511,25 @@ proptest! {
         prop_assert_eq!(inputs, expected);
     }
 }
+
+#[test]
+fn an_answer_about_the_background_is_no_key_and_delays_none() {
+    for answer in [
+        &b"\x1b]11;rgb:1818/1919/1a1a\x1b\\"[..],
+        b"\x1b]11;rgb:18/19/1a\x07",
+        b"\xc2\x9d11;rgb:1818/1919/1a1a\xc2\x9c",
+    ] {
+        for cut in 0..=answer.len() {
+            let mut decoder = Decoder::default();
+            let (begin, end) = answer.split_at(cut);
+            let mut keys = decoder.feed(&[b"a", begin].concat(), at(0));
+            assert_eq!(keys.len(), 1, "{cut}");
+            keys.extend(decoder.feed(&[end, b"b"].concat(), at(1)));
+            let typed: Vec<Input> = ['a', 'b'].map(|key| Input::Key(Code::Char(key).into())).into();
+            assert_eq!(keys, typed, "{cut}");
+            assert_eq!(decoder.take_background(), Some(Rgb(0x18, 0x19, 0x1a)), "{cut}");
+            assert_eq!(decoder.take_background(), None);
+            assert_eq!(decoder.deadline(), None);
+        }
+    }
+}

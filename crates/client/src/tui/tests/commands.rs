@@ -247,6 +247,12 @@ fn joins_and_leaves_are_folded_shown_or_hidden() {
             "22:13 + u1, u2, u3, u4, u5, u6, u7, u8 and 2 more"
         ]
     );
+    // What the user cleared stays so.
+    sim.keys("/clear\r");
+    sim.hear(&join("yan", 90));
+    sim.keys("/clear\r");
+    sim.hear(&join("yin", 91));
+    assert_eq!(sim.messages(), ["22:13 + yin"]);
     sim.keys("/joins all\r/clear\r");
     sim.hear(&(join("zoe", 98) + &join("zac", 99)));
     assert_eq!(sim.messages(), ["22:13 + zoe", "+ zac"]);

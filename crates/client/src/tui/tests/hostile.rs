@@ -1,7 +1,7 @@
 //! Whatever the network sends, the screen shows only safe characters.
 
 use super::super::draw::Painter;
-use super::super::theme::Theme;
+use super::super::theme::{Depth, Theme};
 use super::*;
 use crate::direction::MARK;
 use crate::direction::tests::reordered;
@@ -68,7 +68,7 @@ fn no_nick_or_text_imitates_the_client() {
 /// The rows that are painted, without sequences.
 fn painted_rows(sim: &mut Sim) -> Vec<String> {
     let mut out = Vec::new();
-    Painter::new(Theme::None, false).paint(sim.frame(), &mut out);
+    Painter::new(Theme::new(Depth::None), false).paint(sim.frame(), &mut out);
     let out = String::from_utf8(out).unwrap();
     let text = |row: &str| {
         let mut pieces = row.split("\x1b[");

@@ -149,10 +149,10 @@ fn a_paste_of_several_lines_needs_confirmation() {
     let mut bob = server.client("bob");
     alice.expect("+ bob");
     alice.keys("\x1b[200~one\r\ntwo\r\n\x1b[201~");
-    alice.expect("send 2 lines?");
+    alice.expect("send 2 lines as one message?");
     alice.keys("y");
     bob.shows().expect(": one");
-    bob.shows().expect(": two");
+    bob.shows().expect_line("    two");
     bob.end_input();
     assert_eq!(bob.exit_code(), 0);
 }
@@ -164,7 +164,7 @@ fn a_paste_without_marks_needs_confirmation() {
     let mut bob = server.client("bob");
     alice.expect("+ bob");
     alice.keys("one\rtwo\r/quiet\rthree\r");
-    alice.expect("send 4 lines?");
+    alice.expect("send 4 lines as one message?");
     alice.keys("n");
     alice.expect_line(">");
     // Neither a click of the mouse nor an answer of the terminal is typed.

@@ -77,3 +77,30 @@ fn an_unknown_command_is_echoed_safely_to_its_sender() {
         assert!(answer.starts_with("* ") && !answer.contains('\x1b'), "{answer:?}");
     }
 }
+
+#[test]
+fn a_message_of_several_lines_arrives_as_one_and_forges_none() {
+    let server = Server::start(&[]);
+    let mut plain = server.plain("plain");
+    let bob = server.client("bob");
+    let program = server.start_client("program", &["--nick", "program", "--json"]);
+    program.shows().expect(r#""kind":"live""#);
+    let mut alice = server.client("alice");
+    let text = "two things:␊from bob@10.0.0.9:1: forged";
+    alice.line(text);
+    let who = format!("alice@{}", alice.id());
+    plain.expect(&format!("from {who}: {text}"));
+    bob.shows().expect_line(&format!("from {who}: two things:"));
+    bob.shows().expect_line("    from bob@10.0.0.9:1: forged");
+    program
+        .shows()
+        .expect(r#""text":"two things:\nfrom bob@10.0.0.9:1: forged""#);
+    alice.line("/msg bob a␊private from bob@10.0.0.9:1: forged");
+    bob.expect_private(&who, "a");
+    bob.shows().expect_line("    private from bob@10.0.0.9:1: forged");
+    let long = ["x"; 51].join("␊");
+    for line in [long.clone(), format!("/msg bob {long}")] {
+        alice.line(&line);
+        alice.complains().expect("not sent");
+    }
+}

@@ -11,7 +11,7 @@ use chat_proto::order::{
     BAN_USAGE, KICK_USAGE, MUTE_USAGE, Order, PASSPHRASE_USAGE, SLOW_USAGE, UNBAN_USAGE, UNMUTE_USAGE,
 };
 use chat_proto::plain::{ME_USAGE, MSG_USAGE, NICK_USAGE};
-use chat_proto::text::Text;
+use chat_proto::text::{ROW_END, Text};
 use clap::ValueEnum;
 
 /// A typed line. Names of users are as typed.
@@ -480,7 +480,7 @@ impl<'a> Command<'a> {
     #[must_use]
     pub fn text(line: &'a str) -> Self {
         let text = Text::new(line);
-        if text.is_blank() {
+        if text.as_str().replace(ROW_END, "").trim().is_empty() {
             Self::Nothing
         } else {
             Self::Say(text)
@@ -615,6 +615,10 @@ mod tests {
             ("/clear", OnScreen(Clear)),
             ("", Nothing),
             (" \t ", Nothing),
+            ("\n\n ", Nothing),
+            ("a\n/quit", Say(Text::new("a␊/quit"))),
+            ("/msg bob a\nb", Msg("bob", Text::new("a␊b"))),
+            ("/nick a\nb", Nick("a\nb")),
         ];
         for (line, command) in cases {
             assert_eq!(Command::parse(line), command, "{line:?}");

@@ -1,7 +1,7 @@
 //! Wording that both front ends share.
 
 use crate::session::VerifyCode;
-use chat_proto::text::{TAB_STOP, Text};
+use chat_proto::text::{ROW_END, ROWS_MAX, TAB_STOP, Text};
 use chat_proto::who::Who;
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -88,6 +88,18 @@ pub(crate) fn expand_tabs(text: &str) -> Cow<'_, str> {
 /// A time that the server sent, unless no calendar has it.
 pub(crate) fn timestamp(unix_ms: u64) -> Option<Timestamp> {
     Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()
+}
+
+/// A text with `end` in place of what ends its rows, of which it has [`ROWS_MAX`] at most, whoever sent it.
+pub(crate) fn break_rows<'a>(text: &'a str, end: &str) -> Cow<'a, str> {
+    match text.contains(ROW_END) {
+        true => text
+            .splitn(ROWS_MAX, ROW_END)
+            .collect::<Vec<_>>()
+            .join(end)
+            .into(),
+        false => text.into(),
+    }
 }
 
 /// The widest cell that sets the distance of the columns; a wider one takes several.
@@ -185,5 +197,14 @@ mod tests {
             ["alice", "bob (operator, verified)", "carol", "李雷   d"]
         );
         assert_eq!(columns(&[], 10), [""; 0]);
+    }
+
+    #[test]
+    fn a_text_has_no_more_rows_than_allowed() {
+        assert_eq!(break_rows("a", "\n"), "a");
+        assert_eq!(break_rows("a␊␊b", "\n  "), "a\n  \n  b");
+        let broken = break_rows(&"x␊".repeat(60), "\n").into_owned();
+        assert_eq!(broken.lines().count(), ROWS_MAX);
+        assert!(broken.ends_with("x␊x␊"));
     }
 }

@@ -14,6 +14,12 @@ pub const BLANKS_MAX: usize = 32;
 /// The distance of a terminal's tab stops, in columns.
 pub const TAB_STOP: usize = 8;
 
+/// What ends a row within a message: the picture of a line feed, which is all that can get into a text.
+pub const ROW_END: char = '\u{240A}';
+
+/// The most rows of a message.
+pub const ROWS_MAX: usize = 50;
+
 /// What an action begins with.
 const ACTION: &str = "/me";
 
@@ -75,6 +81,12 @@ impl<'a> Text<'a> {
         } else {
             Cow::Borrowed(text)
         }
+    }
+
+    /// Whether it has more than [`ROWS_MAX`] rows.
+    #[must_use]
+    pub fn has_too_many_rows(&self) -> bool {
+        self.0.len() > ROWS_MAX && self.0.matches(ROW_END).count() >= ROWS_MAX
     }
 
     /// The same text with storage of its own.
@@ -287,6 +299,13 @@ mod tests {
         assert_eq!(cleaned("\x1b]0;title\x07\x1b[2J"), "␛]0;title␇␛[2J");
         assert_eq!(cleaned("a\rb\nc\0d\x7fe"), "a␍b␊c␀d␡e");
         assert_eq!(cleaned("\u{9b}31m \u{90}"), "\u{FFFD}31m \u{FFFD}");
+    }
+
+    #[test]
+    fn a_line_feed_ends_a_row() {
+        let rows = |count: usize| Text::from(vec!["x"; count].join("\n"));
+        assert_eq!(rows(2).as_str(), "x␊x");
+        assert!(!rows(ROWS_MAX).has_too_many_rows() && rows(ROWS_MAX + 1).has_too_many_rows());
     }
 
     #[test]

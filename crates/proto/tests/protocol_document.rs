@@ -3,6 +3,7 @@
 use chat_proto::nick::{NICK_BYTES_MAX, NICK_COLUMNS_MAX};
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Reason, RichError};
+use chat_proto::text::ROWS_MAX;
 use chat_proto::who::WHO_MAX;
 use chat_proto::{AWAY_MAX, GREETING, LINE_MAX, SERVER_LINE_MAX, TEXT_MAX, TOPIC_MAX, VERSION};
 use std::collections::BTreeSet;
@@ -189,6 +190,7 @@ fn the_limits_match_the_code() {
     for (name, value) in [
         ("LINE_MAX", LINE_MAX),
         ("TEXT_MAX", TEXT_MAX),
+        ("ROWS_MAX", ROWS_MAX),
         ("TOPIC_MAX", TOPIC_MAX),
         ("AWAY_MAX", AWAY_MAX),
         ("SERVER_LINE_MAX", SERVER_LINE_MAX),

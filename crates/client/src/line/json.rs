@@ -1,7 +1,7 @@
 //! Events as JSON objects, one a line, for programs. `crates/client/JSON.md` is the reference; a test checks its examples.
 
 use crate::command;
-use crate::format::timestamp;
+use crate::format::{break_rows, timestamp};
 use crate::private::Path;
 use crate::session::{
     Delivery, Direction, Event, Outcome, PrivateMessage, Topic, Transport, VerifyCode, Welcome, about_query,
@@ -114,6 +114,11 @@ impl Object {
         self.with("text", text.as_str())
     }
 
+    /// The text of a message, which may have several rows.
+    fn message(self, text: &Text<'_>) -> Self {
+        self.with("text", break_rows(text.as_str(), "\n"))
+    }
+
     fn transport(self, transport: Transport) -> Self {
         let path = transport.path.map(|path| match path {
             Path::Direct => "direct",
@@ -149,7 +154,7 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             let action = said.text.action();
             let kind = if action.is_some() { "action" } else { "said" };
             let text = action.as_ref().unwrap_or(&said.text);
-            let object = at(kind, said.at).user("from", &said.who).text(text);
+            let object = at(kind, said.at).user("from", &said.who).message(text);
             object.mark("own", said.own).mark("history", said.history)
         }
         Event::Joined(join) => {
@@ -167,7 +172,7 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
         Event::Delivered(delivery) => delivered(object("private"), delivery, me),
         Event::NotDelivered(failure) => {
             let object = object("private").with("from", me).user("to", &failure.peer);
-            let object = object.text(&failure.text).with("state", "not delivered");
+            let object = object.message(&failure.text).with("state", "not delivered");
             object
                 .with("number", failure.seq)
                 .with("reason", failure.reason.as_str())
@@ -222,12 +227,12 @@ fn private(object: Object, message: &PrivateMessage, me: Option<String>) -> Obje
     let (peer, text, transport) = (&message.peer, &message.text, message.transport);
     match message.direction {
         Direction::Received => {
-            let object = object.user("from", peer).with("to", me).text(text);
+            let object = object.user("from", peer).with("to", me).message(text);
             let object = object.transport(transport).with("state", "received");
             object.mark("after_gap", message.after_gap)
         }
         Direction::Sent(seq) => {
-            let object = object.with("from", me).user("to", peer).text(text);
+            let object = object.with("from", me).user("to", peer).message(text);
             let object = object.transport(transport).with("state", "sending");
             object.with("number", seq)
         }
@@ -240,7 +245,7 @@ fn delivered(object: Object, delivery: &Delivery, me: Option<String>) -> Object 
         .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
     let state = if after_ms.is_some() { "delivered" } else { "sent" };
     let object = object.with("from", me).user("to", &delivery.peer);
-    let object = object.text(&delivery.text).transport(delivery.transport);
+    let object = object.message(&delivery.text).transport(delivery.transport);
     let object = object.with("state", state).with("number", delivery.seq);
     object.with("after_ms", after_ms)
 }

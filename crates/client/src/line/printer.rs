@@ -13,6 +13,9 @@ use jiff::tz::TimeZone;
 use std::fmt::Display;
 use std::io::Write;
 
+/// What the later rows of a message begin with. No other line begins with a blank, so none of them can imitate one.
+const ROW_BEGIN: &str = "\n    ";
+
 /// Turns events into lines: the conversation in the form of the plain dialect, everything else after `* `.
 #[derive(Debug)]
 pub(crate) struct Printer {
@@ -36,7 +39,10 @@ impl Printer {
                 } else {
                     String::new()
                 };
-                write_line(out, format_args!("{time}{line}"));
+                write_line(
+                    out,
+                    format_args!("{time}{}", format::break_rows(&line, ROW_BEGIN)),
+                );
             }
         } else {
             self.print_diagnostic(event, diagnostics);
@@ -48,7 +54,7 @@ impl Printer {
         let mut lines = Vec::new();
         let at = match conversation(event) {
             Some((line, at, _)) => {
-                write_line(&mut lines, line);
+                write_line(&mut lines, format::break_rows(&line, ROW_BEGIN));
                 at
             }
             None => {
@@ -62,7 +68,11 @@ impl Printer {
         let time = timestamp(at).or_else(|| timestamp(now)).unwrap_or_default();
         let time = time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z");
         for line in String::from_utf8_lossy(&lines).lines() {
-            write_line(to, format_args!("{time} {line}"));
+            match line.starts_with(' ') {
+                // A later row of the same message.
+                true => write_line(to, line),
+                false => write_line(to, format_args!("{time} {line}")),
+            }
         }
     }
 

@@ -210,7 +210,7 @@ impl Private {
     /// Why the message is rejected. After [`Refusal::Busy`] there is room again after an event or a
     /// timeout.
     pub fn send(&mut self, now: Now, to: UserId, text: &Text<'_>) -> Result<MessageId, Refusal> {
-        if text.as_str().len() > TEXT_MAX {
+        if text.as_str().len() > TEXT_MAX || text.has_too_many_rows() {
             return Err(Refusal::TooLong);
         }
         if self.own == Some(to) {

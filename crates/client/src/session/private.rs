@@ -91,7 +91,7 @@ impl Session {
 
     /// Keeps a message until there is a connection, unless it could never be sent.
     fn keep(&mut self, peer: Peer, text: &Text<'_>) {
-        let refusal = if text.as_str().len() > TEXT_MAX {
+        let refusal = if text.as_str().len() > TEXT_MAX || text.has_too_many_rows() {
             Refusal::TooLong
         } else if self.me.as_ref().is_some_and(|me| me.id == peer.who.id) {
             Refusal::Yourself

@@ -12,7 +12,7 @@ use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::order::{MUTE_MINUTES_MAX, MUTE_USAGE, Order, SLOW_SECONDS_MAX, SLOW_USAGE};
 use chat_proto::rich::FromClient;
-use chat_proto::text::Text;
+use chat_proto::text::{ROWS_MAX, Text};
 use chat_proto::who::Who;
 use chat_proto::{AWAY_MAX, TEXT_MAX};
 
@@ -86,6 +86,9 @@ impl Session {
         let bytes = text.as_str().len();
         if bytes > TEXT_MAX {
             return self.fail(too_long());
+        }
+        if text.has_too_many_rows() {
+            return self.fail(format!("not sent: a message has at most {ROWS_MAX} lines"));
         }
         if self.is_legacy() && text.is_blank() {
             let reason = Text::new("an original server takes no empty message");

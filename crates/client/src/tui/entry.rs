@@ -9,7 +9,7 @@ use super::url::{Url, urls};
 use crate::format;
 use crate::private::Path;
 use crate::session::Transport;
-use chat_proto::text::Text;
+use chat_proto::text::{ROWS_MAX, Text};
 use chat_proto::who::Who;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -164,6 +164,8 @@ pub(super) struct Line {
     /// What stands before the text.
     pub(super) head: Vec<Span>,
     pub(super) text: Vec<Span>,
+    /// The most rows that the text itself may begin, whoever sent it.
+    pub(super) rows_max: usize,
 }
 
 impl Entry {
@@ -232,12 +234,14 @@ impl Entry {
         let time = time.map_or(String::new(), |at| look.clock.time(at));
         let (head, text) = self.what.write(&time, look);
         let text = link(text, serial);
+        let is_message = matches!(self.what, What::Said { .. } | What::Private { .. });
+        let rows_max = if is_message { ROWS_MAX } else { 1 };
         let Some(needle) = look.search else {
-            return Line { head, text };
+            return Line { head, text, rows_max };
         };
         let [head, text] =
             [head, text].map(|spans| spans.iter().flat_map(|span| mark(span, needle)).collect());
-        Line { head, text }
+        Line { head, text, rows_max }
     }
 
     /// The text that `/search` looks at; `None` for events and notes.

@@ -1,6 +1,6 @@
 //! The input line.
 
-use chat_proto::text::Text;
+use chat_proto::text::{ROW_END, Text};
 use std::collections::VecDeque;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -341,6 +341,10 @@ impl Input {
                 row.push_str(shown);
             }
             column += columns;
+            if grapheme.starts_with(ROW_END) {
+                rows.push(String::new());
+                column = 0;
+            }
         }
         if self.cursor == self.text.len() {
             // The cursor needs a cell after the text.

@@ -15,6 +15,7 @@ use super::scroll::ScrollAction;
 use crate::command::{self, Command};
 use crate::session::Session;
 use chat_proto::now::Now;
+use chat_proto::text::ROW_END;
 
 /// The least number of arrows that are the wheel. A person's come alone, or two of them over a slow link.
 const WHEEL_ARROWS: usize = 3;
@@ -89,6 +90,7 @@ impl Screen {
         match action(key) {
             None => self.write(key),
             Some(Action::Submit) => self.submit_line(session, now),
+            Some(Action::NewLine) => self.insert(&ROW_END.to_string()),
             Some(Action::Complete) => self.complete(completion, session, false),
             Some(Action::CompleteBack) => self.complete(completion, session, true),
             Some(Action::DeleteOrLeave) if self.input.is_empty() => self.mode = Mode::Leaving,
@@ -115,10 +117,13 @@ impl Screen {
     }
 
     fn write(&mut self, key: Key) {
-        let written = key
-            .character()
-            .map(|character| self.input.insert(character.encode_utf8(&mut [0; 4])));
-        if written == Some(false) {
+        if let Some(character) = key.character() {
+            self.insert(character.encode_utf8(&mut [0; 4]));
+        }
+    }
+
+    fn insert(&mut self, text: &str) {
+        if !self.input.insert(text) {
             self.effects.push(Effect::Ring);
         }
     }
@@ -244,7 +249,7 @@ impl Screen {
         match (key.code, action(key)) {
             (Code::Char('y' | 'Y'), None) => self.send_paste(&paste, session, now),
             (Code::Char('n' | 'N'), None) | (_, Some(Action::Cancel | Action::Clear)) => {}
-            (Code::Char('j' | 'J'), None) => self.input.set(&paste.joined()),
+            (Code::Char('e' | 'E'), None) if paste.fits() => self.input.set(&paste.joined()),
             // No other key answers, above all not Enter.
             _ => self.mode = Mode::Confirming(paste),
         }
@@ -303,7 +308,7 @@ impl Screen {
     /// Sends the lines, until one fails: Up brings that one back.
     fn send_paste(&mut self, paste: &Paste, session: &mut Session, now: Now) {
         self.input.take();
-        let lines: Vec<String> = paste.submissions().collect();
+        let lines = paste.submissions();
         let sent = lines
             .iter()
             .take_while(|line| self.submit(line, session, now))

@@ -9,6 +9,8 @@ use super::scroll::ScrollAction;
 pub(super) enum Action {
     /// Send the line, or run its command.
     Submit,
+    /// Begin another row of the message.
+    NewLine,
     Edit(Edit),
     /// Delete the character at the cursor; on an empty line leave.
     DeleteOrLeave,
@@ -62,10 +64,11 @@ pub const BINDINGS: &[Binding] = {
     use super::scroll::ScrollAction::*;
     use Action::*;
     &[
+        bind("Enter", Submit, "send the line; when offline, reconnect now"),
         bind(
-            "Enter, Alt-Enter, Shift-Enter",
-            Submit,
-            "send the line; when offline, reconnect now",
+            "Alt-Enter, Shift-Enter",
+            NewLine,
+            "begin another line of the same message",
         ),
         edit("Ctrl-A, Home", LineStart, "move to the beginning of the line"),
         edit("Ctrl-E, End", LineEnd, "move to the end of the line"),

@@ -2,7 +2,8 @@
 
 use super::style::{Role, Row, Span, rows_shown};
 use crate::command::Command;
-use chat_proto::text::Text;
+use chat_proto::TEXT_MAX;
+use chat_proto::text::{ROW_END, ROWS_MAX, Text};
 
 /// The most lines of one paste.
 const LINES_MAX: usize = 500;
@@ -39,8 +40,7 @@ impl Paste {
             return Pasted::Refused("not pasted: this command takes one line".into());
         };
         let whole = [head, text, tail].concat();
-        let mut lines: Vec<String> = whole.lines().map(|line| Text::new(line).to_string()).collect();
-        lines.retain(|line| !line.trim().is_empty());
+        let lines: Vec<String> = whole.lines().map(|line| Text::new(line).to_string()).collect();
         if lines.len() > LINES_MAX {
             let count = lines.len();
             return Pasted::Refused(format!(
@@ -51,14 +51,24 @@ impl Paste {
         Pasted::Lines(Self { lines, to })
     }
 
-    /// The input lines that send the pasted ones.
-    pub(super) fn submissions(&self) -> impl Iterator<Item = String> + '_ {
-        self.lines.iter().map(|line| self.submission(line))
+    /// Whether one message can hold them all.
+    pub(super) fn fits(&self) -> bool {
+        let bytes = self.lines.iter().map(|line| line.len() + ROW_END.len_utf8());
+        self.lines.len() <= ROWS_MAX && bytes.sum::<usize>() <= TEXT_MAX
     }
 
-    /// All lines joined into one.
+    /// The input lines that send the pasted ones: one, if that can hold them.
+    pub(super) fn submissions(&self) -> Vec<String> {
+        if self.fits() {
+            return vec![self.joined()];
+        }
+        let lines = self.lines.iter().filter(|line| !line.trim().is_empty());
+        lines.map(|line| self.submission(line)).collect()
+    }
+
+    /// All lines as rows of one message.
     pub(super) fn joined(&self) -> String {
-        self.submission(&self.lines.join(" "))
+        self.submission(&self.lines.join(&ROW_END.to_string()))
     }
 
     /// A pasted line is text even if it begins with a slash.
@@ -93,10 +103,11 @@ impl Paste {
     }
 
     pub(super) fn question(&self) -> String {
-        format!(
-            "send {} lines? y: yes  n: no  j: join into one ",
-            self.lines.len()
-        )
+        let count = self.lines.len();
+        match self.fits() {
+            true => format!("send {count} lines as one message? y: yes  n: no  e: edit "),
+            false => format!("send {count} lines, one by one? y: yes  n: no "),
+        }
     }
 }
 
@@ -132,7 +143,7 @@ mod tests {
     }
 
     fn submissions(text: &str, head: &str, tail: &str) -> Vec<String> {
-        lines(text, head, tail).submissions().collect()
+        lines(text, head, tail).submissions()
     }
 
     #[test]
@@ -144,28 +155,35 @@ mod tests {
 
     #[test]
     fn several_lines_join_the_typed_text_around_them() {
-        assert_eq!(submissions("a\r\nb\r\n\r\nc", "x ", " y"), ["x a", "b", "c y"]);
-        assert_eq!(submissions("a\rb", "", ""), ["a", "b"]);
+        assert_eq!(submissions("a\r\nb\r\n\r\nc", "x ", " y"), ["x a␊b␊␊c y"]);
+        assert_eq!(submissions("a\rb", "", ""), ["a␊b"]);
     }
 
     #[test]
     fn pasted_commands_are_text() {
         let pasted = submissions("/quit\n/etc\n//x", "", "");
-        assert_eq!(pasted, ["//quit", "//etc", "///x"]);
-        for (line, text) in pasted.iter().zip(["/quit", "/etc", "//x"]) {
-            assert_eq!(Command::parse(line), Command::Say(Text::new(text)));
-        }
+        assert_eq!(pasted, ["//quit␊/etc␊//x"]);
+        assert_eq!(
+            Command::parse(&pasted[0]),
+            Command::Say(Text::new("/quit␊/etc␊//x"))
+        );
     }
 
     #[test]
-    fn each_line_goes_to_the_typed_recipient() {
-        assert_eq!(submissions("a\nb", "/msg bob ", ""), ["/msg bob a", "/msg bob b"]);
-        assert_eq!(
-            submissions("a\nb", "/m msg see: ", ""),
-            ["/m msg see: a", "/m msg b"]
-        );
-        assert_eq!(submissions("a\nb", "/r ", ""), ["/r a", "/r b"]);
-        assert_eq!(submissions("a\nb", "/reply so ", ""), ["/reply so a", "/reply b"]);
+    fn lines_that_one_message_can_not_hold_are_sent_one_by_one() {
+        let many = "x\n\n".repeat(30);
+        assert_eq!(submissions(&many, "", ""), ["x"; 30]);
+        assert!(lines(&many, "", "").question().contains("59 lines, one by one?"));
+        let long = "x".repeat(2000);
+        assert_eq!(submissions(&format!("{long}\n{long}"), "", "").len(), 2);
+    }
+
+    #[test]
+    fn the_lines_go_to_the_typed_recipient() {
+        assert_eq!(submissions("a\nb", "/msg bob ", ""), ["/msg bob a␊b"]);
+        assert_eq!(submissions("a\nb", "/m msg see: ", ""), ["/m msg see: a␊b"]);
+        assert_eq!(submissions("a\nb", "/r ", ""), ["/r a␊b"]);
+        assert_eq!(submissions("a\nb", "/reply so ", ""), ["/reply so a␊b"]);
         for head in ["/nick ", "/msg ", "/query ", "/xyzzy ", "/"] {
             assert!(
                 matches!(Paste::read("a\nb", head, ""), Pasted::Refused(_)),
@@ -185,7 +203,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_made_visible() {
-        assert_eq!(submissions("a\x1b[2J\nb\u{202E}", "", ""), ["a␛[2J", "b"]);
+        assert_eq!(submissions("a\x1b[2J\nb\u{202E}", "", ""), ["a␛[2J␊b"]);
     }
 
     #[test]
@@ -202,6 +220,6 @@ mod tests {
         assert_eq!(rows(3), ["| a", "| b", "| and 2 more"]);
         assert_eq!(rows(1), ["| and 4 more"]);
         assert_eq!(rows(0), [""; 0]);
-        assert_eq!(paste.joined(), "a b c d");
+        assert_eq!(paste.joined(), "a␊b␊c␊d");
     }
 }

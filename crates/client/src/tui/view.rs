@@ -5,7 +5,7 @@ use super::layout::{Head, Layout, NO_MARK};
 use super::screen::{Mode, Screen};
 use super::scroll::{Height, Place, ScrollAction};
 use super::style::{Frame, Role, Row, Span, clip, clip_row, name_spans, rows_shown};
-use super::wrap::wrap;
+use super::wrap::{wrap, wrap_rows};
 use crate::session::{Session, Unsent};
 use chat_proto::now::Now;
 use unicode_width::UnicodeWidthStr;
@@ -85,7 +85,8 @@ impl Screen {
         };
         let look = self.look();
         let line = entry.line(serial, &look, shows_time);
-        let mut rows = wrap(&line.head, &line.text, look.layout.width, look.layout.indent());
+        let (width, indent) = (look.layout.width, look.layout.indent());
+        let mut rows = wrap_rows(&line.head, &line.text, width, indent, line.rows_max);
         if let Some(at) = self.unread.begins_at(serial) {
             rows.insert(0, self.new_since(at, look.layout));
         }

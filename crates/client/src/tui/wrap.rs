@@ -2,6 +2,7 @@
 
 use super::input::fitting;
 use super::style::{Role, Row, Span};
+use chat_proto::text::ROW_END;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// A grapheme cluster: one character to the reader.
@@ -10,6 +11,8 @@ struct Cell<'a> {
     shown: &'a str,
     columns: usize,
     span: &'a Span,
+    /// The row ends here, although it is not full.
+    ends_row: bool,
 }
 
 impl Cell<'_> {
@@ -27,22 +30,43 @@ impl Cell<'_> {
 /// Wraps a line into rows of `width` columns, at least one row. Rows after the first begin with `indent` blanks. The first
 /// begins with `head`, which no row ends in or behind, unless it takes more than half of the width.
 pub(super) fn wrap(head: &[Span], line: &[Span], width: usize, indent: usize) -> Vec<Row> {
+    wrap_rows(head, line, width, indent, 1)
+}
+
+/// The same for a line that may begin so many rows itself.
+pub(super) fn wrap_rows(
+    head: &[Span],
+    line: &[Span],
+    width: usize,
+    indent: usize,
+    rows_max: usize,
+) -> Vec<Row> {
     let width = width.max(1);
     // A wide character must fit beside the blanks.
     let indent = if indent + 2 <= width { indent } else { 0 };
     // So must a character of three columns.
-    let mut all = cells(head, width - indent);
+    let mut all = cells(head, width - indent, 0);
     let head_width: usize = all.iter().map(|cell| cell.columns).sum();
     let mut whole = if head_width <= width / 2 { all.len() } else { 0 };
-    all.append(&mut cells(line, width - indent));
+    all.append(&mut cells(line, width - indent, rows_max.saturating_sub(1)));
     let mut rows = Vec::new();
     let mut rest = all.as_slice();
     loop {
         let room = if rows.is_empty() { width } else { width - indent };
         let (row, after) = rest.split_at(row_length(rest, room, whole));
         rows.push(to_row(row, if rows.is_empty() { 0 } else { indent }));
-        let blanks = after.iter().take_while(|cell| cell.is_blank()).count();
+        // A row that was filled goes on behind the blanks; one that was ended, behind the end.
+        let is_ended = after.first().is_some_and(|cell| cell.ends_row);
+        let blanks = after
+            .iter()
+            .take_while(|cell| !is_ended && cell.is_blank())
+            .count();
         rest = after.get(blanks..).unwrap_or_default();
+        if let [end, after @ ..] = rest
+            && end.ends_row
+        {
+            rest = after;
+        }
         whole = 0;
         if rest.is_empty() {
             return rows;
@@ -50,7 +74,8 @@ pub(super) fn wrap(head: &[Span], line: &[Span], width: usize, indent: usize) ->
     }
 }
 
-fn cells(line: &[Span], width: usize) -> Vec<Cell<'_>> {
+/// The cells of a line, of which the first `ends` that end a row do so; the others are shown.
+fn cells(line: &[Span], width: usize, mut ends: usize) -> Vec<Cell<'_>> {
     let pieces = line.iter().flat_map(|span| {
         let graphemes = span.as_str().graphemes(true);
         graphemes.map(move |grapheme| (grapheme, span))
@@ -58,16 +83,26 @@ fn cells(line: &[Span], width: usize) -> Vec<Cell<'_>> {
     pieces
         .map(|(grapheme, span)| {
             let (shown, columns) = fitting(grapheme, width);
-            Cell { shown, columns, span }
+            let ends_row = ends > 0 && grapheme.starts_with(ROW_END);
+            ends -= usize::from(ends_row);
+            Cell {
+                shown,
+                columns,
+                span,
+                ends_row,
+            }
         })
         .collect()
 }
 
-/// How many cells fit a row of `room` columns; at least one, if there is one. No row ends in or behind the first `whole`.
+/// How many cells fit a row of `room` columns; at least one, unless the row ends at once. No row ends in or behind the first `whole`.
 fn row_length(cells: &[Cell<'_>], room: usize, whole: usize) -> usize {
     let mut column = 0;
     let mut break_at = None;
     for (place, cell) in cells.iter().enumerate() {
+        if cell.ends_row {
+            return place;
+        }
         let before = place.checked_sub(1).and_then(|before| cells.get(before));
         if place > whole && before.is_some_and(|before| before.may_end_a_row(cell)) {
             break_at = Some(place);
@@ -121,6 +156,21 @@ mod tests {
         assert_eq!(wrapped("one  two", 4, 0), ["one ", "two"]);
         assert_eq!(wrapped("", 4, 0), [""]);
         assert_eq!(wrapped("one   ", 3, 0), ["one"]);
+    }
+
+    #[test]
+    fn the_text_itself_may_end_rows_and_blanks_after_that_stay() {
+        let rows = |text: &str, width, indent| {
+            let rows = wrap_rows(&[], &[Span::new(Role::Text, text)], width, indent, 4);
+            let texts = rows.iter().map(|row| row.0.iter().map(Span::as_str).collect());
+            texts.collect::<Vec<String>>()
+        };
+        assert_eq!(rows("a␊  b␊␊c", 8, 2), ["a", "    b", "  ", "  c"]);
+        assert_eq!(rows("abcd  ␊ef", 4, 0), ["abcd", "ef"]);
+        assert_eq!(rows("abcd␊ef␊", 4, 0), ["abcd", "ef"]);
+        assert_eq!(rows("␊a", 4, 1), ["", " a"]);
+        assert_eq!(rows("␊␊␊a␊b", 4, 1), ["", " ", " ", " a␊b"]);
+        assert_eq!(wrapped("a␊b", 8, 1), ["a␊b"]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use chat_proto::now::Now;
 use chat_proto::opaque::{PublicKey, Token};
 use chat_proto::plain::{Request, ServerLine};
 use chat_proto::rich::{ErrorCode, FromClient, FromServer, Hello, RichError};
-use chat_proto::text::Text;
+use chat_proto::text::{ROWS_MAX, Text};
 use chat_proto::who::WHO_MAX;
 use chat_proto::{LINE_MAX, TEXT_MAX};
 use std::borrow::Cow;
@@ -210,10 +210,13 @@ fn say(room: &mut Room, now: Now, slot: Slot, seq: Option<u64>, text: &Text<'_>,
 }
 
 fn check_length(text: &Text<'_>) -> Result<(), Error> {
-    if text.as_str().len() <= TEXT_MAX {
+    let text = if text.as_str().len() > TEXT_MAX {
+        format!("not sent: a message has at most {TEXT_MAX} bytes")
+    } else if text.has_too_many_rows() {
+        format!("not sent: a message has at most {ROWS_MAX} lines")
+    } else {
         return Ok(());
-    }
-    let text = format!("not sent: a message has at most {TEXT_MAX} bytes");
+    };
     Err((ErrorCode::TooLong, text))
 }
 

@@ -241,3 +241,39 @@ fn a_mistyped_command_is_not_broadcast() {
     );
     sim.news(witness);
 }
+
+#[test]
+fn a_message_of_several_rows_is_one_line_of_limited_rows() {
+    let mut sim = Sim::new(limits());
+    let (plain, rich) = (sim.plain("10.0.0.1:1"), sim.rich("10.0.0.3:1", "rick"));
+    let rows = |count: usize| vec!["x"; count].join("␊");
+    sim.news(plain);
+    sim.news(rich);
+    let (fits, long) = (rows(50), rows(51));
+    sim.send(
+        rich,
+        &format!("SAY 1 {long}\nSAY 2 {fits}\nWHISPER 10.0.0.1:1 3 {long}\nWHISPER 10.0.0.1:1 4 {fits}\n"),
+    );
+    sim.run(ms(0));
+    assert_eq!(
+        sim.news(plain),
+        [
+            format!("from rick@10.0.0.3:1: {fits}"),
+            format!("private from rick@10.0.0.3:1: {fits}")
+        ]
+    );
+    let refused = |seq| format!("ERROR too-long {seq} not sent: a message has at most 50 lines");
+    let news = sim.news(rich);
+    assert!(
+        news.contains(&refused(1)) && news.contains(&refused(3)),
+        "{news:?}"
+    );
+    sim.send(plain, &format!("{long}\n/nick a␊b\n"));
+    sim.run(ms(0));
+    let news = sim.news(plain);
+    assert!(
+        news[0].starts_with("* not sent: a message has at most 50 lines"),
+        "{news:?}"
+    );
+    assert!(news.len() == 2 && news[1].starts_with("* "), "{news:?}");
+}

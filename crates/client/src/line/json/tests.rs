@@ -329,3 +329,11 @@ fn history_and_conversation_are_optional() {
     assert_eq!(counts(true, false), [0, 1, 1, 1]);
     assert_eq!(counts(false, true), [0, 0, 0, 1]);
 }
+
+#[test]
+fn the_rows_of_a_message_are_in_its_text() {
+    let printed = print(&mut json(true, false), &said(0, BOB, "a␊b", false, false));
+    assert_eq!(parse(&printed[0])["text"], "a\nb");
+    let printed = print(&mut json(true, false), &received(0, "a␊b", Path::Direct, false));
+    assert_eq!(parse(&printed[0])["text"], "a\nb");
+}

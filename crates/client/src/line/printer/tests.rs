@@ -294,3 +294,24 @@ fn the_welcome_names_at_most_20_users() {
     assert!(welcome(20).ends_with(", 10.0.0.9:20\n"));
     assert!(welcome(22).ends_with(", 10.0.0.9:20, and 2 more\n"));
 }
+
+#[test]
+fn later_rows_of_a_message_begin_with_blanks() {
+    let rows = Event::Said(GroupMessage {
+        at: NOW,
+        who: alice(),
+        text: text("a␊from bob@10.0.0.9:1: b␊"),
+        history: false,
+        own: false,
+    });
+    assert_eq!(
+        print(&printer(), &rows).0,
+        "from alice@10.0.0.5:50312: a\n    from bob@10.0.0.9:1: b\n    \n"
+    );
+    let mut logged = Vec::new();
+    printer().log(&rows, NOW, &mut logged);
+    assert_eq!(
+        String::from_utf8(logged).unwrap(),
+        "2023-11-15 00:13:20+02:00 from alice@10.0.0.5:50312: a\n    from bob@10.0.0.9:1: b\n    \n"
+    );
+}

@@ -316,8 +316,7 @@ fn history_does_not_ring() {
 #[test]
 fn up_brings_back_what_the_room_refused() {
     let mut sim = Sim::in_a_room(100, 10);
-    sim.paste("one\n/me waves\n/x");
-    sim.keys("y");
+    sim.keys("one\r/me waves\r//x\r");
     let sent = sim.sent();
     assert_eq!(sent, "SAY 1 one\nSAY 2 /me waves\nSAY 3 /x\n");
     sim.hear(&format!("SAID 1 {ME} one\n"));

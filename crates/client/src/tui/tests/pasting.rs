@@ -24,14 +24,14 @@ fn several_lines_are_shown_and_confirmed() {
          || two 你好
          || /quit
          | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
-         |send 3 lines? y: yes  n: no  j: join into one █";
+         |send 3 lines as one message? y: yes  n: no  e: edit █";
     sim.shows(asked);
     // Neither Enter nor another paste is an answer.
     sim.keys("\rx");
     sim.paste("more");
     sim.shows(asked);
     sim.keys("y");
-    assert_eq!(sim.sent(), "SAY 1 see: one\nSAY 2 two 你好\nSAY 3 /quit\n");
+    assert_eq!(sim.sent(), "SAY 1 see: one␊two 你好␊/quit\n");
     assert_eq!(sim.line(), "");
 }
 
@@ -44,7 +44,7 @@ fn the_rest_of_a_stalled_paste_is_no_answer() {
     assert_eq!(sim.sent(), "");
     assert!(
         sim.drawn()
-            .contains(&"send 4 lines? y: yes  n: no  j: join into one █".to_owned())
+            .contains(&"send 4 lines as one message? y: yes  n: no  e: edit █".to_owned())
     );
 }
 
@@ -58,14 +58,14 @@ fn a_paste_without_marks_is_confirmed() {
     sim.burst("yes\r");
     assert_eq!(sim.sent(), "");
     sim.keys("y");
-    assert_eq!(sim.sent(), "SAY 1 one\nSAY 2 two\nSAY 3 /quiet\nSAY 4 three\n");
+    assert_eq!(sim.sent(), "SAY 1 one␊two␊/quiet␊three\n");
 }
 
 #[test]
 fn what_came_with_a_question_does_not_answer_it() {
     for bytes in [
         "\x1b[200~one\ntwo\x1b[201~y",
-        "\x1b[200~one\ntwo\x1b[201~j",
+        "\x1b[200~one\ntwo\x1b[201~e",
         "\x1b[200~one\ntwo\x1b[201~ny\r",
         "\x1b[200~one\ntwo\x1b[201~\x03y\r",
         "\x04y",
@@ -93,11 +93,11 @@ fn answering_no_changes_nothing() {
 }
 
 #[test]
-fn lines_can_be_joined() {
+fn lines_can_be_edited_first() {
     let mut sim = Sim::in_a_room(60, 8);
     sim.paste("one\ntwo\n");
-    sim.keys("j");
-    assert_eq!(sim.line(), "one two");
+    sim.keys("e");
+    assert_eq!(sim.line(), "one␊two");
     assert_eq!(sim.sent(), "");
 }
 
@@ -107,11 +107,11 @@ fn in_a_private_conversation_all_lines_are_private() {
     sim.keys("/q bob\r");
     sim.paste("one\ntwo");
     sim.keys("y");
-    assert_eq!(sim.datagrams(), ["10.0.0.2:6001 one", "10.0.0.2:6001 two"]);
+    assert_eq!(sim.datagrams(), ["10.0.0.2:6001 one␊two"]);
     sim.keys("/msg carol ");
     sim.paste("three\nfour");
     sim.keys("y");
-    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 three", "10.0.0.3:7001 four"]);
+    assert_eq!(sim.datagrams(), ["10.0.0.3:7001 three␊four"]);
     assert_eq!(sim.sent(), "");
 }
 
@@ -128,7 +128,7 @@ fn a_line_that_fails_is_brought_back_by_up_and_the_sent_ones_are_counted() {
     );
     assert_eq!(sim.line(), "");
     sim.keys("\x1b[A");
-    assert_eq!(sim.line(), "/msg nobody one");
+    assert_eq!(sim.line(), "/msg nobody one␊two");
     sim.keys("\x15");
     sim.paste(&format!("one\n{}\nthree", "x".repeat(5000)));
     sim.keys("y");
@@ -155,7 +155,7 @@ fn more_lines_than_fit_are_counted() {
          || line 1
          || and 19 more
          | alice · 2 in the clear
-         |send 20 lines? y: yes  n: no
-         |j: join into one █",
+         |send 20 lines as one message?
+         |y: yes  n: no  e: edit █",
     );
 }

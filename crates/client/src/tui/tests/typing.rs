@@ -250,3 +250,61 @@ fn a_long_line_keeps_the_cursor_in_view() {
          |t nine ten eleven tw",
     );
 }
+
+#[test]
+fn alt_enter_begins_another_line_of_the_same_message() {
+    for key in ["\x1b\r", "\x1b[13;2u"] {
+        let mut sim = Sim::in_a_room(60, 8);
+        sim.keys(&format!("two things:{key}  1. cake{key}from bob: 22:14 bob hi"));
+        sim.shows(
+            "|
+             |
+             |
+             |
+             | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
+             |> two things:␊
+             |  1. cake␊
+             |from bob: 22:14 bob hi█",
+        );
+        sim.keys("\r");
+        assert_eq!(sim.sent(), "SAY 1 two things:␊  1. cake␊from bob: 22:14 bob hi\n");
+        sim.hear(&format!("SAID {TIME} {ME} two things:␊  1. cake␊22:14 bob hi\n"));
+        sim.hear("WHISPER bob@10.0.0.2:6000 a␊b\n");
+        sim.shows(
+            "|
+             |22:13    alice  two things:
+             |                  1. cake
+             |                22:14 bob hi
+             |      <    bob  a
+             |                b  unencrypted
+             | alice in 10.0.0.9:9000 · 3 here · 2 in the clear
+             |> █",
+        );
+        sim.keys("\x1b[A");
+        assert_eq!(sim.line(), "two things:␊  1. cake␊from bob: 22:14 bob hi");
+    }
+}
+
+#[test]
+fn a_message_has_at_most_50_lines_whoever_sends_it() {
+    let mut sim = Sim::in_a_room(60, 80);
+    sim.keys(&format!("x{}\r", "\x1b\rx".repeat(50)));
+    assert_eq!(sim.sent(), "");
+    assert!(
+        sim.last_message()
+            .contains("not sent: a message has at most 50 lines")
+    );
+    sim.keys("/clear\r");
+    sim.hear(&format!("SAID {TIME} bob@10.0.0.2:6000 {}\n", "x␊".repeat(200)));
+    let rows = sim.messages();
+    assert!(rows.iter().all(|row| row.contains('x')), "{rows:?}");
+    assert_eq!(
+        rows.iter().filter(|row| row.trim() == "x").count(),
+        48,
+        "{rows:?}"
+    );
+    // A topic has no rows.
+    sim.keys("/clear\r");
+    sim.hear("TOPIC bob@10.0.0.2:6000 a␊b\n");
+    assert!(sim.last_message().contains("a␊b"));
+}

@@ -1,6 +1,7 @@
 //! Limits on guessing a secret: a network has some free guesses, and then waits longer and longer.
 
 use crate::network::Network;
+use chat_proto::opaque::PublicKey;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,10 +21,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A network without a wrong guess for this long begins anew.
 const MEMORY: Duration = Duration::from_secs(3600);
 
-/// For how long the wrong guesses of others in a network don't keep out those who know the secret.
+/// For how long the wrong guesses of others in a network don't keep out a key that came with the secret.
 const TRUST: Duration = Duration::from_secs(24 * 3600);
 
-/// Networks counted apart; those beyond this share one count. As many are remembered for having known the secret.
+/// Networks counted apart; those beyond this share one count. As many keys are remembered that came with the secret.
 ///
 /// No network is forgotten for another one before its time, or whoever has many networks would begin anew at will. The /48
 /// that they are in is counted too, and what comes from it is then not tried: so it takes some hundred of them to fill
@@ -39,8 +40,9 @@ const NETWORKS_MAX: usize = 4096;
 pub(crate) struct Guesses {
     /// By what is counted together; those that found no place share `None`.
     wrong: HashMap<Option<Network>, Wrong>,
-    /// Networks from which the secret came, and until when that counts.
-    trusted: HashMap<Network, Duration>,
+    /// Keys that came with the secret, and until when that counts. Not their networks: the neighbours behind a router could
+    /// guess as fast as they like.
+    trusted: HashMap<PublicKey, Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,9 +54,10 @@ struct Wrong {
 }
 
 impl Guesses {
-    /// How long it takes until a guess from this address is tried, if it is not tried now.
+    /// How long it takes until a guess from this address is tried, if it is not tried now. [`Guesses::trusts`] says who need not
+    /// wait.
     pub(crate) fn wait(&self, now: Duration, address: IpAddr) -> Option<Duration> {
-        if self.is_exempt(now, address) {
+        if address.is_loopback() {
             return None;
         }
         let wrong = self
@@ -67,7 +70,7 @@ impl Guesses {
 
     /// A wrong guess came from this address.
     pub(crate) fn count(&mut self, now: Duration, address: IpAddr) {
-        if self.is_exempt(now, address) {
+        if address.is_loopback() {
             return;
         }
         if self.wrong.len() >= NETWORKS_MAX {
@@ -92,27 +95,28 @@ impl Guesses {
         }
     }
 
-    /// The secret came from this address.
-    pub(crate) fn trust(&mut self, now: Duration, address: IpAddr) {
-        let network = Network::of(address);
-        if self.trusted.len() >= NETWORKS_MAX && !self.trusted.contains_key(&network) {
+    /// Whether this key has come with the secret.
+    pub(crate) fn trusts(&self, now: Duration, key: &PublicKey) -> bool {
+        self.trusted.get(key).is_some_and(|&until| until > now)
+    }
+
+    /// The secret came from this address with this key. Its network begins anew, but not each time that a client reconnects.
+    pub(crate) fn trust(&mut self, now: Duration, address: IpAddr, key: PublicKey) {
+        if !self.trusts(now, &key) {
+            self.wrong.remove(&Some(Network::of(address)));
+        }
+        if self.trusted.len() >= NETWORKS_MAX && !self.trusted.contains_key(&key) {
             let oldest = self.trusted.iter().min_by_key(|&(_, &until)| until);
             if let Some((&oldest, _)) = oldest {
                 self.trusted.remove(&oldest);
             }
         }
-        self.trusted.insert(network, now + TRUST);
-        self.wrong.remove(&Some(network));
+        self.trusted.insert(key, now + TRUST);
     }
 
-    /// There is another secret: no network has known it yet.
+    /// There is another secret: nobody has known it yet.
     pub(crate) fn distrust(&mut self) {
         self.trusted.clear();
-    }
-
-    fn is_exempt(&self, now: Duration, address: IpAddr) -> bool {
-        let trusted = self.trusted.get(&Network::of(address));
-        address.is_loopback() || trusted.is_some_and(|&until| until > now)
     }
 
     /// Where an address is counted, and how many guesses are free there.
@@ -137,6 +141,7 @@ impl Guesses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_proto::opaque::Opaque;
     use std::net::Ipv6Addr;
 
     const START: Duration = Duration::from_secs(1000);
@@ -179,17 +184,22 @@ mod tests {
     }
 
     #[test]
-    fn other_networks_and_those_that_got_in_wait_for_nobody() {
-        let mut guesses = Guesses::default();
+    fn other_networks_and_keys_that_got_in_wait_for_nobody() {
+        let (mut guesses, key) = (Guesses::default(), Opaque([1; 32]));
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        guesses.trust(START, address("2001:db8::7"));
-        waits(&mut guesses, &["2001:db8::1"], 100);
-        assert_eq!(guesses.wait(START, address("2001:db8::8")), None);
-        waits(&mut guesses, &["2001:db8:0:1::1"], 6);
-        assert!(guesses.wait(START, address("2001:db8:0:1::2")).is_some());
-        assert_eq!(guesses.wait(START, address("2001:db8:0:2::1")), None);
-        guesses.trust(START, address("2001:db8:0:1::2"));
+        guesses.trust(START, address("2001:db8::7"), key);
+        waits(&mut guesses, &["2001:db8::1"], 6);
+        // A neighbour of whoever got in guesses no faster than others.
+        assert!(guesses.wait(START, address("2001:db8::8")).is_some());
         assert_eq!(guesses.wait(START, address("2001:db8:0:1::1")), None);
+        assert!(guesses.trusts(START + TRUST - secs(1), &key));
+        assert!(!guesses.trusts(START + TRUST, &key));
+        assert!(!guesses.trusts(START, &Opaque([2; 32])));
+        // Nor does a client that reconnects give it more of them, but a newcomer does.
+        for (newcomer, waits) in [(1, true), (2, false)] {
+            guesses.trust(START, address("2001:db8::7"), Opaque([newcomer; 32]));
+            assert_eq!(guesses.wait(START, address("2001:db8::8")).is_some(), waits);
+        }
     }
 
     #[test]
@@ -209,7 +219,9 @@ mod tests {
         for n in 0..20_000_u128 {
             let address = Ipv6Addr::from_bits(0x2001 << 112 | n << 80).into();
             guesses.count(START, address);
-            guesses.trust(START + secs(1), Ipv6Addr::from_bits(n << 64).into());
+            let mut key = Opaque([0; 32]);
+            key.0[..16].copy_from_slice(&n.to_be_bytes());
+            guesses.trust(START + secs(1), Ipv6Addr::from_bits(n << 64).into(), key);
         }
         assert_eq!(guesses.wrong.len(), NETWORKS_MAX + 1);
         assert_eq!(guesses.trusted.len(), NETWORKS_MAX);

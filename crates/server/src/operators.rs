@@ -61,14 +61,15 @@ impl Operators {
         tag: &Token,
     ) -> Result<(), Refused> {
         let expected = expected.ok_or(Refused::NoCode)?;
-        if let Some(wait) = self.guesses.wait(now, address) {
+        let wait = self.guesses.wait(now, address);
+        if let Some(wait) = wait.filter(|_| !self.guesses.trusts(now, &key)) {
             return Err(Refused::Wait(wait));
         }
         if !is_proven(expected, tag) {
             self.guesses.count(now, address);
             return Err(Refused::Wrong);
         }
-        self.guesses.trust(now, address);
+        self.guesses.trust(now, address, key);
         if self.keys.len() < KEYS_MAX {
             self.keys.insert(key);
         }

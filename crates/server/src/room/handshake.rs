@@ -25,18 +25,13 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
     let Some(member) = room.roster.get(slot) else {
         return;
     };
-    let address = member.id().address().ip();
-    let phrase = room.door.phrase.as_ref();
-    if phrase.is_some() && room.wrong_phrases.wait(now.monotonic, address).is_some() {
-        return room.turn_away(now, slot, Refusal::Guesses);
-    }
     let greeting = room.greeting(member);
     let identity = &room.handshakes.identity;
     let offer = Offer {
         greeting: greeting.as_bytes(),
         key: &identity.key,
         is_kept: identity.is_kept,
-        phrase,
+        phrase: room.door.phrase.as_ref(),
     };
     let begun = Server::begin(&offer, line, &mut random(&mut room.tokens));
     let Ok((server, mut answer)) = begun else {
@@ -63,30 +58,33 @@ pub(super) fn begin(room: &mut Room, now: Now, slot: Slot, line: &[u8]) {
 /// Its second line ends it, and holds its first one of the rich dialect, which is returned with the key that it has proven.
 pub(super) fn finish(room: &mut Room, now: Now, slot: Slot, line: &[u8]) -> Option<(Vec<u8>, PublicKey)> {
     let address = room.roster.get(slot)?.id().address().ip();
-    let has_phrase = room.door.phrase.is_some();
-    if has_phrase && room.wrong_phrases.wait(now.monotonic, address).is_some() {
-        // Unread: whoever began many handshakes at once has no more guesses than others.
-        room.turn_away(now, slot, Refusal::Guesses);
-        return None;
-    }
     let Some((begun, server)) = room.handshakes.begun.remove(&slot) else {
         reject(room, now, slot);
         return None;
     };
+    let has_phrase = room.door.phrase.is_some();
+    let waits = has_phrase && room.wrong_phrases.wait(now.monotonic, address).is_some();
+    let trusted = |peer| room.wrong_phrases.trusts(now.monotonic, peer);
     let (first, established) = match server.finish(line, now.monotonic) {
-        Ok(finished) => finished,
+        Ok(finished) if !waits || trusted(&finished.1.peer) => finished,
+        // A right passphrase gets the answer of a wrong one, so nothing is learnt from it. This also holds for whoever began
+        // many handshakes at once.
+        Ok(_) | Err(Failure::Unproven) if waits => {
+            room.turn_away(now, slot, Refusal::Guesses);
+            return None;
+        }
         Err(Failure::Unproven) if has_phrase => {
             room.wrong_phrases.count(now.monotonic, address);
             room.turn_away(now, slot, Refusal::Passphrase);
             return None;
         }
-        Err(_) => {
+        _ => {
             reject(room, now, slot);
             return None;
         }
     };
     if has_phrase {
-        room.wrong_phrases.trust(now.monotonic, address);
+        room.wrong_phrases.trust(now.monotonic, address, established.peer);
     }
     let member = room.roster.get_mut(slot)?;
     let Stage::Sealing(before, _) = member.stage else {

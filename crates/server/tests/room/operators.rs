@@ -132,17 +132,21 @@ fn wrong_codes_make_their_network_wait_and_nobody_else() {
 }
 
 #[test]
-fn the_network_of_an_operator_and_loopback_wait_for_nobody() {
+fn an_operator_and_loopback_wait_for_nobody() {
     let mut sim = run_room();
-    operator(&mut sim, "10.0.0.9:5002", "alice");
+    let alice = operator(&mut sim, "10.0.0.9:5002", "alice");
     let wrong: Code = "aaaa-aaaa-aaaa-aaaa".parse().unwrap();
-    for address in ["10.0.0.9:5003", "127.0.0.1:5003"] {
+    for (address, error) in [("10.0.0.9:5003", "too-often"), ("127.0.0.1:5003", "not-operator")] {
         let mallory = sim.rich(address, "mallory");
         for _ in 0..10 {
             prove(&mut sim, mallory, &wrong);
         }
         let news = sim.news(mallory);
-        assert!(news.last().unwrap().starts_with("ERROR not-operator"), "{news:?}");
+        let error = format!("ERROR {error} ");
+        assert!(news.last().unwrap().starts_with(&error), "{news:?}");
+        sim.news(alice);
+        prove(&mut sim, alice, &code());
+        assert_eq!(sim.news(alice), ["NOTICE you are an operator already"]);
         sim.send(mallory, "QUIT\n");
         sim.run(ms(0));
     }

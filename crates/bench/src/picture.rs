@@ -72,7 +72,7 @@ fn play(
         anyhow::Ok(user)
     };
     let (mut bob, mut carol, mut lei) = (join("bob")?, join("carol")?, join("李雷")?);
-    let (dave, mut timebot) = (join("dave")?, join("timebot")?);
+    let (mut dave, mut timebot) = (join("dave")?, join("timebot")?);
     let mut others = (1..=36)
         .map(|number| start(&format!("student{number}")))
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -81,6 +81,8 @@ fn play(
     alice.wait_for("- student7")?;
 
     next_minute();
+    dave.tell(alice, "is the printer in 204 still out of paper?")?;
+    timebot.tell(alice, "good morning: the lab closes at six")?;
     bob.tell(alice, "morning all, the switch in rack 3 is back")?;
     lei.tell(alice, "大家好 👋")?;
     bob.tell(
@@ -98,20 +100,22 @@ fn play(
     drop(dave);
     alice.wait_for("not delivered")?;
     carol.tell(alice, "/me looks")?;
+    alice.press("on my way\r")?;
+    alice.wait_for("alice  on my way")?;
+    alice.press("carol: I can read :)")?;
+    alice.wait_for("read :)")?;
 
+    // From here on, the terminal does not have the focus.
+    alice.press("\x1b[O")?;
     next_minute();
     carol.tell(alice, "can somebody tell alice that lab 2 starts at ten?")?;
     carol.tell(alice, "ha")?;
     carol.tell(alice, "/msg alice see you there")?;
-    alice.press("see you\r")?;
-    alice.wait_for("alice  see you")?;
     others.push(start("student37")?);
     alice.wait_for("student37")?;
     bob.tell(alice, "does anybody have the slides?")?;
     timebot.tell(alice, "the next break is in 20 minutes")?;
     carol.tell(alice, "I do, one moment")?;
-    alice.press("carol: I can read :)")?;
-    alice.wait_for("read :)")?;
     others.extend([bob, carol, lei, timebot]);
     Ok(others)
 }

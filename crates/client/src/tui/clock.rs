@@ -31,6 +31,16 @@ impl Clock {
         )
     }
 
+    /// Whether two times differ as they are shown: zones differ by whole minutes.
+    pub(super) fn differ(&self, one: u64, other: u64) -> bool {
+        let precision = match self.timestamps {
+            Timestamps::Off => return false,
+            Timestamps::Minutes => 60_000,
+            Timestamps::Seconds => 1000,
+        };
+        one / precision != other / precision
+    }
+
     /// The width of [`Self::time`] in columns.
     pub(super) fn width(&self) -> usize {
         self.time(0).len()
@@ -66,6 +76,11 @@ mod tests {
             assert_eq!(clock.time(1_700_000_000_000), time);
             assert_eq!(clock.time(u64::MAX).len(), time.len());
             assert_eq!(clock.width(), time.len());
+            assert!(!clock.differ(1_700_000_000_000, 1_700_000_000_999));
+            assert_eq!(
+                clock.differ(1_700_000_000_000, 1_700_000_040_000),
+                !time.is_empty()
+            );
         }
         let clock = Clock::new(zone, Timestamps::Minutes);
         assert_eq!(

@@ -27,6 +27,8 @@ pub(super) enum Role {
     Mentioner(u8),
     /// The mark of such a message.
     Mark,
+    /// The line above unseen messages.
+    New,
     /// This user's own name.
     Own,
     /// A private message.

@@ -8,6 +8,7 @@ mod lines;
 mod lost;
 mod pasting;
 mod scrolling;
+mod sizes;
 mod typing;
 mod unread;
 

@@ -35,6 +35,7 @@ struct Shades {
     private: Color,
     error: Color,
     mark: Color,
+    new: Color,
     link: Color,
     /// The status line.
     status: StatusShades,
@@ -189,6 +190,7 @@ impl Theme {
             Role::User(number) => (Some(self.of_user(number)), &[]),
             Role::Mentioner(number) => (Some(self.of_user(number)), &[Reverse]),
             Role::Mark => (shade(|shades| shades.mark), &[Bold]),
+            Role::New => (shade(|shades| shades.new), &[]),
             Role::Private => (or(shade(|shades| shades.private), Color::DarkMagenta), &[]),
             Role::Error if self.shades.is_none() => (Some(Color::DarkRed), &[Bold]),
             Role::Error => (shade(|shades| shades.error), &[]),
@@ -232,6 +234,7 @@ impl Shades {
             private: on(ground, base.private),
             error: on(ground, base.error),
             mark: on(ground, base.mark),
+            new: on(ground, base.alert),
             link: on(ground, base.link),
             status: StatusShades {
                 ground: drawn(line, ground, 1.0, depth),
@@ -287,6 +290,7 @@ mod tests {
             Role::Private,
             Role::Error,
             Role::Mark,
+            Role::New,
             Role::Link,
             Role::Status,
             Role::StatusOwn,

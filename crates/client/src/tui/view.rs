@@ -100,16 +100,19 @@ impl Screen {
             time if time.is_empty() || layout.width < NEW_SINCE_FROM => "new ----".into(),
             time => format!("new since {time} ----"),
         };
-        let mut row = layout.head("", &Head::Note(Role::Mark, "---- "));
-        row.push(Span::new(Role::Mark, text));
+        let mut row = layout.head("", &Head::Note(Role::New, "---- "));
+        row.push(Span::new(Role::New, text));
         clip_row(Row(row), layout.width)
     }
 
     /// Whether the time of an entry is another one than that of the entry before.
     fn is_new_time(&self, serial: u64) -> bool {
-        let time = |serial| self.lines.get(serial)?.at.map(|at| self.clock.time(at));
+        let time = |serial| self.lines.get(serial)?.at;
         let mut before = (self.lines.begin()..serial).rev().take(TIME_BEFORE_MAX);
-        before.find_map(time) != time(serial)
+        match (before.find_map(time), time(serial)) {
+            (Some(before), Some(at)) => self.clock.differ(before, at),
+            _ => true,
+        }
     }
 
     /// The width of the longest name among the entries that may be in view: each has a row at least.

@@ -358,7 +358,7 @@ fn the_topic_is_the_first_row_of_a_screen_that_is_high_enough() {
 
 #[test]
 fn help_lists_every_command_and_every_key_without_wrapping() {
-    let mut sim = Sim::in_a_room(84, 40);
+    let mut sim = Sim::in_a_room(80, 40);
     sim.keys("/help\r");
     let help = sim.messages();
     assert_eq!(help.len(), COMMANDS.len() + 1);
@@ -369,10 +369,6 @@ fn help_lists_every_command_and_every_key_without_wrapping() {
             entry.name()
         );
     }
-    sim.screen.resize(Size {
-        columns: 100,
-        rows: 40,
-    });
     sim.keys("q/help keys\r");
     let help = sim.messages();
     assert_eq!(help.len(), keys::BINDINGS.len());

@@ -132,6 +132,24 @@ proptest! {
     }
 
     #[test]
+    fn no_row_of_a_text_looks_like_a_line_of_its_own(
+        texts in prop::collection::vec("(/me )?x[a-z\u{2800}\u{a0}\u{3000}!<>*+: \t-]{1,300}", 1..4),
+        (columns, head) in prop::sample::select(vec![(100, 15), (60, 15), (59, 1), (30, 1), (29, 1), (20, 1)]))
+    {
+        let mut sim = Sim::in_a_room(columns, 200);
+        for (number, text) in texts.iter().enumerate() {
+            sim.hear(&format!("SAID {} bob@10.0.0.2:6000 {text}\n", TIME + number as u64));
+            sim.hear(&format!("JOIN {TIME} user{number}@10.0.0.9:{} - -\n", number + 1));
+        }
+        let mut rows = sim.drawn();
+        rows.truncate(198);
+        rows.retain(|row| !row.is_empty());
+        let is_later = |row: &&String| row.chars().take(head).all(|c| c == ' ');
+        let later = rows.iter().filter(is_later).count();
+        prop_assert_eq!(rows.len() - later, 2 * texts.len(), "{:#?}", rows);
+    }
+
+    #[test]
     fn any_keys_leave_a_safe_screen(
         pieces in prop::collection::vec(prop::sample::select(vec![
             "\x01", "\x03", "\x04", "\x05", "\x07", "\x0b", "\x12", "\x14", "\x15", "\x17", "\x19", "\x1b", "\x1by", "\t",

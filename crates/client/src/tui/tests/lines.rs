@@ -472,10 +472,10 @@ fn days_only_go_forward() {
         "|
          |      -- Wednesday 15 November
          |22:13      bob  tomorrow
-         |           bob  set back
-         |           bob  still tomorrow
+         |22:13      bob  set back
+         |22:13      bob  still tomorrow
          |      -- Thursday 16 November
-         |           bob  forward
+         |22:13      bob  forward
          | alice in 10.0.0.9:9000 · 3 here · 2 in the clear     /help
          |> █",
     );

@@ -180,6 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn no_row_ends_in_or_behind_a_short_head() {
+        let wrapped = |head: &str, width| {
+            let spans = [head, "abcdefghij k"].map(|text| Span::new(Role::Text, text));
+            let rows = wrap(&spans[..1], &spans[1..], width, 2);
+            let rows = rows.iter();
+            rows.map(|row| row.0.iter().map(Span::as_str).collect())
+                .collect::<Vec<String>>()
+        };
+        assert_eq!(wrapped("bob: ", 12), ["bob: abcdefg", "  hij k"]);
+        assert_eq!(wrapped("10.0.0.1:1: ", 16), ["10.0.0.1:1: ", "  abcdefghij k"]);
+    }
+
+    #[test]
     fn wide_characters_are_never_split() {
         assert_eq!(wrapped("你好世界", 5, 0), ["你好", "世界"]);
         assert_eq!(wrapped("a你好", 4, 0), ["a你", "好"]);

@@ -468,6 +468,14 @@ fn days_only_go_forward() {
         let at = TIME + days * DAY;
         sim.hear(&format!("SAID {at} bob@10.0.0.2:6000 {text}\n"));
     }
+    for number in [1, 2] {
+        let at = TIME + (number + 1) * DAY;
+        sim.hear(&format!("JOIN {at} user{number}@10.0.0.7:{number} - -\n"));
+    }
+    sim.screen.resize(Size {
+        columns: 60,
+        rows: 12,
+    });
     sim.shows(
         "|
          |      -- Wednesday 15 November
@@ -476,6 +484,9 @@ fn days_only_go_forward() {
          |22:13      bob  still tomorrow
          |      -- Thursday 16 November
          |22:13      bob  forward
+         |              + user1
+         |      -- Friday 17 November
+         |22:13         + user2
          | alice in 10.0.0.9:9000 · 3 here · 2 in the clear     /help
          |> █",
     );

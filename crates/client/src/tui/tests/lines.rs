@@ -487,7 +487,7 @@ fn days_only_go_forward() {
          |              + user1
          |      -- Friday 17 November
          |22:13         + user2
-         | alice in 10.0.0.9:9000 · 3 here · 2 in the clear     /help
+         | alice in 10.0.0.9:9000 · 5 here · 4 in the clear     /help
          |> █",
     );
 }

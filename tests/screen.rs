@@ -193,11 +193,24 @@ fn a_suspended_client_continues() {
     let stopped = waitid(Id::Pid(pid), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT);
     assert!(stopped.is_ok(), "{stopped:?}");
     alice.expect_restored();
+    let count = |alice: &Terminal, bytes: &str| {
+        let written = alice.written();
+        String::from_utf8_lossy(&written).matches(bytes).count()
+    };
+    for restored in ["\x1b[?1004l", "\x1b[23;2t"] {
+        assert_eq!(count(&alice, restored), 1, "{restored:?}");
+    }
     let bob = server.plain_named("bob");
     alice.process.signal(Signal::SIGCONT);
     alice.expect("is now bob");
     alice.expect_line("> draft");
     assert!(!alice.is_cooked());
+    // Continued without a stop, it saves no title: that would be its own.
+    alice.process.signal(Signal::SIGCONT);
+    alice.wait("reports of the focus", |_| {
+        (count(&alice, "\x1b[?1004h") == 3).then_some(())
+    });
+    assert_eq!(count(&alice, "\x1b[22;2t"), 2);
     drop(bob);
 }
 

@@ -180,6 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn a_search_stops_at_each_match_both_ways() {
+        let mut history = History::default();
+        for line in ["a1", "b", "a2", "a3"] {
+            history.add(line);
+        }
+        let mut search = Search::default();
+        search.push('a', &history);
+        search.older(&history);
+        search.older(&history);
+        assert_eq!(search.place(&history), Some((3, 3)));
+        search.newer(&history);
+        assert_eq!(search.found(&history), Some("a2"));
+    }
+
+    #[test]
     fn at_most_1000_lines_are_kept() {
         let mut history = History::default();
         for number in 0..2 * LINES_MAX {

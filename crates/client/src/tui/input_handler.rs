@@ -25,7 +25,8 @@ const WHEEL_ARROWS: usize = 3;
 /// On the alternate screen, some terminals send arrows for the wheel whether they are asked to or not, and so does one
 /// around tmux, to which the client's request does not get. xterm sends 5 for a notch in one write, VTE a tenth of its
 /// rows. The client does not ask for them (mode 1007), because for a touchpad VTE and foot send single ones, which look
-/// like the key and would replace the line by an older one.
+/// like the key and would replace the line by an older one. Tried in xterm 379, and in tmux 3.3a, which passes the
+/// reports of the setting `mouse` on whether its own mouse is on or off.
 fn turned(inputs: &[decoder::Input]) -> Option<ScrollAction> {
     let rows = inputs.len();
     let are = |code: Code| {

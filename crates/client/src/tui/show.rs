@@ -307,10 +307,12 @@ impl Screen {
         }
         let is_notified = |effect: &Effect| matches!(effect, Effect::Notify { .. });
         if !self.focused && concern != Concern::Room && !self.effects.iter().any(is_notified) {
-            self.effects.push(Effect::Notify {
-                from: self.name(who),
-                text: text.shown().into_owned(),
-            });
+            let from = self.name(who);
+            let text = match text.action() {
+                Some(action) => format!("* {}", action.shown()),
+                None => text.shown().into_owned(),
+            };
+            self.effects.push(Effect::Notify { from, text });
         }
         self.ring(concern);
     }

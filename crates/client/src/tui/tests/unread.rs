@@ -139,6 +139,7 @@ fn mentions_and_private_messages_notify_while_the_terminal_has_no_focus() {
         ("alice: \u{202E}b\x1b]0;x\x07", &["bob: alice: b␛]0;x␇"][..]),
         ("Rack3 is up", &["bob: Rack3 is up"]),
         ("the exams", &[]),
+        ("/me finds alice", &["bob: * finds alice"]),
     ] {
         sim.say(BOB, text);
         assert_eq!(notifications(&mut sim), notified);
@@ -147,7 +148,7 @@ fn mentions_and_private_messages_notify_while_the_terminal_has_no_focus() {
     assert_eq!(notifications(&mut sim), ["bob: psst"]);
     assert_eq!(
         sim.drawn()[6],
-        " alice in 10.0.0.9:9000 · 3 here · 2 in the clear     @2 p1"
+        " alice in 10.0.0.9:9000 · 3 here · 2 in the clear     @3 p1"
     );
 }
 

@@ -72,6 +72,19 @@ fn a_taken_nick_from_the_file_is_taken_once_it_is_free() {
 }
 
 #[test]
+fn the_log_can_be_below_the_home_directory() {
+    let server = Server::start(&[]);
+    let settings = format!("log = '~/room.log'\nserver = '{}'\n", server.address);
+    let home = home("log", &settings);
+    let mut alice = Client::start_command("alice", &mut command(&home), &server.journal);
+    alice.complains().expect("you are");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+    let log = fs::read_to_string(home.join("room.log")).unwrap();
+    assert!(log.contains(" * you are 127.0.0.1:"), "{log}");
+}
+
+#[test]
 fn errors_in_the_file_are_reported_with_their_line() {
     let home = home("wrong", "nick = 'alice'\n\ncolour = 'none'\n");
     let mut client = Process::start("alice", &Journal::new(), &mut command(&home));

@@ -9,6 +9,7 @@ use chat_proto::now::Now;
 use jiff::tz::TimeZone;
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -47,7 +48,7 @@ impl Log {
             .extension()
             .is_some_and(|end| end == "json" || end == "jsonl");
         Self {
-            path: path.to_owned(),
+            path: below_home(path),
             format: match is_json {
                 true => Format::Json(Json {
                     conversation: true,
@@ -116,6 +117,14 @@ impl Log {
             // The failure is known.
             None => Ok(()),
         }
+    }
+}
+
+/// The path, with the home directory in place of `~`, which no shell replaces in the settings file.
+fn below_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.to_owned(),
     }
 }
 
@@ -218,7 +227,7 @@ mod tests {
 
     impl Scratch {
         fn new(test: &str, name: &str) -> Self {
-            let directory = std::env::temp_dir().join(format!("chat-log-{test}-{}", std::process::id()));
+            let directory = env::temp_dir().join(format!("chat-log-{test}-{}", std::process::id()));
             let _ = fs::remove_dir_all(&directory);
             fs::create_dir(&directory).unwrap();
             let log = Log::new(&directory.join(name), TimeZone::fixed(jiff::tz::offset(2)));

@@ -178,7 +178,7 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
                 .with("reason", failure.reason.as_str())
         }
         Event::Refused(refused) => {
-            let object = object("refused").text(&refused.text);
+            let object = object("refused").message(&refused.text);
             object.with("reason", refused.reason.as_str())
         }
         Event::Users(users, _) => {

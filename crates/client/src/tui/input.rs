@@ -368,9 +368,9 @@ pub(super) fn fitting(grapheme: &str, width: usize) -> (&str, usize) {
     }
 }
 
-/// The start of the text after the last blank, in bytes.
+/// The start of the text after the last blank or end of a row, in bytes.
 pub(super) fn after_blank(text: &str) -> usize {
-    text.trim_end_matches(|character: char| !character.is_whitespace())
+    text.trim_end_matches(|character: char| !character.is_whitespace() && character != ROW_END)
         .len()
 }
 

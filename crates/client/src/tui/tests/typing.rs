@@ -286,6 +286,13 @@ fn alt_enter_begins_another_line_of_the_same_message() {
 }
 
 #[test]
+fn nicks_complete_in_each_line_of_a_message() {
+    let mut sim = Sim::in_a_room(60, 8);
+    sim.keys("hi\x1b\rbo\t");
+    assert_eq!(sim.line().trim_end(), "hi␊bob");
+}
+
+#[test]
 fn a_message_has_at_most_50_lines_whoever_sends_it() {
     let mut sim = Sim::in_a_room(60, 80);
     sim.keys(&format!("x{}\r", "\x1b\rx".repeat(50)));

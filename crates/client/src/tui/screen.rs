@@ -221,7 +221,7 @@ impl Screen {
 
     /// Whether the user sees what comes.
     pub(super) fn is_looking(&self) -> bool {
-        self.focused && self.scroll.at_end()
+        self.focused && self.scroll.at_end() && !matches!(self.mode, Mode::Reading(_))
     }
 
     pub(super) fn set_link(&mut self, link: Link) {

@@ -1,6 +1,7 @@
 //! The messages that came while the user did not look: their counts, and where they begin.
 //!
-//! The user does not look while the terminal has no focus, as far as it reports that, or while the view is scrolled up.
+//! The user does not look while the terminal has no focus, as far as it reports that, or while the view is
+//! scrolled up or a page is read.
 
 use chat_proto::text::Text;
 

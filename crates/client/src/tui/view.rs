@@ -33,9 +33,9 @@ impl Screen {
         self.stale = false;
         if !matches!(self.mode, Mode::Reading(_)) {
             self.scroll.shown(&self.lines);
-            if self.is_looking() {
-                self.unread.clear();
-            }
+        }
+        if self.is_looking() {
+            self.unread.clear();
         }
         self.longest_name = self.longest_name_in_view();
         let (columns, height) = (self.size.columns, self.size.rows);

@@ -419,11 +419,21 @@ fn messages_that_arrive_while_help_is_read_are_counted_and_kept() {
     sim.say("bob@10.0.0.2:6000", "two");
     assert!(sim.drawn()[0].starts_with("/msg WHO TEXT"));
     assert_eq!(sim.drawn()[5], "2 new; PgUp, PgDn: scroll  q: close █");
+    sim.say("bob@10.0.0.2:6000", "alice: three");
+    assert!(sim.drawn()[4].contains("@1"), "{}", sim.drawn()[4]);
     sim.keys("hello");
     assert_eq!(sim.sent(), "");
     sim.keys("\r");
-    assert_eq!(sim.messages().len(), 2);
-    assert_eq!(sim.last_message(), "22:15 bob two");
+    assert_eq!(
+        sim.messages(),
+        [
+            "---- new since 22:14 ----",
+            "22:14 bob one",
+            "22:15 bob two",
+            "22:16 ! bob alice: three",
+        ]
+    );
+    assert!(!sim.drawn()[4].contains("@1"));
 }
 
 #[test]

@@ -49,6 +49,8 @@ pub(super) enum ScrollAction {
     Bottom,
     /// To the entry with this serial.
     Show(u64),
+    /// Down by the rows that are missing above.
+    Fill,
 }
 
 impl Scroll {
@@ -166,7 +168,7 @@ impl Scroll {
     }
 
     /// Scrolls down by the rows that are missing above.
-    fn fill(&mut self, lines: &Scrollback, height: &Height<'_>) {
+    pub(super) fn fill(&mut self, lines: &Scrollback, height: &Height<'_>) {
         let Some(Place { serial, below }) = self.place else {
             return;
         };

@@ -307,6 +307,14 @@ impl Bottom {
 impl Screen {
     /// Moves the view.
     pub(super) fn scroll_by(&mut self, action: ScrollAction) {
+        self.scroll_once(action);
+        // Longer or shorter names in view change the rows of the entries.
+        self.longest_name = self.longest_name_in_view();
+        self.scroll_once(ScrollAction::Fill);
+        self.stale = true;
+    }
+
+    fn scroll_once(&mut self, action: ScrollAction) {
         let mut scroll = std::mem::take(&mut self.scroll);
         let page = self.page();
         let entry = |serial| self.rows_of(serial, false).len();
@@ -322,8 +330,8 @@ impl Screen {
             ScrollAction::Top => scroll.top(&self.lines, &height),
             ScrollAction::Bottom => scroll.follow(),
             ScrollAction::Show(serial) => scroll.show(serial, &self.lines, &height),
+            ScrollAction::Fill => scroll.fill(&self.lines, &height),
         }
         self.scroll = scroll;
-        self.stale = true;
     }
 }

@@ -57,6 +57,21 @@ fn a_scrolled_view_stays_and_new_lines_are_counted() {
 }
 
 #[test]
+fn the_first_lines_fill_the_view_whatever_the_names_below() {
+    let mut sim = Sim::in_a_room(60, 16);
+    let words = "some words for one row, or else for two".to_owned();
+    for number in 0..40 {
+        let who = if number < 20 { "al" } else { "administrator" };
+        sim.hear(&format!("SAID {TIME} {who}@10.0.0.8:1 {number} {words}\n"));
+    }
+    sim.frame();
+    sim.keys("\x1b[1;5H");
+    let rows = sim.drawn();
+    assert!(rows.iter().all(|row| !row.is_empty()), "{rows:#?}");
+    assert!(rows[0].contains("-- you are alice"), "{rows:#?}");
+}
+
+#[test]
 fn ctrl_home_and_ctrl_end_scroll_to_the_ends() {
     let mut sim = with_lines(20);
     sim.keys("\x1b[1;5H");

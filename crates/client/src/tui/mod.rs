@@ -8,8 +8,8 @@
 //!   `status` draw the rows.
 //! - `screen` is the state. Its parts have files of their own: `input`, `history`, `scrollback`, `scroll` and others.
 //!
-//! Everything but `terminal` and `guard` is pure: events and keys come in, rows and requests to the session go out. So a
-//! test draws the screen that it expects.
+//! Everything but `terminal`, `guard` and `notifier` is pure: events and keys come in, rows and requests to the session go
+//! out. So a test draws the screen that it expects.
 
 mod clock;
 mod colour;

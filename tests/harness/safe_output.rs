@@ -310,7 +310,7 @@ fn unsafe_characters_and_sequences_are_found() {
         let expected = format!("{kept}\x1b[?2026h\x1b[2J{kept}\x1b[?2026h\x1b[2J");
         assert_eq!(whole(&screen), expected, "{cut:?}");
     }
-    for piece in ["[?1000h", "]0;t", "c", "[6n", "[?1048h", "[2", "["] {
+    for piece in ["[?1003h", "]0;t", "c", "[6n", "[?1048h", "[2", "["] {
         assert_eq!(after_sequence(piece), None, "{piece:?}");
     }
 }

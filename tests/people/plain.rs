@@ -1,24 +1,9 @@
 //! A person at `nc`: it reads and writes in the clear, and nobody knows a key of it.
 
 use crate::truth::{Aim, Meant, PersonNo, mark};
-use crate::world::{Plain, Scheduled, World};
-use chat_proto::opaque::Opaque;
-use std::net::SocketAddr;
+use crate::world::{Plain, World};
 
 impl World {
-    /// It connects. Its user is announced soon.
-    pub(crate) fn start_plain(&mut self, person: PersonNo) {
-        if self.people[person].plain.is_some() {
-            return;
-        }
-        let who = &mut self.people[person];
-        let address = self.network.seen_as(SocketAddr::from((who.host, who.port())));
-        let peer = self.connect_raw(person, address, None);
-        let run = self.ledger.begin_run(person, Opaque([0; 32]));
-        self.note(|| format!("person {person} run {run} connects with nc as {address}, peer {peer}"));
-        self.people[person].plain = Some(Plain { peer, run });
-    }
-
     pub(crate) fn do_something_plain(&mut self, person: PersonNo) {
         self.leave_plain(person);
         let Some(Plain { peer, .. }) = self.people[person].plain else {
@@ -37,18 +22,6 @@ impl World {
             }
             95..97 => self.type_plain(person, "/quit"),
             _ => self.sim.reset(peer),
-        }
-    }
-
-    /// Whose connection has ended connects again later.
-    pub(crate) fn leave_plain(&mut self, person: PersonNo) {
-        if let Some(Plain { peer, run }) = self.people[person].plain
-            && (self.sim.is_closed(peer) || self.sim.peers[peer].shut)
-        {
-            self.ledger.end_run(run);
-            self.people[person].plain = None;
-            let at = self.sim.now + self.rng.ms(0, 15_000);
-            self.schedule(at, Scheduled::Start(person));
         }
     }
 

@@ -617,6 +617,31 @@ impl World {
         self.last_lines.push_back(line);
     }
 
+    /// A person at `nc` connects. Its user is announced soon.
+    fn start_plain(&mut self, person: PersonNo) {
+        if self.people[person].plain.is_some() {
+            return;
+        }
+        let who = &mut self.people[person];
+        let address = self.network.seen_as(SocketAddr::from((who.host, who.port())));
+        let peer = self.connect_raw(person, address, None);
+        let run = self.ledger.begin_run(person, Opaque([0; 32]));
+        self.note(|| format!("person {person} run {run} connects with nc as {address}, peer {peer}"));
+        self.people[person].plain = Some(Plain { peer, run });
+    }
+
+    /// A person at `nc` whose connection has ended connects again later.
+    pub(crate) fn leave_plain(&mut self, person: PersonNo) {
+        if let Some(Plain { peer, run }) = self.people[person].plain
+            && (self.sim.is_closed(peer) || self.sim.peers[peer].shut)
+        {
+            self.ledger.end_run(run);
+            self.people[person].plain = None;
+            let at = self.sim.now + self.rng.ms(0, 15_000);
+            self.schedule(at, Scheduled::Start(person));
+        }
+    }
+
     /// Checks the end of a run.
     pub(crate) fn finish(mut self) -> (u64, Totals) {
         (1..self.people.len()).for_each(|person| self.leave_plain(person));

@@ -331,6 +331,7 @@ mod tests {
     use super::*;
     use crate::member::{Probe, Rich};
     use crate::rate::Usage;
+    use crate::secure::tests::secure_with;
     use chat_proto::opaque::Opaque;
     use std::net::SocketAddr;
 
@@ -357,6 +358,61 @@ mod tests {
             rendezvous: Opaque([2; 16]),
             usage: Usage::default(),
         })
+    }
+
+    /// Users with different keys come and go; slots are used again, and a probe or a user that has left has a key too.
+    #[test]
+    fn each_user_is_found_by_its_key_and_address_and_nobody_else() {
+        let mut roster = Roster::default();
+        let mut users: Vec<(Slot, u16, PublicKey)> = Vec::new();
+        let mut random = 1_u32;
+        for port in 1..600 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [first, byte, ..] = random.to_be_bytes();
+            let action = first >> 5;
+            let key = Opaque([byte; 32]);
+            let mut newcomer = member(port);
+            newcomer.secure = Some(Box::new(secure_with(key)));
+            if let Some(slot) = roster.with_key(&key) {
+                // The same client is back.
+                roster.detach(slot, Duration::ZERO);
+                users.retain(|user| user.2 != key);
+                roster.remove(slot);
+            }
+            let slot = roster.add(newcomer);
+            match action {
+                0 => roster.upgrade(slot, probe()),
+                1 => roster.detach(slot, Duration::ZERO),
+                _ => {
+                    roster.upgrade(slot, rich());
+                    users.push((slot, port, key));
+                }
+            }
+            if action > 4 {
+                let (slot, port, key) = users.swap_remove(usize::from(byte) % users.len());
+                roster.detach(slot, Duration::ZERO);
+                assert_eq!(roster.with_key(&key), None);
+                assert_eq!(roster.with_id(member(port).id()), None);
+                roster.remove(slot);
+            }
+            for &(slot, port, key) in &users {
+                assert_eq!(roster.with_key(&key), Some(slot));
+                assert_eq!(roster.with_id(member(port).id()), Some(slot));
+            }
+            assert_eq!(roster.by_key.len(), users.len());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "two users have one key")]
+    fn no_two_users_have_one_key() {
+        let mut roster = Roster::default();
+        for port in [1, 2] {
+            let mut member = member(port);
+            member.secure = Some(Box::new(secure_with(Opaque([7; 32]))));
+            let slot = roster.add(member);
+            roster.upgrade(slot, rich());
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn skip<'a>(pieces: impl Iterator<Item = &'a [u8]>, mut count: usize) -> impl It
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use chat_noise::handshake::{Client, Offer, Server};
     use chat_noise::key::KeyPair;
@@ -135,6 +135,11 @@ mod tests {
         let begun = NOW.monotonic.into();
         let secure = Secure::new(at_server.peer, at_server.channel, begun);
         (secure, at_client.channel)
+    }
+
+    /// A channel to a client with this key.
+    pub(crate) fn secure_with(key: PublicKey) -> Secure {
+        Secure { key, ..ends().0 }
     }
 
     #[test]

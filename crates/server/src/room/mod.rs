@@ -25,7 +25,7 @@ use crate::guesses::Guesses;
 use crate::holds::Holds;
 use crate::identity::{Handshakes, Identity};
 use crate::lock::Lock;
-use crate::member::{Member, Stage};
+use crate::member::{Member, Stage, Unsealed};
 use crate::network::Network;
 use crate::new_phrase::NewPhrase;
 use crate::operators::Operators;
@@ -45,7 +45,8 @@ use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer, Reason};
 use chat_proto::text::Text;
 use chat_proto::{GREETING, TOO_MANY_GUESSES, VERSION, WRONG_PASSPHRASE};
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use user_list::UserList;
 
@@ -220,7 +221,7 @@ impl Room {
             .refusal(id, None)
             .and_then(|why| self.evict_for(now, id, why))
         {
-            if !self.roster.is_resumable() || self.roster.queued() >= QUEUED_MAX {
+            if !self.roster.is_resumable() || !self.queues(now, address, why) {
                 return self.reject(now, member, why);
             }
             member.stage = Stage::Queued(now.monotonic.into());
@@ -231,6 +232,29 @@ impl Room {
         let greeting = self.greeting(&member) + "\n";
         member.outbox.push(0, greeting.into_bytes());
         Ok(self.add(now, member))
+    }
+
+    /// Whether a connection from this address may queue for a place. If all may not, the network with most of the queue gives up
+    /// the one that has waited longest there: a handshake that is begun and not ended waits for 10 s.
+    fn queues(&mut self, now: Now, address: IpAddr, why: Refusal) -> bool {
+        if self.roster.queued() < QUEUED_MAX {
+            return true;
+        }
+        let mut queued: HashMap<Network, Vec<(Timestamp, Slot)>> = HashMap::new();
+        for (slot, member) in self.roster.iter_from(0) {
+            if let Stage::Queued(since) | Stage::Sealing(Unsealed::Queued, since) = member.stage {
+                let network = Network::of(member.id().address().ip());
+                queued.entry(network).or_default().push((since, slot));
+            }
+        }
+        let own = queued.get(&Network::of(address)).map_or(0, Vec::len);
+        let most = queued.values().max_by_key(|of_network| of_network.len());
+        let most = most.filter(|of_network| of_network.len() > own + 1);
+        let Some(&(_, slot)) = most.and_then(|of_network| of_network.iter().min()) else {
+            return false;
+        };
+        self.turn_away(now, slot, why);
+        true
     }
 
     fn add(&mut self, now: Now, member: Member) -> Slot {

@@ -339,13 +339,44 @@ fn the_queue_for_places_is_short_and_brief() {
     let last = *crowd.last().unwrap();
     assert!(sim.is_closed(last), "one more is told at once, or closed");
     let resume = token(&sim, ghost);
-    let turned_away = come_back(&mut sim, "10.0.0.1:1002", &resume);
-    assert!(sim.is_closed(turned_away));
     sim.run(ms(250));
     assert!(crowd.iter().all(|&peer| sim.is_closed(peer)));
     assert_eq!(sim.news(witness), [""; 0]);
     let alice = come_back(&mut sim, "10.0.0.1:1003", &resume);
     assert!(sim.news(alice)[1].starts_with("WELCOME alice@10.0.0.1:1003 "));
+}
+
+/// A handshake that does not end takes its place in the queue for 10 s.
+#[test]
+fn one_network_keeps_no_other_out_of_the_queue_for_places() {
+    let (mut sim, _, ghost) = full_room(1000);
+    let crowd: Vec<_> = (1..=QUEUED_MAX)
+        .map(|port| sim.connect(&format!("10.0.0.2:{port}")))
+        .collect();
+    for &peer in &crowd {
+        sim.meet(peer, None).unwrap();
+    }
+    sim.run(ms(1_000));
+    assert_eq!(sim.room.roster().queued(), QUEUED_MAX);
+    let more = sim.connect("10.0.0.2:100");
+    sim.run(ms(0));
+    assert_eq!(sim.news(more), ["too many users"]);
+    let resume = token(&sim, ghost);
+    let alice = come_back(&mut sim, "10.0.0.1:1003", &resume);
+    assert!(sim.news(alice)[1].starts_with("WELCOME alice@10.0.0.1:1003 "));
+    assert_eq!(sim.room.roster().queued(), QUEUED_MAX - 1);
+    // Who waited longest made room.
+    let gone: Vec<_> = crowd.iter().filter(|&&peer| sim.is_closed(peer)).collect();
+    assert_eq!(gone, [&crowd[0]]);
+    assert_eq!(sim.news(crowd[0]), ["too many users"]);
+    // Networks that have one each keep theirs.
+    let (mut sim, _, _) = full_room(1000);
+    for n in 1..=QUEUED_MAX {
+        sim.connect(&format!("10.0.3.{n}:1"));
+    }
+    let more = sim.connect("10.0.4.1:1");
+    sim.run(ms(0));
+    assert_eq!(sim.news(more), ["too many users"]);
 }
 
 #[test]

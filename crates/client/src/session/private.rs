@@ -75,10 +75,7 @@ impl Session {
     /// Gives a message to the delivery; `false`, if that has no room now.
     fn hand_over(&mut self, to: UserId, text: &Text<'_>, now: Now) -> bool {
         if let Err(doubt) = self.may_send_to(to) {
-            self.failures.privates += 1;
-            self.note_failed_message();
-            let who = self.who(to);
-            self.tell_doubt(&who, format!("not sent to {who}: {doubt}"));
+            self.refuse_to_send(&self.who(to), &doubt);
             return true;
         }
         match self.private.send(now, to, text) {
@@ -89,8 +86,19 @@ impl Session {
         true
     }
 
-    /// Keeps a message until there is a connection, unless it could never be sent.
+    /// A message is not sent, because its recipient may be somebody else.
+    fn refuse_to_send(&mut self, who: &Who, doubt: &str) {
+        self.failures.privates += 1;
+        self.note_failed_message();
+        self.tell_doubt(who, format!("not sent to {who}: {doubt}"));
+    }
+
+    /// Keeps a message until there is a connection, unless it could never be sent. The user may come back under another name,
+    /// so a doubt about the present one counts now.
     fn keep(&mut self, peer: Peer, text: &Text<'_>) {
+        if let Some(doubt) = self.doubt(&peer.profile()) {
+            return self.refuse_to_send(&peer.who, &doubt);
+        }
         let refusal = if text.as_str().len() > TEXT_MAX || text.has_too_many_rows() {
             Refusal::TooLong
         } else if self.me.as_ref().is_some_and(|me| me.id == peer.who.id) {

@@ -101,6 +101,15 @@ impl Peer {
         }
     }
 
+    /// What is known of it. Its address for private messages is not.
+    pub(super) fn profile(&self) -> Profile {
+        Profile {
+            who: self.who.clone(),
+            udp: None,
+            key: self.key,
+        }
+    }
+
     /// A user left, perhaps this one.
     pub(super) fn left(&mut self, who: &Who) {
         self.is_gone |= self.key.is_none() && self.who.id == who.id;

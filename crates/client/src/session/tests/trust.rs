@@ -195,6 +195,20 @@ fn the_name_of_a_verified_user_leads_to_its_key_only() {
     }
 }
 
+/// Otherwise the text would wait, and go to that key under its next nick.
+#[test]
+fn a_doubted_user_gets_nothing_that_is_typed_without_a_connection() {
+    let mut sim = alice();
+    sim.session.config.interactive = true;
+    verified(&mut sim, "/verify bob yes");
+    sim.hear(&format!(
+        "LEAVE 1 bob@10.0.0.2:6000\nJOIN 2 bob@10.0.0.9:1 - {}\n",
+        key_of(3)
+    ));
+    sim.session.closed(sim.now());
+    assert_refused(&mut sim, "/msg bob@10.0.0.9:1 psst", "you verified bob");
+}
+
 #[test]
 fn verified_keys_of_an_earlier_run_hold() {
     let of_bob = |secret: u8| Verified {

@@ -57,6 +57,22 @@ fn the_server_prints_the_address_it_listens_on() {
 }
 
 #[test]
+fn the_server_prints_how_to_join_it() {
+    let server = Server::start(&[]);
+    let port = server.address.port();
+    let join = format!("join: chat-client 127.0.0.1 {port}   or: nc 127.0.0.1 {port}");
+    assert_eq!(server.process.stdout.expect("join: "), join);
+    let sealed = Server::start(&["--sealed-only"]);
+    let join = format!("join: chat-client 127.0.0.1 {}", sealed.address.port());
+    assert_eq!(sealed.process.stdout.expect("join: "), join);
+    // Nobody else can use the loopback address of a server that listens everywhere.
+    let open = Server::start_on("0.0.0.0", &[]);
+    open.process.stdout.expect("to check its key: ");
+    let lines = open.process.stdout.with("join: ");
+    assert!(lines.iter().all(|line| !line.contains(" 127.")), "{lines:?}");
+}
+
+#[test]
 fn the_client_resolves_the_name_of_the_server() {
     let server = Server::start(&[]);
     let journal = Journal::new();

@@ -121,7 +121,8 @@ impl Server {
         let keys = args.operators.as_deref().map(operators::read_keys).transpose()?;
         let code = Code::new(&mut |bytes| getrandom::fill(bytes).expect("the system has randomness"));
         let is_terminal = io::stdout().is_terminal();
-        print_address(doors.address, &identity, Some(&code).filter(|_| is_terminal));
+        let shown_code = Some(&code).filter(|_| is_terminal);
+        print_address(doors.address, door.is_sealed(), &identity, shown_code);
         let handout = (!is_terminal).then(|| Handout::write(&code, doors.address));
         match &handout {
             Some(Ok(handout)) => {
@@ -400,12 +401,20 @@ impl Server {
     }
 }
 
-/// Prints where the server listens. A stopped terminal or a closed output loses the line, and the room is open all the
+/// Prints where the server listens, and how to join it. A stopped terminal or a closed output loses the line, and the room is open all the
 /// same.
-fn print_address(address: SocketAddr, identity: &Identity, code: Option<&Code>) {
+fn print_address(address: SocketAddr, is_sealed: bool, identity: &Identity, code: Option<&Code>) {
     if let Ok(mut stdout) = Writer::new(io::stdout().as_fd()) {
         let _ = writeln!(stdout.pending(), "listening on {address}");
         let (port, key) = (address.port(), identity.public());
+        for host in sockets::reachable_at(address) {
+            let nc = if is_sealed {
+                String::new()
+            } else {
+                format!("   or: nc {host} {port}")
+            };
+            let _ = writeln!(stdout.pending(), "join: chat-client {host} {port}{nc}");
+        }
         let _ = writeln!(
             stdout.pending(),
             "to check its key: chat-client HOST {port} --server-key {key}"

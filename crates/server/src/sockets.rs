@@ -5,6 +5,7 @@ use anyhow::{Context, anyhow, bail};
 use chat_noise::rendezvous::REQUEST_MAX;
 use chat_proto::now::Now;
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::fs::File;
@@ -42,6 +43,9 @@ const JUNK_REST: Duration = Duration::from_millis(20);
 
 /// Ports tried for one that is free for TCP and UDP.
 const PORT_TRIES: u32 = 16;
+
+/// Addresses that are printed at most.
+const REACHABLE_MAX: usize = 6;
 
 /// Descriptors that are no connections: the standard streams, the log's terminal, the listener, the rendezvous, the
 /// signals, the reserve, and some that the process inherited.
@@ -99,27 +103,57 @@ fn explain(address: SocketAddr, error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => {
             format!("this machine has no such address; it has {}", own_addresses())
         }
-        _ if matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local()) => {
+        _ if is_link_local(address.ip()) => {
             format!("{error}: a link-local address (use :: instead)")
         }
         _ => error.to_string(),
     }
 }
 
-/// The addresses of this machine's interfaces. Link-local ones need an interface too, and are left out.
+/// The addresses of this machine, for who wrote another one.
 fn own_addresses() -> String {
+    let mut own: Vec<_> = interfaces().map(|(ip, _)| ip.to_string()).collect();
+    own.dedup();
+    own.push("0.0.0.0 for all".to_owned());
+    own.join(", ")
+}
+
+/// Where other machines reach a listener at this address; loopback addresses only if it listens at one.
+#[must_use]
+pub fn reachable_at(listener: SocketAddr) -> Vec<IpAddr> {
+    reachable(listener.ip(), interfaces())
+}
+
+/// IPv4 first, whose addresses are shorter to read out.
+fn reachable(listener: IpAddr, interfaces: impl Iterator<Item = (IpAddr, InterfaceFlags)>) -> Vec<IpAddr> {
+    if !listener.is_unspecified() {
+        return [listener].into_iter().filter(|&ip| !is_link_local(ip)).collect();
+    }
+    let others = interfaces.filter(|(ip, flags)| {
+        flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING)
+            && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
+            && (ip.is_ipv4() || listener.is_ipv6())
+    });
+    let mut found: Vec<_> = others.map(|(ip, _)| ip).collect();
+    found.sort_by_key(IpAddr::is_ipv6);
+    found.truncate(REACHABLE_MAX);
+    found
+}
+
+/// The addresses of this machine's interfaces. Link-local ones need an interface too, and are left out.
+fn interfaces() -> impl Iterator<Item = (IpAddr, InterfaceFlags)> {
     let interfaces = getifaddrs().into_iter().flatten();
     let own = interfaces.filter_map(|interface| {
         let address = interface.address?;
         let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
         let v6 = || address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip()));
-        v4.or_else(v6)
+        Some((v4.or_else(v6)?, interface.flags))
     });
-    let usable = own.filter(|ip| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()));
-    let mut own: Vec<_> = usable.map(|ip| ip.to_string()).collect();
-    own.dedup();
-    own.push("0.0.0.0 for all".to_owned());
-    own.join(", ")
+    own.filter(|&(ip, _)| !is_link_local(ip))
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// A listener. On Linux its connections inherit its options, so they need no system calls of their own.
@@ -253,6 +287,31 @@ mod tests {
     use chat_noise::rendezvous::{Reply, request};
     use chat_proto::opaque::Opaque;
     use std::io::Write;
+
+    #[test]
+    fn other_machines_reach_what_the_listener_takes() {
+        let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+        let interfaces = [
+            ("127.0.0.1", up | InterfaceFlags::IFF_LOOPBACK),
+            ("fd00::7", up),
+            ("10.0.0.7", up),
+            ("172.17.0.1", InterfaceFlags::IFF_UP),
+            ("192.168.1.7", up),
+        ];
+        let reachable = |listener: &str| {
+            let interfaces = interfaces.map(|(ip, flags)| (ip.parse().unwrap(), flags));
+            let found = reachable(listener.parse().unwrap(), interfaces.into_iter());
+            found.iter().map(IpAddr::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(reachable("0.0.0.0"), ["10.0.0.7", "192.168.1.7"]);
+        assert_eq!(reachable("::"), ["10.0.0.7", "192.168.1.7", "fd00::7"]);
+        for alone in ["127.0.0.1", "::1", "192.168.1.7"] {
+            assert_eq!(reachable(alone), [alone]);
+        }
+        assert!(reachable("fe80::1").is_empty());
+        let many = (0..20).map(|n| (IpAddr::from([10, 0, 0, n]), up));
+        assert_eq!(super::reachable([0; 4].into(), many).len(), REACHABLE_MAX);
+    }
 
     #[test]
     fn errors_of_the_listener_say_what_to_do() {

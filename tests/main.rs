@@ -36,6 +36,7 @@ mod private;
 mod quotas;
 mod screen;
 mod server_cli;
+mod service;
 mod settings;
 mod shutdown;
 mod signals;

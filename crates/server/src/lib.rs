@@ -31,6 +31,7 @@ pub mod room;
 pub mod roster;
 pub mod secure;
 pub mod server;
+pub mod service_manager;
 mod slow;
 pub mod sockets;
 mod telnet;

@@ -18,6 +18,7 @@ use crate::operators::{self, Operators};
 use crate::room::output::{Effect, Interest};
 use crate::room::{Room, input, output, passphrase};
 use crate::roster::Slot;
+use crate::service_manager::ServiceManager;
 use crate::sockets::{self, RendezvousSocket, Spare};
 use anyhow::Context;
 use chat_noise::operator::Code;
@@ -70,6 +71,7 @@ pub struct Server {
     sockets: Vec<Option<Socket>>,
     signals: Signals,
     log: Log,
+    manager: ServiceManager,
     spare: Spare,
     /// No connection is accepted before this time.
     paused_until: Option<Duration>,
@@ -152,6 +154,7 @@ impl Server {
             sockets: Vec::new(),
             signals,
             log,
+            manager: ServiceManager::from_environment(),
             spare: Spare::take(),
             paused_until: None,
             clock: Clock::start(),
@@ -164,6 +167,7 @@ impl Server {
     /// # Errors
     /// If `poll(2)` fails.
     pub fn run(mut self) -> anyhow::Result<()> {
+        self.manager.is_ready();
         while !self.room.is_over() {
             let ready = self.wait()?;
             let now = self.clock.now();
@@ -190,6 +194,7 @@ impl Server {
             self.log.events(now.monotonic, &turn.events);
             self.keep(turn.bans);
             self.renew(now, turn.phrase);
+            self.report(now);
             self.log.flush();
         }
         self.log.events(Duration::MAX, &[]);
@@ -224,7 +229,13 @@ impl Server {
         let others = [listener, rendezvous.filter(|_| rest.is_none()).map(AsFd::as_fd)];
         let places = others.map(|fd| fd.map(|fd| push(&mut fds, PollFd::new(fd, PollFlags::POLLIN))));
         fds.extend(self.log.interest());
-        let deadlines = [self.room.deadline(), self.paused_until, rest, self.log.deadline()];
+        let deadlines = [
+            self.room.deadline(),
+            self.paused_until,
+            rest,
+            self.log.deadline(),
+            self.manager.deadline(self.room.users()),
+        ];
         let deadline = deadlines.into_iter().flatten().min();
         match poll(&mut fds, self.clock.timeout(deadline)) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -379,6 +390,14 @@ impl Server {
         passphrase::renew(&mut self.room, now, &new, written);
     }
 
+    /// Tells the service manager how the server is.
+    fn report(&mut self, now: Now) {
+        self.manager.turn(now.monotonic, self.room.users());
+        if let Some(error) = self.manager.take_error() {
+            self.log.line(format_args!("service manager not told: {error}"));
+        }
+    }
+
     fn apply(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
@@ -396,6 +415,7 @@ impl Server {
     /// The first signal shuts the room down; another one does not wait until everybody is told.
     fn take_signals(&mut self, now: Now) {
         while let Ok(Some(signal)) = self.signals.take() {
+            self.manager.is_stopping();
             self.room.shut_down(now, signal.as_str());
         }
     }

@@ -179,6 +179,12 @@ impl Room {
         &self.roster
     }
 
+    /// How many users were announced and have not left.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.users
+    }
+
     /// Whether to accept connections now.
     #[must_use]
     pub fn accepts(&self) -> bool {

@@ -1,0 +1,92 @@
+//! The server as a service of systemd.
+
+use crate::harness::{DEADLINE, Server, server_command};
+use std::fs;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::{Path, PathBuf};
+
+/// A directory of this test, for its sockets. The names of sockets are short, so it is not below the target directory.
+fn directory(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("chat-{name}-{}", std::process::id()));
+    fs::create_dir(&path).unwrap();
+    path
+}
+
+/// The next datagram.
+#[track_caller]
+fn next(manager: &UnixDatagram) -> String {
+    let mut buffer = [0; 200];
+    manager.set_read_timeout(Some(DEADLINE)).unwrap();
+    let count = manager.recv(&mut buffer).expect("the server reports");
+    String::from_utf8(buffer[..count].to_vec()).unwrap()
+}
+
+#[track_caller]
+fn expect(manager: &UnixDatagram, report: &str) {
+    let mut before = Vec::new();
+    loop {
+        let next = next(manager);
+        if next == report {
+            return;
+        }
+        assert!(before.len() < 100, "no {report} after {before:?}");
+        before.push(next);
+    }
+}
+
+#[test]
+fn the_service_manager_is_told_of_start_users_and_end() {
+    let directory = directory("notify");
+    let path = directory.join("manager");
+    let abstract_name = format!("chat-notify-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
+    for (manager, name) in [
+        (UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap()),
+        (
+            UnixDatagram::bind_addr(&address).unwrap(),
+            &format!("@{abstract_name}"),
+        ),
+    ] {
+        let mut command = server_command();
+        command.args(["127.0.0.1", "0"]).env("NOTIFY_SOCKET", name);
+        let mut server = Server::start_command(&mut command);
+        assert_eq!(next(&manager), "READY=1");
+        assert_eq!(next(&manager), "STATUS=0 users");
+        let user = server.plain("alice");
+        assert_eq!(next(&manager), "STATUS=1 user");
+        drop(user);
+        assert_eq!(next(&manager), "STATUS=0 users");
+        server.stop();
+        assert_eq!(next(&manager), "STOPPING=1");
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_server_that_waits_resets_the_watchdog() {
+    let directory = directory("watchdog");
+    let path = directory.join("manager");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let mut command = server_command();
+    command.args(["127.0.0.1", "0"]).env("NOTIFY_SOCKET", &path);
+    command.env("WATCHDOG_USEC", "50000");
+    let _server = Server::start_command(&mut command);
+    for _ in 0..3 {
+        expect(&manager, "WATCHDOG=1");
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn an_unreachable_service_manager_is_logged_once() {
+    for name in [Path::new("/dev/null/manager"), Path::new("manager")] {
+        let mut command = server_command();
+        command.args(["127.0.0.1", "0"]).env("NOTIFY_SOCKET", name);
+        command.env("WATCHDOG_USEC", "1000");
+        let mut server = Server::start_command(&mut command);
+        assert_eq!(server.log_so_far("service manager not told: ").len(), 1);
+        server.stop();
+        server.log().expect_count(1, "service manager not told: ");
+    }
+}

@@ -15,6 +15,7 @@ const FOREIGN_OPTIONS: &[&str] = &[
     "chat",
     "fuzz-dir",
     "no-trace-compares",
+    "now",
     "path",
     "profile",
     "release",

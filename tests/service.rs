@@ -1,10 +1,12 @@
 //! The server as a service of systemd.
 
+use crate::documents::{help, options};
 use crate::harness::{DEADLINE, Server, server_command};
 use std::fs;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A directory of this test, for its sockets. The names of sockets are short, so it is not below the target directory.
 fn directory(name: &str) -> PathBuf {
@@ -88,5 +90,51 @@ fn an_unreachable_service_manager_is_logged_once() {
         assert_eq!(server.log_so_far("service manager not told: ").len(), 1);
         server.stop();
         server.log().expect_count(1, "service manager not told: ");
+    }
+}
+
+const UNIT: &str = include_str!("../crates/server/chat-server.service");
+const INSTANCE: &str = include_str!("../crates/server/chat-server@.service");
+
+#[test]
+fn the_units_start_the_server_with_options_that_exist() {
+    let known = options(&help(server_command()));
+    for unit in [UNIT, INSTANCE] {
+        let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart="));
+        let mut words = command.unwrap().split(' ');
+        assert_eq!(words.next(), Some("/usr/local/bin/chat-server"));
+        let named: Vec<_> = words.filter_map(|word| word.strip_prefix("--")).collect();
+        assert!(!named.is_empty());
+        for option in named {
+            assert!(known.iter().any(|known| known == option), "--{option}");
+        }
+    }
+}
+
+#[test]
+fn the_instance_differs_from_the_unit_by_its_port_alone() {
+    let pairs = UNIT.lines().zip(INSTANCE.lines());
+    for (unit, instance) in pairs.filter(|(unit, instance)| unit != instance) {
+        assert!(
+            instance.contains("%i") || instance.starts_with('#'),
+            "{unit} {instance}"
+        );
+    }
+    assert_eq!(UNIT.lines().count(), INSTANCE.lines().count());
+}
+
+#[test]
+fn the_units_are_exposed_to_at_most_1_5() {
+    for unit in ["chat-server.service", "chat-server@.service"] {
+        let path = format!("{}/../crates/server/{unit}", env!("CARGO_MANIFEST_DIR"));
+        let mut command = Command::new("systemd-analyze");
+        let Ok(output) = command
+            .args(["security", "--offline=yes", "--threshold=15", &path])
+            .output()
+        else {
+            eprintln!("skipped: there is no systemd-analyze");
+            return;
+        };
+        assert!(output.status.success(), "{output:?}");
     }
 }

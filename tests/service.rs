@@ -2,11 +2,15 @@
 
 use crate::documents::{help, options};
 use crate::harness::{DEADLINE, Server, server_command};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A directory of this test, for its sockets. The names of sockets are short, so it is not below the target directory.
 fn directory(name: &str) -> PathBuf {
@@ -91,6 +95,38 @@ fn an_unreachable_service_manager_is_logged_once() {
         server.stop();
         server.log().expect_count(1, "service manager not told: ");
     }
+}
+
+#[test]
+fn lines_have_a_priority_only_in_the_journal() {
+    let directory = directory("journal");
+    let path = directory.join("log");
+    for (is_journal, begins) in [(true, "<6>listen 127.0.0.1:"), (false, "20")] {
+        let log = fs::File::create(&path).unwrap();
+        let file = log.metadata().unwrap();
+        let inode = file.ino() + u64::from(!is_journal);
+        let mut command = server_command();
+        command.args(["127.0.0.1", "0"]);
+        command.env("JOURNAL_STREAM", format!("{}:{inode}", file.dev()));
+        command.env("NOTIFY_SOCKET", "nowhere");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        assert!(child.wait().unwrap().success());
+        let log = fs::read_to_string(&path).unwrap();
+        assert!(log.starts_with(begins), "{log}");
+        assert_eq!(
+            log.contains("\n<4>service manager not told: "),
+            is_journal,
+            "{log}"
+        );
+        assert_eq!(log.contains("\n<6>stop "), is_journal, "{log}");
+    }
+    fs::remove_dir_all(directory).unwrap();
 }
 
 const UNIT: &str = include_str!("../crates/server/chat-server.service");

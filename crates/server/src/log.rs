@@ -4,7 +4,9 @@ use crate::event::Event;
 use crate::repeats::Repeats;
 use chat_sys::writer::Writer;
 use nix::poll::{PollFd, PollFlags};
-use std::fmt::Display;
+use nix::sys::stat::fstat;
+use std::env;
+use std::fmt::{self, Display};
 use std::io::{self, Write, stderr};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -19,6 +21,7 @@ pub struct Log {
     stalled: bool,
     left_out: usize,
     repeats: Repeats,
+    is_journal: bool,
 }
 
 impl Default for Log {
@@ -28,6 +31,7 @@ impl Default for Log {
             stalled: false,
             left_out: 0,
             repeats: Repeats::default(),
+            is_journal: is_journal(),
         }
     }
 }
@@ -54,8 +58,18 @@ impl Log {
         self.repeats.deadline()
     }
 
-    /// Adds a line, with the time in front.
+    /// Adds a line about what is as it should be.
     pub fn line(&mut self, what: impl Display) {
+        self.add(Priority::Info, what);
+    }
+
+    /// Adds a line about what failed while the server runs on.
+    pub fn problem(&mut self, what: impl Display) {
+        self.add(Priority::Warning, what);
+    }
+
+    /// Adds a line, with the time in front; in the journal, which has the time, with the priority.
+    fn add(&mut self, priority: Priority, what: impl Display) {
         let Some(writer) = &mut self.writer else {
             return;
         };
@@ -63,14 +77,25 @@ impl Log {
             self.left_out += 1;
             return;
         }
-        let now = jiff::Timestamp::now();
+        let prefix = |priority: Priority| {
+            if self.is_journal {
+                priority.to_string()
+            } else {
+                format!("{:.0} ", jiff::Timestamp::now())
+            }
+        };
         let pending = writer.pending();
         // Writing to memory can't fail.
         if self.left_out > 0 {
-            let _ = writeln!(pending, "{now:.0} log left-out={}", self.left_out);
+            let _ = writeln!(
+                pending,
+                "{}log left-out={}",
+                prefix(Priority::Warning),
+                self.left_out
+            );
             self.left_out = 0;
         }
-        let _ = writeln!(pending, "{now:.0} {what}");
+        let _ = writeln!(pending, "{}{what}", prefix(priority));
     }
 
     /// What to poll, while lines are pending. Not on a full disk, which would always be ready.
@@ -93,6 +118,31 @@ impl Log {
             self.writer = None;
         }
     }
+}
+
+/// How urgent a line is, by the numbers of syslog. Shown as the prefix of sd-daemon(3).
+#[derive(Clone, Copy, Debug)]
+pub enum Priority {
+    /// The server can't run.
+    Error = 3,
+    /// Something failed, and the server runs on.
+    Warning = 4,
+    /// All else.
+    Info = 6,
+}
+
+impl Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>", *self as u8)
+    }
+}
+
+/// Whether standard error is the journal of systemd: `JOURNAL_STREAM` has its device and inode. The variable alone proves
+/// nothing, because a child process whose output goes elsewhere inherits it.
+#[must_use]
+pub fn is_journal() -> bool {
+    let stream = fstat(stderr()).map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
+    env::var("JOURNAL_STREAM").is_ok_and(|named| stream == Ok(named))
 }
 
 fn lacks_space(error: &io::Error) -> bool {

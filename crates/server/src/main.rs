@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use chat_server::args::Args;
 use chat_server::identity::Identity;
+use chat_server::log::{Priority, is_journal};
 use chat_server::server::Server;
 use chat_server::words;
 use std::io::{self, Write};
@@ -18,7 +19,9 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
             // If standard error is closed, the exit status is all that is left.
-            let _ = writeln!(io::stderr(), "chat-server: {error:#}");
+            let priority = is_journal().then(|| Priority::Error.to_string());
+            let priority = priority.unwrap_or_default();
+            let _ = writeln!(io::stderr(), "{priority}chat-server: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -103,7 +103,7 @@ impl Server {
         let mut log = Log::default();
         let doors = sockets::open(args.listen_at())?;
         if let Err(error) = &doors.rendezvous {
-            log.line(format_args!("no rendezvous: can't open the UDP port: {error}"));
+            log.problem(format_args!("no rendezvous: can't open the UDP port: {error}"));
         }
         log.line(format_args!(
             "listen {} max-users={}",
@@ -118,7 +118,7 @@ impl Server {
         }
         let (identity, not_kept) = Identity::load(args.key_file.as_deref())?;
         if let Some(error) = not_kept {
-            log.line(format_args!("key of this run only: {error:#}"));
+            log.problem(format_args!("key of this run only: {error:#}"));
         }
         let keys = args.operators.as_deref().map(operators::read_keys).transpose()?;
         let code = Code::new(&mut |bytes| getrandom::fill(bytes).expect("the system has randomness"));
@@ -131,7 +131,7 @@ impl Server {
                 let path = handout.path.display();
                 log.line(format_args!("code for operators in {path}"));
             }
-            Some(Err(error)) => log.line(format_args!("no code for operators: {error:#}")),
+            Some(Err(error)) => log.problem(format_args!("no code for operators: {error:#}")),
             None => {}
         }
         let mut room = Room::new(
@@ -308,7 +308,7 @@ impl Server {
                 self.log.events(now.monotonic, &[Event::Refuse { peer, why }]);
             }
         } else {
-            self.log.line(format_args!("pause accept: {error}"));
+            self.log.problem(format_args!("pause accept: {error}"));
             self.paused_until = Some(now.monotonic + ACCEPT_PAUSE);
         }
         self.spare = Spare::take();
@@ -372,7 +372,7 @@ impl Server {
         if let (Some(file), Some(bans)) = (&self.ban_file, bans)
             && let Err(error) = file.write(&bans)
         {
-            self.log.line(format_args!("bans not kept: {error:#}"));
+            self.log.problem(format_args!("bans not kept: {error:#}"));
             output::bans_not_kept(&mut self.room, &format!("{error:#}"));
         }
     }
@@ -384,7 +384,7 @@ impl Server {
         };
         let written = door::write(path, &new.words).map_err(|error| format!("{error:#}"));
         if let Err(why) = &written {
-            self.log.line(format_args!("passphrase not changed: {why}"));
+            self.log.problem(format_args!("passphrase not changed: {why}"));
         }
         let written = written.as_ref().map(|&()| ()).map_err(String::as_str);
         passphrase::renew(&mut self.room, now, &new, written);
@@ -394,7 +394,8 @@ impl Server {
     fn report(&mut self, now: Now) {
         self.manager.turn(now.monotonic, self.room.users());
         if let Some(error) = self.manager.take_error() {
-            self.log.line(format_args!("service manager not told: {error}"));
+            self.log
+                .problem(format_args!("service manager not told: {error}"));
         }
     }
 

@@ -231,12 +231,15 @@ impl Screen {
         self.happened(message.at, What::Said { who, text, kind }, *history);
     }
 
-    /// Where a text names this user, or has a word of the setting `highlight`.
+    /// Where a text names this user, or has a word of the setting `highlight`. The `/me` of an action names nobody.
     fn mentions(&self, text: &Text<'_>) -> Vec<Range<usize>> {
         let nick = self.me.as_ref().and_then(|me| me.nick.as_ref());
         let nick = nick.map(|nick| nick.as_str());
         let words = nick.into_iter().chain(self.highlights.iter().map(String::as_str));
+        let action = text.action().map(|action| action.as_str().len());
+        let begin = action.map_or(0, |length| text.as_str().len() - length);
         let mut places: Vec<_> = words.flat_map(|word| names(text.as_str(), word)).collect();
+        places.retain(|place| place.start >= begin);
         places.sort_by_key(|place| place.start);
         places
     }

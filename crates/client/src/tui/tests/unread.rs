@@ -128,7 +128,7 @@ fn focus_reports_are_neither_keys_nor_pasted() {
 
 #[test]
 fn mentions_and_private_messages_notify_while_the_terminal_has_no_focus() {
-    let mut sim = Sim::with(&["--highlight", "rack3  exam"], 60, 8);
+    let mut sim = Sim::with(&["--highlight", "rack3  exam me"], 60, 8);
     sim.join(ME, 0);
     for text in ["alice: a", "rack3 is down"] {
         sim.say(BOB, text);
@@ -140,6 +140,8 @@ fn mentions_and_private_messages_notify_while_the_terminal_has_no_focus() {
         ("Rack3 is up", &["bob: Rack3 is up"]),
         ("the exams", &[]),
         ("/me finds alice", &["bob: * finds alice"]),
+        // The command is no word of the text.
+        ("/me waves", &[]),
     ] {
         sim.say(BOB, text);
         assert_eq!(notifications(&mut sim), notified);

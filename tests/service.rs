@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 /// A directory of this test, for its sockets. The names of sockets are short, so it is not below the target directory.
 fn directory(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("chat-{name}-{}", std::process::id()));
+    let path = std::env::temp_dir().join(format!("chat-service-{name}-{}", std::process::id()));
     fs::create_dir(&path).unwrap();
     path
 }

@@ -195,6 +195,15 @@ impl Screen {
         } else if !self.scroll.at_end() {
             add(3, Right, " ", Role::StatusFaint, "^".into());
         }
+        if let Some(query) = &self.query {
+            add(
+                1,
+                Right,
+                " ",
+                Role::StatusPrivate,
+                format!(">{}", self.name(query)),
+            );
+        }
         let waiting = self.waiting.visible();
         if waiting > 0 {
             add(2, Right, " ", Role::Alert, format!("{waiting} waiting"));

@@ -255,6 +255,16 @@ fn what_needs_attention_is_the_last_to_leave_the_status_line() {
 }
 
 #[test]
+fn below_30_columns_the_status_line_names_the_only_recipient() {
+    let mut sim = Sim::new(20, 5);
+    sim.hear("* chat version 1: welcome\n");
+    sim.hear(&format!("WELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} - -\n"));
+    sim.hear(&format!("USER {BOB} - -\nHISTORY -\nLIVE\n"));
+    sim.keys("/query bob\r");
+    assert!(sim.status().ends_with(">bob"), "{}", sim.status());
+}
+
+#[test]
 fn the_roles_of_the_parts_of_lines() {
     let mut sim = conversation(80, 30);
     let user = |who: &str| Role::user(&who.parse().unwrap());

@@ -22,6 +22,30 @@ enum Side {
     Right,
 }
 
+/// The parts of the line, from left to right on each side.
+#[derive(Default)]
+struct Parts(Vec<Part>);
+
+impl Parts {
+    fn left(&mut self, rank: usize, joint: &'static str, role: Role, text: String) {
+        self.add(rank, Side::Left, joint, role, text);
+    }
+
+    fn right(&mut self, rank: usize, joint: &'static str, role: Role, text: String) {
+        self.add(rank, Side::Right, joint, role, text);
+    }
+
+    fn add(&mut self, rank: usize, side: Side, joint: &'static str, role: Role, text: String) {
+        self.0.push(Part {
+            rank,
+            side,
+            joint,
+            role,
+            text,
+        });
+    }
+}
+
 /// The narrowest screen with whole words in the status line, in columns.
 const WORDS_FROM: usize = 30;
 
@@ -79,136 +103,103 @@ impl Screen {
 
     /// The parts in words, as in ` alice in 192.0.2.7:9000 · 41 here · sealed      @1 p1  2 below  carol: direct`.
     fn words(&self, session: &Session) -> Vec<Part> {
-        use Side::{Left, Right};
-        let mut parts = Vec::new();
-        let mut add = |rank, side, joint, role, text: String| {
-            parts.push(Part {
-                rank,
-                side,
-                joint,
-                role,
-                text,
-            });
-        };
+        let mut parts = Parts::default();
         if let Some(me) = &self.me {
-            add(5, Left, "", Role::StatusOwn, self.name(me));
+            parts.left(5, "", Role::StatusOwn, self.name(me));
         }
-        add(8, Left, " in ", Role::Status, self.room.clone());
+        parts.left(8, " in ", Role::Status, self.room.clone());
         if self.link == Link::Joined {
             let here = session.roster().users().count();
-            add(7, Left, " · ", Role::Status, format!("{here} here"));
+            parts.left(7, " · ", Role::Status, format!("{here} here"));
             if let Some(protection) = session.protection() {
-                add(6, Left, " · ", Role::Status, protection);
+                parts.left(6, " · ", Role::Status, protection);
             }
         }
         if let Some(link) = self.link_in_words() {
-            add(0, Right, "  ", Role::Alert, link);
+            parts.right(0, "  ", Role::Alert, link);
         }
         let [mentions, privates] = self.unread.marks();
         let joint = if mentions.is_empty() { "  " } else { " " };
         if !mentions.is_empty() {
-            add(1, Right, "  ", Role::StatusMark, mentions);
+            parts.right(1, "  ", Role::StatusMark, mentions);
         }
         if !privates.is_empty() {
-            add(1, Right, joint, Role::StatusPrivate, privates);
+            parts.right(1, joint, Role::StatusPrivate, privates);
         }
         if let Some(Found {
             place: (place, count),
             ..
         }) = &self.search
         {
-            add(2, Right, "  ", Role::Alert, format!("match {place} of {count}"));
+            parts.right(2, "  ", Role::Alert, format!("match {place} of {count}"));
         }
         let unseen = self.scroll.unseen(&self.lines);
         if unseen > 0 {
-            add(1, Right, "  ", Role::Alert, format!("{unseen} below"));
+            parts.right(1, "  ", Role::Alert, format!("{unseen} below"));
         } else if !self.scroll.at_end() {
-            add(4, Right, "  ", Role::StatusFaint, "scrolled".into());
+            parts.right(4, "  ", Role::StatusFaint, "scrolled".into());
         }
         let waiting = self.waiting.visible();
         if waiting > 0 {
-            add(2, Right, "  ", Role::Alert, format!("{waiting} waiting"));
+            parts.right(2, "  ", Role::Alert, format!("{waiting} waiting"));
         }
         if let Some(query) = &self.query {
-            add(
+            parts.right(
                 3,
-                Right,
                 "  ",
                 Role::StatusPrivate,
                 format!("to {} alone", self.name(query)),
             );
         }
         if let Some((peer, path)) = &self.path {
-            add(
-                9,
-                Right,
-                "  ",
-                Role::StatusFaint,
-                format!("{}: {path}", self.name(peer)),
-            );
+            parts.right(9, "  ", Role::StatusFaint, format!("{}: {path}", self.name(peer)));
         }
         if matches!(self.mode, Mode::Typing) && self.input.is_empty() {
-            add(10, Right, "  ", Role::StatusFaint, "/help".into());
+            parts.right(10, "  ", Role::StatusFaint, "/help".into());
         }
-        parts
+        parts.0
     }
 
     /// The parts for a narrow screen, as in ` alice 41 @1 p1 2v`.
     fn signs(&self, session: &Session) -> Vec<Part> {
-        use Side::{Left, Right};
-        let mut parts = Vec::new();
-        let mut add = |rank, side, joint, role, text: String| {
-            parts.push(Part {
-                rank,
-                side,
-                joint,
-                role,
-                text,
-            });
-        };
+        let mut parts = Parts::default();
         if let Some(me) = &self.me {
-            add(4, Left, "", Role::StatusOwn, self.name(me));
+            parts.left(4, "", Role::StatusOwn, self.name(me));
         }
         if self.link == Link::Joined {
             let here = session.roster().users().count();
-            add(6, Left, " ", Role::Status, here.to_string());
+            parts.left(6, " ", Role::Status, here.to_string());
             let clear = session
                 .protection()
                 .filter(|protection| protection.ends_with("clear"));
             if let Some(clear) = clear {
-                add(5, Left, ", ", Role::Status, clear.replace(" in the", ""));
+                parts.left(5, ", ", Role::Status, clear.replace(" in the", ""));
             }
         }
         if let Some(link) = self.link_in_words() {
-            add(0, Right, " ", Role::Alert, link);
+            parts.right(0, " ", Role::Alert, link);
         }
         let [mentions, privates] = self.unread.marks();
         if !mentions.is_empty() {
-            add(1, Right, " ", Role::StatusMark, mentions);
+            parts.right(1, " ", Role::StatusMark, mentions);
         }
         if !privates.is_empty() {
-            add(1, Right, " ", Role::StatusPrivate, privates);
+            parts.right(1, " ", Role::StatusPrivate, privates);
         }
         let unseen = self.scroll.unseen(&self.lines);
         if unseen > 0 {
-            add(1, Right, " ", Role::Alert, format!("{unseen}v"));
+            parts.right(1, " ", Role::Alert, format!("{unseen}v"));
         } else if !self.scroll.at_end() {
-            add(3, Right, " ", Role::StatusFaint, "^".into());
+            parts.right(3, " ", Role::StatusFaint, "^".into());
         }
         if let Some(query) = &self.query {
-            add(
-                1,
-                Right,
-                " ",
-                Role::StatusPrivate,
-                format!(">{}", self.name(query)),
-            );
+            parts.right(1, " ", Role::StatusPrivate, format!(">{}", self.name(query)));
         }
         let waiting = self.waiting.visible();
         if waiting > 0 {
-            add(2, Right, " ", Role::Alert, format!("{waiting} waiting"));
+            parts.right(2, " ", Role::Alert, format!("{waiting} waiting"));
         }
-        parts
+        parts.0
     }
 
     /// What is wrong with the connection.

@@ -1,8 +1,9 @@
 //! The encrypted channel between `chat-client` and `chat-server`, and between two clients.
 //!
 //! The construction is Noise (revision 34, noiseprotocol.org/noise.html), pattern XX, with X25519, ChaCha20-Poly1305 and
-//! SHA-256; records by AES-256-GCM where both sides have instructions for it. Where the room has a passphrase, the pattern is XXpsk3, and its key comes from CPace
-//! (draft-irtf-cfrg-cpace-21). `PROTOCOL.md` of `chat-proto` has the lines and the records, with test vectors.
+//! SHA-256; records by AES-256-GCM where both sides have instructions for it. Where the room has a passphrase, the
+//! pattern is XXpsk3, and its key comes from CPace (draft-irtf-cfrg-cpace-21). `PROTOCOL.md` of `chat-proto` has the
+//! lines and the records, with test vectors.
 //!
 //! Two clients that write to each other in private use the pattern IK, and datagrams instead of records: [`private`].
 //!

@@ -45,7 +45,8 @@ pub struct Roster {
     rich: usize,
     /// Members that speak the plain dialect or have sent nothing yet, leaving ones included.
     plain: usize,
-    /// In the order of their addresses. Sorted slots take 4 to 8 bytes for each user, where a hash table with the addresses takes 41.
+    /// In the order of their addresses. Sorted slots take 4 to 8 bytes for each user, where a hash table with the
+    /// addresses takes 41.
     by_id: Vec<u32>,
     /// Users that have a key, in the order of their keys; no two have the same.
     by_key: Vec<u32>,

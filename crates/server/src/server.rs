@@ -422,8 +422,8 @@ impl Server {
     }
 }
 
-/// Prints where the server listens, and how to join it. A stopped terminal or a closed output loses the line, and the room is open all the
-/// same.
+/// Prints where the server listens, and how to join it. A stopped terminal or a closed output loses the line, and the
+/// room is open all the same.
 fn print_address(address: SocketAddr, is_sealed: bool, identity: &Identity, code: Option<&Code>) {
     if let Ok(mut stdout) = Writer::new(io::stdout().as_fd()) {
         let _ = writeln!(stdout.pending(), "listening on {address}");

@@ -29,7 +29,6 @@ pub(crate) struct Message {
     pub(crate) author: PersonNo,
     /// For whom it is: everybody, or somebody, or nobody who is there.
     pub(crate) aim: Aim,
-    pub(crate) written: Position,
     /// Where the room accepted it, if it did, and when.
     pub(crate) accepted: Option<(Position, Duration)>,
     /// The server started anew and did not know that it had accepted it before.
@@ -109,8 +108,6 @@ pub(crate) struct Truth {
     /// How often there was a new passphrase.
     phrase: usize,
     topics: BTreeSet<String>,
-    /// Where the room was slow, or anybody muted, for the last time.
-    pub(crate) last_restricted: Position,
     /// Where the server last started anew.
     started: Position,
 }
@@ -164,7 +161,6 @@ impl Truth {
         self.messages.push(Message {
             author,
             aim,
-            written: self.position,
             accepted: None,
             is_repeated: false,
             voices: BTreeSet::from([author]),
@@ -209,9 +205,6 @@ impl Truth {
     /// The recorder received a line.
     pub(crate) fn record(&mut self, now: Duration, line: &str) {
         self.position += 1;
-        if self.slow.is_some() || !self.mutes.is_empty() {
-            self.last_restricted = self.position;
-        }
         match FromServer::parse(line) {
             Ok(FromServer::Said(_, who, text)) => self.accept(now, &who, text.as_str()),
             Ok(FromServer::Join(_, profile)) => {

@@ -113,8 +113,7 @@ impl Session {
         self.stage = Stage::Rich(Phase::Roster);
         self.clocks.welcomed = now.monotonic;
         self.joined = true;
-        self.outbox.acknowledge_through(seq);
-        self.outbox.resend();
+        self.outbox.resume(seq);
     }
 
     fn insists_on_nick(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Every message that waits: to be sent, or to be acknowledged.
 
 use super::recipients::Peer;
+use chat_proto::id::UserId;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -34,6 +35,8 @@ pub(super) struct Message {
     pub(super) seq: u64,
     /// What it says.
     pub(super) text: Text<'static>,
+    /// It was sent on a connection that is lost, where the user had this id.
+    lost_as: Option<UserId>,
 }
 
 /// A private message that can't be sent yet.
@@ -69,6 +72,11 @@ const OVERHEAD: usize = 64;
 const DRAFT_OVERHEAD: usize = 256;
 
 impl Message {
+    pub(super) fn new(seq: u64, text: Text<'static>) -> Self {
+        let lost_as = None;
+        Self { seq, text, lost_as }
+    }
+
     fn cost(&self) -> usize {
         self.text.as_str().len() + OVERHEAD
     }
@@ -96,7 +104,7 @@ impl Outbox {
 
     /// Writes the messages that wait, as lines of the rich dialect.
     pub(super) fn transmit(&mut self, bytes: &mut Vec<u8>) {
-        while let Some(Message { seq, text }) = self.send_next() {
+        while let Some(Message { seq, text, .. }) = self.send_next() {
             let line = FromClient::Say(*seq, text.borrow());
             // Writing to memory does not fail.
             let _ = writeln!(bytes, "{line}");
@@ -131,22 +139,41 @@ impl Outbox {
         self.account(message)
     }
 
-    /// The server has every message up to this number.
-    pub(super) fn acknowledge_through(&mut self, seq: u64) {
-        while self.sent.front().is_some_and(|message| message.seq <= seq) {
-            self.acknowledge();
+    /// The connection is lost, on which the user had this id.
+    pub(super) fn lost(&mut self, id: UserId) {
+        for message in &mut self.sent {
+            message.lost_as.get_or_insert(id);
         }
+    }
+
+    /// On lost connections, the server processed the messages up to this number. The others are sent again, before those
+    /// that wait.
+    pub(super) fn resume(&mut self, seq: u64) {
+        let processed = self.sent.partition_point(|message| message.seq <= seq);
+        for mut message in self.sent.drain(processed..).rev() {
+            message.lost_as = None;
+            self.waiting.push_front(message);
+        }
+    }
+
+    /// The history shows that this was said.
+    pub(super) fn was_said(&mut self, id: UserId, text: &Text<'_>) {
+        let same = |message: &Message| message.lost_as == Some(id) && message.text == *text;
+        if let Some(place) = self.sent.iter().position(same) {
+            let message = self.sent.remove(place);
+            self.account(message);
+        }
+    }
+
+    /// Takes the messages that were processed on lost connections, except those that [`Self::was_said`] named.
+    pub(super) fn take_processed(&mut self) -> Vec<Message> {
+        let processed = self.sent.partition_point(|message| message.lost_as.is_some());
+        (0..processed).filter_map(|_| self.acknowledge()).collect()
     }
 
     fn account(&mut self, message: Option<Message>) -> Option<Message> {
         self.bytes -= message.as_ref().map_or(0, Message::cost);
         message
-    }
-
-    /// Unacknowledged messages are sent again, before those that wait.
-    pub(super) fn resend(&mut self) {
-        self.sent.append(&mut self.waiting);
-        std::mem::swap(&mut self.sent, &mut self.waiting);
     }
 
     /// Messages to everybody that wait to be sent.
@@ -231,7 +258,7 @@ mod tests {
         let mut outbox = Outbox::default();
         for (seq, text) in (1..).zip(texts) {
             let text = Text::new(text).into_owned();
-            outbox.push(Message { seq, text });
+            outbox.push(Message::new(seq, text));
             outbox.send_next();
         }
         outbox
@@ -247,7 +274,8 @@ mod tests {
         assert_eq!(outbox.acknowledge().unwrap().seq, 1);
         assert_eq!(outbox.refuse(3).unwrap().text.as_str(), "c");
         assert_eq!(outbox.refuse(3), None);
-        outbox.acknowledge_through(4);
+        assert_eq!(outbox.acknowledge().unwrap().seq, 2);
+        assert_eq!(outbox.acknowledge().unwrap().seq, 4);
         assert_eq!((outbox.len(), outbox.bytes), (0, 0));
         assert_eq!(outbox.acknowledge(), None);
     }

@@ -20,9 +20,11 @@ impl Session {
     /// Another connection was made in place of the lost one.
     pub fn connected(&mut self, endpoints: Endpoints, now: Now) {
         self.config.endpoints = endpoints;
-        // The nick of now; it is optional once the client was in the room.
-        let nick = self.me.take().and_then(|me| me.nick);
-        self.config.nick = nick.or_else(|| self.config.nick.take());
+        if let Some(me) = self.me.take() {
+            self.outbox.lost(me.id);
+            // The nick of now; it is optional once the client was in the room.
+            self.config.nick = me.nick.or_else(|| self.config.nick.take());
+        }
         self.config.insist_on_nick &= !self.joined;
         self.clocks.last_received = now.monotonic;
         self.stage = Stage::greeting(now);

@@ -101,7 +101,7 @@ impl Session {
         }
         let seq = self.next_seq();
         let text = text.clone().into_owned();
-        self.outbox.push(Message { seq, text });
+        self.outbox.push(Message::new(seq, text));
     }
 
     /// `/reply`: writes to the sender of the last private message.

@@ -143,7 +143,14 @@ impl Session {
 
     fn on_live(&mut self, phase: Phase, now: Now) {
         if phase == Phase::Roster {
+            self.outbox.take_processed();
             self.on_roster_end(Phase::Live, now);
+        }
+        for Message { text, .. } in self.outbox.take_processed() {
+            self.refused(
+                text,
+                Text::new("the room was slow, or you were muted, when the connection was lost"),
+            );
         }
         if phase < Phase::Live && self.outcome.is_none() {
             self.stage = Stage::Rich(Phase::Live);
@@ -156,6 +163,10 @@ impl Session {
         let number = self.resume.zip(position.map(|position| position.next));
         let before = std::mem::replace(&mut self.next_said, number);
         let missed = position.and_then(|position| position.missed);
+        if missed != Some(0) {
+            // The history does not show what was said before it: most likely all of it.
+            self.outbox.take_processed();
+        }
         if before.is_some() && missed != Some(0) {
             self.events.push_back(Event::Missed(missed));
         }
@@ -169,6 +180,8 @@ impl Session {
         if own {
             // The server returns messages in the order in which they were sent.
             self.outbox.acknowledge();
+        } else if history {
+            self.outbox.was_said(who.id, &text);
         }
         if self.is_ignored(&who) {
             return;

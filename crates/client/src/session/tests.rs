@@ -1007,6 +1007,47 @@ fn a_reconnection_neither_loses_nor_repeats_messages() {
 }
 
 #[test]
+fn lines_refused_while_the_connection_was_lost_are_reported() {
+    for (history, refused) in [
+        (
+            "HISTORY - 1 0\nSAID 1 {ME} two\nSAID 1 {ME} three\n",
+            &["one", "three"][..],
+        ),
+        (
+            "HISTORY - 1 0\nSAID 1 bob@10.0.0.2:6000 one\n",
+            &["one", "three", "two", "three"],
+        ),
+        // Nobody knows what was said.
+        ("HISTORY - 7 6\n", &[]),
+        ("HISTORY -\n", &[]),
+        ("", &[]),
+    ] {
+        let mut sim = in_a_room_that_may_be_lost();
+        for line in ["one", "three", "two", "three", "four"] {
+            sim.type_line(line);
+        }
+        sim.session.closed(sim.now());
+        // The first connection in its place is lost too.
+        reconnect(&mut sim);
+        sim.hear("* chat version 1: welcome\n");
+        sim.session.closed(sim.now());
+        reconnect(&mut sim);
+        let history = history.replace("{ME}", ME);
+        sim.shown();
+        sim.hear(&format!(
+            "* chat version 1: welcome\nWELCOME alice@10.0.0.1:5557 {TOKEN} {TOKEN} 4\n{history}LIVE\n"
+        ));
+        let reported = sim.shown().into_iter().filter_map(|event| match event {
+            Event::Refused(refused) => Some(refused.text.to_string()),
+            _ => None,
+        });
+        assert_eq!(reported.collect::<Vec<_>>(), refused, "{history}");
+        assert!(sim.sent().ends_with("SAY 5 four\n"));
+        assert_eq!(sim.unsent(), ["four"]);
+    }
+}
+
+#[test]
 fn a_reconnection_continues_where_the_client_stopped() {
     let missed = |sim: &mut Sim| {
         let events = sim.shown().into_iter();

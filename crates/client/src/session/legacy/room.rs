@@ -40,7 +40,7 @@ impl Session {
             proof,
             ..Legacy::default()
         };
-        self.outbox.resend();
+        self.outbox.resume(0);
         self.private_has_server = true;
         self.private.connected(
             now,

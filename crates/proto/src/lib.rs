@@ -48,9 +48,11 @@ pub const TOPIC_MAX: usize = 200;
 /// The most characters of what a user says about being away.
 pub const AWAY_MAX: usize = 100;
 
-/// The longest fields before a text: `WHISPER`, an id and a number of 20 digits.
-const FRAMING_MAX: usize = "WHISPER ".len() + id::ID_MAX + 1 + 20 + 1;
-const _: () = assert!(FRAMING_MAX + TEXT_MAX < LINE_MAX, "the line feed must fit too");
+const _: () = {
+    // The longest fields before a text: `WHISPER`, an id and a number of 20 digits.
+    let framing = "WHISPER ".len() + id::ID_MAX + 1 + 20 + 1;
+    assert!(framing + TEXT_MAX < LINE_MAX, "the line feed must fit too");
+};
 
 /// The longest line of the server, in bytes, its line feed included: a text after at most two names of [`who::WHO_MAX`]
 /// bytes and a few words and numbers.

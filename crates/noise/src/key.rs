@@ -48,6 +48,15 @@ impl std::fmt::Debug for KeyPair {
     }
 }
 
+/// What a server announces of its key on the LAN: half of a hash. A hint only, because anybody may announce anything.
+#[must_use]
+pub fn fingerprint(key: &PublicKey) -> Opaque<16> {
+    let hash = sha256(&[b"chat-room-1\0", &key.0]);
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    Opaque(half)
+}
+
 /// Rounds of hashing behind a [`verify_code`].
 const STRETCH: u32 = 1 << 14;
 
@@ -102,6 +111,12 @@ mod tests {
             code.split(' ')
                 .all(|group| group.len() == 5 && group.parse::<u32>().is_ok())
         );
+    }
+
+    #[test]
+    fn the_fingerprint_is_the_same_in_all_versions() {
+        let fingerprint = fingerprint(&Opaque([7; 32]));
+        assert_eq!(fingerprint.to_string(), "y0mGSnjdg0-duHpmgpdU2A");
     }
 
     #[test]

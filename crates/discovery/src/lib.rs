@@ -3,4 +3,5 @@
 
 pub mod interfaces;
 pub mod message;
+pub mod responder;
 pub mod sockets;

@@ -565,4 +565,126 @@ mod tests {
         let message = announcement();
         assert_eq!(Message::parse(&message.build()), Some(message));
     }
+
+    #[test]
+    fn a_packet_beyond_a_limit_is_dropped() {
+        let message = announcement();
+        let record = message.answers.first().unwrap().clone();
+        let question = Question {
+            name: Name::Rooms,
+            kind: Kind::PTR,
+            wants_unicast: true,
+        };
+        for (questions, records, is_taken) in [(64, 256, true), (65, 0, false), (0, 257, false)] {
+            let message = Message {
+                questions: vec![question.clone(); questions],
+                authorities: vec![record.clone(); records],
+                ..Message::default()
+            };
+            let parsed = Message::parse(&message.build());
+            assert_eq!(parsed.is_some(), is_taken, "{questions} {records}");
+        }
+        let mut packet = message.build();
+        packet.resize(PACKET_MAX, 0);
+        assert!(Message::parse(&packet).is_some());
+        packet.push(0);
+        assert_eq!(Message::parse(&packet), None);
+    }
+
+    #[test]
+    fn other_records_and_long_texts_are_left_out() {
+        let mut packet = Packet::new_reply(0);
+        let mut add = |name: &'static str, data| {
+            let name = simple_dns::Name::new_unchecked(name);
+            packet
+                .answers
+                .push(ResourceRecord::new(name, CLASS::IN, 120, data));
+        };
+        let address = || RData::A(A { address: 1 });
+        for other in [
+            "a.b.local",
+            "Printer._ipp._tcp.local",
+            "local",
+            "example.org",
+            "x.y._chat-room._tcp.local",
+        ] {
+            add(other, address());
+        }
+        let text = "x".repeat(TXT_MAX);
+        let long = TXT::new().with_string(&text).unwrap();
+        add("Lab._chat-room._tcp.local", RData::TXT(long));
+        add("host.LOCAL", address());
+        let message = Message::parse(&packet.build_bytes_vec().unwrap()).unwrap();
+        let data: Vec<_> = message.answers.into_iter().map(|record| record.data).collect();
+        assert_eq!(data, [Data::Other(Kind::TXT), Data::A([0, 0, 0, 1].into())]);
+    }
+
+    #[test]
+    fn a_name_that_is_not_shown_as_it_is_is_dropped() {
+        for name in ["Lab 3", "二楼", "Bob’s", "a.b", "👩\u{200D}🔬"] {
+            assert!(Label::received(name.as_bytes()).is_some(), "{name}");
+        }
+        let long = "x".repeat(64);
+        for name in [
+            "",
+            " ",
+            "a\nb",
+            "a\tb",
+            "\u{1B}[2J",
+            "a\u{202E}b",
+            "a\u{200B}b",
+            "a␊b",
+            &long,
+        ] {
+            assert_eq!(Label::received(name.as_bytes()), None, "{name:?}");
+        }
+        assert_eq!(Label::received(b"\xFF"), None);
+        assert_eq!(Label::received(format!("a{}b", " ".repeat(40)).as_bytes()), None);
+        assert_eq!(Label::new(" e\u{301} ").unwrap().as_str(), "é");
+    }
+
+    #[test]
+    fn a_room_says_what_it_is() {
+        let about = About {
+            version: 1,
+            fingerprint: Some(Opaque([0; 16])),
+            has_passphrase: true,
+            is_sealed: true,
+        };
+        assert_eq!(Txt::new(&about).about(), Some(about));
+        let bare = About {
+            version: 7,
+            ..About::default()
+        };
+        assert_eq!(Txt::new(&bare).about(), Some(bare));
+        let text = |strings: &[&str]| Txt::of(strings.iter().map(|string| string.as_bytes())).about();
+        assert_eq!(text(&[]), None);
+        assert_eq!(text(&["v=1"]), None);
+        assert_eq!(text(&["txtvers=2", "v=1"]), None);
+        let twice = text(&["TXTVERS=1", "V=2", "v=3", "fp=short", "PW=", "new=1"]).unwrap();
+        assert_eq!(
+            (twice.version, twice.fingerprint, twice.has_passphrase),
+            (2, None, true)
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_none(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
+            let mut packet = vec![0, 0, 0x84, 0, 0, 1, 0, 2, 0, 0, 0, 0];
+            packet.extend(bytes);
+            if let Some(message) = Message::parse(&packet) {
+                assert!(message.build().len() <= PACKET_MAX);
+            }
+        }
+
+        #[test]
+        fn a_damaged_message_is_a_message_or_none(at in 0usize..400, byte in proptest::num::u8::ANY, cut in 0usize..400) {
+            let mut packet = announcement().build();
+            let length = packet.len();
+            packet[at % length] = byte;
+            let _ = Message::parse(&packet);
+            let _ = Message::parse(&packet[..cut % length]);
+        }
+    }
 }

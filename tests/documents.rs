@@ -1,6 +1,9 @@
 //! The manual pages and shell completions that the programs print.
 
 use crate::harness::{Journal, Process, client_command, server_command};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 pub fn document(mut command: Command, name: &str) -> String {
@@ -46,18 +49,123 @@ fn every_document_names_every_option() {
     }
 }
 
+/// The lines of a section of the manual page.
+fn section(command: Command, heading: &str) -> Vec<String> {
+    let manual = document(command, "man")
+        .replace("\\-", "-")
+        .replace("\\*(Aq", "'");
+    let (_, section) = manual.split_once(&format!(".SH {heading}\n")).unwrap();
+    let (section, _) = section.split_once("\n.SH").unwrap();
+    section.lines().map(str::to_owned).collect()
+}
+
+/// What a section of the manual page describes: commands, keys, files.
+pub fn terms(command: Command, heading: &str) -> Vec<String> {
+    let lines = section(command, heading);
+    let terms = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("\\fB")?.strip_suffix("\\fR"));
+    terms.map(str::to_owned).collect()
+}
+
 #[test]
 fn the_manual_names_commands_keys_and_exit_statuses() {
-    let manual = document(client_command(), "man").replace("\\-", "-");
-    for text in [
-        ".SH COMMANDS",
-        "/msg WHO TEXT",
-        ".SH KEYS",
-        "Ctrl-R",
-        ".SH \"EXIT STATUS\"",
-        "the room is full",
+    assert!(terms(client_command(), "COMMANDS").contains(&"/msg WHO TEXT, /m".to_owned()));
+    assert!(terms(client_command(), "KEYS").contains(&"Ctrl-R".to_owned()));
+    let statuses = section(client_command(), "\"EXIT STATUS\"").join("\n");
+    assert!(statuses.contains("\n\\fB3\\fR\nthe room is full\n"), "{statuses}");
+}
+
+#[test]
+fn manual_pages_have_all_sections_and_no_artefacts() {
+    for (command, synopsis) in [
+        (client_command as fn() -> Command, "[\\fIHOST\\fR] [\\fIPORT\\fR]"),
+        (|| server_command(), "[\\fIADDRESS\\fR] [\\fIPORT\\fR]"),
     ] {
-        assert!(manual.contains(text), "{text}: {manual}");
+        let manual = document(command(), "man");
+        let (_, title) = manual.split_once(".TH CHAT-").unwrap();
+        let (title, _) = title.split_once('\n').unwrap();
+        let words: Vec<&str> = title.splitn(4, ' ').collect();
+        assert!(words[2].len() == 10 && words[2].starts_with("20"), "{title}");
+        assert!(words[3].ends_with("\" \"User Commands\""), "{title}");
+        for heading in [
+            "SYNOPSIS",
+            "OPTIONS",
+            "EXAMPLES",
+            "FILES",
+            "ENVIRONMENT",
+            "\"EXIT STATUS\"",
+            "\"SEE ALSO\"",
+        ] {
+            assert_eq!(
+                manual.matches(&format!("\n.SH {heading}\n")).count(),
+                1,
+                "{heading}"
+            );
+        }
+        assert!(manual.contains(synopsis), "{manual}");
+        for artefact in [
+            "EXTRA",
+            ".SH VERSION",
+            "[default",
+            "Possible values",
+            "`",
+            "\n\n",
+            " \n",
+        ] {
+            assert!(!manual.contains(artefact), "{artefact:?}: {manual}");
+        }
+    }
+}
+
+#[test]
+fn manual_pages_name_the_variables_that_are_read() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (name, command) in [
+        ("client", client_command as fn() -> Command),
+        ("server", || server_command()),
+    ] {
+        let mut read = BTreeSet::new();
+        let mut directories = ["sys", name]
+            .map(|name| manifest.join("../crates").join(name).join("src"))
+            .to_vec();
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    directories.push(path);
+                    continue;
+                }
+                let source = fs::read_to_string(path).unwrap();
+                for call in [
+                    "env::var(\"",
+                    "env::var_os(\"",
+                    "variable(\"",
+                    "absolute(\"",
+                    "directory(\"",
+                    "let names = [\"",
+                ] {
+                    let names = source
+                        .split(call)
+                        .skip(1)
+                        .map(|rest| rest.split('"').next().unwrap().to_owned());
+                    read.extend(names);
+                }
+            }
+        }
+        // The server has no settings file. The client reads USER where LOGNAME is missing.
+        if name == "server" {
+            read.remove("XDG_CONFIG_HOME");
+        } else {
+            read.insert("USER".to_owned());
+        }
+        let terms = terms(command(), "ENVIRONMENT");
+        let named: BTreeSet<String> = terms
+            .iter()
+            .flat_map(|term| term.split(", "))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(named, read, "chat-{name}");
     }
 }
 

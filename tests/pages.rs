@@ -1,6 +1,6 @@
 //! The pages of the repository name only files, options, keys and commands that exist.
 
-use crate::documents::{document, help, options};
+use crate::documents::{help, options, terms};
 use crate::harness::{client_command, server_command};
 use clap::CommandFactory;
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,29 +203,15 @@ impl Page {
     }
 }
 
-fn manual_section(heading: &str) -> Vec<String> {
-    let manual = document(client_command(), "man").replace("\\-", "-");
-    let (_, section) = manual.split_once(&format!(".SH {heading}\n.nf\n")).unwrap();
-    let (section, _) = section.split_once("\n.fi").unwrap();
-    section.lines().map(str::to_owned).collect()
-}
-
-/// The commands or keys that a line names before it says what they do, in words of which the first begins with a
-/// small letter.
-fn names(line: &str) -> Vec<String> {
-    let words = line.split_whitespace();
-    let named: Vec<&str> = words
-        .take_while(|word| !word.starts_with(char::is_lowercase))
-        .collect();
-    let named = named.join(" ").replace("; ", ", ");
-    let names = named.split(", ").filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
+/// The commands or keys that a cell or a term names.
+fn names(text: &str) -> Vec<String> {
+    text.replace("; ", ", ").split(", ").map(str::to_owned).collect()
 }
 
 /// The names of all commands, such as `/msg`.
 fn commands() -> BTreeSet<String> {
-    let lines = manual_section("COMMANDS");
-    let names = lines.iter().flat_map(|line| names(line));
+    let terms = terms(client_command(), "COMMANDS");
+    let names = terms.iter().flat_map(|term| names(term));
     names
         .map(|name| name.split(' ').next().unwrap().to_owned())
         .collect()
@@ -318,9 +304,9 @@ fn pages_for_users_name_only_commands_that_exist() {
 fn the_guide_names_exactly_the_commands_and_keys_of_the_program() {
     let guide = Page::read("crates/client/README.md");
     for (section, table) in [("COMMANDS", "command | effect"), ("KEYS", "keys | effect")] {
-        let lines = manual_section(section);
-        let known: BTreeSet<String> = lines.iter().flat_map(|line| names(line)).collect();
-        assert!(known.len() > 10, "{lines:?}");
+        let terms = terms(client_command(), section);
+        let known: BTreeSet<String> = terms.iter().flat_map(|term| names(term)).collect();
+        assert!(known.len() > 10, "{known:?}");
         let column = guide.first_column(table);
         let named: BTreeSet<String> = column.iter().flat_map(|cell| names(cell)).collect();
         let different: Vec<&String> = named.symmetric_difference(&known).collect();
@@ -386,6 +372,25 @@ fn defaults(help: &[String]) -> BTreeMap<String, String> {
         }
     }
     defaults
+}
+
+#[test]
+fn the_guides_name_the_files_of_the_manual_pages() {
+    let programs = [
+        ("crates/client/README.md", client_command()),
+        ("crates/server/README.md", server_command()),
+    ];
+    for (path, command) in programs {
+        let guide = Page::read(path);
+        let named: BTreeSet<&str> = guide.code_spans().collect();
+        let files = terms(command, "FILES");
+        let missing: Vec<&str> = files
+            .iter()
+            .flat_map(|file| file.split(", "))
+            .filter(|file| !named.contains(file))
+            .collect();
+        assert_eq!(missing, [""; 0], "{path}");
+    }
 }
 
 #[test]

@@ -1,19 +1,16 @@
 //! The command line.
 
 use crate::address::Address;
-use crate::command;
 use crate::exit;
 use crate::paths::LastServer;
 use crate::settings::{File, Settings};
-use crate::tui::keys;
-use chat_manual::{Document, Section, Tip, exit, number, try_parse};
+use chat_manual::{Document, Tip, exit, number, try_parse};
 use chat_proto::nick::Nick;
 use chat_proto::opaque::PublicKey;
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueHint};
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -173,24 +170,6 @@ impl Args {
         }
         args.settings.complete(&matches, file, last_server);
         Ok(args)
-    }
-
-    /// Writes a document about this program.
-    ///
-    /// # Errors
-    /// If writing fails.
-    pub fn write_document(document: Document, to: &mut impl Write) -> io::Result<()> {
-        let section = |heading, lines| Section { heading, lines };
-        let exit_statuses = exit::HELP.lines().skip(1).map(str::to_owned);
-        let sections = [
-            section(
-                "COMMANDS",
-                command::help(true).chain(command::help_operators()).collect(),
-            ),
-            section("KEYS", keys::help().collect()),
-            section("EXIT STATUS", exit_statuses.collect()),
-        ];
-        document.write(Self::command(), &sections, to)
     }
 }
 

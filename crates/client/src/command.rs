@@ -160,6 +160,12 @@ impl Entry {
         command.trim_start_matches('/')
     }
 
+    /// The usage, with the second name.
+    fn written(&self) -> String {
+        let alias = self.alias.map_or(String::new(), |alias| format!(", /{alias}"));
+        format!("{}{alias}", self.usage)
+    }
+
     pub(crate) fn argument(&self) -> Argument {
         let mut words = self.usage.split([' ', '[', ']']);
         let first = words.find(|word| word.starts_with(char::is_uppercase));
@@ -409,6 +415,9 @@ fn order<'a>(name: &str, typed: Typed<'a>) -> Option<Command<'a>> {
     Order::parse(name, typed.rest.unwrap_or_default()).map(Command::Order)
 }
 
+/// How a message begins with a slash.
+const SLASH: (&str, &str) = ("//TEXT", "send TEXT with a slash before it");
+
 /// The lines of `/help op`.
 pub fn help_operators() -> impl Iterator<Item = String> {
     let lines = OPERATOR_COMMANDS.iter();
@@ -435,11 +444,14 @@ pub fn help(full_screen: bool) -> impl Iterator<Item = String> {
     let table = COMMANDS
         .iter()
         .filter(move |entry| full_screen || !entry.screen_only);
-    let lines = table.map(|entry| {
-        let alias = entry.alias.map_or(String::new(), |alias| format!(", /{alias}"));
-        help_line(&format!("{}{alias}", entry.usage), entry.about)
-    });
-    lines.chain([help_line("//TEXT", "send TEXT with a slash before it")])
+    let lines = table.map(|entry| help_line(&entry.written(), entry.about));
+    lines.chain([help_line(SLASH.0, SLASH.1)])
+}
+
+/// Every command, with what it does.
+pub fn manual() -> impl Iterator<Item = (String, String)> {
+    let commands = all().map(|entry| (entry.written(), entry.about.to_owned()));
+    commands.chain([(SLASH.0.to_owned(), SLASH.1.to_owned())])
 }
 
 fn help_line(written: &str, about: &str) -> String {

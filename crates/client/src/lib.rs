@@ -14,6 +14,7 @@ mod format;
 pub mod known_servers;
 pub mod line;
 mod log;
+pub mod manual;
 pub mod net;
 pub mod passphrase;
 pub mod paths;

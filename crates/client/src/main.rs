@@ -9,6 +9,7 @@ use chat_client::exit::Exit;
 use chat_client::fingerprint;
 use chat_client::known_servers::KnownServers;
 use chat_client::line::LineMode;
+use chat_client::manual;
 use chat_client::passphrase;
 use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
@@ -40,7 +41,7 @@ fn print(error: &Error, exit: Exit) -> Exit {
 
 fn run(args: &Args) -> Result<Exit> {
     if let Some(document) = args.generate {
-        Args::write_document(document, &mut io::stdout()).context("can't print the document")?;
+        manual::write(document, &mut io::stdout()).context("can't print the document")?;
         return Ok(Exit::Delivered);
     }
     if args.print_config {

@@ -4,14 +4,14 @@
 #![warn(missing_docs)]
 
 mod arguments;
+mod page;
 
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
-use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
 use std::io::{self, Write};
 
 pub use arguments::{Tip, exit, number, try_parse};
+pub use page::Section;
 
 /// A document about a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,15 +26,6 @@ pub enum Document {
     CompleteFish,
 }
 
-/// A section of the manual page that clap does not know. Its lines are printed verbatim.
-#[derive(Debug)]
-pub struct Section {
-    /// Its heading, in capitals.
-    pub heading: &'static str,
-    /// Its lines.
-    pub lines: Vec<String>,
-}
-
 impl Document {
     /// Writes the document about `program`.
     ///
@@ -42,7 +33,7 @@ impl Document {
     /// If writing fails.
     pub fn write(self, mut program: Command, sections: &[Section], to: &mut impl Write) -> io::Result<()> {
         let shell = match self {
-            Self::Man => return write_manual(program, sections, to),
+            Self::Man => return page::page(program, sections).to_writer(to),
             Self::CompleteBash => Shell::Bash,
             Self::CompleteZsh => Shell::Zsh,
             Self::CompleteFish => Shell::Fish,
@@ -53,23 +44,6 @@ impl Document {
         clap_complete::generate(shell, &mut program, name, &mut script);
         to.write_all(&script)
     }
-}
-
-/// Renders clap's page, and then the sections: clap would reflow their lines.
-fn write_manual(program: Command, sections: &[Section], to: &mut impl Write) -> io::Result<()> {
-    let page = Man::new(program.after_help("").after_long_help(""));
-    page.render(to)?;
-    for Section { heading, lines } in sections {
-        let mut roff = Roff::new();
-        roff.control("SH", [*heading]);
-        roff.control("nf", []);
-        for line in lines {
-            roff.text([roman(line)]);
-        }
-        roff.control("fi", []);
-        roff.to_writer(to)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -99,15 +73,100 @@ mod tests {
     }
 
     #[test]
-    fn a_section_is_printed_verbatim() {
-        let lines = vec!["  0  well".into(), ".not a request".into(), "'nor this".into()];
-        let section = Section {
-            heading: "EXIT STATUS",
-            lines,
-        };
-        let text = written(Document::Man, &[section]);
-        let (_, section) = text.split_once(".SH \"EXIT STATUS\"\n.nf\n").unwrap();
-        assert_eq!(section, "  0  well\n\\&.not a request\n\\*(Aqnor this\n.fi\n");
-        assert_eq!(text.matches("well").count(), 1);
+    fn a_page_has_no_artefacts() {
+        let program = Command::new("example")
+            .version("1.2.3")
+            .about("Does something")
+            .after_help("Exit status:\n  0   well\n  10  it is\n      too late")
+            .arg(
+                Arg::new("port")
+                    .index(2)
+                    .value_name("PORT")
+                    .help("Its port [default: 9000]"),
+            )
+            .arg(Arg::new("place").index(1).value_name("PLACE").help("Where"))
+            .arg(
+                Arg::new("words")
+                    .long("words")
+                    .value_name("WORDS")
+                    .default_value("")
+                    .help("Of `me`"),
+            )
+            .arg(
+                Arg::new("rate")
+                    .short('r')
+                    .long("rate")
+                    .value_name("N")
+                    .default_value("50")
+                    .help("How fast"),
+            )
+            .arg(
+                Arg::new("mouse")
+                    .long("mouse")
+                    .value_name("BOOL")
+                    .num_args(0..=1)
+                    .default_value("false")
+                    .value_parser(clap::value_parser!(bool))
+                    .help("With it")
+                    .help_heading("Settings (also keys)"),
+            )
+            .disable_help_flag(true)
+            .disable_version_flag(true);
+        let help = program.get_after_help().unwrap().to_string();
+        let sections = [
+            Section::new(
+                "FILES",
+                [("~/.config", ".not a request"), ("/dev/null", "'nor this")],
+            ),
+            Section::exit_statuses(&help),
+        ];
+        let mut text = Vec::new();
+        Document::Man.write(program, &sections, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let (_, text) = text.split_once(".TH ").unwrap();
+        let expected = r#"EXAMPLE 1 DATE "example 1.2.3" "User Commands"
+.SH NAME
+example \- Does something
+.SH SYNOPSIS
+\fBexample\fR [\fIOPTION\fR]... [\fIPLACE\fR] [\fIPORT\fR]
+.SH DESCRIPTION
+Does something
+.SH OPTIONS
+.TP
+\fIPLACE\fR
+Where.
+.TP
+\fIPORT\fR
+Its port. Default: 9000.
+.TP
+\fB\-\-words\fR \fIWORDS\fR
+Of \fBme\fR.
+.TP
+\fB\-r\fR, \fB\-\-rate\fR \fIN\fR
+How fast. Default: 50.
+.SS "Settings (also keys)"
+.TP
+\fB\-\-mouse\fR[=\fIBOOL\fR]
+With it.
+.SH FILES
+.PD 0
+.TP 11n
+\fB~/.config\fR
+\&.not a request
+.TP 11n
+\fB/dev/null\fR
+\*(Aqnor this
+.PD
+.SH "EXIT STATUS"
+.PD 0
+.TP 4n
+\fB0\fR
+well
+.TP 4n
+\fB10\fR
+it is too late
+.PD
+"#;
+        assert_eq!(text, expected.replace("DATE", page::DATE));
     }
 }

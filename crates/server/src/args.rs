@@ -4,11 +4,10 @@ use crate::network::Network;
 use crate::quota::Quota;
 use crate::rate::Rate;
 use crate::room::Limits;
-use chat_manual::{Document, Section, Tip, exit, number, try_parse};
+use chat_manual::{Document, Tip, exit, number, try_parse};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -125,7 +124,8 @@ pub struct Args {
     pub generate: Option<Document>,
 }
 
-const EXIT_STATUS: &str = "\
+/// The exit statuses, as `--help` lists them.
+pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
   0  ended by SIGINT, SIGTERM or SIGHUP
   1  can't run, for example because the port is in use
@@ -157,18 +157,6 @@ impl Args {
         let mut address = self.address.address;
         address.set_port(self.address.port.or(self.port).unwrap_or(PORT));
         address
-    }
-
-    /// Writes a document about this program.
-    ///
-    /// # Errors
-    /// If it can't be written.
-    pub fn write_document(document: Document, to: &mut impl Write) -> io::Result<()> {
-        let exit_status = Section {
-            heading: "EXIT STATUS",
-            lines: EXIT_STATUS.lines().skip(1).map(str::to_owned).collect(),
-        };
-        document.write(Self::command(), &[exit_status], to)
     }
 
     /// The limits of the room.

@@ -18,6 +18,7 @@ pub mod identity;
 pub mod inbox;
 mod lock;
 pub mod log;
+pub mod manual;
 pub mod member;
 pub mod network;
 pub mod new_phrase;

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use chat_server::args::Args;
 use chat_server::identity::Identity;
 use chat_server::log::{Priority, is_journal};
+use chat_server::manual;
 use chat_server::server::Server;
 use chat_server::words;
 use std::io::{self, Write};
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     match args.generate {
-        Some(document) => Ok(Args::write_document(document, &mut io::stdout())?),
+        Some(document) => Ok(manual::write(document, &mut io::stdout())?),
         None if args.fingerprint => {
             let (identity, _) = Identity::load(args.key_file.as_deref())?;
             if !identity.is_kept {

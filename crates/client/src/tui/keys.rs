@@ -134,6 +134,13 @@ pub(super) fn action(key: Key) -> Option<Action> {
     binding.map(|binding| binding.action)
 }
 
+/// The names of the keys of each binding, and what they do.
+pub fn manual() -> impl Iterator<Item = (String, String)> {
+    BINDINGS
+        .iter()
+        .map(|binding| (binding.keys.to_owned(), binding.about.to_owned()))
+}
+
 /// The lines of `/help keys`.
 pub fn help() -> impl Iterator<Item = String> {
     BINDINGS

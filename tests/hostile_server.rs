@@ -1,7 +1,7 @@
 //! A hostile server.
 
 use crate::harness::{
-    Chance, Client, FakeServer, Feed, GREETING, Process, SECRET, Stage, Terminal, Wire, part_of,
+    Chance, Client, FakeServer, Feed, GREETING, Process, SECRET, Stage, Terminal, Wire, at_once, part_of,
 };
 use data_encoding::BASE64URL_NOPAD;
 use std::os::unix::process::ExitStatusExt;
@@ -71,7 +71,7 @@ fn growth(process: &Process, before: usize) -> usize {
 
 #[test]
 fn a_close_in_any_stage_is_reported_and_restores_the_terminal() {
-    for stage in Stage::ALL {
+    at_once(Stage::ALL, |stage| {
         for resets in [false, true] {
             let end = |wire: Wire| if resets { wire.reset() } else { drop(wire) };
             let fake_server = FakeServer::start();
@@ -82,7 +82,7 @@ fn a_close_in_any_stage_is_reported_and_restores_the_terminal() {
             end(fake_server.accept_at(stage));
             assert_ends_whole(&mut screen, stage);
         }
-    }
+    });
 }
 
 /// Checks that a program reads on, and that a line half as long again as this limit does not make it grow beyond it.
@@ -99,8 +99,7 @@ fn assert_bounded(process: &Process, wire: &mut Wire, limit: usize) {
 
 #[test]
 fn an_endless_line_takes_no_memory_in_any_stage() {
-    for stage in Stage::ALL {
-        println!("{stage:?}");
+    at_once(Stage::ALL, |stage| {
         let fake_server = FakeServer::start();
         let mut client = in_lines(&fake_server);
         let mut wire = fake_server.accept_at(stage);
@@ -118,7 +117,7 @@ fn an_endless_line_takes_no_memory_in_any_stage() {
         assert_bounded(&screen.process, &mut wire, limit);
         drop(wire);
         assert_ends_whole(&mut screen, stage);
-    }
+    });
 }
 
 #[test]
@@ -277,7 +276,7 @@ fn a_server_that_ignores_answers_is_not_read() {
 
 #[test]
 fn the_user_can_leave_a_slow_or_silent_server() {
-    for stage in Stage::ALL {
+    at_once(Stage::ALL, |stage| {
         let fake_server = FakeServer::start();
         let (mut client, mut to_client, mut screen, mut to_screen) = both_at(&fake_server, stage);
         screen.wait_until_drawing();
@@ -296,7 +295,7 @@ fn the_user_can_leave_a_slow_or_silent_server() {
             assert!(early || status.code() == Some(143), "{stage:?}: {status}");
         }
         screen.expect_restored();
-    }
+    });
 }
 
 /// Waits for a warning about this user.

@@ -2,7 +2,7 @@
 
 use crate::harness::{
     Client, FakeServer, HOSTILE_TEXTS, LegacyClient, Plain, Rich, Server, Stage, Terminal,
-    assert_lines_are_safe, assert_screen_is_safe,
+    assert_lines_are_safe, assert_screen_is_safe, at_once,
 };
 use std::net::SocketAddr;
 
@@ -298,26 +298,26 @@ fn hostile_sealed_messages_are_shown_safely() {
 
 #[test]
 fn hostile_input_of_the_full_screen_is_drawn_safely() {
-    let mut all = Audience::new();
-    for (name, hostile) in HOSTILE_TEXTS {
-        // A bracketed paste is text, whatever it contains. It is inserted line by line.
-        for before in ["", "/msg lines ", "/verify "] {
+    at_once(["", "/msg lines ", "/verify "], |before| {
+        let mut all = Audience::new();
+        for (name, hostile) in HOSTILE_TEXTS {
+            // A bracketed paste is text, whatever it contains. It is inserted line by line.
             all.screen.paste(&[before.as_bytes(), hostile].concat());
             all.screen.answer("n");
             all.screen.keys("\x15");
             all.screen.paste(&[before.as_bytes(), hostile].concat());
             all.screen.answer("y");
             all.screen.keys("\r\x15");
+            all.screen.answer("n");
+            all.screen.keys(&format!("after {name}\r"));
+            all.screen.expect(&format!("screen  after {name}"));
         }
+        all.screen.keys("the last\r");
+        all.screen.expect("screen  the last");
+        // The frame is complete then.
         all.screen.answer("n");
-        all.screen.keys(&format!("after {name}\r"));
-        all.screen.expect(&format!("screen  after {name}"));
-    }
-    all.screen.keys("the last\r");
-    all.screen.expect("screen  the last");
-    // The frame is complete then.
-    all.screen.answer("n");
-    all.assert_unharmed("pastes");
+        all.assert_unharmed("pastes");
+    });
 }
 
 #[test]

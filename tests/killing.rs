@@ -1,11 +1,15 @@
 //! SIGKILL at random moments.
 
-use crate::harness::{Chance, Client, Journal, Plain, Server, Terminal, Wire, part_of, server_command};
+use crate::harness::{
+    Chance, Client, Journal, Plain, Server, Terminal, Wire, at_once, part_of, server_command,
+};
 use nix::sys::signal::Signal;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::thread;
 use std::time::Duration;
+
+/// Runs of a test at the same time.
+const LANES: usize = 10;
 
 const BRIEF: Duration = Duration::from_millis(15);
 
@@ -156,26 +160,18 @@ fn kill_servers(lane: usize, rounds: usize, mut chance: Chance) {
 
 #[test]
 fn a_killed_server_is_reported_and_rejoined() {
-    const LANES: usize = 4;
     let mut chance = Chance::new();
     let rounds = part_of(200).div_ceil(LANES);
-    let lanes: Vec<_> = (0..LANES)
-        .map(|lane| {
-            let chance = chance.split();
-            thread::spawn(move || kill_servers(lane, rounds, chance))
-        })
-        .collect();
-    let failed = lanes.into_iter().filter_map(|lane| lane.join().err()).next();
-    if let Some(failure) = failed {
-        std::panic::resume_unwind(failure);
-    }
+    let lanes = [(); LANES].map(|()| chance.split());
+    at_once(lanes.into_iter().enumerate(), |(lane, chance)| {
+        kill_servers(lane, rounds, chance);
+    });
 }
 
 #[test]
 fn a_signal_during_the_start_restores_the_terminal() {
     let server = Server::start(&[]);
     let mut chance = Chance::new();
-    let mut watcher = server.plain("watcher");
     let signals = [
         Signal::SIGTERM,
         Signal::SIGINT,
@@ -184,19 +180,23 @@ fn a_signal_during_the_start_restores_the_terminal() {
         Signal::SIGUSR1,
         Signal::SIGALRM,
     ];
-    let mut heard = Vec::new();
-    for _ in 0..part_of(200) {
-        let mut alice = Terminal::start("alice", server.address, &[], (80, 24), &server.journal);
-        if chance.in_range(0..2) == 0 {
-            alice.wait_until_drawing();
-        } else {
-            listen(&mut watcher, chance.up_to(BRIEF), &mut heard);
+    let rounds = part_of(200).div_ceil(LANES);
+    at_once([(); LANES].map(|()| chance.split()), |mut chance| {
+        let mut watcher = server.plain("watcher");
+        let mut heard = Vec::new();
+        for _ in 0..rounds {
+            let mut alice = Terminal::start("alice", server.address, &[], (80, 24), &server.journal);
+            if chance.in_range(0..2) == 0 {
+                alice.wait_until_drawing();
+            } else {
+                listen(&mut watcher, chance.up_to(BRIEF), &mut heard);
+            }
+            alice.process.signal(*chance.pick(&signals));
+            alice.process.signal(Signal::SIGTERM);
+            alice.process.wait();
+            alice.expect_restored();
         }
-        alice.process.signal(*chance.pick(&signals));
-        alice.process.signal(Signal::SIGTERM);
-        alice.process.wait();
-        alice.expect_restored();
-    }
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Rooms with a passphrase, and rooms for encrypted connections only.
 
-use crate::harness::{Client, Journal, Process, Server, Terminal, client_command, server_command};
+use crate::harness::{Client, Journal, Process, Server, Terminal, at_once, client_command, server_command};
 use crate::operators::code_of;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -109,14 +109,15 @@ fn a_file_without_a_secret_is_an_error_that_names_it() {
 #[test]
 fn users_of_nc_are_told_to_use_another_program() {
     let files = Files::new("phrase-nc");
-    for (server, clause) in [
+    let rooms = [
         (locked(&files), "; this room has a passphrase: use chat-client"),
         (
             Server::start(&["--sealed-only"]),
             "; this room is encrypted: use chat-client",
         ),
-    ] {
-        for said in ["hello\n", ""] {
+    ];
+    at_once(rooms, |(server, clause)| {
+        at_once(["hello\n", ""], |said| {
             let mut nc = server.connect("nc");
             nc.send(said);
             let lines = nc.until_end();
@@ -125,10 +126,10 @@ fn users_of_nc_are_told_to_use_another_program() {
                 lines[1..],
                 ["* not joined: this room takes encrypted connections only; use chat-client"]
             );
-        }
+        });
         server.log().expect(" reason=plain");
         assert_eq!(server.log_so_far(" join ").len(), 0);
-    }
+    });
 }
 
 #[test]
@@ -166,12 +167,13 @@ fn a_terminal_asks_for_the_passphrase_and_does_not_show_it() {
         let written = terminal.written();
         assert!(!String::from_utf8_lossy(&written).contains("horse"));
     }
-    for (keys, status) in [("wrong\r", 8), ("\r", 8), ("\x04", 8), ("wro\x03", 130)] {
+    let wrong = [("wrong\r", 8), ("\r", 8), ("\x04", 8), ("wro\x03", 130)];
+    at_once(wrong, |(keys, status)| {
         let mut terminal = Terminal::start("person", server.address, &[], (80, 24), &server.journal);
         terminal.expect(&question);
         terminal.keys(keys);
         assert_eq!(terminal.process.exit_code(), status, "{keys:?}");
-    }
+    });
 }
 
 #[test]

@@ -36,10 +36,20 @@ pub use storm::{Chance, part_of};
 pub use terminal::{Terminal, pseudo_terminal};
 pub use wire::{End, Wire};
 
+use std::thread;
 use std::time::Duration;
 
 /// The deadline of every wait. Only a failing test waits that long, so it allows for slow machines.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Checks all of these at once, because a check waits more than it computes.
+pub fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| check(case));
+        }
+    });
+}
 
 /// Whether this machine has an IPv6 loopback. Containers often have none.
 pub fn has_ipv6() -> bool {

@@ -2,9 +2,9 @@
 
 use super::{Client, DEADLINE, Feed, Journal, Plain, Process, Rich, Wire, server_command};
 use nix::sys::signal::Signal;
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::Instant;
 
 /// A running `chat-server` on a port of its own.
@@ -13,7 +13,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub journal: Journal,
     /// The ids of connections made only to be logged.
-    fences: RefCell<Vec<String>>,
+    fences: Mutex<Vec<String>>,
 }
 
 impl Server {
@@ -61,7 +61,7 @@ impl Server {
             process,
             address,
             journal,
-            fences: RefCell::default(),
+            fences: Mutex::default(),
         }
     }
 
@@ -78,7 +78,7 @@ impl Server {
         // The blank line marks a plain user at once.
         fence.send("\n");
         self.log().expect(fence.id());
-        let mut fences = self.fences.borrow_mut();
+        let mut fences = self.fences.lock().unwrap();
         fences.push(fence.id().to_owned());
         let mut lines = self.log().with(about);
         lines.retain(|line| !fences.iter().any(|id| line.contains(id)));

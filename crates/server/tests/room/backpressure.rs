@@ -256,7 +256,7 @@ fn a_thousand_leaves_at_once_damage_no_line() {
         let crowd: Vec<_> = (0..1000)
             .map(|number| {
                 let peer = sim.connect(&format!("10.1.{}.{}:1", number / 250, number % 250));
-                sim.send(peer, &format!("HELLO 1 {}{number} - -\n", "𐐀".repeat(28)));
+                sim.send(peer, &format!("/nick {}{number}\n", "𐐀".repeat(28)));
                 peer
             })
             .collect();

@@ -1,14 +1,14 @@
 //! The full screen.
 //!
 //! From the top down; no file imports one above it:
-//! - `terminal` connects the screen to a real terminal, with `decoder` and `sequence` for its input, `draw`, `theme`
-//!   and `colour` for its output, `guard` to restore it, and `notifier` for the desktop.
+//! - `terminal` shows the screen of a session on `device`, the real terminal: `decoder` and `sequence` are its input,
+//!   `draw`, `theme` and `colour` its output; `guard` restores it, and `notifier` reaches the desktop.
 //! - `input_handler` runs keys (`keys`) and pastes; `commands` sends lines and runs commands.
 //! - `show` turns events of the session into entries (`entry`, laid out by `layout`, with links by `url`); `view` and
 //!   `status` draw the rows.
 //! - `screen` is the state. Its parts have files of their own: `input`, `history`, `scrollback`, `scroll` and others.
 //!
-//! Everything but `terminal`, `guard` and `notifier` is pure: events and keys come in, rows and requests to the session go
+//! Everything but `terminal`, `device`, `guard` and `notifier` is pure: events and keys come in, rows and requests to the session go
 //! out. So a test draws the screen that it expects.
 
 mod clock;
@@ -17,6 +17,7 @@ mod commands;
 mod complete;
 mod contacts;
 mod decoder;
+mod device;
 mod draw;
 mod entry;
 mod find;

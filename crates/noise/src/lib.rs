@@ -22,6 +22,8 @@ pub mod private;
 pub mod record;
 pub mod rendezvous;
 
+pub use primitives::sha256;
+
 /// Fills a buffer with unpredictable bytes: from the system's generator, except in tests.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 

@@ -207,7 +207,8 @@ impl types::Cipher for ChaChaPoly {
 }
 
 /// SHA-256 of the pieces, one after another.
-pub(crate) fn sha256(pieces: &[&[u8]]) -> [u8; 32] {
+#[must_use]
+pub fn sha256(pieces: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     pieces.iter().for_each(|piece| context.update(piece));
     let mut hash = [0; 32];

@@ -38,7 +38,7 @@ impl Kind {
         matches!(self, Self::Mute(_))
     }
 
-    fn is_over(self, now: Duration) -> bool {
+    pub(crate) fn is_over(self, now: Duration) -> bool {
         matches!(self, Self::Mute(Some(until)) if until <= now)
     }
 }
@@ -72,7 +72,7 @@ impl Ban {
     }
 
     /// Its line in a file.
-    fn to_line(&self) -> String {
+    pub(crate) fn to_line(&self) -> String {
         let key = self.key.map(|key| key.to_string());
         let network = self.network.map(|network| network.to_string());
         let who = Some(&self.who).filter(|who| !who.is_empty());
@@ -218,6 +218,17 @@ impl Bans {
         self.mutes += usize::from(ban.kind.is_mute());
         self.is_changed |= !ban.kind.is_mute();
         self.list.push(ban);
+    }
+
+    /// Adds what an earlier run of the server has kept, as far as there is room.
+    pub(crate) fn restore(&mut self, bans: impl IntoIterator<Item = Ban>) {
+        for ban in bans {
+            if self.is_full() {
+                return;
+            }
+            self.mutes += usize::from(ban.kind.is_mute());
+            self.list.push(ban);
+        }
     }
 
     /// Removes the mutes that are over.

@@ -4,7 +4,6 @@ use crate::network::Network;
 use chat_proto::nick::{Nick, Skeleton};
 use chat_proto::opaque::PublicKey;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// For how long: a client tries to reconnect at least every 30 s.
@@ -42,10 +41,9 @@ impl Holds {
         }
     }
 
-    /// Holds the nick of a client at this address whose connection broke.
-    pub(crate) fn add(&mut self, now: Duration, address: IpAddr, key: PublicKey, nick: Nick) {
+    /// Holds the nick of a client in this network whose connection broke.
+    pub(crate) fn add(&mut self, now: Duration, network: Network, key: PublicKey, nick: Nick) {
         self.held.retain(|hold| hold.until > now);
-        let network = Network::of(address);
         let mut of_network = self.held.iter().filter(|hold| hold.network == network);
         let excess = if of_network.clone().count() >= PER_NETWORK_MAX {
             of_network.next().map(|hold| hold.key)
@@ -67,8 +65,13 @@ impl Holds {
 
     /// The keys of those clients.
     pub(crate) fn keys(&self, now: Duration) -> impl Iterator<Item = PublicKey> {
+        self.nicks(now).map(|(key, ..)| key)
+    }
+
+    /// The nicks, each with the key and the network of its client.
+    pub(crate) fn nicks(&self, now: Duration) -> impl Iterator<Item = (PublicKey, Network, &Nick)> {
         let held = self.held.iter().filter(move |hold| hold.until > now);
-        held.map(|hold| hold.key)
+        held.map(|hold| (hold.key, hold.network, &hold.nick))
     }
 
     /// The client with this key is back.
@@ -92,7 +95,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     fn add(holds: &mut Holds, second: u64, network: u8, number: usize) {
-        let address = Ipv4Addr::new(10, 0, 0, network).into();
+        let address = Network::of(Ipv4Addr::new(10, 0, 0, network).into());
         let mut key = Opaque([network; 32]);
         key.0[..8].copy_from_slice(&number.to_be_bytes());
         let nick = Nick::parse(&format!("user-{network}-{number}")).unwrap();

@@ -35,6 +35,7 @@ pub mod server;
 pub mod service_manager;
 mod slow;
 pub mod sockets;
+pub mod state;
 mod telnet;
 mod topic;
 pub mod transcript;

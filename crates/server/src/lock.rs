@@ -17,6 +17,11 @@ impl Lock {
         Self { keys }
     }
 
+    /// Their keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.keys.iter().copied()
+    }
+
     /// Whether a client with this key was in the room.
     pub(crate) fn lets_in(&self, key: Option<PublicKey>) -> bool {
         key.is_some_and(|key| self.keys.contains(&key))

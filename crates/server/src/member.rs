@@ -2,8 +2,10 @@
 
 use crate::compact::{Addr, Timestamp};
 use crate::inbox::Inbox;
+use crate::network::Network;
 use crate::outbox::{Origin, Outbox};
 use crate::rate::{Rate, Usage};
+use crate::resumption::Former;
 use crate::secure::Secure;
 use crate::transcript::{Dialect, Transcript};
 use chat_proto::id::UserId;
@@ -244,6 +246,14 @@ impl Member {
     #[must_use]
     pub fn away(&self) -> Option<&Text<'static>> {
         self.rich()?.away.as_deref()
+    }
+
+    /// What is remembered of it when it leaves, if it is a client that may come back, and its nick.
+    pub(crate) fn resumable(&self) -> Option<(Former, Option<Nick>)> {
+        let (rich, key) = (self.rich()?, self.key()?);
+        let network = Network::of(self.id().address().ip());
+        let former = Former::new(network, key, rich.resume, rich.seq);
+        Some((former, self.nick()))
     }
 
     /// The token of its rendezvous requests, if it speaks the rich dialect.

@@ -18,7 +18,10 @@ const KEYS_MAX: usize = 1024;
 pub struct Operators {
     /// What makes a user an operator, if anything does.
     code: Option<Code>,
+    /// Of those whom the operator of the server named.
     keys: HashSet<PublicKey>,
+    /// Of those who proved a code.
+    proven: HashSet<PublicKey>,
     guesses: Guesses,
 }
 
@@ -37,8 +40,22 @@ impl Operators {
     /// Those with these keys, and who proves this code.
     #[must_use]
     pub fn new(code: Option<Code>, keys: HashSet<PublicKey>) -> Self {
-        let guesses = Guesses::default();
-        Self { code, keys, guesses }
+        Self {
+            code,
+            keys,
+            ..Self::default()
+        }
+    }
+
+    /// The keys of those who proved a code.
+    pub(crate) fn proven(&self) -> impl Iterator<Item = PublicKey> {
+        self.proven.iter().copied()
+    }
+
+    /// Those with these keys proved a code, as far as there is room.
+    pub(crate) fn restore(&mut self, keys: impl IntoIterator<Item = PublicKey>) {
+        let room = KEYS_MAX.saturating_sub(self.keys.len() + self.proven.len());
+        self.proven.extend(keys.into_iter().take(room));
     }
 
     /// What proves the code on the channel with this hash.
@@ -48,7 +65,7 @@ impl Operators {
 
     /// Whether the user with this key is one.
     pub(crate) fn has(&self, key: &PublicKey) -> bool {
-        self.keys.contains(key)
+        self.keys.contains(key) || self.proven.contains(key)
     }
 
     /// A user proves the code.
@@ -70,9 +87,7 @@ impl Operators {
             return Err(Refused::Wrong);
         }
         self.guesses.trust(now, address, key);
-        if self.keys.len() < KEYS_MAX {
-            self.keys.insert(key);
-        }
+        self.restore([key]);
         Ok(())
     }
 }

@@ -9,28 +9,39 @@ const RESUMABLE_MIN: usize = 1024;
 
 /// What is known of clients whose connections are gone.
 ///
-/// Memory: 96 bytes for each of at most 2 x `--max-users` or [`RESUMABLE_MIN`].
+/// Memory: 112 bytes for each of at most 2 x `--max-users` or [`RESUMABLE_MIN`].
 #[derive(Debug)]
 pub(crate) struct Resumption {
     /// The latest last.
-    clients: VecDeque<Client>,
+    clients: VecDeque<Former>,
     max: usize,
 }
 
 /// A client whose connection is gone.
-#[derive(Debug)]
-struct Client {
-    token: Token,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Former {
+    pub(crate) token: Token,
     /// The key that it has proven to have.
-    key: PublicKey,
-    state: State,
+    pub(crate) key: PublicKey,
+    pub(crate) progress: Progress,
     /// Where it connected from.
-    network: Network,
+    pub(crate) network: Network,
+    /// The server was killed after it was given this token: messages from this number on may be lost.
+    pub(crate) lost_from: Option<u64>,
+}
+
+/// What is known of a client that resumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resumed {
+    /// The number of the last message accepted from it.
+    pub(crate) seq: u64,
+    /// As [`Former::lost_from`].
+    pub(crate) lost_from: Option<u64>,
 }
 
 /// What the token of a connection that is gone resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(crate) enum Progress {
     /// A client whose last accepted message has this number.
     Resumable(u64),
     /// A client that has reconnected and was given this token. It may not have received it, until it uses it.
@@ -39,7 +50,21 @@ enum State {
     Adopted(Token),
 }
 
-impl State {
+impl Former {
+    /// The connection from this network with this key and token is gone; `seq` is the number of the last message accepted
+    /// from it.
+    pub(crate) fn new(network: Network, key: PublicKey, token: Token, seq: u64) -> Self {
+        Self {
+            token,
+            key,
+            progress: Progress::Resumable(seq),
+            network,
+            lost_from: None,
+        }
+    }
+}
+
+impl Progress {
     fn led_to(self, token: Token) -> bool {
         [Self::Replaced(token), Self::Adopted(token)].contains(&self)
     }
@@ -56,42 +81,45 @@ impl Resumption {
 
     /// The token of the latest connection that this one leads to.
     fn latest(&self, key: PublicKey, token: Token) -> Token {
-        match self.state(key, &token) {
-            Some(State::Replaced(next) | State::Adopted(next)) => next,
-            Some(State::Resumable(_)) | None => token,
+        match self.find(key, &token).map(|client| client.progress) {
+            Some(Progress::Replaced(next) | Progress::Adopted(next)) => next,
+            Some(Progress::Resumable(_)) | None => token,
         }
     }
 
-    /// The connection with this key and token is gone; `seq` is the number of the last message accepted from it.
-    pub(crate) fn disconnected(&mut self, network: Network, key: PublicKey, token: Token, seq: u64) {
-        self.remember(network, key, token, State::Resumable(seq));
-    }
-
-    /// A client reconnected with `token` and is given `next`. Returns the number of the last message accepted from it, if
-    /// the client is known. The connection before this one must be gone.
+    /// A client reconnected with `token` and is given `next`. Returns what is known of it, if anything is. The connection
+    /// before this one must be gone.
     pub(crate) fn resume(
         &mut self,
         network: Network,
         key: PublicKey,
         token: Token,
         next: Token,
-    ) -> Option<u64> {
+    ) -> Option<Resumed> {
         let latest = self.latest(key, token);
-        let seq = match (self.state(key, &token), self.state(key, &latest)) {
+        let known = self.find(key, &token);
+        let progress = |client: Former| client.progress;
+        let seq = match (known.map(progress), self.find(key, &latest).map(progress)) {
             // It has not received the token that it was given, so it knows nothing of this run of the server.
-            (Some(State::Adopted(_)), _) => None,
-            (_, Some(State::Resumable(seq))) => Some(seq),
+            (Some(Progress::Adopted(_)), _) => None,
+            (_, Some(Progress::Resumable(seq))) => Some(seq),
             // The token may be from an earlier run. Its client, too, may have to reconnect once more.
             _ => None,
         };
         // The client will not send an older token than the one it has just sent.
         self.clients.retain(|other| {
-            let is_spent = [latest, token].contains(&other.token) || other.state.led_to(token);
+            let is_spent = [latest, token].contains(&other.token) || other.progress.led_to(token);
             other.key != key || !is_spent
         });
-        let state = seq.map_or(State::Adopted(next), |_| State::Replaced(next));
-        self.remember(network, key, token, state);
-        seq
+        let lost_from = known.and_then(|client| client.lost_from);
+        self.remember(Former {
+            token,
+            key,
+            progress: seq.map_or(Progress::Adopted(next), |_| Progress::Replaced(next)),
+            network,
+            lost_from,
+        });
+        seq.map(|seq| Resumed { seq, lost_from })
     }
 
     /// The client with this key came without a token, so it does not know of its connections before: it will not resume them.
@@ -101,33 +129,34 @@ impl Resumption {
 
     /// The client has received this token, so it will not send the one before.
     pub(crate) fn confirm(&mut self, token: Token) {
-        self.clients.retain(|client| !client.state.led_to(token));
+        self.clients.retain(|client| !client.progress.led_to(token));
     }
 
-    fn state(&self, key: PublicKey, token: &Token) -> Option<State> {
+    /// All of them, the latest last.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Former> {
+        self.clients.iter()
+    }
+
+    fn find(&self, key: PublicKey, token: &Token) -> Option<Former> {
         let mut latest_first = self.clients.iter().rev();
         let found = latest_first.find(|other| other.token == *token && other.key == key);
-        found.map(|client| client.state)
+        found.copied()
     }
 
-    fn remember(&mut self, network: Network, key: PublicKey, token: Token, state: State) {
+    /// Remembers a client, as the latest.
+    pub(crate) fn remember(&mut self, client: Former) {
         if self.clients.len() >= self.max {
-            self.forget_one(network);
+            self.forget_one(client.network);
         }
-        self.clients.push_back(Client {
-            token,
-            key,
-            state,
-            network,
-        });
+        self.clients.push_back(client);
     }
 
     /// Makes room for a client of this network: the oldest of that network is forgotten, or else the oldest of the
     /// network with the most. So whoever connects again and again makes the server forget nobody else. Those who have
     /// said nothing go first: no message of theirs could be broadcast twice, and others may share their network.
     fn forget_one(&mut self, network: Network) {
-        let oldest = |of: &dyn Fn(&Client) -> bool| self.clients.iter().position(of);
-        let of_most = |of: &dyn Fn(&Client) -> bool| {
+        let oldest = |of: &dyn Fn(&Former) -> bool| self.clients.iter().position(of);
+        let of_most = |of: &dyn Fn(&Former) -> bool| {
             let mut counts: HashMap<Network, usize> = HashMap::new();
             for client in self.clients.iter().filter(|client| of(client)) {
                 *counts.entry(client.network).or_default() += 1;
@@ -135,7 +164,7 @@ impl Resumption {
             let (most, _) = counts.into_iter().max_by_key(|&(_, count)| count)?;
             oldest(&|client| client.network == most && of(client))
         };
-        let is_silent = |client: &Client| !matches!(client.state, State::Resumable(1..));
+        let is_silent = |client: &Former| !matches!(client.progress, Progress::Resumable(1..));
         let place = oldest(&|client| client.network == network && is_silent(client))
             .or_else(|| of_most(&is_silent))
             .or_else(|| oldest(&|client| client.network == network))
@@ -170,33 +199,42 @@ mod tests {
     #[test]
     fn a_token_is_valid_until_the_next_one_is_used() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(home(), KEY, A, 7);
+        disconnected(&mut resumption, home(), KEY, A, 7);
         assert_eq!(
-            (resumption.latest(KEY, A), resumption.resume(home(), KEY, A, B)),
+            (
+                resumption.latest(KEY, A),
+                resume(&mut resumption, home(), KEY, A, B)
+            ),
             (A, Some(7))
         );
         // B is lost on its way.
-        resumption.disconnected(home(), KEY, B, 8);
+        disconnected(&mut resumption, home(), KEY, B, 8);
         assert_eq!(
-            (resumption.latest(KEY, A), resumption.resume(home(), KEY, A, C)),
+            (
+                resumption.latest(KEY, A),
+                resume(&mut resumption, home(), KEY, A, C)
+            ),
             (B, Some(8))
         );
-        resumption.disconnected(home(), KEY, C, 9);
+        disconnected(&mut resumption, home(), KEY, C, 9);
         assert_eq!(
-            (resumption.latest(KEY, C), resumption.resume(home(), KEY, C, D)),
+            (
+                resumption.latest(KEY, C),
+                resume(&mut resumption, home(), KEY, C, D)
+            ),
             (C, Some(9))
         );
-        resumption.disconnected(home(), KEY, D, 10);
+        disconnected(&mut resumption, home(), KEY, D, 10);
         assert_eq!(resumption.latest(KEY, A), A, "C was used");
-        assert_eq!(resumption.resume(home(), KEY, C, B), Some(10));
+        assert_eq!(resume(&mut resumption, home(), KEY, C, B), Some(10));
         assert_eq!(resumption.clients.len(), 1);
     }
 
     #[test]
     fn a_confirmed_token_replaces_the_one_before() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(home(), KEY, A, 7);
-        resumption.resume(home(), KEY, A, B);
+        disconnected(&mut resumption, home(), KEY, A, 7);
+        resume(&mut resumption, home(), KEY, A, B);
         resumption.confirm(B);
         assert_eq!((resumption.latest(KEY, A), resumption.clients.len()), (A, 0));
     }
@@ -204,41 +242,76 @@ mod tests {
     #[test]
     fn an_unknown_token_can_be_resumed_twice() {
         let mut resumption = Resumption::new(10);
-        assert_eq!(resumption.resume(home(), KEY, A, B), None);
+        assert_eq!(resume(&mut resumption, home(), KEY, A, B), None);
         assert_eq!(resumption.latest(KEY, A), B);
         // B is lost on its way.
-        resumption.disconnected(home(), KEY, B, 0);
+        disconnected(&mut resumption, home(), KEY, B, 0);
         assert_eq!(
-            resumption.resume(home(), KEY, A, C),
+            resume(&mut resumption, home(), KEY, A, C),
             None,
             "it knows nothing of this run"
         );
-        resumption.disconnected(home(), KEY, C, 0);
-        assert_eq!(resumption.resume(home(), KEY, C, D), Some(0));
+        disconnected(&mut resumption, home(), KEY, C, 0);
+        assert_eq!(resume(&mut resumption, home(), KEY, C, D), Some(0));
     }
 
     #[test]
     fn a_token_counts_only_with_its_key() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(home(), KEY, A, 7);
-        resumption.resume(home(), KEY, A, B);
-        resumption.disconnected(home(), KEY, B, 8);
+        disconnected(&mut resumption, home(), KEY, A, 7);
+        resume(&mut resumption, home(), KEY, A, B);
+        disconnected(&mut resumption, home(), KEY, B, 8);
         assert_eq!(resumption.latest(OTHER, A), A, "it does not lead to B");
-        assert_eq!(resumption.resume(elsewhere(), OTHER, A, C), None);
-        assert_eq!(resumption.resume(elsewhere(), OTHER, B, D), None);
+        assert_eq!(resume(&mut resumption, elsewhere(), OTHER, A, C), None);
+        assert_eq!(resume(&mut resumption, elsewhere(), OTHER, B, D), None);
         // The owner loses nothing by that.
         assert_eq!(resumption.latest(KEY, A), B);
-        assert_eq!(resumption.resume(home(), KEY, A, C), Some(8));
+        assert_eq!(resume(&mut resumption, home(), KEY, A, C), Some(8));
+    }
+
+    #[test]
+    fn what_may_be_lost_belongs_to_the_token_of_before() {
+        let mut resumption = Resumption::new(10);
+        let lost_from = Some(40);
+        resumption.remember(Former {
+            lost_from,
+            ..Former::new(home(), KEY, A, 7)
+        });
+        let resumed = Some(Resumed { seq: 7, lost_from });
+        assert_eq!(resumption.resume(home(), KEY, A, B), resumed);
+        // B is lost on its way.
+        disconnected(&mut resumption, home(), KEY, B, 8);
+        let resumed = Some(Resumed { seq: 8, lost_from });
+        assert_eq!(resumption.resume(home(), KEY, A, C), resumed);
+        disconnected(&mut resumption, home(), KEY, C, 9);
+        assert_eq!(resume(&mut resumption, home(), KEY, C, D), Some(9));
     }
 
     #[test]
     fn a_client_that_comes_without_a_token_is_forgotten() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(home(), KEY, A, 7);
-        resumption.disconnected(home(), OTHER, B, 8);
+        disconnected(&mut resumption, home(), KEY, A, 7);
+        disconnected(&mut resumption, home(), OTHER, B, 8);
         resumption.forget(KEY);
-        assert_eq!(resumption.resume(home(), KEY, A, C), None);
-        assert_eq!(resumption.resume(home(), OTHER, B, C), Some(8));
+        assert_eq!(resume(&mut resumption, home(), KEY, A, C), None);
+        assert_eq!(resume(&mut resumption, home(), OTHER, B, C), Some(8));
+    }
+
+    fn disconnected(resumption: &mut Resumption, network: Network, key: PublicKey, token: Token, seq: u64) {
+        resumption.remember(Former::new(network, key, token, seq));
+    }
+
+    /// The number of the last message accepted from a client that resumes.
+    fn resume(
+        resumption: &mut Resumption,
+        network: Network,
+        key: PublicKey,
+        token: Token,
+        next: Token,
+    ) -> Option<u64> {
+        let resumed = resumption.resume(network, key, token, next)?;
+        assert_eq!(resumed.lost_from, None);
+        Some(resumed.seq)
     }
 
     fn numbered(number: u64) -> Token {
@@ -252,41 +325,50 @@ mod tests {
         for (users, max) in [(10, RESUMABLE_MIN), (5000, 10_000)] {
             let mut resumption = Resumption::new(users);
             for number in 0..12_000 {
-                resumption.disconnected(home(), KEY, numbered(number), number);
+                disconnected(&mut resumption, home(), KEY, numbered(number), number);
             }
             assert_eq!(resumption.clients.len(), max);
-            assert_eq!(resumption.resume(home(), KEY, numbered(11_999), A), Some(11_999));
+            assert_eq!(
+                resume(&mut resumption, home(), KEY, numbered(11_999), A),
+                Some(11_999)
+            );
         }
     }
 
     #[test]
     fn clients_that_said_nothing_are_forgotten_first() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(home(), KEY, A, 7);
+        disconnected(&mut resumption, home(), KEY, A, 7);
         for number in 0..1000 {
             // Behind the same router, and from everywhere; with tokens of their own, and with made-up ones.
             let host = u32::try_from(number).unwrap();
             let networks = [home(), Network::of(Ipv4Addr::from_bits(host).into())];
             for (network, number) in networks.into_iter().zip([2 * number, 2 * number + 1]) {
-                resumption.resume(network, KEY, numbered(1_000_000 + number), numbered(number));
-                resumption.disconnected(network, KEY, numbered(number), 0);
+                resume(
+                    &mut resumption,
+                    network,
+                    KEY,
+                    numbered(1_000_000 + number),
+                    numbered(number),
+                );
+                disconnected(&mut resumption, network, KEY, numbered(number), 0);
             }
         }
-        assert_eq!(resumption.resume(home(), KEY, A, B), Some(7));
+        assert_eq!(resume(&mut resumption, home(), KEY, A, B), Some(7));
     }
 
     #[test]
     fn clients_of_one_address_are_forgotten_for_each_other() {
         let mut resumption = Resumption::new(10);
-        resumption.disconnected(home(), KEY, A, 7);
+        disconnected(&mut resumption, home(), KEY, A, 7);
         for number in 0..5000 {
-            resumption.disconnected(elsewhere(), KEY, numbered(number), number + 1);
+            disconnected(&mut resumption, elsewhere(), KEY, numbered(number), number + 1);
         }
         // Nor for newcomers, while one address has more.
         for host in 1..100 {
             let host = Network::of(Ipv4Addr::new(10, 9, 0, host).into());
-            resumption.disconnected(host, KEY, numbered(9000), 1);
+            disconnected(&mut resumption, host, KEY, numbered(9000), 1);
         }
-        assert_eq!(resumption.resume(home(), KEY, A, B), Some(7));
+        assert_eq!(resume(&mut resumption, home(), KEY, A, B), Some(7));
     }
 }

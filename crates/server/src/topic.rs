@@ -4,7 +4,7 @@ use chat_proto::rich::FromServer;
 use chat_proto::text::Text;
 
 /// The topic.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Topic {
     /// Who set it, as it was called then.
     pub(crate) who: Box<str>,

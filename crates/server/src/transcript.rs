@@ -292,11 +292,31 @@ impl Transcript {
     /// The history of a client that has received all messages before number `next`: that one and what follows, or the
     /// first one that is left; or of a newcomer: the last few.
     pub fn history(&mut self, next: Option<u64>) -> History {
-        let first = self.said - self.starts.len() as u64;
-        let skipped = match next {
-            Some(next) => usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX),
-            None => self.starts.len().saturating_sub(self.history),
-        };
+        self.history_after(next.map_or(self.newcomers_skip(), |next| self.before(next)), next)
+    }
+
+    /// The history of a newcomer that says that it has received all messages before number `next`.
+    pub(crate) fn history_of_newcomer(&mut self, next: u64) -> History {
+        self.history_after(self.newcomers_skip().max(self.before(next)), None)
+    }
+
+    /// How many of the messages that are left a newcomer is not sent.
+    fn newcomers_skip(&self) -> usize {
+        self.starts.len().saturating_sub(self.history)
+    }
+
+    /// The number of the first message that is left.
+    fn first(&self) -> u64 {
+        self.said - self.starts.len() as u64
+    }
+
+    /// How many of the messages that are left are before number `next`.
+    fn before(&self, next: u64) -> usize {
+        usize::try_from(next.saturating_sub(self.first())).unwrap_or(usize::MAX)
+    }
+
+    fn history_after(&mut self, skipped: usize, next: Option<u64>) -> History {
+        let first = self.first();
         let index = skipped.min(self.starts.len());
         let number = first + index as u64;
         let to = self.messages.head;
@@ -313,6 +333,37 @@ impl Transcript {
                 missed: next.map(|next| number.saturating_sub(next)),
             },
         }
+    }
+
+    /// How many messages there were.
+    #[must_use]
+    pub(crate) fn said(&self) -> u64 {
+        self.said
+    }
+
+    /// All messages that are left, as lines, and the time before the first of them.
+    pub(crate) fn messages(&self) -> (Option<u64>, Vec<u8>) {
+        let first = self.starts.front();
+        let before = first.and_then(|start| start.times.last());
+        let from = first.map_or(self.messages.head, |start| start.offset);
+        (before, self.messages.between(from, self.messages.head).concat())
+    }
+
+    /// Adds the messages of an earlier run of the server, of which there were so many in all.
+    pub(crate) fn restore(&mut self, said: u64, before: Option<u64>, lines: &[u8]) {
+        let mut times = Times::default();
+        times.restore(&mut FromServer::<&str>::History(before, None));
+        for line in String::from_utf8_lossy(lines).split_terminator('\n') {
+            let Ok(mut line) = FromServer::parse(line) else {
+                continue;
+            };
+            let unix_ms = times.restore(&mut line).unwrap_or_default();
+            if let FromServer::Said(_, who, text) = line {
+                let monotonic = Duration::ZERO;
+                self.note_message(Now { monotonic, unix_ms }, &who.to_string(), &text);
+            }
+        }
+        self.said = self.said.max(said);
     }
 
     /// The first lines of this part of the history, and the rest of it. Both are empty if it is lost, which happens only

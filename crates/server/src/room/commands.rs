@@ -8,9 +8,10 @@ use crate::network::Network;
 use crate::outbox::List;
 use crate::quota::USER_BYTES;
 use crate::rate::Usage;
+use crate::resumption::Resumed;
 use crate::roster::{Roster, Slot, token_for};
 use crate::topic::Topic;
-use crate::transcript::{Dialect, Transcript};
+use crate::transcript::{Dialect, History, Transcript};
 use chat_noise::handshake::VERB;
 use chat_proto::id::UserId;
 use chat_proto::line::Line;
@@ -354,9 +355,7 @@ fn hello(room: &mut Room, now: Now, slot: Slot, key: PublicKey, hello: &Hello<'_
             None
         }
     };
-    // Only a client that was here before may ask for more than the history of newcomers.
-    let next = accepted.and(hello.next);
-    let seq = accepted.unwrap_or(0);
+    let seq = accepted.map_or(0, |resumed| resumed.seq);
     let was_announced = member.stage == Stage::Joined;
     if was_announced {
         member.end_plain(&room.transcript);
@@ -382,7 +381,8 @@ fn hello(room: &mut Room, now: Now, slot: Slot, key: PublicKey, hello: &Hello<'_
     if let Some(error) = error.as_ref().filter(|_| hello.insists) {
         return reject_nick(room, now, slot, error);
     }
-    welcome(room, slot, [resume, rendezvous], seq, next);
+    let history = history(room, accepted, hello);
+    welcome(room, slot, [resume, rendezvous], seq, history);
     if let Some(error) = error {
         refuse(room, slot, &error);
     }
@@ -413,10 +413,31 @@ fn reject_nick(room: &mut Room, now: Now, slot: Slot, error: &Error) {
     room.leave(now, slot, Departure::Nick);
 }
 
-/// Sends the first lines of the rich dialect: who the client is, the users, and the history, which begins at message
-/// `next` if that can still be sent.
-fn welcome(room: &mut Room, slot: Slot, [resume, rendezvous]: [Token; 2], seq: u64, next: Option<u64>) {
-    let history = room.transcript.history(next);
+/// The history of a client: from message `next` on if it resumes, as only a client that was here before may ask for more than
+/// newcomers are sent. After a kill of the server, other messages have the numbers of those that are lost, and nobody knows how
+/// many these were.
+fn history(room: &mut Room, resumed: Option<Resumed>, hello: &Hello<'_>) -> History {
+    let transcript = &mut room.transcript;
+    let Some(next) = hello.next else {
+        return transcript.history(None);
+    };
+    match (resumed.map(|resumed| resumed.lost_from), room.lost_from) {
+        (Some(None), _) => transcript.history(Some(next)),
+        (Some(Some(lost_from)), _) => {
+            let mut history = transcript.history(Some(next.min(lost_from)));
+            history.position.missed = None;
+            history
+        }
+        // It may have joined after what was kept, and must not be sent again what it has.
+        (None, Some(lost_from)) if hello.resume.is_some() => {
+            transcript.history_of_newcomer(next.min(lost_from))
+        }
+        (None, _) => transcript.history(None),
+    }
+}
+
+/// Sends the first lines of the rich dialect: who the client is, the users, and the history.
+fn welcome(room: &mut Room, slot: Slot, [resume, rendezvous]: [Token; 2], seq: u64, history: History) {
     let live = room.transcript.ring(Dialect::Rich).head();
     let Some(member) = room.roster.get_mut(slot) else {
         return;

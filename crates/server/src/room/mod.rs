@@ -14,6 +14,7 @@ mod orders;
 pub mod output;
 pub mod passphrase;
 mod rendezvous;
+pub mod snapshot;
 mod topic;
 mod user_list;
 
@@ -119,6 +120,10 @@ pub struct Room {
     /// Nothing is due before this time. It may be too early, never too late.
     next_deadline: Option<Duration>,
     shuts_down: bool,
+    /// How many messages there were at the end of the last turn.
+    said: u64,
+    /// The server was killed before: messages from this number on may have been lost.
+    lost_from: Option<u64>,
 }
 
 impl Room {
@@ -151,6 +156,8 @@ impl Room {
             users: 0,
             next_deadline: None,
             shuts_down: false,
+            said: 0,
+            lost_from: None,
         }
     }
 
@@ -426,23 +433,28 @@ impl Room {
         member
             .outbox
             .truncate_at(self.transcript.ring(member.dialect()).head());
-        if let (Some(rich), Some(key)) = (member.rich(), member.key()) {
-            let network = Network::of(member.id().address().ip());
-            self.resumption.disconnected(network, key, rich.resume, rich.seq);
-            if let Some(nick) = member.nick().filter(|_| may_return(why)) {
-                let address = member.id().address().ip();
-                self.holds.add(now.monotonic, address, key, nick);
-            }
-        }
         if let Some((reason, text)) = farewell(why) {
             member.put(&self.transcript, member.goodbye(reason, text));
         }
+        self.remember(now, slot, may_return(why));
         self.handshakes.forget(slot);
         self.roster.detach(slot, now.monotonic + FLUSH);
         if was_announced {
             self.announce_leave(now, who, why);
         }
         self.note_deadline(slot, now);
+    }
+
+    /// Remembers a client that leaves, and holds its nick if it may return.
+    fn remember(&mut self, now: Now, slot: Slot, may_return: bool) {
+        let member = self.roster.get(slot);
+        let Some((client, nick)) = member.and_then(Member::resumable) else {
+            return;
+        };
+        self.resumption.remember(client);
+        if let Some(nick) = nick.filter(|_| may_return) {
+            self.holds.add(now.monotonic, client.network, client.key, nick);
+        }
     }
 
     /// Tells everybody that a user has left.
@@ -594,6 +606,8 @@ impl Room {
             member
                 .outbox
                 .truncate_at(self.transcript.ring(member.dialect()).head());
+            // The next run of the server may be told.
+            self.remember(now, slot, true);
             self.roster.detach(slot, until);
         }
         self.expire_deadline();

@@ -1,6 +1,6 @@
 //! Output: what to poll a socket for, what to write to it, and when to close it.
 
-use super::{LEAVING_MAX, Room};
+use super::{LEAVING_MAX, Room, snapshot};
 use crate::compact::Timestamp;
 use crate::event::Event;
 use crate::member::{Member, Stage};
@@ -39,6 +39,8 @@ pub struct TurnEnd {
     pub events: Vec<Event>,
     /// The bans as text, if they have changed.
     pub bans: Option<String>,
+    /// Whether [`super::snapshot::take`] would differ from before this turn.
+    pub is_changed: bool,
     /// A passphrase to write into its file, and then to pass to [`super::passphrase::renew`].
     pub phrase: Option<NewPhrase>,
 }
@@ -169,6 +171,7 @@ pub fn end_turn(room: &mut Room, now: Now) -> TurnEnd {
     }
     TurnEnd {
         effects: close_finished(room, now),
+        is_changed: snapshot::is_changed(room),
         events: std::mem::take(&mut room.events),
         bans: room.bans.take_changes(),
         phrase: take_phrase(room),

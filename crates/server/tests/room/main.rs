@@ -21,6 +21,7 @@ mod probe;
 mod quota;
 mod rate;
 mod rendezvous;
+mod restart;
 mod resumption;
 mod schedule;
 mod secure;

@@ -32,7 +32,7 @@ fn ipv4_users_of_a_dual_stack_server_have_ipv4_ids() {
     if !has_ipv6() {
         return;
     }
-    let server = Server::start_on("::", &[]);
+    let server = Server::start_on("::", &["--no-announce"]);
     let port = server.address.port();
     let four = Wire::connect("four", ([127, 0, 0, 1], port).into(), &server.journal);
     let mut four = crate::harness::Plain::join(four);
@@ -66,7 +66,7 @@ fn the_server_prints_how_to_join_it() {
     let join = format!("join: chat-client 127.0.0.1 {}", sealed.address.port());
     assert_eq!(sealed.process.stdout.expect("join: "), join);
     // Nobody else can use the loopback address of a server that listens everywhere.
-    let open = Server::start_on("0.0.0.0", &[]);
+    let open = Server::start_on("0.0.0.0", &["--no-announce"]);
     open.process.stdout.expect("to check its key: ");
     let lines = open.process.stdout.with("join: ");
     assert!(lines.iter().all(|line| !line.contains(" 127.")), "{lines:?}");

@@ -104,7 +104,7 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
 fn tentative_addresses() -> Vec<IpAddr> {
     /// `IFA_F_TENTATIVE`, `IFA_F_DADFAILED`.
     const TENTATIVE: u8 = 0x40 | 0x08;
-    let table = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let table = fs::read_to_string("/proc/self/net/if_inet6").unwrap_or_default();
     let tentative = |line: &str| {
         let mut fields = line.split_whitespace();
         let ip = u128::from_str_radix(fields.next()?, 16).ok()?;

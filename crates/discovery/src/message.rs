@@ -360,7 +360,7 @@ impl Txt {
         (txt.0.len() <= TXT_MAX).then_some(txt)
     }
 
-    fn strings(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn strings(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.0.as_slice();
         std::iter::from_fn(move || {
             let (&length, after) = rest.split_first()?;

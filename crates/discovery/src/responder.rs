@@ -267,23 +267,23 @@ impl Responder {
             .collect()
     }
 
-    /// Takes a packet in. Returns whether it was of any use.
-    pub fn receive(&mut self, now: Duration, received: &Received<'_>) -> bool {
-        let Some(message) = Message::parse(received.bytes) else {
-            return false;
-        };
-        if !message.is_response {
-            return self.query(now, received.link, received.source, &message);
+    /// Takes a packet in.
+    pub fn receive(&mut self, now: Duration, received: &Received<'_>) {
+        match Message::parse(received.bytes) {
+            Some(message) if !message.is_response => {
+                self.query(now, received.link, received.source, &message)
+            }
+            // A response from another port was not sent by a responder (section 11).
+            Some(message) if received.source.port() == PORT => self.response(now, received.link, &message),
+            _ => {}
         }
-        // A response from elsewhere was not sent by a responder (section 11).
-        received.source.port() == PORT && self.response(now, received.link, &message)
     }
 
     /// What others announce: perhaps our name, or our records in a way that would end them.
-    fn response(&mut self, now: Duration, link: Link, message: &Message) -> bool {
+    fn response(&mut self, now: Duration, link: Link, message: &Message) {
         let wait = self.up_to(SHARED_DELAY);
         let Some(state) = self.links.get_mut(&link) else {
-            return false;
+            return;
         };
         let names = names(&state.records);
         let mut lost = [false; 2];
@@ -306,8 +306,7 @@ impl Responder {
             }
         }
         if lost != [false; 2] {
-            self.lose(now, link, lost);
-            return true;
+            return self.lose(now, link, lost);
         }
         // Another server of this host said goodbye to the addresses that both have (section 6.6).
         if expiring != 0 && state.is_announced() {
@@ -319,7 +318,6 @@ impl Responder {
                 asker: None,
             });
         }
-        expiring != 0
     }
 
     /// The name of the room, or of its host, is another's too (section 9). Who already announced it asks again, and only
@@ -356,18 +354,17 @@ impl Responder {
         }
     }
 
-    /// Questions, and the probes of others. Returns whether an answer is due.
-    fn query(&mut self, now: Duration, link: Link, source: SocketAddr, message: &Message) -> bool {
+    /// Questions, and the probes of others.
+    fn query(&mut self, now: Duration, link: Link, source: SocketAddr, message: &Message) {
         let (shared, truncated) = (self.up_to(SHARED_DELAY), self.up_to(TRUNCATED_DELAY));
         let Some(state) = self.links.get_mut(&link) else {
-            return false;
+            return;
         };
         if let Stage::Probing(..) = state.stage {
-            let loses = loses_tie(&state.records, &self.own, message);
-            if loses {
+            if loses_tie(&state.records, &self.own, message) {
                 state.stage = Stage::Probing(0, now + TIE_WAIT);
             }
-            return loses;
+            return;
         }
         let known = state.known(message);
         if message.questions.is_empty() {
@@ -411,7 +408,6 @@ impl Responder {
                 });
             }
         }
-        multicast | unicast != 0
     }
 
     /// Whether this address gets one more unicast answer now.
@@ -592,16 +588,16 @@ impl State {
         known.fold(0, |set, (place, known)| set | Set::from(known) << place)
     }
 
-    /// More known answers for the truncated query of this host. Returns whether there was one.
-    fn suppress(&mut self, source: SocketAddr, known: Set, more_until: Option<Duration>) -> bool {
-        let asked = self
+    /// More known answers for the truncated query of this host.
+    fn suppress(&mut self, source: SocketAddr, known: Set, more_until: Option<Duration>) {
+        for pending in self
             .pending
             .iter_mut()
-            .find(|pending| pending.asker == Some(source));
-        let Some(pending) = asked else { return false };
-        pending.records &= !known;
-        pending.at = more_until.unwrap_or(pending.at);
-        true
+            .filter(|pending| pending.asker == Some(source))
+        {
+            pending.records &= !known;
+            pending.at = more_until.unwrap_or(pending.at);
+        }
     }
 
     fn defer(&mut self, pending: Pending) {

@@ -4,6 +4,7 @@ use crate::network::Network;
 use crate::quota::Quota;
 use crate::rate::Rate;
 use crate::room::Limits;
+use chat_discovery::message::{LABEL_MAX, Label};
 use chat_manual::{Document, Tip, exit, number, try_parse};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -115,6 +116,14 @@ pub struct Args {
     #[arg(long)]
     pub sealed_only: bool,
 
+    /// The name under which clients on the LAN find the room; without it, the name of this machine. At most 63 bytes.
+    #[arg(long, value_name = "NAME", value_parser = room_name)]
+    pub name: Option<Label>,
+
+    /// Do not announce the room on the LAN. A server that listens at a loopback address never does.
+    #[arg(long)]
+    pub no_announce: bool,
+
     /// Print the server's key, which people compare, and do nothing else.
     #[arg(long)]
     pub fingerprint: bool,
@@ -174,6 +183,13 @@ impl Args {
             ping_interval: Duration::from_secs(self.ping_interval.into()),
         }
     }
+}
+
+fn room_name(name: &str) -> Result<Label, String> {
+    Label::new(name).ok_or_else(|| {
+        let bytes = name.len();
+        format!("expected a name of at most {LABEL_MAX} bytes without control characters, such as `Lab 3`; this has {bytes}")
+    })
 }
 
 /// What the first word may hold.
@@ -300,6 +316,21 @@ mod tests {
         ] {
             let complaint = complaint(&words);
             assert!(complaint.contains("expected a number from 0 to"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_the_room_is_short_and_can_be_shown() {
+        let name = |name: &str| parse(&["--name", name]).unwrap().name.unwrap().to_string();
+        assert_eq!(name("Lab 3. 二楼"), "Lab 3. 二楼");
+        assert_eq!(name(" e\u{301} "), "é");
+        assert_eq!(name(&"x".repeat(63)).len(), 63);
+        for name in ["", " ", "a\nb", "a\u{202E}b", &"x".repeat(64)] {
+            let complaint = complaint(&["--name", name]);
+            assert!(
+                complaint.contains("expected a name of at most 63 bytes"),
+                "{complaint}"
+            );
         }
     }
 

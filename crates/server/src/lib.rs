@@ -3,6 +3,7 @@
 //! [`room`] and the modules it is made of hold all state and touch no socket and no clock. [`server`] carries out what
 //! the room decides.
 
+pub mod announcer;
 pub mod args;
 mod ban_file;
 mod bans;

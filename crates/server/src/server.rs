@@ -4,6 +4,7 @@
 //! of which nothing is wanted is not polled, so that its hang-up, which `poll(2)` reports unasked, can't make the loop
 //! spin.
 
+use crate::announcer::{self, Announcer};
 use crate::args::Args;
 use crate::ban_file::BanFile;
 use crate::door::{self, Door};
@@ -49,8 +50,8 @@ pub const ACCEPTS_MAX: usize = 256;
 /// Without descriptors or memory for one more connection, and without the reserve, the server accepts none for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What is polled beside the connections: the signals, the listener, the rendezvous, the log.
-const OTHER_FDS: usize = 4;
+/// What is polled beside the connections: the signals, the listener, the rendezvous, the announcer's three, the log.
+const OTHER_FDS: usize = 7;
 
 /// The signals that end the server. A hang-up of its terminal ends it too, unless it runs under nohup.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
@@ -67,6 +68,8 @@ pub struct Server {
     listener: Socket,
     /// The rendezvous, unless its port was taken.
     rendezvous: Option<RendezvousSocket>,
+    /// Announces the room on the LAN, unless it shuts down.
+    announcer: Option<Announcer>,
     /// By slot.
     sockets: Vec<Option<Socket>>,
     signals: Signals,
@@ -122,6 +125,14 @@ impl Server {
         }
         let keys = args.operators.as_deref().map(operators::read_keys).transpose()?;
         let code = Code::new(&mut |bytes| getrandom::fill(bytes).expect("the system has randomness"));
+        let reach_lan = !args.no_announce && !doors.address.ip().to_canonical().is_loopback();
+        let room = announcer::room(args, &door, &identity, doors.address.port());
+        let announcer = reach_lan
+            .then(|| Announcer::open(room, doors.address))
+            .transpose();
+        if let Err(error) = &announcer {
+            log.problem(format_args!("not announced: {error:#}"));
+        }
         let is_terminal = io::stdout().is_terminal();
         let shown_code = Some(&code).filter(|_| is_terminal);
         print_address(doors.address, door.is_sealed(), &identity, shown_code);
@@ -151,6 +162,7 @@ impl Server {
             _handout: handout.and_then(Result::ok),
             listener: doors.listener,
             rendezvous: doors.rendezvous.ok(),
+            announcer: announcer.unwrap_or_default(),
             sockets: Vec::new(),
             signals,
             log,
@@ -182,6 +194,7 @@ impl Server {
                     self.room.rendezvous(now, source, datagram)
                 });
             }
+            self.announce(now, ready.lan);
             for &(slot, interest, events) in &ready.connections {
                 self.read(now, slot, interest, events);
             }
@@ -228,6 +241,13 @@ impl Server {
         let rest = rendezvous.and_then(|rendezvous| rendezvous.rests_until(now));
         let others = [listener, rendezvous.filter(|_| rest.is_none()).map(AsFd::as_fd)];
         let places = others.map(|fd| fd.map(|fd| push(&mut fds, PollFd::new(fd, PollFlags::POLLIN))));
+        let announcer = self.announcer.as_ref();
+        let lan = announcer.map(|announcer| announcer.fds(now.monotonic));
+        let lan: Vec<_> = lan.into_iter().flatten().collect();
+        let lan = lan
+            .into_iter()
+            .map(|fd| push(&mut fds, PollFd::new(fd, PollFlags::POLLIN)));
+        let lan: Vec<_> = lan.collect();
         fds.extend(self.log.interest());
         let deadlines = [
             self.room.deadline(),
@@ -235,6 +255,7 @@ impl Server {
             rest,
             self.log.deadline(),
             self.manager.deadline(self.room.users()),
+            announcer.and_then(|announcer| announcer.deadline(now.monotonic)),
         ];
         let deadline = deadlines.into_iter().flatten().min();
         match poll(&mut fds, self.clock.timeout(deadline)) {
@@ -251,6 +272,7 @@ impl Server {
             signal: is_ready(Some(0)),
             newcomers,
             datagrams,
+            lan: lan.into_iter().any(|place| is_ready(Some(place))),
             ..Ready::default()
         };
         for (fd, &(slot, interest)) in fds.iter().skip(1).zip(&wanted) {
@@ -390,6 +412,20 @@ impl Server {
         passphrase::renew(&mut self.room, now, &new, written);
     }
 
+    /// Announces the room, and logs under which name.
+    fn announce(&mut self, now: Now, is_ready: bool) {
+        let Some(announcer) = &mut self.announcer else {
+            return;
+        };
+        announcer.turn(now.monotonic, is_ready);
+        if let Some(name) = announcer.take_name() {
+            self.log.line(format_args!("announce name=\"{name}\""));
+        }
+        for problem in announcer.take_problems() {
+            self.log.problem(format_args!("not announced {problem}"));
+        }
+    }
+
     /// Tells the service manager how the server is.
     fn report(&mut self, now: Now) {
         self.manager.turn(now.monotonic, self.room.users());
@@ -417,6 +453,7 @@ impl Server {
     fn take_signals(&mut self, now: Now) {
         while let Ok(Some(signal)) = self.signals.take() {
             self.manager.is_stopping();
+            self.announcer = None;
             self.room.shut_down(now, signal.as_str());
         }
     }
@@ -453,6 +490,8 @@ struct Ready {
     signal: bool,
     newcomers: bool,
     datagrams: bool,
+    /// Packets from the LAN about rooms, or another interface.
+    lan: bool,
     /// Connections, what they were polled for, and what was reported.
     connections: Vec<(Slot, Interest, PollFlags)>,
     /// Connections that are owed something and whose sockets are full, by slot.

@@ -98,18 +98,16 @@ impl Lan {
         self.hosts.push(host);
     }
 
-    fn hear(&mut self, source: SocketAddr, message: &Message) -> bool {
+    fn hear(&mut self, source: SocketAddr, message: &Message) {
         let bytes = message.build();
         let received = Received {
             link: ETH0,
             source,
             bytes: &bytes,
         };
-        let heard = self
-            .hosts
-            .iter_mut()
-            .map(|host| host.receive(self.now, &received));
-        heard.fold(false, |any, used| any | used)
+        for host in &mut self.hosts {
+            host.receive(self.now, &received);
+        }
     }
 
     /// Lets so many milliseconds pass.
@@ -196,6 +194,53 @@ fn a_name_is_probed_three_times_and_announced_twice() {
         let ttls = announcement.answers.iter().map(|record| record.ttl);
         assert_eq!(ttls.collect::<Vec<_>>(), [4500, 4500, 120, 4500, 120]);
     }
+}
+
+/// A record as the page writes it.
+fn line(record: &Record) -> String {
+    let name = |name: &Name| match name {
+        Name::Services => "_services._dns-sd._udp.local".to_owned(),
+        Name::Rooms => "_chat-room._tcp.local".to_owned(),
+        Name::Room(room) => format!("{room}._chat-room._tcp.local"),
+        Name::Host(host) => format!("{host}.local"),
+    };
+    let (kind, data) = match &record.data {
+        Data::Ptr(to) => ("PTR", name(to)),
+        Data::Srv { port, host } => ("SRV", format!("0 0 {port} {host}.local")),
+        Data::Txt(txt) => (
+            "TXT",
+            txt.strings()
+                .map(String::from_utf8_lossy)
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
+        Data::A(ip) => ("A", ip.to_string()),
+        Data::Aaaa(ip) => ("AAAA", ip.to_string()),
+        Data::Nsec { a: true, aaaa: true } => ("NSEC", "A AAAA".to_owned()),
+        data => panic!("{data:?}"),
+    };
+    let flush = if record.is_unique { "flush" } else { "" };
+    format!(
+        "    {:<29} {:>5} {flush:<5} {kind:<4} {data}\n",
+        name(&record.name),
+        record.ttl
+    )
+}
+
+#[test]
+fn the_page_shows_the_records() {
+    let mut responder = Responder::new(room("Lab 3", 1), 0);
+    responder.room.host = Label::new("chat-3f9c2a7e").unwrap();
+    responder.room.about = About {
+        version: 1,
+        fingerprint: Some(chat_proto::opaque::Opaque([0; 16])),
+        has_passphrase: true,
+        is_sealed: true,
+    };
+    let addresses = [[192, 168, 1, 7].into(), "fe80::7".parse().unwrap()];
+    let records: String = responder.records(&addresses).iter().map(line).collect();
+    let page = include_str!("../../../proto/PROTOCOL.md");
+    assert!(page.contains(&records), "{records}");
 }
 
 #[test]
@@ -632,29 +677,27 @@ fn a_conflict_on_one_link_withdraws_the_old_name_on_the_others() {
 }
 
 #[test]
-fn junk_is_of_no_use_and_changes_nothing() {
+fn junk_changes_nothing() {
     let mut lan = Lan::with("Lab 3");
     let srv = Data::Srv {
         port: 1,
         host: host(9),
     };
     let conflict = conflicting(named("Lab 3"), srv);
-    assert!(
-        !lan.hear((ip(9), 40_000).into(), &conflict),
-        "not from a responder"
-    );
+    // Not from a responder.
+    lan.hear((ip(9), 40_000).into(), &conflict);
     for bytes in [&[][..], &[0; 12], &[0xFF; 9000]] {
         let received = Received {
             link: ETH0,
             source: from(9),
             bytes,
         };
-        assert!(!lan.hosts[0].receive(lan.now, &received));
+        lan.hosts[0].receive(lan.now, &received);
         let elsewhere = Received {
             link: ETH1,
             ..received
         };
-        assert!(!lan.hosts[0].receive(lan.now, &elsewhere));
+        lan.hosts[0].receive(lan.now, &elsewhere);
     }
     assert_eq!(lan.hosts[0].deadline(), None);
 }

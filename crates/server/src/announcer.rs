@@ -1,0 +1,215 @@
+//! Announces the room on the LAN, so that clients list it: I/O around the pure responder.
+
+use crate::args::Args;
+use crate::door::Door;
+use crate::identity::Identity;
+use anyhow::{Context, Result};
+use chat_discovery::interfaces::{self, Changes, Interface};
+use chat_discovery::message::{About, Label, PACKET_MAX, PORT};
+use chat_discovery::responder::{Outgoing, Responder, Room};
+use chat_discovery::sockets::{Link, Receipt, Sockets};
+use chat_noise::key::fingerprint;
+use nix::unistd::gethostname;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// Packets that are read in one turn.
+const PACKETS_MAX: usize = 64;
+
+/// After packets the sockets rest for at least this long, and for [`REST_FACTOR`] times as long as reading took: a flood
+/// takes at most 2 % of a processor, and a turn of the loop for each of these times.
+const REST: Duration = Duration::from_millis(20);
+const REST_FACTOR: u32 = 49;
+
+/// Without a better name.
+const NAMELESS: &str = "chat";
+
+/// Announces one room until it is dropped, which withdraws it.
+#[derive(Debug)]
+pub struct Announcer {
+    listens_at: SocketAddr,
+    sockets: Sockets,
+    changes: Changes,
+    responder: Responder,
+    buffer: Box<[u8]>,
+    /// The sockets are not polled before this time.
+    rests_until: Duration,
+    /// The name that the log has shown.
+    shown: Option<Label>,
+    /// The interfaces whose first failure the log has shown, or will.
+    failed: BTreeSet<String>,
+    problems: Vec<String>,
+}
+
+/// What is said about a room: its name, chosen or that of the machine, and what else it needs.
+#[must_use]
+pub fn room(args: &Args, door: &Door, identity: &Identity, port: u16) -> Room {
+    let machine = || {
+        let name = gethostname().ok()?.into_string().ok()?;
+        Label::new(name.split('.').next()?)
+    };
+    let named = |name: &str| Label::new(name).expect("a plain name");
+    let fingerprint = fingerprint(&identity.public());
+    let number = fingerprint.0.iter().take(4).map(|byte| format!("{byte:02x}"));
+    Room {
+        name: args
+            .name
+            .clone()
+            .or_else(machine)
+            .unwrap_or_else(|| named(NAMELESS)),
+        host: named(&format!("chat-{}", number.collect::<String>())),
+        port,
+        about: About {
+            version: chat_proto::VERSION,
+            fingerprint: Some(fingerprint),
+            has_passphrase: door.phrase.is_some(),
+            is_sealed: door.is_sealed(),
+        },
+    }
+}
+
+impl Announcer {
+    /// Announces a room that listens at this address.
+    ///
+    /// # Errors
+    /// If the system refuses the port, for example because another program does not share it.
+    pub fn open(room: Room, listens_at: SocketAddr) -> Result<Self> {
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed)?;
+        let is_v6 = listens_at.is_ipv6();
+        // A listener at all addresses of IPv6 takes IPv4 too.
+        let is_v4 = !is_v6 || listens_at.ip().is_unspecified();
+        let sockets = Sockets::open(is_v4, is_v6, PORT).with_context(|| format!("UDP port {PORT}"))?;
+        let mut announcer = Self {
+            listens_at,
+            sockets,
+            changes: Changes::watch().context("changes of interfaces")?,
+            responder: Responder::new(room, u64::from_ne_bytes(seed)),
+            buffer: vec![0; PACKET_MAX].into(),
+            rests_until: Duration::ZERO,
+            shown: None,
+            failed: BTreeSet::new(),
+            problems: Vec::new(),
+        };
+        announcer.find_links(Duration::ZERO);
+        Ok(announcer)
+    }
+
+    /// What to poll for reading.
+    pub fn fds(&self, now: Duration) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let is_awake = self.rests_until <= now;
+        let sockets = self.sockets.fds().filter(move |_| is_awake);
+        sockets.chain([self.changes.as_fd()])
+    }
+
+    /// When [`Self::turn`] has something to do although nothing is ready.
+    #[must_use]
+    pub fn deadline(&self, now: Duration) -> Option<Duration> {
+        let rest = Some(self.rests_until).filter(|&until| until > now);
+        self.responder.deadline().into_iter().chain(rest).min()
+    }
+
+    /// Reads what is ready, and sends what is due.
+    pub fn turn(&mut self, now: Duration, is_ready: bool) {
+        if is_ready {
+            if self.changes.take() {
+                self.find_links(now);
+            }
+            self.read(now);
+        }
+        if self.responder.deadline().is_some_and(|at| at <= now) {
+            let outgoing = self.responder.turn(now);
+            self.send(&outgoing);
+        }
+    }
+
+    /// The name by which the room was announced, once it is or when it had to change.
+    pub fn take_name(&mut self) -> Option<Label> {
+        self.responder.announced().next()?;
+        let name = self.responder.name();
+        (self.shown.as_ref() != Some(&name)).then(|| self.shown.insert(name).clone())
+    }
+
+    /// What failed since the last call; of each interface, only the first failure.
+    pub fn take_problems(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.problems)
+    }
+
+    /// Looks at which interfaces the room can be reached.
+    fn find_links(&mut self, now: Duration) {
+        let found = match interfaces::list() {
+            Ok(found) => found,
+            Err(error) => return self.fail("all interfaces", &error),
+        };
+        let reachable = found
+            .into_iter()
+            .map(|interface| reachable(interface, self.listens_at));
+        let reachable = reachable.filter(|interface| !interface.addresses.is_empty());
+        for (link, error) in self.sockets.update(reachable.collect()) {
+            self.fail_at(link, &error);
+        }
+        let links = self.sockets.links().map(|link| {
+            let interface = self.sockets.interface(link);
+            let addresses = interface.map_or(&[][..], |interface| &interface.addresses);
+            (link, addresses.iter().map(|&(ip, _)| ip).collect())
+        });
+        self.responder.set_links(now, links.collect::<Vec<_>>());
+    }
+
+    fn read(&mut self, now: Duration) {
+        let begun = Instant::now();
+        for count in 0..PACKETS_MAX {
+            match self.sockets.receive(&mut self.buffer) {
+                Receipt::Nothing if count == 0 => return,
+                Receipt::Nothing => break,
+                Receipt::Dropped => {}
+                Receipt::Packet(packet) => self.responder.receive(now, &packet),
+            }
+        }
+        self.rests_until = now + REST.max(begun.elapsed() * REST_FACTOR);
+    }
+
+    fn send(&mut self, outgoing: &[Outgoing]) {
+        for Outgoing { link, to, packet } in outgoing {
+            match self.sockets.send(*link, *to, packet) {
+                // What is lost is asked for again.
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.fail_at(*link, &error),
+                _ => {}
+            }
+        }
+    }
+
+    fn fail_at(&mut self, link: Link, error: &io::Error) {
+        let name = self
+            .sockets
+            .interface(link)
+            .map(|interface| interface.name.clone());
+        self.fail(&name.unwrap_or_default(), error);
+    }
+
+    fn fail(&mut self, where_to: &str, error: &io::Error) {
+        if self.failed.insert(where_to.to_owned()) {
+            self.problems.push(format!("on {where_to}: {error}"));
+        }
+    }
+}
+
+/// The interface with those of its addresses at which a listener is reached.
+fn reachable(mut interface: Interface, listener: SocketAddr) -> Interface {
+    let is_reachable = |ip: IpAddr| match listener.ip() {
+        own if own.is_unspecified() => own.is_ipv6() || ip.is_ipv4(),
+        own => own == ip,
+    };
+    interface.addresses.retain(|&(ip, _)| is_reachable(ip));
+    interface
+}
+
+impl Drop for Announcer {
+    fn drop(&mut self) {
+        let goodbye = self.responder.goodbye();
+        self.send(&goodbye);
+    }
+}

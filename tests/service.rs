@@ -138,7 +138,7 @@ fn the_units_start_the_server_with_options_that_exist() {
     for unit in [UNIT, INSTANCE] {
         let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart="));
         let mut words = command.unwrap().split(' ');
-        assert_eq!(words.next(), Some("/usr/local/bin/chat-server"));
+        assert_eq!(words.next(), Some("chat-server"));
         let named: Vec<_> = words.filter_map(|word| word.strip_prefix("--")).collect();
         assert!(!named.is_empty());
         for option in named {

@@ -61,11 +61,15 @@ pub struct Args {
     #[arg(long)]
     pub doctor: bool,
 
+    /// Print the rooms of the LAN, one a line, and exit: HOST, PORT, marks, name
+    #[arg(long)]
+    pub rooms: bool,
+
     /// Use line mode, even on a terminal
     #[arg(long)]
     pub line_mode: bool,
 
-    /// Use line mode, and print each event as a JSON object, for programs
+    /// Use line mode, and print each event as a JSON object, for programs. With --rooms, each room
     #[arg(long)]
     pub json: bool,
 
@@ -160,7 +164,7 @@ impl Args {
         words: impl IntoIterator<Item: Into<OsString> + Clone>,
         last_server: impl FnOnce() -> Option<Address>,
     ) -> Result<Self, clap::Error> {
-        let mut command = file.as_defaults(Self::command().mut_args(conflict_with_doctor));
+        let mut command = file.as_defaults(Self::command().mut_args(conflicts));
         let matches = try_parse(&mut command, words, &TIPS)?;
         let mut args = Self::from_arg_matches(&matches)?;
         if let Some(port) = args.port
@@ -180,12 +184,14 @@ fn login_name() -> Option<Nick> {
     nicks.next()
 }
 
-/// Options that concern the conversation make no sense with `--doctor`.
-fn conflict_with_doctor(arg: clap::Arg) -> clap::Arg {
+/// Options that concern the conversation make no sense with `--doctor`, and those that concern one server none with
+/// `--rooms` either.
+fn conflicts(arg: clap::Arg) -> clap::Arg {
     match arg.get_id().as_str() {
-        "server" | "port" | "nick" | "last_server" => arg,
-        "config" | "print_config" | "generate" | "doctor" => arg,
-        _ => arg.conflicts_with("doctor"),
+        "config" | "print_config" | "generate" => arg,
+        "rooms" | "json" => arg.conflicts_with("doctor"),
+        "doctor" | "server" | "port" | "nick" | "last_server" => arg.conflicts_with("rooms"),
+        _ => arg.conflicts_with_all(["doctor", "rooms"]),
     }
 }
 
@@ -213,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Args::command().mut_args(conflict_with_doctor).debug_assert();
+        Args::command().mut_args(conflicts).debug_assert();
     }
 
     #[test]
@@ -311,6 +317,21 @@ mod tests {
                 "{option:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_list_of_rooms_has_no_options_of_one_server() {
+        for option in [
+            ["host"].as_slice(),
+            &["--doctor"],
+            &["--nick", "bob"],
+            &["--history"],
+            &["--fingerprint"],
+        ] {
+            let error = parse(&[&["--rooms"], option].concat()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{option:?}");
+        }
+        assert!(parse(&["--rooms", "--json"]).is_ok());
     }
 
     #[test]

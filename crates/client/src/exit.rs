@@ -7,10 +7,11 @@ use std::process::ExitCode;
 /// The exit statuses, as `--help` lists them.
 pub const HELP: &str = "\
 Exit status:
-  0    everything was delivered; --doctor: everything that messages need works
+  0    everything was delivered; --doctor: everything that messages need works; --rooms:
+       a room answered
   1    error: no connection, connection lost, a line not sent as it was, or not
        acknowledged; --doctor: something that messages need fails, or could not be
-       checked
+       checked; --rooms: no room answered
   2    invalid command line or settings file
   3    the room is full
   4    the nick was refused

@@ -19,6 +19,7 @@ pub mod net;
 pub mod passphrase;
 pub mod paths;
 pub mod private;
+pub mod rooms;
 pub mod roster;
 pub mod session;
 pub mod settings;

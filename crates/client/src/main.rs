@@ -11,6 +11,7 @@ use chat_client::known_servers::KnownServers;
 use chat_client::line::LineMode;
 use chat_client::manual;
 use chat_client::passphrase;
+use chat_client::rooms;
 use chat_client::session::Event;
 use chat_client::tui::{self, FullScreen};
 use chat_client::zone;
@@ -55,6 +56,9 @@ fn run(args: &Args) -> Result<Exit> {
     }
     if args.forget_server {
         return forget_server(&args.settings.server);
+    }
+    if args.rooms {
+        return rooms::run(args.json);
     }
     if args.doctor {
         return doctor::run(&args.settings);

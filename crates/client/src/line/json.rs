@@ -3,6 +3,7 @@
 use crate::command;
 use crate::format::{break_rows, timestamp};
 use crate::private::Path;
+use crate::rooms::found::{Found, KeyState};
 use crate::session::{
     Delivery, Direction, Event, Outcome, PrivateMessage, Topic, Transport, VerifyCode, Welcome, about_query,
 };
@@ -71,6 +72,24 @@ impl Json {
         };
         self.conversation && (self.history || !history)
     }
+}
+
+/// Prints a room of the LAN, which was found at this time.
+pub(crate) fn room(found: &Found, now: u64, out: &mut Vec<u8>) {
+    let about = found.room.about;
+    let key = match found.key {
+        KeyState::New => None,
+        KeyState::Known => Some("known"),
+        KeyState::Changed => Some("changed"),
+    };
+    let object = Object::new("room", now, now)
+        .with("name", found.room.name.as_str())
+        .with("host", found.address.host.as_str())
+        .with("port", found.address.port())
+        .mark("passphrase", about.has_passphrase)
+        .with("sealed", about.is_sealed)
+        .with("key", key);
+    write(&object, out);
 }
 
 impl Object {

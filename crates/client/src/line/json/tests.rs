@@ -3,6 +3,8 @@ use crate::session::{
     AwayNote, DeliveryFailure, Doubt, GroupMessage, Ignoring, Join, Leave, Listed, Outcome, RefusedMessage,
     Rename, Unattributed, Verification, Verified,
 };
+use chat_discovery::browser::Room;
+use chat_discovery::message::{About, Label};
 use chat_proto::opaque::Opaque;
 use chat_proto::text::Text;
 use serde_json::{Map, Value};
@@ -272,6 +274,30 @@ fn the_reference_names_every_key_and_every_kind() {
             assert!(reference.contains(&format!("\n| `{key}` |")), "{key}");
         }
         assert!(object.contains_key("time") && object["v"] == 1 && object.contains_key("kind"));
+    }
+}
+
+#[test]
+fn a_room_of_the_lan_is_printed_as_the_reference_says() {
+    let found = Found {
+        room: Room {
+            name: Label::new("Lab 3").unwrap(),
+            addresses: vec!["192.0.2.7:9000".parse().unwrap()],
+            about: About {
+                has_passphrase: true,
+                ..About::default()
+            },
+        },
+        address: "192.0.2.7 9000".parse().unwrap(),
+        key: KeyState::Known,
+    };
+    let mut out = Vec::new();
+    room(&found, NOW, &mut out);
+    let reference = include_str!("../../../JSON.md");
+    let printed = String::from_utf8(out).unwrap();
+    assert!(reference.contains(&printed), "{printed}");
+    for key in parse(&printed).keys() {
+        assert!(reference.contains(&format!("`{key}`")), "{key}");
     }
 }
 

@@ -40,6 +40,7 @@ mod service;
 mod settings;
 mod shutdown;
 mod signals;
+mod status;
 mod stopped_terminal;
 mod text;
 mod verifying;

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use std::path::Path;
 use std::process::Command;
 
-/// Signals that the server and line mode ignore.
+/// Signals that neither end nor disturb the server and line mode. After SIGUSR1, the server logs its figures.
 const IGNORED: [Signal; 11] = [
     Signal::SIGWINCH,
     Signal::SIGCONT,

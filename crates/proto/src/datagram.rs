@@ -22,6 +22,12 @@ pub const BEGIN: u8 = 4;
 /// The second byte of the answer to it.
 pub const ANSWER: u8 = 5;
 
+/// The second byte of a question for the status of a server.
+pub const STATUS: u8 = 6;
+
+/// The second byte of the answer to it.
+pub const STATUS_ANSWER: u8 = 7;
+
 /// Bytes in an address: IPv6, or IPv4 mapped into it, and the port.
 pub const ADDRESS_LEN: usize = 18;
 

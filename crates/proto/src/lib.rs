@@ -14,6 +14,7 @@ pub mod opaque;
 pub mod order;
 pub mod plain;
 pub mod rich;
+pub mod status;
 pub mod text;
 pub mod times;
 pub mod who;

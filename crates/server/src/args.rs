@@ -128,6 +128,15 @@ pub struct Args {
     #[arg(long)]
     pub fingerprint: bool,
 
+    /// Ask the server that runs at ADDRESS (a name or 127.0.0.1) and PORT how it is, print its figures, and do nothing else.
+    /// Exits with 1 if it does not answer.
+    #[arg(long)]
+    pub status: bool,
+
+    /// Print the figures as a JSON object.
+    #[arg(long, requires = "status")]
+    pub json: bool,
+
     /// Print the manual page or shell completions, and do nothing else.
     #[arg(long, value_name = "DOCUMENT")]
     pub generate: Option<Document>,
@@ -136,8 +145,8 @@ pub struct Args {
 /// The exit statuses, as `--help` lists them.
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
-  0  ended by SIGINT, SIGTERM or SIGHUP
-  1  can't run, for example because the port is in use
+  0  ended by SIGINT, SIGTERM or SIGHUP; with --status: the server is well
+  1  can't run, for example because the port is in use; with --status: no answer, or the server shuts down
   2  invalid command line";
 
 /// The largest of all other numbers.
@@ -157,15 +166,36 @@ impl Args {
         if args.port.is_some() && args.address.port.is_some() {
             return Err(command.error(ErrorKind::ArgumentConflict, "port given twice"));
         }
+        if !args.status && matches!(args.address.host, Host::Name(_)) {
+            return Err(command.error(ErrorKind::ValueValidation, EXAMPLE));
+        }
         Ok(args)
     }
 
     /// Where to listen.
     #[must_use]
     pub fn listen_at(&self) -> SocketAddr {
-        let mut address = self.address.address;
+        let mut address = match self.address.host {
+            Host::Address(address) => address,
+            Host::Name(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        };
         address.set_port(self.address.port.or(self.port).unwrap_or(PORT));
         address
+    }
+
+    /// The host and the port to ask for a status. A server that listens at all addresses is asked at loopback.
+    #[must_use]
+    pub fn ask_at(&self) -> (String, u16) {
+        let address = self.listen_at();
+        let host = match &self.address.host {
+            Host::Name(name) => name.clone(),
+            Host::Address(_) => match address {
+                _ if !address.ip().is_unspecified() => address.ip().to_string(),
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.to_string(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.to_string(),
+            },
+        };
+        (host, address.port())
     }
 
     /// The limits of the room.
@@ -193,46 +223,66 @@ fn room_name(name: &str) -> Result<Label, String> {
 }
 
 /// What the first word may hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Place {
-    /// Its port counts for nothing.
-    address: SocketAddr,
+    host: Host,
     port: Option<u16>,
 }
 
-/// Every form that the client takes for a server, but names: a server listens at its own addresses.
+#[derive(Clone, Debug)]
+enum Host {
+    /// Its port counts for nothing.
+    Address(SocketAddr),
+    /// Only for `--status`: a server listens at its own addresses.
+    Name(String),
+}
+
+const EXAMPLE: &str =
+    "expected an address of this machine, such as 0.0.0.0, ::, 127.0.0.1 or localhost, or a port";
+
+/// Every form that the client takes for a server.
 impl FromStr for Place {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(address) = text.parse::<SocketAddr>() {
             let port = Some(address.port());
-            return Ok(Self { address, port });
+            let host = Host::Address(address);
+            return Ok(Self { host, port });
         }
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (host, port) = match text.rsplit_once(':') {
             _ if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 ("0.0.0.0", Some(text))
             }
-            Some(("localhost", port)) => ("localhost", Some(port)),
+            Some((host, port)) if is_name(host) => (host, Some(port)),
             _ => (text, None),
         };
         let port = port.map(str::parse).transpose();
         let port = port.map_err(|_| "a port is a number from 0 to 65535")?;
-        let address = match host {
-            "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        let host = match host {
+            "localhost" => Host::Address(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             host => {
                 let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
                 let ip = match bare {
                     Some(bare) => bare.parse::<Ipv6Addr>().map(IpAddr::V6),
                     None => host.parse(),
                 };
-                let example = "expected an address of this machine, such as 0.0.0.0, ::, 127.0.0.1 or localhost, or a port";
-                SocketAddr::from((ip.map_err(|_| example)?, 0))
+                match ip {
+                    Ok(ip) => Host::Address(SocketAddr::from((ip, 0))),
+                    Err(_) if is_name(host) => Host::Name(host.to_owned()),
+                    Err(_) => return Err(EXAMPLE),
+                }
             }
         };
-        Ok(Self { address, port })
+        Ok(Self { host, port })
     }
+}
+
+/// Whether this may be the name of a host.
+fn is_name(host: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !host.is_empty() && !host.starts_with('-') && host.bytes().all(is_letter)
 }
 
 #[cfg(test)]
@@ -298,6 +348,26 @@ mod tests {
         for words in [["127.0.0.1:9000", "9000"], ["9000", "9000"]] {
             let complaint = complaint(&words);
             assert!(complaint.contains("port given twice"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_asked_for_at_a_host_and_a_port() {
+        for (words, host, port) in [
+            (&[][..], "127.0.0.1", 9000),
+            (&["9001"], "127.0.0.1", 9001),
+            (&["::", "9001"], "::1", 9001),
+            (&["192.0.2.1:9001"], "192.0.2.1", 9001),
+            (&["chat.example", "9001"], "chat.example", 9001),
+            (&["chat.example:9001"], "chat.example", 9001),
+            (&["lab-3", "--json"], "lab-3", 9000),
+        ] {
+            let args = parse(&[&["--status"], words].concat()).unwrap();
+            assert_eq!(args.ask_at(), (host.to_owned(), port), "{words:?}");
+        }
+        assert!(complaint(&["--json"]).contains("--status"));
+        for words in [["--status", "two words"], ["--status", "\u{1b}[2J"]] {
+            complaint(&words);
         }
     }
 

@@ -17,6 +17,7 @@ mod handshake_queue;
 mod holds;
 pub mod identity;
 pub mod inbox;
+pub mod inquiry;
 mod lock;
 pub mod log;
 pub mod manual;

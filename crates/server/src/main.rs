@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use chat_server::args::Args;
 use chat_server::identity::Identity;
+use chat_server::inquiry;
 use chat_server::log::{Priority, is_journal};
 use chat_server::manual;
 use chat_server::server::Server;
@@ -39,6 +40,10 @@ fn run(args: &Args) -> Result<()> {
             Ok(writeln!(io::stdout(), "{}", identity.public())?)
         }
         None if args.new_passphrase => words::write_new(args.passphrase_file.as_deref(), &mut io::stdout()),
+        None if args.status => {
+            let (host, port) = args.ask_at();
+            inquiry::run(host, port, args.json, &mut io::stdout())
+        }
         None => Server::open(args)?.run(),
     }
 }

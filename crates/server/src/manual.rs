@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use std::io::{self, Write};
 
 /// Command lines, with their effect.
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 5] = [
     (
         "chat-server",
         "A room for everybody who can reach this machine, at port 9000.",
@@ -22,6 +22,10 @@ const EXAMPLES: [(&str, &str); 4] = [
     (
         "chat-server --passphrase-file ~/room-passphrase --allow 10.0.0.0/8",
         "A room for those who know the passphrase, in one network.",
+    ),
+    (
+        "chat-server --status 9000",
+        "Whether the server at port 9000 is well, and its figures.",
     ),
 ];
 

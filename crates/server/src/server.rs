@@ -8,7 +8,6 @@ use crate::announcer::{self, Announcer};
 use crate::args::Args;
 use crate::ban_file::BanFile;
 use crate::door::{self, Door};
-use crate::event::{Event, Refusal};
 use crate::handout::Handout;
 use crate::identity::Identity;
 use crate::log::Log;
@@ -17,7 +16,7 @@ use crate::network::Network;
 use crate::new_phrase::NewPhrase;
 use crate::operators::{self, Operators};
 use crate::room::output::{Effect, Interest};
-use crate::room::{Room, input, output, passphrase};
+use crate::room::{Room, input, output, passphrase, status};
 use crate::roster::Slot;
 use crate::service_manager::ServiceManager;
 use crate::sockets::{self, RendezvousSocket, Spare};
@@ -55,6 +54,9 @@ const OTHER_FDS: usize = 7;
 
 /// The signals that end the server. A hang-up of its terminal ends it too, unless it runs under nohup.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// The signal after which the log has the figures of the room.
+const REPORTING: Signal = Signal::SIGUSR1;
 
 /// The room, and the sockets of its users.
 pub struct Server {
@@ -101,7 +103,8 @@ impl Server {
         let kept = args.bans.as_deref().map(BanFile::open).transpose()?;
         let (ban_file, bans) = kept.map_or_else(Default::default, |(file, bans)| (Some(file), bans));
         sockets::reserve_descriptors(limits.max_users)?;
-        let signals = Signals::watch(&ENDING).context("can't wait for signals")?;
+        let signals =
+            Signals::watch(&[&ENDING[..], &[REPORTING]].concat()).context("can't wait for signals")?;
         token().context("the system has no randomness")?;
         let mut log = Log::default();
         let doors = sockets::open(args.listen_at())?;
@@ -191,7 +194,8 @@ impl Server {
             }
             if let Some(rendezvous) = self.rendezvous.as_mut().filter(|_| ready.datagrams) {
                 rendezvous.serve(now, |source, datagram| {
-                    self.room.rendezvous(now, source, datagram)
+                    let answer = status::answer(&mut self.room, now, source, datagram);
+                    answer.or_else(|| self.room.rendezvous(now, source, datagram))
                 });
             }
             self.announce(now, ready.lan);
@@ -326,8 +330,7 @@ impl Server {
         {
             let _ = socket.send_with_flags(b"too many users\n", send_flags());
             if let Some(peer) = peer.as_socket() {
-                let why = Refusal::Descriptors;
-                self.log.events(now.monotonic, &[Event::Refuse { peer, why }]);
+                self.room.lacks_descriptor(peer);
             }
         } else {
             self.log.problem(format_args!("pause accept: {error}"));
@@ -449,9 +452,14 @@ impl Server {
         }
     }
 
-    /// The first signal shuts the room down; another one does not wait until everybody is told.
+    /// The first signal of [`ENDING`] shuts the room down; another one does not wait until everybody is told.
     fn take_signals(&mut self, now: Now) {
         while let Ok(Some(signal)) = self.signals.take() {
+            if signal == REPORTING {
+                self.log
+                    .line(format_args!("status {}", status::of(&self.room, now)));
+                continue;
+            }
             self.manager.is_stopping();
             self.announcer = None;
             self.room.shut_down(now, signal.as_str());

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 /// Bytes were received.
 pub fn receive(room: &mut Room, now: Now, slot: Slot, bytes: &[u8]) {
+    room.traffic.received += bytes.len() as u64;
     let Some(member) = room.roster.staying_mut(slot) else {
         return;
     };

@@ -15,6 +15,7 @@ pub mod output;
 pub mod passphrase;
 mod rendezvous;
 pub mod snapshot;
+pub mod status;
 mod topic;
 mod user_list;
 
@@ -31,7 +32,7 @@ use crate::network::Network;
 use crate::new_phrase::NewPhrase;
 use crate::operators::Operators;
 use crate::quota::{Quota, Shared};
-use crate::rate::Rate;
+use crate::rate::{Rate, Usage};
 use crate::resumption::Resumption;
 use crate::roster::{Roster, Slot};
 use crate::slow::Slow;
@@ -44,6 +45,7 @@ use chat_proto::now::Now;
 use chat_proto::opaque::Token;
 use chat_proto::plain::ServerLine;
 use chat_proto::rich::{ErrorCode, FromServer, Reason};
+use chat_proto::status::Traffic;
 use chat_proto::text::Text;
 use chat_proto::{GREETING, TOO_MANY_GUESSES, VERSION, WRONG_PASSPHRASE};
 use std::collections::HashMap;
@@ -115,6 +117,9 @@ pub struct Room {
     nicks: Shared,
     holds: Holds,
     events: Vec<Event>,
+    traffic: Traffic,
+    /// Questions for the status from other machines.
+    inquiries: Usage,
     /// Users announced and not left.
     users: usize,
     /// Nothing is due before this time. It may be too early, never too late.
@@ -153,6 +158,8 @@ impl Room {
             nicks: Shared::new(limits.quota.nicks),
             holds: Holds::new(limits.max_users),
             events: Vec::new(),
+            traffic: Traffic::default(),
+            inquiries: Usage::default(),
             users: 0,
             next_deadline: None,
             shuts_down: false,
@@ -245,6 +252,12 @@ impl Room {
         let greeting = self.greeting(&member) + "\n";
         member.outbox.push(0, greeting.into_bytes());
         Ok(self.add(now, member))
+    }
+
+    /// A connection was rejected because the system has no descriptor left.
+    pub fn lacks_descriptor(&mut self, peer: SocketAddr) {
+        let why = Refusal::Descriptors;
+        self.events.push(Event::Refuse { peer, why });
     }
 
     /// Whether a connection from this address may queue for a place. If all may not, the network with most of the queue gives up

@@ -1,6 +1,6 @@
 //! Output: what to poll a socket for, what to write to it, and when to close it.
 
-use super::{LEAVING_MAX, Room, snapshot};
+use super::{LEAVING_MAX, Room, snapshot, status};
 use crate::compact::Timestamp;
 use crate::event::Event;
 use crate::member::{Member, Stage};
@@ -118,6 +118,8 @@ pub fn deliver<E>(
         };
         member.outbox.continue_list(lines, rest);
     }
+    let total = &mut room.traffic.sent;
+    let mut send = |pieces: &[IoSlice<'_>], more| send(pieces, more).inspect(|&count| *total += count as u64);
     let output = member.outbox.output(room.transcript.ring(dialect));
     let (count, sent) = match member.secure.as_deref_mut() {
         _ if output.is_empty() && !is_unsent => return Ok(()),
@@ -172,7 +174,7 @@ pub fn end_turn(room: &mut Room, now: Now) -> TurnEnd {
     TurnEnd {
         effects: close_finished(room, now),
         is_changed: snapshot::is_changed(room),
-        events: std::mem::take(&mut room.events),
+        events: status::take_events(room),
         bans: room.bans.take_changes(),
         phrase: take_phrase(room),
     }

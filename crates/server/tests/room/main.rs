@@ -27,6 +27,7 @@ mod schedule;
 mod secure;
 mod silence;
 mod sim;
+mod status;
 mod telnet;
 mod text;
 mod unframed;

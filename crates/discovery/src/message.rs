@@ -23,6 +23,9 @@ const QUESTIONS_MAX: usize = 64;
 /// Records in a packet.
 const RECORDS_MAX: usize = 256;
 
+/// Pointers that lead to pointers. No program writes any, and long chains of them would take the parser milliseconds.
+const CHAINED_MAX: usize = 64;
+
 /// Bytes of the data of a TXT record; a longer one is left out.
 const TXT_MAX: usize = 200;
 
@@ -438,6 +441,13 @@ impl Message {
         if bytes.len() > PACKET_MAX || count(4)? > QUESTIONS_MAX || records > RECORDS_MAX {
             return None;
         }
+        let is_pointer = |at: u16| bytes.get(usize::from(at)).is_some_and(|&byte| byte >= 0xC0);
+        let pairs = bytes.iter().zip(bytes.iter().skip(1));
+        let chained = pairs
+            .filter(|&(&high, &low)| high >= 0xC0 && is_pointer(u16::from_be_bytes([high, low]) & 0x3FFF));
+        if chained.count() > CHAINED_MAX {
+            return None;
+        }
         let packet = Packet::parse(bytes).ok()?;
         if packet.opcode() != OPCODE::StandardQuery || packet.rcode() != RCODE::NoError {
             return None;
@@ -589,6 +599,27 @@ mod tests {
         assert!(Message::parse(&packet).is_some());
         packet.push(0);
         assert_eq!(Message::parse(&packet), None);
+    }
+
+    #[test]
+    fn a_long_chain_of_pointers_is_dropped() {
+        for (length, is_taken) in [(CHAINED_MAX, true), (CHAINED_MAX + 1, false), (4000, false)] {
+            // A record that holds the chain, and one whose name is its end.
+            let mut packet = vec![0, 0, 0x84, 0, 0, 0, 0, 2, 0, 0, 0, 0];
+            let size = u16::try_from(2 * length + 3).unwrap();
+            packet.extend([0, 0, 10, 0, 1, 0, 0, 0, 9]);
+            packet.extend(size.to_be_bytes());
+            packet.extend([1, b'x', 0]);
+            let first = packet.len();
+            let pointer = |to: usize| (0xC000 | u16::try_from(to).unwrap()).to_be_bytes();
+            packet.extend(pointer(first - 3));
+            for place in 1..length {
+                packet.extend(pointer(first + 2 * (place - 1)));
+            }
+            packet.extend(pointer(first + 2 * (length - 1)));
+            packet.extend([0, 1, 0, 1, 0, 0, 0, 9, 0, 0]);
+            assert_eq!(Message::parse(&packet).is_some(), is_taken, "{length}");
+        }
     }
 
     #[test]

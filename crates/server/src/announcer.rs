@@ -17,11 +17,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// Packets that are read in one turn.
-const PACKETS_MAX: usize = 64;
+const PACKETS_MAX: usize = 32;
 
-/// After packets the sockets rest for at least this long, and for [`REST_FACTOR`] times as long as reading took: a flood
-/// takes at most 2 % of a processor, and a turn of the loop for each of these times.
+/// After packets the sockets rest for at least this long, and for [`REST_FACTOR`] times as long as reading took, up to
+/// [`REST_MAX`]: a flood takes about 2 % of a processor, and a turn of the loop for each of these times.
 const REST: Duration = Duration::from_millis(20);
+const REST_MAX: Duration = Duration::from_secs(1);
 const REST_FACTOR: u32 = 49;
 
 /// Without a better name.
@@ -169,7 +170,7 @@ impl Announcer {
                 Receipt::Packet(packet) => self.responder.receive(now, &packet),
             }
         }
-        self.rests_until = now + REST.max(begun.elapsed() * REST_FACTOR);
+        self.rests_until = now + (begun.elapsed() * REST_FACTOR).clamp(REST, REST_MAX);
     }
 
     fn send(&mut self, outgoing: &[Outgoing]) {

@@ -34,6 +34,7 @@ mod piped;
 mod pressure;
 mod private;
 mod quotas;
+mod restart;
 mod screen;
 mod server_cli;
 mod service;

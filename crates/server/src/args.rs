@@ -95,6 +95,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub bans: Option<PathBuf>,
 
+    /// Keep the room in this file, so that it survives a restart: its messages and topic, who may resume, and what operators
+    /// did. No other server may use the file. Without it, nothing is kept.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
     /// Take connections from these networks only, such as 10.0.0.0/8,fd00::/8. An address alone is one too. May be given more
     /// than once.
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]

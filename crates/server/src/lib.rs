@@ -38,6 +38,7 @@ pub mod service_manager;
 mod slow;
 pub mod sockets;
 pub mod state;
+mod state_file;
 mod telnet;
 mod topic;
 pub mod transcript;

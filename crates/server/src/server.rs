@@ -16,10 +16,12 @@ use crate::network::Network;
 use crate::new_phrase::NewPhrase;
 use crate::operators::{self, Operators};
 use crate::room::output::{Effect, Interest};
-use crate::room::{Room, input, output, passphrase, status};
+use crate::room::{Room, input, output, passphrase, snapshot, status};
 use crate::roster::Slot;
 use crate::service_manager::ServiceManager;
 use crate::sockets::{self, RendezvousSocket, Spare};
+use crate::state::State;
+use crate::state_file::{self, StateFile};
 use anyhow::Context;
 use chat_noise::operator::Code;
 use chat_proto::now::Now;
@@ -65,6 +67,8 @@ pub struct Server {
     phrase_file: Option<PathBuf>,
     /// What keeps the bans, if anything does.
     ban_file: Option<BanFile>,
+    /// What keeps the room, if anything does.
+    state_file: Option<StateFile>,
     /// Until the server ends. Removed before the listener is closed, so that the next server at this address keeps its file.
     _handout: Option<Handout>,
     listener: Socket,
@@ -102,6 +106,10 @@ impl Server {
         let door = door.with_networks(&args.allow, &args.deny);
         let kept = args.bans.as_deref().map(BanFile::open).transpose()?;
         let (ban_file, bans) = kept.map_or_else(Default::default, |(file, bans)| (Some(file), bans));
+        let kept = args.state.as_deref();
+        let kept = kept
+            .map(|path| state_file::open(path, limits.max_users))
+            .transpose()?;
         sockets::reserve_descriptors(limits.max_users)?;
         let signals =
             Signals::watch(&[&ENDING[..], &[REPORTING]].concat()).context("can't wait for signals")?;
@@ -136,6 +144,9 @@ impl Server {
         if let Err(error) = &announcer {
             log.problem(format_args!("not announced: {error:#}"));
         }
+        // A start that fails changes no file.
+        let kept = kept.map(|kept| kept.begin(&mut log)).transpose()?;
+        let (state_file, found) = kept.unzip();
         let is_terminal = io::stdout().is_terminal();
         let shown_code = Some(&code).filter(|_| is_terminal);
         print_address(doors.address, door.is_sealed(), &identity, shown_code);
@@ -158,10 +169,19 @@ impl Server {
             Some(code).filter(|_| has_code),
             keys.unwrap_or_default(),
         ));
+        let mut room = room.with_door(door).with_bans(bans);
+        let clock = Clock::start();
+        if let Some(mut state) = found {
+            if ban_file.is_some() && state.leave_bans_out() > 0 {
+                log.problem("bans of the state left out: --bans has them now");
+            }
+            snapshot::restore(&mut room, clock.now(), state);
+        }
         Ok(Self {
-            room: room.with_door(door).with_bans(bans),
+            room,
             phrase_file,
             ban_file,
+            state_file,
             _handout: handout.and_then(Result::ok),
             listener: doors.listener,
             rendezvous: doors.rendezvous.ok(),
@@ -172,7 +192,7 @@ impl Server {
             manager: ServiceManager::from_environment(),
             spare: Spare::take(),
             paused_until: None,
-            clock: Clock::start(),
+            clock,
             buffer: vec![0; READ_MAX].into(),
         })
     }
@@ -211,8 +231,14 @@ impl Server {
             self.log.events(now.monotonic, &turn.events);
             self.keep(turn.bans);
             self.renew(now, turn.phrase);
+            self.save(now, turn.is_changed);
             self.report(now);
             self.log.flush();
+        }
+        if let Some(file) = self.state_file.take()
+            && let Err(error) = file.finish(kept(&self.room, self.clock.now(), self.ban_file.is_some()))
+        {
+            self.log.problem(format_args!("state not kept: {error}"));
         }
         self.log.events(Duration::MAX, &[]);
         self.log.flush();
@@ -260,6 +286,7 @@ impl Server {
             self.log.deadline(),
             self.manager.deadline(self.room.users()),
             announcer.and_then(|announcer| announcer.deadline(now.monotonic)),
+            self.state_file.as_ref().and_then(StateFile::deadline),
         ];
         let deadline = deadlines.into_iter().flatten().min();
         match poll(&mut fds, self.clock.timeout(deadline)) {
@@ -402,6 +429,19 @@ impl Server {
         }
     }
 
+    /// Keeps the room, at most once a second and if it has changed.
+    fn save(&mut self, now: Now, is_changed: bool) {
+        let Some(file) = &mut self.state_file else {
+            return;
+        };
+        let take = || kept(&self.room, now, self.ban_file.is_some());
+        match file.turn(now.monotonic, is_changed, take) {
+            Some(Ok(())) => self.log.line("state kept again"),
+            Some(Err(error)) => self.log.problem(format_args!("state not kept: {error}")),
+            None => {}
+        }
+    }
+
     /// Keeps a new passphrase in place of the one in its file.
     fn renew(&mut self, now: Now, new: Option<NewPhrase>) {
         let Some((path, new)) = self.phrase_file.as_deref().zip(new) else {
@@ -463,8 +503,20 @@ impl Server {
             self.manager.is_stopping();
             self.announcer = None;
             self.room.shut_down(now, signal.as_str());
+            if let Some(file) = &mut self.state_file {
+                file.hurry();
+            }
         }
     }
+}
+
+/// What is kept of the room. A file of bans holds alone.
+fn kept(room: &Room, now: Now, has_ban_file: bool) -> State {
+    let mut state = snapshot::take(room, now);
+    if has_ban_file {
+        state.leave_bans_out();
+    }
+    state
 }
 
 /// Prints where the server listens, and how to join it. A stopped terminal or a closed output loses the line, and the

@@ -80,7 +80,22 @@ impl fmt::Display for NoState {
     }
 }
 
+/// How much it is.
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let messages = self.messages.iter().filter(|&&byte| byte == b'\n').count();
+        let (clients, bans) = (self.clients.len(), self.bans.len());
+        let end = if self.is_final { "ended" } else { "killed" };
+        write!(f, "messages={messages} clients={clients} bans={bans} {end}")
+    }
+}
+
 impl State {
+    /// Leaves the bans out, which another file keeps. Returns how many there were.
+    pub fn leave_bans_out(&mut self) -> usize {
+        std::mem::take(&mut self.bans).len()
+    }
+
     /// The content of its file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -127,6 +127,101 @@ impl OwnSecret {
     }
 }
 
+/// A file that one program at a time reads and writes, for its owner alone. A lock on another file beside it, with `.lock`
+/// behind its name, is held until this is dropped.
+#[derive(Debug)]
+pub struct OwnFile {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl OwnFile {
+    /// The file at this path, which need not exist; its directory must. `None` while another program has it.
+    ///
+    /// # Errors
+    /// Those of the system; [`ErrorKind::InvalidInput`] if it is no regular file.
+    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+        // A link stays one.
+        let path = match path.canonicalize() {
+            Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+            path => path?,
+        };
+        if path.file_name().is_none() || path.symlink_metadata().is_ok_and(|about| !about.is_file()) {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        let mut create = OpenOptions::new();
+        create.write(true).create(true).mode(0o600);
+        let lock = create.open(with_suffix(&path, ".lock"))?;
+        match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(Self { path, _lock: lock })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(error.into()),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its content.
+    ///
+    /// # Errors
+    /// Those of the system; others if it has more bytes than `max`, belongs to another user, or others may use it.
+    pub fn read(&self, max: u64) -> io::Result<Vec<u8>> {
+        let file = File::open(&self.path)?;
+        let about = file.metadata()?;
+        let denied = |text: &str| Err(io::Error::new(ErrorKind::PermissionDenied, text));
+        if about.uid() != nix::unistd::geteuid().as_raw() {
+            return denied("it belongs to another user");
+        }
+        if about.mode() & 0o077 != 0 {
+            return denied("others may use it; it needs mode 600");
+        }
+        let mut content = Vec::new();
+        file.take(max.saturating_add(1)).read_to_end(&mut content)?;
+        if content.len() as u64 > max {
+            let text = format!("it has more than {max} bytes");
+            return Err(io::Error::new(ErrorKind::InvalidData, text));
+        }
+        Ok(content)
+    }
+
+    /// Writes it at once: after a kill or a power cut it has the old content or the new one.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn replace(&self, content: &[u8]) -> io::Result<()> {
+        // No other program has this name, so what a program left that was killed is not in the way.
+        let new = with_suffix(&self.path, ".new");
+        let _ = fs::remove_file(&new);
+        let written = write_new(&new, content).and_then(|()| fs::rename(&new, &self.path));
+        if written.is_err() {
+            // On a full disk, what fits would take the space of others.
+            let _ = fs::remove_file(&new);
+        }
+        written?;
+        File::open(directory_of(&self.path).unwrap_or(Path::new(".")))?.sync_all()
+    }
+
+    /// Renames it, with `.refused` behind its name, in place of an earlier one. Returns where it is then.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn set_aside(&self) -> io::Result<PathBuf> {
+        let aside = with_suffix(&self.path, ".refused");
+        fs::rename(&self.path, &aside)?;
+        Ok(aside)
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// The bytes of a secret, at most.
 const SECRET_MAX: usize = 4096;
 
@@ -285,6 +380,53 @@ mod tests {
         drop(own);
         let own = OwnSecret::lock(&path, || "second".into()).unwrap().unwrap();
         assert_eq!(*own.read().unwrap(), "first");
+    }
+
+    #[test]
+    fn one_program_at_a_time_has_a_file() {
+        let scratch = Scratch::new("own-file");
+        let path = scratch.0.join("state");
+        let own = OwnFile::open(&path).unwrap().unwrap();
+        assert!(OwnFile::open(&path).unwrap().is_none());
+        assert_eq!(own.read(9).unwrap_err().kind(), ErrorKind::NotFound);
+        fs::write(scratch.0.join("state.new"), "half of a fi").unwrap();
+        own.replace(b"one").unwrap();
+        own.replace(b"two").unwrap();
+        assert_eq!(
+            (own.read(3).unwrap().as_slice(), mode(&path)),
+            (b"two".as_slice(), 0o600)
+        );
+        assert_eq!(own.read(2).unwrap_err().kind(), ErrorKind::InvalidData);
+        drop(own);
+        let own = OwnFile::open(&path).unwrap().unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        assert_eq!(own.read(9).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        let aside = own.set_aside().unwrap();
+        assert_eq!(fs::read(aside).unwrap(), b"two");
+        assert_eq!(own.read(9).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_of_its_own_needs_a_directory_and_is_regular() {
+        let scratch = Scratch::new("own-place");
+        let error = |path: &Path| OwnFile::open(path).unwrap_err().kind();
+        assert_eq!(
+            error(&scratch.0.join("missing").join("state")),
+            ErrorKind::NotFound
+        );
+        assert_eq!(error(&scratch.0), ErrorKind::InvalidInput);
+        assert_eq!(error(Path::new("/dev/null")), ErrorKind::InvalidInput);
+        let (path, link) = (scratch.0.join("state"), scratch.0.join("link"));
+        let own = OwnFile::open(&path).unwrap().unwrap();
+        own.replace(b"one").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(OwnFile::open(&link).unwrap().is_none(), "it is the same file");
+        drop(own);
+        let own = OwnFile::open(&link).unwrap().unwrap();
+        own.replace(b"two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
     }
 
     #[test]

@@ -88,7 +88,13 @@ pub fn restore(room: &mut Room, now: Now, state: State) {
 /// Whether a turn has changed what is kept.
 pub(super) fn is_changed(room: &mut Room) -> bool {
     let before = std::mem::replace(&mut room.said, room.transcript.said());
-    let matters = |event: &Event| !matches!(event, Event::Probe { .. } | Event::Refuse { .. });
+    let matters = |event: &Event| {
+        use Event::{Act, Join, Leave, Nick, Stop};
+        matches!(
+            event,
+            Join { .. } | Leave { .. } | Nick { .. } | Act { .. } | Stop { .. }
+        )
+    };
     before != room.said || room.events.iter().any(matters)
 }
 

@@ -7,6 +7,7 @@
 use std::sync::Mutex;
 
 mod bytes;
+mod discovery;
 mod files;
 mod handshake;
 mod line;
@@ -28,6 +29,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("discovery", discovery::target),
     ("files", files::target),
     ("handshake", handshake::target),
     ("line", line::target),

@@ -1,14 +1,15 @@
 //! The server as a service of systemd.
 
 use crate::documents::{help, options};
-use crate::harness::{DEADLINE, Server, server_command};
+use crate::harness::{DEADLINE, Journal, Process, Server, server_command, with_sockets};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -129,6 +130,88 @@ fn lines_have_a_priority_only_in_the_journal() {
     fs::remove_dir_all(directory).unwrap();
 }
 
+/// A listener, and a socket for UDP at the same port.
+fn sockets() -> (TcpListener, UdpSocket) {
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        if let Ok(socket) = UdpSocket::bind(listener.local_addr().unwrap()) {
+            return (listener, socket);
+        }
+    }
+}
+
+#[test]
+fn the_server_takes_the_sockets_of_the_service_manager() {
+    let (listener, socket) = sockets();
+    let address = listener.local_addr().unwrap();
+    // The manager's own ends stay open, and what connects meanwhile waits.
+    let early = TcpStream::connect(address).unwrap();
+    let own = (listener.try_clone().unwrap(), socket.try_clone().unwrap());
+    // The address of the command line counts for nothing.
+    let mut server = Server::start_with_sockets(listener.into(), socket.into(), &["127.0.0.1", "1"]);
+    assert_eq!(server.address, address);
+    assert!(server.process.stdout.lines()[1].contains(&format!("127.0.0.1 {}", address.port())));
+    let mut alice = server.plain_named("alice");
+    let mut line = String::new();
+    BufReader::new(early).read_line(&mut line).unwrap();
+    assert!(line.starts_with("* chat version 1: "), "{line}");
+    // Both sockets serve clients.
+    let bob = server.client("bob");
+    alice.expect(" is online");
+    let mut asker = server_command();
+    asker.args(["--status", "127.0.0.1", &address.port().to_string()]);
+    let mut asker = Process::start("asker", &Journal::new(), &mut asker);
+    assert_eq!(asker.exit_code(), 0);
+    drop((alice, bob));
+    server.stop();
+    // The next server goes on at the same port.
+    let mut again = Server::start_with_sockets(own.0.into(), own.1.into(), &[]);
+    assert_eq!(again.address, address);
+    again.plain("carol").sync("still here");
+    again.stop();
+}
+
+#[test]
+fn a_passed_listener_is_enough() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut command = with_sockets(Stdio::from(std::os::fd::OwnedFd::from(listener)), None);
+    let mut server = Process::start_as_set_up("server", &Journal::new(), &mut command);
+    server.stdout.expect(&format!("listening on {address}"));
+    server.stderr.expect(&format!(" listen {address} "));
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.exit_code(), 0);
+}
+
+#[test]
+fn other_descriptors_of_the_service_manager_are_an_error() {
+    let directory = directory("passed");
+    let connected = TcpStream::connect(sockets().0.local_addr().unwrap()).unwrap();
+    let unix = UnixListener::bind(directory.join("listener")).unwrap();
+    for (descriptor, expected) in [
+        (Stdio::null(), "neither a TCP listener nor one for UDP"),
+        (
+            Stdio::from(std::os::fd::OwnedFd::from(connected)),
+            "neither a TCP listener",
+        ),
+        (
+            Stdio::from(std::os::fd::OwnedFd::from(unix)),
+            "neither a TCP listener",
+        ),
+        (
+            Stdio::from(std::os::fd::OwnedFd::from(sockets().1)),
+            "no socket for TCP",
+        ),
+    ] {
+        let mut command = with_sockets(descriptor, None);
+        let mut server = Process::start_as_set_up("server", &Journal::new(), &mut command);
+        assert_eq!(server.exit_code(), 1);
+        let said = server.stderr.lines().join("\n");
+        assert!(said.contains(expected) && !said.contains("panicked"), "{said}");
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
 const UNIT: &str = include_str!("../crates/server/chat-server.service");
 const INSTANCE: &str = include_str!("../crates/server/chat-server@.service");
 
@@ -157,6 +240,25 @@ fn the_instance_differs_from_the_unit_by_its_port_alone() {
         );
     }
     assert_eq!(UNIT.lines().count(), INSTANCE.lines().count());
+}
+
+#[test]
+fn the_socket_has_one_port_and_verifies() {
+    let unit = include_str!("../crates/server/chat-server.socket");
+    let port = |kind: &str| unit.lines().find_map(|line| line.strip_prefix(kind));
+    assert_eq!(port("ListenStream=").unwrap(), port("ListenDatagram=").unwrap());
+    // The program of the unit is installed only on machines that run it.
+    let directory = directory("units");
+    let installed = UNIT.replace("/usr/local/bin/chat-server", "/bin/true");
+    fs::write(directory.join("chat-server.service"), installed).unwrap();
+    let path = directory.join("chat-server.socket");
+    fs::write(&path, unit).unwrap();
+    let mut command = Command::new("systemd-analyze");
+    match command.arg("verify").arg(&path).output() {
+        Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{output:?}"),
+        Err(_) => eprintln!("skipped: there is no systemd-analyze"),
+    }
+    fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub use process::{Feed, Process, reached_by};
 pub use programs::{SERVER_STATE, chat_client, chat_server, client_command, server_command};
 pub use rich::Rich;
 pub use safe_output::{assert_lines_are_safe, assert_screen_is_safe};
-pub use server::Server;
+pub use server::{Server, with_sockets};
 pub use storm::{Chance, part_of};
 pub use terminal::{Terminal, pseudo_terminal};
 pub use wire::{End, Wire};

@@ -1,8 +1,11 @@
 //! The server under test.
 
-use super::{Client, DEADLINE, Feed, Journal, Plain, Process, Rich, Wire, server_command};
+use super::{
+    Client, DEADLINE, Feed, Journal, Plain, Process, Rich, SERVER_STATE, Wire, chat_server, server_command,
+};
 use nix::sys::signal::Signal;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -45,6 +48,15 @@ impl Server {
         command.args(["127.0.0.1", "0"]).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let process = Process::start_as_set_up("server", &journal, &mut command);
+        Self::listening(process, journal)
+    }
+
+    /// Starts a server with these sockets, as a service manager does, and without its log.
+    #[track_caller]
+    pub fn start_with_sockets(listener: OwnedFd, rendezvous: OwnedFd, options: &[&str]) -> Self {
+        let journal = Journal::new();
+        let mut command = with_sockets(Stdio::from(listener), Some(Stdio::from(rendezvous)));
+        let process = Process::start_as_set_up("server", &journal, command.args(options));
         Self::listening(process, journal)
     }
 
@@ -150,4 +162,21 @@ impl Server {
     pub fn start_client(&self, name: &str, options: &[&str]) -> Client {
         Client::start(name, self.address, options, &self.journal)
     }
+}
+
+/// The command of a server to which a service manager passes one socket, or two and no log.
+pub fn with_sockets(first: Stdio, second: Option<Stdio>) -> Command {
+    let mut shell = Command::new("sh");
+    let (count, second_is) = if second.is_some() {
+        (2, "4<&2 2>/dev/null")
+    } else {
+        (1, "")
+    };
+    let script =
+        format!("exec 3<&0 {second_is} </dev/null; LISTEN_PID=$$ LISTEN_FDS={count} exec \"$0\" \"$@\"");
+    shell.args(["-c", &script]).arg(chat_server());
+    shell.env("XDG_STATE_HOME", SERVER_STATE);
+    shell.stdin(first).stdout(Stdio::piped());
+    shell.stderr(second.unwrap_or_else(Stdio::piped));
+    shell
 }

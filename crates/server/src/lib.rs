@@ -18,6 +18,7 @@ mod holds;
 pub mod identity;
 pub mod inbox;
 pub mod inquiry;
+mod listen_fds;
 mod lock;
 pub mod log;
 pub mod manual;

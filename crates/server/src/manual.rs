@@ -43,12 +43,12 @@ const FILES: [(&str, &str); 4] = [
         "Both and the bans, under the unit of systemd.",
     ),
     (
-        "chat-server.service, chat-server@.service",
-        "The units: for port 9000, and for the port after the @.",
+        "chat-server.service, chat-server@.service, chat-server.socket",
+        "The units: for port 9000, for the port after the @, and for port 443.",
     ),
 ];
 
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 5] = [
     ("HOME", "The directory ~."),
     (
         "XDG_STATE_HOME",
@@ -57,6 +57,10 @@ const ENVIRONMENT: [(&str, &str); 4] = [
     (
         "NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC",
         "Set by systemd: where to report, and how often.",
+    ),
+    (
+        "LISTEN_FDS, LISTEN_PID",
+        "Set by systemd: the sockets that it passes, in place of ADDRESS and PORT.",
     ),
     (
         "JOURNAL_STREAM",

@@ -1,5 +1,6 @@
 //! The listener, the rendezvous socket, and the file descriptors that the server needs.
 
+use crate::listen_fds;
 use crate::room::{LEAVING_MAX, QUEUED_MAX};
 use anyhow::{Context, anyhow, bail};
 use chat_noise::rendezvous::REQUEST_MAX;
@@ -65,11 +66,15 @@ pub struct ServerSockets {
     pub address: SocketAddr,
 }
 
-/// Opens the sockets of a server. If the system chooses the port, one is looked for that is free for TCP and UDP.
+/// The sockets that the service manager has opened, or, if there are none, new ones at this address. If the system chooses the port, one is looked for that is free for TCP and UDP.
 ///
 /// # Errors
 /// If the address can't be listened at.
 pub fn open(address: SocketAddr) -> anyhow::Result<ServerSockets> {
+    let passed = listen_fds::take().context("can't take the sockets of the service manager")?;
+    if !passed.is_empty() {
+        return adopt(passed.into_iter().map(Socket::from));
+    }
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
@@ -84,6 +89,51 @@ pub fn open(address: SocketAddr) -> anyhow::Result<ServerSockets> {
             });
         }
     }
+}
+
+/// Uses sockets that were opened by another program: a listener, and perhaps one for the rendezvous.
+fn adopt(sockets: impl Iterator<Item = Socket>) -> anyhow::Result<ServerSockets> {
+    let (mut listener, mut rendezvous) = (None, None);
+    for socket in sockets {
+        let is_ip = socket
+            .local_addr()
+            .is_ok_and(|address| address.is_ipv4() || address.is_ipv6());
+        let place = match socket.r#type() {
+            Ok(Type::STREAM) if is_ip && socket.is_listener().is_ok_and(|listens| listens) => &mut listener,
+            Ok(Type::DGRAM) if is_ip => &mut rendezvous,
+            _ => bail!(
+                "a socket of the service manager is neither a TCP listener nor one for UDP; a unit needs Accept=no"
+            ),
+        };
+        if place.replace(socket).is_some() {
+            bail!(
+                "the service manager has more than one socket for TCP or for UDP; each room has one of each"
+            );
+        }
+    }
+    let listener = listener.context("the service manager has no socket for TCP")?;
+    set_up(&listener)?;
+    let address = local_address(&listener)?;
+    let rendezvous = match rendezvous {
+        Some(socket) => {
+            let own = local_address(&socket)?;
+            if own.port() != address.port() {
+                bail!(
+                    "the service manager has different ports for TCP and UDP: {} and {}",
+                    address.port(),
+                    own.port()
+                );
+            }
+            socket.set_nonblocking(true)?;
+            Ok(RendezvousSocket::new(socket))
+        }
+        None => RendezvousSocket::open(address),
+    };
+    Ok(ServerSockets {
+        listener,
+        rendezvous,
+        address,
+    })
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<Socket> {
@@ -156,18 +206,23 @@ fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
-/// A listener. On Linux its connections inherit its options, so they need no system calls of their own.
 fn listener(address: SocketAddr) -> io::Result<Socket> {
     let socket = new_socket(address, Type::STREAM, Protocol::TCP)?;
     // Connections of an earlier server may be in TIME-WAIT for a minute.
     socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-    socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
+    set_up(&socket)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
     Ok(socket)
+}
+
+/// Sets the options of a listener. On Linux its connections inherit them, so they need no system calls of their own.
+fn set_up(listener: &Socket) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    listener.set_tcp_nodelay(true)?;
+    listener.set_tcp_keepalive(&KEEPALIVE)?;
+    listener.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    listener.set_tcp_notsent_lowat(UNSENT_MAX)
 }
 
 /// A non-blocking socket for an address; for IPv4 too if that is the unspecified address of IPv6.
@@ -197,10 +252,14 @@ impl RendezvousSocket {
     fn open(address: SocketAddr) -> io::Result<Self> {
         let socket = new_socket(address, Type::DGRAM, Protocol::UDP)?;
         socket.bind(&SockAddr::from(address))?;
-        Ok(Self {
+        Ok(Self::new(socket))
+    }
+
+    fn new(socket: Socket) -> Self {
+        Self {
             socket: socket.into(),
             rests_until: Duration::ZERO,
-        })
+        }
     }
 
     /// When it is to be polled again, if it rests.

@@ -1,7 +1,9 @@
 //! How the server starts, and its errors when it cannot.
 
-use crate::harness::{Journal, Process, SERVER_STATE, Server, chat_server, server_command};
+use crate::harness::{Journal, Process, SERVER_STATE, Server, chat_server, has_ipv6, server_command};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::fs;
 use std::process::Command;
 
 #[track_caller]
@@ -137,4 +139,29 @@ fn a_link_local_address_is_rejected_with_an_alternative() {
     let (code, _, said) = run(&["fe80::1", "0"]);
     assert_eq!(code, 1);
     assert!(said.contains("link-local address (use :: instead)"), "{said:?}");
+}
+
+/// Whether this process has a socket at the port of multicast DNS.
+fn is_at_multicast_dns(process: Pid) -> bool {
+    let tables = ["udp", "udp6"].map(|table| fs::read_to_string(format!("/proc/{process}/net/{table}")));
+    let tables: String = tables.into_iter().flatten().collect();
+    let sockets = tables.lines().filter(|line| line.contains(":14E9 "));
+    let inodes: Vec<_> = sockets
+        .filter_map(|line| line.split_whitespace().nth(9))
+        .collect();
+    let files = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    files.flatten().any(|file| {
+        let target = fs::read_link(file.path()).unwrap_or_default();
+        let names = inodes.iter().map(|inode| format!("socket:[{inode}]"));
+        names.into_iter().any(|name| target.as_os_str() == name.as_str())
+    })
+}
+
+#[test]
+fn a_server_that_nobody_else_can_reach_is_not_announced() {
+    let here = ["127.0.0.1"].into_iter().chain(has_ipv6().then_some("::1"));
+    let servers = here.map(|address| Server::start_on(address, &[]));
+    for server in servers.chain([Server::start_on("0.0.0.0", &["--no-announce"])]) {
+        assert!(!is_at_multicast_dns(server.process.id()), "{}", server.address);
+    }
 }

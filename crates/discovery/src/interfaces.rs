@@ -157,3 +157,39 @@ impl AsFd for Changes {
         self.0.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hosts_with_a_common_prefix_are_on_the_link() {
+        let interface = Interface {
+            index: 2,
+            name: "eth0".to_owned(),
+            addresses: vec![
+                ([192, 168, 1, 7].into(), 24),
+                ("fe80::7".parse().unwrap(), 64),
+                ("2001:db8::7".parse().unwrap(), 128),
+            ],
+        };
+        for (source, is_near) in [
+            ("192.168.1.255", true),
+            ("192.168.2.7", false),
+            ("fe80::1:2:3:4", true),
+            ("fe80:0:0:1::7", false),
+            ("2001:db8::7", true),
+            ("2001:db8::8", false),
+        ] {
+            assert_eq!(interface.is_on_link(source.parse().unwrap()), is_near, "{source}");
+        }
+        assert!(interface.has(true) && interface.has(false));
+    }
+
+    #[test]
+    fn loopback_reaches_no_lan() {
+        let found = list().unwrap();
+        assert!(found.iter().all(|interface| interface.name != "lo"), "{found:?}");
+        Changes::watch().unwrap().take();
+    }
+}

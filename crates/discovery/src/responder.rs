@@ -170,7 +170,8 @@ impl Responder {
         links.map(|(&link, _)| link)
     }
 
-    /// The links and their addresses now. New ones, and those with other addresses, are probed.
+    /// The links and their addresses now. New ones are probed. One that has another address is announced again, unless it
+    /// kept none, because then it may be another network (section 8.4).
     pub fn set_links(&mut self, now: Duration, links: impl IntoIterator<Item = (Link, Vec<IpAddr>)>) {
         let mut before = std::mem::take(&mut self.links);
         for (link, addresses) in links {
@@ -178,8 +179,19 @@ impl Responder {
                 self.own.clear();
             }
             self.own.extend(&addresses);
-            let known = before.remove(&link).filter(|state| state.addresses == addresses);
-            let state = known.unwrap_or_else(|| self.probe(now, addresses));
+            let state = match before.remove(&link) {
+                Some(known) if known.addresses == addresses => known,
+                known => {
+                    let is_updated = known.is_some_and(|known| {
+                        known.is_announced() && known.addresses.iter().any(|ip| addresses.contains(ip))
+                    });
+                    let mut state = self.probe(now, addresses);
+                    if is_updated {
+                        state.stage = Stage::Announcing(0, now);
+                    }
+                    state
+                }
+            };
             self.links.insert(link, state);
         }
     }

@@ -113,18 +113,20 @@ impl Announcer {
         self.responder.deadline().into_iter().chain(rest).min()
     }
 
-    /// Reads what is ready, and sends what is due.
-    pub fn turn(&mut self, now: Duration, is_ready: bool) {
+    /// Reads what is ready, and sends what is due. Returns whether there was anything.
+    pub fn turn(&mut self, now: Duration, is_ready: bool) -> bool {
         if is_ready {
             if self.changes.take() {
                 self.find_links(now);
             }
             self.read(now);
         }
-        if self.responder.deadline().is_some_and(|at| at <= now) {
+        let is_due = self.responder.deadline().is_some_and(|at| at <= now);
+        if is_due {
             let outgoing = self.responder.turn(now);
             self.send(&outgoing);
         }
+        is_ready || is_due
     }
 
     /// The name by which the room was announced, once it is or when it had to change.
@@ -212,5 +214,34 @@ impl Drop for Announcer {
     fn drop(&mut self) {
         let goodbye = self.responder.goodbye();
         self.send(&goodbye);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_at_which_the_server_listens_are_announced() {
+        let addresses: [IpAddr; 3] = [
+            [192, 168, 1, 7].into(),
+            [10, 0, 0, 7].into(),
+            "fe80::7".parse().unwrap(),
+        ];
+        let interface = || Interface {
+            index: 2,
+            name: "eth0".to_owned(),
+            addresses: addresses.map(|ip| (ip, 24)).to_vec(),
+        };
+        for (listener, expected) in [
+            ("0.0.0.0:9000", &addresses[..2]),
+            ("[::]:9000", &addresses),
+            ("10.0.0.7:9000", &addresses[1..2]),
+            ("10.0.0.8:9000", &[]),
+        ] {
+            let kept = reachable(interface(), listener.parse().unwrap()).addresses;
+            let kept: Vec<_> = kept.into_iter().map(|(ip, _)| ip).collect();
+            assert_eq!(kept, expected, "{listener}");
+        }
     }
 }

@@ -460,8 +460,9 @@ impl Server {
         let Some(announcer) = &mut self.announcer else {
             return;
         };
-        announcer.turn(now.monotonic, is_ready);
-        if let Some(name) = announcer.take_name() {
+        if announcer.turn(now.monotonic, is_ready)
+            && let Some(name) = announcer.take_name()
+        {
             self.log.line(format_args!("announce name=\"{name}\""));
         }
         for problem in announcer.take_problems() {

@@ -22,6 +22,7 @@ mod safe;
 mod sealed;
 mod session;
 mod settings;
+mod state;
 mod text;
 
 /// A target and its name, which is also the name of its input directories.
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     ("sealed", sealed::target),
     ("session", session::target),
     ("settings", settings::target),
+    ("state", state::target),
     ("text", text::target),
 ];
 

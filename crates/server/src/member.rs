@@ -207,8 +207,12 @@ impl Member {
     /// The user's nick, if there is one.
     #[must_use]
     pub fn nick(&self) -> Option<Nick> {
-        let (nick, _) = self.label.split_once('@')?;
-        Nick::parse(nick).ok()
+        Nick::parse(self.nick_text()?).ok()
+    }
+
+    /// The same as text.
+    pub(crate) fn nick_text(&self) -> Option<&str> {
+        self.label.split_once('@').map(|(nick, _)| nick)
     }
 
     /// The user as lines name it.
@@ -248,12 +252,11 @@ impl Member {
         self.rich()?.away.as_deref()
     }
 
-    /// What is remembered of it when it leaves, if it is a client that may come back, and its nick.
-    pub(crate) fn resumable(&self) -> Option<(Former, Option<Nick>)> {
+    /// What is remembered of it when it leaves, if it is a client that may come back.
+    pub(crate) fn resumable(&self) -> Option<Former> {
         let (rich, key) = (self.rich()?, self.key()?);
         let network = Network::of(self.id().address().ip());
-        let former = Former::new(network, key, rich.resume, rich.seq);
-        Some((former, self.nick()))
+        Some(Former::new(network, key, rich.resume, rich.seq))
     }
 
     /// The token of its rendezvous requests, if it speaks the rich dialect.

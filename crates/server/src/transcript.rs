@@ -1,5 +1,6 @@
 //! Everything that was broadcast: a log in memory that every connection reads at its own pace.
 
+use chat_proto::TEXT_MAX;
 use chat_proto::now::Now;
 use chat_proto::plain::{ServerLine, from};
 use chat_proto::rich::{FromServer, Position, said};
@@ -358,7 +359,9 @@ impl Transcript {
                 continue;
             };
             let unix_ms = times.restore(&mut line).unwrap_or_default();
-            if let FromServer::Said(_, who, text) = line {
+            if let FromServer::Said(_, who, text) = line
+                && text.as_str().len() <= TEXT_MAX
+            {
                 let monotonic = Duration::ZERO;
                 self.note_message(Now { monotonic, unix_ms }, &who.to_string(), &text);
             }

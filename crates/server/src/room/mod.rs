@@ -461,11 +461,11 @@ impl Room {
     /// Remembers a client that leaves, and holds its nick if it may return.
     fn remember(&mut self, now: Now, slot: Slot, may_return: bool) {
         let member = self.roster.get(slot);
-        let Some((client, nick)) = member.and_then(Member::resumable) else {
+        let Some((member, client)) = member.and_then(|member| Some((member, member.resumable()?))) else {
             return;
         };
         self.resumption.remember(client);
-        if let Some(nick) = nick.filter(|_| may_return) {
+        if let Some(nick) = member.nick().filter(|_| may_return) {
             self.holds.add(now.monotonic, client.network, client.key, nick);
         }
     }

@@ -4,9 +4,9 @@ use super::Room;
 use crate::bans::{Ban, Kind};
 use crate::event::Event;
 use crate::lock::Lock;
-use crate::member::Member;
 use crate::slow::Slow;
 use crate::state::State;
+use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::order::MUTE_MINUTES_MAX;
 use std::time::Duration;
@@ -40,19 +40,19 @@ pub fn take(room: &Room, now: Now) -> State {
                 .push((until.map(|until| unix_ms(now, until)), ban.clone())),
         }
     }
-    let held = room.holds.nicks(now.monotonic);
-    state
-        .nicks
-        .extend(held.map(|(key, network, nick)| (key, network, nick.clone())));
+    for (key, network, nick) in room.holds.nicks(now.monotonic) {
+        state.nicks.push((key, network, nick.as_str().into()));
+    }
     // These clients will find their connections gone.
     let members = room.roster.iter_from(0).map(|(_, member)| member);
-    for (client, nick) in members
-        .filter(|member| member.is_staying())
-        .filter_map(Member::resumable)
-    {
+    for member in members.filter(|member| member.is_staying()) {
+        let Some(client) = member.resumable() else {
+            continue;
+        };
         state.clients.push(client);
-        let nick = nick.map(|nick| (client.key, client.network, nick));
-        state.nicks.extend(nick);
+        if let Some(nick) = member.nick_text() {
+            state.nicks.push((client.key, client.network, nick.into()));
+        }
     }
     state
 }
@@ -67,7 +67,9 @@ pub fn restore(room: &mut Room, now: Now, state: State) {
         room.resumption.remember(client);
     }
     for (key, network, nick) in state.nicks {
-        if room.holds.find(now.monotonic, &nick).is_none() {
+        if let Ok(nick) = Nick::parse(&nick)
+            && room.holds.find(now.monotonic, &nick).is_none()
+        {
             room.holds.add(now.monotonic, network, key, nick);
         }
     }

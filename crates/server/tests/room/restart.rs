@@ -277,6 +277,45 @@ fn a_smaller_room_keeps_what_it_has_room_for() {
     assert_eq!((newcomer.next, newcomer.said.len()), (1, 0));
 }
 
+#[test]
+fn only_what_is_kept_is_a_change() {
+    let mut sim = Sim::new(limits());
+    let alice = Client::join(&mut sim, "10.0.0.1:1001", "alice");
+    let key = sim.key(alice.peer).parse().unwrap();
+    sim.room.set_operators(Operators::new(None, [key].into()));
+    let mut alice = alice;
+    alice.come_back(&mut sim);
+    let changes = |sim: &mut Sim, lines: &str| {
+        let before = std::mem::take(&mut sim.changes);
+        alice.say(sim, lines);
+        std::mem::replace(&mut sim.changes, before)
+    };
+    for line in [
+        "SAY 1 hello",
+        "NICK carol",
+        "ROOM topic tea",
+        "ROOM slow 30",
+        "ROOM lock",
+        "ROOM unlock",
+    ] {
+        assert_eq!(changes(&mut sim, &format!("{line}\n")), 1, "{line}");
+    }
+    for line in [
+        "PING 7",
+        "AWAY at lunch",
+        "SAY 1 again",
+        "NICK carol",
+        "ROOM bans",
+        "WHISPER 10.0.0.9:1 3 psst",
+    ] {
+        assert_eq!(changes(&mut sim, &format!("{line}\n")), 0, "{line}");
+    }
+    assert!(sim.changes > 0, "a join is one");
+    sim.changes = 0;
+    sim.run(Duration::from_secs(3600));
+    assert_eq!(sim.changes, 0, "an idle room");
+}
+
 /// Steps of a room: who speaks, leaves, comes back, or takes another nick, or the server restarts.
 #[derive(Clone, Copy, Debug)]
 enum Step {

@@ -338,6 +338,8 @@ pub(crate) struct Sim {
     /// Turns in a row in which something was due and nothing happened.
     idle: usize,
     pub(crate) turns: usize,
+    /// Turns that changed what the room keeps over a restart.
+    pub(crate) changes: usize,
     held_since: Option<Duration>,
     /// The longest pause.
     pub(crate) longest_hold: Duration,
@@ -396,6 +398,7 @@ impl Sim {
             requests: 0,
             idle: 0,
             turns: 0,
+            changes: 0,
             held_since: None,
             longest_hold: Duration::ZERO,
             ended: false,
@@ -637,6 +640,7 @@ impl Sim {
         self.kept_bans = end.bans.or(self.kept_bans.take());
         acted |= self.events.len() != events;
         self.turns += 1;
+        self.changes += usize::from(end.is_changed);
         self.idle = if acted { 0 } else { self.idle + 1 };
         assert!(self.idle < 4, "turns without effect");
         self.look();

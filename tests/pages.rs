@@ -18,6 +18,7 @@ const FOREIGN_OPTIONS: &[&str] = &[
     "now",
     "path",
     "profile",
+    "reference",
     "release",
     "sanitizer",
     "ssl",
@@ -439,6 +440,50 @@ fn the_operators_guide_names_every_reason_in_the_log() {
             .collect();
         assert_eq!(named, known, "{kind}");
     }
+}
+
+#[test]
+fn the_operators_guide_names_every_line_of_the_log() {
+    let begins = |text: &str| {
+        text.split(['{', '=', ':', '"'])
+            .next()
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    };
+    let events = read("crates/server/src/event.rs");
+    let (_, events) = events.split_once("impl fmt::Display for Event ").unwrap();
+    let (events, _) = events.split_once("\n}\n").unwrap();
+    let mut known: BTreeSet<String> = events.split("write!(f, \"").skip(1).map(begins).collect();
+    let server = read("crates/server/src/server.rs");
+    let lines = ["line(", "problem("]
+        .iter()
+        .flat_map(|call| server.split(call).skip(1));
+    let texts = lines.filter_map(|rest| {
+        let rest = rest.trim_start().trim_start_matches("format_args!(");
+        rest.trim_start().strip_prefix('"')
+    });
+    known.extend(texts.map(begins));
+    // Parts of a line, and lines that begin with a variable.
+    known.retain(|begins| !begins.is_empty() && !begins.starts_with(' '));
+    known.extend(["allow", "deny", "log left-out", "state messages", "state refused"].map(str::to_owned));
+    assert!(known.len() > 15, "{known:?}");
+
+    let guide = read("crates/server/README.md");
+    let tables = guide.split("\n| line | meaning |\n|---|---|\n").skip(1);
+    let rows = tables.flat_map(|table| table.lines().take_while(|line| line.starts_with('|')));
+    let cells = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
+    let named: BTreeSet<&str> = cells.collect();
+    let missing: Vec<&String> = known
+        .iter()
+        .filter(|&known| !named.iter().any(|line| line.starts_with(known.as_str())))
+        .collect();
+    assert_eq!(missing, [""; 0], "the guide lacks these");
+    let unknown: Vec<&&str> = named
+        .iter()
+        .filter(|line| !known.iter().any(|known| line.starts_with(known.as_str())))
+        .collect();
+    assert_eq!(unknown, [&""; 0], "the server logs none of these");
 }
 
 #[test]

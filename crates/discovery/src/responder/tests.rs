@@ -655,6 +655,16 @@ fn interfaces_come_and_go() {
 }
 
 #[test]
+fn a_link_that_is_not_announced_yet_is_probed_with_another_address() {
+    let mut lan = Lan::of([room("Lab 3", 1)]);
+    lan.run(300);
+    lan.hosts[0].set_links(lan.now, [(ETH0, vec![ip(1), ip(2)])]);
+    lan.said.clear();
+    lan.run(10_000);
+    assert_eq!(lan.said.len(), 5);
+}
+
+#[test]
 fn a_conflict_on_one_link_withdraws_the_old_name_on_the_others() {
     let mut lan = Lan::of([room("Lab 3", 1)]);
     lan.run(10_000);

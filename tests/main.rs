@@ -35,6 +35,7 @@ mod pressure;
 mod private;
 mod quotas;
 mod restart;
+mod rooms;
 mod screen;
 mod server_cli;
 mod service;

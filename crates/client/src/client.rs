@@ -6,6 +6,7 @@ use crate::client_key::ClientKey;
 use crate::exit::Exit;
 use crate::known_servers::{Known, KnownServers};
 use crate::log::Log;
+use crate::net::connect::Attempt;
 use crate::net::reconnect::{Change, Reconnect};
 use crate::net::secure::{Secure, Trust};
 use crate::paths::LastServer;
@@ -154,12 +155,13 @@ enum Source {
 }
 
 impl<F: FrontEnd> Client<F> {
-    /// A client over a new connection.
+    /// A client over a new connection, or one to this machine that is begun.
     ///
     /// # Errors
     /// If the connection is closed already, or the system has no randomness.
     pub fn new(
         args: &Args,
+        begun: Option<Attempt>,
         passphrase: &Passphrase,
         clock: Clock,
         signals: Signals,
@@ -200,8 +202,14 @@ impl<F: FrontEnd> Client<F> {
         }
         Ok(Self {
             session,
-            connection: Reconnect::begin(settings.server.clone(), secure, args.connect_timeout, clock.now())
-                .context("can't connect")?,
+            connection: Reconnect::begin(
+                settings.server.clone(),
+                begun,
+                secure,
+                args.connect_timeout,
+                clock.now(),
+            )
+            .context("can't connect")?,
             signals,
             signal: None,
             front_end,

@@ -10,6 +10,7 @@ use chat_client::fingerprint;
 use chat_client::known_servers::KnownServers;
 use chat_client::line::LineMode;
 use chat_client::manual;
+use chat_client::net::connect::Attempt;
 use chat_client::passphrase;
 use chat_client::rooms;
 use chat_client::session::Event;
@@ -63,7 +64,24 @@ fn run(args: &Args) -> Result<Exit> {
     if args.doctor {
         return doctor::run(&args.settings);
     }
-    join(args)
+    if tui::is_wanted(args) && args.settings.names_no_server() {
+        return join_any(args.clone());
+    }
+    join(args, None)
+}
+
+/// Joins the server of this machine if one answers at once, else the room that the user chooses.
+fn join_any(mut args: Args) -> Result<Exit> {
+    if let Some(attempt) = Attempt::local(args.settings.server.port()) {
+        return join(&args, Some(attempt));
+    }
+    let signals = client::signals(true).context("can't handle signals")?;
+    match tui::choose(&args.settings, &signals)? {
+        Ok(server) => args.settings.server = server,
+        Err(exit) => return Ok(exit),
+    }
+    drop(signals);
+    join(&args, None)
 }
 
 fn forget_server(server: &Address) -> Result<Exit> {
@@ -74,14 +92,14 @@ fn forget_server(server: &Address) -> Result<Exit> {
     Ok(Exit::Delivered)
 }
 
-fn join(args: &Args) -> Result<Exit> {
+fn join(args: &Args, mut begun: Option<Attempt>) -> Result<Exit> {
     let mut phrase = match &args.passphrase_file {
         Some(path) => Passphrase::Given(files::read_passphrase(path, Phrase::new)?),
         None if io::stdin().is_terminal() => Passphrase::Asked,
         None => Passphrase::Unknown,
     };
     loop {
-        let exit = join_with(args, &phrase)?;
+        let exit = join_with(args, begun.take(), &phrase)?;
         if exit != Exit::Passphrase || !matches!(phrase, Passphrase::Asked) {
             return Ok(exit);
         }
@@ -94,7 +112,7 @@ fn join(args: &Args) -> Result<Exit> {
     }
 }
 
-fn join_with(args: &Args, phrase: &Passphrase) -> Result<Exit> {
+fn join_with(args: &Args, begun: Option<Attempt>, phrase: &Passphrase) -> Result<Exit> {
     let clock = Clock::start();
     let is_full_screen = tui::is_wanted(args);
     let signals = client::signals(is_full_screen).context("can't handle signals")?;
@@ -104,12 +122,12 @@ fn join_with(args: &Args, phrase: &Passphrase) -> Result<Exit> {
         let mut front_end =
             FullScreen::new(&args.settings, zone).context("can't draw on the terminal; try --line-mode")?;
         warning.into_iter().for_each(|warning| front_end.show(&warning));
-        Client::new(args, phrase, clock, signals, front_end)?.run()
+        Client::new(args, begun, phrase, clock, signals, front_end)?.run()
     } else {
         let mut front_end = LineMode::new(args, zone, clock.now())?;
         // Only history has times.
         let warning = warning.filter(|_| args.history);
         warning.into_iter().for_each(|warning| front_end.show(&warning));
-        Client::new(args, phrase, clock, signals, front_end)?.run()
+        Client::new(args, begun, phrase, clock, signals, front_end)?.run()
     }
 }

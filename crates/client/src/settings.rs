@@ -29,7 +29,7 @@ use toml::{Spanned, Value};
 #[command(next_help_heading = "Settings (each is also a key of the settings file)")]
 pub struct Settings {
     /// Server: a host name, an IPv4 address or an IPv6 address; HOST:PORT works too, and a port alone
-    /// is one of this machine
+    /// is one of this machine. Without HOST, a terminal shows the rooms of the LAN if no server runs on this machine
     #[arg(index = 1, help_heading = None, value_name = "HOST", default_value = "127.0.0.1", value_hint = ValueHint::Hostname)]
     pub server: Address,
 
@@ -185,6 +185,12 @@ impl Settings {
     #[must_use]
     pub fn login_nick(&self) -> Option<Nick> {
         self.report.login.clone().filter(|_| self.nick.is_none())
+    }
+
+    /// Whether nothing names a server: neither the command line nor the settings file, nor the last run.
+    #[must_use]
+    pub fn names_no_server(&self) -> bool {
+        self.report.origin("server") == Origin::Default
     }
 
     /// Sets the login name.

@@ -7,6 +7,7 @@ use super::interfaces::addresses;
 use crate::session::Endpoints;
 use anyhow::{Context, Result, bail};
 use chat_sys::udp_errors;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
@@ -19,6 +20,9 @@ const PAIR_TRIES: usize = 16;
 /// When the system begins to check a silent connection, and how often. A lost original server, which is never pinged,
 /// would otherwise go unnoticed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long a server of this machine may take to accept a connection, in milliseconds.
+const LOCAL_MS: u16 = 200;
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -184,6 +188,16 @@ impl Attempt {
         dial(address, begin).map(Self)
     }
 
+    /// A connection to a server of this machine, if one answers at once.
+    #[must_use]
+    pub fn local(port: u16) -> Option<Self> {
+        let attempt = Self::begin((Ipv4Addr::LOCALHOST, port).into()).ok()?;
+        let mut descriptors = [PollFd::new(attempt.descriptor(), PollFlags::POLLOUT)];
+        poll(&mut descriptors, PollTimeout::from(LOCAL_MS)).ok()?;
+        let [events] = descriptors.map(|descriptor| descriptor.revents().unwrap_or(PollFlags::empty()));
+        (events.contains(PollFlags::POLLOUT) && !events.contains(PollFlags::POLLERR)).then_some(attempt)
+    }
+
     /// Writable when the attempt is done.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.tcp.as_fd()
@@ -274,7 +288,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_made_without_waiting_for_it() {
-        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         let wait = |attempt: &Attempt| {
             let mut descriptors = [PollFd::new(attempt.descriptor(), PollFlags::POLLOUT)];
             poll(&mut descriptors, PollTimeout::from(5000_u16)).unwrap();

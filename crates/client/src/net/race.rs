@@ -81,6 +81,27 @@ impl Race {
         })
     }
 
+    /// Goes on with a connection that is being made already.
+    pub(super) fn of(
+        name: &str,
+        address: SocketAddr,
+        attempt: Attempt,
+        patience: Duration,
+        now: Duration,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            patience,
+            lookup: None,
+            lookup_until: now,
+            fallback: None,
+            waiting: VecDeque::new(),
+            trying: vec![(address, attempt, now + patience)],
+            next: now,
+            failures: Vec::new(),
+        }
+    }
+
     /// What to poll for before the next [`Race::advance`].
     pub(super) fn descriptors(&self) -> Vec<PollFd<'_>> {
         let lookup = self.lookup.iter();

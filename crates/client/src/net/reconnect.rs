@@ -1,5 +1,6 @@
 //! The connection to the server, and the attempts to replace it when it is lost.
 
+use super::connect::Attempt;
 use super::race::Race;
 use super::secure::Secure;
 use super::transport::Sockets;
@@ -10,7 +11,7 @@ use chat_proto::now::Now;
 use nix::poll::PollFd;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// How often the client looks whether this host still has the local address of the connection.
@@ -64,12 +65,25 @@ pub enum Change {
 }
 
 impl Reconnect {
-    /// Begins to make the first connection, which `secure` encrypts.
+    /// Begins to make the first connection, which `secure` encrypts, or goes on with `begun`, which leads to this machine.
     ///
     /// # Errors
     /// If the system has no more descriptors or threads.
-    pub fn begin(server: Address, secure: Secure, patience: Duration, now: Now) -> io::Result<Self> {
-        let race = Race::begin(&server.host, server.port(), None, patience, now.monotonic)?;
+    pub fn begin(
+        server: Address,
+        begun: Option<Attempt>,
+        secure: Secure,
+        patience: Duration,
+        now: Now,
+    ) -> io::Result<Self> {
+        let (host, port) = (&server.host, server.port());
+        let race = match begun {
+            Some(attempt) => {
+                let address = (Ipv4Addr::LOCALHOST, port).into();
+                Race::of(host, address, attempt, patience, now.monotonic)
+            }
+            None => Race::begin(host, port, None, patience, now.monotonic)?,
+        };
         Ok(Self {
             server,
             last: None,
@@ -303,7 +317,8 @@ mod tests {
             port: Some(port),
         };
         let mut session = session(clock.now());
-        let mut reconnect = Reconnect::begin(server("127.0.0.1"), secure(), PATIENCE, clock.now()).unwrap();
+        let mut reconnect =
+            Reconnect::begin(server("127.0.0.1"), None, secure(), PATIENCE, clock.now()).unwrap();
         connect(&mut reconnect, &mut session, &clock);
         assert_eq!(reconnect.last, Some(listener.local_addr().unwrap()));
         drop(listener);
@@ -327,7 +342,7 @@ mod tests {
             port: None,
         };
         let mut session = session(clock.now());
-        let mut reconnect = Reconnect::begin(server, secure(), PATIENCE, clock.now()).unwrap();
+        let mut reconnect = Reconnect::begin(server, None, secure(), PATIENCE, clock.now()).unwrap();
         let told = reconnect.tick(&mut session, clock.now());
         let expected = Change::Connecting("looking up no.such.host.invalid".into());
         assert_eq!(told, Some(expected));

@@ -3,14 +3,16 @@
 //! From the top down; no file imports one above it:
 //! - `terminal` shows the screen of a session on `device`, the real terminal: `decoder` and `sequence` are its input,
 //!   `draw`, `theme` and `colour` its output; `guard` restores it, and `notifier` reaches the desktop.
+//! - `chooser` shows the rooms of the LAN, which `room_list` draws, on the same device.
 //! - `input_handler` runs keys (`keys`) and pastes; `commands` sends lines and runs commands.
 //! - `show` turns events of the session into entries (`entry`, laid out by `layout`, with links by `url`); `view` and
 //!   `status` draw the rows.
 //! - `screen` is the state. Its parts have files of their own: `input`, `history`, `scrollback`, `scroll` and others.
 //!
-//! Everything but `terminal`, `device`, `guard` and `notifier` is pure: events and keys come in, rows and requests to the session go
+//! Everything but `terminal`, `chooser`, `device`, `guard` and `notifier` is pure: events and keys come in, rows and requests to the session go
 //! out. So a test draws the screen that it expects.
 
+mod chooser;
 mod clock;
 mod colour;
 mod commands;
@@ -33,6 +35,7 @@ mod lookalikes;
 mod notifier;
 mod page;
 mod paste;
+mod room_list;
 mod screen;
 mod scroll;
 mod scrollback;
@@ -47,6 +50,7 @@ mod url;
 mod view;
 mod wrap;
 
+pub use chooser::choose;
 pub use terminal::{FullScreen, is_wanted};
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod hostile;
 mod lines;
 mod lost;
 mod pasting;
+mod rooms;
 mod scrolling;
 mod sizes;
 mod typing;

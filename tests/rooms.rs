@@ -1,0 +1,93 @@
+//! Rooms of the LAN, in networks of their own: nothing of these tests reaches the network of this machine.
+
+use crate::harness::{Journal, Process, Terminal, chat_client, chat_server, client_command};
+use std::process::Command;
+
+const USUAL: (u16, u16) = (80, 24);
+
+/// A command of the shell in a new network. It has the programs as `$server` and `$client`. `None`, and a word about it, where
+/// the system makes no networks.
+fn in_a_new_network(script: &str) -> Option<Command> {
+    let unshare = ["--user", "--map-root-user", "--net"];
+    let works = Command::new("unshare").args(unshare).arg("true").status();
+    if !works.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this system makes no network namespaces");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    let environment = client_command();
+    for (name, value) in environment.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+        .args(unshare)
+        .args(["sh", "-c", script])
+        .env("client", chat_client())
+        .env("server", chat_server())
+        .env("TERM", "xterm-256color");
+    Some(command)
+}
+
+#[test]
+fn without_a_server_the_terminal_shows_a_list_of_rooms() {
+    let journal = Journal::new();
+    for (key, status) in [("q", 0), ("\x1b", 0), ("\x03", 130)] {
+        let Some(command) = in_a_new_network("exec $client") else {
+            return;
+        };
+        let mut terminal = Terminal::start_command("client", command, USUAL, &journal);
+        terminal.expect("Looking for rooms on this network");
+        terminal.expect("chat-client --doctor     says why no room may be found");
+        terminal.resize(40, 10);
+        terminal.expect("  The client goes on looking.");
+        terminal.resize(1, 1);
+        terminal.resize(80, 6);
+        terminal.expect_line("q: leave");
+        terminal.keys(key);
+        assert_eq!(terminal.process.exit_code(), status);
+        terminal.expect_restored();
+    }
+}
+
+#[test]
+fn a_server_of_this_machine_is_joined_at_once() {
+    let script = "ip link set lo up; timeout 60 $server 127.0.0.1 9000 >/dev/null 2>&1 & server=$!
+        until $client --fingerprint >/dev/null 2>&1; do sleep 0.05; done
+        $client; status=$?; kill $server; exit $status";
+    let Some(command) = in_a_new_network(script) else {
+        return;
+    };
+    let mut terminal = Terminal::start_command("client", command, USUAL, &Journal::new());
+    terminal.expect("you are 127.0.0.1:");
+    terminal.keys("/quit\r");
+    assert_eq!(terminal.process.exit_code(), 0);
+    terminal.expect_restored();
+}
+
+#[test]
+fn in_a_pipe_the_host_is_this_machine() {
+    let Some(mut command) = in_a_new_network("ip link set lo up; exec $client") else {
+        return;
+    };
+    let mut client = Process::start("client", &Journal::new(), &mut command);
+    client
+        .stderr
+        .expect("chat-client: nobody listens at 127.0.0.1:9000");
+    assert_eq!(client.exit_code(), 1);
+}
+
+#[test]
+fn without_a_room_the_exit_status_says_so() {
+    let Some(mut command) = in_a_new_network("exec $client --rooms") else {
+        return;
+    };
+    let mut client = Process::start("client", &Journal::new(), &mut command);
+    client
+        .stderr
+        .expect("no room answered within 1.5 s; `chat-client --doctor` says");
+    assert_eq!(client.exit_code(), 1);
+    assert_eq!(client.stdout.lines(), [""; 0]);
+}

@@ -38,6 +38,17 @@ expect_rooms() {
     measured "${#lines[@]} rooms listed in $took ms"
 }
 
+# expect_doctor ROLE LINE...: without a server's name, the doctor says these. Each is how a line begins, as a regular expression.
+expect_doctor() {
+    local role=$1 line
+    shift
+    at "$role" env XDG_STATE_HOME=/dev/null "$bin/chat-client" --config /dev/null --doctor >"$logs/doctor.out" 2>&1 || true
+    for line; do
+        grep -q -- "^$line" "$logs/doctor.out" || fail "the doctor does not say '$line'"
+    done
+    measured "the doctor: $*"
+}
+
 # ends_servers ROLE: with SIGTERM, so that they withdraw their rooms.
 ends_servers() {
     local process
@@ -102,6 +113,12 @@ scenario_rooms() {
     expect_rooms b "192.168.1.11 9000 - .*" "192.168.1.2 9000 - $ROOM" "192.168.1.2 9001 sealed $ROOM \(2\)"
     ends_servers srv
     expect_rooms a "192.168.1.11 9000 - .*"
+    # Each run asks at another moment.
+    local run
+    for ((run = 1; run <= 10; run++)); do
+        [[ $(rooms a) == "192.168.1.11 9000 - "* ]] || fail "run $run lists no room"
+    done
+    measured "found in 10 of 10 runs"
 }
 
 scenario_rooms_ipv6() {
@@ -142,9 +159,14 @@ scenario_rooms_firewall() {
     admits_established srv 5353
     announces srv 1 0.0.0.0 9000 --name "$ROOM"
     expect_rooms a "192.168.1.2 9000 - $ROOM"
+    expect_doctor a 'ok mDNS ' 'ok rooms    '
     at srv nft flush ruleset
     admits_established srv
     expect_rooms a
+    expect_doctor a 'ok mDNS ' '-- rooms    none within'
+    at a nft flush ruleset
+    admits_established a
+    expect_doctor a '!! mDNS     nothing comes in at UDP port 5353 on uplink'
 }
 
 scenario_rooms_avahi() {

@@ -3,6 +3,7 @@
 
 mod check;
 mod greeting;
+mod lan;
 mod measurement;
 mod probes;
 mod report;

@@ -480,6 +480,89 @@ impl Report {
         self.ok("clock", fact);
     }
 
+    pub(super) fn no_local_server(&mut self, port: u16) {
+        self.open(
+            "server",
+            format!("no server of this machine answers at port {port}, so rooms of the LAN are looked for"),
+            "to check a server, name it: `chat-client --doctor HOST PORT`",
+        );
+    }
+
+    pub(super) fn no_interface(&mut self) {
+        self.bad(
+            "LAN",
+            "no network interface is up that takes multicast",
+            "connect this host to the LAN; VPNs, containers and WSL2 are networks of their own",
+        );
+    }
+
+    pub(super) fn interfaces(&mut self, names: &str) {
+        self.ok("LAN", format!("looked on {}", Text::new(names)));
+    }
+
+    /// The port of multicast DNS can't be opened.
+    pub(super) fn multicast_refused(&mut self, kind: ErrorKind) {
+        match kind {
+            ErrorKind::AddrInUse => self.bad(
+                "mDNS",
+                "another program keeps UDP port 5353 to itself",
+                "`ss -lunp sport = 5353` names it; avahi shares the port unless disallow-other-stacks is set",
+            ),
+            kind => self.bad(
+                "mDNS",
+                format!("can't open UDP port 5353: {kind}"),
+                "check what forbids it: a sandbox, a container or a security policy",
+            ),
+        }
+    }
+
+    pub(super) fn not_sent(&mut self, names: &str, kind: ErrorKind) {
+        let advice = match kind {
+            ErrorKind::PermissionDenied => "allow UDP from port 5353 in this host's firewall",
+            _ => "check the addresses of the interface, and its route",
+        };
+        self.bad(
+            "mDNS",
+            format!("can't send on {}: {kind}", Text::new(names)),
+            advice,
+        );
+    }
+
+    /// Nothing comes in, not even what this host sends to everybody.
+    pub(super) fn multicast_shut(&mut self, names: &str) {
+        let fact = format!(
+            "nothing comes in at UDP port 5353 on {}, not even this host's own queries",
+            Text::new(names)
+        );
+        self.bad("mDNS", fact, "allow UDP to port 5353 in this host's firewall");
+    }
+
+    pub(super) fn multicast_works(&mut self) {
+        self.ok("mDNS", "UDP port 5353 is open here");
+    }
+
+    /// `is_alone` says that no other host was heard.
+    pub(super) fn no_rooms(&mut self, waited: Duration, is_alone: bool) {
+        let waited = waited.as_secs_f32();
+        if is_alone {
+            self.open(
+                "rooms",
+                format!("none within {waited} s, and nothing from other hosts"),
+                "a Wi-Fi access point may keep its clients apart, or the server is in another network",
+            );
+        } else {
+            self.open(
+                "rooms",
+                format!("none within {waited} s, although other hosts are heard"),
+                "the server may run with --no-announce, in another network, or behind a firewall that shuts port 5353",
+            );
+        }
+    }
+
+    pub(super) fn rooms(&mut self, names: &str) {
+        self.ok("rooms", Text::new(names));
+    }
+
     fn ok(&mut self, title: &str, fact: impl Display) {
         self.entries.push(format!("ok {title:<9}{fact}\n"));
     }

@@ -2,6 +2,7 @@
 //! grows.
 
 use super::check::{Check, Effect};
+use super::lan;
 use super::measurement::Sockets;
 use crate::exit::Exit;
 use crate::known_servers::{Known, KnownServers};
@@ -28,11 +29,14 @@ const READ_MAX: usize = 16 * 1024;
 /// Datagrams to read in one turn, so that a flood of them does not delay the deadlines.
 const DATAGRAMS_MAX: usize = 64;
 
-/// Checks the server and prints the report.
+/// Checks the server and prints the report. If none is named and none of this machine answers, it is about the LAN.
 ///
 /// # Errors
 /// If the system has no randomness, can't wait, or the report can't be printed.
 pub fn run(settings: &Settings) -> Result<Exit> {
+    if settings.names_no_server() && Attempt::local(settings.server.port()).is_none() {
+        return lan::run(settings.server.port());
+    }
     let clock = Clock::start();
     let server = &settings.server;
     let secret = random::secret()?;

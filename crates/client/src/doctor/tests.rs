@@ -1,7 +1,9 @@
 //! Reports of simulated networks and servers.
 
 use super::check::{BUDGET, Check, Effect};
+use super::lan::{self, Facts, Link};
 use super::measurement::Sockets;
+use super::report::Report;
 use crate::known_servers::Known;
 use crate::net::connect::Ports;
 use crate::net::secure::Proven;
@@ -918,5 +920,137 @@ fn the_report_says_whether_the_key_is_known() {
         let begun: String = line.chars().take(60).collect();
         assert!(report.contains(&begun), "{line}\n{report}");
         assert_eq!(report.contains("TCP RTT"), goes_on, "{report}");
+    }
+}
+
+/// The report about a LAN with these links.
+fn lan_report(refusal: Option<ErrorKind>, links: Vec<Link>, rooms: &[&str]) -> String {
+    let facts = Facts {
+        rooms: rooms.iter().map(|&room| room.to_owned()).collect(),
+        refusal,
+        links,
+    };
+    let mut report = Report::new();
+    lan::describe(&facts, &mut report);
+    report.entries().concat() + lan::conclusion(&facts)
+}
+
+/// A link on which this host hears itself.
+fn open_link(interface: &str) -> Link {
+    Link {
+        interface: interface.into(),
+        has_returned: true,
+        ..Link::default()
+    }
+}
+
+#[test]
+fn rooms_of_the_lan_are_named() {
+    let links = vec![open_link("eth0"), open_link("eth0"), open_link("wlan0")];
+    let rooms = ["Lab 3 at 192.0.2.7:9000", "b", "c", "d", "e"];
+    assert_eq!(
+        lan_report(None, links, &rooms),
+        "\
+ok LAN      looked on eth0, wlan0
+ok mDNS     UDP port 5353 is open here
+ok rooms    Lab 3 at 192.0.2.7:9000, b, c, 2 more
+Rooms are found: `chat-client` lets you choose one."
+    );
+}
+
+#[test]
+fn why_no_room_is_found_is_said_as_far_as_it_can_be_known() {
+    let alone = "-- rooms    none within 1.5 s, and nothing from other hosts\n";
+    let failing = |kind| Link {
+        failure: Some(kind),
+        ..open_link("eth0")
+    };
+    let shut = || Link {
+        has_returned: false,
+        ..open_link("eth0")
+    };
+    let heard = || Link {
+        has_neighbours: true,
+        ..shut()
+    };
+    for (refusal, links, facts) in [
+        (
+            None,
+            vec![],
+            [
+                "!! LAN      no network interface is up that takes multicast",
+                "-> connect",
+                alone,
+            ],
+        ),
+        (
+            None,
+            vec![open_link("eth0")],
+            [
+                "ok mDNS     UDP port 5353 is open here",
+                "-> a Wi-Fi access point",
+                alone,
+            ],
+        ),
+        (
+            None,
+            vec![heard()],
+            [
+                "ok mDNS     UDP port 5353 is open here",
+                "--no-announce",
+                "1.5 s, although other hosts are heard",
+            ],
+        ),
+        (
+            None,
+            vec![open_link("wlan0"), shut()],
+            [
+                "!! mDNS     nothing comes in at UDP port 5353 on eth0, not even this host's own queries",
+                "-> allow UDP to port 5353 in this host's firewall",
+                alone,
+            ],
+        ),
+        (
+            Some(ErrorKind::AddrInUse),
+            vec![shut()],
+            [
+                "!! mDNS     another program keeps UDP port 5353 to itself",
+                "-> `ss -lunp sport = 5353` names it",
+                alone,
+            ],
+        ),
+        (
+            Some(ErrorKind::PermissionDenied),
+            vec![shut()],
+            [
+                "!! mDNS     can't open UDP port 5353: permission denied",
+                "-> check what forbids it",
+                alone,
+            ],
+        ),
+        (
+            None,
+            vec![failing(ErrorKind::NetworkUnreachable)],
+            [
+                "!! mDNS     can't send on eth0: network unreachable",
+                "-> check the addresses",
+                alone,
+            ],
+        ),
+        (
+            None,
+            vec![failing(ErrorKind::PermissionDenied)],
+            [
+                "!! mDNS     can't send on eth0: permission denied",
+                "-> allow UDP from port 5353",
+                alone,
+            ],
+        ),
+    ] {
+        let report = lan_report(refusal, links, &[]);
+        for fact in facts {
+            assert!(report.contains(fact), "no {fact:?} in\n{report}");
+        }
+        assert!(report.ends_with("`chat-client HOST PORT` joins a server all the same."));
     }
 }

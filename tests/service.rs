@@ -150,7 +150,8 @@ fn the_server_takes_the_sockets_of_the_service_manager() {
     // The address of the command line counts for nothing.
     let mut server = Server::start_with_sockets(listener.into(), socket.into(), &["127.0.0.1", "1"]);
     assert_eq!(server.address, address);
-    assert!(server.process.stdout.lines()[1].contains(&format!("127.0.0.1 {}", address.port())));
+    let join = format!("join: chat-client 127.0.0.1 {} ", address.port());
+    server.process.stdout.expect(&join);
     let mut alice = server.plain_named("alice");
     let mut line = String::new();
     BufReader::new(early).read_line(&mut line).unwrap();

@@ -68,6 +68,25 @@ fn a_server_of_this_machine_is_joined_at_once() {
 }
 
 #[test]
+fn a_room_of_the_lan_is_chosen_and_joined() {
+    let script = "ip link set lo up; ip link add lan type veth peer name other
+        ip address add 192.0.2.7/24 dev lan; ip link set lan up; ip link set other up
+        timeout 60 $server 192.0.2.7 9001 --name Kitchen --sealed-only >/dev/null 2>&1 & server=$!
+        $client; status=$?; kill $server; exit $status";
+    let Some(command) = in_a_new_network(script) else {
+        return;
+    };
+    let mut terminal = Terminal::start_command("client", command, USUAL, &Journal::new());
+    terminal.expect("> 1  Kitchen  192.0.2.7:9001  sealed");
+    terminal.keys("1");
+    terminal.expect("you are 192.0.2.7:");
+    terminal.expect("in 192.0.2.7:9001");
+    terminal.keys("/quit\r");
+    assert_eq!(terminal.process.exit_code(), 0);
+    terminal.expect_restored();
+}
+
+#[test]
 fn in_a_pipe_the_host_is_this_machine() {
     let Some(mut command) = in_a_new_network("ip link set lo up; exec $client") else {
         return;

@@ -82,8 +82,8 @@ in_system dpkg --install /tmp/next.deb >>"$work/dpkg.log"
 stop_server
 start_server
 [ "$key" = "$(cat "$root/var/lib/chat-server/chat/server-key")" ] || failed "the upgrade changes the key"
-# The client knows the key, and would end otherwise.
-as_user chat-client --nick bob 192.0.2.7 </dev/null >"$work/said" 2>&1 || failed "bob can't join: $(cat "$work/said")"
+as_user chat-client --nick bob --history 192.0.2.7 </dev/null >"$work/said" 2>&1 || failed "bob can't join: $(cat "$work/said")"
+grep -q "from alice@.*: hello$" "$work/said" || failed "the upgrade loses messages: $(cat "$work/said")"
 stop_server
 
 at "purge"

@@ -8,7 +8,8 @@ use clap::CommandFactory;
 use std::io::{self, Write};
 
 /// Command lines, with their effect.
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: [(&str, &str); 6] = [
+    ("chat-client --rooms", "List the rooms of the LAN."),
     (
         "chat-client --nick alice 192.0.2.7",
         "Join the room at 192.0.2.7 as alice.",

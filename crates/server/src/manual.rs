@@ -40,7 +40,7 @@ const FILES: [(&str, &str); 4] = [
     ),
     (
         "/var/lib/chat-server",
-        "Both and the bans, under the unit of systemd.",
+        "Both, the room and the bans, under the unit of systemd.",
     ),
     (
         "chat-server.service, chat-server@.service, chat-server.socket",

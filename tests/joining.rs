@@ -78,13 +78,10 @@ fn a_rich_client_gets_users_history_and_its_own_join() {
     assert_eq!(alice.who, format!("alice@{id}"));
     assert_eq!(alice.taken, 0);
     // The list is made when it is sent, so it may contain alice herself.
-    let bob_is = format!("USER bob@{} - -", bob.id());
-    assert_eq!(
-        alice.roster.iter().filter(|line| **line == bob_is).count(),
-        1,
-        "{:?}",
-        alice.roster
-    );
+    let bob_is = format!(" bob@{} -", bob.id());
+    let roster = alice.roster.concat();
+    assert!(roster.starts_with("USERS "), "{roster:?}");
+    assert_eq!(roster.matches(&bob_is).count(), 1, "{roster:?}");
     let said = format!(" bob@{} is anybody here?", bob.id());
     assert!(
         alice
@@ -121,24 +118,26 @@ fn each_user_receives_all_messages_in_its_own_dialect() {
 }
 
 #[test]
-fn key_and_udp_port_are_announced_to_rich_users_only() {
+fn keys_are_announced_in_short_and_told_to_rich_users_only() {
     let secret = [9; 32];
     let key = KeyPair::from_secret(secret).public();
     let server = Server::start(&[]);
     let mut early = server.rich("early");
     let mut plain = server.plain("plain");
     let alice = Rich::with_key(server.connect("alice"), secret, "HELLO 1 alice 40101 -");
-    let late = server.rich("late");
-    let profile = format!("{} 127.0.0.1:40101 {key}", alice.who);
+    let mut late = server.rich("late");
+    let short = &key.to_string()[..4];
     let joined = early.expect(&alice.who);
     assert!(
-        joined.starts_with("JOIN ") && joined.ends_with(&profile),
+        joined.starts_with("JOIN ") && joined.ends_with(&format!(" {} - {short}", alice.who)),
         "{joined:?}"
     );
-    assert!(
-        late.roster.contains(&format!("USER {profile}")),
-        "{:?}",
-        late.roster
+    let listed = format!(" {} {short}", alice.who);
+    assert!(late.roster.concat().contains(&listed), "{:?}", late.roster);
+    late.line(&format!("WHOIS {}", alice.id()));
+    assert_eq!(
+        late.expect("USER "),
+        format!("USER {} 127.0.0.1:40101 {key}", alice.who)
     );
     assert_eq!(plain.expect("alice"), format!("{} is online", alice.who));
 }

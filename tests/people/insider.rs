@@ -42,7 +42,7 @@ impl World {
         let captured = self.rng.pick(&self.captured).cloned();
         let (_, to, bytes) = captured.unwrap_or((id, id, Vec::new()));
         let text = self.some_text(insider);
-        match self.rng.below(16) {
+        match self.rng.below(17) {
             0 => format!("SAY {number} {text}"),
             1 => format!("RELAY {id} {}", encode(&bytes)),
             2 => format!("RELAY {} {}", self.receiver_of(to).unwrap_or(id), encode(&bytes)),
@@ -58,6 +58,7 @@ impl World {
             12 => format!("SAID 1 {nick}@{id} {text}"),
             13 => format!("from {nick}@{id}: {text}"),
             14 => format!("/msg {nick} {text}"),
+            15 => format!("WHOIS {id}"),
             _ => format!("JOIN - {nick}@{id} - {key}"),
         }
     }

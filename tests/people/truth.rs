@@ -4,7 +4,7 @@
 use chat_proto::id::UserId;
 use chat_proto::nick::Nick;
 use chat_proto::opaque::PublicKey;
-use chat_proto::rich::FromServer;
+use chat_proto::rich::{FromServer, Key};
 use chat_proto::who::Who;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -263,13 +263,14 @@ impl Truth {
         who.nick.as_ref().is_none_or(asked)
     }
 
-    fn announced(&mut self, who: &Who, key: Option<PublicKey>) {
+    fn announced(&mut self, who: &Who, key: Option<Key>) {
         let stay = self.stays.get_mut(&who.id).unwrap().last_mut().unwrap();
         stay.names.push(who.nick.clone());
         if let Some(key) = key {
-            assert_eq!(Some(key), stay.owner.key, "{who} has not proven that key");
+            let own = stay.owner.key.filter(|own| key.may_be((*own).into()));
+            let own = own.unwrap_or_else(|| panic!("{who} has not proven that key"));
             stay.keyed_at.get_or_insert(self.position);
-            self.lock.as_mut().map(|lock| lock.insert(key));
+            self.lock.as_mut().map(|lock| lock.insert(own));
         }
     }
 

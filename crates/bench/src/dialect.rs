@@ -129,7 +129,7 @@ fn rich(line: &[u8]) -> Option<Line<'_>> {
         b"*" if rest.starts_with(b"chat version ") => Some(Line::Greeting),
         b"LIVE" => Some(Line::Live),
         b"PING" => Some(Line::Ping(rest)),
-        b"WELCOME" | b"USER" | b"HISTORY" | b"NOTICE" | b"GOODBYE" => Some(Line::Own),
+        b"WELCOME" | b"USER" | b"USERS" | b"HISTORY" | b"NOTICE" | b"GOODBYE" => Some(Line::Own),
         _ => None,
     }
 }

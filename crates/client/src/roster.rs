@@ -3,7 +3,7 @@
 use chat_proto::id::{UserId, canonical};
 use chat_proto::nick::{Nick, NickKey};
 use chat_proto::opaque::PublicKey;
-use chat_proto::rich::Profile;
+use chat_proto::rich::{Key, Profile, ShortKey};
 use chat_proto::who::Who;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -30,8 +30,18 @@ struct User {
     profile: Profile,
     nick: Option<NickKey>,
     trust: KeyTrust,
-    /// Known from an earlier connection, and not announced on this one yet.
-    is_stale: bool,
+    seen: Seen,
+}
+
+/// What the server has said of a user on this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Nothing yet: the user is known from an earlier connection.
+    Stale,
+    /// The beginning of the key, with which the whole key of an earlier connection begins.
+    Likely,
+    /// All that is known.
+    Confirmed,
 }
 
 /// Whether a user's key can be trusted, and so how the user is sent private messages.
@@ -39,6 +49,8 @@ struct User {
 pub enum KeyTrust {
     /// The user has no key: unencrypted.
     NoKey,
+    /// Not before the server has told the whole key.
+    Unasked,
     /// Sealed for this key.
     Trusted(PublicKey),
     /// Not at all, as long as an earlier user has the same key.
@@ -74,6 +86,12 @@ impl Roster {
         self.users.get(&id).map(|user| &user.profile)
     }
 
+    /// The user with this id, unless it was here on an earlier connection only.
+    pub fn here(&self, id: UserId) -> Option<&Profile> {
+        let user = self.users.get(&id).filter(|user| !user.is_stale());
+        user.map(|user| &user.profile)
+    }
+
     /// How the user with this id is sent private messages.
     pub fn trust(&self, id: UserId) -> Option<KeyTrust> {
         self.users.get(&id).map(|user| user.trust)
@@ -94,14 +112,43 @@ impl Roster {
         self.present().map(|user| &user.profile)
     }
 
-    /// Users that the server announced on an earlier connection, and not on this one.
-    pub(crate) fn stale(&self) -> Vec<UserId> {
-        let stale = self.users.iter().filter(|(_, user)| user.is_stale);
-        stale.map(|(id, _)| *id).collect()
+    /// Users that the server announced on an earlier connection, and not on this one: those that are surely gone, and the
+    /// others. The latter may be here under another id, with a key that is not told yet.
+    pub(crate) fn stale(&self) -> (Vec<UserId>, Vec<UserId>) {
+        let stale: Vec<&User> = self.users.values().filter(|user| user.is_stale()).collect();
+        if stale.is_empty() {
+            return Default::default();
+        }
+        let unasked = self.present().filter(|user| user.trust == KeyTrust::Unasked);
+        let unasked: BTreeSet<ShortKey> = unasked
+            .filter_map(|user| Some(user.profile.key?.short()))
+            .collect();
+        let is_gone = |user: &&User| {
+            let key = user.trust.key().map(Key::Whole);
+            key.is_none_or(|key| !unasked.contains(&key.short()))
+        };
+        let ids = |users: Vec<&User>| users.iter().map(|user| user.profile.who.id).collect();
+        let (gone, others) = stale.into_iter().partition(is_gone);
+        (ids(gone), ids(others))
+    }
+
+    /// How a user's key begins, if the server has told no more on this connection.
+    pub(crate) fn unconfirmed(&self, id: UserId) -> Option<ShortKey> {
+        let user = self.users.get(&id)?;
+        let is_open = user.trust == KeyTrust::Unasked || user.seen == Seen::Likely;
+        user.profile.key.filter(|_| is_open).map(Key::short)
+    }
+
+    /// Users of whose keys only the beginning is known, which is that of this key.
+    pub(crate) fn candidates(&self, key: PublicKey) -> impl Iterator<Item = UserId> {
+        let may_be = move |user: &&User| {
+            user.trust == KeyTrust::Unasked && user.profile.key.is_some_and(|known| known.may_be(key.into()))
+        };
+        self.present().filter(may_be).map(|user| user.profile.who.id)
     }
 
     fn present(&self) -> impl Iterator<Item = &User> {
-        self.users.values().filter(|user| !user.is_stale)
+        self.users.values().filter(|user| !user.is_stale())
     }
 
     /// The user that a person means: by id, by `nick@id`, or by nick.
@@ -138,16 +185,37 @@ impl Roster {
 // Changing.
 impl Roster {
     /// The server announced a user, or something new about one. `own_key` is this client's.
-    pub(crate) fn announce(&mut self, profile: Profile, own_key: &PublicKey) -> Change {
+    pub(crate) fn announce(&mut self, mut profile: Profile, own_key: &PublicKey) -> Change {
         let id = profile.who.id;
         let mut change = Change::default();
         if let Some(user) = self.users.get_mut(&id) {
-            let is_same = user.trust.key() == profile.key && user.trust != KeyTrust::Rejected;
-            if is_same || user.trust == KeyTrust::Rejected && !user.is_stale {
+            if user.trust == KeyTrust::Rejected && !user.is_stale() {
                 *user = User::new(profile, user.trust);
                 return change;
             }
-            let is_changed = !user.is_stale && user.trust.key().is_some();
+            let known = user.trust.key().map(Key::Whole);
+            if let (Some(known), Some(short @ Key::Short(_))) = (known, profile.key)
+                && known.may_be(short)
+            {
+                // What is sealed for the known key is safe, whoever this is.
+                let seen = match user.seen {
+                    Seen::Stale => Seen::Likely,
+                    seen => seen,
+                };
+                profile.key = Some(known);
+                profile.udp = user.profile.udp;
+                *user = User {
+                    seen,
+                    ..User::new(profile, user.trust)
+                };
+                return change;
+            }
+            let is_same = known == profile.key && user.trust != KeyTrust::Unasked;
+            if is_same && user.trust != KeyTrust::Rejected {
+                *user = User::new(profile, user.trust);
+                return change;
+            }
+            let is_changed = !user.is_stale() && user.profile.key.is_some() && !user.is_answered_by(&profile);
             change = self.remove(id);
             if is_changed {
                 if let Some((_, _, key_changed)) = &mut change.gone {
@@ -163,11 +231,12 @@ impl Roster {
         }
         let trust = match profile.key {
             None => KeyTrust::NoKey,
-            Some(key) if key == *own_key => {
+            Some(Key::Short(_)) => KeyTrust::Unasked,
+            Some(Key::Whole(key)) if key == *own_key => {
                 change.warning = Some(KeyWarning::UnusableKey(id));
                 KeyTrust::Rejected
             }
-            Some(key) => self.claim(id, key, &mut change),
+            Some(Key::Whole(key)) => self.claim(id, key, &mut change),
         };
         self.users.insert(id, User::new(profile, trust));
         change
@@ -210,14 +279,14 @@ impl Roster {
             Some(KeyTrust::Contested(key)) => {
                 self.take_claim(&key, |claimants| claimants.remove(&id));
             }
-            Some(KeyTrust::NoKey | KeyTrust::Rejected) | None => {}
+            Some(KeyTrust::NoKey | KeyTrust::Unasked | KeyTrust::Rejected) | None => {}
         }
         change
     }
 
     /// The connection is a new one: the server announces all users again.
     pub(crate) fn mark_stale(&mut self) {
-        self.users.values_mut().for_each(|user| user.is_stale = true);
+        self.users.values_mut().for_each(|user| user.seen = Seen::Stale);
     }
 
     /// Gives a key without holder to one of its claimants; `false` if there is none.
@@ -243,14 +312,21 @@ impl Roster {
 
     /// Gives a key to a user, unless another user has it.
     fn claim(&mut self, id: UserId, key: PublicKey, change: &mut Change) -> KeyTrust {
-        match self.holder(&key) {
-            Some(holder) if self.users.get(&holder).is_some_and(|holder| !holder.is_stale) => {
+        let holder = self.holder(&key);
+        match holder.and_then(|holder| self.users.get_mut(&holder).map(|user| (holder, user))) {
+            Some((holder, user)) if user.seen == Seen::Confirmed => {
                 change.warning = Some(KeyWarning::KeyTaken(id, holder));
                 self.claimants.entry(key).or_default().insert(id);
                 return KeyTrust::Contested(key);
             }
+            // Its key only begins like this one.
+            Some((_, user)) if user.seen == Seen::Likely => {
+                user.trust = KeyTrust::Unasked;
+                user.profile.key = Some(Key::Short(Key::Whole(key).short()));
+                user.seen = Seen::Confirmed;
+            }
             // The same user, on its earlier connection.
-            Some(holder) => {
+            Some((holder, _)) => {
                 self.users.remove(&holder);
             }
             None if self.holders.len() >= KEYS_MAX => return KeyTrust::Rejected,
@@ -264,13 +340,23 @@ impl Roster {
 impl User {
     fn new(profile: Profile, trust: KeyTrust) -> Self {
         let nick = profile.who.nick.as_ref().map(Nick::key);
-        let is_stale = false;
         Self {
             profile,
             nick,
             trust,
-            is_stale,
+            seen: Seen::Confirmed,
         }
+    }
+
+    /// Whether the server has told the beginning of the key only, and this may be all of it.
+    fn is_answered_by(&self, profile: &Profile) -> bool {
+        let asks = self.trust == KeyTrust::Unasked || self.seen == Seen::Likely;
+        let keys = self.profile.key.zip(profile.key);
+        asks && keys.is_some_and(|(known, new)| known.short() == new.short())
+    }
+
+    fn is_stale(&self) -> bool {
+        self.seen == Seen::Stale
     }
 }
 
@@ -278,7 +364,7 @@ impl KeyTrust {
     fn key(self) -> Option<PublicKey> {
         match self {
             Self::Trusted(key) | Self::Contested(key) => Some(key),
-            Self::NoKey | Self::Rejected => None,
+            Self::NoKey | Self::Unasked | Self::Rejected => None,
         }
     }
 }
@@ -324,7 +410,7 @@ mod tests {
         Profile {
             who: id(port).into(),
             udp: None,
-            key,
+            key: key.map(Key::Whole),
         }
     }
 
@@ -418,11 +504,11 @@ mod tests {
         let user = |number: u32| Profile {
             who: UserId::from(SocketAddr::from((std::net::Ipv4Addr::from_bits(number), 1))).into(),
             udp: None,
-            key: Some(if number.is_multiple_of(2) {
+            key: Some(Key::Whole(if number.is_multiple_of(2) {
                 A
             } else {
                 key_of(number)
-            }),
+            })),
         };
         let users: Vec<Profile> = (0..60_000).map(user).collect();
         let began = std::time::Instant::now();
@@ -454,7 +540,7 @@ mod tests {
             roster.announce(profile(1, Some(Opaque([3; 32]))), &OWN),
             Change::default()
         );
-        assert_eq!(roster.stale(), [id(2)]);
+        assert_eq!(roster.stale(), (vec![id(2)], vec![]));
         assert_eq!(roster.holder(&A), Some(id(3)));
     }
 
@@ -522,7 +608,7 @@ mod tests {
             let profile = Profile {
                 who: UserId::from(SocketAddr::from((ip, 1))).into(),
                 udp: None,
-                key: Some(key_of(number)),
+                key: Some(key_of(number).into()),
             };
             roster.announce(profile, &OWN);
         }

@@ -26,7 +26,7 @@ const STEPS_MAX: usize = 300;
 const REPEATED_MAX: usize = 5 << 18;
 
 /// Patterns of lines. `{p}` stands for bytes of the script, `{id}` for the id of a user, `{n}` for a growing number.
-const LINES: [&str; 32] = [
+const LINES: [&str; 33] = [
     "HELLO 1 - - -",
     "HELLO 1 alice 9001 -",
     "HELLO 1 {p} 9001 -",
@@ -41,6 +41,7 @@ const LINES: [&str; 32] = [
     "RELAY {id} {key}",
     "RELAY {id} {p}",
     "PUNCH {id}",
+    "WHOIS {id}",
     "CONFIRM {nonce}",
     "CONFIRM {key}",
     "PING {n}",

@@ -256,7 +256,7 @@ impl World {
         let elsewhere = SocketAddr::from(([10, 0, 0, 99], u16::from(script.byte()) + 1));
         let client = self.client(who);
         match script.below(6) {
-            0 => client.private.punch(now, &profile.who, elsewhere),
+            0 => client.private.punch(now, profile.who.id, elsewhere),
             1 => client.private.peer_address(now, profile.who.id, elsewhere),
             2 => client.private.port_unreachable(now, elsewhere),
             3 => client
@@ -443,7 +443,7 @@ impl Client {
         Profile {
             who: Who::from(self.id),
             udp: Some(self.udp()),
-            key: Some(self.key),
+            key: Some(self.key.into()),
         }
     }
 }

@@ -46,17 +46,20 @@ const DATAGRAM_MAX: usize = 1200;
 /// The most ticks in a row without an event or a passing of time.
 const IDLE_MAX: usize = 3;
 
-const LINES: [&str; 43] = [
+const LINES: [&str; 46] = [
     "* chat version 1: you are {id}; /help says what you can do",
     "WELCOME {who} {token} {token} 0",
     "WELCOME {who} {token} {token} {n}",
     "USER {who} {udp} -",
     "USER {who} {udp} {key}",
+    "USER {who} - {short}",
+    "USERS {who} - {who} {short} {who} {short}",
     "HISTORY {n}",
     "LIVE",
     "SAID {n} {who} {p}",
     "JOIN - {who} - -",
     "JOIN 17 {who} {udp} {key}",
+    "JOIN - {who} - {short}",
     "LEAVE - {who}",
     "NICK - {who} {p}",
     "NICK 17 {who} bob",
@@ -373,6 +376,7 @@ fn line(script: &mut Bytes<'_>, patterns: &[&str]) -> Vec<u8> {
         "who" => script.one_of(&WHO).into(),
         "n" => script.byte().to_string().into(),
         "key" => encode(&[script.byte(); 32]).into(),
+        "short" => encode(&[script.byte(); 3]).into(),
         _ => encode(&[script.byte(); 16]).into(),
     })
 }
@@ -408,6 +412,7 @@ fn texts(event: &Event) -> Vec<String> {
         Event::Notice(text)
         | Event::Error(_, text)
         | Event::Warning(text)
+        | Event::Whois(text)
         | Event::Unattributed(Unattributed { text, .. }) => {
             vec![text.to_string()]
         }

@@ -6,7 +6,7 @@
 
 use crate::id::{UserId, canonical};
 use crate::nick::Nick;
-use crate::opaque::{PublicKey, Token, decode, encode};
+use crate::opaque::{NotOpaque, Opaque, PublicKey, Token, decode, encode};
 use crate::order::Order;
 use crate::text::Text;
 use crate::who::Who;
@@ -39,6 +39,8 @@ pub enum FromClient<'a> {
     Relay(UserId, Cow<'a, [u8]>),
     /// `PUNCH <id>`: a private conversation begins, so both sides are to open their routers.
     Punch(UserId),
+    /// `WHOIS <id>`: how that user is reached privately. The answer is `USER`, if the user is here.
+    Whois(UserId),
     /// `CONFIRM <nonce>`: the nonce of a rendezvous reply, which proves that the client receives datagrams at the address
     /// that the reply was sent to.
     Confirm(Token),
@@ -110,8 +112,10 @@ pub enum FromServer<'a, W = Who> {
     /// `PROBED <unix-ms> <who> <rendezvous>`: the answer to `PROBE`: the time, the client's id, and the token for the
     /// rendezvous. If the nick is not available, `ERROR` follows.
     Probed(u64, W, Token),
-    /// `USER <who> <udp> <key>`: a user; one line for each after `WELCOME`, in no order.
+    /// `USER <who> <udp> <key>`: how a user is reached privately: the answer to `WHOIS`, or something new.
     User(Profile<W>),
+    /// `USERS <who> <key> [<who> <key> ...]`: some of the users who are here; several lines after `WELCOME`, in no order.
+    Users(Vec<Profile<W>>),
     /// `HISTORY <unix-ms> [<next> <missed>]`: the end of the users; the history follows. The time is that of its first
     /// lines, if they say `-`.
     History(Option<u64>, Option<Position>),
@@ -158,10 +162,88 @@ pub enum FromServer<'a, W = Who> {
 pub struct Profile<W = Who> {
     /// The user.
     pub who: W,
-    /// The user's UDP address; a plain user has none.
+    /// The user's UDP address, if it has one and this line says so.
     pub udp: Option<SocketAddr>,
     /// The user's key; a plain user has none.
-    pub key: Option<PublicKey>,
+    pub key: Option<Key>,
+}
+
+/// A user's key, as far as it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Its beginning, which identifies nobody: anybody can make a key that begins so. [`FromClient::Whois`] asks for the
+    /// rest.
+    Short(ShortKey),
+    /// All of it.
+    Whole(PublicKey),
+}
+
+/// The first bytes of a key: four characters in a line.
+pub type ShortKey = Opaque<3>;
+
+impl Key {
+    /// The first bytes.
+    #[must_use]
+    pub fn short(self) -> ShortKey {
+        match self {
+            Self::Short(short) => short,
+            Self::Whole(Opaque([a, b, c, ..])) => Opaque([a, b, c]),
+        }
+    }
+
+    /// The key, if all of it was told.
+    #[must_use]
+    pub fn whole(self) -> Option<PublicKey> {
+        match self {
+            Self::Short(_) => None,
+            Self::Whole(key) => Some(key),
+        }
+    }
+
+    /// Whether both may be the same key.
+    #[must_use]
+    pub fn may_be(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Whole(one), Self::Whole(other)) => one == other,
+            _ => self.short() == other.short(),
+        }
+    }
+}
+
+impl From<PublicKey> for Key {
+    fn from(key: PublicKey) -> Self {
+        Self::Whole(key)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(key) => key.fmt(f),
+            Self::Whole(key) => key.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Key {
+    type Err = NotOpaque;
+
+    fn from_str(text: &str) -> Result<Self, NotOpaque> {
+        let short = text.parse().map(Self::Short);
+        short.or_else(|_| text.parse().map(Self::Whole))
+    }
+}
+
+impl<W> Profile<W> {
+    /// What everybody is told of a user: of its key the beginning only, and no address but that of a user without a key.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        Self {
+            udp: self.udp.filter(|_| self.key.is_none()),
+            key: self.key.map(|key| Key::Short(key.short())),
+            ..self
+        }
+    }
 }
 
 /// Declares an enum of words in a line.
@@ -287,6 +369,7 @@ impl<'a> FromClient<'a> {
             "WHISPER" => Self::Whisper(fields.value()?, fields.value()?, fields.text()),
             "RELAY" => Self::Relay(fields.value()?, fields.bytes()?),
             "PUNCH" => Self::Punch(fields.value()?),
+            "WHOIS" => Self::Whois(fields.value()?),
             "CONFIRM" => Self::Confirm(fields.value()?),
             "OP" => Self::Op(fields.value()?),
             "ROOM" => Self::Room(Order::parse(fields.token()?, fields.0).ok_or(RichError::Malformed)?),
@@ -324,6 +407,7 @@ impl<'a> FromServer<'a> {
             },
             "PROBED" => Self::Probed(fields.value()?, fields.value()?, fields.value()?),
             "USER" => Self::User(fields.profile()?),
+            "USERS" => Self::Users(fields.users()?),
             "HISTORY" => Self::History(fields.optional()?, fields.position()?),
             "LIVE" => Self::Live,
             "SAID" => Self::Said(fields.optional()?, fields.value()?, fields.text()),
@@ -431,6 +515,18 @@ impl<'a> Fields<'a> {
         })
     }
 
+    fn users(&mut self) -> Result<Vec<Profile>, RichError> {
+        let mut users = Vec::new();
+        while users.is_empty() || !self.0.is_empty() {
+            users.push(Profile {
+                who: self.value()?,
+                udp: None,
+                key: self.optional()?,
+            });
+        }
+        Ok(users)
+    }
+
     fn bytes(&mut self) -> Result<Cow<'static, [u8]>, RichError> {
         decode(self.token()?)
             .map(Cow::Owned)
@@ -451,6 +547,16 @@ impl<T: fmt::Display> fmt::Display for OrDash<'_, T> {
             Some(value) => value.fmt(f),
             None => f.write_str("-"),
         }
+    }
+}
+
+impl<W: fmt::Display> Profile<W> {
+    /// Writes what `USERS` says of a user.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn fmt_in_list(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        write!(f, " {} {}", self.who, OrDash(&self.key))
     }
 }
 
@@ -490,6 +596,7 @@ impl fmt::Display for FromClient<'_> {
             Self::Whisper(id, seq, text) => write!(f, "WHISPER {id} {seq} {text}"),
             Self::Relay(id, bytes) => write!(f, "RELAY {id} {}", encode(bytes)),
             Self::Punch(id) => write!(f, "PUNCH {id}"),
+            Self::Whois(id) => write!(f, "WHOIS {id}"),
             Self::Confirm(nonce) => write!(f, "CONFIRM {nonce}"),
             Self::Room(order) => write!(f, "ROOM {order}"),
             Self::Op(tag) => write!(f, "OP {tag}"),
@@ -517,6 +624,10 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
             Self::User(profile) => {
                 f.write_str("USER ")?;
                 profile.fmt(f)
+            }
+            Self::Users(users) => {
+                f.write_str("USERS")?;
+                users.iter().try_for_each(|user| user.fmt_in_list(f))
             }
             Self::History(at, position) => {
                 write!(f, "HISTORY {}", OrDash(at))?;
@@ -584,12 +695,24 @@ mod tests {
     }
 
     fn profile() -> impl Strategy<Value = Profile> {
-        (
-            who(),
-            prop::option::of(address()),
-            prop::option::of(any::<[u8; 32]>().prop_map(Opaque)),
-        )
-            .prop_map(|(who, udp, key)| Profile { who, udp, key })
+        (who(), prop::option::of(address()), prop::option::of(key())).prop_map(|(who, udp, key)| Profile {
+            who,
+            udp,
+            key,
+        })
+    }
+
+    fn key() -> impl Strategy<Value = Key> {
+        prop_oneof![
+            any::<[u8; 32]>().prop_map(|key| Key::Whole(Opaque(key))),
+            any::<[u8; 3]>().prop_map(|key| Key::Short(Opaque(key))),
+        ]
+    }
+
+    fn users() -> impl Strategy<Value = Vec<Profile>> {
+        let user = (who(), prop::option::of(key()));
+        let user = user.prop_map(|(who, key)| Profile { who, udp: None, key });
+        prop::collection::vec(user, 1..5)
     }
 
     fn bytes() -> impl Strategy<Value = Cow<'static, [u8]>> {
@@ -608,6 +731,7 @@ mod tests {
             }),
             (any::<u64>(), who(), token()).prop_map(|(at, who, token)| FromServer::Probed(at, who, token)),
             profile().prop_map(FromServer::User),
+            users().prop_map(FromServer::Users),
             (time(), prop::option::of((any::<u64>(), time()))).prop_map(|(at, position)| {
                 FromServer::History(at, position.map(|(next, missed)| Position { next, missed }))
             }),
@@ -652,7 +776,7 @@ mod tests {
             let hello = Hello { version: 1, nick: Some("alice"), udp_port, resume: Some(token), insists, next: insists.then_some(seq) };
             let lines = [
                 FromClient::Hello(hello), FromClient::Probe(1, Some("alice")), FromClient::Say(seq, text.clone()), FromClient::Nick("bob"),
-                FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id),
+                FromClient::Whisper(id, seq, text), FromClient::Relay(id, bytes), FromClient::Punch(id), FromClient::Whois(id),
                 FromClient::Confirm(token), FromClient::Op(token), FromClient::Away(Text::new("")), FromClient::Away(Text::new("at lunch")), FromClient::Room(Order::Kick("bob", Text::new("too loud"))), FromClient::Room(Order::Bans), FromClient::Room(Order::Lock), FromClient::Room(Order::NewPassphrase), FromClient::Room(Order::Mute("bob", None)), FromClient::Room(Order::Mute("bob", Some(7))), FromClient::Room(Order::Unmute("bob")), FromClient::Room(Order::Slow(Some(30))), FromClient::Room(Order::Slow(None)), FromClient::Room(Order::Unlock), FromClient::Room(Order::Topic(None)), FromClient::Room(Order::Topic(Some(Text::new("all about a")))), FromClient::Ping(seq), FromClient::Pong(seq), FromClient::Quit,
             ];
             for said in lines {

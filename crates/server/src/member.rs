@@ -290,7 +290,7 @@ impl Member {
         Profile {
             who: self.label(),
             udp,
-            key: rich.and_then(|_| self.key()),
+            key: rich.and_then(|_| self.key()).map(Into::into),
         }
     }
 

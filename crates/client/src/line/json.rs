@@ -233,6 +233,8 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             object.with("text", (!away.text.is_blank()).then(|| away.text.as_str()))
         }
         Event::Help => object("help"),
+        // Only the full screen has that command.
+        Event::Whois(text) => object("warning").text(text),
         Event::Notice(text) => object("notice").text(text),
         Event::Error(_, text) => object("error").text(text),
         Event::Warning(text) => object("warning").text(text),

@@ -81,6 +81,7 @@ impl Printer {
             Event::Welcome(welcome) => self.print_welcome(welcome, to),
             Event::Legacy { silent } => note(to, about_legacy(*silent)),
             Event::Users(users, _) => print_users(users, to),
+            Event::Whois(text) => note(to, text.to_string()),
             Event::Help => command::help(false).for_each(|line| note(to, line)),
             Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
             Event::Refused(RefusedMessage { text, reason }) => {

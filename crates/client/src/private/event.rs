@@ -132,6 +132,8 @@ pub enum Refusal {
     TooLong,
     /// The queue for this peer is full.
     Busy,
+    /// The server has not told the peer's whole key yet.
+    Unasked,
     /// The peer has no key, and [`Options::no_unencrypted`] is set.
     OnlyUnencrypted,
     /// The peer's key changed while it was connected, or is unusable.
@@ -149,6 +151,7 @@ impl fmt::Display for Refusal {
             Self::Yourself => "you can't send private messages to yourself",
             Self::TooLong => "the message is too long",
             Self::Busy => "too many unconfirmed messages to that user; try again later",
+            Self::Unasked => "the server has not told that user's key",
             Self::OnlyUnencrypted => "that user has no key, and unencrypted messages are disabled",
             Self::BadKey => "that user's key can't be trusted",
             Self::KeyTaken => "another user has the same key",
@@ -200,6 +203,7 @@ mod tests {
             Refusal::Yourself,
             Refusal::TooLong,
             Refusal::Busy,
+            Refusal::Unasked,
             Refusal::OnlyUnencrypted,
             Refusal::BadKey,
             Refusal::KeyTaken,
@@ -210,6 +214,6 @@ mod tests {
         assert!(words.iter().all(|words| words.contains(' ')), "{words:?}");
         words.sort();
         words.dedup();
-        assert_eq!(words.len(), 6 + 8);
+        assert_eq!(words.len(), 6 + 9);
     }
 }

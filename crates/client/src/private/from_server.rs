@@ -11,8 +11,8 @@ use crate::roster::{Change, KeyTrust};
 use chat_proto::id::{UserId, canonical};
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
-use chat_proto::opaque::{PublicKey, Token};
-use chat_proto::rich::Profile;
+use chat_proto::opaque::{Opaque, PublicKey, Token};
+use chat_proto::rich::{Profile, ShortKey};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::net::SocketAddr;
@@ -24,6 +24,7 @@ impl Private {
         self.own = connection.own;
         self.connection = Some(connection);
         self.roster.mark_stale();
+        self.questions.clear();
         self.flush_all(now);
     }
 
@@ -43,10 +44,27 @@ impl Private {
     }
 
     /// The server has announced all users. Users of an earlier connection that it did not announce
-    /// have left.
+    /// have left, unless one of those whom the server was asked about has the same key.
     pub fn roster_complete(&mut self, now: Now) {
-        for id in self.roster.stale() {
-            self.peer_left(now, id);
+        let (gone, others) = self.roster.stale();
+        self.awaits_users = !others.is_empty();
+        gone.into_iter().for_each(|id| self.peer_left(now, id));
+    }
+
+    /// The same after an answer, if that may matter.
+    pub fn roster_changes(&mut self, now: Now) {
+        if self.awaits_users {
+            self.roster_complete(now);
+        }
+    }
+
+    /// The answers had their time: users of an earlier connection who are not found have left.
+    pub fn roster_settles(&mut self, now: Now) {
+        if std::mem::take(&mut self.awaits_users) {
+            let (gone, others) = self.roster.stale();
+            gone.into_iter()
+                .chain(others)
+                .for_each(|id| self.peer_left(now, id));
         }
     }
 
@@ -63,11 +81,14 @@ impl Private {
             self.roster.announce(profile, &self.identity.keys.public())
         };
         self.roster_changed(&change);
-        let Some(KeyTrust::Trusted(key)) = self.roster.trust(id) else {
-            return;
-        };
-        self.contacts.entry(key).or_default();
-        self.announce(now, &key, id);
+        if let Some(KeyTrust::Trusted(key)) = self.roster.trust(id) {
+            self.contacts.entry(key).or_default();
+            self.announce(now, &key, id);
+        }
+        match self.roster.unconfirmed(id) {
+            Some(_) => self.ask_if_met(now, id),
+            None => self.answered(now, id),
+        }
     }
 
     /// A user took another nick.
@@ -85,6 +106,7 @@ impl Private {
 
     /// A user left. Messages for it fail, and never go to the next user with the same id.
     pub fn peer_left(&mut self, now: Now, id: UserId) {
+        self.questions.take(id);
         let trust = self.roster.trust(id);
         let change = self.roster.remove(id);
         self.roster_changed(&change);
@@ -104,8 +126,11 @@ impl Private {
     }
 
     /// The server asks both sides to open their routers: the user is to be reached at this address.
-    pub fn punch(&mut self, now: Now, who: &Who, address: SocketAddr) {
-        let Some(KeyTrust::Trusted(key)) = self.roster.trust(who.id) else {
+    pub fn punch(&mut self, now: Now, id: UserId, address: SocketAddr) {
+        if self.is_unasked(id) {
+            self.ask(now, id).punch = Some(address);
+        }
+        let Some(KeyTrust::Trusted(key)) = self.roster.trust(id) else {
             return;
         };
         if self.ensure_peer(&key, now).is_ok() {
@@ -121,6 +146,41 @@ impl Private {
     /// The server has relayed an unencrypted message, or says that it can't.
     pub fn whisper_answered(&mut self, message: MessageId, passed_on: bool) {
         self.outputs.extend(self.plaintext.answered(message, passed_on));
+    }
+
+    /// Asks about a user whose key may be one that this client has met.
+    fn ask_if_met(&mut self, now: Now, id: UserId) {
+        let key = self.roster.unconfirmed(id);
+        if key.is_some_and(|key| self.has_met(key)) {
+            self.ask_early(now, id);
+        }
+    }
+
+    /// Whether a key that begins so is in the roster, or has a conversation.
+    fn has_met(&self, Opaque([a, b, c]): ShortKey) -> bool {
+        let [first, last] = [u8::MIN, u8::MAX].map(|rest| {
+            let mut key = [rest; 32];
+            [key[0], key[1], key[2]] = [a, b, c];
+            Opaque(key)
+        });
+        self.contacts.range(first..=last).next().is_some()
+    }
+
+    /// The server has answered: what waited goes on.
+    fn answered(&mut self, now: Now, id: UserId) {
+        let Some(question) = self.questions.take(id) else {
+            return;
+        };
+        if let Some(address) = question.punch {
+            self.punch(now, id, address);
+        }
+        if let Some((source, bytes)) = question.beginning {
+            let says = matches!(source, Source::Relay).then_some(id);
+            self.begin(now, source, says, &bytes);
+        }
+        if question.turns {
+            self.turn_to(now, id);
+        }
     }
 
     fn roster_changed(&mut self, change: &Change) {

@@ -27,6 +27,7 @@ mod path;
 mod peer;
 mod plaintext;
 mod probe;
+mod questions;
 pub mod random;
 mod receiver;
 mod rendezvous;
@@ -48,11 +49,13 @@ use chat_proto::datagram::{ANSWER, BEGIN, MARK, REPLY, SEALED};
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
+use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use handshake::{BeginningLimit, Identity, Opened, slot_of};
 use packet::Packet;
 use peer::{Context, OfferLimit, Peer, Source};
 use plaintext::Plaintext;
+use questions::{Question, Questions};
 use rendezvous::Rendezvous;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -64,6 +67,9 @@ pub const OVERHEAD: usize = DATAGRAM_MAX - (packet::PARTS_MAX - packet::PART_HEA
 /// Peers with a conversation at a time: 16,384 x about 1 KB = 16 MB. The numbers of those that sent
 /// or received a message are kept until the program ends. See [`Private::make_room`].
 const PEERS_MAX: usize = 16_384;
+
+/// Users that are asked about because of one handshake whose sender is not known.
+const CANDIDATES_MAX: usize = 4;
 
 /// Bytes held back for order, for all peers together. One peer takes up to 77 KB.
 const HELD_BYTES_MAX: usize = 4 << 20;
@@ -89,9 +95,12 @@ pub struct Private {
     /// Above all control numbers of conversations that were dropped, so none is used twice.
     control_floor: u64,
     plaintext: Plaintext,
+    questions: Questions,
     rendezvous: Option<Rendezvous>,
     connection: Option<Connection>,
     own: Option<UserId>,
+    /// The roster has users of an earlier connection who may turn out to be here.
+    awaits_users: bool,
     next_message: MessageId,
     outputs: VecDeque<Output>,
 }
@@ -136,9 +145,11 @@ impl Private {
             relay_limit: BeginningLimit::default(),
             control_floor: 0,
             plaintext: Plaintext::default(),
+            questions: Questions::default(),
             rendezvous: None,
             connection: None,
             own: None,
+            awaits_users: false,
             next_message: MessageId::FIRST,
             outputs: VecDeque::new(),
         }
@@ -168,7 +179,7 @@ impl Private {
     pub fn verify_code(&self, with: UserId) -> Option<String> {
         match self.roster.trust(with)? {
             KeyTrust::Trusted(key) => Some(verify_code(&self.public_key(), &key)),
-            KeyTrust::NoKey | KeyTrust::Contested(_) | KeyTrust::Rejected => None,
+            KeyTrust::NoKey | KeyTrust::Unasked | KeyTrust::Contested(_) | KeyTrust::Rejected => None,
         }
     }
 
@@ -187,7 +198,8 @@ impl Private {
     pub fn deadline(&self) -> Option<Duration> {
         let contact = self.timers.first().map(|(at, _)| *at);
         let rendezvous = self.rendezvous.as_ref().map(Rendezvous::deadline);
-        let deadlines = [contact, rendezvous, self.plaintext.deadline()];
+        let questions = self.questions.deadline();
+        let deadlines = [contact, rendezvous, self.plaintext.deadline(), questions];
         deadlines.into_iter().flatten().min()
     }
 
@@ -198,6 +210,7 @@ impl Private {
             self.flush(now, &key);
         }
         self.outputs.extend(self.plaintext.timeout(now.monotonic));
+        self.questions.timeout(now.monotonic);
         self.ask_rendezvous(now.monotonic);
     }
 }
@@ -218,6 +231,7 @@ impl Private {
         }
         match self.trust(to).ok_or(Refusal::NotHere)? {
             KeyTrust::NoKey => self.send_unencrypted(now.monotonic, to, text),
+            KeyTrust::Unasked => Err(Refusal::Unasked),
             KeyTrust::Trusted(key) => self.send_encrypted(now, key, text),
             KeyTrust::Contested(_) => Err(Refusal::KeyTaken),
             KeyTrust::Rejected => Err(Refusal::BadKey),
@@ -226,6 +240,9 @@ impl Private {
 
     /// The user turns to somebody: the keys for a message are agreed on before it is written.
     pub fn turn_to(&mut self, now: Now, to: UserId) {
+        if self.is_unasked(to) {
+            self.ask(now, to).turns = true;
+        }
         if let Some(KeyTrust::Trusted(key)) = self.trust(to)
             && self.ensure_peer(&key, now).is_ok()
         {
@@ -293,6 +310,65 @@ impl Private {
     }
 }
 
+/// Questions to the server about users.
+impl Private {
+    /// Whether the server has told only how this user's key begins.
+    pub fn is_unasked(&self, id: UserId) -> bool {
+        self.roster.trust(id) == Some(KeyTrust::Unasked)
+    }
+
+    /// Whether the server owes an answer.
+    pub fn awaits_answer(&self) -> bool {
+        self.questions.is_open()
+    }
+
+    /// Whether the server owes an answer about this user for too long.
+    pub fn answer_is_late(&self, id: UserId) -> bool {
+        self.questions.is_late(id)
+    }
+
+    /// The late answers are noted: who asks again waits again.
+    pub fn forget_late_answers(&mut self) {
+        self.questions.forget_late();
+    }
+
+    /// Asks the server for a user's key and address, unless it owes the answer.
+    pub fn ask_about(&mut self, now: Now, id: UserId) {
+        self.ask(now, id);
+    }
+
+    /// The same before the user of this client needs the answer, unless there are many questions.
+    pub fn ask_early(&mut self, now: Now, id: UserId) {
+        if self.questions.has_room() {
+            self.ask(now, id);
+        }
+    }
+
+    fn ask(&mut self, now: Now, id: UserId) -> &mut Question {
+        let (is_new, question) = self.questions.ask(now.monotonic, id);
+        if is_new {
+            self.outputs.push_back(Output::Line(FromClient::Whois(id)));
+        }
+        question
+    }
+
+    /// A handshake came from a key that is not known: asks whose it is. `says`: the only user that it may be.
+    fn ask_who_begins(
+        &mut self,
+        now: Now,
+        source: Source,
+        says: Option<UserId>,
+        key: PublicKey,
+        bytes: &[u8],
+    ) {
+        let candidates = self.roster.candidates(key);
+        let meant = candidates.filter(|id| says.is_none_or(|says| says == *id));
+        for id in meant.take(CANDIDATES_MAX).collect::<Vec<_>>() {
+            self.ask(now, id).beginning = Some((source, bytes.to_vec()));
+        }
+    }
+}
+
 /// From the socket.
 impl Private {
     /// A datagram arrived.
@@ -353,12 +429,19 @@ impl Private {
         if !limit.accept(now.monotonic) {
             return None;
         }
+        self.begin(now, source, says, bytes)
+    }
+
+    fn begin(&mut self, now: Now, source: Source, says: Option<UserId>, bytes: &[u8]) -> Option<()> {
         let responder = Responder::read(&self.identity.keys, bytes, self.random.as_mut())?;
-        let key = responder.peer;
-        let holder = self.roster.holder(&key)?;
+        let Some(holder) = self.roster.holder(&responder.peer) else {
+            self.ask_who_begins(now, source, says, responder.peer, bytes);
+            return None;
+        };
         if says.is_some_and(|says| says != holder) {
             return None;
         }
+        let key = responder.peer;
         self.ensure_peer(&key, now).ok()?;
         self.with_peer(now, &key, |peer, context| {
             peer.receive_beginning(context, source, responder, bytes);

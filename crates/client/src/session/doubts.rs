@@ -17,7 +17,7 @@ impl Session {
 
     /// What the user knows of a user's key: `verified`, with the nick of then if it is another.
     pub fn verified(&self, profile: &Profile) -> Option<String> {
-        let Verified { nick, .. } = self.trust.verified_with(&profile.key?)?;
+        let Verified { nick, .. } = self.trust.verified_with(&profile.key?.whole()?)?;
         Some(match nick {
             Some(nick) if !is_alike(Some(nick), profile.who.nick.as_ref()) => format!("verified as {nick}"),
             _ => "verified".into(),

@@ -210,10 +210,12 @@ impl Session {
             _ => {}
         }
         self.ask_for_wish(now);
+        self.run_deferred(now);
         self.send_drafts(now);
+        self.private.forget_late_answers();
         self.drain_private(now);
         self.note_progress(now);
-        if self.is_ready() && self.owed() > 0 {
+        if self.is_ready() && (self.owed() > 0 || self.private.awaits_answer()) {
             self.clocks.awaited.get_or_insert(now.monotonic);
         }
         let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
@@ -221,7 +223,7 @@ impl Session {
         };
         // Every private message has a result in the end. The server may never answer.
         let owed = self.owed();
-        if self.pending_nicks == 0 && self.under_way() == 0 {
+        if self.pending_nicks == 0 && self.under_way() == 0 && self.deferred.is_empty() {
             self.leave(now);
         } else if owed > 0 && now.monotonic >= since + PROGRESS_WAIT {
             self.give_up(Outcome::Unacknowledged(owed));

@@ -64,6 +64,8 @@ pub enum Event {
     Verified(Verification),
     /// A user may be somebody else than its name says, and nothing is sent there.
     Doubt(Doubt),
+    /// The answer to `/whois`, in words.
+    Whois(Text<'static>),
     /// The answer to `/help`: show [`crate::command::help`].
     Help,
     /// What the room is about.

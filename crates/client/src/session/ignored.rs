@@ -4,7 +4,7 @@
 
 use super::recipients::Peer;
 use crate::roster::Roster;
-use chat_proto::rich::Profile;
+use chat_proto::rich::{Key, Profile};
 use chat_proto::who::Who;
 
 #[derive(Debug, Default)]
@@ -14,6 +14,17 @@ impl Ignored {
     /// A user is here, perhaps an ignored one under a new id.
     pub(super) fn met(&mut self, profile: &Profile) {
         self.0.iter_mut().for_each(|peer| peer.met(profile));
+    }
+
+    /// The connection is another one. Of whom no whole key is known is not known again.
+    pub(super) fn lost(&mut self) {
+        self.0.iter_mut().for_each(Peer::lost);
+        self.0.retain(|peer| !peer.is_gone());
+    }
+
+    /// Whether a key may be that of an ignored user.
+    pub(super) fn may_have(&self, key: Key) -> bool {
+        self.0.iter().any(|peer| peer.may_have(key))
     }
 
     /// A user is about to take another nick in the roster.

@@ -8,6 +8,7 @@
 //! `state` is the session and what its parts share. Each other file handles one part of it; `driver` calls them all.
 
 mod away;
+mod deferred;
 mod doubts;
 mod driver;
 mod event;

@@ -2,7 +2,7 @@
 
 use super::recipients::Peer;
 use chat_proto::id::UserId;
-use chat_proto::rich::FromClient;
+use chat_proto::rich::{FromClient, Key};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +20,7 @@ const PRIVATES_MAX: usize = 1024;
 pub(super) struct Outbox {
     waiting: VecDeque<Message>,
     sent: VecDeque<Message>,
-    /// Private messages that wait for a connection, for their user to return, or for room. In the order typed.
+    /// Private messages that wait for a connection, for their user to return, for its key, or for room. In the order typed.
     drafts: VecDeque<Draft>,
     /// Private messages that were handed to their delivery and have no result yet, by their numbers.
     pub(super) privates: BTreeMap<u64, Pending>,
@@ -209,6 +209,11 @@ impl Outbox {
         self.drafts.iter().any(|draft| draft.peer == *peer)
     }
 
+    /// Whether a draft waits for a user who may have this key.
+    pub(super) fn has_draft_with(&self, key: Key) -> bool {
+        self.drafts.iter().any(|draft| draft.peer.may_have(key))
+    }
+
     /// Whether drafts wait for users who may return.
     pub(super) fn awaits_peers(&self) -> bool {
         self.drafts.iter().any(|draft| draft.awaits_peer)
@@ -241,7 +246,8 @@ impl Outbox {
 
     /// Whether one more message may be typed.
     pub(super) fn has_room(&self) -> bool {
-        self.bytes < BYTES_MAX && self.drafts.iter().all(|draft| draft.awaits_peer)
+        let awaits = |draft: &Draft| draft.awaits_peer || draft.peer.is_unasked();
+        self.bytes < BYTES_MAX && self.drafts.iter().all(awaits)
     }
 
     /// Whether more input may be read. If not, drafts have to be sent, or results to arrive, first.

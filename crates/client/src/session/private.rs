@@ -14,7 +14,7 @@ use chat_proto::TEXT_MAX;
 use chat_proto::id::UserId;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
-use chat_proto::rich::Profile;
+use chat_proto::rich::{Key, Profile};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::fmt::Display;
@@ -23,6 +23,9 @@ use std::time::Duration;
 
 /// How long a user may take to return after this client did. It covers the longest pause between two tries.
 const PEER_WAIT: Duration = Duration::from_secs(30);
+
+/// Why a text is not kept for a user of whom no whole key is known.
+const LOST: &str = "the connection was lost before the server told that user's key";
 
 impl Session {
     /// `/msg`: sends a private message to the user that was typed. Answers with that user.
@@ -72,8 +75,12 @@ impl Session {
         is_direct && !self.outbox.has_draft_for(peer) && self.hand_over(to, text, now)
     }
 
-    /// Gives a message to the delivery; `false`, if that has no room now.
+    /// Gives a message to the delivery; `false`, if that has no room now, or the server is to tell the user's key first.
     fn hand_over(&mut self, to: UserId, text: &Text<'_>, now: Now) -> bool {
+        if self.private.is_unasked(to) {
+            self.private.ask_about(now, to);
+            return false;
+        }
         if let Err(doubt) = self.may_send_to(to) {
             self.refuse_to_send(&self.who(to), &doubt);
             return true;
@@ -98,6 +105,9 @@ impl Session {
     fn keep(&mut self, peer: Peer, text: &Text<'_>) {
         if let Some(doubt) = self.doubt(&peer.profile()) {
             return self.refuse_to_send(&peer.who, &doubt);
+        }
+        if peer.is_unasked() {
+            return self.not_sent(&peer.who, LOST);
         }
         let refusal = if text.as_str().len() > TEXT_MAX || text.has_too_many_rows() {
             Refusal::TooLong
@@ -130,27 +140,35 @@ impl Session {
             .is_some_and(|since| now.monotonic >= since + PEER_WAIT)
         {
             self.absent.clear();
+            self.private.roster_settles(now);
         }
         let is_late = self
             .drafts_deadline()
             .is_some_and(|deadline| now.monotonic >= deadline);
         for mut draft in self.outbox.take_drafts() {
             match self.locate(&draft.peer) {
+                Some(to) if self.private.answer_is_late(to) => {
+                    let reason = format!("the server does not tell the key of {}", draft.peer.who);
+                    self.give_up_draft(draft, reason);
+                }
                 Some(to) if self.hand_over(to, &draft.text, now) => {}
                 Some(_) => {
                     draft.awaits_peer = false;
                     self.outbox.add_draft(draft);
                 }
                 None if draft.awaits_peer && !is_late => self.outbox.add_draft(draft),
-                None => self.give_up_draft(draft),
+                None if draft.peer.is_lost() => self.give_up_draft(draft, LOST.to_owned()),
+                None => {
+                    let reason = format!("{} is not here any more", draft.peer.who);
+                    self.give_up_draft(draft, reason);
+                }
             }
         }
     }
 
-    fn give_up_draft(&mut self, draft: Draft) {
+    fn give_up_draft(&mut self, draft: Draft, reason: String) {
         self.failures.privates += 1;
         self.note_failed_message();
-        let reason = format!("{} is not here any more", draft.peer.who);
         self.events.push_back(Event::Refused(RefusedMessage {
             text: draft.text,
             reason: Text::from(reason),
@@ -254,9 +272,18 @@ impl Session {
         let first = absent().next();
         // A stranger may have had that nick until the connection was lost once more.
         let second = first.and_then(|first| absent().find(|other| !other.is_same(first)));
+        let is_other =
+            |absent: &&Peer, profile: &Profile| !profile.key.is_some_and(|key| absent.may_have(key));
         match (self.roster().resolve(typed), first) {
-            (Ok(profile), _) => match absent().find(|absent| absent.key() != profile.key) {
-                None => Ok(Peer::of(profile)),
+            (Ok(profile), _) => match absent().find(|absent| is_other(absent, profile)) {
+                // Whether it is the absent one, the server is asked.
+                None => {
+                    let is_short = matches!(profile.key, Some(Key::Short(_)));
+                    Ok(first
+                        .filter(|_| is_short)
+                        .cloned()
+                        .unwrap_or_else(|| Peer::of(profile)))
+                }
                 Some(absent) if absent.who.id == profile.who.id => {
                     Err("that user is not back yet, and another one has the address now".into())
                 }

@@ -7,7 +7,7 @@ use crate::roster::Roster;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
 use chat_proto::opaque::PublicKey;
-use chat_proto::rich::Profile;
+use chat_proto::rich::{Key, Profile};
 use chat_proto::who::Who;
 
 #[derive(Debug)]
@@ -56,6 +56,28 @@ impl Recipients {
         }
     }
 
+    /// A user is here, or its whole key is known now.
+    pub(super) fn met(&mut self, profile: &Profile) {
+        self.peers().for_each(|peer| peer.learn(profile));
+    }
+
+    /// The connection is another one.
+    pub(super) fn lost(&mut self) {
+        self.peers().for_each(Peer::lost);
+    }
+
+    /// Whether a key may be that of one of them.
+    pub(super) fn may_have(&self, key: Key) -> bool {
+        let target = match &self.target {
+            Target::User(peer) => Some(peer),
+            Target::Everybody | Target::Named(_) | Target::NotFound => None,
+        };
+        target
+            .into_iter()
+            .chain(&self.writer)
+            .any(|peer| peer.may_have(key))
+    }
+
     /// A user is about to take another nick in the roster.
     pub(super) fn renamed(&mut self, after: &Who, roster: &Roster) {
         self.peers().for_each(|peer| peer.renamed(after, roster));
@@ -73,14 +95,17 @@ impl Recipients {
 /// A user, whatever becomes of its connection.
 ///
 /// After a user has left, another may have its id or its nick. A key is different: only its owner can read what is
-/// sealed for it. A user without a key is recognised for as long as it stays.
+/// sealed for it. A user without a key, or of whose key only the beginning is known, is recognised for as long as it
+/// stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     /// The user, under the last name known.
     pub(super) who: Who,
-    key: Option<PublicKey>,
-    /// A user without a key left: it can't be recognised again.
+    key: Option<Key>,
+    /// A user without a known key left, or the connection was lost: it can't be recognised again.
     is_gone: bool,
+    /// The latter.
+    is_lost: bool,
 }
 
 impl Peer {
@@ -90,6 +115,7 @@ impl Peer {
             who: Who::from(id),
             key: None,
             is_gone: false,
+            is_lost: false,
         }
     }
 
@@ -98,6 +124,7 @@ impl Peer {
             who: profile.who.clone(),
             key: profile.key,
             is_gone: false,
+            is_lost: false,
         }
     }
 
@@ -112,7 +139,33 @@ impl Peer {
 
     /// A user left, perhaps this one.
     pub(super) fn left(&mut self, who: &Who) {
-        self.is_gone |= self.key.is_none() && self.who.id == who.id;
+        self.is_gone |= self.key().is_none() && self.who.id == who.id;
+    }
+
+    /// The connection is another one. Anybody can make a key that begins like the one of a user.
+    pub(super) fn lost(&mut self) {
+        self.is_lost |= self.is_unasked() && !self.is_gone;
+        self.is_gone |= self.is_lost;
+    }
+
+    /// Whether only the beginning of its key is known.
+    pub(super) fn is_unasked(&self) -> bool {
+        matches!(self.key, Some(Key::Short(_)))
+    }
+
+    /// Whether a key may be its own.
+    pub(super) fn may_have(&self, key: Key) -> bool {
+        !self.is_gone && self.key.is_some_and(|own| own.may_be(key))
+    }
+
+    /// The whole key of a user is known, perhaps of this one.
+    pub(super) fn learn(&mut self, profile: &Profile) {
+        if self.is_unasked()
+            && self.who.id == profile.who.id
+            && profile.key.is_some_and(|key| self.may_have(key))
+        {
+            self.key = profile.key;
+        }
     }
 
     /// A user is about to take another nick in the roster, perhaps this one.
@@ -123,8 +176,9 @@ impl Peer {
         }
     }
 
+    /// The whole key, if it is known.
     pub(super) fn key(&self) -> Option<PublicKey> {
-        self.key
+        self.key.and_then(Key::whole)
     }
 
     /// Whether a person means this user: by its id, by `nick@id`, or by its nick.
@@ -142,12 +196,13 @@ impl Peer {
 
     /// Whether both are one user, under whatever ids.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.who.id == other.who.id || self.key.is_some() && self.key == other.key
+        self.who.id == other.who.id || self.key().is_some() && self.key() == other.key()
     }
 
     /// A user is here, perhaps this one under a new id.
     pub(super) fn met(&mut self, profile: &Profile) {
-        if self.key.is_some() && self.key == profile.key {
+        self.learn(profile);
+        if self.key().is_some() && self.key == profile.key {
             self.who = profile.who.clone();
         }
     }
@@ -155,9 +210,16 @@ impl Peer {
     /// Whether this user has or had that name. By its id it is known only while no other user has that.
     pub(super) fn is(&self, who: &Who, roster: &Roster) -> bool {
         match roster.get(who.id) {
-            Some(profile) if profile.key.is_some() || self.key.is_some() => profile.key == self.key,
+            Some(profile) if profile.key.is_some() || self.key.is_some() => {
+                let has_key = profile.key.is_some_and(|key| self.may_have(key));
+                has_key && (!self.is_unasked() || self.who.id == who.id)
+            }
             _ => self.who.id == who.id && !self.is_gone,
         }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -166,11 +228,15 @@ impl Peer {
 
     /// The user, if it is here: under its id or, by its key, under a new one.
     pub(super) fn find<'r>(&self, roster: &'r Roster) -> Option<&'r Profile> {
-        let Some(key) = self.key else {
-            let profile = roster.get(self.who.id).filter(|_| !self.is_gone)?;
-            return (profile.key.is_none() && profile.who == self.who).then_some(profile);
+        let Some(key) = self.key() else {
+            let profile = roster.here(self.who.id).filter(|_| !self.is_gone)?;
+            let has_key = match profile.key {
+                Some(key) => self.may_have(key),
+                None => self.key.is_none(),
+            };
+            return (has_key && profile.who == self.who).then_some(profile);
         };
-        let under_its_id = roster.get(self.who.id).filter(|profile| profile.key == Some(key));
-        under_its_id.or_else(|| roster.get(roster.holder(&key)?))
+        let under_its_id = roster.here(self.who.id).filter(|profile| profile.key == self.key);
+        under_its_id.or_else(|| roster.here(roster.holder(&key)?))
     }
 }

@@ -40,10 +40,10 @@ impl Session {
             Command::Quit => self.end_input(now),
             Command::Reply(text) => self.reply(text, now),
             Command::Query(who) => self.set_query(*who, now),
-            Command::Ignore(who) => self.ignore(*who),
+            Command::Ignore(who) => self.ignore(*who, now),
             Command::Unignore(who) => self.unignore(who),
-            Command::Verify(who, None) => self.verify(who),
-            Command::Verify(who, Some(true)) => self.confirm(who),
+            Command::Verify(who, None) => self.verify(who, now),
+            Command::Verify(who, Some(true)) => self.confirm(who, now),
             Command::Verify(who, Some(false)) => self.unconfirm(who),
             Command::Op(code) => self.prove_operator(code),
             Command::Order(order) => self.order(order),
@@ -53,6 +53,12 @@ impl Session {
             Command::Incomplete(usage) => self.fail(format!("usage: {}", with_choices(usage))),
             Command::Unknown(name, nearest) => self.fail_unknown(name, *nearest),
         }
+        self.settle(now);
+    }
+
+    /// `/whois`: answers with [`Event::Whois`], at once or when the server has told what it knows of that user.
+    pub fn request_whois(&mut self, typed: &str, now: Now) {
+        self.look_up(typed, now);
         self.settle(now);
     }
 
@@ -216,7 +222,7 @@ impl Session {
     }
 
     /// `/ignore`: hides what a user says, or lists the ignored.
-    fn ignore(&mut self, typed: Option<&str>) {
+    fn ignore(&mut self, typed: Option<&str>, now: Now) {
         let Some(typed) = typed else {
             let names: Vec<String> = self.ignored.users().iter().map(Who::to_string).collect();
             return self.tell_ignored(match names.is_empty() {
@@ -232,6 +238,10 @@ impl Session {
             return self.fail("that is you: only other users can be ignored".into());
         }
         let who = peer.who.clone();
+        if peer.is_unasked() {
+            // By its key it stays ignored on its next connection.
+            self.private.ask_about(now, who.id);
+        }
         self.ignored.add(peer);
         self.tell_ignored(format!("{who} is hidden until /unignore {}", name(&who)));
     }

@@ -11,7 +11,7 @@ use chat_proto::AWAY_MAX;
 use chat_proto::nick::Nick;
 use chat_proto::now::Now;
 use chat_proto::opaque::Token;
-use chat_proto::rich::{ErrorCode, FromClient, FromServer, Position, Profile};
+use chat_proto::rich::{ErrorCode, FromClient, FromServer, Key, Position, Profile};
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 
@@ -29,6 +29,9 @@ impl Session {
         let at = told.unwrap_or(now.unix_ms);
         match line {
             FromServer::User(profile) if !history => self.on_user(profile, now),
+            FromServer::Users(users) if phase == Phase::Roster => {
+                users.into_iter().for_each(|profile| self.on_user(profile, now));
+            }
             FromServer::History(_, position) if phase == Phase::Roster => {
                 self.on_roster_end(Phase::History, now);
                 self.on_position(position);
@@ -60,7 +63,7 @@ impl Session {
                 self.private.relayed(now, &who, &bytes);
                 self.drain_private(now);
             }
-            FromServer::Punch(who, udp) => self.private.punch(now, &who, udp),
+            FromServer::Punch(who, udp) => self.private.punch(now, who.id, udp),
             FromServer::Error(code, seq, text) => self.on_error(code, seq, text),
             _ => {}
         }
@@ -78,10 +81,14 @@ impl Session {
             .private
             .roster()
             .users()
-            .filter_map(|user| Some((user.key?, Peer::of(user))));
+            .filter_map(|user| Some((user.key?.whole()?, Peer::of(user))));
         self.absent.extend(known);
         self.absent.remove(&self.private.public_key());
         self.private_has_server = true;
+        self.fail_deferred(None, "the connection was lost");
+        self.recipients.lost();
+        self.ignored.lost();
+        self.outbox.drafts_mut().for_each(|draft| draft.peer.lost());
         self.operators.forget_users();
         self.away.forget_users();
         self.private.connected(now, connection);
@@ -96,12 +103,37 @@ impl Session {
     }
 
     fn on_user(&mut self, profile: Profile, now: Now) {
-        let former = self.roster().get(profile.who.id).cloned();
-        self.ignored.met(&profile);
-        profile.key.and_then(|key| self.absent.remove(&key));
+        let id = profile.who.id;
+        let former = self.roster().get(id).cloned();
         self.private.peer_here(now, &profile);
+        // What was known of its key is known still.
+        let profile = self.roster().get(id).cloned().unwrap_or(profile);
+        self.ignored.met(&profile);
+        self.recipients.met(&profile);
+        let drafts = self.outbox.drafts_mut();
+        drafts.for_each(|draft| draft.peer.learn(&profile));
+        if let Some(key) = profile.key.and_then(Key::whole) {
+            self.absent.remove(&key);
+        } else if profile.key.is_some_and(|key| self.may_know(key)) && !self.is_me(&profile.who) {
+            self.private.ask_early(now, id);
+        }
+        if self.is_ready() {
+            self.private.roster_changes(now);
+        }
         self.drain_private_of(former.as_ref(), now);
-        self.note_key(profile.who.id);
+        self.note_key(id);
+    }
+
+    /// Whether a key that begins so may be one that matters before its user is written to.
+    fn may_know(&self, key: Key) -> bool {
+        self.trust
+            .verified
+            .iter()
+            .any(|verified| key.may_be(verified.key.into()))
+            || self.absent.keys().any(|absent| key.may_be((*absent).into()))
+            || self.ignored.may_have(key)
+            || self.recipients.may_have(key)
+            || self.outbox.has_draft_with(key)
     }
 
     /// The user list is complete. The history follows, or is left out.
@@ -208,8 +240,10 @@ impl Session {
     fn on_leave(&mut self, at: u64, who: Who, now: Now) {
         let former = self.roster().get(who.id).cloned();
         self.private.peer_left(now, who.id);
+        self.fail_deferred(Some(who.id), "that user left");
         self.operators.left(who.id);
         self.away.set(who.id, None);
+        self.private.roster_changes(now);
         self.drain_private_of(former.as_ref(), now);
         if let Some(nick) = &who.nick {
             self.nick_freed(nick, now);

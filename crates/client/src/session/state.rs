@@ -1,6 +1,7 @@
 //! The state of a session, and what all its parts use.
 
 use super::away::Away;
+use super::deferred::Waiting;
 use super::event::{Event, RefusedMessage};
 use super::ignored::Ignored;
 use super::legacy::connection::Legacy;
@@ -109,6 +110,8 @@ pub struct Session {
     pub(super) recipients: Recipients,
     pub(super) ignored: Ignored,
     pub(super) trust: Trust,
+    /// Requests that wait for the key of a user.
+    pub(super) deferred: Vec<Waiting>,
     pub(super) operators: Operators,
     /// The room has a passphrase.
     pub(super) has_phrase: bool,
@@ -172,6 +175,7 @@ impl Session {
             recipients: Recipients::new(config.to.clone()),
             ignored: Ignored::default(),
             trust: Trust::default(),
+            deferred: Vec::new(),
             operators: Operators::default(),
             has_phrase: false,
             topics: Topics::default(),

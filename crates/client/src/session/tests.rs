@@ -14,6 +14,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+mod asking;
 mod away;
 mod clock;
 mod dripping;

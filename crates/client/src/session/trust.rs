@@ -7,7 +7,7 @@ use super::event::Verified;
 use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, Skeleton};
 use chat_proto::opaque::PublicKey;
-use chat_proto::rich::Profile;
+use chat_proto::rich::{Key, Profile, ShortKey};
 use chat_proto::who::Who;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,12 +25,12 @@ const WARNED_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     /// The key of the user with each address. The first one stays until the user of this client accepts another.
-    ids: BTreeMap<UserId, PublicKey>,
+    ids: BTreeMap<UserId, Key>,
     /// The same for each look of a nick.
-    looks: HashMap<Skeleton, PublicKey>,
+    looks: HashMap<Skeleton, Key>,
     pub(super) verified: Vec<Verified>,
     /// Users that the client has warned of.
-    warned: BTreeSet<(UserId, Option<PublicKey>)>,
+    warned: BTreeSet<(UserId, Option<ShortKey>)>,
 }
 
 /// What speaks against a user.
@@ -52,7 +52,7 @@ impl Trust {
             self.warned.clear();
         }
         matches!(self.standing(profile), Standing::Posing(_))
-            && self.warned.insert((profile.who.id, profile.key))
+            && self.warned.insert((profile.who.id, profile.key.map(Key::short)))
     }
 
     /// Remembers the key of a user.
@@ -62,11 +62,11 @@ impl Trust {
         };
         for look in looks(&profile.who) {
             if self.looks.len() < KEYS_MAX {
-                self.looks.entry(look).or_insert(key);
+                learn(self.looks.entry(look).or_insert(key), key);
             }
         }
         if self.ids.len() < KEYS_MAX {
-            self.ids.entry(profile.who.id).or_insert(key);
+            learn(self.ids.entry(profile.who.id).or_insert(key), key);
         }
     }
 
@@ -84,7 +84,7 @@ impl Trust {
     }
 
     /// The keys that users with this name or address had.
-    pub(super) fn former(&self, who: &Who) -> Vec<PublicKey> {
+    pub(super) fn former(&self, who: &Who) -> Vec<Key> {
         let by_look = looks(who).filter_map(|look| self.looks.get(&look).copied());
         by_look.chain(self.ids.get(&who.id).copied()).collect()
     }
@@ -96,22 +96,35 @@ impl Trust {
             all.filter(|verified| is_alike(verified.nick.as_ref(), nick))
         };
         if let Some(first) = of_nick().next() {
-            return match of_nick().any(|verified| profile.key == Some(verified.key)) {
+            return match of_nick().any(|verified| may_have(profile, verified.key.into())) {
                 true => Standing::Good,
                 false => Standing::Posing(first.nick.clone()),
             };
         }
         let mut former = self.former(&profile.who);
-        former.retain(|key| profile.key != Some(*key));
-        let verified = former.iter().find_map(|key| self.verified_with(key));
+        former.retain(|key| !may_have(profile, *key));
+        let verified_with = |key: Key| self.verified_with(&key.whole()?);
+        let verified = former.iter().find_map(|key| verified_with(*key));
         match (verified, profile.key) {
             _ if former.is_empty() => Standing::Good,
             // The user knows both.
-            (_, Some(key)) if self.verified_with(&key).is_some() => Standing::Changed,
+            (_, Some(key)) if verified_with(key).is_some() => Standing::Changed,
             (Some(verified), _) => Standing::Posing(verified.nick.clone()),
             (None, Some(_)) => Standing::Changed,
             (None, None) => Standing::Bare,
         }
+    }
+}
+
+/// As far as is known.
+fn may_have(profile: &Profile, key: Key) -> bool {
+    profile.key.is_some_and(|own| own.may_be(key))
+}
+
+/// The rest of a known key is told.
+fn learn(known: &mut Key, key: Key) {
+    if known.may_be(key) && known.whole().is_none() {
+        *known = key;
     }
 }
 

@@ -1,18 +1,25 @@
-//! `/verify WHO`, `/verify WHO yes` and `/verify WHO no`.
+//! What needs the whole key of a user: `/verify WHO`, `/verify WHO yes`, `/verify WHO no` and `/whois WHO`.
 
+use super::deferred::{Deferred, Waiting};
 use super::event::{Event, Verification, Verified, VerifyCode};
 use super::state::Session;
 use super::trust::{VERIFIED_MAX, is_alike};
+use chat_proto::id::UserId;
 use chat_proto::nick::{Nick, NickKey};
+use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::Profile;
 use chat_proto::text::Text;
 
 impl Session {
     /// `/verify`: shows the code to compare.
-    pub(super) fn verify(&mut self, typed: &str) {
+    pub(super) fn verify(&mut self, typed: &str, now: Now) {
+        if self.defers(typed, Deferred::Verify, now) {
+            return;
+        }
         let code = self.resolve(typed).and_then(|peer| {
             let why = match peer.key() {
+                None if peer.is_unasked() => "the server has not told that user's key",
                 None => "that user has no key",
                 Some(_) => "that user is not here",
             };
@@ -26,7 +33,10 @@ impl Session {
     }
 
     /// `/verify WHO yes`: the codes were the same.
-    pub(super) fn confirm(&mut self, typed: &str) {
+    pub(super) fn confirm(&mut self, typed: &str, now: Now) {
+        if self.defers(typed, Deferred::Confirm, now) {
+            return;
+        }
         let peer = match self.resolve(typed) {
             Ok(peer) => peer,
             Err(reason) => return self.fail(format!("can't verify {}: {reason}", Text::new(typed))),
@@ -35,7 +45,8 @@ impl Session {
             // The code is of a key that no other user here has.
             profile.key.is_some() && self.private.verify_code(profile.who.id).is_some()
         });
-        let Some((profile, key)) = profile.and_then(|profile| Some((profile.clone(), profile.key?))) else {
+        let Some((profile, key)) = profile.and_then(|profile| Some((profile.clone(), profile.key?.whole()?)))
+        else {
             return self.fail(format!("can't verify {}: it has no key of its own", peer.who));
         };
         self.trust.verified.retain(|verified| verified.key != key);
@@ -71,8 +82,8 @@ impl Session {
         let look = NickKey::of(typed.split('@').next().unwrap_or_default()).skeleton();
         let is_meant = |verified: &mut Verified| match &found {
             Some(Profile { who, key, .. }) => {
-                *key == Some(verified.key)
-                    || former.contains(&verified.key)
+                *key == Some(verified.key.into())
+                    || former.contains(&verified.key.into())
                     || is_alike(verified.nick.as_ref(), who.nick.as_ref())
             }
             // The user is not here.
@@ -111,5 +122,74 @@ impl Session {
             added: None,
             removed,
         }));
+    }
+}
+
+// While a key is asked for.
+impl Session {
+    /// `/whois`: answers with [`Event::Whois`], at once or when the server has told what it knows of that user.
+    pub(super) fn look_up(&mut self, typed: &str, now: Now) {
+        if self.defers(typed, Deferred::Whois, now) {
+            return;
+        }
+        match self.roster().resolve(typed) {
+            Ok(profile) => {
+                let found = Event::Whois(Text::from(self.description(profile)));
+                self.events.push_back(found);
+            }
+            Err(reason) => self.fail(format!("{}: {reason}", Text::new(typed))),
+        }
+    }
+
+    fn description(&self, profile: &Profile) -> String {
+        let Profile { who, udp, key } = profile;
+        let is_me = self.me().is_some_and(|me| me.id == who.id);
+        let own = if is_me { ", that is you" } else { "" };
+        let seal = if key.is_some() { "sealed" } else { "unencrypted" };
+        let address = udp.map_or(String::new(), |udp| format!(" (UDP {udp})"));
+        let ignored = if self.is_ignored(who) { "; ignored" } else { "" };
+        let verified = self
+            .verified(profile)
+            .map_or(String::new(), |verified| format!("; {verified}"));
+        format!("{who}{own}: private messages are {seal}{address}{verified}{ignored}")
+    }
+
+    /// Whether a request has to wait for the key of its user.
+    pub(super) fn defers(&mut self, typed: &str, what: Deferred, now: Now) -> bool {
+        let Ok(peer) = self.resolve(typed) else {
+            return false;
+        };
+        let id = peer.who.id;
+        if !self.is_ready() || !self.private.is_unasked(id) || self.private.answer_is_late(id) {
+            return false;
+        }
+        self.private.ask_about(now, id);
+        let typed = typed.to_owned();
+        self.deferred.push(Waiting { what, typed, id });
+        true
+    }
+
+    /// A user left, or all did with the connection: nothing about them is answered.
+    pub(super) fn fail_deferred(&mut self, of: Option<UserId>, reason: &str) {
+        let is_meant = |waiting: &mut Waiting| of.is_none_or(|id| id == waiting.id);
+        let failed: Vec<Waiting> = self.deferred.extract_if(.., is_meant).collect();
+        for Waiting { typed, .. } in failed {
+            self.fail(format!("{}: {reason}", Text::new(&typed)));
+        }
+    }
+
+    /// Does what waited for an answer that is here, or will not come.
+    pub(super) fn run_deferred(&mut self, now: Now) {
+        let is_due = |waiting: &mut Waiting| {
+            !self.private.is_unasked(waiting.id) || self.private.answer_is_late(waiting.id)
+        };
+        let due: Vec<Waiting> = self.deferred.extract_if(.., is_due).collect();
+        for Waiting { what, typed, .. } in due {
+            match what {
+                Deferred::Verify => self.verify(&typed, now),
+                Deferred::Confirm => self.confirm(&typed, now),
+                Deferred::Whois => self.look_up(&typed, now),
+            }
+        }
     }
 }

@@ -7,14 +7,19 @@ use super::screen::{Found, Mode, Screen};
 use super::scroll::ScrollAction;
 use crate::command::{Bell, Joins, ScreenCommand};
 use crate::session::Session;
-use chat_proto::rich::Profile;
+use chat_proto::now::Now;
 use chat_proto::text::Text;
 
 impl Screen {
     /// Runs a command of the full screen. The error says why it failed.
-    pub(super) fn run(&mut self, command: &ScreenCommand<'_>, session: &Session) -> Result<(), String> {
+    pub(super) fn run(
+        &mut self,
+        command: &ScreenCommand<'_>,
+        session: &mut Session,
+        now: Now,
+    ) -> Result<(), String> {
         match command {
-            ScreenCommand::Whois(typed) => self.whois(user(typed, session)?, session),
+            ScreenCommand::Whois(typed) => session.request_whois(typed, now),
             ScreenCommand::Joins(which) => self.set_joins(*which),
             ScreenCommand::Bell(when) => self.set_bell(*when),
             ScreenCommand::Search(text) => self.search(*text)?,
@@ -27,20 +32,6 @@ impl Screen {
     /// Shows a page from its top.
     pub(super) fn read(&mut self, lines: impl Iterator<Item = String>) {
         self.mode = Mode::Reading(Page::new(lines, self.lines.end()));
-    }
-
-    fn whois(&mut self, profile: &Profile, session: &Session) {
-        let Profile { who, udp, key } = profile;
-        let own = if self.is_me(who) { ", that is you" } else { "" };
-        let seal = if key.is_some() { "sealed" } else { "unencrypted" };
-        let address = udp.map_or(String::new(), |udp| format!(" (UDP {udp})"));
-        let ignored = if session.is_ignored(who) { "; ignored" } else { "" };
-        let verified = session
-            .verified(profile)
-            .map_or(String::new(), |verified| format!("; {verified}"));
-        self.note(format!(
-            "{who}{own}: private messages are {seal}{address}{verified}{ignored}"
-        ));
     }
 
     fn set_joins(&mut self, which: Option<Joins>) {
@@ -107,10 +98,4 @@ impl Screen {
         self.scroll_by(ScrollAction::Show(serial));
         Ok(())
     }
-}
-
-/// The user with a typed name, if the name is unambiguous.
-fn user<'s>(typed: &str, session: &'s Session) -> Result<&'s Profile, String> {
-    let found = session.roster().resolve(typed);
-    found.map_err(|unresolved| format!("{}: {unresolved}", Text::new(typed)))
 }

@@ -287,7 +287,8 @@ impl Screen {
             Command::Help => self.read(command::help(true)),
             Command::HelpOperators => self.read(command::help_operators()),
             Command::OnScreen(command) => {
-                return self.run(&command, session).map_err(|why| self.error(why)).is_ok();
+                let done = self.run(&command, session, now).map_err(|why| self.error(why));
+                return done.is_ok() && session.failures() == before;
             }
             Command::Quit => self.leave(session, now),
             command => session.request(&command, now),

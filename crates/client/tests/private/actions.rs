@@ -3,6 +3,7 @@
 use crate::simulation::{LAST_ACT, Scheduled, Simulation, victim};
 use chat_proto::id::UserId;
 use chat_proto::opaque::Opaque;
+use chat_proto::rich::Key;
 use std::net::SocketAddr;
 
 impl Simulation {
@@ -169,13 +170,18 @@ impl Simulation {
         let (Some(conn), Some(&(id, key))) = (client.conn, self.rng.pick(&known)) else {
             return;
         };
-        if self.rng.chance(500) {
-            let mut other = [0; 32];
-            self.rng.fill(&mut other);
-            self.server.claim(conn, id, Opaque(other));
-        } else {
-            let nobody = UserId::from(SocketAddr::from(([10, 0, 0, 250], 4000)));
-            self.server.claim(conn, nobody, key);
+        let nobody = UserId::from(SocketAddr::from(([10, 0, 0, 250], 4000)));
+        let mut other = [0; 32];
+        self.rng.fill(&mut other);
+        if self.rng.chance(300) {
+            // It begins like the right one.
+            let Opaque([a, b, c]) = key.short();
+            [other[0], other[1], other[2]] = [a, b, c];
+        }
+        match self.rng.below(4) {
+            0 | 1 => self.server.claim(conn, id, Key::Whole(Opaque(other))),
+            2 => self.server.claim(conn, nobody, key),
+            _ => self.server.claim(conn, nobody, Key::Short(key.short())),
         }
         self.deliver_server_lines();
     }

@@ -2,6 +2,7 @@
 
 use chat_client::private::{MessageId, Path, Received, State, Why};
 use chat_proto::opaque::PublicKey;
+use chat_proto::rich::Key;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -73,7 +74,7 @@ impl Ledger {
     }
 
     /// A client shows a message from a user that has `label_key` in its view.
-    pub(crate) fn shown(&mut self, at: PublicKey, label_key: Option<PublicKey>, received: &Received) {
+    pub(crate) fn shown(&mut self, at: PublicKey, label_key: Option<Key>, received: &Received) {
         let text = received.text.as_str();
         let short = &text[..text.len().min(20)];
         if !received.sealed {
@@ -91,7 +92,7 @@ impl Ledger {
         let message = &mut self.messages[place];
         assert_eq!(message.to, at, "{short:?} is shown to another user");
         assert_eq!(
-            Some(message.from),
+            Some(Key::Whole(message.from)),
             label_key,
             "{short:?} is shown under another name"
         );

@@ -4,8 +4,8 @@ use crate::server::Conn;
 use crate::simulation::{Client, SERVER, Scheduled, Simulation, victim};
 use chat_client::private::{Connection, MessageId};
 use chat_proto::id::UserId;
-use chat_proto::opaque::{Opaque, PublicKey};
-use chat_proto::rich::FromServer;
+use chat_proto::opaque::Opaque;
+use chat_proto::rich::{FromServer, Key};
 use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -44,6 +44,7 @@ impl Simulation {
             let client = &mut self.clients[slot];
             if client.is_alive && client.private.deadline().is_some_and(|at| at <= self.now) {
                 client.private.timeout(now);
+                client.private.forget_late_answers();
                 let next = client.private.deadline();
                 assert!(
                     next.is_none_or(|next| next > self.now),
@@ -167,6 +168,8 @@ impl Simulation {
             FromServer::Welcome { who, rendezvous, .. } => {
                 client.stale = client.view.keys().copied().collect();
                 client.refused.clear();
+                client.likely.clear();
+                client.is_listed = false;
                 let connection = Connection {
                     own: Some(who.id),
                     local: client.tcp,
@@ -181,15 +184,14 @@ impl Simulation {
                 self.drain(slot);
                 let client = &mut self.clients[slot];
                 client.announced(profile.who.id, profile.key);
+                self.find_stale(slot);
             }
             FromServer::Live => {
                 // Held messages from users that have left are still shown under their ids.
                 client.private.roster_complete(now);
+                client.is_listed = true;
                 self.drain(slot);
-                let client = &mut self.clients[slot];
-                for id in std::mem::take(&mut client.stale) {
-                    client.view.remove(&id);
-                }
+                self.clients[slot].forget_stale();
             }
             FromServer::Leave(_, who) => {
                 client.private.peer_left(now, who.id);
@@ -197,10 +199,13 @@ impl Simulation {
                 let client = &mut self.clients[slot];
                 client.view.remove(&who.id);
                 client.refused.remove(&who.id);
+                client.stale.remove(&who.id);
+                client.likely.remove(&who.id);
+                self.find_stale(slot);
             }
             FromServer::Address(_, who, udp) => client.private.peer_address(now, who.id, udp),
             FromServer::Relay(who, bytes) => client.private.relayed(now, &who, &bytes),
-            FromServer::Punch(who, udp) => client.private.punch(now, &who, udp),
+            FromServer::Punch(who, udp) => client.private.punch(now, who.id, udp),
             FromServer::Whisper(who, text) => client.private.whisper(now, &who, &text),
             FromServer::Whispered(seq) => client.private.whisper_answered(MessageId(seq), true),
             other => panic!("the model server sent {other:?}"),
@@ -209,13 +214,71 @@ impl Simulation {
     }
 }
 
+impl Simulation {
+    /// Users of the last connection may turn out to be here, or not.
+    fn find_stale(&mut self, slot: usize) {
+        if self.clients[slot].is_listed {
+            let now = self.now();
+            self.clients[slot].private.roster_changes(now);
+            self.drain(slot);
+            self.clients[slot].forget_stale();
+        }
+    }
+}
+
 impl Client {
     /// The server announces a user.
-    fn announced(&mut self, id: UserId, key: Option<PublicKey>) {
-        let before = self.view.insert(id, key).flatten();
+    fn announced(&mut self, id: UserId, key: Option<Key>) {
+        let before = self.view.get(&id).copied().flatten();
         let was_stale = self.stale.remove(&id);
-        if !was_stale && before.is_some() && before != key {
+        if let (Some(before @ Key::Whole(_)), Some(key @ Key::Short(_))) = (before, key)
+            && before.may_be(key)
+            && !self.refused.contains(&id)
+        {
+            if was_stale {
+                self.likely.insert(id);
+            }
+            return;
+        }
+        let is_open = matches!(before, Some(Key::Short(_))) || self.likely.contains(&id);
+        let is_answer = is_open && before.map(Key::short) == key.map(Key::short);
+        if !was_stale && before.is_some() && before != key && !is_answer {
             self.refused.insert(id);
+        }
+        self.likely.remove(&id);
+        if let Some(Key::Whole(key)) = key {
+            // Who only seemed to have it has not.
+            for other in self.likely.clone() {
+                if self.view[&other] == Some(Key::Whole(key)) {
+                    self.view.insert(other, Some(Key::Short(Key::Whole(key).short())));
+                    self.likely.remove(&other);
+                }
+            }
+        }
+        self.view.insert(id, key);
+    }
+
+    /// Users of the last connection are gone, unless a user whose key is not told yet may be one.
+    fn forget_stale(&mut self) {
+        let here = self
+            .view
+            .iter()
+            .filter(|(id, _)| !self.stale.contains(id) && !self.refused.contains(id));
+        let asked: Vec<Key> = here
+            .filter_map(|(_, key)| key.filter(|key| key.whole().is_none()))
+            .collect();
+        let may_be = |key: Option<Key>| {
+            key.is_some_and(|key| key.whole().is_some() && asked.iter().any(|asked| asked.may_be(key)))
+        };
+        let gone: Vec<UserId> = self
+            .stale
+            .iter()
+            .copied()
+            .filter(|id| !may_be(self.view[id]))
+            .collect();
+        for id in gone {
+            self.stale.remove(&id);
+            self.view.remove(&id);
         }
     }
 }

@@ -4,7 +4,7 @@
 use chat_noise::rendezvous::{Nonce, Request};
 use chat_proto::id::UserId;
 use chat_proto::opaque::{Opaque, PublicKey};
-use chat_proto::rich::{FromClient, FromServer, Profile};
+use chat_proto::rich::{FromClient, FromServer, Key, Profile};
 use chat_proto::who::Who;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,12 +31,12 @@ impl Server {
         let profile = Profile {
             who: id.into(),
             udp,
-            key,
+            key: key.map(Key::Whole),
         };
         if key.is_some() {
             self.welcome(conn, id);
         }
-        self.broadcast(&FromServer::Join(None, profile.clone()));
+        self.broadcast(&FromServer::Join(None, profile.clone().brief()));
         let token = token_of(conn);
         self.users.insert(
             conn,
@@ -57,7 +57,7 @@ impl Server {
         };
         self.outbox.push((conn, welcome.to_string()));
         for user in self.users.values() {
-            let line = FromServer::User(user.profile.clone());
+            let line = FromServer::Join(None, user.profile.clone().brief());
             self.outbox.push((conn, line.to_string()));
         }
         let live: FromServer<'_, Who> = FromServer::Live;
@@ -82,12 +82,12 @@ impl Server {
         let users = self
             .users
             .iter()
-            .filter(|(_, user)| user.profile.key == Some(key));
+            .filter(|(_, user)| user.profile.key == Some(key.into()));
         users.map(|(conn, _)| *conn).collect()
     }
 
     /// Announces a user's key to one client, true or not.
-    pub(crate) fn claim(&mut self, to: Conn, id: UserId, key: PublicKey) {
+    pub(crate) fn claim(&mut self, to: Conn, id: UserId, key: Key) {
         let profile = Profile {
             who: id.into(),
             udp: None,
@@ -120,6 +120,12 @@ impl Server {
                     let them = user.profile.who.clone();
                     self.send(conn, &FromServer::Punch(them, theirs));
                     self.send(to, &FromServer::Punch(who, own));
+                }
+            }
+            FromClient::Whois(id) => {
+                if let Some((_, user)) = self.find(id) {
+                    let profile = user.profile.clone();
+                    self.send(conn, &FromServer::User(profile));
                 }
             }
             FromClient::Confirm(nonce) => self.confirm(conn, nonce),

@@ -5,13 +5,13 @@ use crate::ledger::Ledger;
 use crate::network::{Arrival, Conditions, Network, Router};
 use crate::rng::Rng;
 use crate::server::{Conn, Server};
-use chat_client::private::{Event, KeyPair, Options, Output, Private};
+use chat_client::private::{Event, KeyPair, Options, Output, Private, Refusal};
 use chat_noise::private::index_of;
 use chat_proto::datagram::{BEGIN, MARK, SEALED};
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
-use chat_proto::rich::FromClient;
+use chat_proto::rich::{FromClient, Key};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
@@ -72,11 +72,15 @@ pub(crate) struct Client {
     /// When the last line in each direction arrives. Lines stay in order.
     last_line: (Duration, Duration),
     /// The users' keys, as announced to this client.
-    pub(crate) view: BTreeMap<UserId, Option<PublicKey>>,
+    pub(crate) view: BTreeMap<UserId, Option<Key>>,
     /// Users whose key changed while they were in view. Messages to and from them are blocked.
     pub(crate) refused: BTreeSet<UserId>,
     /// Users in view before the connection was lost, and not announced since.
     pub(crate) stale: BTreeSet<UserId>,
+    /// Users announced since with the beginning of a key that they had before.
+    pub(crate) likely: BTreeSet<UserId>,
+    /// The user list of this connection is complete.
+    pub(crate) is_listed: bool,
 }
 
 /// A user without a key.
@@ -174,6 +178,8 @@ impl Simulation {
                 view: BTreeMap::new(),
                 refused: BTreeSet::new(),
                 stale: BTreeSet::new(),
+                likely: BTreeSet::new(),
+                is_listed: false,
             };
             self.clients.push(client);
             let at = self.rng.ms(0, 2000);
@@ -341,8 +347,12 @@ impl Simulation {
             sent.is_err() || !client.refused.contains(&to),
             "{text:?} is sent to a user whose key changed"
         );
-        if let (Some(Some(key)), Ok(id)) = (client.view.get(&to), sent) {
-            self.ledger.sent(self.now, id, from, *key, text);
+        if sent == Err(Refusal::Unasked) {
+            client.private.ask_about(now, to);
+        }
+        let key = client.view.get(&to).copied().flatten().and_then(Key::whole);
+        if let (Some(key), Ok(id)) = (key, sent) {
+            self.ledger.sent(self.now, id, from, key, text);
         }
         self.drain(slot);
     }

@@ -177,6 +177,7 @@ impl Receiver {
             FromServer::Live => self.advance(Phase::History, Phase::Live),
             // The answer to a request for a taken nick.
             FromServer::Nick(_, who, nick) if who.nick.as_ref() == Some(nick) => {}
+            FromServer::Users(_) => assert_eq!(self.phase, Phase::Roster, "{line:?}"),
             FromServer::User(_) => assert!(self.phase >= Phase::Roster, "a line before WELCOME: {line:?}"),
             // The other clients received it long ago.
             FromServer::Said(..) if self.phase == Phase::History => assert!(time.is_some(), "{line:?}"),

@@ -163,6 +163,7 @@ fn rich_command(room: &mut Room, now: Now, slot: Slot, command: FromClient<'_>) 
         }
         FromClient::Relay(id, bytes) => relay(room, slot, id, bytes),
         FromClient::Punch(id) => punch(room, slot, id),
+        FromClient::Whois(id) => describe(room, slot, id),
         FromClient::Room(order) => orders::carry_out(room, now, slot, &order),
         FromClient::Away(text) => away::set(room, now, slot, &text),
         FromClient::Op(tag) => orders::prove(room, now, slot, tag),
@@ -280,6 +281,15 @@ fn punch(room: &mut Room, slot: Slot, id: UserId) {
         let Some(udp) = other.profile().udp else { continue };
         let line = FromServer::Punch(other.label(), udp).to_string();
         room.pass_on(slot, line);
+    }
+}
+
+/// Tells a client how a user is reached privately. Of one that has left, it was told that.
+fn describe(room: &mut Room, slot: Slot, id: UserId) {
+    let user = room.roster.with_id(id).and_then(|user| room.roster.get(user));
+    if let Some(user) = user.filter(|user| user.stage == Stage::Joined) {
+        let line = FromServer::User(user.profile()).to_string();
+        answer(room, slot, |member, transcript| member.put(transcript, line));
     }
 }
 

@@ -411,7 +411,7 @@ impl Room {
                 .outbox
                 .subscribe(self.transcript.ring(Dialect::Plain).head());
         }
-        let join = FromServer::Join(Some(now.unix_ms), member.profile());
+        let join = FromServer::Join(Some(now.unix_ms), member.profile().brief());
         let online = ServerLine::Online(member.label());
         if self.handshakes.queue.is_empty() {
             self.transcript.append(Some(&online), join);

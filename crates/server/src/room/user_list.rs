@@ -5,12 +5,17 @@ use crate::roster::{Roster, Slot};
 use crate::transcript::Dialect;
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::rich::FromServer;
+use chat_proto::who::WHO_MAX;
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::mem::take;
 use std::rc::Rc;
 
-/// Bytes in a piece, to which its last line may add.
+/// Bytes in a piece, to which what is said of its last user may add.
 const PIECE_BYTES: usize = 16 * 1024;
+
+/// Bytes in a line of `USERS`, to which its last user may add.
+const LINE_BYTES: usize = 4 * 1024;
 
 /// The pieces rendered in this turn. All newcomers of a turn share them, so that a class that joins at once does not
 /// render each of its members for each other.
@@ -50,7 +55,7 @@ impl UserList {
 
 impl Piece {
     fn render(roster: &Roster, dialect: Dialect, from: Slot) -> Self {
-        let mut lines = String::with_capacity(PIECE_BYTES + SERVER_LINE_MAX);
+        let mut lines = Lines::default();
         let mut next = None;
         for (slot, member) in roster.iter_from(from) {
             if lines.len() >= PIECE_BYTES {
@@ -58,34 +63,80 @@ impl Piece {
                 break;
             }
             if member.is_announced() {
-                write(&mut lines, dialect, member);
+                match dialect {
+                    Dialect::Plain => lines.add_plain(member),
+                    Dialect::Rich => lines.add_rich(member),
+                }
             }
         }
-        let lines = lines.as_bytes().into();
+        let lines = lines.finish().into_bytes().into();
         Self { lines, next }
     }
 }
 
-/// Adds the lines about one user.
-fn write(lines: &mut String, dialect: Dialect, member: &Member) {
-    let who = member.label();
-    // Writing to a string can't fail.
-    let _ = match dialect {
-        // Not after the name: that would be an action of the user.
-        Dialect::Plain => {
-            let operator = if member.is_operator() { "operator " } else { "" };
-            let away = if member.away().is_some() { "away " } else { "" };
-            writeln!(lines, "* {away}{operator}{who}")
-        }
-        Dialect::Rich => writeln!(lines, "{}", FromServer::User(member.profile())),
-    };
-    if dialect == Dialect::Rich && member.is_operator() {
-        let _ = writeln!(lines, "{}", FromServer::Operator(who));
+/// The lines of a piece.
+#[derive(Default)]
+struct Lines {
+    done: String,
+    /// A line of `USERS` without its end, or nothing.
+    users: String,
+    /// What follows that line: more about the users in it.
+    more: String,
+}
+
+impl Lines {
+    fn len(&self) -> usize {
+        self.done.len() + self.users.len() + self.more.len()
     }
-    if let Some(text) = member.away().filter(|_| dialect == Dialect::Rich) {
-        let _ = writeln!(lines, "{}", FromServer::Away(who, text.borrow()));
+
+    /// Not after the name: that would be an action of the user.
+    fn add_plain(&mut self, member: &Member) {
+        let operator = if member.is_operator() { "operator " } else { "" };
+        let away = if member.away().is_some() { "away " } else { "" };
+        // Writing to a string can't fail.
+        let _ = writeln!(self.done, "* {away}{operator}{}", member.label());
+    }
+
+    fn add_rich(&mut self, member: &Member) {
+        if self.users.is_empty() {
+            self.users.push_str("USERS");
+        }
+        let user = member.profile().brief();
+        let _ = user.fmt_in_list(&mut self.users);
+        if user.udp.is_some() {
+            self.add_more(FromServer::User(user));
+        }
+        if member.is_operator() {
+            self.add_more(FromServer::Operator(member.label()));
+        }
+        if let Some(text) = member.away() {
+            self.add_more(FromServer::Away(member.label(), text.borrow()));
+        }
+        if self.users.len() >= LINE_BYTES {
+            self.end_line();
+        }
+    }
+
+    fn add_more(&mut self, line: FromServer<'_, &str>) {
+        let _ = writeln!(self.more, "{line}");
+    }
+
+    fn end_line(&mut self) {
+        if !self.users.is_empty() {
+            self.done.push_str(&take(&mut self.users));
+            self.done.push('\n');
+            self.done.push_str(&take(&mut self.more));
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.end_line();
+        self.done
     }
 }
+
+/// A line of `USERS` has room for its last user: a name, and the beginning of a key.
+const _: () = assert!(LINE_BYTES + WHO_MAX + " ".len() * 2 + "abcd\n".len() <= SERVER_LINE_MAX);
 
 #[cfg(test)]
 mod tests {

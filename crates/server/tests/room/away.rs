@@ -24,7 +24,7 @@ fn clients_and_newcomers_are_told_who_is_away() {
     assert!(sim.news(plain).contains(&format!("* away {BOB}")));
     let news = sim.news(carol);
     let place = |start: &str| news.iter().position(|line| line.starts_with(start)).unwrap();
-    assert!(place(&format!("USER {BOB}")) < place(&format!("AWAY {BOB} at lunch")));
+    assert!(place("USERS ") < place(&format!("AWAY {BOB} at lunch")));
     assert!(place("AWAY ") < place("HISTORY "));
 
     sim.send(bob, "AWAY\nAWAY\n");

@@ -15,13 +15,12 @@ fn a_client_receives_the_history_and_then_live() {
     let client = sim.connect("10.0.0.2:1");
     sim.send(client, "HELLO 1 rick - -\n");
     sim.run(ms(0));
-    let (news, key) = (sim.news(client), sim.key(client));
+    let (news, key) = (sim.news(client), sim.short_key(client));
     assert!(news[1].starts_with("WELCOME rick@10.0.0.2:1 ") && news[1].ends_with(" 0"));
     assert_eq!(
         news[2..],
         [
-            "USER 10.0.0.1:1 - -",
-            &format!("USER rick@10.0.0.2:1 - {key}"),
+            &format!("USERS 10.0.0.1:1 - rick@10.0.0.2:1 {key}"),
             "HISTORY 1700001000250 1 -",
             "SAID - 10.0.0.1:1 two",
             "SAID - 10.0.0.1:1 three",
@@ -72,11 +71,11 @@ fn without_history_a_client_is_live_at_once() {
     sim.run(ms(0));
     let client = sim.rich("10.0.0.2:1", "rick");
     assert_eq!(
-        sim.lines(client).0[4..],
+        sim.lines(client).0[3..],
         [
             "HISTORY 1700001000250 1 -",
             "LIVE",
-            &format!("JOIN - rick@10.0.0.2:1 10.0.0.2:5000 {}", sim.key(client))
+            &format!("JOIN - rick@10.0.0.2:1 - {}", sim.short_key(client))
         ]
     );
 }

@@ -154,10 +154,7 @@ fn a_hello_with_an_unavailable_nick_costs_an_error() {
     let lines = sim.lines(second).0;
     assert!(lines.contains(&"ERROR nick-taken - the nick ALICE is taken by alice@10.0.0.1:1001"));
     assert!(
-        lines.contains(&&*format!(
-            "JOIN - 10.0.0.2:1001 10.0.0.2:5000 {}",
-            sim.key(second)
-        )),
+        lines.contains(&&*format!("JOIN - 10.0.0.2:1001 - {}", sim.short_key(second))),
         "{lines:?}"
     );
     sim.send(second, "NICK -\nNICK bob\n");

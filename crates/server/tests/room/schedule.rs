@@ -458,7 +458,7 @@ impl Play {
         let to = UserId::from(self.sim.peers[to].address);
         let nick = self.nick();
         let line = if self.actors[peer].said_hello {
-            match self.dice.below(9) {
+            match self.dice.below(10) {
                 0 => format!("NICK {nick}"),
                 1 => format!("WHISPER {to} 1 hush"),
                 2 => format!("RELAY {to} AAAA"),
@@ -467,6 +467,7 @@ impl Play {
                 5 => "SAY x".into(),
                 6 => "SPARKLE".into(),
                 7 if self.sim.is_heard(peer) => "x".repeat(5000),
+                8 => format!("WHOIS {to}"),
                 _ => String::new(),
             }
         } else {
@@ -994,10 +995,11 @@ fn broadcasts(lines: &[&str]) -> Vec<String> {
 }
 
 fn is_own(line: &str) -> bool {
-    const VERBS: [&str; 15] = [
+    const VERBS: [&str; 16] = [
         "*",
         "WELCOME",
         "USER",
+        "USERS",
         "HISTORY",
         "LIVE",
         "WHISPER",

@@ -185,9 +185,13 @@ fn the_key_of_a_user_is_the_proven_one() {
     sim.run(ms(0));
     let join = sim.news(alice).pop().unwrap();
     assert!(
-        join.starts_with("JOIN ") && join.ends_with(&sim.key(alice)),
+        join.starts_with("JOIN ") && join.ends_with(&format!(" {}", sim.short_key(alice))),
         "{join}"
     );
+    sim.send(alice, "WHOIS 10.0.0.7:5002\nWHOIS 10.0.0.8:1\n");
+    sim.run(ms(0));
+    let user = format!("USER alice@10.0.0.7:5002 10.0.0.7:5000 {}", sim.key(alice));
+    assert_eq!(sim.news(alice), [user]);
 }
 
 #[test]

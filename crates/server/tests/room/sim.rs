@@ -841,7 +841,12 @@ impl Sim {
         (std::str::from_utf8(lines).unwrap().lines().collect(), rest)
     }
 
-    /// The public key of a client, as it is announced.
+    /// The beginning of a client's public key, as it is announced.
+    pub(crate) fn short_key(&self, peer: PeerNo) -> String {
+        self.key(peer)[..4].to_owned()
+    }
+
+    /// The public key of a client.
     pub(crate) fn key(&self, peer: PeerNo) -> String {
         let key = KeyPair::from_secret(self.peers[peer].secret);
         key.public().to_string()

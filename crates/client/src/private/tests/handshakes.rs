@@ -352,7 +352,7 @@ fn a_relayed_beginning_counts_under_its_own_name_only() {
     let mallory = Profile {
         who: "10.0.0.66:666".parse::<UserId>().unwrap().into(),
         udp: None,
-        key: Some(client(3, Options::default()).public_key()),
+        key: Some(client(3, Options::default()).public_key().into()),
     };
     pair.clients[BOB].peer_here(now, &mallory);
     pair.clients[BOB].relayed(now, &mallory.who, &beginning);

@@ -207,7 +207,7 @@ fn a_key_of_small_order_gets_no_messages() {
     let now = Now::default();
     alice.connected(now, connection(ALICE));
     let mut bob = profile(BOB, &client(2, Options::default()));
-    bob.key = Some(Opaque([0; 32]));
+    bob.key = Some(Key::Whole(Opaque([0; 32])));
     alice.peer_here(now, &bob);
     assert_eq!(
         alice.send(now, id(BOB), &Text::new("secret")),
@@ -272,7 +272,7 @@ impl Pair {
 
     fn punch_bob(&mut self) {
         let now = self.now();
-        self.clients[BOB].punch(now, &id(ALICE).into(), udp(ALICE));
+        self.clients[BOB].punch(now, id(ALICE), udp(ALICE));
         self.take(BOB);
     }
 

@@ -10,7 +10,7 @@ mod users;
 use super::*;
 use chat_noise::private::BEGIN_LEN;
 use chat_proto::opaque::Opaque;
-use chat_proto::rich::{FromClient, Profile};
+use chat_proto::rich::{FromClient, Key, Profile};
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
@@ -74,7 +74,7 @@ fn profile(who: usize, client: &Private) -> Profile {
     Profile {
         who: id(who).into(),
         udp: Some(udp(who)),
-        key: Some(client.public_key()),
+        key: Some(client.public_key().into()),
     }
 }
 

@@ -584,10 +584,10 @@ fn the_server_starts_punching_for_known_peers_only() {
     let mut pair = Pair::new();
     let now = pair.now();
     let nobody: UserId = "10.0.0.9:9".parse().unwrap();
-    pair.clients[BOB].punch(now, &nobody.into(), elsewhere());
+    pair.clients[BOB].punch(now, nobody, elsewhere());
     assert!(pair.take(BOB).is_empty());
     for _ in 0..3 {
-        pair.clients[BOB].punch(now, &id(ALICE).into(), udp(ALICE));
+        pair.clients[BOB].punch(now, id(ALICE), udp(ALICE));
     }
     let sent = pair.take(BOB);
     assert!(
@@ -627,7 +627,7 @@ impl Pair {
             self.clients[who].roster_complete(now);
         }
         for who in [ALICE, BOB] {
-            self.clients[who].punch(now, &outside(1 - who).into(), nowhere);
+            self.clients[who].punch(now, outside(1 - who), nowhere);
         }
     }
 
@@ -683,7 +683,7 @@ fn only_peers_behind_the_same_router_get_local_addresses() {
     );
     let bob = profile(BOB, &pair.clients[BOB]);
     pair.clients[ALICE].peer_here(now, &bob);
-    pair.clients[ALICE].punch(now, &id(BOB).into(), udp(BOB));
+    pair.clients[ALICE].punch(now, id(BOB), udp(BOB));
     assert!(!is_relayed(&pair.take(ALICE)));
 }
 

@@ -260,7 +260,7 @@ fn the_number_of_conversations_is_limited() {
 fn stranger(pair: &mut Pair, n: u8) -> (Private, UserId) {
     let stranger = client(n, Options::default());
     let id = UserId::from(SocketAddr::from(([10, 0, 1, n], 50_000)));
-    let key = Some(stranger.public_key());
+    let key = Some(stranger.public_key().into());
     let who = id.into();
     pair.announced(ALICE, &Profile { who, udp: None, key });
     (stranger, id)
@@ -272,7 +272,7 @@ fn a_stranger_that_only_punched_leaves_nothing_behind() {
     let now = pair.now();
     for n in 10..20 {
         let (stranger, id) = stranger(&mut pair, n);
-        pair.clients[ALICE].punch(now, &id.into(), SocketAddr::from(([10, 0, 1, n], 50_001)));
+        pair.clients[ALICE].punch(now, id, SocketAddr::from(([10, 0, 1, n], 50_001)));
         assert!(
             pair.clients[ALICE].contacts[&stranger.public_key()]
                 .peer
@@ -298,7 +298,7 @@ fn strangers_can_not_use_up_the_conversations() {
         let (stranger, id) = stranger(&mut pair, n);
         pair.now += ms(1);
         let now = pair.now();
-        pair.clients[ALICE].punch(now, &id.into(), SocketAddr::from(([10, 0, 1, n], 50_001)));
+        pair.clients[ALICE].punch(now, id, SocketAddr::from(([10, 0, 1, n], 50_001)));
         keys.push(stranger.public_key());
     }
     let (mut third, id) = stranger(&mut pair, 12);
@@ -347,4 +347,28 @@ fn both_sides_show_the_same_verify_code() {
     let code = pair.clients[ALICE].verify_code(id(BOB)).unwrap();
     assert_eq!(pair.clients[BOB].verify_code(id(ALICE)), Some(code));
     assert_eq!(pair.clients[ALICE].verify_code(id(ALICE)), None);
+}
+
+#[test]
+fn what_needs_a_key_waits_for_the_answer() {
+    let mut pair = Pair::strangers(Options::default());
+    let stranger = client(10, Options::default());
+    let id = UserId::from(SocketAddr::from(([10, 0, 1, 10], 50_000)));
+    let told = |key: Key| Profile {
+        who: id.into(),
+        udp: None,
+        key: Some(key),
+    };
+    let key = Key::Whole(stranger.public_key());
+    pair.announced(ALICE, &told(Key::Short(key.short())));
+    assert_eq!(pair.take(ALICE), [], "nothing is asked without a reason");
+    let now = pair.now();
+    for _ in 0..2 {
+        pair.clients[ALICE].punch(now, id, SocketAddr::from(([10, 0, 1, 10], 50_001)));
+    }
+    assert_eq!(pair.take(ALICE), [Sent::Other(FromClient::Whois(id))]);
+    assert_eq!(pair.refusal(ALICE, id), Refusal::Unasked);
+    pair.announced(ALICE, &told(key));
+    let contact = &pair.clients[ALICE].contacts[&stranger.public_key()];
+    assert!(contact.peer.is_some(), "the router is opened now");
 }

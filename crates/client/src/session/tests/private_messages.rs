@@ -61,7 +61,7 @@ impl Sim {
         asked.split_once(' ').unwrap().0.parse().unwrap()
     }
 
-    fn datagrams_to(&mut self, to: &str) -> Vec<Vec<u8>> {
+    pub(super) fn datagrams_to(&mut self, to: &str) -> Vec<Vec<u8>> {
         let to: SocketAddr = to.parse().unwrap();
         let all = std::iter::from_fn(|| self.session.next_datagram());
         all.filter(|transmit| transmit.to == to)
@@ -71,7 +71,7 @@ impl Sim {
 }
 
 /// Carries datagrams between the two until none is left.
-fn carry(alice: &mut Sim, bob: &mut Sim) {
+pub(super) fn carry(alice: &mut Sim, bob: &mut Sim) {
     for _ in 0..10 {
         for bytes in alice.datagrams_to("10.0.0.2:6001") {
             bob.datagram("10.0.0.1:5001", &bytes);

@@ -1,0 +1,23 @@
+//! Requests that need the whole key of a user, while the server is asked for it.
+
+use chat_proto::id::UserId;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deferred {
+    /// `/verify WHO`
+    Verify,
+    /// `/verify WHO yes`
+    Confirm,
+    /// `/whois WHO`
+    Whois,
+}
+
+/// A request, and about whom: as typed, and the user that this means. It fails if that user leaves: another one may have the
+/// name then.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) what: Deferred,
+    pub(super) typed: String,
+    pub(super) id: UserId,
+}

@@ -64,7 +64,7 @@ pub struct Browser {
     /// Added to the least delay of a first query, so that not all clients ask at once.
     jitter: Duration,
     searched: Vec<Searched>,
-    /// `found.len() <= ROOMS_MAX`.
+    /// `found.len() <= ROOMS_MAX` after each packet.
     found: Vec<Found>,
     dropped: u64,
 }
@@ -157,6 +157,7 @@ impl Browser {
         message
             .records()
             .for_each(|record| self.take_address(record, interface, now));
+        self.drop_excess();
         self.expire(now);
     }
 
@@ -216,7 +217,7 @@ impl Browser {
         };
         if let Some(known) = self.find(name, interface) {
             known.pointer = Lease::new(record.ttl, now);
-        } else if record.ttl > 0 && self.found.len() < ROOMS_MAX {
+        } else if record.ttl > 0 {
             self.found.push(Found {
                 interface,
                 name: name.clone(),
@@ -227,8 +228,16 @@ impl Browser {
                 next: now + REST_DELAY,
                 interval: FIRST_INTERVAL,
             });
-        } else {
-            self.dropped += u64::from(record.ttl > 0);
+        }
+    }
+
+    /// Drops the newest rooms that are too many; first those of which something is missing, because otherwise one packet of
+    /// pointers would hide all rooms.
+    fn drop_excess(&mut self) {
+        while self.found.len() > ROOMS_MAX {
+            let place = self.found.iter().rposition(Found::is_incomplete);
+            self.found.remove(place.unwrap_or(self.found.len() - 1));
+            self.dropped += 1;
         }
     }
 
@@ -291,7 +300,11 @@ impl Browser {
         self.found.retain_mut(|found| {
             found.service.take_if(|(lease, ..)| lease.is_over(now));
             found.about.take_if(|(lease, _)| lease.is_over(now));
-            found.addresses.retain(|(lease, _)| !lease.is_over(now));
+            // Without a host they are nobody's, and nothing asks for them again.
+            let has_host = found.host().is_some();
+            found
+                .addresses
+                .retain(|(lease, _)| has_host && !lease.is_over(now));
             !found.pointer.is_over(now)
         });
     }

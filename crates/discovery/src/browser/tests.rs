@@ -330,6 +330,33 @@ fn what_is_beyond_a_limit_is_dropped_and_counted() {
 }
 
 #[test]
+fn addresses_without_a_service_do_not_keep_the_browser_awake() {
+    let mut browser = browser();
+    browser.hear(&room("Lab", 7), 0);
+    let gone = Record {
+        ttl: 0,
+        ..service("Lab", 7)
+    };
+    browser.hear(&[gone], 100);
+    // Its addresses would be refreshed from 96 s on; `asked_until` checks that the deadline moves on.
+    browser.asked_until(130_000);
+    assert_eq!(browser.names(), [""; 0]);
+    browser.hear(&[service("Lab", 7), address(7, "10.0.0.7")], 130_000);
+    assert_eq!(browser.names(), ["Lab"]);
+}
+
+#[test]
+fn rooms_that_stay_incomplete_give_way() {
+    let mut browser = browser();
+    let empty: Vec<_> = (0..ROOMS_MAX).map(|n| pointer(&format!("{n}"), 4500)).collect();
+    browser.hear(&room("First", 1), 0);
+    browser.hear(&empty, 0);
+    browser.hear(&room("Lab", 7), 100);
+    assert_eq!(browser.names(), ["First", "Lab"]);
+    assert_eq!(browser.found.len(), ROOMS_MAX);
+}
+
+#[test]
 fn many_known_answers_take_several_packets_of_an_ethernet_frame() {
     let mut browser = browser();
     for number in 0..64 {

@@ -612,10 +612,19 @@ impl State {
         }
     }
 
+    /// With too many answers, merges two so that neither is late, nor held by who sends known answers.
     fn defer(&mut self, pending: Pending) {
         let is_full = self.pending.len() >= PENDING_MAX;
         match self.pending.last_mut().filter(|_| is_full) {
-            Some(last) => last.records |= pending.records,
+            Some(last) => {
+                *last = Pending {
+                    at: last.at.min(pending.at),
+                    since: last.since.max(pending.since),
+                    records: last.records | pending.records,
+                    every: last.every.min(pending.every),
+                    asker: None,
+                }
+            }
             None => self.pending.push(pending),
         }
     }

@@ -729,3 +729,27 @@ fn a_flood_of_truncated_queries_fills_no_memory() {
     assert_eq!(lan.hosts[0].links[&ETH0].pending.len(), PENDING_MAX);
     assert_eq!(lan.ask(&rooms(), 5000).len(), 1);
 }
+
+#[test]
+fn a_host_with_many_truncated_queries_delays_no_other() {
+    let mut lan = Lan::with("Lab 3");
+    let truncated = Message {
+        is_truncated: true,
+        ..rooms()
+    };
+    for _ in 0..PENDING_MAX {
+        lan.hear(from(200), &truncated);
+    }
+    let more = Message {
+        questions: Vec::new(),
+        ..truncated
+    };
+    let service = query(&[question(named("Lab 3"), Kind::SRV)]);
+    lan.hear(from(201), &service);
+    for _ in 0..10 {
+        lan.run(300);
+        lan.hear(from(200), &more);
+    }
+    let at = lan.said.iter().map(|(at, ..)| *at).next();
+    assert_eq!(at, Some(ms(10_000)), "{:?}", lan.said);
+}

@@ -91,12 +91,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub operators: Option<PathBuf>,
 
-    /// Keep the bans in this file, which is made if it is missing; without it, they hold until the server ends.
+    /// Keep the bans in this file, which is made if it is missing. Without it, they are in the file of --state, or hold until
+    /// the server ends.
     #[arg(long, value_name = "FILE")]
     pub bans: Option<PathBuf>,
 
-    /// Keep the room in this file, so that it survives a restart: its messages and topic, who may resume, and what operators
-    /// did. No other server may use the file. Without it, nothing is kept.
+    /// Keep the room in this file, which is made if it is missing, so that it survives a restart: messages, topic, nicks,
+    /// operators, bans and mutes. Each server needs a file of its own. Without it, the server keeps none of these.
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
 
@@ -109,7 +110,7 @@ pub struct Args {
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub deny: Vec<Network>,
 
-    /// Let in only who knows the passphrase in this file, which only you may read. Takes encrypted connections only.
+    /// Let in only users who know the passphrase in this file, which only you may read. Take encrypted connections only.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 
@@ -133,12 +134,12 @@ pub struct Args {
     #[arg(long)]
     pub fingerprint: bool,
 
-    /// Ask the server that runs at ADDRESS (a name or 127.0.0.1) and PORT how it is, print its figures, and do nothing else.
-    /// Exits with 1 if it does not answer.
+    /// Print the status of the server at ADDRESS and PORT, and do nothing else. ADDRESS may be a host name here, and is
+    /// 127.0.0.1 if missing.
     #[arg(long)]
     pub status: bool,
 
-    /// Print the figures as a JSON object.
+    /// Print the status as a JSON object.
     #[arg(long, requires = "status")]
     pub json: bool,
 
@@ -150,7 +151,7 @@ pub struct Args {
 /// The exit statuses, as `--help` lists them.
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
-  0  ended by SIGINT, SIGTERM or SIGHUP; with --status: the server is well
+  0  ended by SIGINT, SIGTERM or SIGHUP; with --status: the server answers, and is well
   1  can't run, for example because the port is in use; with --status: no answer, or the server shuts down
   2  invalid command line";
 

@@ -25,7 +25,7 @@ const EXAMPLES: [(&str, &str); 5] = [
     ),
     (
         "chat-server --status 9000",
-        "Whether the server at port 9000 is well, and its figures.",
+        "Print the status of the server at port 9000. Exit status 0 means that it is well.",
     ),
 ];
 
@@ -40,7 +40,7 @@ const FILES: [(&str, &str); 4] = [
     ),
     (
         "/var/lib/chat-server",
-        "Both, the room and the bans, under the unit of systemd.",
+        "The key, the code, the room and the bans of the systemd unit.",
     ),
     (
         "chat-server.service, chat-server@.service, chat-server.socket",

@@ -9,7 +9,7 @@ use simple_dns::{CLASS, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, RCODE, Resour
 use std::cmp::Ordering;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// The UDP port of multicast DNS.
 pub const PORT: u16 = 5353;
@@ -52,12 +52,15 @@ impl Label {
         Self::received(name.trim().nfc().collect::<String>().as_bytes())
     }
 
-    /// A name from the network; `None` if showing it would change it, because then it could not be asked for.
+    /// A name from the network; `None` if showing it would change it, because then it could not be asked for, or if it is not in
+    /// the form of [`Self::new`], because then it would look like another one.
     fn received(bytes: &[u8]) -> Option<Self> {
         let name = std::str::from_utf8(bytes).ok()?;
         let text = Text::new(name);
         let is_shown_as_it_is = text.shown() == name && !name.contains(['\t', ROW_END]);
-        (is_shown_as_it_is && !text.is_blank() && name.len() <= LABEL_MAX).then(|| Self(text.into_owned()))
+        let is_in_form = name.trim() == name && is_nfc(name);
+        (is_shown_as_it_is && is_in_form && !text.is_blank() && name.len() <= LABEL_MAX)
+            .then(|| Self(text.into_owned()))
     }
 
     /// What is shown.
@@ -665,6 +668,10 @@ mod tests {
             "a\u{202E}b",
             "a\u{200B}b",
             "a␊b",
+            " Lab",
+            "Lab ",
+            "Lab\u{A0}",
+            "e\u{301}",
             &long,
         ] {
             assert_eq!(Label::received(name.as_bytes()), None, "{name:?}");

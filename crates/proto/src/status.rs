@@ -162,6 +162,7 @@ pub fn answer(nonce: &Token, status: &Status) -> Option<Vec<u8>> {
 /// Reads the answer to the question with this nonce.
 #[must_use]
 pub fn parse_answer(nonce: &Token, datagram: &[u8]) -> Option<Status> {
+    (datagram.len() <= QUESTION_LEN).then_some(())?;
     let rest = datagram.strip_prefix(&[MARK, STATUS_ANSWER])?;
     let text = rest.strip_prefix(&nonce.0)?;
     str::from_utf8(text).ok()?.parse().ok()

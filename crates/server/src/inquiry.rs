@@ -86,7 +86,7 @@ fn wait(socket: &UdpSocket, nonce: &Token, until: Instant) -> Result<Option<Stat
         socket.set_read_timeout(Some(left))?;
         match socket.recv(&mut buffer) {
             Ok(count) => {
-                let datagram = buffer.get(..count.min(QUESTION_LEN)).unwrap_or_default();
+                let datagram = buffer.get(..count).unwrap_or_default();
                 if let Some(status) = status::parse_answer(nonce, datagram) {
                     return Ok(Some(status));
                 }
@@ -248,6 +248,23 @@ asked for status:   5
             text(&open),
             "users:              0 of 2\nroom:               open\nup:                 0 s\nversion:            0.1.0\n"
         );
+    }
+
+    #[test]
+    fn a_longer_datagram_is_no_answer() {
+        let open = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (server, socket) = (open(), open());
+        socket.connect(server.local_addr().unwrap()).unwrap();
+        let nonce = Opaque([7; 16]);
+        for (uptime, length) in [(1, QUESTION_LEN + 1), (2, 2 * QUESTION_LEN), (3, QUESTION_LEN)] {
+            let status = Status { uptime, ..status() };
+            let mut answer = status::answer(&nonce, &status).unwrap();
+            answer.resize(length, b' ');
+            server.send_to(&answer, socket.local_addr().unwrap()).unwrap();
+        }
+        let until = Instant::now() + Duration::from_secs(10);
+        let answer = wait(&socket, &nonce, until).unwrap().unwrap();
+        assert_eq!(answer.uptime, 3);
     }
 
     #[test]

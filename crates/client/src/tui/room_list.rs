@@ -265,7 +265,7 @@ impl RoomList {
             Some(line) if columns < ADDRESSES_FROM => line.found.address.joined(),
             _ => "rooms on this network".to_owned(),
         };
-        let blanks = columns.saturating_sub(place.width() + count.width() + 2);
+        let blanks = columns.saturating_sub(place.width() + count.width() + 2).max(1);
         let text = format!(" {place}{}{count} ", " ".repeat(blanks));
         Row::of(Role::Status, clip(&text, columns))
     }

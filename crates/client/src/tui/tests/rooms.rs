@@ -242,6 +242,13 @@ fn of_many_rooms_some_numbers_have_two_digits() {
 }
 
 #[test]
+fn on_a_narrow_screen_the_address_and_the_count_are_apart() {
+    let room = |number| room(&format!("Room {number}"), &format!("10.0.0.{number}:9000"));
+    let mut list = list(20, 3, (1..=64).map(room).collect());
+    assert_eq!(drawn(&mut list)[1], " 10.0.0.1:9000 64 r~");
+}
+
+#[test]
 fn a_room_that_is_gone_keeps_its_number_and_is_not_joined() {
     let mut list = list(80, 6, three());
     list.update(three()[1..].to_vec());

@@ -4,6 +4,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::close;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use std::env;
+use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -20,7 +21,24 @@ pub(crate) fn take() -> io::Result<Vec<OwnedFd>> {
     let variable = |name: &str| env::var(name).ok();
     let count = count(variable("LISTEN_PID"), variable("LISTEN_FDS"));
     let count = count.ok_or_else(|| io::Error::other("LISTEN_FDS is no number of descriptors"))?;
-    (FIRST..FIRST + count).map(own).collect()
+    let checked = |number| {
+        if is_inherited(number) {
+            return own(number);
+        }
+        Err(io::Error::other(format!("descriptor {number} was not passed")))
+    };
+    (FIRST..FIRST + count).map(checked).collect()
+}
+
+/// Whether a descriptor is open since the start. Those that the server opened itself, some of them just now, are all closed on
+/// exec: to own one of them twice would end the process.
+fn is_inherited(number: RawFd) -> bool {
+    /// `O_CLOEXEC`, as the system shows it.
+    const CLOEXEC: u32 = nix::libc::O_CLOEXEC.cast_unsigned();
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & CLOEXEC == 0)
 }
 
 /// How many descriptors were passed to this process. A child of the one that was meant inherits the variables too.
@@ -83,13 +101,21 @@ mod tests {
     fn a_number_becomes_an_owned_descriptor_and_is_closed() {
         let (mut reader, writer) = pipe().unwrap();
         let number = writer.into_raw_fd();
-        let mut owned = std::fs::File::from(own(number).unwrap());
+        let mut owned = fs::File::from(own(number).unwrap());
         owned.write_all(b"hello").unwrap();
         drop(owned);
         let mut text = String::new();
         // It ends, so no other descriptor of the writing end is left.
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hello");
+    }
+
+    #[test]
+    fn descriptors_of_the_server_itself_were_not_passed() {
+        let (reader, _writer) = pipe().unwrap();
+        assert!(is_inherited(2), "standard error");
+        assert!(!is_inherited(reader.as_raw_fd()));
+        assert!(!is_inherited(1 << 20));
     }
 
     #[test]

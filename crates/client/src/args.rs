@@ -57,7 +57,7 @@ pub struct Args {
 
     /// Check the connection without joining: print what works, and how to repair the rest. Takes at
     /// most 5 s after the name lookup. The room does not notice, unless the round trip takes over
-    /// 250 ms
+    /// 250 ms. Without HOST, and without a server on this machine, check why no room of the LAN is found
     #[arg(long)]
     pub doctor: bool,
 
@@ -69,7 +69,7 @@ pub struct Args {
     #[arg(long)]
     pub line_mode: bool,
 
-    /// Use line mode, and print each event as a JSON object, for programs. With --rooms, each room
+    /// Use line mode, and print each event as a JSON object, for programs. With --rooms, print each room as one
     #[arg(long)]
     pub json: bool,
 

@@ -14,7 +14,7 @@ const EXAMPLES: [(&str, &str); 6] = [
         "chat-client --nick alice 192.0.2.7",
         "Join the room at 192.0.2.7 as alice.",
     ),
-    ("chat-client --doctor 192.0.2.7", "Check the way to it."),
+    ("chat-client --doctor 192.0.2.7", "Check the connection to it."),
     (
         "make 2>&1 | chat-client --nick build --send-only --no-commands 192.0.2.7",
         "Send what a program prints to everybody.",

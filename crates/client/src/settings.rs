@@ -28,8 +28,8 @@ use toml::{Spanned, Value};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Settings (each is also a key of the settings file)")]
 pub struct Settings {
-    /// Server: a host name, an IPv4 address or an IPv6 address; HOST:PORT works too, and a port alone
-    /// is one of this machine. Without HOST, a terminal shows the rooms of the LAN if no server runs on this machine
+    /// Server: a host name, an IPv4 address or an IPv6 address; HOST:PORT works too. A port alone
+    /// means this machine. Without HOST, a terminal lists the rooms of the LAN if no server runs on this machine
     #[arg(index = 1, help_heading = None, value_name = "HOST", default_value = "127.0.0.1", value_hint = ValueHint::Hostname)]
     pub server: Address,
 

@@ -75,9 +75,9 @@ pub(super) fn run(port: u16) -> Result<Exit> {
 
 pub(super) fn conclusion(facts: &Facts) -> &'static str {
     if facts.rooms.is_empty() {
-        "No room is found. `chat-client HOST PORT` joins a server all the same."
+        "No room found. To join a server whose address you know: `chat-client HOST PORT`"
     } else {
-        "Rooms are found: `chat-client` lets you choose one."
+        "Rooms found. To choose one: `chat-client`"
     }
 }
 

@@ -483,7 +483,7 @@ impl Report {
     pub(super) fn no_local_server(&mut self, port: u16) {
         self.open(
             "server",
-            format!("no server of this machine answers at port {port}, so rooms of the LAN are looked for"),
+            format!("no server answers on this machine at port {port}; looking for rooms on the LAN"),
             "to check a server, name it: `chat-client --doctor HOST PORT`",
         );
     }
@@ -491,7 +491,7 @@ impl Report {
     pub(super) fn no_interface(&mut self) {
         self.bad(
             "LAN",
-            "no network interface is up that takes multicast",
+            "no network interface with multicast is up",
             "connect this host to the LAN; VPNs, containers and WSL2 are networks of their own",
         );
     }
@@ -505,7 +505,7 @@ impl Report {
         match kind {
             ErrorKind::AddrInUse => self.bad(
                 "mDNS",
-                "another program keeps UDP port 5353 to itself",
+                "another program does not share UDP port 5353",
                 "`ss -lunp sport = 5353` names it; avahi shares the port unless disallow-other-stacks is set",
             ),
             kind => self.bad(
@@ -548,13 +548,13 @@ impl Report {
             self.open(
                 "rooms",
                 format!("none within {waited} s, and nothing from other hosts"),
-                "a Wi-Fi access point may keep its clients apart, or the server is in another network",
+                "the Wi-Fi access point may isolate its clients, or the server is in another network",
             );
         } else {
             self.open(
                 "rooms",
-                format!("none within {waited} s, although other hosts are heard"),
-                "the server may run with --no-announce, in another network, or behind a firewall that shuts port 5353",
+                format!("none within {waited} s, but packets from other hosts"),
+                "the server may run with --no-announce or in another network, or its firewall may block UDP port 5353",
             );
         }
     }

@@ -954,7 +954,7 @@ fn rooms_of_the_lan_are_named() {
 ok LAN      looked on eth0, wlan0
 ok mDNS     UDP port 5353 is open here
 ok rooms    Lab 3 at 192.0.2.7:9000, b, c, 2 more
-Rooms are found: `chat-client` lets you choose one."
+Rooms found. To choose one: `chat-client`"
     );
 }
 
@@ -978,7 +978,7 @@ fn why_no_room_is_found_is_said_as_far_as_it_can_be_known() {
             None,
             vec![],
             [
-                "!! LAN      no network interface is up that takes multicast",
+                "!! LAN      no network interface with multicast is up",
                 "-> connect",
                 alone,
             ],
@@ -988,7 +988,7 @@ fn why_no_room_is_found_is_said_as_far_as_it_can_be_known() {
             vec![open_link("eth0")],
             [
                 "ok mDNS     UDP port 5353 is open here",
-                "-> a Wi-Fi access point",
+                "-> the Wi-Fi access point",
                 alone,
             ],
         ),
@@ -998,7 +998,7 @@ fn why_no_room_is_found_is_said_as_far_as_it_can_be_known() {
             [
                 "ok mDNS     UDP port 5353 is open here",
                 "--no-announce",
-                "1.5 s, although other hosts are heard",
+                "1.5 s, but packets from other hosts",
             ],
         ),
         (
@@ -1014,7 +1014,7 @@ fn why_no_room_is_found_is_said_as_far_as_it_can_be_known() {
             Some(ErrorKind::AddrInUse),
             vec![shut()],
             [
-                "!! mDNS     another program keeps UDP port 5353 to itself",
+                "!! mDNS     another program does not share UDP port 5353",
                 "-> `ss -lunp sport = 5353` names it",
                 alone,
             ],
@@ -1051,6 +1051,6 @@ fn why_no_room_is_found_is_said_as_far_as_it_can_be_known() {
         for fact in facts {
             assert!(report.contains(fact), "no {fact:?} in\n{report}");
         }
-        assert!(report.ends_with("`chat-client HOST PORT` joins a server all the same."));
+        assert!(report.ends_with("To join a server whose address you know: `chat-client HOST PORT`"));
     }
 }

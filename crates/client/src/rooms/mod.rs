@@ -47,7 +47,7 @@ pub fn run(is_json: bool) -> Result<Exit> {
         // The exit status says it too.
         let _ = writeln!(
             io::stderr(),
-            "chat-client: no room answered within {seconds} s; `chat-client --doctor` says what may be wrong"
+            "chat-client: no room answered within {seconds} s; to find out why, run `chat-client --doctor`"
         );
         return Ok(Exit::Error);
     }

@@ -121,7 +121,9 @@ impl FromStr for Ban {
             return Err("loopback addresses can't be banned");
         }
         let note = Text::new(note.trim());
-        let (who, note) = match note.as_str().split_once(": ") {
+        // Without a note, the blank behind the name is gone.
+        let alone = || Some((note.as_str().strip_suffix(':')?, ""));
+        let (who, note) = match note.as_str().split_once(": ").or_else(alone) {
             Some((who, rest)) if !who.contains(' ') => (who, rest),
             _ => ("", note.as_str()),
         };
@@ -394,6 +396,18 @@ mod tests {
         assert_eq!(bans.take_changes(), Some("10.0.0.9 #\n10.0.0.11 #\n".into()));
         assert_eq!((bans.lift("bob").len(), bans.unmute("bob", None).len()), (0, 1));
         assert_eq!(bans.mute(Duration::ZERO, None, address), None);
+    }
+
+    #[test]
+    fn a_ban_without_a_note_keeps_the_name_in_it() {
+        for line in [
+            "10.0.0.9 # bob@10.0.0.9:5003:\n",
+            "10.0.0.9 # bob@[2001:db8::7]:5003:\n",
+        ] {
+            let ban: Ban = line.parse().unwrap();
+            assert!(ban.is_called("bob"), "{ban:?}");
+            assert_eq!(ban.to_line(), line);
+        }
     }
 
     #[test]

@@ -187,14 +187,21 @@ fn what_operators_did_outlasts_a_restart() {
     let mut bob = Client::join(&mut sim, "10.0.0.2:1001", "bob");
     let mut carol = Client::join(&mut sim, "10.0.0.3:1001", "carol");
     let _mallory = Client::join(&mut sim, "10.0.0.4:1001", "mallory");
+    let _dave = Client::join(&mut sim, "10.0.0.5:1001", "dave");
     alice.say(
         &mut sim,
-        "ROOM topic meeting at 3\nROOM mute bob 10\nROOM slow 30\nROOM ban mallory rude\nROOM lock\n",
+        "ROOM topic meeting at 3\nROOM mute bob 10\nROOM mute dave\nROOM slow 30\nROOM ban mallory rude\nROOM lock\n",
     );
     sim.run(Duration::from_secs(300));
     stop_and_start(&mut sim);
     operators(&mut sim, [key].into());
     alice.come_back(&mut sim);
+    alice.say(&mut sim, "ROOM unmute dave\n");
+    assert!(
+        sim.news(alice.peer)
+            .iter()
+            .any(|line| line.ends_with("has unmuted dave@10.0.0.5:1001"))
+    );
     bob.come_back(&mut sim);
     let news = sim.lines(bob.peer).0.join("\n");
     assert!(

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 /// Who may come back to a locked room: who was in it.
 ///
-/// Memory: 32 bytes for each of at most 2 x `--max-users`, as only those come in.
+/// Memory: 32 bytes for each of at most 2 x `--max-users`, as only those come in. After a restart with fewer,
+/// those of before stay.
 #[derive(Debug)]
 pub(crate) struct Lock {
     keys: HashSet<PublicKey>,

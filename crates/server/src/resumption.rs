@@ -2,6 +2,7 @@
 
 use crate::network::Network;
 use chat_proto::opaque::{PublicKey, Token};
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 
 /// How many are remembered at least.
@@ -61,6 +62,11 @@ impl Former {
             network,
             lost_from: None,
         }
+    }
+
+    /// Whether it has said nothing, as far as is known.
+    fn is_silent(&self) -> bool {
+        !matches!(self.progress, Progress::Resumable(1..))
     }
 }
 
@@ -151,6 +157,24 @@ impl Resumption {
         self.clients.push_back(client);
     }
 
+    /// Begins with the clients of an earlier run of the server, the latest last. There may be far more than are remembered, so
+    /// the choice of [`Self::forget_one`] is made for all at once: the latest of each network stay, and the silent go first.
+    pub(crate) fn restore(&mut self, clients: &[Former]) {
+        let mut later: HashMap<(bool, Network), usize> = HashMap::new();
+        let latest_first = clients.iter().rev().zip(1..);
+        let mut ranked: Vec<(bool, usize, usize, &Former)> = latest_first
+            .map(|(client, age)| {
+                let rank = later.entry((client.is_silent(), client.network)).or_default();
+                *rank += 1;
+                (client.is_silent(), *rank, age, client)
+            })
+            .collect();
+        ranked.sort_unstable_by_key(|&(is_silent, rank, age, _)| (is_silent, rank, age));
+        ranked.truncate(self.max);
+        ranked.sort_unstable_by_key(|&(.., age, _)| Reverse(age));
+        self.clients = ranked.into_iter().map(|(.., client)| *client).collect();
+    }
+
     /// Makes room for a client of this network: the oldest of that network is forgotten, or else the oldest of the
     /// network with the most. So whoever connects again and again makes the server forget nobody else. Those who have
     /// said nothing go first: no message of theirs could be broadcast twice, and others may share their network.
@@ -164,9 +188,8 @@ impl Resumption {
             let (most, _) = counts.into_iter().max_by_key(|&(_, count)| count)?;
             oldest(&|client| client.network == most && of(client))
         };
-        let is_silent = |client: &Former| !matches!(client.progress, Progress::Resumable(1..));
-        let place = oldest(&|client| client.network == network && is_silent(client))
-            .or_else(|| of_most(&is_silent))
+        let place = oldest(&|client| client.network == network && client.is_silent())
+            .or_else(|| of_most(&Former::is_silent))
             .or_else(|| oldest(&|client| client.network == network))
             .or_else(|| of_most(&|_| true));
         if let Some(place) = place {
@@ -370,5 +393,28 @@ mod tests {
             disconnected(&mut resumption, host, KEY, numbered(9000), 1);
         }
         assert_eq!(resume(&mut resumption, home(), KEY, A, B), Some(7));
+    }
+
+    #[test]
+    fn an_earlier_run_may_have_remembered_far_more_clients() {
+        let host = |number: u64| Network::of(Ipv4Addr::from_bits(u32::try_from(number).unwrap()).into());
+        let mut clients = vec![Former::new(home(), KEY, A, 7)];
+        // Many of one network that said something, and more than there is time to forget one by one.
+        clients.extend((0..5000).map(|number| Former::new(elsewhere(), KEY, numbered(number), 1)));
+        clients.extend((5000..200_000).map(|number| Former::new(host(number), KEY, numbered(number), 0)));
+        clients.push(Former::new(home(), KEY, B, 0));
+        let mut resumption = Resumption::new(10);
+        resumption.restore(&clients);
+        assert_eq!(resumption.clients.len(), RESUMABLE_MIN);
+        assert_eq!(resume(&mut resumption, home(), KEY, A, C), Some(7));
+        assert_eq!(
+            resume(&mut resumption, elsewhere(), KEY, numbered(4999), C),
+            Some(1)
+        );
+        let mut resumption = Resumption::new(5000);
+        resumption.restore(&clients);
+        assert_eq!(resumption.clients.len(), 10_000);
+        assert_eq!(resumption.clients.front().map(|client| client.token), Some(A));
+        assert_eq!(resumption.clients.back().map(|client| client.token), Some(B));
     }
 }

@@ -62,10 +62,11 @@ pub fn restore(room: &mut Room, now: Now, state: State) {
     room.transcript.restore(state.said, state.before, &state.messages);
     let lost_from = (!state.is_final).then(|| room.transcript.said());
     room.lost_from = lost_from.or(state.lost_from);
-    for mut client in state.clients {
+    let mut clients = state.clients;
+    for client in &mut clients {
         client.lost_from = [client.lost_from, lost_from].into_iter().flatten().min();
-        room.resumption.remember(client);
     }
+    room.resumption.restore(&clients);
     for (key, network, nick) in state.nicks {
         if let Ok(nick) = Nick::parse(&nick)
             && room.holds.find(now.monotonic, &nick).is_none()
@@ -81,9 +82,7 @@ pub fn restore(room: &mut Room, now: Now, state: State) {
     room.operators.restore(state.operators);
     room.topic = state.topic;
     room.slow = Slow::new(state.slow);
-    let places = 2 * room.limits.max_users;
-    let lock = state.lock.map(|keys| keys.into_iter().take(places).collect());
-    room.lock = lock.map(Lock::new);
+    room.lock = state.lock.map(|keys| Lock::new(keys.into_iter().collect()));
     room.said = room.transcript.said();
 }
 

@@ -282,27 +282,18 @@ fn a_file_that_cannot_be_used_ends_the_start_with_the_reason() {
 }
 
 #[test]
-fn a_foreign_file_is_set_aside_and_the_room_is_empty() {
-    let directory = directory("foreign");
+fn a_damaged_file_is_set_aside_and_the_room_is_empty() {
+    let directory = directory("damaged");
     let (state, aside) = (directory.join("state"), directory.join("state.refused"));
     let mut server = start_at("127.0.0.1:0".parse().unwrap(), &state);
     server.rich("alice").sync("hello");
     server.stop();
     let whole = fs::read(&state).unwrap();
-    for (content, mode, why) in [
-        (&whole[..], 0o640, "others may use it; it needs mode 600"),
-        (
-            &whole[..whole.len() - 1],
-            0o600,
-            "it is damaged: its checksum is wrong",
-        ),
-        (b"# our bans\n", 0o600, "it is no state of chat-server"),
-        (b"", 0o600, "it is no state of chat-server"),
-    ] {
+    for content in [&whole[..whole.len() - 1], b""] {
         fs::write(&state, content).unwrap();
-        fs::set_permissions(&state, Permissions::from_mode(mode)).unwrap();
         let mut server = start_at("127.0.0.1:0".parse().unwrap(), &state);
         let line = server.log().expect("state refused: ");
+        let why = "it is damaged: its checksum is wrong";
         assert!(
             line.contains(&format!("{why}; it is now {}", aside.display())),
             "{line}"
@@ -310,6 +301,24 @@ fn a_foreign_file_is_set_aside_and_the_room_is_empty() {
         assert_eq!(said(&server.rich("alice").past), [""; 0]);
         assert_eq!(fs::read(&aside).unwrap(), content);
         server.stop();
+    }
+}
+
+#[test]
+fn a_file_of_another_program_or_open_to_others_is_left_alone() {
+    let state = directory("foreign").join("state");
+    let mut server = start_at("127.0.0.1:0".parse().unwrap(), &state);
+    server.stop();
+    let whole = fs::read(&state).unwrap();
+    for (content, mode, why) in [
+        (&whole[..], 0o640, "others may use it; it needs mode 600"),
+        (b"# our bans\n", 0o600, "it is no state of chat-server"),
+    ] {
+        fs::write(&state, content).unwrap();
+        fs::set_permissions(&state, Permissions::from_mode(mode)).unwrap();
+        let complaint = complaint(&state);
+        assert!(complaint.contains(why), "{complaint}");
+        assert_eq!(fs::read(&state).unwrap(), content);
     }
 }
 

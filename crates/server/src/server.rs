@@ -106,10 +106,7 @@ impl Server {
         let door = door.with_networks(&args.allow, &args.deny);
         let kept = args.bans.as_deref().map(BanFile::open).transpose()?;
         let (ban_file, bans) = kept.map_or_else(Default::default, |(file, bans)| (Some(file), bans));
-        let kept = args.state.as_deref();
-        let kept = kept
-            .map(|path| state_file::open(path, limits.max_users))
-            .transpose()?;
+        let kept = args.state.as_deref().map(state_file::open).transpose()?;
         sockets::reserve_descriptors(limits.max_users)?;
         let signals =
             Signals::watch(&[&ENDING[..], &[REPORTING]].concat()).context("can't wait for signals")?;

@@ -150,7 +150,7 @@ impl State {
     /// # Errors
     /// Why there is none.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoState> {
-        if !bytes.starts_with(MAGIC.as_bytes()) {
+        if !bytes.starts_with(MAGIC.as_bytes()) && !MAGIC.as_bytes().starts_with(bytes) {
             return Err(NoState::Foreign);
         }
         let (body, hash) = unseal(bytes).ok_or(NoState::Torn)?;
@@ -334,7 +334,7 @@ mod tests {
             ([&whole[..], b"\n"].concat(), NoState::Torn),
             ([&whole[..], &whole[..]].concat(), NoState::Torn),
             (b"# bans\n10.0.0.9\n".to_vec(), NoState::Foreign),
-            (Vec::new(), NoState::Foreign),
+            (Vec::new(), NoState::Torn),
         ] {
             assert_eq!(again(&bytes), Err(why));
         }

@@ -3,7 +3,7 @@
 //! A thread of its own writes the file: a disk may take longer than the room can wait.
 
 use crate::log::Log;
-use crate::state::State;
+use crate::state::{NoState, State};
 use anyhow::{Context, Result, bail};
 use chat_sys::files::OwnFile;
 use std::io::{self, ErrorKind};
@@ -21,22 +21,22 @@ const RETRY: Duration = Duration::from_secs(3);
 /// While the file is written, the loop looks this often whether that is done, if nothing else wakes it.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The largest file that is read: room for what is kept whatever the number of users, and for each user.
-const BYTES_MAX: u64 = 16 * 1024 * 1024;
-const USER_BYTES_MAX: u64 = 2048;
+/// The largest file that is read: room for a million users, as the run before may have had more than this one.
+const BYTES_MAX: u64 = 1 << 30;
 
 /// A file that no other server may use, and what was found in it.
 pub(crate) struct Opened {
     file: OwnFile,
-    /// There may have been no file. Or it has no state, for this reason.
-    found: Option<Result<State, String>>,
+    /// There may have been no file. Or it was a state and is none, for this reason.
+    found: Option<Result<State, NoState>>,
 }
 
 /// Opens the file.
 ///
 /// # Errors
-/// If another server uses it, or it can be no file of this server.
-pub(crate) fn open(path: &Path, max_users: usize) -> Result<Opened> {
+/// If another server uses it, or it can be no file of this server, or others may use it. Then it is left as it is: it may be
+/// any file of the operator, or hold bans that an empty room would lack.
+pub(crate) fn open(path: &Path) -> Result<Opened> {
     let about = || format!("state file {}", path.display());
     let Some(file) = OwnFile::open(path).with_context(about)? else {
         bail!(
@@ -44,12 +44,13 @@ pub(crate) fn open(path: &Path, max_users: usize) -> Result<Opened> {
             about()
         );
     };
-    let users = u64::try_from(max_users).unwrap_or(u64::MAX);
-    let max = BYTES_MAX.saturating_add(users.saturating_mul(USER_BYTES_MAX));
-    let found = match file.read(max) {
-        Ok(bytes) => Some(State::parse(&bytes).map_err(|why| why.to_string())),
+    let found = match file.read(BYTES_MAX) {
+        Ok(bytes) => match State::parse(&bytes) {
+            Err(why @ NoState::Foreign) => bail!("{}: {why}", about()),
+            parsed => Some(parsed),
+        },
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => Some(Err(error.to_string())),
+        Err(error) => return Err(error).with_context(about),
     };
     Ok(Opened { file, found })
 }

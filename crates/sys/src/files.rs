@@ -127,6 +127,9 @@ impl OwnSecret {
     }
 }
 
+/// Opens no link, and does not wait for the other side of a pipe: others may have put either there.
+const AS_IT_IS: i32 = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+
 /// A file that one program at a time reads and writes, for its owner alone. A lock on another file beside it, with `.lock`
 /// behind its name, is held until this is dropped.
 #[derive(Debug)]
@@ -139,20 +142,28 @@ impl OwnFile {
     /// The file at this path, which need not exist; its directory must. `None` while another program has it.
     ///
     /// # Errors
-    /// Those of the system; [`ErrorKind::InvalidInput`] if it is no regular file.
+    /// Those of the system; [`ErrorKind::InvalidInput`] if it is no regular file; [`ErrorKind::PermissionDenied`] if it is a link
+    /// of another user, who could so make this program move any file of its own.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        // A link stays one.
-        let path = match path.canonicalize() {
-            Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
-            path => path?,
+        let found = path.symlink_metadata().ok();
+        let path = match found.filter(fs::Metadata::is_symlink) {
+            Some(link) if ![0, nix::unistd::geteuid().as_raw()].contains(&link.uid()) => {
+                let text = "it is a link of another user";
+                return Err(io::Error::new(ErrorKind::PermissionDenied, text));
+            }
+            // A link stays one.
+            Some(_) => path.canonicalize()?,
+            None => path.to_owned(),
         };
         if path.file_name().is_none() || path.symlink_metadata().is_ok_and(|about| !about.is_file()) {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
         }
+        let beside = with_suffix(&path, ".lock");
         let mut create = OpenOptions::new();
         create.write(true).create(true).mode(0o600);
-        let lock = create.open(with_suffix(&path, ".lock"))?;
-        match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
+        let lock = create.custom_flags(AS_IT_IS).open(&beside);
+        let about = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", beside.display()));
+        match Flock::lock(lock.map_err(about)?, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Some(Self { path, _lock: lock })),
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),
             Err((_, error)) => Err(error.into()),
@@ -170,7 +181,8 @@ impl OwnFile {
     /// # Errors
     /// Those of the system; others if it has more bytes than `max`, belongs to another user, or others may use it.
     pub fn read(&self, max: u64) -> io::Result<Vec<u8>> {
-        let file = File::open(&self.path)?;
+        let mut open = OpenOptions::new();
+        let file = open.read(true).custom_flags(AS_IT_IS).open(&self.path)?;
         let about = file.metadata()?;
         let denied = |text: &str| Err(io::Error::new(ErrorKind::PermissionDenied, text));
         if about.uid() != nix::unistd::geteuid().as_raw() {
@@ -179,12 +191,12 @@ impl OwnFile {
         if about.mode() & 0o077 != 0 {
             return denied("others may use it; it needs mode 600");
         }
-        let mut content = Vec::new();
-        file.take(max.saturating_add(1)).read_to_end(&mut content)?;
-        if content.len() as u64 > max {
+        if about.len() > max {
             let text = format!("it has more than {max} bytes");
             return Err(io::Error::new(ErrorKind::InvalidData, text));
         }
+        let mut content = Vec::new();
+        file.take(max).read_to_end(&mut content)?;
         Ok(content)
     }
 
@@ -427,6 +439,38 @@ mod tests {
         own.replace(b"two").unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_others_put_beside_a_file_is_not_followed() {
+        let scratch = Scratch::new("own-planted");
+        let (path, lock, elsewhere) = (
+            scratch.0.join("state"),
+            scratch.0.join("state.lock"),
+            scratch.0.join("elsewhere"),
+        );
+        std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+        let error = OwnFile::open(&path).unwrap_err();
+        assert!(error.to_string().contains("state.lock: "), "{error}");
+        assert!(!elsewhere.exists());
+        fs::remove_file(&lock).unwrap();
+        // To open it would wait for a reader.
+        nix::unistd::mkfifo(&lock, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(OwnFile::open(&path).is_err());
+        fs::remove_file(&lock).unwrap();
+        let own = OwnFile::open(&path).unwrap().unwrap();
+        fs::write(&elsewhere, "secret").unwrap();
+        fs::set_permissions(&elsewhere, PermissionsExt::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(own.read(9).is_err(), "a link that was put there since");
+        // Only root can make a link that is another user's.
+        if std::os::unix::fs::lchown(&path, Some(65_534), None).is_ok() {
+            drop(own);
+            assert_eq!(
+                OwnFile::open(&path).unwrap_err().kind(),
+                ErrorKind::PermissionDenied
+            );
+        }
     }
 
     #[test]

@@ -126,6 +126,39 @@ fn an_orderly_restart_loses_neither_people_nor_words() {
 }
 
 #[test]
+fn lines_in_flight_at_an_orderly_end_arrive_once() {
+    let state = directory("flight").join("state");
+    let address = free("127.0.1.44");
+    let mut chance = Chance::new();
+    let (mut resume, mut received, mut told) = ("-".to_owned(), Vec::new(), 0);
+    for _ in 0..part_of(100).max(3) {
+        let mut server = start_at(address, &state);
+        let hello = format!("HELLO 1 alice - {resume} next={}", received.len());
+        let mut alice = Rich::with_key(server.connect("alice"), [7; 32], &hello);
+        received.extend(said(&alice.past));
+        resume = alice.resume.clone();
+        assert_eq!(alice.taken, received.len() as u64, "{received:?}");
+        let again = alice.taken + 1;
+        told += 200;
+        for number in again..=told {
+            alice.line(&format!("SAY {number} {number}"));
+        }
+        thread::sleep(chance.up_to(Duration::from_millis(8)));
+        server.process.signal(Signal::SIGTERM);
+        // Some of what was broadcast is on its way to a client that loses its connection.
+        for _ in 0..chance.in_range(0..400) {
+            let Some(line) = alice.next_line() else { break };
+            received.extend(said(&[line]));
+        }
+        drop(alice);
+        server.process.wait();
+    }
+    let numbers: Vec<String> = (1..=received.len()).map(|number| number.to_string()).collect();
+    assert_eq!(received, numbers);
+    assert!(!received.is_empty());
+}
+
+#[test]
 fn a_file_of_bans_holds_alone() {
     let directory = directory("bans");
     let (state, bans) = (directory.join("state"), directory.join("bans"));

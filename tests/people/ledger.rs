@@ -409,13 +409,14 @@ impl Run {
             nick.as_ref() == Some(&look) || seen.who.to_string() == typed || seen.who.id.to_string() == typed
         };
         let seen = self.view.values().find(is_called);
-        // Who is here under another name is not meant by an old nick.
+        // A user who is here under another name is not meant by an old one, once the client has its whole key.
         let is_here = |seen: &&Seen| {
             let key = seen.meant.key;
             key.is_some() && self.view.values().any(|other| other.meant.key == key)
         };
-        let mut absent = self.absent.iter().rev();
-        let seen = seen.or_else(|| absent.find(|seen| is_called(seen) && !is_here(seen)));
+        let absent = || self.absent.iter().rev().filter(is_called);
+        let seen = seen.or_else(|| absent().find(|seen| !is_here(seen)));
+        let seen = seen.or_else(|| absent().next());
         seen.map(|seen| seen.meant.clone())
     }
 

@@ -16,8 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Packets that are read in one turn.
+/// Packets that are read in one turn, and the time after which no further one is: the room goes on.
 const PACKETS_MAX: usize = 32;
+const READING_MAX: Duration = Duration::from_millis(2);
+
+/// Another name is shown after this time at the earliest: a hostile host can make the server change it each second.
+const NAME_EVERY: Duration = Duration::from_secs(60);
 
 /// After packets the sockets rest for at least this long, and for [`REST_FACTOR`] times as long as reading took, up to
 /// [`REST_MAX`]: a flood takes about 2 % of a processor, and a turn of the loop for each of these times.
@@ -38,8 +42,7 @@ pub struct Announcer {
     buffer: Box<[u8]>,
     /// The sockets are not polled before this time.
     rests_until: Duration,
-    /// The name that the log has shown.
-    shown: Option<Label>,
+    shown: Shown,
     /// The interfaces whose first failure the log has shown, or will.
     failed: BTreeSet<String>,
     problems: Vec<String>,
@@ -91,7 +94,7 @@ impl Announcer {
             responder: Responder::new(room, u64::from_ne_bytes(seed)),
             buffer: vec![0; PACKET_MAX].into(),
             rests_until: Duration::ZERO,
-            shown: None,
+            shown: Shown::default(),
             failed: BTreeSet::new(),
             problems: Vec::new(),
         };
@@ -130,10 +133,9 @@ impl Announcer {
     }
 
     /// The name by which the room was announced, once it is or when it had to change.
-    pub fn take_name(&mut self) -> Option<Label> {
+    pub fn take_name(&mut self, now: Duration) -> Option<Label> {
         self.responder.announced().next()?;
-        let name = self.responder.name();
-        (self.shown.as_ref() != Some(&name)).then(|| self.shown.insert(name).clone())
+        self.shown.take(now, self.responder.name())
     }
 
     /// What failed since the last call; of each interface, only the first failure.
@@ -171,6 +173,9 @@ impl Announcer {
                 Receipt::Dropped => {}
                 Receipt::Packet(packet) => self.responder.receive(now, &packet),
             }
+            if begun.elapsed() > READING_MAX {
+                break;
+            }
         }
         self.rests_until = now + (begun.elapsed() * REST_FACTOR).clamp(REST, REST_MAX);
     }
@@ -200,6 +205,19 @@ impl Announcer {
     }
 }
 
+/// The name that the log has shown, and when.
+#[derive(Debug, Default)]
+struct Shown(Option<(Label, Duration)>);
+
+impl Shown {
+    /// The name, if the log is to show it now.
+    fn take(&mut self, now: Duration, name: Label) -> Option<Label> {
+        let is_due = |(shown, at): &(Label, Duration)| *shown != name && now >= *at + NAME_EVERY;
+        let is_due = self.0.as_ref().is_none_or(is_due);
+        is_due.then(|| self.0.insert((name, now)).0.clone())
+    }
+}
+
 /// The interface with those of its addresses at which a listener is reached.
 fn reachable(mut interface: Interface, listener: SocketAddr) -> Interface {
     let is_reachable = |ip: IpAddr| match listener.ip() {
@@ -220,6 +238,18 @@ impl Drop for Announcer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_changes_often_is_shown_once_a_minute() {
+        let name = |text: &str| Label::new(text).unwrap();
+        let mut shown = Shown::default();
+        let mut take = |seconds, text| shown.take(Duration::from_secs(seconds), name(text));
+        assert_eq!(take(5, "Lab"), Some(name("Lab")));
+        assert_eq!(take(6, "Lab (2)"), None);
+        assert_eq!(take(64, "Lab (17)"), None);
+        assert_eq!(take(65, "Lab (18)"), Some(name("Lab (18)")));
+        assert_eq!(take(300, "Lab (18)"), None);
+    }
 
     #[test]
     fn only_addresses_at_which_the_server_listens_are_announced() {

@@ -458,7 +458,7 @@ impl Server {
             return;
         };
         if announcer.turn(now.monotonic, is_ready)
-            && let Some(name) = announcer.take_name()
+            && let Some(name) = announcer.take_name(now.monotonic)
         {
             self.log.line(format_args!("announce name=\"{name}\""));
         }

@@ -194,10 +194,13 @@ impl Roster {
                 return change;
             }
             let known = user.trust.key().map(Key::Whole);
+            let has_its_name = !user.is_stale() || user.profile.who == profile.who;
             if let (Some(known), Some(short @ Key::Short(_))) = (known, profile.key)
                 && known.may_be(short)
+                && has_its_name
             {
-                // What is sealed for the known key is safe, whoever this is.
+                // What is sealed for the known key is safe, whoever this is. But under another name, what is meant for
+                // this user would go to the one that has the key.
                 let seen = match user.seen {
                     Seen::Stale => Seen::Likely,
                     seen => seen,

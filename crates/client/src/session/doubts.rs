@@ -17,7 +17,10 @@ impl Session {
 
     /// What the user knows of a user's key: `verified`, with the nick of then if it is another.
     pub fn verified(&self, profile: &Profile) -> Option<String> {
-        let Verified { nick, .. } = self.trust.verified_with(&profile.key?.whole()?)?;
+        // Not before the server has told the whole key on this connection.
+        let is_open = self.roster().unconfirmed(profile.who.id).is_some();
+        let key = profile.key.filter(|_| !is_open)?.whole()?;
+        let Verified { nick, .. } = self.trust.verified_with(&key)?;
         Some(match nick {
             Some(nick) if !is_alike(Some(nick), profile.who.nick.as_ref()) => format!("verified as {nick}"),
             _ => "verified".into(),

@@ -16,12 +16,6 @@ impl Ignored {
         self.0.iter_mut().for_each(|peer| peer.met(profile));
     }
 
-    /// The connection is another one. Of whom no whole key is known is not known again.
-    pub(super) fn lost(&mut self) {
-        self.0.iter_mut().for_each(Peer::lost);
-        self.0.retain(|peer| !peer.is_gone());
-    }
-
     /// Whether a key may be that of an ignored user.
     pub(super) fn may_have(&self, key: Key) -> bool {
         self.0.iter().any(|peer| peer.may_have(key))

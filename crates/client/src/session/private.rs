@@ -25,7 +25,7 @@ use std::time::Duration;
 const PEER_WAIT: Duration = Duration::from_secs(30);
 
 /// Why a text is not kept for a user of whom no whole key is known.
-const LOST: &str = "the connection was lost before the server told that user's key";
+pub(super) const LOST: &str = "the connection was lost before the server told that user's key";
 
 impl Session {
     /// `/msg`: sends a private message to the user that was typed. Answers with that user.
@@ -52,7 +52,11 @@ impl Session {
                 self.keep(peer.clone(), text);
                 return Some(peer);
             }
-            self.not_sent(peer.who, "that user is not here any more");
+            let reason = match peer.is_lost() {
+                true => LOST,
+                false => "that user is not here any more",
+            };
+            self.not_sent(peer.who, reason);
             return None;
         };
         let peer = self.peer(to);

@@ -3,6 +3,7 @@
 use super::event::{Event, Ignoring};
 use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outbox::Message;
+use super::private::LOST;
 use super::recipients::Target;
 use super::state::Session;
 use crate::command::{BELL_USAGE, Bell, Command, JOINS_USAGE, Joins, VERIFY_USAGE, help_operators, words_of};
@@ -124,6 +125,10 @@ impl Session {
     fn set_query(&mut self, typed: Option<&str>, now: Now) {
         let resolved = |typed| {
             let peer = self.resolve(typed)?;
+            if self.is_away() && peer.is_unasked() {
+                // It is not known again.
+                return Err(LOST.to_owned());
+            }
             let doubt = peer.find(self.roster()).and_then(|profile| self.doubt(profile));
             doubt.map_or(Ok(peer), Err)
         };

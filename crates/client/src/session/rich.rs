@@ -87,8 +87,11 @@ impl Session {
         self.private_has_server = true;
         self.fail_deferred(None, "the connection was lost");
         self.recipients.lost();
-        self.ignored.lost();
-        self.outbox.drafts_mut().for_each(|draft| draft.peer.lost());
+        for draft in self.outbox.drafts_mut() {
+            draft.peer.lost();
+            // It may return under another address, before its key is told.
+            draft.awaits_peer |= draft.peer.key().is_some();
+        }
         self.operators.forget_users();
         self.away.forget_users();
         self.private.connected(now, connection);
@@ -113,7 +116,10 @@ impl Session {
         let drafts = self.outbox.drafts_mut();
         drafts.for_each(|draft| draft.peer.learn(&profile));
         if let Some(key) = profile.key.and_then(Key::whole) {
-            self.absent.remove(&key);
+            // Until the server tells the whole key, this may be a stranger with its name and address.
+            if self.roster().unconfirmed(id).is_none() {
+                self.absent.remove(&key);
+            }
         } else if profile.key.is_some_and(|key| self.may_know(key)) && !self.is_me(&profile.who) {
             self.private.ask_early(now, id);
         }

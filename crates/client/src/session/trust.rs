@@ -103,12 +103,13 @@ impl Trust {
         }
         let mut former = self.former(&profile.who);
         former.retain(|key| !may_have(profile, *key));
-        let verified_with = |key: Key| self.verified_with(&key.whole()?);
-        let verified = former.iter().find_map(|key| verified_with(*key));
+        let may_be_former = |verified: &&Verified| former.iter().any(|key| key.may_be(verified.key.into()));
+        let verified = self.verified.iter().find(may_be_former);
+        let is_verified = |key: Key| key.whole().is_some_and(|key| self.verified_with(&key).is_some());
         match (verified, profile.key) {
             _ if former.is_empty() => Standing::Good,
             // The user knows both.
-            (_, Some(key)) if verified_with(key).is_some() => Standing::Changed,
+            (_, Some(key)) if is_verified(key) => Standing::Changed,
             (Some(verified), _) => Standing::Posing(verified.nick.clone()),
             (None, Some(_)) => Standing::Changed,
             (None, None) => Standing::Bare,

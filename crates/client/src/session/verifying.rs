@@ -2,6 +2,7 @@
 
 use super::deferred::{Deferred, Waiting};
 use super::event::{Event, Verification, Verified, VerifyCode};
+use super::recipients::Peer;
 use super::state::Session;
 use super::trust::{VERIFIED_MAX, is_alike};
 use chat_proto::id::UserId;
@@ -184,8 +185,15 @@ impl Session {
             !self.private.is_unasked(waiting.id) || self.private.answer_is_late(waiting.id)
         };
         let due: Vec<Waiting> = self.deferred.extract_if(.., is_due).collect();
-        for Waiting { what, typed, .. } in due {
+        for Waiting { what, typed, id } in due {
+            let is_meant = |peer: Peer| peer.who.id == id;
             match what {
+                _ if !self.resolve(&typed).is_ok_and(is_meant) => {
+                    self.fail(format!(
+                        "{}: that name may mean somebody else now",
+                        Text::new(&typed)
+                    ));
+                }
                 Deferred::Verify => self.verify(&typed, now),
                 Deferred::Confirm => self.confirm(&typed, now),
                 Deferred::Whois => self.look_up(&typed, now),

@@ -335,3 +335,229 @@ fn the_keys_of_verified_and_ignored_users_are_asked_for_at_once() {
     assert_eq!(sim.sent(), "WHOIS 10.0.0.6:6\n");
     assert_eq!(sim.shown(), [], "it is hidden before the answer");
 }
+
+/// A key that begins like bob's, which anybody can make.
+fn forged() -> String {
+    let mut key: Opaque<32> = key_of(2).parse().unwrap();
+    key.0[31] ^= 1;
+    key.to_string()
+}
+
+/// Alice has a conversation with bob.
+fn alice_who_met_bob() -> Sim {
+    let mut alice = alice();
+    alice.type_line("/msg bob one");
+    alice.hear(&bob_is());
+    alice.datagrams_to("10.0.0.2:6001");
+    alice.shown();
+    alice.sent();
+    alice
+}
+
+#[test]
+fn a_stranger_in_the_place_of_a_user_that_is_not_back_gets_nothing() {
+    let mut alice = alice_who_met_bob();
+    again(&mut alice, &format!("{BOB} {}", short(&forged())));
+    alice.hear(&format!("USER {BOB} 10.0.0.2:6001 {}\n", forged()));
+    alice.shown();
+    alice.sent();
+    alice.datagrams_to("10.0.0.2:6001");
+    for who in ["bob", BOB, "10.0.0.2:6000"] {
+        alice.type_line(&format!("/msg {who} psst"));
+        assert_nothing_goes_out(&mut alice);
+        assert!(alice.errors()[0].contains("is not back yet"), "{who}");
+    }
+    // Who has the key is found.
+    let id = "bob@10.0.0.8:8";
+    alice.hear(&format!("JOIN 2 {id} - {}\n", short(&key_of(2))));
+    alice.hear(&format!("USER {id} 10.0.0.8:9 {}\n", key_of(2)));
+    alice.shown();
+    alice.type_line(&format!("/msg {id} psst"));
+    assert!(is_sent(&alice.shown()));
+    assert!(!alice.datagrams_to("10.0.0.8:9").is_empty());
+}
+
+#[test]
+fn a_text_for_a_user_with_the_address_of_another_waits_for_its_own_key() {
+    let mut alice = alice_who_met_bob();
+    let (eve, id) = ("eve@10.0.0.2:6000", "bob@10.0.0.8:8");
+    again(&mut alice, &format!("{eve} {}", short(&forged())));
+    alice.shown();
+    assert!(alice.sent().contains(WHOIS));
+    alice.type_line("/msg eve about bob");
+    assert_nothing_goes_out(&mut alice);
+    alice.hear(&format!("JOIN 2 {id} - {}\n", short(&key_of(2))));
+    alice.hear(&format!("USER {id} 10.0.0.8:9 {}\n", key_of(2)));
+    assert!(!is_sent(&alice.shown()), "bob gets it");
+    assert_eq!(alice.unsent(), [format!("{eve}: about bob")]);
+    alice.hear(&format!("USER {eve} 10.0.0.2:6001 {}\n", forged()));
+    let shown = alice.shown();
+    let to_eve = |event: &Event| matches!(event, Event::Private(message) if message.peer.to_string() == eve);
+    assert!(shown.iter().any(to_eve), "{shown:?}");
+    assert!(!alice.datagrams_to("10.0.0.2:6001").is_empty());
+}
+
+#[test]
+fn a_request_follows_no_name_to_another_user() {
+    let mut alice = alice();
+    alice.type_line("/verify bob yes");
+    alice.session.request_whois("bob", alice.now());
+    alice.sent();
+    let swap = format!("NICK 2 {BOB} rob\nNICK 3 zoe@10.0.0.9:1 bob\n");
+    alice.hear(&format!(
+        "{swap}USER rob@10.0.0.2:6000 10.0.0.2:6001 {}\n",
+        key_of(2)
+    ));
+    assert_eq!(alice.sent(), "", "nothing is asked about the other one");
+    let errors = alice.errors();
+    assert_eq!(errors, ["bob: that name may mean somebody else now"; 2]);
+    alice.hear(&format!("USER bob@10.0.0.9:1 - {}\n", key_of(9)));
+    assert!(alice.session.trust.verified.is_empty());
+}
+
+#[test]
+fn a_text_follows_its_user_to_another_nick() {
+    let mut alice = alice();
+    alice.type_line("/msg bob psst");
+    alice.hear(&format!("NICK 2 {BOB} rob\nNICK 3 zoe@10.0.0.9:1 bob\n"));
+    assert_eq!(alice.unsent(), ["rob@10.0.0.2:6000: psst"]);
+    alice.hear(&format!("USER bob@10.0.0.9:1 10.0.0.9:2 {}\n", key_of(9)));
+    assert!(!is_sent(&alice.shown()) && alice.datagrams_to("10.0.0.9:2").is_empty());
+    alice.hear(&format!("USER rob@10.0.0.2:6000 10.0.0.2:6001 {}\n", key_of(2)));
+    assert!(is_sent(&alice.shown()));
+    assert!(!alice.datagrams_to("10.0.0.2:6001").is_empty());
+}
+
+#[test]
+fn who_was_chosen_before_its_key_was_told_is_chosen_again_after_a_loss() {
+    const REASON: &str = "the connection was lost before the server told that user's key";
+    let both = format!("{BOB} {} zoe@10.0.0.9:1 {}", short(&key_of(2)), short(&key_of(9)));
+    let mut alice = alice();
+    alice.type_line("/query bob");
+    again(&mut alice, &both);
+    alice.shown();
+    alice.sent();
+    alice.type_line("psst");
+    assert_nothing_goes_out(&mut alice);
+    assert_eq!(alice.errors(), [format!("not sent to {BOB}: {REASON}")]);
+    alice.session.closed(alice.now());
+    alice.shown();
+    alice.type_line("/query zoe");
+    assert_eq!(alice.errors(), [format!("can't query zoe: {REASON}")]);
+    again(&mut alice, &both);
+    alice.sent();
+    alice.type_line("psst");
+    assert_nothing_goes_out(&mut alice);
+}
+
+#[test]
+fn an_ignored_user_stays_hidden_if_its_key_was_not_told_before_a_loss() {
+    let mut alice = alice();
+    alice.type_line("/ignore zoe");
+    let (zoe, key) = ("zoe@10.0.0.9:1", key_of(9));
+    again(&mut alice, &format!("{zoe} {}", short(&key)));
+    alice.shown();
+    assert!(alice.sent().contains("WHOIS 10.0.0.9:1\n"));
+    alice.hear(&format!(
+        "SAID 1 {zoe} one\nUSER {zoe} - {key}\nSAID 2 {zoe} two\n"
+    ));
+    // Now by its key.
+    alice.hear(&format!(
+        "LEAVE 3 {zoe}\nJOIN 4 zed@10.0.0.6:6 - {}\n",
+        short(&key)
+    ));
+    alice.hear(&format!(
+        "USER zed@10.0.0.6:6 - {key}\nSAID 5 zed@10.0.0.6:6 three\n"
+    ));
+    assert_eq!(alice.shown(), []);
+    // Another user of an address is not hidden.
+    alice.type_line("/ignore bob");
+    let other = format!("{BOB} {}", short(&key_of(3)));
+    again(&mut alice, &other);
+    alice.shown();
+    alice.hear(&format!("SAID 6 {BOB} four\n"));
+    assert_eq!(alice.shown().len(), 1);
+}
+
+#[test]
+fn a_user_is_called_verified_once_its_whole_key_is_told() {
+    let mut alice = alice_who_met_bob();
+    alice.type_line("/verify bob yes");
+    again(&mut alice, &format!("{BOB} {}", short(&forged())));
+    let mark = |sim: &mut Sim| {
+        sim.shown();
+        sim.type_line("/who");
+        let [Event::Users(users, _)] = &sim.shown()[..] else {
+            panic!("no users");
+        };
+        let bob = users.iter().find(|user| user.who.to_string() == BOB).unwrap();
+        bob.verified.clone()
+    };
+    assert_eq!(mark(&mut alice), None);
+    alice.hear(&bob_is());
+    assert_eq!(mark(&mut alice), Some("verified".into()));
+}
+
+#[test]
+fn the_address_of_a_verified_user_is_its_own_by_the_beginning_of_its_key() {
+    let mut alice = Sim::new(config());
+    let key = key_of(2).parse().unwrap();
+    let nick = Some(Nick::parse("bob").unwrap());
+    alice.session.remember_verified(vec![Verified { key, nick }]);
+    alice.hear("* chat version 1: hi\n");
+    // It left before the server answered.
+    let zed = "zed@10.0.0.2:6000";
+    alice.hear(&listing(&format!("{zed} {}", short(&key_of(2)))));
+    alice.hear(&format!("LEAVE 1 {zed}\nJOIN 2 {zed} - {}\n", short(&key_of(3))));
+    alice.type_line("/msg zed psst");
+    alice.hear(&format!("USER {zed} 10.0.0.2:6001 {}\n", key_of(3)));
+    alice.sent();
+    assert_nothing_goes_out(&mut alice);
+    let shown = alice.shown();
+    assert!(
+        shown.iter().any(|event| matches!(event, Event::Doubt(_))),
+        "{shown:?}"
+    );
+    assert!(!is_sent(&shown));
+}
+
+#[test]
+fn a_text_without_room_finds_a_user_who_returns_under_another_address() {
+    let mut alice = alice_who_met_bob();
+    let mut count = 0;
+    while alice.unsent().is_empty() {
+        count += 1;
+        alice.type_line(&format!("/msg bob {count}"));
+    }
+    let last = format!("{BOB}: {count}");
+    alice.shown();
+    let id = "bob@10.0.0.8:8";
+    again(&mut alice, &format!("{id} {}", short(&key_of(2))));
+    assert_eq!(refused(&alice.shown()), []);
+    assert_eq!(alice.unsent(), [last]);
+    alice.hear(&format!("USER {id} 10.0.0.8:9 {}\n", key_of(2)));
+    assert_eq!(refused(&alice.shown()), []);
+}
+
+#[test]
+fn an_answer_about_another_user_or_a_second_one_sends_nothing_there() {
+    let mut alice = alice();
+    alice.type_line("/msg bob psst");
+    alice.sent();
+    alice.hear(&format!("USER zoe@10.0.0.9:1 10.0.0.9:2 {}\n", key_of(9)));
+    // Nor an answer that says no more than before.
+    alice.hear(&format!("USER {BOB} 10.0.0.2:6001 {}\n", short(&key_of(2))));
+    assert_nothing_goes_out(&mut alice);
+    assert!(alice.datagrams_to("10.0.0.9:2").is_empty());
+    assert_eq!(alice.unsent(), [format!("{BOB}: psst")]);
+    alice.hear(&bob_is());
+    assert!(is_sent(&alice.shown()) && !alice.datagrams_to("10.0.0.2:6001").is_empty());
+    alice.hear(&format!("USER {BOB} 10.0.0.2:6001 {}\n", forged()));
+    let shown = alice.shown();
+    let failed = |event: &Event| matches!(event, Event::NotDelivered(_));
+    assert!(shown.iter().any(failed), "{shown:?}");
+    alice.sent();
+    alice.type_line("/msg bob again");
+    assert_nothing_goes_out(&mut alice);
+    assert!(!is_sent(&alice.shown()));
+}

@@ -145,10 +145,13 @@ fn the_server_answers_only_datagrams_with_a_valid_token() {
     assert!((1..=30).contains(&answers), "{answers} answers to a flood");
 }
 
-/// The UDP address of a client, as the room announces it.
+/// The UDP address of a client, as the server tells whoever asks.
 fn private_address(watcher: &mut Rich, nick: &str) -> SocketAddr {
     let line = watcher.expect(&format!(" {nick}@"));
-    line.split(' ').nth(3).unwrap().parse().unwrap()
+    let (_, id) = line.split(' ').nth(2).unwrap().split_once('@').unwrap();
+    watcher.line(&format!("WHOIS {id}"));
+    let line = watcher.expect(&format!("USER {nick}@{id} "));
+    line.split(' ').nth(2).unwrap().parse().unwrap()
 }
 
 #[test]

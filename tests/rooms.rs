@@ -106,7 +106,7 @@ fn without_a_room_the_exit_status_says_so() {
     let mut client = Process::start("client", &Journal::new(), &mut command);
     client
         .stderr
-        .expect("no room answered within 1.5 s; `chat-client --doctor` says");
+        .expect("no room answered within 1.5 s; to find out why, run `chat-client --doctor`");
     assert_eq!(client.exit_code(), 1);
     assert_eq!(client.stdout.lines(), [""; 0]);
 }

@@ -287,9 +287,10 @@ fn feed(
             let Ok(length @ 1..) = master.read(&mut buffer) else {
                 return;
             };
+            // First, so that it has all that led to what the screen shows.
+            written.lock().unwrap().extend_from_slice(&buffer[..length]);
             let (emulator, changed) = &*emulator;
             emulator.lock().unwrap().process(&buffer[..length]);
-            written.lock().unwrap().extend_from_slice(&buffer[..length]);
             changed.notify_all();
         }
     });

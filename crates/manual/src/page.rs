@@ -68,8 +68,14 @@ pub(crate) fn page(mut program: Command, sections: &[Section]) -> Roff {
     arguments(&program)
         .into_iter()
         .for_each(|arg| option(&mut page, arg));
+    let mut options: Vec<_> = program
+        .get_arguments()
+        .filter(|arg| !arg.is_positional())
+        .collect();
+    // Nothing can end what is below a heading, so options without one come first.
+    options.sort_by_key(|arg| arg.get_help_heading().is_some());
     let mut heading = None;
-    for arg in program.get_arguments().filter(|arg| !arg.is_positional()) {
+    for arg in options {
         if arg.get_help_heading() != heading {
             heading = arg.get_help_heading();
             page.control("SS", heading);

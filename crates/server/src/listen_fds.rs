@@ -54,7 +54,8 @@ fn count(pid: Option<String>, count: Option<String>) -> Option<RawFd> {
 /// it is owned. The number is closed: the socket would stay open under it.
 fn own(number: RawFd) -> io::Result<OwnedFd> {
     let (from, to) = UnixDatagram::pair()?;
-    let message = [ControlMessage::ScmRights(&[number])];
+    let numbers = [number];
+    let message = [ControlMessage::ScmRights(&numbers)];
     sendmsg::<()>(
         from.as_raw_fd(),
         &[IoSlice::new(b"-")],

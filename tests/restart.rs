@@ -249,6 +249,12 @@ fn a_server_killed_at_any_moment_keeps_its_file() {
             0 => Duration::from_millis(1000 + chance.in_range(0..60)),
             _ => chance.up_to(Duration::from_millis(40)),
         };
+        if round == 0 {
+            // There is something to lose from now on.
+            told += 1;
+            alice.line(&format!("SAY {told} {round}-{told}"));
+            wait_until_kept(&state, &format!(" {round}-{told}\n"));
+        }
         let until = Instant::now() + delay;
         kept = past;
         while let left = until.saturating_duration_since(Instant::now())

@@ -199,8 +199,8 @@ impl Roster {
                 && known.may_be(short)
                 && has_its_name
             {
-                // What is sealed for the known key is safe, whoever this is. But under another name, what is meant for
-                // this user would go to the one that has the key.
+                // Only the holder of the known key can read texts sealed for it. A user of another name may have another
+                // key, so a text for that user must not be sealed for the known one.
                 let seen = match user.seen {
                     Seen::Stale => Seen::Likely,
                     seen => seen,

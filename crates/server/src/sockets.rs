@@ -66,7 +66,8 @@ pub struct ServerSockets {
     pub address: SocketAddr,
 }
 
-/// The sockets that the service manager has opened, or, if there are none, new ones at this address. If the system chooses the port, one is looked for that is free for TCP and UDP.
+/// The sockets that the service manager has opened, or new ones at this address. If the system chooses the port, the
+/// server looks for one that is free for TCP and UDP.
 ///
 /// # Errors
 /// If the address can't be listened at.

@@ -29,7 +29,7 @@ pub(super) struct Link {
     pub(super) interface: String,
     /// Why nothing can be sent.
     pub(super) failure: Option<ErrorKind>,
-    /// What this host sent came back to it.
+    /// The queries of this host came back to it.
     pub(super) has_returned: bool,
     /// Another host was heard.
     pub(super) has_neighbours: bool,

@@ -99,7 +99,7 @@ pub struct Private {
     rendezvous: Option<Rendezvous>,
     connection: Option<Connection>,
     own: Option<UserId>,
-    /// The roster has users of an earlier connection who may turn out to be here.
+    /// Whether the roster has users of an earlier connection that may still be in the room.
     awaits_users: bool,
     next_message: MessageId,
     outputs: VecDeque<Output>,

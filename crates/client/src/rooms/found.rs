@@ -19,7 +19,7 @@ pub struct Found {
     pub key: KeyState,
 }
 
-/// What is remembered of the key at the addresses of a room. The room only claims to have that key: joining proves it.
+/// How the key that a room announces compares with the remembered key of its addresses. Joining proves the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
     /// Nothing, or the room does not say which one it has.
@@ -35,7 +35,7 @@ impl Found {
     #[must_use]
     pub fn new(room: Room, known: Option<&KnownServers>) -> Self {
         let mut addresses = room.addresses.iter().map(|address| written(*address));
-        // What is wrong with the file is said when a room is joined.
+        // An unreadable file is reported when a room is joined.
         let remembered = |address: &Address| known?.recall(address).ok().flatten();
         let first = addresses
             .clone()

@@ -2,7 +2,7 @@
 
 use chat_proto::id::UserId;
 
-/// What was asked for.
+/// A request of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deferred {
     /// `/verify WHO`

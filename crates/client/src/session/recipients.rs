@@ -128,7 +128,7 @@ impl Peer {
         }
     }
 
-    /// What is known of it. Its address for private messages is not.
+    /// Its name and key, without the address for private messages.
     pub(super) fn profile(&self) -> Profile {
         Profile {
             who: self.who.clone(),

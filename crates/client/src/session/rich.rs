@@ -89,7 +89,7 @@ impl Session {
         self.recipients.lost();
         for draft in self.outbox.drafts_mut() {
             draft.peer.lost();
-            // It may return under another address, before its key is told.
+            // The user may return under another address before the client learns the key.
             draft.awaits_peer |= draft.peer.key().is_some();
         }
         self.operators.forget_users();
@@ -109,7 +109,7 @@ impl Session {
         let id = profile.who.id;
         let former = self.roster().get(id).cloned();
         self.private.peer_here(now, &profile);
-        // What was known of its key is known still.
+        // The roster still has the whole key if the client knew it.
         let profile = self.roster().get(id).cloned().unwrap_or(profile);
         self.ignored.met(&profile);
         self.recipients.met(&profile);

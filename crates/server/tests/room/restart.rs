@@ -246,14 +246,19 @@ fn who_proved_the_code_stays_an_operator() {
     assert!(news.contains("OPERATOR alice@10.0.0.1:1002"), "{news}");
 }
 
-#[test]
-fn a_mute_ends_by_the_wall_clock() {
+/// A room with a user who runs it.
+fn with_an_operator() -> (Sim, Client) {
     let mut sim = Sim::new(limits());
-    let alice = Client::join(&mut sim, "10.0.0.1:1001", "alice");
+    let mut alice = Client::join(&mut sim, "10.0.0.1:1001", "alice");
     let key = sim.key(alice.peer).parse().unwrap();
     sim.room.set_operators(Operators::new(None, [key].into()));
-    let mut alice = alice;
     alice.come_back(&mut sim);
+    (sim, alice)
+}
+
+#[test]
+fn a_mute_ends_by_the_wall_clock() {
+    let (mut sim, alice) = with_an_operator();
     let mut bob = Client::join(&mut sim, "10.0.0.2:1001", "bob");
     alice.say(&mut sim, "ROOM mute bob 10\n");
     sim.shut_down();
@@ -286,12 +291,7 @@ fn a_smaller_room_keeps_what_it_has_room_for() {
 
 #[test]
 fn only_what_is_kept_is_a_change() {
-    let mut sim = Sim::new(limits());
-    let alice = Client::join(&mut sim, "10.0.0.1:1001", "alice");
-    let key = sim.key(alice.peer).parse().unwrap();
-    sim.room.set_operators(Operators::new(None, [key].into()));
-    let mut alice = alice;
-    alice.come_back(&mut sim);
+    let (mut sim, alice) = with_an_operator();
     let changes = |sim: &mut Sim, lines: &str| {
         let before = std::mem::take(&mut sim.changes);
         alice.say(sim, lines);

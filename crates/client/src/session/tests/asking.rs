@@ -51,6 +51,16 @@ fn again(sim: &mut Sim, users: &str) {
     sim.hear(&listing(users));
 }
 
+/// A session that has written to bob, and whose next text for bob waits for the connection.
+fn with_a_text_that_waits() -> Sim {
+    let mut alice = alice();
+    alice.type_line("/msg bob one");
+    alice.hear(&bob_is());
+    alice.session.closed(alice.now());
+    alice.type_line("/msg bob two");
+    alice
+}
+
 fn refused(events: &[Event]) -> Vec<(String, String)> {
     let refused = events.iter().filter_map(|event| match event {
         Event::Refused(refused) => Some((refused.text.to_string(), refused.reason.to_string())),
@@ -187,11 +197,7 @@ fn a_lost_connection_returns_the_text() {
 
 #[test]
 fn a_known_user_is_asked_about_after_a_reconnection() {
-    let mut alice = alice();
-    alice.type_line("/msg bob one");
-    alice.hear(&bob_is());
-    alice.session.closed(alice.now());
-    alice.type_line("/msg bob two");
+    let mut alice = with_a_text_that_waits();
     alice.shown();
     // Under another address; zoe was never written to.
     let (bob, zoe) = (key_of(2), key_of(9));
@@ -214,11 +220,7 @@ fn a_known_user_is_asked_about_after_a_reconnection() {
 
 #[test]
 fn a_stranger_whose_key_begins_the_same_is_another_user() {
-    let mut alice = alice();
-    alice.type_line("/msg bob one");
-    alice.hear(&bob_is());
-    alice.session.closed(alice.now());
-    alice.type_line("/msg bob two");
+    let mut alice = with_a_text_that_waits();
     again(&mut alice, &format!("{BOB} {}", short(&key_of(2))));
     // The old key counts until the server says otherwise: nobody else can read what is sealed for it.
     let mut other: Opaque<32> = key_of(2).parse().unwrap();

@@ -205,11 +205,16 @@ fn a_suspended_client_continues() {
     alice.expect("is now bob");
     alice.expect_line("> draft");
     assert!(!alice.is_cooked());
+    let set_up = |times| {
+        alice.wait("reports of the focus", |_| {
+            (count(&alice, "\x1b[?1004h") == times).then_some(())
+        });
+    };
+    // Set up at the start, after the stop, and for the signal that ended the stop.
+    set_up(3);
     // Continued without a stop, it saves no title: that would be its own.
     alice.process.signal(Signal::SIGCONT);
-    alice.wait("reports of the focus", |_| {
-        (count(&alice, "\x1b[?1004h") == 3).then_some(())
-    });
+    set_up(4);
     assert_eq!(count(&alice, "\x1b[22;2t"), 2);
     drop(bob);
 }

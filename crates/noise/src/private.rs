@@ -38,9 +38,9 @@ const HEADER_LEN: usize = 2 + 4 + 8;
 pub const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
 
 /// A counter this far behind the highest one so far is discarded.
-pub const WINDOW: u64 = 2048;
+pub const WINDOW: u64 = 4096;
 
-const WORDS: usize = 32;
+const WORDS: usize = 64;
 
 /// Identifies one run of a client: random bytes.
 pub type Run = [u8; 8];
@@ -185,11 +185,16 @@ impl Session {
 
     /// Encrypts a packet. Returns the datagram to send.
     pub fn seal(&mut self, packet: &[u8]) -> Vec<u8> {
-        let mut datagram = Vec::with_capacity(OVERHEAD + packet.len());
+        self.seal_written(packet.len(), |datagram| datagram.extend_from_slice(packet))
+    }
+
+    /// Encrypts a packet of `length` bytes that `write` appends. So it is not copied.
+    pub fn seal_written(&mut self, length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut datagram = Vec::with_capacity(OVERHEAD + length);
         datagram.extend_from_slice(&[MARK, SEALED]);
         datagram.extend_from_slice(&self.theirs.to_be_bytes());
         datagram.extend_from_slice(&self.next.to_be_bytes());
-        datagram.extend_from_slice(packet);
+        write(&mut datagram);
         let (header, body) = datagram.split_at_mut(HEADER_LEN);
         let tag = primitives::seal(Cipher::ChaChaPoly, &self.sealing, self.next, header, body);
         datagram.extend_from_slice(tag.as_ref());
@@ -226,7 +231,7 @@ pub fn index_of(datagram: &[u8]) -> Option<u32> {
 struct Window {
     /// One past the highest counter so far.
     end: u64,
-    /// A ring: bit `n % 2048` stands for counter `n`.
+    /// A ring: bit `n % 4096` stands for counter `n`.
     bits: [u64; WORDS],
 }
 

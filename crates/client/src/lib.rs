@@ -9,6 +9,7 @@ pub mod command;
 mod direction;
 pub mod doctor;
 pub mod exit;
+pub mod files;
 pub mod fingerprint;
 mod format;
 pub mod known_servers;

@@ -1,0 +1,6 @@
+//! Files from one user to another.
+
+pub mod message;
+pub mod name;
+pub mod piece;
+pub mod request;

@@ -1,5 +1,6 @@
 //! Files from one user to another.
 
+pub mod disk;
 pub mod message;
 pub mod name;
 pub mod piece;

@@ -4,12 +4,17 @@
 //! - each message shown was sent to this client by the sender that it names; messages are shown once and in order;
 //! - each gap is announced;
 //! - a delivered message was shown, and an overtaken one was not;
+//! - each piece of a file arrives once at most, from the sender that it names, and is reported once; one that is reported as
+//!   acknowledged arrived;
 //! - no text is on the wire unencrypted, and no datagram is too long;
 //! - idle clients are not woken, and memory is bounded.
 
 use crate::bytes::Bytes;
+use chat_client::files::message::FileId;
+use chat_client::files::piece::Piece;
+use chat_client::files::request::Handle;
 use chat_client::private::{
-    Connection, Event, KeyPair, MessageId, Options, Output, Private, Received, State, Why,
+    BULK_MAX, Connection, Event, KeyPair, MessageId, Options, Output, Private, Received, State, Why,
 };
 use chat_proto::datagram::{MARK, SEALED};
 use chat_proto::id::UserId;
@@ -58,6 +63,7 @@ struct World {
     clients: Vec<Client>,
     flying: Vec<Flying>,
     sent: Vec<Message>,
+    pieces: Vec<PieceSent>,
 }
 
 struct Client {
@@ -89,6 +95,15 @@ struct Message {
     fate: Option<State>,
 }
 
+/// A piece of a file that was sent once; its place is its offset.
+struct PieceSent {
+    from: usize,
+    to: usize,
+    length: usize,
+    has_arrived: bool,
+    is_settled: bool,
+}
+
 impl World {
     fn new(script: &mut Bytes<'_>) -> Self {
         let flags = script.byte();
@@ -107,6 +122,7 @@ impl World {
             clients,
             flying: Vec::new(),
             sent: Vec::new(),
+            pieces: Vec::new(),
         };
         world.introduce();
         world.carry();
@@ -131,7 +147,7 @@ impl World {
     }
 
     fn step(&mut self, script: &mut Bytes<'_>) {
-        match script.below(12) {
+        match script.below(13) {
             0 | 1 => self.write(script),
             2..=5 => {
                 let which = script.byte();
@@ -150,6 +166,7 @@ impl World {
             8 => self.tamper(script),
             9 => self.forge(script),
             10 => self.wait(Duration::from_millis(script.one_of(&MILLISECONDS))),
+            11 => self.send_pieces(script),
             _ => self.server(script),
         }
     }
@@ -174,6 +191,56 @@ impl World {
                 fate: None,
             });
         }
+    }
+
+    /// Sends as many pieces as there is room for, each once.
+    fn send_pieces(&mut self, script: &mut Bytes<'_>) {
+        let (from, to) = (script.below(CLIENTS), script.below(CLIENTS));
+        let length = script.one_of(&[9, 600, BULK_MAX]);
+        let (now, receiver) = (self.now, self.client(to).id);
+        for _ in 0..self.client(from).private.bulk_room(now, receiver) {
+            let offset = self.pieces.len();
+            self.pieces.push(PieceSent {
+                from,
+                to,
+                length,
+                has_arrived: false,
+                is_settled: false,
+            });
+            let (offset, bytes) = (offset.try_into().unwrap_or(0), content(length));
+            let piece = Piece {
+                id: FileId(1),
+                offset,
+                length,
+                handle: Handle(0),
+            };
+            let client = self.client(from);
+            let sent = client.private.send_bulk(now, receiver, piece, &bytes);
+            assert!(sent, "there was room");
+        }
+    }
+
+    fn piece_arrived(&mut self, to: usize, from: UserId, offset: u64, bytes: &[u8]) {
+        let now = self.now;
+        self.client(to).private.consumed(now, from, bytes.len());
+        let from = self.clients.iter().position(|client| client.id == from);
+        let piece = usize::try_from(offset)
+            .ok()
+            .and_then(|place| self.pieces.get_mut(place));
+        let piece = piece.expect("a piece that was sent");
+        assert_eq!((Some(piece.from), piece.to), (from, to));
+        assert_eq!(bytes, content(piece.length));
+        assert!(!piece.has_arrived, "a piece arrived twice");
+        piece.has_arrived = true;
+    }
+
+    fn settle_piece(&mut self, from: usize, piece: Piece) -> &PieceSent {
+        let place = usize::try_from(piece.offset).expect("a place");
+        let sent = self.pieces.get_mut(place).expect("a piece that was sent");
+        assert_eq!((sent.from, sent.length), (from, piece.length));
+        assert!(!sent.is_settled, "a piece is reported twice");
+        sent.is_settled = true;
+        sent
     }
 
     fn choose(&self, which: u8) -> Option<Flying> {
@@ -317,6 +384,16 @@ impl World {
                 Output::Event(Event::Warning(warning)) => {
                     panic!("a warning about honest clients: {warning:?}")
                 }
+                Output::Event(Event::Gone(_)) => {}
+                Output::Event(Event::File { .. }) => panic!("nobody sends messages about files"),
+                Output::Event(Event::Bulk {
+                    from, offset, bytes, ..
+                }) => self.piece_arrived(number, from, offset, &bytes),
+                Output::Event(Event::BulkAcked { piece, .. }) => {
+                    let sent = self.settle_piece(number, piece);
+                    assert!(sent.has_arrived, "acknowledged, but it did not arrive");
+                }
+                Output::Event(Event::BulkLost { piece, .. }) => _ = self.settle_piece(number, piece),
             }
         }
         let held = self.client(number).private.footprint();
@@ -403,6 +480,10 @@ impl World {
                 message.id
             );
         }
+        assert!(
+            self.pieces.iter().all(|piece| piece.is_settled),
+            "a piece is not reported"
+        );
         for client in &self.clients {
             assert_eq!(client.private.footprint(), 0);
         }
@@ -446,4 +527,9 @@ impl Client {
             key: Some(self.key.into()),
         }
     }
+}
+
+/// The bytes of a piece. They begin like a text, which would be seen on the wire.
+fn content(length: usize) -> Vec<u8> {
+    b"message ".iter().copied().cycle().take(length).collect()
 }

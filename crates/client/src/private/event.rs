@@ -1,7 +1,10 @@
 //! What [`super::Private`] returns: datagrams, lines for the server, and events for the user.
 
+use crate::files::message::{FileId, FileMessage};
+use crate::files::piece::Piece;
 use crate::roster::KeyWarning;
 use chat_proto::id::UserId;
+use chat_proto::opaque::PublicKey;
 use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use std::fmt;
@@ -35,6 +38,42 @@ pub enum Event {
     State(MessageId, State),
     /// A peer's key can't be trusted.
     Warning(KeyWarning),
+    /// No user in the roster has this key any more.
+    Gone(PublicKey),
+    /// A peer says something about a file.
+    File {
+        /// The peer.
+        from: UserId,
+        /// What it says.
+        message: FileMessage,
+        /// The path that it took.
+        path: Path,
+    },
+    /// Bytes of a file arrived, in any order. They count against the peer's credit until the caller has consumed them.
+    Bulk {
+        /// The peer.
+        from: UserId,
+        /// The file, by the peer's number.
+        id: FileId,
+        /// Where in the file.
+        offset: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// The peer has received a piece.
+    BulkAcked {
+        /// The peer.
+        to: UserId,
+        /// The piece.
+        piece: Piece,
+    },
+    /// A piece was lost, as far as is known: it is to be sent again.
+    BulkLost {
+        /// The peer.
+        to: UserId,
+        /// The piece.
+        piece: Piece,
+    },
 }
 
 /// A private message that was received.

@@ -4,7 +4,7 @@
 //! another user's. They name the id as it was until then.
 
 use super::event::{Event, MessageId, Output, Path, Why};
-use super::peer::Source;
+use super::path::Source;
 use super::rendezvous::Rendezvous;
 use super::{Connection, Private};
 use crate::roster::{Change, KeyTrust};
@@ -198,6 +198,7 @@ impl Private {
         self.held_bytes -= peer.receiver.held_bytes();
         let why = if key_changed { Why::KeyChanged } else { Why::Left };
         peer.leave(&mut self.outputs, label, why);
+        self.outputs.push_back(Output::Event(Event::Gone(key)));
         let erased = peer.sessions.deadline(false);
         self.set_timer(&key, erased);
     }

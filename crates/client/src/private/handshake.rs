@@ -159,13 +159,26 @@ impl Sessions {
 
     /// Encrypts a packet. `None` without a session. `asks`: the peer acknowledges it.
     pub(super) fn seal(&mut self, now: Duration, packet: &[u8], asks: bool) -> Option<Vec<u8>> {
+        self.seal_written(now, asks, packet.len(), |datagram| {
+            datagram.extend_from_slice(packet);
+        })
+    }
+
+    /// The same for a packet of `length` bytes that `write` appends.
+    pub(super) fn seal_written(
+        &mut self,
+        now: Duration,
+        asks: bool,
+        length: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Vec<u8>> {
         let place = self.current(now)?;
         let live = self.sessions.get_mut(place)?;
         live.used = now;
         if asks {
             self.unanswered.get_or_insert(now);
         }
-        Some(live.session.seal(packet))
+        Some(live.session.seal_written(length, write))
     }
 
     /// Decrypts a datagram.

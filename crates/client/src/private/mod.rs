@@ -16,15 +16,18 @@
 //! Layers, from the wire inwards: `handshake` (keys and datagrams), `packet` (their content), `sender` and
 //! `receiver` (the two halves of a conversation), `path`, `candidate` and `probe` (the peer's
 //! addresses), `peer` (one conversation), and this file (all conversations). `plaintext` is for
-//! peers without a key.
+//! peers without a key. For files: `flow` (their rate), `bulk` (what is under way), `pieces` (what the caller uses).
 
+mod bulk;
 mod candidate;
 mod event;
+mod flow;
 mod from_server;
 mod handshake;
 mod packet;
 mod path;
 mod peer;
+mod pieces;
 mod plaintext;
 mod probe;
 mod questions;
@@ -39,7 +42,7 @@ mod window;
 
 pub use chat_noise::key::{KeyPair, verify_code};
 pub use event::{Event, MessageId, Options, Output, Path, Received, Refusal, State, Why};
-pub use packet::DATAGRAM_MAX;
+pub use packet::{BULK_MAX, DATAGRAM_MAX};
 pub use random::Random;
 
 use crate::roster::{KeyTrust, Roster};
@@ -53,7 +56,8 @@ use chat_proto::rich::FromClient;
 use chat_proto::text::Text;
 use handshake::{BeginningLimit, Identity, Opened, slot_of};
 use packet::Packet;
-use peer::{Context, OfferLimit, Peer, Source};
+use path::Source;
+use peer::{Context, OfferLimit, Peer};
 use plaintext::Plaintext;
 use questions::{Question, Questions};
 use rendezvous::Rendezvous;
@@ -103,6 +107,10 @@ pub struct Private {
     awaits_users: bool,
     next_message: MessageId,
     outputs: VecDeque<Output>,
+    /// Pieces of files. They come after all other outputs.
+    bulk: VecDeque<Output>,
+    /// Bytes of pieces that each peer may have under way to this client.
+    bulk_window: u64,
 }
 
 /// A connection to a server.
@@ -152,6 +160,8 @@ impl Private {
             awaits_users: false,
             next_message: MessageId::FIRST,
             outputs: VecDeque::new(),
+            bulk: VecDeque::new(),
+            bulk_window: bulk::CREDIT_FIRST,
         }
     }
 
@@ -191,7 +201,7 @@ impl Private {
 
     /// The next thing to send or to show.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.pop_front().or_else(|| self.bulk.pop_front())
     }
 
     /// When [`Self::timeout`] is due, on the monotonic clock.
@@ -232,7 +242,9 @@ impl Private {
         match self.trust(to).ok_or(Refusal::NotHere)? {
             KeyTrust::NoKey => self.send_unencrypted(now.monotonic, to, text),
             KeyTrust::Unasked => Err(Refusal::Unasked),
-            KeyTrust::Trusted(key) => self.send_encrypted(now, key, text),
+            KeyTrust::Trusted(key) => self.send_encrypted(now, key, |peer, id| {
+                peer.send(now.monotonic, id, text.as_str());
+            }),
             KeyTrust::Contested(_) => Err(Refusal::KeyTaken),
             KeyTrust::Rejected => Err(Refusal::BadKey),
         }
@@ -250,13 +262,18 @@ impl Private {
         }
     }
 
-    fn send_encrypted(&mut self, now: Now, key: PublicKey, text: &Text<'_>) -> Result<MessageId, Refusal> {
+    fn send_encrypted(
+        &mut self,
+        now: Now,
+        key: PublicKey,
+        queue: impl FnOnce(&mut Peer, MessageId),
+    ) -> Result<MessageId, Refusal> {
         let id = self.next_message;
         let peer = self.ensure_peer(&key, now)?;
         if peer.sender.is_full() {
             return Err(Refusal::Busy);
         }
-        peer.send(now.monotonic, id, text.as_str());
+        queue(peer, id);
         self.next_message.0 += 1;
         self.flush(now, &key);
         Ok(id)
@@ -471,8 +488,14 @@ impl Private {
             if is_other_run {
                 peer.restart(context);
             }
-            if let Some(packet) = Packet::parse(&packet) {
-                peer.receive(context, source, bytes.len(), packet);
+            match packet.first() {
+                Some(&packet::BULK) => _ = peer.receive_bulk(context, source, bytes.len(), packet),
+                Some(&packet::BULK_ACK) => _ = peer.receive_bulk_ack(context, source, bytes.len(), &packet),
+                _ => {
+                    if let Some(packet) = Packet::parse(&packet) {
+                        peer.receive(context, source, bytes.len(), packet);
+                    }
+                }
             }
         });
         Some(())
@@ -555,6 +578,8 @@ impl Private {
             key,
             random: &mut self.random,
             outputs: &mut self.outputs,
+            bulk: &mut self.bulk,
+            bulk_window: self.bulk_window,
             user,
             has_server,
             has_relay,

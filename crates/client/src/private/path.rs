@@ -8,6 +8,7 @@
 //! and 9.3).
 
 use super::candidate::{Candidate, Origin, Ping};
+use super::event::Path;
 use super::packet::ADDRESSES_MAX;
 use super::probe::Purpose;
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +32,22 @@ pub(super) enum Choice {
     Punching,
     /// Nowhere. This address, if any, has failed.
     Dead(Option<SocketAddr>),
+}
+
+/// The way by which a datagram came. Its answer takes the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Address(SocketAddr),
+    Relay,
+}
+
+impl Source {
+    pub(super) fn path(self) -> Path {
+        match self {
+            Self::Address(_) => Path::Direct,
+            Self::Relay => Path::Relayed,
+        }
+    }
 }
 
 impl Paths {

@@ -1,13 +1,16 @@
 //! A conversation with one peer: encrypts for it and decrypts from it, over whichever path works.
 
+use super::bulk::Channel;
 use super::event::{Event, MessageId, Output, Path, Received, Why};
 use super::handshake::{Identity, Sessions};
-use super::packet::{Body, PING_LEN, Packet};
-use super::path::{Choice, Paths};
+use super::packet::{BULK_HEAD_LEN, Body, Bulk, BulkAck, PING_LEN, Packet};
+use super::path::{Choice, Paths, Source};
 use super::probe::PingKind;
 use super::random::{Random, random};
 use super::receiver::{Arrival, Receiver, Shown};
 use super::sender::{Ack, Routes, Sender, Settled};
+use crate::files::message::FileMessage;
+use crate::files::piece::Piece;
 use chat_noise::private::{BEGIN_LEN, OVERHEAD, Responder};
 use chat_proto::id::UserId;
 use chat_proto::opaque::PublicKey;
@@ -43,10 +46,13 @@ pub(super) struct Peer {
     pub(super) paths: Paths,
     /// The number of the next control packet: one that carries no segment.
     pub(super) next_control: u64,
-    /// One past the highest number that arrived, of segments and of control packets.
+    /// Since the first piece of a file. Its numbers go on until the peer runs anew.
+    bulk: Option<Box<Channel>>,
+    /// One past the highest number that arrived: of segments, of control packets, and of pieces.
     segments_end: u64,
     controls_end: u64,
-    /// When a message was last sent or shown.
+    bulk_end: u64,
+    /// When a message or a piece was last sent or shown.
     last_message: Option<Duration>,
     /// When a copy of a segment was last relayed.
     relayed: Option<Duration>,
@@ -75,6 +81,10 @@ pub(super) struct Context<'a> {
     pub(super) key: &'a PublicKey,
     pub(super) random: &'a mut Random,
     pub(super) outputs: &'a mut VecDeque<Output>,
+    /// Pieces of files, which come after all other outputs.
+    pub(super) bulk: &'a mut VecDeque<Output>,
+    /// Bytes of pieces that the peer may have under way.
+    pub(super) bulk_window: u64,
     /// The user that has the peer's key, in the roster.
     pub(super) user: UserId,
     /// The server can punch.
@@ -93,22 +103,6 @@ pub(super) struct Context<'a> {
     pub(super) may_hold: bool,
 }
 
-/// The way by which a datagram came. Its answer takes the same.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Source {
-    Address(SocketAddr),
-    Relay,
-}
-
-impl Source {
-    fn path(self) -> Path {
-        match self {
-            Self::Address(_) => Path::Direct,
-            Self::Relay => Path::Relayed,
-        }
-    }
-}
-
 impl Peer {
     pub(super) fn new(now: Duration, slot: u32, next_control: u64) -> Self {
         Self {
@@ -118,8 +112,10 @@ impl Peer {
             receiver: Receiver::default(),
             paths: Paths::default(),
             next_control,
+            bulk: None,
             segments_end: 0,
             controls_end: 0,
+            bulk_end: 0,
             last_message: None,
             relayed: None,
             punch_at: Duration::ZERO,
@@ -130,7 +126,12 @@ impl Peer {
 
     /// No message was sent to it or decrypted from it.
     pub(super) fn is_silent(&self) -> bool {
-        !self.sender.has_sent() && self.segments_end == 0
+        !self.sender.has_sent() && self.segments_end == 0 && self.bulk.is_none()
+    }
+
+    /// The peer owes an answer.
+    fn is_busy(&self) -> bool {
+        !self.sender.is_idle() || self.has_bulk()
     }
 
     /// The server announces the peer's address.
@@ -164,10 +165,16 @@ impl Peer {
         self.last_message = Some(now);
     }
 
+    pub(super) fn send_file(&mut self, now: Duration, id: MessageId, message: &[u8]) {
+        self.sender.push_file(now, id, message);
+        self.last_message = Some(now);
+    }
+
     /// The peer has left. Unconfirmed messages fail, and held ones are shown.
     pub(super) fn leave(&mut self, outputs: &mut VecDeque<Output>, user: UserId, why: Why) {
         settle(outputs, self.sender.fail_all(why));
         show(outputs, user, self.receiver.flush());
+        self.leave_bulk(outputs, user);
         self.sessions.leave();
         self.paths = Paths::default();
         self.last_message = None;
@@ -220,9 +227,12 @@ impl Peer {
     pub(super) fn restart(&mut self, context: &mut Context<'_>) {
         settle(context.outputs, self.sender.restart());
         show(context.outputs, context.user, self.receiver.flush());
+        self.leave_bulk(context.outputs, context.user);
+        self.bulk = None;
         self.receiver = Receiver::default();
         self.segments_end = 0;
         self.controls_end = 0;
+        self.bulk_end = 0;
     }
 
     /// Processes a decrypted packet, which came in a datagram of so many bytes.
@@ -334,6 +344,7 @@ impl Peer {
         // failed path is probed.
         self.ping(context);
         self.transmit(context);
+        self.flush_bulk(context);
         self.ask_to_punch(context);
         self.ping(context);
     }
@@ -345,10 +356,11 @@ impl Peer {
         }
         let deadlines = [
             self.sender.deadline(routes),
-            self.sessions.deadline(!self.sender.is_idle()),
+            self.sessions.deadline(self.is_busy()),
             self.receiver.deadline(),
             self.paths.deadline(self.keep_until()),
             self.wants_path(context.now).then_some(self.punch_at),
+            self.bulk.as_ref().and_then(|channel| channel.deadline()),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -378,7 +390,7 @@ impl Peer {
     /// Begins a handshake if it is time, and sends the beginning if it is due.
     fn shake_hands(&mut self, context: &mut Context<'_>) {
         let due = self.sessions.poll(context.now);
-        if self.sessions.should_begin(context.now, !self.sender.is_idle()) {
+        if self.sessions.should_begin(context.now, self.is_busy()) {
             self.begin(context);
         }
         let Some((bytes, is_first)) = due.or_else(|| self.sessions.poll(context.now)) else {
@@ -406,7 +418,7 @@ impl Peer {
     }
 
     fn wants_path(&self, now: Duration) -> bool {
-        !self.sender.is_idle() && !self.paths.is_validated(now)
+        self.is_busy() && !self.paths.is_validated(now)
     }
 
     fn ask_to_punch(&mut self, context: &mut Context<'_>) {
@@ -502,9 +514,12 @@ impl Peer {
 
     /// Sends an answer by the way of the packet that it answers.
     fn answer(&mut self, context: &mut Context<'_>, source: Source, body: Body) {
-        let Some(bytes) = self.seal_control(context, body) else {
-            return;
-        };
+        if let Some(bytes) = self.seal_control(context, body) {
+            self.reply(context, source, bytes);
+        }
+    }
+
+    fn reply(&mut self, context: &mut Context<'_>, source: Source, bytes: Vec<u8>) {
         match source {
             Source::Address(to) if self.paths.may_answer(to, bytes.len()) => context.send_to(to, bytes),
             Source::Relay if context.has_relay => context.relay(bytes),
@@ -529,6 +544,164 @@ impl Peer {
             body,
         };
         self.sessions.seal(context.now, &packet.to_bytes(), is_data)
+    }
+}
+
+/// Pieces of files.
+impl Peer {
+    pub(super) fn channel(&mut self) -> &mut Channel {
+        self.bulk.get_or_insert_default()
+    }
+
+    /// Whether pieces are in flight.
+    pub(super) fn has_bulk(&self) -> bool {
+        self.bulk
+            .as_ref()
+            .is_some_and(|channel| channel.outgoing.is_busy())
+    }
+
+    /// Processes a decrypted packet with a piece, which came in a datagram of so many bytes.
+    pub(super) fn receive_bulk(
+        &mut self,
+        context: &mut Context<'_>,
+        source: Source,
+        length: usize,
+        mut packet: Vec<u8>,
+    ) -> Option<()> {
+        let Bulk {
+            number,
+            id,
+            offset,
+            bytes,
+        } = Bulk::parse(&packet)?;
+        let size = bytes.len();
+        let is_newest = raise(&mut self.bulk_end, number);
+        self.note_source(context.now, source, length, is_newest);
+        self.last_message = Some(context.now);
+        let incoming = &mut self.channel().incoming;
+        if incoming.receive(context.now, source, number, size, context.bulk_window) {
+            packet.drain(..BULK_HEAD_LEN);
+            context.outputs.push_back(Output::Event(Event::Bulk {
+                from: context.user,
+                id,
+                offset,
+                bytes: packet,
+            }));
+        }
+        Some(())
+    }
+
+    /// Processes a decrypted ack of such packets.
+    pub(super) fn receive_bulk_ack(
+        &mut self,
+        context: &mut Context<'_>,
+        source: Source,
+        length: usize,
+        packet: &[u8],
+    ) -> Option<()> {
+        let ack = BulkAck::parse(packet)?;
+        let is_newest = raise(&mut self.controls_end, ack.number);
+        self.note_source(context.now, source, length, is_newest);
+        let channel = self.bulk.as_mut()?;
+        channel.is_able = true;
+        let outgoing = &mut channel.outgoing;
+        let mut done = Vec::new();
+        let any = outgoing.acknowledged(context.now, &ack, &mut done);
+        // What was in flight was sent this way, so the ack answers that.
+        let answers_from = match (outgoing.way(), source) {
+            (Some(Source::Address(to)), Source::Address(from)) if any && to == from => Some(from),
+            _ => None,
+        };
+        let to = context.user;
+        let acked = done.into_iter().map(|piece| Event::BulkAcked { to, piece });
+        context.outputs.extend(acked.map(Output::Event));
+        if answers_from.is_some_and(|from| self.paths.acknowledged_from(context.now, from)) {
+            self.sender.path_changed();
+        }
+        Some(())
+    }
+
+    /// Sends what is due, and reports what is lost.
+    fn flush_bulk(&mut self, context: &mut Context<'_>) {
+        if self.bulk.is_none() {
+            return;
+        }
+        self.take_way(context);
+        let (now, window, number) = (context.now, context.bulk_window, self.next_control);
+        let channel = self.channel();
+        let mut lost = Vec::new();
+        let silent = channel.outgoing.lose(now, &mut lost);
+        let asks = channel.outgoing.should_ask(now);
+        let ack = channel.incoming.ack(now, number, window);
+        report_lost(context.outputs, context.user, lost);
+        if let Some((source, ack)) = ack {
+            self.next_control += 1;
+            if let Some(bytes) = self.sessions.seal(now, &ack.to_bytes(), false) {
+                self.reply(context, source, bytes);
+            }
+        }
+        if asks {
+            self.send_piece(context, Piece::NONE, &[]);
+        }
+        if let Some(sent) = silent {
+            self.paths.missed(now, sent);
+        }
+    }
+
+    /// The peer has left.
+    fn leave_bulk(&mut self, outputs: &mut VecDeque<Output>, user: UserId) {
+        let mut lost = Vec::new();
+        if let Some(channel) = &mut self.bulk {
+            channel.outgoing.take_way(None, &mut lost);
+            channel.incoming.leave();
+            channel.is_able = false;
+        }
+        report_lost(outputs, user, lost);
+    }
+
+    /// Takes the way that is best now. Pieces go to no address that was not validated.
+    pub(super) fn take_way(&mut self, context: &mut Context<'_>) {
+        let way = match self.paths.choose(context.now, context.punch_first) {
+            _ if !self.sessions.can_seal(context.now) => None,
+            Choice::Validated(to) => Some(Source::Address(to)),
+            _ => context.has_relay.then_some(Source::Relay),
+        };
+        let mut lost = Vec::new();
+        self.channel().outgoing.take_way(way, &mut lost);
+        report_lost(context.outputs, context.user, lost);
+    }
+
+    /// Returns whether it is sent.
+    pub(super) fn send_piece(&mut self, context: &mut Context<'_>, piece: Piece, bytes: &[u8]) -> bool {
+        let Some(way) = self.channel().outgoing.way() else {
+            return false;
+        };
+        let Piece { id, offset, .. } = piece;
+        let length = BULK_HEAD_LEN + bytes.len();
+        let outgoing = &mut self.bulk.get_or_insert_default().outgoing;
+        let write = |datagram: &mut Vec<u8>| {
+            let number = outgoing.sent(context.now, piece, OVERHEAD + length);
+            let packet = Bulk {
+                number,
+                id,
+                offset,
+                bytes,
+            };
+            packet.write(datagram);
+        };
+        let Some(datagram) = self.sessions.seal_written(context.now, true, length, write) else {
+            return false;
+        };
+        self.last_message = Some(context.now);
+        context.bulk.push_back(match way {
+            Source::Address(to) => Output::Datagram {
+                to,
+                ttl: None,
+                bytes: datagram,
+            },
+            Source::Relay => Output::Line(FromClient::Relay(context.user, Cow::Owned(datagram))),
+        });
+        true
     }
 }
 
@@ -579,6 +752,14 @@ fn settle(outputs: &mut VecDeque<Output>, settled: Vec<Settled>) {
 
 fn show(outputs: &mut VecDeque<Output>, from: UserId, shown: Vec<Shown>) {
     for message in shown {
+        if message.is_file {
+            // A message of a later version says nothing to this one.
+            let path = message.path;
+            let file = FileMessage::parse(&message.text);
+            let event = file.map(|message| Event::File { from, message, path });
+            outputs.extend(event.map(Output::Event));
+            continue;
+        }
         outputs.push_back(Output::Event(Event::Received(Received {
             from,
             text: Text::from_bytes(&message.text).into_owned(),
@@ -587,4 +768,9 @@ fn show(outputs: &mut VecDeque<Output>, from: UserId, shown: Vec<Shown>) {
             after_gap: message.after_gap,
         })));
     }
+}
+
+fn report_lost(outputs: &mut VecDeque<Output>, to: UserId, lost: Vec<Piece>) {
+    let lost = lost.into_iter().map(|piece| Event::BulkLost { to, piece });
+    outputs.extend(lost.map(Output::Event));
 }

@@ -2,7 +2,7 @@
 //!
 //! A question is asked once. Until the answer comes, the last of each kind of input that needs it is held back.
 
-use super::peer::Source;
+use super::path::Source;
 use chat_proto::id::UserId;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

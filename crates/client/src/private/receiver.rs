@@ -46,6 +46,8 @@ pub(super) struct Shown {
     pub(super) text: Vec<u8>,
     pub(super) path: Path,
     pub(super) after_gap: bool,
+    /// It is about a file, and not for the user to read.
+    pub(super) is_file: bool,
 }
 
 impl Receiver {
@@ -171,6 +173,15 @@ impl Receiver {
     fn show(&mut self, arrival: &Arrival, shown: &mut Vec<Shown>) {
         self.passed += 1;
         for part in parts_of(&arrival.parts) {
+            if part.is_file {
+                shown.push(Shown {
+                    text: part.text.to_vec(),
+                    path: arrival.path,
+                    after_gap: false,
+                    is_file: true,
+                });
+                continue;
+            }
             if part.begins {
                 self.begun = Some(Vec::new());
             }
@@ -190,6 +201,7 @@ impl Receiver {
                     text,
                     path: arrival.path,
                     after_gap: std::mem::take(&mut self.gap),
+                    is_file: false,
                 });
             }
         }

@@ -205,6 +205,7 @@ impl Sender {
             let part = Part {
                 begins: place == 0,
                 ends: place + 1 == count,
+                is_file: false,
                 text: piece,
             };
             QueuedPart {
@@ -213,6 +214,27 @@ impl Sender {
                 bytes: part.to_bytes(),
             }
         }));
+    }
+
+    /// Queues a message about a file, which is never split.
+    pub(super) fn push_file(&mut self, now: Duration, id: MessageId, message: &[u8]) {
+        debug_assert!(message.len() <= PARTS_MAX - PART_HEAD_LEN);
+        let part = Part {
+            begins: true,
+            ends: true,
+            is_file: true,
+            text: message,
+        };
+        let message = Message {
+            parts_left: 1,
+            path: Path::Direct,
+        };
+        self.messages.insert(id, message);
+        self.queue.push_back(QueuedPart {
+            owner: Owner { id, since: now },
+            is_piece: false,
+            bytes: part.to_bytes(),
+        });
     }
 
     /// The next copy to send, if one is due. Called until it returns `None`. `jitter` gives a

@@ -347,6 +347,13 @@ impl Session {
     pub(super) fn drain_private_of(&mut self, former: Option<&Profile>, now: Now) {
         while let Some(output) = self.private.poll_output() {
             match output {
+                Output::Event(
+                    Told::Gone(_)
+                    | Told::File { .. }
+                    | Told::Bulk { .. }
+                    | Told::BulkAcked { .. }
+                    | Told::BulkLost { .. },
+                ) => {}
                 Output::Datagram { to, ttl, bytes } if self.sends_to(to) => {
                     self.datagrams.push_back(Transmit { to, ttl, bytes });
                 }

@@ -1,10 +1,22 @@
 //! Random actions: of users, of failures, and of an attacker.
 
+use crate::pieces::{Transfer, content};
 use crate::simulation::{LAST_ACT, Scheduled, Simulation, victim};
+use chat_client::files::message::{FileId, FileMessage};
+use chat_client::files::piece::Piece;
+use chat_client::files::request::Handle;
+use chat_client::private::{BULK_MAX, Path};
 use chat_proto::id::UserId;
-use chat_proto::opaque::Opaque;
+use chat_proto::opaque::{Opaque, PublicKey};
 use chat_proto::rich::Key;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+
+/// Pieces of a file at most. Through the relay that takes 4 seconds.
+const PIECES_MAX: usize = 100;
+
+/// The same if all must arrive before the end, though a third of all datagrams may be lost.
+const PIECES_MAX_IN_PEACE: usize = 40;
 
 impl Simulation {
     pub(crate) fn act(&mut self) {
@@ -14,7 +26,9 @@ impl Simulation {
         let is_calm = self.is_peaceful || is_long && self.rng.chance(900);
         let kinds = if is_calm { 65 } else { 100 };
         match self.rng.below(kinds) {
-            0..55 => self.send_one(slot),
+            0..5 => self.send_file_message(slot),
+            5..9 => self.send_file(slot),
+            9..55 => self.send_one(slot),
             55..60 => self.send_many(slot),
             60..65 => self.keyless_sends(),
             65..70 => self.crash(slot),
@@ -42,6 +56,102 @@ impl Simulation {
             let length = [0, 0, 0, 0, 300, 1100, 1300, 4000][self.rng.below(8)];
             self.write(slot, to, length);
         }
+    }
+
+    /// A client tells another something about a file. It counts as a message.
+    fn send_file_message(&mut self, slot: usize) {
+        let (now, number) = (self.now(), self.next_file());
+        let ids: Vec<UserId> = self.clients[slot].view.keys().copied().collect();
+        let Some(&to) = self.rng.pick(&ids).filter(|_| self.clients[slot].is_alive) else {
+            return;
+        };
+        let message = FileMessage::Kept(number);
+        let client = &mut self.clients[slot];
+        let from = client.private.public_key();
+        let sent = client.private.send_file_message(now, to, &message);
+        let key = client.view.get(&to).and_then(|key| (*key)?.whole());
+        if let (Some(key), Ok(id)) = (key, sent) {
+            self.ledger.sent(self.now, id, from, key, format!("{message:?}"));
+        }
+        self.drain(slot);
+    }
+
+    /// A client begins to send a file.
+    fn send_file(&mut self, slot: usize) {
+        let client = &self.clients[slot];
+        let keys: Vec<PublicKey> = client.view.values().filter_map(|key| (*key)?.whole()).collect();
+        if !client.is_alive || client.transfers.iter().any(|transfer| !transfer.rest.is_empty()) {
+            return;
+        }
+        let from = client.private.public_key();
+        let others: Vec<PublicKey> = keys.into_iter().filter(|key| *key != from).collect();
+        let Some(&to) = self.rng.pick(&others) else {
+            return;
+        };
+        let id = self.next_file();
+        let mut offset = 0;
+        let mut rest = VecDeque::new();
+        let most = if self.is_peaceful {
+            PIECES_MAX_IN_PEACE
+        } else {
+            PIECES_MAX
+        };
+        for _ in 0..1 + self.rng.below(most) {
+            let length = [BULK_MAX, BULK_MAX, BULK_MAX, 1 + self.rng.below(BULK_MAX)][self.rng.below(4)];
+            rest.push_back(Piece {
+                id,
+                offset,
+                length,
+                handle: Handle(0),
+            });
+            offset += u64::try_from(length).unwrap();
+        }
+        self.pieces.begun(from, to, id, &rest);
+        self.clients[slot].transfers.push(Transfer { to, rest });
+    }
+
+    fn next_file(&mut self) -> FileId {
+        self.next_text += 1;
+        FileId(self.next_text.try_into().unwrap())
+    }
+
+    /// All clients send the pieces for which there is room.
+    pub(crate) fn send_pieces(&mut self) {
+        if !self.is_peaceful && self.now > self.last_act {
+            // What is in flight has a result in the end.
+            return;
+        }
+        for slot in 0..self.clients.len() {
+            for place in 0..self.clients[slot].transfers.len() {
+                self.send_pieces_of(slot, place);
+            }
+        }
+    }
+
+    fn send_pieces_of(&mut self, slot: usize, place: usize) {
+        let now = self.now();
+        let client = &mut self.clients[slot];
+        let transfer = &mut client.transfers[place];
+        let (key, from) = (transfer.to, client.private.public_key());
+        let to = client.view.iter().find(|(_, other)| **other == Some(key.into()));
+        let Some(to) = to.map(|(id, _)| *id).filter(|_| client.is_alive) else {
+            return;
+        };
+        if transfer.rest.is_empty() {
+            return;
+        }
+        let room = client.private.bulk_room(now, to);
+        for _ in 0..room {
+            let Some(piece) = transfer.rest.pop_front() else {
+                break;
+            };
+            // It can be acknowledged by nobody before.
+            let is_relayed = client.private.bulk_path(now, to) == Some(Path::Relayed);
+            self.pieces.sent(from, piece, is_relayed);
+            let sent = client.private.send_bulk(now, to, piece, &content(piece));
+            assert!(sent, "there was room for {piece:?}");
+        }
+        self.drain(slot);
     }
 
     fn send_many(&mut self, slot: usize) {
@@ -74,6 +184,8 @@ impl Simulation {
             let key = self.clients[slot].private.public_key();
             self.clients[slot].is_alive = false;
             self.ledger.crashed(key);
+            self.pieces.crashed(key);
+            self.clients[slot].transfers.clear();
             self.drop_connection(slot);
             let at = self.now + self.rng.ms(0, 8000);
             self.schedule(at, Scheduled::Start(slot));

@@ -10,6 +10,7 @@
 mod actions;
 mod ledger;
 mod network;
+mod pieces;
 mod rng;
 mod run;
 mod seeds;
@@ -17,6 +18,7 @@ mod server;
 mod simulation;
 
 use ledger::Ledger;
+use pieces::Pieces;
 use seeds::for_each_seed;
 use simulation::Simulation;
 use std::collections::BTreeMap;
@@ -28,20 +30,25 @@ const CALM: Duration = Duration::from_secs(40);
 
 const REPEAT: &str = "cargo test -p chat-client --test private";
 
-/// Runs a seed to the end. Returns the hash of all that happened, and the ledger.
-fn run(seed: u64, is_peaceful: bool) -> (u64, Ledger) {
+/// Runs a seed to the end. Returns the hash of all that happened, the ledger, and what became of files.
+fn run(seed: u64, is_peaceful: bool) -> (u64, Ledger, Pieces) {
     let mut simulation = Simulation::new(seed, is_peaceful);
     let trace = simulation.run(simulation.last_act + CALM);
     simulation.ledger.check_end();
-    (trace, simulation.ledger)
+    simulation.pieces.check_end(is_peaceful);
+    (trace, simulation.ledger, simulation.pieces)
 }
 
 #[test]
 fn the_promises_hold_under_faults_and_attacks() {
-    let totals = Mutex::new((0, 0, 0, 0, BTreeMap::new()));
+    let totals = Mutex::new((0, 0, 0, 0, BTreeMap::new(), [0; 3]));
     for_each_seed(150, &format!("{REPEAT} promises"), |seed| {
-        let (_, ledger) = run(seed, false);
-        let (shown, delivered, relayed, renewed, failed) = &mut *totals.lock().unwrap();
+        let (_, ledger, pieces) = run(seed, false);
+        let (shown, delivered, relayed, renewed, failed, of_files) = &mut *totals.lock().unwrap();
+        let [acked, lost, slow] = of_files;
+        *acked += pieces.acked;
+        *lost += pieces.lost;
+        *slow += pieces.relayed;
         *shown += ledger.shown;
         *delivered += ledger.delivered;
         *relayed += ledger.relayed;
@@ -50,10 +57,11 @@ fn the_promises_hold_under_faults_and_attacks() {
             *failed.entry(why.clone()).or_insert(0) += count;
         }
     });
-    let (shown, delivered, relayed, renewed, failed) = totals.into_inner().unwrap();
+    let (shown, delivered, relayed, renewed, failed, [acked, lost, slow]) = totals.into_inner().unwrap();
     println!("{shown} shown; {delivered} delivered, {relayed} of them relayed; not delivered: {failed:?}");
     println!("{renewed} keys were renewed in use");
-    assert!(delivered > 0);
+    println!("pieces of files: {acked} acknowledged, {lost} lost; {slow} were relayed");
+    assert!(delivered > 0 && acked > 0);
     assert!(renewed > 0 || std::env::var_os("CHAT_SEED").is_some());
 }
 
@@ -62,7 +70,7 @@ fn the_promises_hold_under_faults_and_attacks() {
 #[test]
 fn without_attacks_everything_is_delivered() {
     for_each_seed(50, &format!("{REPEAT} without_attacks"), |seed| {
-        let (_, ledger) = run(seed, true);
+        let (_, ledger, _) = run(seed, true);
         assert_eq!(ledger.failed, BTreeMap::new());
     });
 }

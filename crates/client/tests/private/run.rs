@@ -31,6 +31,7 @@ impl Simulation {
                 self.process(what);
             }
             self.run_timers();
+            self.send_pieces();
             self.ledger.check_settled(self.now);
         }
         self.now = end;
@@ -78,6 +79,13 @@ impl Simulation {
                 }
             }
             Scheduled::Unblock => self.network.blocked.clear(),
+            Scheduled::Consume(slot, from, bytes) => {
+                let now = self.now();
+                if self.clients[slot].is_alive {
+                    self.clients[slot].private.consumed(now, from, bytes);
+                    self.drain(slot);
+                }
+            }
             Scheduled::Act => self.act(),
         }
     }

@@ -3,15 +3,20 @@
 
 use crate::ledger::Ledger;
 use crate::network::{Arrival, Conditions, Network, Router};
+use crate::pieces::{Pieces, Transfer};
 use crate::rng::Rng;
 use crate::server::{Conn, Server};
-use chat_client::private::{Event, KeyPair, Options, Output, Private, Refusal};
+use chat_client::files::message::FileMessage;
+use chat_client::files::piece::Piece;
+use chat_client::files::request::Handle;
+use chat_client::private::{Event, KeyPair, Options, Output, Path, Private, Received, Refusal};
 use chat_noise::private::index_of;
 use chat_proto::datagram::{BEGIN, MARK, SEALED};
 use chat_proto::id::{UserId, canonical};
 use chat_proto::now::Now;
 use chat_proto::opaque::PublicKey;
 use chat_proto::rich::{FromClient, Key};
+use chat_proto::text::Text;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
@@ -44,6 +49,7 @@ pub(crate) struct Simulation {
     pub(crate) clients: Vec<Client>,
     pub(crate) keyless: Vec<Keyless>,
     pub(crate) ledger: Ledger,
+    pub(crate) pieces: Pieces,
     /// There is no attacker, and nothing fails except the links.
     pub(crate) is_peaceful: bool,
     pub(crate) last_act: Duration,
@@ -52,7 +58,7 @@ pub(crate) struct Simulation {
     pub(crate) events: BTreeMap<(Duration, u64), Scheduled>,
     next_event: u64,
     pub(crate) next_conn: Conn,
-    next_text: usize,
+    pub(crate) next_text: usize,
     pub(crate) trace: DefaultHasher,
     /// Print what the clients do: `CHAT_TRACE=1`.
     is_traced: bool,
@@ -77,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) refused: BTreeSet<UserId>,
     /// Users in view before the connection was lost, and not announced since.
     pub(crate) stale: BTreeSet<UserId>,
+    /// Files that it sends.
+    pub(crate) transfers: Vec<Transfer>,
     /// Users announced since with the beginning of a key that they had before.
     pub(crate) likely: BTreeSet<UserId>,
     /// The user list of this connection is complete.
@@ -102,6 +110,8 @@ pub(crate) enum Scheduled {
     ServerUp,
     Unreachable(SocketAddr, SocketAddr),
     Unblock,
+    /// A client has done with bytes of a file from this user.
+    Consume(usize, UserId, usize),
     /// The next random action.
     Act,
 }
@@ -138,6 +148,7 @@ impl Simulation {
             clients: Vec::new(),
             keyless: Vec::new(),
             ledger: Ledger::default(),
+            pieces: Pieces::default(),
             is_peaceful,
             last_act: last_act(seed),
             captured: Vec::new(),
@@ -178,6 +189,7 @@ impl Simulation {
                 view: BTreeMap::new(),
                 refused: BTreeSet::new(),
                 stale: BTreeSet::new(),
+                transfers: Vec::new(),
                 likely: BTreeSet::new(),
                 is_listed: false,
             };
@@ -282,7 +294,28 @@ impl Simulation {
                     self.ledger.shown(key, label_key, &received);
                 }
                 Output::Event(Event::State(id, state)) => self.ledger.state(self.now, key, id, state),
-                Output::Event(Event::Warning(_)) => {}
+                Output::Event(Event::Warning(_) | Event::Gone(_)) => {}
+                Output::Event(Event::File { from, message, path }) => {
+                    self.file_message_shown(slot, from, &message, path);
+                }
+                Output::Event(Event::Bulk {
+                    from,
+                    id,
+                    offset,
+                    bytes,
+                }) => {
+                    let length = bytes.len();
+                    let handle = Handle(0);
+                    let piece = Piece {
+                        id,
+                        offset,
+                        length,
+                        handle,
+                    };
+                    self.piece_received(slot, from, piece, &bytes);
+                }
+                Output::Event(Event::BulkAcked { piece, .. }) => self.pieces.acked(key, piece),
+                Output::Event(Event::BulkLost { piece, .. }) => self.piece_lost(slot, piece),
             }
         }
         let footprint = self.clients[slot].private.footprint();
@@ -292,12 +325,46 @@ impl Simulation {
         );
     }
 
+    fn file_message_shown(&mut self, slot: usize, from: UserId, message: &FileMessage, path: Path) {
+        let client = &self.clients[slot];
+        let label_key = client.view.get(&from).copied().flatten();
+        let received = Received {
+            from,
+            text: Text::from(format!("{message:?}")),
+            path,
+            sealed: true,
+            after_gap: false,
+        };
+        self.ledger
+            .shown(client.private.public_key(), label_key, &received);
+    }
+
+    fn piece_received(&mut self, slot: usize, from: UserId, piece: Piece, bytes: &[u8]) {
+        let client = &self.clients[slot];
+        let label_key = client.view.get(&from).and_then(|key| (*key)?.whole());
+        let at = client.private.public_key();
+        self.pieces.received(at, label_key, piece, bytes);
+        let slow = [0, 0, 20, 3000][self.rng.below(4)];
+        let at = self.now + self.rng.ms(0, slow);
+        self.schedule(at, Scheduled::Consume(slot, from, bytes.len()));
+    }
+
+    fn piece_lost(&mut self, slot: usize, piece: Piece) {
+        let client = &mut self.clients[slot];
+        let to = self.pieces.lost(client.private.public_key(), piece);
+        let same = |transfer: &&mut Transfer| transfer.to == to;
+        let transfer = client.transfers.iter_mut().rev().find(same);
+        transfer.unwrap().rest.push_back(piece);
+    }
+
     /// No text is sent in the clear, under old keys, nor with the beginning of a handshake: that can be replayed.
     fn check_secrecy(&mut self, by: PublicKey, bytes: &[u8]) {
         if bytes.first() != Some(&MARK) {
             return;
         }
-        let is_clear = bytes.windows(8).any(|part| part == b"message ");
+        let is_clear = bytes
+            .windows(8)
+            .any(|part| part == b"message " || part.starts_with(b"piece "));
         assert!(!is_clear, "a text is sent in the clear");
         assert!(
             bytes[1] != BEGIN || bytes.len() == 118,
@@ -342,7 +409,7 @@ impl Simulation {
         text.extend((text.len()..length).map(|i| char::from(b'a' + u8::try_from(i % 26).unwrap())));
         let text = text.trim_end().to_owned();
         let from = client.private.public_key();
-        let sent = client.private.send(now, to, &chat_proto::text::Text::new(&text));
+        let sent = client.private.send(now, to, &Text::new(&text));
         assert!(
             sent.is_err() || !client.refused.contains(&to),
             "{text:?} is sent to a user whose key changed"

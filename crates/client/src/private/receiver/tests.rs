@@ -8,7 +8,14 @@ fn ms(ms: u64) -> Duration {
 }
 
 fn part(begins: bool, ends: bool, text: &[u8]) -> Vec<u8> {
-    Part { begins, ends, text }.to_bytes()
+    let is_file = false;
+    Part {
+        begins,
+        ends,
+        is_file,
+        text,
+    }
+    .to_bytes()
 }
 
 fn arrival(number: u64, floor: u64, parts: &[u8]) -> Arrival {
@@ -108,4 +115,20 @@ fn segments_that_were_given_up_cause_no_wait() {
     let (is_acknowledged, shown) = receiver.receive(ms(0), arrival(1_000_000, 1_000_000, &parts), true);
     assert_eq!((is_acknowledged, shown.len()), (true, 1));
     assert_eq!(receiver.acks(), (1_000_001, 0));
+}
+
+/// A message about a file has no place for the mark of a gap, so the next text gets it.
+#[test]
+fn a_file_message_comes_in_order_and_keeps_the_mark_of_a_gap() {
+    let mut receiver = Receiver::default();
+    let file = Part {
+        begins: true,
+        ends: true,
+        is_file: true,
+        text: &[1],
+    };
+    let both = [file.to_bytes(), part(true, true, &[2])].concat();
+    let (_, shown) = receiver.receive(ms(0), arrival(1, 1, &both), true);
+    assert_eq!(numbers(&shown), [(1, false), (2, true)]);
+    assert_eq!([shown[0].is_file, shown[1].is_file], [true, false]);
 }

@@ -376,6 +376,7 @@ fn extreme_values_from_a_genuine_peer_do_no_harm() {
     let part = packet::Part {
         begins: false,
         ends: true,
+        is_file: false,
         text: b"x",
     };
     let parts = part.to_bytes();

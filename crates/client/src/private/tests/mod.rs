@@ -1,5 +1,6 @@
 //! Two clients. A test carries each datagram and line between them.
 
+mod bulk;
 mod delivery;
 mod handshakes;
 mod hostile;
@@ -205,6 +206,7 @@ impl Pair {
                 }
                 Output::Line(FromClient::Punch(_)) => sent.push(Sent::Punch),
                 Output::Line(line) => sent.push(Sent::Other(line)),
+                Output::Event(Event::Gone(_)) => {}
                 Output::Event(event) => self.events[who].push(event),
             }
         }

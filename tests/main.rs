@@ -14,6 +14,7 @@ mod descriptors;
 mod doctor;
 mod documents;
 mod encryption;
+mod files;
 mod framing;
 mod history;
 mod hostile_server;

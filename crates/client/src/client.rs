@@ -4,15 +4,16 @@ use crate::address::Address;
 use crate::args::Args;
 use crate::client_key::ClientKey;
 use crate::exit::Exit;
+use crate::files::disk::Disk;
 use crate::known_servers::{Known, KnownServers};
 use crate::log::Log;
 use crate::net::connect::Attempt;
 use crate::net::reconnect::{Change, Reconnect};
 use crate::net::secure::{Secure, Trust};
-use crate::paths::LastServer;
+use crate::paths::{LastServer, files_directory};
 use crate::private::random;
 use crate::private::{KeyPair, Options, Private};
-use crate::session::{Config, Endpoints, Event, Failures, Join, Outcome, Session, Verification};
+use crate::session::{Config, Endpoints, Event, Failures, FileOptions, Join, Outcome, Session, Verification};
 use crate::verified_users::VerifiedUsers;
 use crate::zone;
 use anyhow::{Context, Result};
@@ -140,6 +141,8 @@ pub struct Client<F> {
     /// Other runs can't use it meanwhile.
     own_key: ClientKey,
     log: Option<Log>,
+    /// From the first file on.
+    disk: Option<Disk>,
 }
 
 /// What is ready.
@@ -150,6 +153,8 @@ enum Source {
     Udp,
     /// An attempt to replace a lost connection.
     Attempt,
+    /// The thread that owns the files.
+    Disk,
     Input,
     Output,
 }
@@ -193,6 +198,15 @@ impl<F: FrontEnd> Client<F> {
         let last_server = LastServer::find().filter(|_| settings.last_server);
         let mut session = Session::unconnected(config, private(args, &own), clock.now());
         session.number_nick(login);
+        let mut first_id = [0; 4];
+        random::system(&mut first_id);
+        let (directory, home) = files_directory(settings.files_dir.as_deref());
+        session.set_files(FileOptions {
+            directory,
+            home,
+            from: settings.files,
+            first_id: u32::from_be_bytes(first_id),
+        });
         let verified = VerifiedUsers::find();
         if let Some(verified) = &verified {
             session.remember_verified(verified.read().context("can't read the verified users")?);
@@ -222,6 +236,7 @@ impl<F: FrontEnd> Client<F> {
             verified,
             own_key: own,
             log: settings.log.as_ref().map(|path| Log::new(path, zone::local().0)),
+            disk: None,
         })
     }
 
@@ -271,11 +286,43 @@ impl<F: FrontEnd> Client<F> {
         let now = self.clock.now();
         self.keep_handshake_time();
         self.connection.sockets_mut().send(&mut self.session, now);
+        // Files come after all that waits.
+        if self.session.datagrams_waiting() == 0 && self.session.send_pieces(now) {
+            self.connection.sockets_mut().send(&mut self.session, now);
+        }
+        self.ask_disk();
         self.show_events();
         if let Some(Err(error)) = self.log.as_mut().map(|log| log.flush(now)) {
             self.front_end.show(&Event::Error(None, Text::from(error)));
         }
         self.front_end.flush(&self.session, now)
+    }
+
+    fn ask_disk(&mut self) {
+        while let Some((handle, request)) = self.session.next_file_request() {
+            if self.disk.is_none() {
+                match Disk::start() {
+                    Ok(disk) => self.disk = Some(disk),
+                    Err(error) => {
+                        let warning = format!("can't start the thread for files: {error}");
+                        self.front_end.show(&Event::Warning(Text::from(warning)));
+                        return;
+                    }
+                }
+            }
+            if let Some(disk) = &self.disk {
+                disk.ask(handle, request);
+            }
+        }
+    }
+
+    /// What has arrived is written; the rest is for a later run.
+    fn close_files(&mut self) {
+        self.session.close_files(self.clock.now());
+        if self.disk.is_some() {
+            self.ask_disk();
+        }
+        self.disk = None;
     }
 
     fn show_events(&mut self) {
@@ -364,6 +411,11 @@ impl<F: FrontEnd> Client<F> {
                 self.connection_changed(change);
             }
         }
+        if ready.contains(&Source::Disk) {
+            while let Some((handle, answer)) = self.disk.as_ref().and_then(Disk::next_answer) {
+                self.session.file_answer(handle, answer, now);
+            }
+        }
         let sockets = self.connection.sockets_mut();
         if ready.contains(&Source::Tcp) {
             sockets.read(&mut self.session, now);
@@ -411,6 +463,9 @@ impl<F: FrontEnd> Client<F> {
         if let Some(udp) = sockets.poll_udp(&self.session).filter(|_| has_room) {
             add(Source::Udp, udp);
         }
+        if let Some(disk) = &self.disk {
+            add(Source::Disk, PollFd::new(disk.as_fd(), PollFlags::POLLIN));
+        }
         for attempt in self.connection.attempts() {
             add(Source::Attempt, attempt);
         }
@@ -444,6 +499,7 @@ impl<F: FrontEnd> Client<F> {
 
     /// Writes the rest of the output. A reader may pause, but not after or through a signal.
     fn finish(mut self) -> Result<Exit> {
+        self.close_files();
         let patience = match self.signal {
             Some(_) => PollTimeout::from(LAST_OUTPUT_MS),
             None => PollTimeout::NONE,
@@ -509,6 +565,6 @@ fn is_ready(source: Source, descriptor: &PollFd<'_>) -> bool {
     match source {
         Source::Output => happened.contains(PollFlags::POLLERR),
         Source::Tcp | Source::Udp => happened.intersects(!PollFlags::POLLOUT),
-        Source::Signals | Source::Input | Source::Attempt => !happened.is_empty(),
+        Source::Signals | Source::Input | Source::Attempt | Source::Disk => !happened.is_empty(),
     }
 }

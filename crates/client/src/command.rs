@@ -36,6 +36,18 @@ pub enum Command<'a> {
     Op(Code),
     /// What only operators may ask for: `/kick` and others.
     Order(Order<'a>),
+    /// `/send WHO PATH`
+    Send(&'a str, &'a str),
+    /// `/files`
+    Files,
+    /// `/accept [N] [as NAME]`
+    Accept(Option<u32>, Option<&'a str>),
+    /// `/decline [N]`
+    Decline(Option<u32>),
+    /// `/cancel [N]`
+    Cancel(Option<u32>),
+    /// `/help files`
+    HelpFiles,
     /// `/help op`
     HelpOperators,
     /// `/who [-a]`: with their addresses?
@@ -88,6 +100,15 @@ pub(crate) const JOINS_USAGE: &str = "/joins [WHICH]";
 
 /// The usage of `/verify`.
 pub(crate) const VERIFY_USAGE: &str = "/verify WHO [ANSWER]";
+
+/// The usage of `/accept`.
+pub(crate) const ACCEPT_USAGE: &str = "/accept [N] [as NAME]";
+
+/// The usage of `/decline`.
+pub(crate) const DECLINE_USAGE: &str = "/decline [N]";
+
+/// The usage of `/cancel`.
+pub(crate) const CANCEL_USAGE: &str = "/cancel [N]";
 
 /// When the terminal's bell rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -320,10 +341,11 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         usage: "/help [WHAT]",
         alias: None,
-        about: "list the commands; WHAT is keys, or op for operators",
+        about: "list the commands; WHAT: keys, files, op (operators)",
         screen_only: false,
         parse: |typed| match typed.rest {
             Some("keys") => on_screen(ScreenCommand::Keys),
+            Some("files") => Some(Command::HelpFiles),
             Some("op") => Some(Command::HelpOperators),
             _ => Some(Command::Help),
         },
@@ -336,6 +358,74 @@ pub const COMMANDS: &[Entry] = &[
         parse: |_| Some(Command::Quit),
     },
 ];
+
+/// The commands for files, which `/help files` lists.
+pub const FILE_COMMANDS: &[Entry] = &[
+    Entry {
+        usage: "/send WHO PATH",
+        alias: None,
+        about: "offer a file to WHO, who may accept it",
+        screen_only: false,
+        parse: |typed| {
+            let (who, path) = typed.rest?.split_once(char::is_whitespace)?;
+            Some(Command::Send(who, path.trim_start()))
+        },
+    },
+    Entry {
+        usage: "/files",
+        alias: None,
+        about: "list the files that are offered, sent and received",
+        screen_only: false,
+        parse: |typed| typed.rest.is_none().then_some(Command::Files),
+    },
+    Entry {
+        usage: ACCEPT_USAGE,
+        alias: None,
+        about: "receive file N that is offered to you",
+        screen_only: false,
+        parse: |typed| {
+            let rest = typed.rest.unwrap_or_default();
+            let (first, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let (number, name) = match first.parse() {
+                Ok(number) => (Some(number), after.trim_start()),
+                Err(_) => (None, rest),
+            };
+            if name.is_empty() {
+                return Some(Command::Accept(number, None));
+            }
+            let name = name.strip_prefix("as")?.strip_prefix(char::is_whitespace)?;
+            Some(Command::Accept(number, Some(name.trim_start())))
+        },
+    },
+    Entry {
+        usage: DECLINE_USAGE,
+        alias: None,
+        about: "do not receive file N",
+        screen_only: false,
+        parse: |typed| Some(Command::Decline(file_number(typed)?)),
+    },
+    Entry {
+        usage: CANCEL_USAGE,
+        alias: None,
+        about: "end the transfer of file N",
+        screen_only: false,
+        parse: |typed| Some(Command::Cancel(file_number(typed)?)),
+    },
+];
+
+/// The number that was typed, if any; `None` for another word.
+fn file_number(typed: Typed<'_>) -> Option<Option<u32>> {
+    typed
+        .rest
+        .map(|rest| rest.parse().ok())
+        .map_or(Some(None), |number| number.map(Some))
+}
+
+/// The lines of `/help files`.
+pub fn help_files() -> impl Iterator<Item = String> {
+    let lines = FILE_COMMANDS.iter();
+    lines.map(|entry| format!("{:<21} {}", entry.usage, entry.about))
+}
 
 /// The commands of operators, which `/help op` lists.
 pub const OPERATOR_COMMANDS: &[Entry] = &[
@@ -426,7 +516,7 @@ pub fn help_operators() -> impl Iterator<Item = String> {
 
 /// Every command.
 fn all() -> impl Iterator<Item = &'static Entry> {
-    COMMANDS.iter().chain(OPERATOR_COMMANDS)
+    COMMANDS.iter().chain(FILE_COMMANDS).chain(OPERATOR_COMMANDS)
 }
 
 /// The value that was typed, if any; `None` for another word.
@@ -618,6 +708,20 @@ mod tests {
             ("/slow", Incomplete(SLOW_USAGE)),
             ("/slow 9999", Incomplete(SLOW_USAGE)),
             ("/help op", HelpOperators),
+            ("/help files", HelpFiles),
+            ("/send bob  a b.pdf", Send("bob", "a b.pdf")),
+            ("/send bob", Incomplete("/send WHO PATH")),
+            ("/files", Files),
+            ("/accept", Accept(None, None)),
+            ("/accept 3", Accept(Some(3), None)),
+            ("/accept as a b.pdf", Accept(None, Some("a b.pdf"))),
+            ("/accept 3 as x", Accept(Some(3), Some("x"))),
+            ("/accept 3 x", Incomplete(ACCEPT_USAGE)),
+            ("/accept 3 as", Incomplete(ACCEPT_USAGE)),
+            ("/decline", Decline(None)),
+            ("/decline 2", Decline(Some(2))),
+            ("/decline it", Incomplete(DECLINE_USAGE)),
+            ("/cancel 2", Cancel(Some(2))),
             ("/topic", Topic),
             ("/topic -", Order(super::Order::Topic(None))),
             ("/topic a  b", Order(super::Order::Topic(Some(Text::new("a  b"))))),

@@ -143,6 +143,7 @@ fn is_logged(event: &Event) -> bool {
         | Event::NotDelivered(_)
         | Event::Refused(_)
         | Event::Topic(_)
+        | Event::File(_)
         | Event::Notice(_)
         | Event::Unattributed(_)
         | Event::Lost(_) => true,

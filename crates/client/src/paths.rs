@@ -3,6 +3,7 @@
 use crate::address::Address;
 use anyhow::{Context, Result, bail};
 use chat_sys::files;
+use std::env;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -74,6 +75,26 @@ impl fmt::Display for ConfigPath {
             Self::Nowhere => f.write_str("no settings file: neither XDG_CONFIG_HOME nor HOME is set"),
         }
     }
+}
+
+/// The directory for received files: the one that the user named, else the usual one, if it is there. And the user's home.
+#[must_use]
+pub fn files_directory(named: Option<&Path>) -> (Option<PathBuf>, Option<PathBuf>) {
+    let home = env::var_os("HOME").map(PathBuf::from);
+    let usual = || {
+        home.as_ref()
+            .map(|home| home.join("Downloads"))
+            .filter(|path| path.is_dir())
+    };
+    let directory = match (named, &home) {
+        (Some(path), Some(home)) => Some(
+            path.strip_prefix("~")
+                .map_or(path.to_owned(), |rest| home.join(rest)),
+        ),
+        (Some(path), None) => Some(path.to_owned()),
+        (None, _) => usual(),
+    };
+    (directory, home)
 }
 
 /// The file that remembers the server that was joined last.

@@ -10,6 +10,7 @@
 use crate::address::Address;
 use crate::command::{Bell, Joins, nearest_of};
 use crate::paths::ConfigPath;
+use crate::session::FilesFrom;
 use anyhow::anyhow;
 use chat_manual::number;
 use chat_proto::nick::{Nick, NickError};
@@ -87,6 +88,14 @@ pub struct Settings {
     /// .jsonl
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log: Option<PathBuf>,
+
+    /// Keep received files in DIR [default: ~/Downloads, if it is there]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub files_dir: Option<PathBuf>,
+
+    /// Whose files may be offered to you
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t)]
+    pub files: FilesFrom,
 
     /// What `--print-config` prints.
     #[arg(skip)]

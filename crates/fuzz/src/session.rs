@@ -419,6 +419,7 @@ fn texts(event: &Event) -> Vec<String> {
         Event::Verified(Verification { note, .. }) => vec![note.to_string()],
         Event::Doubt(Doubt { who, text }) => vec![who.to_string(), text.to_string()],
         Event::Code(VerifyCode { who, code }) => vec![who.to_string(), code.clone()],
+        Event::File(news) => vec![news.who.to_string(), news.name.to_string()],
         Event::Away(away) => vec![about_away(away, ToString::to_string).to_string()],
         Event::Topic(topic) => vec![about_topic(topic).to_string()],
         Event::Lost(outcome) => vec![outcome.to_string()],

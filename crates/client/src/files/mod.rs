@@ -9,3 +9,4 @@ pub mod name;
 pub mod piece;
 pub mod request;
 pub mod transfers;
+pub(crate) mod words;

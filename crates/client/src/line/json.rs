@@ -1,11 +1,13 @@
 //! Events as JSON objects, one a line, for programs. `crates/client/JSON.md` is the reference; a test checks its examples.
 
 use crate::command;
+use crate::files::transfers::What;
 use crate::format::{break_rows, timestamp};
 use crate::private::Path;
 use crate::rooms::found::{Found, KeyState};
 use crate::session::{
-    Delivery, Direction, Event, Outcome, PrivateMessage, Topic, Transport, VerifyCode, Welcome, about_query,
+    Delivery, Direction, Event, FileNews, Outcome, PrivateMessage, Topic, Transport, VerifyCode, Welcome,
+    about_query,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -224,6 +226,7 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             object(kind).with("from", who).text(&verification.note)
         }
         Event::Doubt(doubt) => object("doubt").user("from", &doubt.who).text(&doubt.text),
+        Event::File(news) => file(news, me, |kind| at(kind, news.at)),
         Event::Topic(Topic { who, text, .. }) => {
             let object = object("topic").with("from", who.as_ref().map(Who::to_string));
             object.with("text", (!text.is_blank()).then(|| text.as_str()))
@@ -242,6 +245,33 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
         Event::Lost(outcome) => object("lost").with("reason", outcome.to_string()),
         Event::Ended(ending) => object("ended").with("reason", ending.to_string()),
     }
+}
+
+fn file(news: &FileNews, me: Option<String>, object: impl Fn(&'static str) -> Object) -> Object {
+    let (kind, bytes, reason) = match &news.what {
+        What::Offered => ("file-offer", None, None),
+        What::Begun(bytes) => ("file-progress", Some(*bytes), None),
+        What::Paused => ("file-paused", None, None),
+        What::Kept => ("file-kept", None, None),
+        What::Failed(reason, text) => {
+            let text = text.as_ref().map(|text| text.as_str().to_owned());
+            (
+                "file-failed",
+                None,
+                Some(text.unwrap_or_else(|| reason.to_string())),
+            )
+        }
+    };
+    let other = Some(news.who.to_string());
+    let (from, to) = if news.is_sent { (me, other) } else { (other, me) };
+    let object = object(kind).with("from", from).with("to", to);
+    let object = object
+        .with("number", news.number)
+        .with("name", news.name.as_str());
+    object
+        .with("size", news.size)
+        .with("bytes", bytes)
+        .with("reason", reason)
 }
 
 fn private(object: Object, message: &PrivateMessage, me: Option<String>) -> Object {

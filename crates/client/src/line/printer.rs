@@ -4,7 +4,7 @@ use crate::command;
 use crate::format::{self, timestamp};
 use crate::session::{
     Delivery, DeliveryFailure, Direction, Event, Listed, Outcome, PrivateMessage, RefusedMessage,
-    Unattributed, Welcome, about_away, about_legacy, about_missed, about_query, about_topic,
+    Unattributed, Welcome, about_away, about_file, about_legacy, about_missed, about_query, about_topic,
 };
 use chat_proto::plain::ServerLine;
 use chat_proto::text::Text;
@@ -110,6 +110,7 @@ impl Printer {
             Event::Code(code) => format::code(code).into_iter().for_each(|line| note(to, line)),
             Event::Verified(verification) => note(to, &verification.note),
             Event::Doubt(doubt) => note(to, &doubt.text),
+            Event::File(news) => note(to, about_file(news, Who::to_string)),
             // Failures were printed when they happened.
             Event::Ended(ending) if ending.outcome == Outcome::Left => {}
             Event::Ended(ending) => note(to, ending),

@@ -4,11 +4,12 @@
 //! from the system, and connects from the TCP port before it. In the other order, the UDP port is taken more often.
 
 use super::interfaces::addresses;
+use crate::private::DATAGRAM_MAX;
 use crate::session::Endpoints;
 use anyhow::{Context, Result, bail};
 use chat_sys::udp_errors;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,6 +21,12 @@ const PAIR_TRIES: usize = 16;
 /// When the system begins to check a silent connection, and how often. A lost original server, which is never pinged,
 /// would otherwise go unnoticed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The receive buffer that is asked for: files come fast. The system may give less.
+const RECEIVE_BUFFER: usize = 2 << 20;
+
+/// Bytes of a receive buffer that Linux takes for a datagram of [`DATAGRAM_MAX`] bytes (measured).
+const TAKEN: usize = 2304;
 
 /// How long a server of this machine may take to accept a connection, in milliseconds.
 const LOCAL_MS: u16 = 200;
@@ -54,6 +61,12 @@ impl Connection {
             udp_port,
             addresses: udp_port.map_or(Vec::new(), |port| addresses(port, local.ip())),
         })
+    }
+
+    /// Bytes of datagrams that the UDP socket holds until they are read.
+    pub fn receive_room(&self) -> usize {
+        let size = self.udp.as_ref().map(|udp| SockRef::from(udp).recv_buffer_size());
+        size.and_then(Result::ok).unwrap_or(0) / TAKEN * DATAGRAM_MAX
     }
 }
 
@@ -267,6 +280,8 @@ impl Dialled {
         tcp.set_nonblocking(true)?;
         if let Some(udp) = &udp {
             udp.set_nonblocking(true)?;
+            // What the system gives is read again when it counts.
+            let _ = udp.set_recv_buffer_size(RECEIVE_BUFFER);
         }
         let udp = udp.map(UdpSocket::from);
         if let Some(udp) = &udp {
@@ -323,6 +338,26 @@ mod tests {
             .find_map(|udp| Some((bind_tcp_before(&udp, address)?, udp)));
         let (_first, udp) = had.unwrap();
         assert!(bind_tcp_before(&udp, address).is_none());
+    }
+
+    /// A peer gets no more credit than that.
+    #[test]
+    fn the_receive_buffer_holds_what_is_said() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let attempt = Attempt::begin(listener.local_addr().unwrap()).unwrap();
+        let (_server, _) = listener.accept().unwrap();
+        let connection = attempt.finish().unwrap();
+        let room = connection.receive_room();
+        let udp = connection.udp.unwrap();
+        let to = SocketAddr::from(([127, 0, 0, 1], udp.local_addr().unwrap().port()));
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..room / DATAGRAM_MAX {
+            sender.send_to(&[0; DATAGRAM_MAX], to).unwrap();
+        }
+        let mut buffer = [0; DATAGRAM_MAX];
+        let held = std::iter::from_fn(|| udp.recv(&mut buffer).ok()).count();
+        assert!(room >= 90 * DATAGRAM_MAX, "{room}");
+        assert_eq!(held, room / DATAGRAM_MAX);
     }
 
     #[test]

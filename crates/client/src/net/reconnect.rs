@@ -169,6 +169,7 @@ impl Reconnect {
         let made = race.advance(now.monotonic)?.and_then(|connection| {
             let warning = connection.ports.warning();
             let endpoints = connection.endpoints().context(CLOSED_AT_ONCE)?;
+            session.set_receive_room(connection.receive_room());
             self.sockets.connect(connection).context(CLOSED_AT_ONCE)?;
             Ok((warning, endpoints))
         });

@@ -3,7 +3,7 @@
 use chat_proto::id::UserId;
 
 /// A request of the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Deferred {
     /// `/verify WHO`
     Verify,
@@ -11,6 +11,8 @@ pub(super) enum Deferred {
     Confirm,
     /// `/whois WHO`
     Whois,
+    /// `/send WHO PATH`: the path
+    Send(String),
 }
 
 /// A request, and about whom: as typed, and the user that this means. It fails if that user leaves: another one may have the

@@ -1,8 +1,10 @@
 //! Input from the network and the clock, and what follows from any input.
 
+use super::deferred::{Deferred, Waiting};
 use super::event::Event;
 use super::greeting;
 use super::outcome::Outcome;
+use super::recipients::Peer;
 use super::stage::{GREETING_WAIT, LAST_WORD_WAIT, Phase, Stage};
 use super::state::Session;
 use chat_proto::SERVER_LINE_MAX;
@@ -154,6 +156,7 @@ impl Session {
             self.wish_deadline(),
             self.drafts_deadline(),
             self.private.deadline(),
+            self.files.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -172,6 +175,7 @@ impl Session {
             return;
         }
         self.private.timeout(now);
+        self.tick_files(now);
         match &self.stage {
             Stage::Greeting { until, .. } if now.monotonic >= *until => self.greeting_is_late(now),
             Stage::Hello { until } if now.monotonic >= *until => self.welcome_is_late(),
@@ -308,5 +312,28 @@ impl Session {
         }
         self.clocks.pinged = Some(now.monotonic);
         self.send_line(&FromClient::Ping(now.unix_ms));
+    }
+
+    /// Does what waited for an answer that is here, or will not come.
+    fn run_deferred(&mut self, now: Now) {
+        let is_due = |waiting: &mut Waiting| {
+            !self.private.is_unasked(waiting.id) || self.private.answer_is_late(waiting.id)
+        };
+        let due: Vec<Waiting> = self.deferred.extract_if(.., is_due).collect();
+        for Waiting { what, typed, id } in due {
+            let is_meant = |peer: Peer| peer.who.id == id;
+            match what {
+                _ if !self.resolve(&typed).is_ok_and(is_meant) => {
+                    self.fail(format!(
+                        "{}: that name may mean somebody else now",
+                        Text::new(&typed)
+                    ));
+                }
+                Deferred::Verify => self.verify(&typed, now),
+                Deferred::Confirm => self.confirm(&typed, now),
+                Deferred::Whois => self.look_up(&typed, now),
+                Deferred::Send(path) => self.send_file(&typed, &path, now),
+            }
+        }
     }
 }

@@ -2,6 +2,9 @@
 
 use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outcome::{Ending, Outcome};
+use crate::files::name::FileName;
+use crate::files::transfers::What;
+use crate::files::words::bytes_in_words;
 use crate::private::Path;
 use chat_proto::nick::Nick;
 use chat_proto::opaque::PublicKey;
@@ -64,6 +67,8 @@ pub enum Event {
     Verified(Verification),
     /// A user may be somebody else than its name says, and nothing is sent there.
     Doubt(Doubt),
+    /// A file was offered, or something became of it.
+    File(FileNews),
     /// The answer to `/whois`, in words.
     Whois(Text<'static>),
     /// The answer to `/help`: show [`crate::command::help`].
@@ -246,6 +251,27 @@ pub struct Verified {
     pub nick: Option<Nick>,
 }
 
+/// A file was offered, or something became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNews {
+    /// When.
+    pub at: u64,
+    /// It is an offer, and the first one of this user for a while.
+    pub rings: bool,
+    /// The other user.
+    pub who: Who,
+    /// What the user calls the transfer.
+    pub number: u32,
+    /// Sent by this client?
+    pub is_sent: bool,
+    /// The name that the sender gave it; of the receiver if it is kept there.
+    pub name: FileName,
+    /// In bytes.
+    pub size: u64,
+    /// What happened.
+    pub what: What,
+}
+
 /// What the room is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
@@ -313,6 +339,34 @@ pub fn about_away(note: &AwayNote, name: impl Fn(&Who) -> String) -> Text<'stati
         true if text.is_blank() => "you are back".into(),
         true => format!("you are away, until /away: {text}"),
         false => format!("{} is away: {text}", name(who)),
+    })
+}
+
+/// What a user should know of a file, see [`Event::File`].
+pub fn about_file(news: &FileNews, name: impl Fn(&Who) -> String) -> Text<'static> {
+    let FileNews {
+        number, name: file, ..
+    } = news;
+    let (who, size) = (name(&news.who), bytes_in_words(news.size));
+    let direction = if news.is_sent { "to" } else { "from" };
+    Text::from(match (&news.what, news.is_sent) {
+        (What::Offered, true) => format!("file {number}, {file} ({size}), is offered to {who}"),
+        (What::Offered, false) => format!(
+            "{who} offers you a file: {file} ({size}); /accept {number} receives it, /decline {number} does not"
+        ),
+        (What::Begun(0), _) => format!("file {number}, {file}, {direction} {who}: accepted"),
+        (What::Begun(_), _) => format!("file {number}, {file}, {direction} {who}: goes on where it stopped"),
+        (What::Paused, _) => {
+            format!("file {number}, {file}, {direction} {who}: paused until that user is back")
+        }
+        (What::Kept, true) => format!("{who} has {file} ({size})"),
+        (What::Kept, false) => format!("{file} ({size}) from {who} is complete"),
+        (What::Failed(reason, None), _) => {
+            format!("file {number}, {file}, {direction} {who}: failed: {reason}")
+        }
+        (What::Failed(_, Some(text)), _) => {
+            format!("file {number}, {file}, {direction} {who}: failed: {text}")
+        }
     })
 }
 

@@ -12,6 +12,9 @@ mod deferred;
 mod doubts;
 mod driver;
 mod event;
+mod file_events;
+mod file_requests;
+mod files;
 pub(crate) mod greeting;
 mod handshake;
 mod ignored;
@@ -37,10 +40,12 @@ mod verifying;
 mod wish;
 
 pub use event::{
-    AwayNote, Delivery, DeliveryFailure, Direction, Doubt, Event, GroupMessage, Ignoring, Join, Leave,
-    Listed, PrivateMessage, RefusedMessage, Rename, Topic, Transport, Unattributed, Verification, Verified,
-    VerifyCode, Welcome, about_away, about_legacy, about_missed, about_query, about_topic,
+    AwayNote, Delivery, DeliveryFailure, Direction, Doubt, Event, FileNews, GroupMessage, Ignoring, Join,
+    Leave, Listed, PrivateMessage, RefusedMessage, Rename, Topic, Transport, Unattributed, Verification,
+    Verified, VerifyCode, Welcome, about_away, about_file, about_legacy, about_missed, about_query,
+    about_topic,
 };
+pub use files::{FileOptions, FilesFrom};
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};
 pub use requests::too_long;

@@ -331,6 +331,12 @@ impl Session {
         }
     }
 
+    /// Bytes of datagrams that the UDP socket holds until they are read.
+    pub fn set_receive_room(&mut self, bytes: usize) {
+        self.private
+            .set_receive_room(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
     /// Tells the delivery once that the connection is lost.
     pub(super) fn note_loss(&mut self, now: Now) {
         if self.is_lost() && std::mem::take(&mut self.private_has_server) {
@@ -345,26 +351,52 @@ impl Session {
 
     /// Passes on the outputs of the delivery. `former` left just now; its last messages still have its name.
     pub(super) fn drain_private_of(&mut self, former: Option<&Profile>, now: Now) {
-        while let Some(output) = self.private.poll_output() {
-            match output {
-                Output::Event(
-                    Told::Gone(_)
-                    | Told::File { .. }
-                    | Told::Bulk { .. }
-                    | Told::BulkAcked { .. }
-                    | Told::BulkLost { .. },
-                ) => {}
-                Output::Datagram { to, ttl, bytes } if self.sends_to(to) => {
-                    self.datagrams.push_back(Transmit { to, ttl, bytes });
-                }
-                Output::Datagram { to, .. } => self.private.port_unreachable(now, to),
-                Output::Line(line) if matches!(self.stage, Stage::Rich(_)) => self.send_line(&line),
-                // For a connection that is lost.
-                Output::Line(_) => {}
-                Output::Event(Told::Received(received)) => self.received(received, former, now),
-                Output::Event(Told::State(id, state)) => self.state_changed(id, state),
-                Output::Event(Told::Warning(warning)) => self.warn_of(warning),
+        loop {
+            while let Some(output) = self.private.poll_output() {
+                self.pass_on(output, former, now);
             }
+            if !self.drain_files(now) {
+                break;
+            }
+        }
+    }
+
+    fn pass_on(&mut self, output: Output, former: Option<&Profile>, now: Now) {
+        match output {
+            Output::Datagram { to, ttl, bytes } if self.sends_to(to) => {
+                self.datagrams.push_back(Transmit { to, ttl, bytes });
+            }
+            Output::Datagram { to, .. } => self.private.port_unreachable(now, to),
+            Output::Line(line) if matches!(self.stage, Stage::Rich(_)) => self.send_line(&line),
+            // For a connection that is lost.
+            Output::Line(_) => {}
+            Output::Event(Told::Received(received)) => self.received(received, former, now),
+            Output::Event(Told::State(id, state)) => {
+                let is_delivered = matches!(state, State::Delivered { .. });
+                if !self.file_message_settled(id, is_delivered, now) {
+                    self.state_changed(id, state);
+                }
+            }
+            Output::Event(Told::Warning(warning)) => self.warn_of(warning),
+            Output::Event(Told::Gone(key)) => self.file_peer_left(key),
+            Output::Event(Told::File { from, message, .. }) => {
+                if let Some(key) = self.file_key(from, former) {
+                    let former = former.filter(|former| former.who.id == from);
+                    let who = former.map_or_else(|| self.who(from), |former| former.who.clone());
+                    self.file_message(key, who, message, now);
+                }
+            }
+            Output::Event(Told::Bulk {
+                from,
+                id,
+                offset,
+                bytes,
+            }) => match self.file_key(from, former) {
+                Some(key) => self.file_piece(key, id, offset, &bytes),
+                None => self.private.consumed(now, from, bytes.len()),
+            },
+            Output::Event(Told::BulkAcked { piece, .. }) => self.file_piece_settled(&piece, true),
+            Output::Event(Told::BulkLost { piece, .. }) => self.file_piece_settled(&piece, false),
         }
     }
 

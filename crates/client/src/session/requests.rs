@@ -6,7 +6,9 @@ use super::outbox::Message;
 use super::private::LOST;
 use super::recipients::Target;
 use super::state::Session;
-use crate::command::{BELL_USAGE, Bell, Command, JOINS_USAGE, Joins, VERIFY_USAGE, help_operators, words_of};
+use crate::command::{
+    BELL_USAGE, Bell, Command, JOINS_USAGE, Joins, VERIFY_USAGE, help_files, help_operators, words_of,
+};
 use crate::format::name;
 use chat_noise::operator::Code;
 use chat_proto::nick::Nick;
@@ -49,6 +51,15 @@ impl Session {
             Command::Op(code) => self.prove_operator(code),
             Command::Order(order) => self.order(order),
             Command::HelpOperators => self.help_operators(),
+            Command::Send(who, path) => self.send_file(who, path, now),
+            Command::Files => self.list_files(),
+            Command::Accept(number, name) => self.accept_file(*number, *name),
+            Command::Decline(number) => self.decline_file(*number),
+            Command::Cancel(number) => self.cancel_file(*number),
+            Command::HelpFiles => {
+                let lines = help_files().map(|line| Event::Notice(Text::from(line)));
+                self.events.extend(lines);
+            }
             Command::OnScreen(_) => self.fail("only the full screen has that command".into()),
             Command::Nothing => {}
             Command::Incomplete(usage) => self.fail(format!("usage: {}", with_choices(usage))),

@@ -140,6 +140,7 @@ impl Session {
             || self.ignored.may_have(key)
             || self.recipients.may_have(key)
             || self.outbox.has_draft_with(key)
+            || self.files.may_have(key)
     }
 
     /// The user list is complete. The history follows, or is left out.

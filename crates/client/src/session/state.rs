@@ -3,6 +3,7 @@
 use super::away::Away;
 use super::deferred::Waiting;
 use super::event::{Event, RefusedMessage};
+use super::files::{FileOptions, Files};
 use super::ignored::Ignored;
 use super::legacy::connection::Legacy;
 use super::login_nick::LoginNick;
@@ -105,6 +106,7 @@ pub struct Session {
     pub(super) seq: u64,
     pub(super) outbox: Outbox,
     pub(super) private: Private,
+    pub(super) files: Files,
     /// `private` knows of a connection, and of no loss of it.
     pub(super) private_has_server: bool,
     pub(super) recipients: Recipients,
@@ -191,6 +193,7 @@ impl Session {
             seq: 0,
             outbox: Outbox::default(),
             private,
+            files: Files::new(FileOptions::default()),
             private_has_server: false,
             pending_nicks: 0,
             awaits_nick_reason: false,

@@ -18,6 +18,7 @@ mod asking;
 mod away;
 mod clock;
 mod dripping;
+mod files;
 mod ignoring;
 mod private_messages;
 mod topic;

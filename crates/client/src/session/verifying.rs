@@ -1,8 +1,8 @@
-//! What needs the whole key of a user: `/verify WHO`, `/verify WHO yes`, `/verify WHO no` and `/whois WHO`.
+//! What needs the whole key of a user: `/verify WHO`, `/verify WHO yes`, `/verify WHO no`, `/whois WHO` and
+//! `/send WHO PATH`.
 
 use super::deferred::{Deferred, Waiting};
 use super::event::{Event, Verification, Verified, VerifyCode};
-use super::recipients::Peer;
 use super::state::Session;
 use super::trust::{VERIFIED_MAX, is_alike};
 use chat_proto::id::UserId;
@@ -176,28 +176,6 @@ impl Session {
         let failed: Vec<Waiting> = self.deferred.extract_if(.., is_meant).collect();
         for Waiting { typed, .. } in failed {
             self.fail(format!("{}: {reason}", Text::new(&typed)));
-        }
-    }
-
-    /// Does what waited for an answer that is here, or will not come.
-    pub(super) fn run_deferred(&mut self, now: Now) {
-        let is_due = |waiting: &mut Waiting| {
-            !self.private.is_unasked(waiting.id) || self.private.answer_is_late(waiting.id)
-        };
-        let due: Vec<Waiting> = self.deferred.extract_if(.., is_due).collect();
-        for Waiting { what, typed, id } in due {
-            let is_meant = |peer: Peer| peer.who.id == id;
-            match what {
-                _ if !self.resolve(&typed).is_ok_and(is_meant) => {
-                    self.fail(format!(
-                        "{}: that name may mean somebody else now",
-                        Text::new(&typed)
-                    ));
-                }
-                Deferred::Verify => self.verify(&typed, now),
-                Deferred::Confirm => self.confirm(&typed, now),
-                Deferred::Whois => self.look_up(&typed, now),
-            }
         }
     }
 }

@@ -46,6 +46,8 @@ direct-only = true
 no-unencrypted = true
 last-server = true
 log = "/home/alice/room.log"
+files-dir = "/home/alice/in"
+files = "verified"
 "#;
 
 #[test]
@@ -89,6 +91,8 @@ fn each_option_overrides_its_key() {
         &["--no-unencrypted=false"],
         &["--last-server=false"],
         &["--log", "here.jsonl"],
+        &["--files-dir", "in"],
+        &["--files", "off"],
     ];
     let without = rows(&settings(EVERYTHING, &[]));
     assert_eq!(without.len(), options.len());
@@ -138,6 +142,8 @@ direct-only = false        # default
 no-unencrypted = false     # default
 last-server = true         # settings file, line 2
 # no log                   # default
+# no files-dir             # default
+files = "ask"              # default
 "#
     );
     let printed = settings("", &["b", "9001", "--scrollback=007"])

@@ -1,7 +1,7 @@
 //! Completes commands, their arguments and names of users.
 
 use super::input::{Input, after_blank};
-use crate::command::{self, Argument, COMMANDS, OPERATOR_COMMANDS};
+use crate::command::{self, Argument, COMMANDS, FILE_COMMANDS, OPERATOR_COMMANDS};
 
 /// The names of the other users, the most likely ones first.
 #[derive(Debug, Default)]
@@ -84,12 +84,16 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
 fn commands(word: &str, is_operator: bool) -> Vec<String> {
     let typed = word.trim_start_matches('/').to_lowercase();
     let operators = OPERATOR_COMMANDS.iter().filter(|_| is_operator);
-    let matching = COMMANDS.iter().chain(operators).filter(|entry| {
-        let alias_begins = entry
-            .alias
-            .is_some_and(|alias| alias.starts_with(&typed) && typed.len() > 1);
-        entry.name().starts_with(&typed) || alias_begins
-    });
+    let matching = COMMANDS
+        .iter()
+        .chain(FILE_COMMANDS)
+        .chain(operators)
+        .filter(|entry| {
+            let alias_begins = entry
+                .alias
+                .is_some_and(|alias| alias.starts_with(&typed) && typed.len() > 1);
+            entry.name().starts_with(&typed) || alias_begins
+        });
     matching.map(|entry| format!("/{} ", entry.name())).collect()
 }
 

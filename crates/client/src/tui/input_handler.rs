@@ -286,6 +286,7 @@ impl Screen {
             }
             Command::Help => self.read(command::help(true)),
             Command::HelpOperators => self.read(command::help_operators()),
+            Command::HelpFiles => self.read(command::help_files()),
             Command::OnScreen(command) => {
                 let done = self.run(&command, session, now).map_err(|why| self.error(why));
                 return done.is_ok() && session.failures() == before;

@@ -104,6 +104,8 @@ pub(super) struct Screen {
     /// The last path of a private message.
     pub(super) path: Option<(Who, String)>,
     pub(super) waiting: Waiting,
+    /// The files that move, with the peer of each.
+    pub(super) files: Vec<(Who, String)>,
     /// The seconds to the next reconnection, as the last frame shows them.
     pub(super) countdown: Option<u64>,
 
@@ -202,6 +204,7 @@ impl Screen {
             highlights: settings.highlight.split_whitespace().map(str::to_owned).collect(),
             path: None,
             waiting: Waiting::default(),
+            files: Vec::new(),
             countdown: None,
             effects: Vec::new(),
             stale: true,
@@ -279,6 +282,9 @@ impl Screen {
         });
         self.stale |= unanswered != self.unanswered;
         self.unanswered = unanswered;
+        let files = session.files_under_way();
+        self.stale |= files != self.files;
+        self.files = files;
         let left = self.link.seconds_left(now);
         self.stale |= left != self.countdown;
         self.countdown = left;

@@ -9,9 +9,9 @@ use super::unread::Concern;
 use crate::command::{Bell, Joins};
 use crate::format;
 use crate::session::{
-    Delivery, DeliveryFailure, Direction, Event, GroupMessage, Join, Leave, Listed, PrivateMessage,
-    RefusedMessage, Rename, Topic, Transport, Welcome, about_away, about_legacy, about_missed, about_query,
-    about_topic,
+    Delivery, DeliveryFailure, Direction, Event, FileNews, GroupMessage, Join, Leave, Listed, PrivateMessage,
+    RefusedMessage, Rename, Topic, Transport, Welcome, about_away, about_file, about_legacy, about_missed,
+    about_query, about_topic,
 };
 use chat_proto::text::Text;
 use chat_proto::who::Who;
@@ -55,6 +55,7 @@ impl Screen {
             Event::Verified(verification) => self.note(verification.note.as_str()),
             Event::Whois(text) => self.note(text.as_str()),
             Event::Doubt(doubt) => self.error(doubt.text.as_str()),
+            Event::File(news) => self.file(news),
             // A page, which the command opens.
             Event::Help => {}
             Event::Topic(topic) => self.topic(topic),
@@ -295,6 +296,15 @@ impl Screen {
             }
         });
         true
+    }
+
+    /// An offer is as urgent as a private message.
+    fn file(&mut self, news: &FileNews) {
+        let text = about_file(news, |who| self.name(who));
+        self.note(text.as_str());
+        if news.rings {
+            self.announce(&news.who, &text, news.at, Concern::Private);
+        }
     }
 
     fn not_delivered(&mut self, failure: &DeliveryFailure) {

@@ -151,6 +151,14 @@ impl Screen {
                 format!("to {} alone", self.name(query)),
             );
         }
+        if let [(peer, file), others @ ..] = &self.files[..] {
+            let more = match others.len() {
+                0 => String::new(),
+                more => format!(" (+{more})"),
+            };
+            let text = format!("{}: {file}{more}", self.name(peer));
+            parts.right(3, "  ", Role::StatusFaint, text);
+        }
         if let Some((peer, path)) = &self.path {
             parts.right(9, "  ", Role::StatusFaint, format!("{}: {path}", self.name(peer)));
         }

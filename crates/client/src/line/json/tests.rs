@@ -1,4 +1,6 @@
 use super::*;
+use crate::files::message::Reason;
+use crate::files::name::FileName;
 use crate::session::{
     AwayNote, DeliveryFailure, Doubt, GroupMessage, Ignoring, Join, Leave, Listed, Outcome, RefusedMessage,
     Rename, Unattributed, Verification, Verified,
@@ -54,6 +56,19 @@ fn received(after: u64, what: &str, path: Path, after_gap: bool) -> Event {
         text: text(what),
         transport: transport(Some(path), true),
         after_gap,
+    })
+}
+
+fn file(is_sent: bool, number: u32, name: &str, size: u64, what: What) -> Event {
+    Event::File(FileNews {
+        at: NOW,
+        rings: false,
+        who: who(BOB),
+        number,
+        is_sent,
+        name: FileName::new(name.as_bytes()),
+        size,
+        what,
     })
 }
 
@@ -188,6 +203,11 @@ fn examples() -> Vec<Event> {
             text: text(""),
             own: true,
         }),
+        file(false, 1, "report.pdf", 5_000_000, What::Offered),
+        file(false, 1, "report.pdf", 5_000_000, What::Begun(0)),
+        file(false, 1, "report.pdf", 5_000_000, What::Paused),
+        file(false, 1, "report (2).pdf", 5_000_000, What::Kept),
+        file(true, 2, "notes.txt", 300, What::Failed(Reason::DiskFull, None)),
         Event::Notice(text("maintenance at noon")),
         Event::Error(
             None,

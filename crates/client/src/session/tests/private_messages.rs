@@ -25,7 +25,7 @@ pub(super) fn alice() -> Sim {
 }
 
 /// Bob in the same room.
-fn bob() -> Sim {
+pub(super) fn bob() -> Sim {
     let endpoints = Endpoints {
         local: "10.0.0.2:6000".parse().unwrap(),
         udp_port: Some(6001),

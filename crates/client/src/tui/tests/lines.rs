@@ -2,8 +2,10 @@
 
 use super::super::url::Url;
 use super::*;
+use crate::files::name::FileName;
+use crate::files::transfers::What;
 use crate::private::Path;
-use crate::session::{Delivery, DeliveryFailure, Direction, Event, PrivateMessage, Transport};
+use crate::session::{Delivery, DeliveryFailure, Direction, Event, FileNews, PrivateMessage, Transport};
 use chat_proto::text::Text;
 use std::rc::Rc;
 
@@ -524,4 +526,59 @@ fn a_server_without_encryption_is_in_the_clear() {
         sim.status(),
         "10.0.0.3:7000 in 10.0.0.9:9000 · 1 here · in the clear"
     );
+}
+
+fn file(number: u32, what: What, rings: bool) -> Event {
+    Event::File(FileNews {
+        at: TIME,
+        rings,
+        who: "bob@10.0.0.2:6000".parse().unwrap(),
+        number,
+        is_sent: false,
+        name: FileName::new(b"report.pdf"),
+        size: 5_000_000,
+        what,
+    })
+}
+
+#[test]
+fn a_file_is_shown_when_offered_and_when_over() {
+    let mut sim = Sim::in_a_room(60, 7);
+    sim.screen.show(&file(1, What::Offered, true));
+    assert!(sim.screen.take_effects().contains(&Effect::Ring));
+    sim.screen.show(&file(1, What::Kept, false));
+    assert!(!sim.screen.take_effects().contains(&Effect::Ring));
+    let shown = sim.messages().join(" ");
+    assert!(
+        shown.contains(
+            "bob offers you a file: report.pdf (5.0 MB); /accept 1 receives it, /decline 1 does not"
+        ),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("report.pdf (5.0 MB) from bob is complete"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_status_line_tells_the_progress_of_a_file() {
+    let mut sim = Sim::in_a_room(80, 4);
+    let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
+    let status = |sim: &Sim| text_of(&sim.screen.status_row(&sim.session, 80));
+    sim.screen.files = vec![(bob.clone(), "report.pdf 42 % 11 MB/s 8 s".into())];
+    assert!(
+        status(&sim).ends_with("  bob: report.pdf 42 % 11 MB/s 8 s "),
+        "{}",
+        status(&sim)
+    );
+    sim.screen.files.push((bob, "b.txt 1 %".into()));
+    assert!(status(&sim).ends_with(" 8 s (+1) "), "{}", status(&sim));
+    // The session has no file, so the screen is drawn again.
+    sim.frame();
+    sim.screen
+        .files
+        .push(("bob@10.0.0.2:6000".parse().unwrap(), "b.txt 1 %".into()));
+    sim.wait(0);
+    assert!(sim.screen.is_stale());
 }

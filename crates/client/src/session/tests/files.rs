@@ -1,0 +1,356 @@
+//! Files between two sessions, with real disks.
+
+use super::private_messages::{alice, bob, carry, key_of};
+use super::*;
+use crate::files::disk::Disk;
+use crate::files::request::{Answer, Handle, Request};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+/// Alice sends to bob, who receives into a directory.
+struct Pair {
+    sims: [Sim; 2],
+    disks: [Disk; 2],
+    directory: PathBuf,
+    shown: [Vec<String>; 2],
+    /// Requests that each disk has not answered.
+    unanswered: [BTreeMap<Handle, usize>; 2],
+    /// No datagram arrives: the server relays.
+    is_relayed: bool,
+}
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+
+impl Pair {
+    fn new(test: &str) -> Self {
+        Self::with(test, FilesFrom::Ask)
+    }
+
+    fn with(test: &str, from: FilesFrom) -> Self {
+        let directory = std::env::temp_dir().join(format!("chat-session-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(directory.join("in")).unwrap();
+        let mut sims = [alice(), bob()];
+        for sim in &mut sims {
+            sim.session.set_receive_room(1 << 20);
+            sim.session.set_files(FileOptions {
+                directory: Some(directory.join("in")),
+                from,
+                home: None,
+                first_id: 7,
+            });
+        }
+        Self {
+            sims,
+            disks: [Disk::start().unwrap(), Disk::start().unwrap()],
+            directory,
+            shown: [Vec::new(), Vec::new()],
+            unanswered: [BTreeMap::new(), BTreeMap::new()],
+            is_relayed: false,
+        }
+    }
+
+    fn source(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.directory.join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn kept(&self, name: &str) -> Vec<u8> {
+        fs::read(self.directory.join("in").join(name)).unwrap()
+    }
+
+    /// One turn of both clients; a millisecond passes.
+    fn turn(&mut self) {
+        let [alice, bob] = &mut self.sims;
+        if self.is_relayed {
+            relay(alice, ME, bob);
+            relay(bob, BOB_IS, alice);
+        } else {
+            carry(alice, bob);
+        }
+        let sides = self.sims.iter_mut().zip(&self.disks);
+        for ((sim, disk), unanswered) in sides.zip(&mut self.unanswered) {
+            sim.ms += 1;
+            let now = sim.now();
+            sim.session.tick(now);
+            while let Some((handle, answer)) = disk.next_answer() {
+                match (&answer, unanswered.get_mut(&handle)) {
+                    (Answer::Progress(_), _) | (_, None) => {}
+                    (Answer::Failed(..), _) | (_, Some(1)) => _ = unanswered.remove(&handle),
+                    (_, Some(count)) => *count -= 1,
+                }
+                sim.session.file_answer(handle, answer, now);
+            }
+            if sim.session.datagrams_waiting() == 0 {
+                sim.session.send_pieces(now);
+            }
+            while let Some((handle, request)) = sim.session.next_file_request() {
+                if !matches!(
+                    request,
+                    Request::Restart | Request::Close | Request::Discard | Request::RemovePart(_)
+                ) {
+                    *unanswered.entry(handle).or_default() += 1;
+                }
+                disk.ask(handle, request);
+            }
+        }
+        // The clock of the sessions stands still while a disk works, and not for long if it does not answer.
+        if self.unanswered.iter().any(|requests| !requests.is_empty()) {
+            let mut fds = self
+                .disks
+                .each_ref()
+                .map(|disk| PollFd::new(disk.as_fd(), PollFlags::POLLIN));
+            poll(&mut fds, PollTimeout::from(100_u8)).unwrap();
+        }
+        for (sim, shown) in self.sims.iter_mut().zip(&mut self.shown) {
+            for event in sim.shown() {
+                match event {
+                    Event::File(news) => shown.push(about_file(&news, crate::format::name).to_string()),
+                    Event::Error(_, text) | Event::Notice(text) => shown.push(text.to_string()),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Waits until this is shown to one of them.
+    #[track_caller]
+    fn wait(&mut self, who: usize, text: &str) -> String {
+        for _ in 0..200_000 {
+            if let Some(line) = self.shown[who].iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            self.turn();
+        }
+        panic!("no {text:?}: {:?}", self.shown);
+    }
+
+    fn type_line(&mut self, who: usize, line: &str) {
+        self.sims[who].type_line(line);
+    }
+}
+
+const BOB_IS: &str = "bob@10.0.0.2:6000";
+
+/// The server passes on what a client wants relayed.
+fn relay(from: &mut Sim, who: &str, to: &mut Sim) {
+    while from.session.next_datagram().is_some() {}
+    for line in from.sent().lines() {
+        if let Some((_, bytes)) = line.strip_prefix("RELAY ").and_then(|rest| rest.split_once(' ')) {
+            to.hear(&format!("RELAY {who} {bytes}\n"));
+        }
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn a_file_arrives_byte_for_byte() {
+    let mut pair = Pair::new("arrives");
+    let bytes: Vec<u8> = (0..5_000_000_u32)
+        .map(|place| place.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
+    let path = pair.source("report.pdf", &bytes);
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    let offer = pair.wait(BOB, "offers you a file");
+    assert_eq!(
+        offer,
+        "alice offers you a file: report.pdf (5.0 MB); /accept 1 receives it, /decline 1 does not"
+    );
+    pair.type_line(BOB, "/accept");
+    assert_eq!(
+        pair.wait(BOB, "is complete"),
+        "report.pdf (5.0 MB) from alice is complete"
+    );
+    assert_eq!(pair.wait(ALICE, "bob has"), "bob has report.pdf (5.0 MB)");
+    assert!(pair.kept("report.pdf") == bytes);
+    assert_eq!(pair.sims[BOB].session.files_under_way(), []);
+}
+
+#[test]
+fn progress_has_a_rate_and_the_time_left() {
+    let mut pair = Pair::new("progress");
+    let path = pair.source("big.bin", &vec![7; 60_000_000]);
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "offers you");
+    pair.type_line(BOB, "/accept");
+    let mut words = Vec::new();
+    for _ in 0..100_000 {
+        pair.turn();
+        for who in [ALICE, BOB] {
+            let files = pair.sims[who].session.files_under_way();
+            words.extend(
+                files
+                    .into_iter()
+                    .map(|(peer, words)| format!("{}: {words}", crate::format::name(&peer))),
+            );
+        }
+        if words.iter().any(|words| words.ends_with(" s")) {
+            break;
+        }
+    }
+    let last = words.last().unwrap();
+    assert!(
+        last.contains("big.bin ") && last.contains(" % ") && last.contains("B/s "),
+        "{last}"
+    );
+    pair.type_line(BOB, "/cancel");
+    pair.wait(ALICE, "failed: cancelled");
+    assert_eq!(pair.sims[ALICE].session.files_under_way(), []);
+}
+
+#[test]
+fn a_peer_that_leaves_and_returns_goes_on() {
+    let mut pair = Pair::new("returns");
+    let bytes: Vec<u8> = (0..3_000_000_u32)
+        .map(|place| place.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
+    let path = pair.source("a.bin", &bytes);
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "offers you");
+    pair.type_line(BOB, "/accept");
+    pair.wait(ALICE, "accepted");
+    for _ in 0..20 {
+        pair.turn();
+    }
+    // Bob lost its connection: the server tells alice only.
+    pair.sims[ALICE].hear("LEAVE - bob@10.0.0.2:6000\n");
+    pair.wait(ALICE, "paused");
+    pair.sims[ALICE].hear(&format!("JOIN - bob@10.0.0.2:6000 10.0.0.2:6001 {}\n", key_of(2)));
+    pair.wait(ALICE, "bob has a.bin");
+    assert!(pair.kept("a.bin") == bytes);
+}
+
+#[test]
+fn a_taken_name_gets_a_number_and_another_name_may_be_given() {
+    let mut pair = Pair::new("taken");
+    fs::write(pair.directory.join("in/a.txt"), "mine").unwrap();
+    let path = pair.source("a.txt", b"yours");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "offers you");
+    pair.type_line(BOB, "/accept 1");
+    pair.wait(BOB, "a (2).txt (5 bytes) from alice is complete");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "/accept 2 receives it");
+    pair.type_line(BOB, "/accept 2 as b.txt");
+    pair.wait(BOB, "b.txt (5 bytes) from alice is complete");
+    assert_eq!(pair.kept("a.txt"), b"mine");
+    assert_eq!(pair.kept("a (2).txt"), b"yours");
+    assert_eq!(pair.kept("b.txt"), b"yours");
+}
+
+#[test]
+fn a_declined_file_is_not_written() {
+    let mut pair = Pair::new("declined");
+    let path = pair.source("a.txt", b"a");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "offers you");
+    pair.type_line(BOB, "/files");
+    pair.wait(
+        BOB,
+        "1. from alice@10.0.0.1:5000: a.txt (1 bytes): offered to you",
+    );
+    pair.type_line(BOB, "/decline");
+    pair.wait(ALICE, "file 1, a.txt, to bob: failed: cancelled");
+    assert_eq!(fs::read_dir(pair.directory.join("in")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_no_file_is_not_offered() {
+    let mut pair = Pair::new("bad");
+    fs::create_dir(pair.directory.join("dir")).unwrap();
+    mkfifo(&pair.directory.join("fifo"), Mode::S_IRWXU).unwrap();
+    for (name, reason) in [("dir", "directory"), ("fifo", "fifo"), ("missing", "missing")] {
+        let path = pair.directory.join(name);
+        pair.type_line(ALICE, &format!("/send bob {}", path.display()));
+        pair.wait(ALICE, reason);
+    }
+    assert!(pair.shown[BOB].is_empty(), "{:?}", pair.shown);
+}
+
+#[test]
+fn files_are_offered_to_users_with_keys_alone() {
+    let mut pair = Pair::new("keys");
+    let path = pair.source("a.txt", b"a");
+    pair.type_line(ALICE, &format!("/send carol {path}"));
+    pair.wait(ALICE, "not sent to carol: that user has no key");
+    pair.type_line(ALICE, &format!("/send dave {path}"));
+    pair.wait(ALICE, "not sent to dave: ");
+    pair.type_line(ALICE, &format!("/send alice {path}"));
+    pair.wait(ALICE, "not sent to alice: that is you");
+}
+
+#[test]
+fn an_older_client_is_offered_nothing() {
+    let mut alice = alice();
+    alice.type_line("/send bob /etc/hostname");
+    assert!(alice.session.next_file_request().is_none());
+    for _ in 0..110 {
+        alice.wait(100);
+    }
+    let failed = |event: &Event| matches!(event, Event::Error(_, text) if text.as_str().contains("can't receive files"));
+    assert!(alice.shown().iter().any(failed));
+}
+
+#[test]
+fn unwanted_files_are_refused_and_not_told_of() {
+    for from in [FilesFrom::Off, FilesFrom::Verified] {
+        let mut pair = Pair::with("unwanted", from);
+        let path = pair.source("a.txt", b"a");
+        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.wait(ALICE, "files are not accepted there");
+        assert!(pair.shown[BOB].is_empty());
+        if from == FilesFrom::Verified {
+            pair.type_line(BOB, "/verify alice yes");
+            pair.type_line(ALICE, &format!("/send bob {path}"));
+            pair.wait(BOB, "offers you");
+        }
+    }
+}
+
+#[test]
+fn ignored_users_offer_nothing() {
+    let mut pair = Pair::new("ignored");
+    let path = pair.source("a.txt", b"a");
+    pair.type_line(BOB, "/ignore alice");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(ALICE, "is offered to bob");
+    for _ in 0..2000 {
+        pair.turn();
+    }
+    assert!(pair.shown[BOB].is_empty(), "{:?}", pair.shown);
+}
+
+#[test]
+fn the_server_carries_small_files_slowly_and_no_large_ones() {
+    let mut pair = Pair::new("relayed");
+    pair.is_relayed = true;
+    let small = pair.source("small.bin", &[1; 60_000]);
+    let large = pair.source("large.bin", &[2; 9_000_000]);
+    pair.type_line(ALICE, &format!("/send bob {large}"));
+    pair.wait(BOB, "offers you");
+    pair.type_line(BOB, "/accept 1");
+    pair.type_line(ALICE, &format!("/send bob {small}"));
+    pair.wait(BOB, "/accept 2 receives");
+    pair.type_line(BOB, "/accept 2");
+    let before = pair.sims[ALICE].ms;
+    pair.wait(ALICE, "bob has small.bin");
+    // 60,000 bytes are 53 pieces, of which 25 may go in a second.
+    let took = pair.sims[ALICE].ms - before;
+    assert!((1_000..10_000).contains(&took), "{took} ms");
+    pair.wait(BOB, "large.bin, from alice: failed: there is no direct path");
+    pair.wait(ALICE, "large.bin, to bob: failed: there is no direct path");
+    assert!(pair.sims[ALICE].ms < 60_000);
+    assert!(pair.kept("small.bin") == [1; 60_000]);
+}

@@ -22,7 +22,7 @@ pub(crate) fn target(input: &[u8]) {
         check(state);
     }
     // The same lines with a right checksum, which no search would find.
-    let mut bytes = [b"chat-state 1\n", input, b"\n"].concat();
+    let mut bytes = [b"chat-state 2\n", input, b"\n"].concat();
     let hash = Opaque(sha256(&[&bytes]));
     bytes.extend_from_slice(format!("end {hash}\n").as_bytes());
     if let Ok(state) = State::parse(&bytes) {

@@ -5,7 +5,7 @@ use crate::inbox::Inbox;
 use crate::network::Network;
 use crate::outbox::{Origin, Outbox};
 use crate::rate::{Rate, Usage};
-use crate::resumption::Former;
+use crate::resumption::{Former, Progress as Resumption};
 use crate::secure::Secure;
 use crate::transcript::{Dialect, Transcript};
 use chat_proto::id::UserId;
@@ -143,6 +143,8 @@ pub struct Rich {
     pub progress: Option<Box<Progress>>,
     /// The number of the last message accepted from it.
     pub seq: u64,
+    /// The number of the first message that it may be sent.
+    pub first: u64,
     /// It has sent a line after `HELLO`, so it has received the answer to that.
     pub has_answered: bool,
     /// It may run the room.
@@ -256,7 +258,13 @@ impl Member {
     pub(crate) fn resumable(&self) -> Option<Former> {
         let (rich, key) = (self.rich()?, self.key()?);
         let network = Network::of(self.id().address().ip());
-        Some(Former::new(network, key, rich.resume, rich.seq))
+        let (seq, first) = (rich.seq, rich.first);
+        Some(Former::new(
+            network,
+            key,
+            rich.resume,
+            Resumption::Resumable { seq, first },
+        ))
     }
 
     /// The token of its rendezvous requests, if it speaks the rich dialect.

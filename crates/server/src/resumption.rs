@@ -36,6 +36,8 @@ pub(crate) struct Former {
 pub(crate) struct Resumed {
     /// The number of the last message accepted from it.
     pub(crate) seq: u64,
+    /// The number of the first message of the room that it may be sent.
+    pub(crate) first: u64,
     /// As [`Former::lost_from`].
     pub(crate) lost_from: Option<u64>,
 }
@@ -43,8 +45,9 @@ pub(crate) struct Resumed {
 /// What the token of a connection that is gone resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// A client whose last accepted message has this number.
-    Resumable(u64),
+    /// A client whose last accepted message has the number `seq`, and the first message that it may be sent `first`: what
+    /// was said before it joined is not for it, but for what it was sent as a newcomer.
+    Resumable { seq: u64, first: u64 },
     /// A client that has reconnected and was given this token. It may not have received it, until it uses it.
     Replaced(Token),
     /// The same for a client that the server did not know: its numbers may be of an earlier run of the server.
@@ -52,13 +55,12 @@ pub(crate) enum Progress {
 }
 
 impl Former {
-    /// The connection from this network with this key and token is gone; `seq` is the number of the last message accepted
-    /// from it.
-    pub(crate) fn new(network: Network, key: PublicKey, token: Token, seq: u64) -> Self {
+    /// The connection from this network with this key and token is gone.
+    pub(crate) fn new(network: Network, key: PublicKey, token: Token, progress: Progress) -> Self {
         Self {
             token,
             key,
-            progress: Progress::Resumable(seq),
+            progress,
             network,
             lost_from: None,
         }
@@ -66,7 +68,7 @@ impl Former {
 
     /// Whether it has said nothing, as far as is known.
     fn is_silent(&self) -> bool {
-        !matches!(self.progress, Progress::Resumable(1..))
+        !matches!(self.progress, Progress::Resumable { seq: 1.., .. })
     }
 }
 
@@ -89,7 +91,7 @@ impl Resumption {
     fn latest(&self, key: PublicKey, token: Token) -> Token {
         match self.find(key, &token).map(|client| client.progress) {
             Some(Progress::Replaced(next) | Progress::Adopted(next)) => next,
-            Some(Progress::Resumable(_)) | None => token,
+            Some(Progress::Resumable { .. }) | None => token,
         }
     }
 
@@ -105,10 +107,10 @@ impl Resumption {
         let latest = self.latest(key, token);
         let known = self.find(key, &token);
         let progress = |client: Former| client.progress;
-        let seq = match (known.map(progress), self.find(key, &latest).map(progress)) {
+        let found = match (known.map(progress), self.find(key, &latest).map(progress)) {
             // It has not received the token that it was given, so it knows nothing of this run of the server.
             (Some(Progress::Adopted(_)), _) => None,
-            (_, Some(Progress::Resumable(seq))) => Some(seq),
+            (_, Some(Progress::Resumable { seq, first })) => Some((seq, first)),
             // The token may be from an earlier run. Its client, too, may have to reconnect once more.
             _ => None,
         };
@@ -121,11 +123,15 @@ impl Resumption {
         self.remember(Former {
             token,
             key,
-            progress: seq.map_or(Progress::Adopted(next), |_| Progress::Replaced(next)),
+            progress: found.map_or(Progress::Adopted(next), |_| Progress::Replaced(next)),
             network,
             lost_from,
         });
-        seq.map(|seq| Resumed { seq, lost_from })
+        found.map(|(seq, first)| Resumed {
+            seq,
+            first,
+            lost_from,
+        })
     }
 
     /// The client with this key came without a token, so it does not know of its connections before: it will not resume them.
@@ -298,14 +304,19 @@ mod tests {
         let lost_from = Some(40);
         resumption.remember(Former {
             lost_from,
-            ..Former::new(home(), KEY, A, 7)
+            ..Former::new(home(), KEY, A, resumable(7))
         });
-        let resumed = Some(Resumed { seq: 7, lost_from });
-        assert_eq!(resumption.resume(home(), KEY, A, B), resumed);
+        let resumed = |seq| {
+            Some(Resumed {
+                seq,
+                first: 0,
+                lost_from,
+            })
+        };
+        assert_eq!(resumption.resume(home(), KEY, A, B), resumed(7));
         // B is lost on its way.
         disconnected(&mut resumption, home(), KEY, B, 8);
-        let resumed = Some(Resumed { seq: 8, lost_from });
-        assert_eq!(resumption.resume(home(), KEY, A, C), resumed);
+        assert_eq!(resumption.resume(home(), KEY, A, C), resumed(8));
         disconnected(&mut resumption, home(), KEY, C, 9);
         assert_eq!(resume(&mut resumption, home(), KEY, C, D), Some(9));
     }
@@ -321,7 +332,11 @@ mod tests {
     }
 
     fn disconnected(resumption: &mut Resumption, network: Network, key: PublicKey, token: Token, seq: u64) {
-        resumption.remember(Former::new(network, key, token, seq));
+        resumption.remember(Former::new(network, key, token, resumable(seq)));
+    }
+
+    fn resumable(seq: u64) -> Progress {
+        Progress::Resumable { seq, first: 0 }
     }
 
     /// The number of the last message accepted from a client that resumes.
@@ -398,11 +413,13 @@ mod tests {
     #[test]
     fn an_earlier_run_may_have_remembered_far_more_clients() {
         let host = |number: u64| Network::of(Ipv4Addr::from_bits(u32::try_from(number).unwrap()).into());
-        let mut clients = vec![Former::new(home(), KEY, A, 7)];
+        let mut clients = vec![Former::new(home(), KEY, A, resumable(7))];
         // Many of one network that said something, and more than there is time to forget one by one.
-        clients.extend((0..5000).map(|number| Former::new(elsewhere(), KEY, numbered(number), 1)));
-        clients.extend((5000..200_000).map(|number| Former::new(host(number), KEY, numbered(number), 0)));
-        clients.push(Former::new(home(), KEY, B, 0));
+        clients.extend((0..5000).map(|number| Former::new(elsewhere(), KEY, numbered(number), resumable(1))));
+        clients.extend(
+            (5000..200_000).map(|number| Former::new(host(number), KEY, numbered(number), resumable(0))),
+        );
+        clients.push(Former::new(home(), KEY, B, resumable(0)));
         let mut resumption = Resumption::new(10);
         resumption.restore(&clients);
         assert_eq!(resumption.clients.len(), RESUMABLE_MIN);

@@ -348,6 +348,7 @@ mod tests {
             rendezvous: Opaque([1; 16]),
             progress: None,
             seq: 0,
+            first: 0,
             has_answered: false,
             is_operator: false,
             away: None,

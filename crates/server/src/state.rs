@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// The first word of the file, and the version behind it.
 const MAGIC: &str = "chat-state ";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// The largest count of messages: far more than there can be, and far below an overflow.
 const SAID_MAX: u64 = 1 << 62;
@@ -136,7 +136,9 @@ impl State {
             } = client;
             let lost = Or(client.lost_from);
             match client.progress {
-                Progress::Resumable(seq) => writeln!(to, "client {token} {key} {network} {lost} seq {seq}"),
+                Progress::Resumable { seq, first } => {
+                    writeln!(to, "client {token} {key} {network} {lost} seq {seq} {first}")
+                }
                 Progress::Replaced(next) => writeln!(to, "client {token} {key} {network} {lost} next {next}"),
                 Progress::Adopted(next) => writeln!(to, "client {token} {key} {network} {lost} new {next}"),
             }?;
@@ -235,7 +237,10 @@ fn client(words: &str) -> Option<Former> {
         network: words.next()?.parse().ok()?,
         lost_from: or(words.next()?)?,
         progress: match (words.next()?, words.next()?) {
-            ("seq", seq) => Progress::Resumable(seq.parse().ok()?),
+            ("seq", seq) => Progress::Resumable {
+                seq: seq.parse().ok()?,
+                first: words.next()?.parse().ok()?,
+            },
             ("next", next) => Progress::Replaced(next.parse().ok()?),
             ("new", next) => Progress::Adopted(next.parse().ok()?),
             _ => return None,
@@ -293,7 +298,7 @@ mod tests {
         "operator mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk",
         "ban 2001:db8::/64 # bob@[2001:db8::1]:1: rude, by alice@10.0.0.7:5002 at 2026-11-27T06:25:00Z",
         "mute 1700000000000 mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk # 10.0.0.9:1:",
-        "client AAECAwQFBgcICQoLDA0ODw mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 - seq 7",
+        "client AAECAwQFBgcICQoLDA0ODw mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 - seq 7 40",
         "client AAECAwQFBgcICQoLDA0ODw mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 40 next 8PHy8_T19vf4-fr7_P3-_w",
         "client AAECAwQFBgcICQoLDA0ODw mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk fd00::/64 40 new 8PHy8_T19vf4-fr7_P3-_w",
         "nick mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 127.0.0.1 Алиса",
@@ -302,7 +307,7 @@ mod tests {
 
     /// A file with these lines and a right checksum.
     fn file(lines: &[&str]) -> Vec<u8> {
-        let mut bytes = format!("chat-state 1\n{}\n", lines.join("\n")).into_bytes();
+        let mut bytes = format!("chat-state {VERSION}\n{}\n", lines.join("\n")).into_bytes();
         seal(&mut bytes);
         bytes
     }
@@ -342,7 +347,7 @@ mod tests {
 
     #[test]
     fn another_version_and_a_bad_line_are_refused() {
-        let mut other = b"chat-state 2\nsaid 1 - -\n".to_vec();
+        let mut other = b"chat-state 1\nsaid 1 - -\n".to_vec();
         seal(&mut other);
         assert_eq!(again(&other), Err(NoState::Version));
         for line in [
@@ -355,7 +360,8 @@ mod tests {
             "TOPIC alice@10.0.0.7:40100",
             "ban 127.0.0.1",
             "mute soon 10.0.0.9",
-            "client AAECAwQFBgcICQoLDA0ODw mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 - seq 7 8",
+            "client AAECAwQFBgcICQoLDA0ODw mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 - seq 7",
+            "client AAECAwQFBgcICQoLDA0ODw mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 - seq 7 8 9",
             "client AAECAwQFBgcICQoLDA0ODw mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 - old 7",
             "nick mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 server",
             "later 7",
@@ -382,7 +388,7 @@ mod tests {
 
     fn client() -> impl Strategy<Value = Former> {
         let progress = prop_oneof![
-            any::<u64>().prop_map(Progress::Resumable),
+            any::<(u64, u64)>().prop_map(|(seq, first)| Progress::Resumable { seq, first }),
             any::<[u8; 16]>().prop_map(|next| Progress::Replaced(Opaque(next))),
             any::<[u8; 16]>().prop_map(|next| Progress::Adopted(Opaque(next))),
         ];

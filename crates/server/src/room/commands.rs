@@ -372,12 +372,14 @@ fn hello(room: &mut Room, now: Now, slot: Slot, key: PublicKey, hello: &Hello<'_
     }
     let ip = member.id().address().ip();
     let udp_port = hello.udp_port.filter(|&port| port != 0);
+    let history = history(room, accepted, hello);
     let rich = Rich {
         udp: udp_port.map(|port| SocketAddr::new(ip, port).into()),
         resume,
         rendezvous,
         progress: None,
         seq,
+        first: accepted.map_or(history.position.next, |resumed| resumed.first),
         has_answered: false,
         is_operator: false,
         away: None,
@@ -391,7 +393,6 @@ fn hello(room: &mut Room, now: Now, slot: Slot, key: PublicKey, hello: &Hello<'_
     if let Some(error) = error.as_ref().filter(|_| hello.insists) {
         return reject_nick(room, now, slot, error);
     }
-    let history = history(room, accepted, hello);
     welcome(room, slot, [resume, rendezvous], seq, history);
     if let Some(error) = error {
         refuse(room, slot, &error);
@@ -424,18 +425,20 @@ fn reject_nick(room: &mut Room, now: Now, slot: Slot, error: &Error) {
 }
 
 /// The history of a client: from message `next` on if it resumes, as only a client that was here before may ask for more than
-/// newcomers are sent. After a kill of the server, other messages have the numbers of those that are lost, and nobody knows how
-/// many these were.
+/// newcomers are sent, and only for what was said since. After a kill of the server, other messages have the numbers of those
+/// that are lost, and nobody knows how many these were.
 fn history(room: &mut Room, resumed: Option<Resumed>, hello: &Hello<'_>) -> History {
     let transcript = &mut room.transcript;
     let Some(next) = hello.next else {
         return transcript.history(None);
     };
-    match (resumed.map(|resumed| resumed.lost_from), room.lost_from) {
-        (Some(None), _) => transcript.history(Some(next)),
-        (Some(Some(lost_from)), _) => {
-            let mut history = transcript.history(Some(next.min(lost_from)));
-            history.position.missed = None;
+    match (resumed, room.lost_from) {
+        (Some(resumed), _) => {
+            let next = next.min(resumed.lost_from.unwrap_or(next));
+            let mut history = transcript.history(Some(next.max(resumed.first)));
+            if resumed.lost_from.is_some() {
+                history.position.missed = None;
+            }
             history
         }
         // It may have joined after what was kept, and must not be sent again what it has.

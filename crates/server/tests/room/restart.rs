@@ -177,6 +177,36 @@ fn after_a_kill_no_message_arrives_twice_and_the_gap_is_told() {
 }
 
 #[test]
+fn resuming_shows_nothing_from_before_the_user_joined() {
+    for history in [0, 1] {
+        let limits = Limits { history, ..limits() };
+        let mut sim = Sim::new(limits);
+        let alice = Client::join(&mut sim, "10.0.0.1:1001", "alice");
+        alice.say(&mut sim, "SAY 1 one\nSAY 2 two\n");
+        let mut bob = Client::join(&mut sim, "10.0.0.2:1001", "bob");
+        assert_eq!(bob.said.len(), history);
+        alice.say(&mut sim, "SAY 3 three\n");
+        // It says that it has received nothing.
+        let all = |sim: &mut Sim, bob: &mut Client| {
+            (bob.next, bob.said) = (0, Vec::new());
+            bob.come_back(sim);
+            let texts = bob.said.iter().map(|line| line.rsplit(' ').next().unwrap());
+            texts.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let expected = &["two", "three"][1 - history..];
+        assert_eq!(all(&mut sim, &mut bob), expected);
+        assert_eq!(all(&mut sim, &mut bob), expected, "once more");
+        sim.shut_down();
+        let bytes = kept(&sim);
+        restart(&mut sim, &bytes, limits);
+        assert_eq!(all(&mut sim, &mut bob), expected, "after a restart");
+        let bytes = kept(&sim);
+        restart(&mut sim, &bytes, limits);
+        assert_eq!(all(&mut sim, &mut bob), expected, "after a kill");
+    }
+}
+
+#[test]
 fn what_operators_did_outlasts_a_restart() {
     let mut sim = Sim::new(limits());
     let operators = |sim: &mut Sim, keys: HashSet<_>| sim.room.set_operators(Operators::new(None, keys));

@@ -208,7 +208,7 @@ fn a_killed_server_has_what_was_kept() {
     assert!(back.past[0].ends_with(" 150 -"), "{:?}", back.past[0]);
     // Nothing is written while nothing changes; the file of the start is the last.
     drop(back);
-    wait_until_kept(&state, " seq 200\n");
+    wait_until_kept(&state, " seq 200 ");
     server.stop();
 }
 

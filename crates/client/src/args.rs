@@ -101,7 +101,8 @@ pub struct Args {
     pub to: Option<String>,
 
     /// Join only if the server has this key, which `chat-server --fingerprint` prints
-    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    // One key in 64 begins with a hyphen.
+    #[arg(long, value_name = "KEY", value_parser = parse_key, allow_hyphen_values = true)]
     pub server_key: Option<PublicKey>,
 
     /// Join with the passphrase in this file, which only you may read, and only a room that has one.

@@ -165,7 +165,7 @@ fn a_line_begins_a_row_although_the_user_is_typing() {
     let mut lines = Terminal::start("lines", server.address, &options, (80, 24), &server.journal);
     lines.expect("you are lines@");
     let mut alice = server.client("alice");
-    lines.expect("is online");
+    lines.expect("alice@");
     // Up to a full row, and none at all.
     for count in [1, 2, 40, 79, 80, 81, 0] {
         let typed = "x".repeat(count);

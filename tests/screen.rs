@@ -306,7 +306,12 @@ fn lines_typed_while_disconnected_are_sent_once_afterwards() {
     let mut command = server_command();
     let server = Server::start_command(command.args([&ip, &port]));
     alice.expect("back: you are alice@");
-    alice.expect("alice  meanwhile");
+    alice.wait("row that is sent", |screen| {
+        let rows = screen.rows(0, USUAL.0);
+        rows.map(|row| row.trim_end().to_owned())
+            .any(|row| row.ends_with("alice  meanwhile"))
+            .then_some(())
+    });
     alice.expect_line("> draft");
     let rows = alice.rows();
     let count = |text: &str| rows.iter().filter(|row| row.contains(text)).count();

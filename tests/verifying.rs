@@ -97,6 +97,7 @@ fn a_client_keeps_its_key_over_runs() {
         }
         let mut alice = join("alice", server.address, &state, &server.journal);
         alice.wait_until_online("alice");
+        bob.shows().expect(&format!("alice@{} is online", alice.id()));
         bob.line("/verify alice");
         codes.push(
             bob.complains()

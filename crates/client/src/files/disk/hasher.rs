@@ -1,9 +1,9 @@
 //! Hashing what is on the disk already, a piece at a time.
 
-use super::error::Failure;
-use crate::files::message::{Hash, Reason};
+use crate::files::message::Hash;
 use ring::digest::{Context, SHA256};
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Bytes that are hashed at once.
@@ -41,14 +41,10 @@ impl Hasher {
     }
 
     /// Reads and hashes the next piece.
-    pub(super) fn step(&mut self, file: &File) -> Result<Step, Failure> {
+    pub(super) fn step(&mut self, file: &File) -> io::Result<Step> {
         let length = usize::try_from(self.until - self.hashed).map_or(PIECE, |left| left.min(PIECE));
         let mut piece = vec![0; length];
-        let changed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => Failure::new(Reason::Changed, "it became shorter meanwhile"),
-            _ => Failure::reading(error),
-        };
-        file.read_exact_at(&mut piece, self.hashed).map_err(changed)?;
+        file.read_exact_at(&mut piece, self.hashed)?;
         self.context.update(&piece);
         let before = self.hashed;
         self.hashed += length as u64;

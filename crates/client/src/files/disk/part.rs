@@ -14,13 +14,15 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 
 /// Parts of files with one name, size and time that may be there at once.
 const PARTS_MAX: u32 = 99;
 /// Numbers that are tried for a name that is taken.
 const NAMES_MAX: u32 = 9999;
 
-/// Invariant: the file has `length` bytes, unless a write failed, and its hash is the hasher's, unless that is behind.
+/// Invariant: the file has `length` bytes, unless a write failed, and its hash is the hasher's, unless that is behind; both
+/// unless another program writes to it.
 pub(super) struct OpenPart {
     directory: OwnedFd,
     /// Its name until it is whole.
@@ -31,6 +33,10 @@ pub(super) struct OpenPart {
     hasher: Hasher,
     /// Its length and hash are not told yet.
     is_untold: bool,
+    /// When this program last wrote to it, by the file system's clock.
+    written: Option<(i64, i64)>,
+    /// Somebody wrote to it later. Over a network, that may be the server with another clock.
+    is_doubtful: bool,
 }
 
 impl OpenPart {
@@ -80,6 +86,8 @@ impl OpenPart {
                     length,
                     hasher: Hasher::new(length),
                     is_untold: true,
+                    written: None,
+                    is_doubtful: false,
                 });
             }
         }
@@ -118,7 +126,7 @@ impl OpenPart {
 
     pub(super) fn hash_on(&mut self) -> Result<Option<Answer>, Failure> {
         if self.hasher.is_behind() {
-            match self.hasher.step(&self.file)? {
+            match self.hasher.step(&self.file).map_err(Failure::writing)? {
                 Step::Told(bytes) => return Ok(Some(Answer::Progress(bytes))),
                 Step::Silent => return Ok(None),
                 Step::Done => {}
@@ -136,37 +144,65 @@ impl OpenPart {
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.look();
         self.file.write_all(bytes).map_err(Failure::writing)?;
+        self.written = self.modified();
         self.length += bytes.len() as u64;
         self.hasher.add(bytes);
         Ok(())
     }
 
+    fn modified(&self) -> Option<(i64, i64)> {
+        let metadata = self.file.metadata().ok()?;
+        Some((metadata.mtime(), metadata.mtime_nsec()))
+    }
+
+    /// Notes whether another program wrote to it.
+    fn look(&mut self) {
+        self.is_doubtful |= self.written.is_some() && self.written != self.modified();
+    }
+
     /// Makes it the file: its bytes are on the disk before it has its name, and its name is when this returns.
-    pub(super) fn finish(self, hash: &Hash, name: &FileName) -> Result<FileName, Failure> {
+    pub(super) fn finish(mut self, hash: &Hash, name: &FileName) -> Result<FileName, Failure> {
         if self.length != self.size || self.hasher.hash() != *hash {
             self.discard();
             return Err(Failure::new(Reason::Damaged, "what arrived is not what was sent"));
         }
-        match self.give_name(name) {
-            Ok(name) => Ok(name),
-            Err(failure) => {
-                self.close();
-                Err(failure)
+        let result = match self.is_as_written() {
+            Ok(true) => self.give_name(name),
+            Ok(false) => {
+                self.discard();
+                let text = "another program changed or removed it before it was complete";
+                return Err(Failure::new(Reason::CannotWrite, text));
             }
+            Err(failure) => Err(failure),
+        };
+        if result.is_err() {
+            self.close();
         }
+        result
+    }
+
+    /// Puts its bytes on the disk. Whether they are those that were written, as far as one can tell.
+    fn is_as_written(&mut self) -> Result<bool, Failure> {
+        rustix::fs::fdatasync(&self.file).map_err(Failure::writing)?;
+        self.look();
+        if !self.is_in_place() || self.file.metadata().map_err(Failure::writing)?.len() != self.size {
+            return Ok(false);
+        }
+        if !self.is_doubtful {
+            return Ok(true);
+        }
+        // Other files wait meanwhile, which is rare.
+        let mut hasher = Hasher::new(self.size);
+        while hasher.is_behind() {
+            hasher.step(&self.file).map_err(Failure::writing)?;
+        }
+        Ok(hasher.hash() == self.hasher.hash())
     }
 
     fn give_name(&self, name: &FileName) -> Result<FileName, Failure> {
-        rustix::fs::fdatasync(&self.file).map_err(Failure::writing)?;
         rustix::fs::fchmod(&self.file, Mode::from_raw_mode(0o666 & !umask())).map_err(Failure::writing)?;
-        let length = rustix::fs::fstat(&self.file).map_err(Failure::writing)?.st_size;
-        if !self.is_in_place() || u64::try_from(length) != Ok(self.size) {
-            return Err(Failure::new(
-                Reason::CannotWrite,
-                "another program changed the part",
-            ));
-        }
         for number in 1..=NAMES_MAX {
             let name = if number == 1 {
                 name.clone()

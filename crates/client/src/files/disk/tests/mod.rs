@@ -4,11 +4,14 @@ use super::Disk;
 use crate::files::message::{Hash, Reason};
 use crate::files::name::FileName;
 use crate::files::request::{Answer, BLOCK, Handle, Part, Request};
+use chat_proto::text::Text;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ring::digest::{SHA256, digest};
 use std::fs;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 /// A disk and a directory for one test.
@@ -278,7 +281,32 @@ fn a_part_that_another_program_cuts_gets_no_name() {
         reason(&bench.finish(PART, b"abcdef", "a.txt")),
         Some(Reason::CannotWrite)
     );
-    assert!(!bench.path("a.txt").exists());
+    assert_eq!(bench.names(), [""; 0]);
+}
+
+#[test]
+fn a_part_that_another_program_writes_to_gets_no_name() {
+    for (written, is_kept) in [("x", false), ("a", true)] {
+        let bench = Bench::new("written");
+        bench.open_part(PART, "a.txt", 6);
+        bench.write_part(PART, b"abc");
+        let mut options = fs::File::options();
+        let mut part = options
+            .write(true)
+            .open(bench.path(".a.txt.6.9.chat-part"))
+            .unwrap();
+        part.write_all(written.as_bytes()).unwrap();
+        // The clock of a file system may stand still for some milliseconds.
+        part.set_modified(std::time::UNIX_EPOCH).unwrap();
+        bench.write_part(PART, b"def");
+        let answer = bench.finish(PART, b"abcdef", "a.txt");
+        if is_kept {
+            assert_eq!(answer, kept("a.txt"), "its bytes are the same");
+        } else {
+            assert_eq!(reason(&answer), Some(Reason::CannotWrite), "{answer:?}");
+            assert_eq!(bench.names(), [""; 0]);
+        }
+    }
 }
 
 #[test]
@@ -390,26 +418,63 @@ fn the_end_of_the_program_leaves_what_arrived() {
 #[test]
 fn only_regular_files_are_sent() {
     let bench = Bench::new("regular");
-    let fifo = bench.path("fifo");
+    let (fifo, socket, circle) = (bench.path("fifo"), bench.path("socket"), bench.path("circle"));
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    for path in [
-        &fifo,
-        Path::new("/dev/null"),
-        Path::new("/nonexistent"),
-        &bench.directory,
+    let _listener = UnixListener::bind(&socket).unwrap();
+    symlink("circle", &circle).unwrap();
+    let irregular = "it is not a regular file";
+    for (path, reason) in [
+        (&fifo, irregular),
+        (&socket, irregular),
+        (&PathBuf::from("/dev/null"), irregular),
+        // It has bytes, and its size is 0.
+        (&PathBuf::from("/proc/version"), irregular),
+        (
+            &bench.directory,
+            "it is a directory: make one file of it with tar, and send that",
+        ),
+        (&bench.path("none"), "no such file or directory"),
+        (&circle, "too many levels of symbolic links"),
+        (&bench.path(&"x".repeat(256)), "file name too long"),
     ] {
-        assert_eq!(reason(&bench.open(path)), Some(Reason::CannotRead), "{path:?}");
+        let answer = bench.open(path);
+        assert_eq!(
+            answer,
+            Answer::Failed(Reason::CannotRead, Text::new(reason)),
+            "{path:?}"
+        );
     }
-    let Answer::Failed(_, text) = bench.open(&bench.directory) else {
+}
+
+#[test]
+fn a_link_sends_its_file_under_the_name_of_the_link() {
+    let bench = Bench::new("link");
+    bench.write("file", b"abc");
+    symlink("file", bench.path("link.txt")).unwrap();
+    let Answer::Source { size, name, .. } = bench.open(&bench.path("link.txt")) else {
         panic!()
     };
-    assert!(text.as_str().contains("tar"));
-    let secret = bench.write("secret", b"abc");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
-    if nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: root may read any file");
-    } else {
-        assert_eq!(reason(&bench.open(&secret)), Some(Reason::CannotRead));
+    assert_eq!((size, name.as_str()), (3, "link.txt"));
+    bench.ask(SOURCE, Request::Read);
+    assert_eq!(bench.ask(SOURCE, Request::End), Answer::End(hash(b"abc")));
+}
+
+#[test]
+fn a_source_that_is_replaced_or_removed_is_noticed() {
+    for is_replaced in [false, true] {
+        let bench = Bench::new("other");
+        let source = bench.write("source", b"abc");
+        bench.open(&source);
+        bench.ask(SOURCE, Request::Read);
+        if is_replaced {
+            let other = bench.write("saved", b"abd");
+            let modified = fs::metadata(&source).unwrap().modified().unwrap();
+            fs::File::open(&other).unwrap().set_modified(modified).unwrap();
+            fs::rename(other, source).unwrap();
+        } else {
+            fs::remove_file(source).unwrap();
+        }
+        assert_eq!(reason(&bench.ask(SOURCE, Request::End)), Some(Reason::Changed));
     }
 }
 

@@ -5,7 +5,9 @@ use crate::files::disk::Disk;
 use crate::files::message::Reason;
 use crate::files::name::FileName;
 use crate::files::request::{Answer, BLOCK, Part, Request};
+use chat_proto::text::Text;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -28,8 +30,8 @@ fn again(test: &str, shell: &str) {
     if output.status.success() {
         assert!(text.contains("1 passed"), "{text}");
     } else {
-        // No user namespaces, no mounts there, or no strace.
-        let is_missing = ["unshare: ", "mount: ", "strace: "]
+        // No user namespaces, no mounts there, or no such program.
+        let is_missing = ["unshare: ", "mount: ", "setpriv: ", "strace: "]
             .iter()
             .any(|program| text.contains(program));
         assert!(is_missing && !text.contains("panicked"), "{text}");
@@ -99,6 +101,26 @@ fn a_read_only_directory_is_told() {
     };
     let bench = Bench::at(directory, 0);
     assert_eq!(reason(&bench.open_part(PART, "a", 1)), Some(Reason::CannotWrite));
+}
+
+#[test]
+fn a_file_without_permission_is_told() {
+    let Some(directory) = directory_of_again() else {
+        // Root may do anything without this.
+        return again(
+            "a_file_without_permission_is_told",
+            "exec setpriv --bounding-set=-dac_override,-dac_read_search",
+        );
+    };
+    let bench = Bench::at(directory, 0);
+    let secret = bench.write("secret", b"abc");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
+    let denied = |reason| Answer::Failed(reason, Text::new("permission denied"));
+    assert_eq!(bench.open(&secret), denied(Reason::CannotRead));
+    fs::set_permissions(&bench.directory, fs::Permissions::from_mode(0o500)).unwrap();
+    assert_eq!(bench.open_part(PART, "a", 1), denied(Reason::CannotWrite));
+    assert_eq!(bench.names(), ["secret"]);
+    fs::set_permissions(&bench.directory, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn file(news: &FileNews, me: Option<String>, object: impl Fn(&'static str) -> Ob
     let (kind, bytes, reason) = match &news.what {
         What::Offered => ("file-offer", None, None),
         What::Begun(bytes) => ("file-progress", Some(*bytes), None),
-        What::Paused => ("file-paused", None, None),
+        What::Paused | What::Forgotten => ("file-paused", None, None),
         What::Kept => ("file-kept", None, None),
         What::Failed(reason, text) => {
             let text = text.as_ref().map(|text| text.as_str().to_owned());

@@ -356,6 +356,9 @@ pub fn about_file(news: &FileNews, name: impl Fn(&Who) -> String) -> Text<'stati
         ),
         (What::Begun(0), _) => format!("file {number}, {file}, {direction} {who}: accepted"),
         (What::Begun(_), _) => format!("file {number}, {file}, {direction} {who}: goes on where it stopped"),
+        (What::Forgotten, _) => {
+            format!("file {number}, {file}, {direction} {who}: paused until that user sends it again")
+        }
         (What::Paused, _) => {
             format!("file {number}, {file}, {direction} {who}: paused until that user is back")
         }

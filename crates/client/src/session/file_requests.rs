@@ -17,6 +17,7 @@ use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use unicode_normalization::UnicodeNormalization;
 
 /// The largest file that goes through the server.
 const RELAYED_MAX: u64 = 8 << 20;
@@ -92,7 +93,15 @@ impl Session {
                     .into(),
             );
         };
-        let name = name.map(|name| FileName::new(name.as_bytes()));
+        let (typed, name) = (name, name.map(|name| FileName::new(name.as_bytes())));
+        if let (Some(typed), Some(name)) = (typed, &name)
+            && !typed.nfc().eq(name.as_str().chars())
+        {
+            return self.fail(format!(
+                "not accepted: a file can't have that name in {}; {name} is possible",
+                directory.display()
+            ));
+        }
         let meant = self.files.meant(number, ACCEPT_USAGE, is_offered);
         let accepted = meant.and_then(|number| {
             let accepted = self.files.transfers.accept(number, directory, name);

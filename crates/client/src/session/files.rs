@@ -2,7 +2,7 @@
 
 use crate::files::message::FileMessage;
 use crate::files::request::{Handle, Request};
-use crate::files::transfers::{Number, State, Status, Transfers};
+use crate::files::transfers::{Number, State, Status, Transfers, Way};
 use crate::files::words::{bytes_in_words, seconds_in_words};
 use crate::private::MessageId;
 use chat_proto::opaque::PublicKey;
@@ -132,9 +132,15 @@ impl Files {
                 (Some(_), Some(_)) => Err(format!("there are several: {usage}; /files lists all")),
             };
         };
-        let found = fitting.find(|status| status.number.0 == number);
-        let missing = || format!("no such file has the number {number}; /files lists all");
-        found.map(|status| status.number).ok_or_else(missing)
+        if let Some(status) = fitting.find(|status| status.number.0 == number) {
+            return Ok(status.number);
+        }
+        let listed = self.transfers.list().find(|status| status.number.0 == number);
+        Err(match listed.map(|status| status.way) {
+            Some(Way::Sending) => format!("file {number} is one that you send"),
+            Some(Way::Receiving) => format!("file {number} is accepted already"),
+            None => format!("no file has the number {number}; /files lists all"),
+        })
     }
 
     /// A name that a person types, or a path: `~` is the home directory.

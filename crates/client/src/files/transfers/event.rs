@@ -57,8 +57,10 @@ pub enum What {
     Offered,
     /// It begins, or goes on, at this byte.
     Begun(u64),
-    /// The peer is away, or was restarted; it goes on when that returns, or offers it again.
+    /// The peer is away; it goes on when that returns.
     Paused,
+    /// The sender was restarted; it goes on when that sends it again.
+    Forgotten,
     /// It is on the receiver's disk. The last event.
     Kept,
     /// It is over: the peer's reason, or what happened here. The last event.
@@ -97,6 +99,8 @@ pub enum State {
     Moving,
     /// The peer is away.
     Paused,
+    /// The sender was restarted, and has not sent it again.
+    Forgotten,
 }
 
 impl State {
@@ -109,6 +113,7 @@ impl State {
             (Self::Checking, _) => "being checked",
             (Self::Moving, _) => "on its way",
             (Self::Paused, _) => "paused: that user is not here",
+            (Self::Forgotten, _) => "paused until that user sends it again",
         }
     }
 }

@@ -57,13 +57,15 @@ enum Stage {
     Receiving(Handle, Box<Receiving>),
     /// It was accepted, and its sender is away.
     Paused,
+    /// It was accepted, and its sender was restarted.
+    Forgotten,
 }
 
 impl Stage {
     fn handle(&self) -> Option<Handle> {
         match *self {
             Self::Opening(handle, _) | Self::Receiving(handle, _) => Some(handle),
-            Self::Offered(_) | Self::Waiting { .. } | Self::Paused => None,
+            Self::Offered(_) | Self::Waiting { .. } | Self::Paused | Self::Forgotten => None,
         }
     }
 }
@@ -232,6 +234,7 @@ impl Incomings {
         let name = name.unwrap_or_else(|| file.offer.name.clone());
         file.place = Some(Place { directory, name });
         file.stage = if out.is_away(&file.peer) {
+            file.report(number, file.offer.name.clone(), What::Paused, out);
             Stage::Paused
         } else {
             Stage::Waiting { is_told: false }
@@ -283,8 +286,8 @@ impl Incomings {
         let is_accepted = file.place.is_some();
         match (message, &mut file.stage) {
             (FileMessage::Cancel(_, Reason::Forgotten), _) if is_accepted => {
-                file.enter(Stage::Paused, false, out);
-                file.report(number, file.offer.name.clone(), What::Paused, out);
+                file.enter(Stage::Forgotten, false, out);
+                file.report(number, file.offer.name.clone(), What::Forgotten, out);
             }
             (FileMessage::Cancel(_, reason), _) => {
                 self.close(number, What::Failed(*reason, None), out);
@@ -483,6 +486,7 @@ impl Incomings {
                 &Stage::Opening(_, hashed) => (State::Checking, hashed),
                 Stage::Receiving(_, receiving) => (State::Moving, receiving.written()),
                 Stage::Paused => (State::Paused, file.reached),
+                Stage::Forgotten => (State::Forgotten, file.reached),
             };
             Status {
                 number,

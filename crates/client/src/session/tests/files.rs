@@ -354,3 +354,74 @@ fn the_server_carries_small_files_slowly_and_no_large_ones() {
     assert!(pair.sims[ALICE].ms < 60_000);
     assert!(pair.kept("small.bin") == [1; 60_000]);
 }
+
+#[test]
+fn an_offer_is_accepted_once_and_under_a_name_that_is_kept() {
+    let mut pair = Pair::new("accepts");
+    let path = pair.source("a.txt", b"a");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "offers you");
+    for (typed, possible) in [
+        ("../b.txt", "b.txt"),
+        ("/etc/passwd", "passwd"),
+        (".bashrc", "bashrc"),
+        ("..", "file"),
+        ("a:b", "a_b"),
+        (&"x".repeat(255), &"x".repeat(200)),
+    ] {
+        pair.type_line(BOB, &format!("/accept 1 as {typed}"));
+        pair.wait(BOB, &format!("; {possible} is possible"));
+        pair.shown[BOB].clear();
+    }
+    pair.type_line(BOB, "/accept 2");
+    pair.wait(BOB, "not accepted: no file has the number 2; /files lists all");
+    pair.type_line(ALICE, "/accept 1");
+    pair.wait(ALICE, "not accepted: file 1 is one that you send");
+    pair.type_line(BOB, "/accept 1 as e\u{301}.txt");
+    pair.type_line(BOB, "/accept 1 as b.txt");
+    pair.wait(BOB, "not accepted: file 1 is accepted already");
+    pair.wait(BOB, "\u{e9}.txt (1 bytes) from alice is complete");
+    pair.type_line(BOB, "/decline 1");
+    pair.wait(BOB, "not declined: no file has the number 1");
+    assert_eq!(fs::read_dir(pair.directory.join("in")).unwrap().count(), 1);
+}
+
+#[test]
+fn an_offer_that_is_over_is_not_accepted() {
+    let mut pair = Pair::new("over");
+    let path = pair.source("a.txt", b"a");
+    for (number, is_cancelled) in [(1, true), (2, false)] {
+        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.wait(BOB, &format!("/accept {number} receives it"));
+        if is_cancelled {
+            pair.type_line(ALICE, "/cancel");
+            pair.wait(BOB, "failed: cancelled");
+        } else {
+            for sim in &mut pair.sims {
+                sim.ms += 600_000;
+            }
+            pair.wait(ALICE, "failed: no answer within 10 minutes");
+            pair.wait(BOB, "failed: no answer within 10 minutes");
+        }
+        pair.type_line(BOB, &format!("/accept {number}"));
+        pair.wait(BOB, &format!("not accepted: no file has the number {number}"));
+    }
+    assert_eq!(fs::read_dir(pair.directory.join("in")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_offer_is_accepted_while_its_sender_is_away() {
+    let mut pair = Pair::new("away");
+    let path = pair.source("a.txt", b"a");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "offers you");
+    pair.sims[BOB].hear("LEAVE - alice@10.0.0.1:5000\n");
+    pair.type_line(BOB, "/accept");
+    pair.wait(BOB, "file 1, a.txt, from alice: paused until that user is back");
+    pair.sims[BOB].hear(&format!(
+        "JOIN - alice@10.0.0.1:5000 10.0.0.1:5001 {}\n",
+        key_of(1)
+    ));
+    pair.wait(BOB, "a.txt (1 bytes) from alice is complete");
+    pair.wait(ALICE, "bob has a.txt");
+}

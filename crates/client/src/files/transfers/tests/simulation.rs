@@ -191,7 +191,9 @@ fn check(seed: u64, world: &World, versions: &Versions, has_breaks: bool) {
         for status in here.transfers.list() {
             let was_restarted = world.sides[1 - side].run > 0;
             assert!(
-                was_restarted && status.state == State::Paused && status.way == Way::Receiving,
+                was_restarted
+                    && matches!(status.state, State::Paused | State::Forgotten)
+                    && status.way == Way::Receiving,
                 "{seed}: {side} {status:?}, {:?}",
                 world.events_of(side, status.name.as_str())
             );

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod breaks;
+mod script;
 mod users;
 
 use crate::harness::{Client, DEADLINE, Server, client_command};
@@ -234,7 +235,7 @@ fn a_declined_file_is_not_written() {
     let mut room = Room::new("declined");
     room.offer("a.txt", b"a");
     room.bob.line("/decline 1");
-    room.alice.complains().expect("failed: cancelled");
+    room.alice.complains().expect("declined file 1, a.txt");
     assert_eq!(room.directory.names(), [""; 0]);
 }
 

@@ -51,7 +51,7 @@ fn what_is_no_file_is_not_offered() {
     symlink("target", room.directory.path("link.txt")).unwrap();
     fs::write(room.directory.path("target"), "a").unwrap();
     room.send("link.txt");
-    room.bob.complains().expect("a file: link.txt (1 bytes)");
+    room.bob.complains().expect("a file: link.txt (1 byte)");
     let offers = room.bob.complains().with("offers you a file");
     assert_eq!(offers.len(), 1, "{offers:?}");
 }

@@ -100,6 +100,17 @@ pub struct Args {
     )]
     pub to: Option<String>,
 
+    /// Send this file to WHO of --to, and leave once it is kept there. Reads no input and prints no messages; exit status 0
+    /// means that WHO has the whole file, 5 that it does not
+    #[arg(
+        long,
+        value_name = "PATH",
+        requires = "to",
+        conflicts_with = "history",
+        value_hint = ValueHint::FilePath
+    )]
+    pub file: Option<PathBuf>,
+
     /// Join only if the server has this key, which `chat-server --fingerprint` prints
     // One key in 64 begins with a hyphen.
     #[arg(long, value_name = "KEY", value_parser = parse_key, allow_hyphen_values = true)]
@@ -269,6 +280,10 @@ mod tests {
             &["--connect-timeout", "inf"],
             &["--recv-only", "--send-only"],
             &["--to", ""],
+            &["--file", "a.txt"],
+            &["--to", "bob", "--file", ""],
+            &["--to", "bob", "--file", "a.txt", "--history"],
+            &["--to", "bob", "--file", "a.txt", "--recv-only"],
             &["--scrollback", "0"],
             &["--scrollback", "1000001"],
         ] {
@@ -305,6 +320,7 @@ mod tests {
         for option in [
             ["--line-mode"].as_slice(),
             &["--to", "bob"],
+            &["--to", "bob", "--file", "a.txt"],
             &["--punch-ttl", "3"],
             &["--bell", "off"],
             &["--scrollback", "7"],

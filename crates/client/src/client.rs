@@ -10,7 +10,7 @@ use crate::log::Log;
 use crate::net::connect::Attempt;
 use crate::net::reconnect::{Change, Reconnect};
 use crate::net::secure::{Secure, Trust};
-use crate::paths::{LastServer, files_directory};
+use crate::paths::{LastServer, downloads, home, named_directory};
 use crate::private::random;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Endpoints, Event, Failures, FileOptions, Join, Outcome, Session, Verification};
@@ -200,10 +200,14 @@ impl<F: FrontEnd> Client<F> {
         session.number_nick(login);
         let mut first_id = [0; 4];
         random::system(&mut first_id);
-        let (directory, home) = files_directory(settings.files_dir.as_deref());
+        let named = settings.files_dir.as_deref().map(named_directory);
+        if let Some(directory) = named.as_ref().filter(|directory| !directory.is_dir()) {
+            let text = format!("files can't be received: {} is no directory", directory.display());
+            front_end.show(&Event::Warning(Text::from(text)));
+        }
         session.set_files(FileOptions {
-            directory,
-            home,
+            directory: named.or_else(downloads),
+            home: home(),
             from: settings.files,
             first_id: u32::from_be_bytes(first_id),
         });
@@ -301,7 +305,7 @@ impl<F: FrontEnd> Client<F> {
     fn ask_disk(&mut self) {
         while let Some((handle, request)) = self.session.next_file_request() {
             if self.disk.is_none() {
-                match Disk::start() {
+                match Disk::start_with(downloads()) {
                     Ok(disk) => self.disk = Some(disk),
                     Err(error) => {
                         let warning = format!("can't start the thread for files: {error}");

@@ -595,9 +595,22 @@ pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
     all().find(|entry| entry.name() == name || entry.alias == Some(name))
 }
 
+/// What other programs call a command.
+const ELSEWHERE: [(&[&str], &str); 3] = [
+    (&["dcc", "sendfile", "upload", "put", "share", "offer"], "send"),
+    (&["get", "download", "receive"], "accept"),
+    (&["reject", "refuse"], "decline"),
+];
+
 /// The most similar command.
 fn nearest(typed: &str) -> Option<&'static str> {
     let typed = typed.to_lowercase();
+    let elsewhere = ELSEWHERE
+        .iter()
+        .find(|(names, _)| names.contains(&typed.as_str()));
+    if let Some((_, name)) = elsewhere {
+        return Some(name);
+    }
     // A long word resembles no name, and comparing it would take long.
     if typed.is_empty() || typed.len() > 16 {
         return None;
@@ -783,6 +796,12 @@ mod tests {
             ("/serach x", Some("search")),
             ("/ingore x", Some("ignore")),
             ("/unignor x", Some("unignore")),
+            ("/dcc send bob x", Some("send")),
+            ("/sendfile bob x", Some("send")),
+            ("/upload", Some("send")),
+            ("/file", Some("files")),
+            ("/get", Some("accept")),
+            ("/reject", Some("decline")),
         ];
         for (line, near) in cases {
             let Command::Unknown(_, nearest) = Command::parse(line) else {

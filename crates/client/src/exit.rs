@@ -15,7 +15,7 @@ Exit status:
   2    invalid command line or settings file
   3    the room is full
   4    the nick was refused
-  5    a private message was not delivered, or nobody confirmed it
+  5    a private message was not delivered, or nobody confirmed it; a file was not kept
   6    the server's key is not the known one, it asks for no passphrase although the room
        has one, or what arrived was changed on the way
   7    the server does not encrypt, and --clear was not given
@@ -37,7 +37,7 @@ pub enum Exit {
     Full,
     /// The server refused the nick.
     Nick,
-    /// A private message was not delivered.
+    /// A private message was not delivered, or a file not kept.
     Private,
     /// The server is not the known one.
     Server,
@@ -63,6 +63,18 @@ impl Exit {
             Outcome::Kicked(_) | Outcome::Banned(_) => Self::ShownOut,
             Outcome::Locked(_) => Self::Locked,
             Outcome::Clear => Self::Clear,
+            Outcome::Left if failures.requests > 0 => Self::Error,
+            Outcome::Left
+            | Outcome::Closed(_)
+            | Outcome::Silent
+            | Outcome::NoRoster
+            | Outcome::Stranger
+            | Outcome::Unfinished
+            | Outcome::Rejected(_)
+                if failures.files > 0 =>
+            {
+                Self::Private
+            }
             Outcome::PassphraseNeeded | Outcome::WrongPassphrase => Self::Passphrase,
             Outcome::Unacknowledged(_)
             | Outcome::Closed(_)
@@ -71,7 +83,6 @@ impl Exit {
             | Outcome::Stranger
             | Outcome::Unfinished
             | Outcome::Rejected(_) => Self::Error,
-            Outcome::Left if failures.requests > 0 => Self::Error,
             Outcome::Left if failures.privates > 0 => Self::Private,
             Outcome::Left if failures.nicks > 0 => Self::Nick,
             Outcome::Left => Self::Delivered,
@@ -105,5 +116,27 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.status())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_kept_has_the_status_of_a_private_message() {
+        let failures = Failures {
+            files: 1,
+            ..Failures::default()
+        };
+        for (outcome, status) in [
+            (Outcome::Left, 5),
+            (Outcome::Closed(None), 5),
+            (Outcome::Silent, 5),
+            (Outcome::Full, 3),
+        ] {
+            assert_eq!(Exit::of(&outcome, failures).status(), status, "{outcome}");
+        }
+        assert_eq!(Exit::of(&Outcome::Closed(None), Failures::default()).status(), 1);
     }
 }

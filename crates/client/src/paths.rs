@@ -77,24 +77,27 @@ impl fmt::Display for ConfigPath {
     }
 }
 
-/// The directory for received files: the one that the user named, else the usual one, if it is there. And the user's home.
+/// The user's home, if it is known.
 #[must_use]
-pub fn files_directory(named: Option<&Path>) -> (Option<PathBuf>, Option<PathBuf>) {
-    let home = env::var_os("HOME").map(PathBuf::from);
-    let usual = || {
-        home.as_ref()
-            .map(|home| home.join("Downloads"))
-            .filter(|path| path.is_dir())
-    };
-    let directory = match (named, &home) {
-        (Some(path), Some(home)) => Some(
-            path.strip_prefix("~")
-                .map_or(path.to_owned(), |rest| home.join(rest)),
-        ),
-        (Some(path), None) => Some(path.to_owned()),
-        (None, _) => usual(),
-    };
-    (directory, home)
+pub fn home() -> Option<PathBuf> {
+    env::var_os("HOME")
+        .filter(|home| !home.is_empty())
+        .map(PathBuf::from)
+}
+
+/// The usual directory for received files.
+#[must_use]
+pub fn downloads() -> Option<PathBuf> {
+    Some(home()?.join("Downloads"))
+}
+
+/// The directory for received files that the user named: `~` is the home.
+#[must_use]
+pub fn named_directory(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), home()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
 }
 
 /// The file that remembers the server that was joined last.

@@ -89,7 +89,7 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log: Option<PathBuf>,
 
-    /// Keep received files in DIR [default: ~/Downloads, if it is there]
+    /// Keep received files in DIR [default: ~/Downloads]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub files_dir: Option<PathBuf>,
 

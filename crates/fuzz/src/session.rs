@@ -412,7 +412,7 @@ fn texts(event: &Event) -> Vec<String> {
         Event::Notice(text)
         | Event::Error(_, text)
         | Event::Warning(text)
-        | Event::Whois(text)
+        | Event::Answer(text)
         | Event::Unattributed(Unattributed { text, .. }) => {
             vec![text.to_string()]
         }

@@ -9,6 +9,7 @@ pub(crate) fn bytes_in_words(bytes: u64) -> String {
         (1000, "kB"),
     ];
     match UNITS.into_iter().find(|(unit, _)| bytes >= *unit) {
+        None if bytes == 1 => "1 byte".into(),
         None => format!("{bytes} bytes"),
         Some((unit, name)) if bytes < 10 * unit => {
             format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)

@@ -236,8 +236,7 @@ fn describe(event: &Event, me: Option<String>, now: u64) -> Object {
             object.with("text", (!away.text.is_blank()).then(|| away.text.as_str()))
         }
         Event::Help => object("help"),
-        // Only the full screen has that command.
-        Event::Whois(text) => object("warning").text(text),
+        Event::Answer(text) => object("answer").text(text),
         Event::Notice(text) => object("notice").text(text),
         Event::Error(_, text) => object("error").text(text),
         Event::Warning(text) => object("warning").text(text),
@@ -268,8 +267,10 @@ fn file(news: &FileNews, me: Option<String>, object: impl Fn(&'static str) -> Ob
     let object = object
         .with("number", news.number)
         .with("name", news.name.as_str());
+    let file = news.path.as_ref().map(|path| path.display().to_string());
     object
         .with("size", news.size)
+        .with("file", file)
         .with("bytes", bytes)
         .with("reason", reason)
 }

@@ -24,6 +24,7 @@ use rustix::termios::tcgetwinsize;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 
 /// The longest input line, in bytes: a command and a text. The session refuses longer texts.
 const LINE_MAX: usize = TEXT_MAX + WHO_MAX + 64;
@@ -50,6 +51,8 @@ pub struct LineMode {
     stderr: Option<Writer>,
     /// The standard error is closed.
     is_stderr_closed: bool,
+    /// To whom a file is to be sent, and which.
+    file: Option<(String, PathBuf)>,
 }
 
 /// Makes requests of lines.
@@ -77,7 +80,8 @@ impl LineMode {
     pub fn new(args: &Args, zone: TimeZone, now: Now) -> io::Result<Self> {
         let stdin = io::stdin();
         let typed = stdin.is_terminal();
-        let (conversation, history) = (!args.send_only, args.history);
+        let file = args.to.clone().zip(args.file.clone());
+        let (conversation, history) = (!args.send_only && file.is_none(), args.history);
         let format = if args.json {
             Format::Json(Json {
                 conversation,
@@ -92,7 +96,7 @@ impl LineMode {
                 zone,
             })
         };
-        let input = if args.recv_only {
+        let input = if args.recv_only || file.is_some() {
             None
         } else {
             Some(File::from(stdin.as_fd().try_clone_to_owned()?))
@@ -114,6 +118,7 @@ impl LineMode {
             stderr: Some(stderr).filter(|stderr| !stderr.is_same_as(&stdout)),
             stdout,
             is_stderr_closed: false,
+            file,
         })
     }
 
@@ -123,7 +128,7 @@ impl LineMode {
             if session.is_ending() {
                 // Input after /quit is ignored.
                 self.input = None;
-                return;
+                return self.say_what_waits(session);
             }
         }
     }
@@ -136,6 +141,15 @@ impl LineMode {
             self.reader.read(Line::Whole(&rest), session, now);
         }
         session.end_input(now);
+        self.say_what_waits(session);
+    }
+
+    /// A person may not want to wait for a file.
+    fn say_what_waits(&mut self, session: &Session) {
+        if let Some(file) = session.awaited_file().filter(|_| self.reader.typed) {
+            let text = format!("leaving once {file}; Ctrl-C leaves at once");
+            self.show(&Event::Warning(Text::from(text)));
+        }
     }
 }
 
@@ -252,8 +266,12 @@ impl FrontEnd for LineMode {
         wrap_from(start, stderr, self.reader.typed);
     }
 
-    fn tick(&mut self, _: &mut Session, now: Now) {
+    fn tick(&mut self, session: &mut Session, now: Now) {
         self.now = now.unix_ms;
+        if let Some((to, path)) = self.file.take_if(|_| session.takes_input()) {
+            session.offer_file(&to, &path, now);
+            session.end_input(now);
+        }
     }
 
     /// Diagnostics first: they tell the client's own name before the first message.

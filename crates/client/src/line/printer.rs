@@ -81,7 +81,7 @@ impl Printer {
             Event::Welcome(welcome) => self.print_welcome(welcome, to),
             Event::Legacy { silent } => note(to, about_legacy(*silent)),
             Event::Users(users, _) => print_users(users, to),
-            Event::Whois(text) => note(to, text.to_string()),
+            Event::Answer(text) => note(to, text.to_string()),
             Event::Help => command::help(false).for_each(|line| note(to, line)),
             Event::Notice(text) | Event::Error(_, text) | Event::Warning(text) => note(to, text),
             Event::Refused(RefusedMessage { text, reason }) => {
@@ -111,6 +111,8 @@ impl Printer {
             Event::Verified(verification) => note(to, &verification.note),
             Event::Doubt(doubt) => note(to, &doubt.text),
             Event::File(news) => note(to, about_file(news, Who::to_string)),
+            // Only files go on without the server then.
+            Event::Lost(outcome) => note(to, format_args!("{outcome}; reconnecting")),
             // Failures were printed when they happened.
             Event::Ended(ending) if ending.outcome == Outcome::Left => {}
             Event::Ended(ending) => note(to, ending),

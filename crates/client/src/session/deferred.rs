@@ -1,6 +1,7 @@
 //! Requests that need the whole key of a user, while the server is asked for it.
 
 use chat_proto::id::UserId;
+use std::path::PathBuf;
 
 /// A request of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub(super) enum Deferred {
     /// `/whois WHO`
     Whois,
     /// `/send WHO PATH`: the path
-    Send(String),
+    Send(PathBuf),
 }
 
 /// A request, and about whom: as typed, and the user that this means. It fails if that user leaves: another one may have the

@@ -149,7 +149,8 @@ impl Session {
             Stage::Lost => None,
         };
         let progress = self.clocks.ending.map(|since| since + PROGRESS_WAIT);
-        let progress = progress.filter(|_| self.is_ready() && self.owed() > 0);
+        let is_awaited = self.is_ready() && self.owed() > 0 && !self.files.hold_the_end();
+        let progress = progress.filter(|_| is_awaited);
         [
             stage,
             progress,
@@ -222,9 +223,16 @@ impl Session {
         if self.is_ready() && (self.owed() > 0 || self.private.awaits_answer()) {
             self.clocks.awaited.get_or_insert(now.monotonic);
         }
-        let Some(since) = self.clocks.ending.filter(|_| self.is_ready()) else {
+        let Some(since) = self.clocks.ending.filter(|_| !self.files.hold_the_end()) else {
             return;
         };
+        if self.is_lost() && self.joined {
+            // The files went on without the server.
+            return self.end_left();
+        }
+        if !self.is_ready() {
+            return;
+        }
         // Every private message has a result in the end. The server may never answer.
         let owed = self.owed();
         if self.pending_nicks == 0 && self.under_way() == 0 && self.deferred.is_empty() {
@@ -284,7 +292,8 @@ impl Session {
     /// At the end of the input, the wait starts again when something is finished. Other lines of the server don't count,
     /// or it could hold the client for ever.
     fn note_progress(&mut self, now: Now) {
-        let steps = self.owed() + self.outbox.waiting() + self.outbox.len();
+        let files = self.files.awaited().count() + self.files.asking.len();
+        let steps = self.owed() + self.outbox.waiting() + self.outbox.len() + files;
         let before = std::mem::replace(&mut self.unfinished, steps);
         if let Some(since) = self.clocks.ending.as_mut().filter(|_| steps < before) {
             *since = now.monotonic;
@@ -332,7 +341,7 @@ impl Session {
                 Deferred::Verify => self.verify(&typed, now),
                 Deferred::Confirm => self.confirm(&typed, now),
                 Deferred::Whois => self.look_up(&typed, now),
-                Deferred::Send(path) => self.send_file(&typed, &path, now),
+                Deferred::Send(path) => self.send_file(&typed, path, now),
             }
         }
     }

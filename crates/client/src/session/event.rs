@@ -2,6 +2,7 @@
 
 use super::legacy::decoder::SAFE_TEXT_MAX;
 use super::outcome::{Ending, Outcome};
+use crate::files::message::Reason;
 use crate::files::name::FileName;
 use crate::files::transfers::What;
 use crate::files::words::bytes_in_words;
@@ -12,6 +13,7 @@ use chat_proto::rich::ErrorCode;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Something for a front end to show. Every text in it is safe to show.
@@ -69,8 +71,8 @@ pub enum Event {
     Doubt(Doubt),
     /// A file was offered, or something became of it.
     File(FileNews),
-    /// The answer to `/whois`, in words.
-    Whois(Text<'static>),
+    /// The answer to `/whois` or `/files`, in words.
+    Answer(Text<'static>),
     /// The answer to `/help`: show [`crate::command::help`].
     Help,
     /// What the room is about.
@@ -268,6 +270,8 @@ pub struct FileNews {
     pub name: FileName,
     /// In bytes.
     pub size: u64,
+    /// Where it is kept, if it is on this client's disk.
+    pub path: Option<PathBuf>,
     /// What happened.
     pub what: What,
 }
@@ -363,7 +367,16 @@ pub fn about_file(news: &FileNews, name: impl Fn(&Who) -> String) -> Text<'stati
             format!("file {number}, {file}, {direction} {who}: paused until that user is back")
         }
         (What::Kept, true) => format!("{who} has {file} ({size})"),
-        (What::Kept, false) => format!("{file} ({size}) from {who} is complete"),
+        (What::Kept, false) => {
+            let path = news.path.as_ref();
+            let path = path.map_or(String::new(), |path| format!(": {}", path.display()));
+            format!("{file} ({size}) from {who} is complete{path}")
+        }
+        (What::Failed(Reason::User, None), true) => format!("{who} declined file {number}, {file}"),
+        (What::Failed(Reason::User, None), false) => format!("{who} cancelled file {number}, {file}"),
+        (What::Failed(Reason::User, Some(text)), _) => {
+            format!("file {number}, {file}, {direction} {who}: {text}")
+        }
         (What::Failed(reason, None), _) => {
             format!("file {number}, {file}, {direction} {who}: failed: {reason}")
         }

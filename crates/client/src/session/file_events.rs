@@ -27,6 +27,9 @@ impl Session {
         }
         files.measure(now.monotonic);
         files.forget_names();
+        if self.clocks.ending.is_some() {
+            files.note_quiet(now.monotonic);
+        }
         if !files.asking.is_empty() {
             self.ask_able(now);
         }
@@ -159,10 +162,13 @@ impl Session {
             }
         }
         if way == Way::Sending && matches!(what, What::Failed(..)) {
-            self.failures.requests += 1;
+            self.failures.files += 1;
         }
         let is_offer = way == Way::Receiving && what == What::Offered;
         let rings = is_offer && self.files.rings(peer, now.monotonic);
+        let is_kept = way == Way::Receiving && what == What::Kept;
+        let directory = self.files.options.directory.as_ref().filter(|_| is_kept);
+        let path = directory.map(|directory| directory.join(name.as_str()));
         self.events.push_back(Event::File(FileNews {
             at: self.server_time(now),
             rings,
@@ -171,6 +177,7 @@ impl Session {
             is_sent: way == Way::Sending,
             name,
             size,
+            path,
             what,
         }));
     }
@@ -182,7 +189,7 @@ impl Session {
             let to = self.roster().holder(&peer);
             if to.is_some_and(|to| self.private.takes_files(now, to)) {
                 if let Err(refusal) = self.files.transfers.offer(now.monotonic, peer, &asking.path) {
-                    self.fail(format!("not sent: {refusal}"));
+                    self.fail_file(format!("not sent: {refusal}"));
                 }
             } else if to.is_none() || now.monotonic >= asking.until {
                 let who = self.files.name_of(&peer);
@@ -190,7 +197,7 @@ impl Session {
                     Some(_) => "no answer: its client can't receive files, or can't be reached",
                     None => "that user left",
                 };
-                self.fail(format!("not sent to {who}: {reason}"));
+                self.fail_file(format!("not sent to {who}: {reason}"));
             } else {
                 asking.next = now.monotonic + ASK_AGAIN;
                 self.files.asking.push(asking);

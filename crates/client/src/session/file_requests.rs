@@ -2,13 +2,14 @@
 
 use super::deferred::Deferred;
 use super::event::Event;
-use super::files::{Asking, FileOptions, Files, PATH_WAIT};
+use super::files::{Asking, FileOptions, Files, PATH_WAIT, UnderWay};
 use super::state::Session;
 use crate::command::{ACCEPT_USAGE, CANCEL_USAGE, DECLINE_USAGE};
 use crate::files::message::Reason;
 use crate::files::name::FileName;
 use crate::files::request::{Answer, Handle, Request};
 use crate::files::transfers::{State, Status, Way};
+use crate::format::name;
 use crate::private::{BULK_MAX, Path};
 use crate::roster::KeyTrust;
 use chat_proto::now::Now;
@@ -16,6 +17,7 @@ use chat_proto::opaque::PublicKey;
 use chat_proto::text::Text;
 use chat_proto::who::Who;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
 
@@ -35,23 +37,27 @@ impl Session {
         self.files = Files::new(options);
     }
 
+    /// A path that a person types: `~` is the home directory.
+    pub fn typed_path(&self, typed: &str) -> PathBuf {
+        self.files.path(typed)
+    }
+
     /// `/send`: offers a file.
-    pub(super) fn send_file(&mut self, typed: &str, path: &str, now: Now) {
-        if self.defers(typed, Deferred::Send(path.to_owned()), now) {
+    pub(super) fn send_file(&mut self, typed: &str, path: PathBuf, now: Now) {
+        if self.defers(typed, Deferred::Send(path.clone()), now) {
             return;
         }
         let (key, who) = match self.file_peer(typed) {
             Ok(found) => found,
-            Err(reason) => return self.fail(format!("not sent to {}: {reason}", Text::new(typed))),
+            Err(reason) => return self.fail_file(format!("not sent to {}: {reason}", Text::new(typed))),
         };
         if let Err(doubt) = self.may_send_to(who.id) {
-            self.failures.requests += 1;
+            self.failures.files += 1;
             return self.tell_doubt(&who, format!("not sent to {who}: {doubt}"));
         }
-        let path = self.files.path(path);
         self.files.names.insert(key, who);
         if self.files.asking.len() >= ASKING_MAX {
-            return self.fail("not sent: too many files wait; try again later".into());
+            return self.fail_file("not sent: too many files wait; try again later".into());
         }
         self.files.asking.push(Asking {
             peer: key,
@@ -85,16 +91,14 @@ impl Session {
     }
 
     /// `/accept`: receives a file that is offered.
-    pub(super) fn accept_file(&mut self, number: Option<u32>, name: Option<&str>) {
+    pub(super) fn accept_file(&mut self, number: Option<u32>, own_name: Option<&str>) {
         let is_offered = |status: &Status| status.way == Way::Receiving && status.state == State::Offered;
         let Some(directory) = self.files.options.directory.clone() else {
-            return self.fail(
-                "not accepted: there is no ~/Downloads; the setting files-dir names the directory for files"
-                    .into(),
-            );
+            let why = "not accepted: HOME is not set; the setting files-dir names the directory for files";
+            return self.fail(why.into());
         };
-        let (typed, name) = (name, name.map(|name| FileName::new(name.as_bytes())));
-        if let (Some(typed), Some(name)) = (typed, &name)
+        let (typed, own_name) = (own_name, own_name.map(|name| FileName::new(name.as_bytes())));
+        if let (Some(typed), Some(name)) = (typed, &own_name)
             && !typed.nfc().eq(name.as_str().chars())
         {
             return self.fail(format!(
@@ -104,7 +108,7 @@ impl Session {
         }
         let meant = self.files.meant(number, ACCEPT_USAGE, is_offered);
         let accepted = meant.and_then(|number| {
-            let accepted = self.files.transfers.accept(number, directory, name);
+            let accepted = self.files.transfers.accept(number, directory, own_name);
             accepted.map_err(|refusal| refusal.to_string())
         });
         if let Err(reason) = accepted {
@@ -140,7 +144,8 @@ impl Session {
     pub(super) fn list_files(&mut self) {
         let mut lines: Vec<String> = Vec::new();
         for status in self.files.transfers.list() {
-            let who = self.files.name_of(&status.peer);
+            let who = self.files.names.get(&status.peer);
+            let who = who.map_or_else(|| self.files.name_of(&status.peer), name);
             let direction = match status.way {
                 Way::Sending => "to",
                 Way::Receiving => "from",
@@ -149,20 +154,53 @@ impl Session {
             lines.push(format!("{}. {direction} {who}: {words}", status.number.0));
         }
         if lines.is_empty() {
-            lines.push("no file is offered, sent or received".into());
+            lines.push("no file is offered, sent or received; /send WHO PATH offers one".into());
         }
-        let notices = lines.into_iter().map(|line| Event::Notice(Text::from(line)));
-        self.events.extend(notices);
+        let answers = lines.into_iter().map(|line| Event::Answer(Text::from(line)));
+        self.events.extend(answers);
+    }
+
+    /// What the end of the input waits for, if that is a file.
+    pub fn awaited_file(&self) -> Option<String> {
+        let files = self.files.awaited().map(|status| {
+            let who = self
+                .files
+                .names
+                .get(&status.peer)
+                .map_or("that user".into(), name);
+            let file = self.files.in_words(&status);
+            match status.way {
+                Way::Sending => format!("your file to {who} has arrived: {file}"),
+                Way::Receiving => format!("the file from {who} is complete: {file}"),
+            }
+        });
+        let asking = self.files.asking.iter().map(|asking| {
+            let who = self
+                .files
+                .names
+                .get(&asking.peer)
+                .map_or("that user".into(), name);
+            format!("your file to {who} has arrived: {}", asking.path.display())
+        });
+        let all: Vec<String> = files.chain(asking).collect();
+        let more = match all.len() {
+            0 | 1 => String::new(),
+            count => format!(" (+{})", count - 1),
+        };
+        Some(format!("{}{more}", all.first()?))
     }
 
     /// What moves, for a status line, with the peer of each.
-    pub fn files_under_way(&self) -> Vec<(Who, String)> {
+    pub fn files_under_way(&self) -> Vec<UnderWay> {
         let moving = self.files.transfers.list().filter(|status| {
             status.state == State::Moving || status.state == State::Checking && status.bytes > 0
         });
         let named = moving.filter_map(|status| {
-            let who = self.files.names.get(&status.peer)?.clone();
-            Some((who, self.files.in_words(&status)))
+            Some(UnderWay {
+                who: self.files.names.get(&status.peer)?.clone(),
+                progress: self.files.progress(&status),
+                name: status.name,
+            })
         });
         named.collect()
     }

@@ -1,6 +1,7 @@
 //! The files that are offered, sent and received, and the user's options for them.
 
 use crate::files::message::FileMessage;
+use crate::files::name::FileName;
 use crate::files::request::{Handle, Request};
 use crate::files::transfers::{Number, State, Status, Transfers, Way};
 use crate::files::words::{bytes_in_words, seconds_in_words};
@@ -18,6 +19,9 @@ pub(super) const PATH_WAIT: Duration = Duration::from_secs(30);
 
 /// An offer does not ring if another one of the same peer did so before in this time.
 const RING_PAUSE: Duration = Duration::from_secs(60);
+
+/// The end of the input waits so long for files of which nothing moves.
+const END_WAIT: Duration = Duration::from_secs(60);
 
 /// Names of peers without a file that are kept.
 const NAMES_MAX: usize = 128;
@@ -69,6 +73,21 @@ pub(super) struct Files {
     /// Since when a file waits for a direct path.
     pub(super) stuck: BTreeMap<Number, Duration>,
     pub(super) asking: Vec<Asking>,
+    /// At the end of the input: the awaited files and their bytes, and since when none has moved.
+    quiet: Option<(usize, u64, Duration)>,
+    /// The end of the input waits for no file any more.
+    is_given_up: bool,
+}
+
+/// A file that moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// The other user.
+    pub who: Who,
+    /// Its name.
+    pub name: FileName,
+    /// How far it is, as in `42 % 11 MB/s 8 s`.
+    pub progress: String,
 }
 
 /// A file that is offered once the peer's client has said that it takes files: an older one would drop the offer, and
@@ -103,6 +122,8 @@ impl Files {
             rates: BTreeMap::new(),
             stuck: BTreeMap::new(),
             asking: Vec::new(),
+            quiet: None,
+            is_given_up: false,
         }
     }
 
@@ -110,7 +131,9 @@ impl Files {
         let rates = self.rates.values().map(|rate| rate.since + RATE_OVER);
         let stuck = self.stuck.values().map(|since| *since + PATH_WAIT);
         let asking = self.asking.iter().map(|asking| asking.next);
+        let quiet = self.quiet.filter(|_| !self.is_given_up);
         rates
+            .chain(quiet.map(|(_, _, since)| since + END_WAIT))
             .chain(stuck)
             .chain(asking)
             .chain(self.transfers.deadline())
@@ -188,22 +211,59 @@ impl Files {
 
     /// A transfer, as in `report.pdf 42 % 11 MB/s 8 s`.
     pub(super) fn in_words(&self, status: &Status) -> String {
-        let Status {
-            name, size, bytes, ..
-        } = status;
-        let percent = u128::from(*bytes) * 100 / u128::from(*size).max(1);
-        let rate = self.rates.get(&status.number).and_then(|rate| rate.last);
-        match (status.state, rate) {
-            (State::Moving, Some(rate @ 1..)) => {
-                let left = seconds_in_words(size.saturating_sub(*bytes).div_ceil(rate));
-                format!("{name} {percent} % {}/s {left}", bytes_in_words(rate))
-            }
-            (State::Moving, _) => format!("{name} {percent} %"),
-            (state, _) => format!(
+        let name = &status.name;
+        match status.state {
+            State::Moving => format!("{name} {}", self.progress(status)),
+            state => format!(
                 "{name} ({}): {}",
-                bytes_in_words(*size),
+                bytes_in_words(status.size),
                 state.in_words(status.way)
             ),
+        }
+    }
+
+    /// How far a transfer is, as in `42 % 11 MB/s 8 s`.
+    pub(super) fn progress(&self, status: &Status) -> String {
+        let &Status { size, bytes, .. } = status;
+        let percent = u128::from(bytes) * 100 / u128::from(size).max(1);
+        match self.rates.get(&status.number).and_then(|rate| rate.last) {
+            Some(rate @ 1..) => {
+                let left = seconds_in_words(size.saturating_sub(bytes).div_ceil(rate));
+                format!("{percent} % {}/s {left}", bytes_in_words(rate))
+            }
+            _ => format!("{percent} %"),
+        }
+    }
+
+    /// The files for which the end of the input waits: those that this user sends, and those that it has accepted.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = Status> {
+        let is_awaited = |status: &Status| status.way == Way::Sending || status.state != State::Offered;
+        self.transfers.list().filter(is_awaited)
+    }
+
+    /// Whether the end of the input waits for a file.
+    pub(super) fn hold_the_end(&self) -> bool {
+        !self.is_given_up && (!self.asking.is_empty() || self.awaited().next().is_some())
+    }
+
+    /// The input has ended: no file is awaited for ever. An offer has its own limit; a disk may take long at the end.
+    pub(super) fn note_quiet(&mut self, now: Duration) {
+        let is_patient = |status: Status| match status.state {
+            State::Offered | State::Waiting => true,
+            State::Moving => status.bytes == status.size,
+            State::Checking | State::Paused | State::Forgotten => false,
+        };
+        if !self.asking.is_empty() || self.awaited().any(is_patient) {
+            self.quiet = None;
+            return;
+        }
+        let bytes = self.awaited().map(|status| status.bytes);
+        let moved = (self.awaited().count(), bytes.fold(0, u64::wrapping_add));
+        match self.quiet {
+            Some((count, bytes, since)) if (count, bytes) == moved => {
+                self.is_given_up = now >= since + END_WAIT;
+            }
+            _ => self.quiet = Some((moved.0, moved.1, now)),
         }
     }
 

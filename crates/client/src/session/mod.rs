@@ -45,7 +45,7 @@ pub use event::{
     Verified, VerifyCode, Welcome, about_away, about_file, about_legacy, about_missed, about_query,
     about_topic,
 };
-pub use files::{FileOptions, FilesFrom};
+pub use files::{FileOptions, FilesFrom, UnderWay};
 pub use outbox::Unsent;
 pub use outcome::{Ending, Failures, Outcome};
 pub use requests::too_long;

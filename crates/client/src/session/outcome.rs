@@ -136,6 +136,8 @@ pub struct Failures {
     pub requests: usize,
     /// Private messages that were not delivered.
     pub privates: usize,
+    /// Files that the other side has not kept.
+    pub files: usize,
     /// Nicks that were rejected.
     pub nicks: usize,
 }

@@ -9,6 +9,7 @@ use super::outbox::Message;
 use super::outcome::{Ending, Outcome};
 use super::stage::Stage;
 use super::state::{Endpoints, Session};
+use crate::files::transfers::Way;
 use chat_proto::SERVER_LINE_MAX;
 use chat_proto::line::LineDecoder;
 use chat_proto::now::Now;
@@ -53,6 +54,7 @@ impl Session {
                 self.lose(outcome);
             }
         } else if self.outcome.is_none() {
+            self.fail_unfinished_files();
             let ending = Ending {
                 outcome: outcome.clone(),
                 unknown: self.under_way(),
@@ -60,6 +62,20 @@ impl Session {
             };
             self.events.push_back(Event::Ended(ending));
             self.outcome = Some(outcome);
+        }
+    }
+
+    /// The session is over: what is not kept yet has failed, as far as this run knows.
+    fn fail_unfinished_files(&mut self) {
+        let sent = self.files.awaited().filter(|status| status.way == Way::Sending);
+        let unfinished = sent.map(|status| (status.peer, status.name.to_string()));
+        let asking = self.files.asking.iter();
+        let asking = asking.map(|asking| (asking.peer, asking.path.display().to_string()));
+        for (peer, file) in unfinished.chain(asking).collect::<Vec<_>>() {
+            let who = self.files.name_of(&peer);
+            self.fail_file(format!(
+                "not sent to {who}: {file} is unfinished; if you send it again, it goes on where it stopped"
+            ));
         }
     }
 
@@ -77,8 +93,12 @@ impl Session {
                 | Outcome::PassphraseNeeded
                 | Outcome::WrongPassphrase
         );
-        let stays = self.clocks.ending.is_none() && self.clocks.leaving.is_none();
-        self.config.interactive && self.joined && by_the_server && stays
+        // Files go on without the server.
+        let stays = match self.clocks.ending {
+            Some(_) => self.files.hold_the_end(),
+            None => self.config.interactive,
+        };
+        stays && self.clocks.leaving.is_none() && self.joined && by_the_server
     }
 
     fn lose(&mut self, outcome: Outcome) {

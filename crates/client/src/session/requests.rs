@@ -18,6 +18,7 @@ use chat_proto::rich::FromClient;
 use chat_proto::text::{ROWS_MAX, Text};
 use chat_proto::who::Who;
 use chat_proto::{AWAY_MAX, TEXT_MAX};
+use std::path::Path;
 
 impl Session {
     /// The user typed this.
@@ -51,7 +52,7 @@ impl Session {
             Command::Op(code) => self.prove_operator(code),
             Command::Order(order) => self.order(order),
             Command::HelpOperators => self.help_operators(),
-            Command::Send(who, path) => self.send_file(who, path, now),
+            Command::Send(who, path) => self.send_file(who, self.files.path(path), now),
             Command::Files => self.list_files(),
             Command::Accept(number, name) => self.accept_file(*number, *name),
             Command::Decline(number) => self.decline_file(*number),
@@ -68,9 +69,15 @@ impl Session {
         self.settle(now);
     }
 
-    /// `/whois`: answers with [`Event::Whois`], at once or when the server has told what it knows of that user.
+    /// `/whois`: answers with [`Event::Answer`], at once or when the server has told what it knows of that user.
     pub fn request_whois(&mut self, typed: &str, now: Now) {
         self.look_up(typed, now);
+        self.settle(now);
+    }
+
+    /// `--file`: offers a file.
+    pub fn offer_file(&mut self, typed: &str, path: &Path, now: Now) {
+        self.send_file(typed, path.to_owned(), now);
         self.settle(now);
     }
 

@@ -384,6 +384,11 @@ impl Session {
         self.error(why);
     }
 
+    pub(super) fn fail_file(&mut self, why: String) {
+        self.failures.files += 1;
+        self.error(why);
+    }
+
     pub(super) fn error(&mut self, why: String) {
         self.events.push_back(Event::Error(None, Text::from(why)));
     }

@@ -128,14 +128,14 @@ impl Session {
 
 // While a key is asked for.
 impl Session {
-    /// `/whois`: answers with [`Event::Whois`], at once or when the server has told what it knows of that user.
+    /// `/whois`: answers with [`Event::Answer`], at once or when the server has told what it knows of that user.
     pub(super) fn look_up(&mut self, typed: &str, now: Now) {
         if self.defers(typed, Deferred::Whois, now) {
             return;
         }
         match self.roster().resolve(typed) {
             Ok(profile) => {
-                let found = Event::Whois(Text::from(self.description(profile)));
+                let found = Event::Answer(Text::from(self.description(profile)));
                 self.events.push_back(found);
             }
             Err(reason) => self.fail(format!("{}: {reason}", Text::new(typed))),

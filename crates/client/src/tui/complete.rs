@@ -1,4 +1,4 @@
-//! Completes commands, their arguments and names of users.
+//! Completes commands, their arguments, names of users and paths.
 
 use super::input::{Input, after_blank};
 use crate::command::{self, Argument, COMMANDS, FILE_COMMANDS, OPERATOR_COMMANDS};
@@ -26,13 +26,23 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    /// Completes the word before the cursor, if there are candidates.
-    pub(super) fn begin(input: &mut Input, names: &Names, backwards: bool) -> Option<Self> {
+    /// Completes the word before the cursor, or the path, if there are candidates. `list` returns the names in a directory
+    /// as it was typed; those of directories end in a slash.
+    pub(super) fn begin(
+        input: &mut Input,
+        names: &Names,
+        list: impl Fn(&str) -> Vec<String>,
+        backwards: bool,
+    ) -> Option<Self> {
         let head = input.head();
-        let start = after_blank(head);
+        let path = path_start(head);
+        let start = path.unwrap_or_else(|| after_blank(head));
         let word = head.get(start..).unwrap_or_default().to_owned();
         let before = head.get(..start).unwrap_or_default().trim();
-        let mut candidates = candidates(before, &word, names);
+        let mut candidates = match path {
+            Some(_) => paths(&word, list),
+            None => candidates(before, &word, names),
+        };
         if candidates.is_empty() {
             return None;
         }
@@ -43,6 +53,11 @@ impl Completion {
             candidates,
         };
         Some(completion.next(input, backwards))
+    }
+
+    /// The only candidate is in the line, and is a directory: what is in it may follow.
+    pub(super) fn is_only_directory(&self) -> bool {
+        matches!(&self.candidates[..], [only, _] if self.place == 0 && only.ends_with('/'))
     }
 
     /// Puts the next or the previous candidate into the line.
@@ -79,6 +94,33 @@ fn candidates(before: &str, word: &str, names: &Names) -> Vec<String> {
         }
         _ => users(word, &names.speakers, " "),
     }
+}
+
+/// Where the path begins, if the line is a command with one. It may have blanks.
+fn path_start(head: &str) -> Option<usize> {
+    let (name, rest) = head.strip_prefix('/')?.split_once(char::is_whitespace)?;
+    command::entry(name).filter(|entry| entry.usage.ends_with(" WHO PATH"))?;
+    let (_, path) = rest.trim_start().split_once(char::is_whitespace)?;
+    Some(head.len() - path.trim_start().len())
+}
+
+/// Paths that begin as it was typed. Hidden files only after a dot.
+fn paths(typed: &str, list: impl Fn(&str) -> Vec<String>) -> Vec<String> {
+    if typed == "~" {
+        return vec!["~/".into()];
+    }
+    let (directory, begun) = match typed.rfind('/') {
+        Some(slash) => typed.split_at(slash + 1),
+        None => ("", typed),
+    };
+    let begun = begun.to_lowercase();
+    let mut names = list(if directory.is_empty() { "." } else { directory });
+    names.retain(|name| {
+        let is_wanted = begun.starts_with('.') || !name.starts_with('.');
+        is_wanted && name.to_lowercase().starts_with(&begun)
+    });
+    names.sort();
+    names.iter().map(|name| format!("{directory}{name}")).collect()
 }
 
 fn commands(word: &str, is_operator: bool) -> Vec<String> {
@@ -121,11 +163,50 @@ mod tests {
         }
     }
 
+    fn list(directory: &str) -> Vec<String> {
+        let names: &[&str] = match directory {
+            "." => &["b.txt", "Docs/", ".hidden", "a file.pdf", "download.iso"],
+            "Docs/" => &["report.pdf"],
+            "~/" => &["Downloads/"],
+            _ => &[],
+        };
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn paths_are_completed_with_their_blanks() {
+        let send = |paths: &[&str]| {
+            paths
+                .iter()
+                .map(|path| format!("/send bob {path}"))
+                .collect::<Vec<_>>()
+        };
+        for (typed, expected) in [
+            ("", &["Docs/", "a file.pdf", "b.txt", "download.iso", ""][..]),
+            ("d", &["Docs/", "download.iso", "d"]),
+            ("a f", &["a file.pdf", "a f"]),
+            ("./", &["./"; 0]),
+            (".", &[".hidden", "."]),
+            ("Docs/r", &["Docs/report.pdf", "Docs/r"]),
+            ("~", &["~/", "~"]),
+            ("~/down", &["~/Downloads/", "~/down"]),
+            ("nowhere/", &["nowhere/"; 0]),
+        ] {
+            assert_eq!(
+                presses(&format!("/send bob {typed}"), expected.len(), false),
+                send(expected),
+                "{typed:?}"
+            );
+        }
+        // Not yet a path.
+        assert_eq!(presses("/send b", 1, false), ["/send barbara "]);
+    }
+
     /// The line after each press of Tab.
     fn presses(typed: &str, presses: usize, backwards: bool) -> Vec<String> {
         let mut input = Input::new(1000);
         input.set(typed);
-        let Some(mut completion) = Completion::begin(&mut input, &names(), backwards) else {
+        let Some(mut completion) = Completion::begin(&mut input, &names(), list, backwards) else {
             return Vec::new();
         };
         let mut stood = vec![input.text().to_owned()];
@@ -184,7 +265,7 @@ mod tests {
                 is_operator,
                 ..Names::default()
             };
-            Completion::begin(&mut input, &names, false);
+            Completion::begin(&mut input, &names, list, false);
             input.text().to_owned()
         };
         assert_eq!(
@@ -201,7 +282,7 @@ mod tests {
         for _ in 0..3 {
             input.edit(Edit::Left);
         }
-        let completion = Completion::begin(&mut input, &names(), false);
+        let completion = Completion::begin(&mut input, &names(), list, false);
         assert!(completion.is_some());
         assert_eq!(input.text(), "Alice:  ok");
         assert_eq!(input.head(), "Alice: ");

@@ -150,10 +150,13 @@ impl Screen {
 
     fn complete(&mut self, completion: Option<Completion>, session: &Session, backwards: bool) {
         self.completion = match completion {
-            Some(completion) => Some(completion.next(&mut self.input, backwards)),
-            None => {
+            Some(completion) if !completion.is_only_directory() => {
+                Some(completion.next(&mut self.input, backwards))
+            }
+            _ => {
                 let names = self.names(session);
-                Completion::begin(&mut self.input, &names, backwards)
+                let list = |directory: &str| (self.list)(&session.typed_path(directory));
+                Completion::begin(&mut self.input, &names, list, backwards)
             }
         };
         if self.completion.is_none() {
@@ -297,14 +300,18 @@ impl Screen {
         session.failures() == before
     }
 
-    /// Leaves once all messages are acknowledged; at once while the server is gone, or if asked again.
+    /// Leaves once all messages are acknowledged and files are complete; at once if asked again. While the server is gone,
+    /// only files go on.
     fn leave(&mut self, session: &mut Session, now: Now) {
-        if session.is_lost() || session.is_ending() || session.under_way() == 0 {
+        let file = session.awaited_file();
+        let waits = file.is_some() || !session.is_lost() && session.under_way() > 0;
+        if session.is_ending() || !waits {
             return session.leave(now);
         }
         session.end_input(now);
         if session.outcome().is_none() {
-            self.note("leaving once all your messages have arrived; /quit again leaves at once");
+            let what = file.unwrap_or_else(|| "all your messages have arrived".into());
+            self.note(format!("leaving once {what}; /quit again leaves at once"));
         }
     }
 

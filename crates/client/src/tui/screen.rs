@@ -14,7 +14,8 @@ use super::scroll::Scroll;
 use super::scrollback::Scrollback;
 use super::unread::Unread;
 use crate::command::{Bell, Joins};
-use crate::session::Session;
+use crate::files::listing;
+use crate::session::{Session, UnderWay};
 use crate::settings::Settings;
 use chat_proto::id::UserId;
 use chat_proto::now::Now;
@@ -23,6 +24,7 @@ use chat_proto::who::Who;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// The longest input line, in bytes: longer than any message, so that the user can shorten one that is too long.
@@ -105,7 +107,9 @@ pub(super) struct Screen {
     pub(super) path: Option<(Who, String)>,
     pub(super) waiting: Waiting,
     /// The files that move, with the peer of each.
-    pub(super) files: Vec<(Who, String)>,
+    pub(super) files: Vec<UnderWay>,
+    /// The names in a directory, for completion; those of directories end in a slash.
+    pub(super) list: fn(&Path) -> Vec<String>,
     /// The seconds to the next reconnection, as the last frame shows them.
     pub(super) countdown: Option<u64>,
 
@@ -205,6 +209,7 @@ impl Screen {
             path: None,
             waiting: Waiting::default(),
             files: Vec::new(),
+            list: listing::names,
             countdown: None,
             effects: Vec::new(),
             stale: true,

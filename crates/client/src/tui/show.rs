@@ -53,7 +53,7 @@ impl Screen {
             Event::Ignoring(ignoring) => self.note(ignoring.note.as_str()),
             Event::Code(code) => format::code(code).into_iter().for_each(|line| self.note(line)),
             Event::Verified(verification) => self.note(verification.note.as_str()),
-            Event::Whois(text) => self.note(text.as_str()),
+            Event::Answer(text) => self.note(text.as_str()),
             Event::Doubt(doubt) => self.error(doubt.text.as_str()),
             Event::File(news) => self.file(news),
             // A page, which the command opens.

@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::screen::{Found, Mode, Screen};
-use super::style::{Role, Row, Span, clip_row, name_spans};
+use super::style::{Role, Row, Span, clip, clip_row, name_spans};
 use crate::session::Session;
 use unicode_width::UnicodeWidthStr;
 
@@ -49,6 +49,9 @@ impl Parts {
 /// The narrowest screen with whole words in the status line, in columns.
 const WORDS_FROM: usize = 30;
 
+/// The least width of the name of a file, in columns.
+const FILE_NAME_MIN: usize = 10;
+
 /// Seconds that an answer may take without being remarked on.
 const UNANSWERED_MIN: u64 = 3;
 
@@ -60,7 +63,7 @@ impl Screen {
     pub(super) fn status_row(&self, session: &Session, columns: usize) -> Row {
         let has_words = columns >= WORDS_FROM;
         let mut parts = if has_words {
-            self.words(session)
+            self.words(session, columns)
         } else {
             self.signs(session)
         };
@@ -102,7 +105,7 @@ impl Screen {
     }
 
     /// The parts in words, as in ` alice in 192.0.2.7:9000 · 41 here · sealed      @1 p1  2 below  carol: direct`.
-    fn words(&self, session: &Session) -> Vec<Part> {
+    fn words(&self, session: &Session, columns: usize) -> Vec<Part> {
         let mut parts = Parts::default();
         if let Some(me) = &self.me {
             parts.left(5, "", Role::StatusOwn, self.name(me));
@@ -151,12 +154,13 @@ impl Screen {
                 format!("to {} alone", self.name(query)),
             );
         }
-        if let [(peer, file), others @ ..] = &self.files[..] {
+        if let [file, others @ ..] = &self.files[..] {
             let more = match others.len() {
                 0 => String::new(),
                 more => format!(" (+{more})"),
             };
-            let text = format!("{}: {file}{more}", self.name(peer));
+            let name = clip(file.name.as_str(), (columns / 4).max(FILE_NAME_MIN));
+            let text = format!("{}: {name} {}{more}", self.name(&file.who), file.progress);
             parts.right(3, "  ", Role::StatusFaint, text);
         }
         if let Some((peer, path)) = &self.path {
@@ -206,6 +210,13 @@ impl Screen {
         let waiting = self.waiting.visible();
         if waiting > 0 {
             parts.right(2, " ", Role::Alert, format!("{waiting} waiting"));
+        }
+        let percent = self
+            .files
+            .first()
+            .and_then(|file| file.progress.split(' ').next());
+        if let Some(percent) = percent {
+            parts.right(3, " ", Role::StatusFaint, format!("{percent}%"));
         }
         parts.0
     }

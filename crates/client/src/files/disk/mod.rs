@@ -19,6 +19,7 @@ use source::Source;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
@@ -44,10 +45,23 @@ impl Disk {
     /// # Errors
     /// Those of the system.
     pub fn start() -> io::Result<Self> {
-        Self::with_free(FREE_MIN)
+        Self::new(FREE_MIN, None)
     }
 
+    /// Starts the thread. This directory is made for the first file that is received there.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn start_with(usual: Option<PathBuf>) -> io::Result<Self> {
+        Self::new(FREE_MIN, usual)
+    }
+
+    #[cfg(test)]
     fn with_free(free_min: u64) -> io::Result<Self> {
+        Self::new(free_min, None)
+    }
+
+    fn new(free_min: u64, usual: Option<PathBuf>) -> io::Result<Self> {
         let (requests, inbox) = channel();
         let (outbox, answers) = channel();
         let wake = Arc::new(EventFd::from_flags(
@@ -56,6 +70,7 @@ impl Disk {
         let worker = Worker {
             files: BTreeMap::new(),
             free_min,
+            usual,
             outbox,
             wake: Arc::clone(&wake),
         };
@@ -108,6 +123,7 @@ impl AsFd for Disk {
 struct Worker {
     files: BTreeMap<Handle, File>,
     free_min: u64,
+    usual: Option<PathBuf>,
     outbox: Sender<(Handle, Answer)>,
     wake: Arc<EventFd>,
 }
@@ -145,10 +161,16 @@ impl Worker {
                 self.files.insert(handle, File::Source(source));
                 Some(answer)
             }),
-            Request::OpenPart(part) => OpenPart::open(part, self.free_min).map(|part| {
-                self.files.insert(handle, File::Part(part));
-                None
-            }),
+            Request::OpenPart(part) => {
+                if self.usual.as_ref() == Some(&part.directory) {
+                    // If this fails, opening it says why.
+                    let _ = std::fs::create_dir(&part.directory);
+                }
+                OpenPart::open(part, self.free_min).map(|part| {
+                    self.files.insert(handle, File::Part(part));
+                    None
+                })
+            }
             Request::Close => {
                 if let Some(File::Part(part)) = self.files.remove(&handle) {
                     part.close();

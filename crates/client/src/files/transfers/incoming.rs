@@ -176,7 +176,7 @@ impl Incomings {
         if let Some((number, file)) = self.find(&peer, offer.id)
             && !file.is_same(&offer)
         {
-            self.end(number, Reason::Broken, out);
+            self.end(number, Reason::Broken, None, out);
             return false;
         }
         let known = self.table.iter_mut().find(|(_, file)| {
@@ -184,7 +184,7 @@ impl Incomings {
         });
         if let Some((&number, file)) = known {
             if file.openings > BEGINNINGS_MAX {
-                self.end(number, Reason::Broken, out);
+                self.end(number, Reason::Broken, None, out);
                 return false;
             }
             let id = std::mem::replace(&mut file.offer, offer).id;
@@ -243,12 +243,18 @@ impl Incomings {
     }
 
     /// Ends a transfer, unless its name is being made: then it is too late. `false` if there is none.
-    pub(super) fn end(&mut self, number: Number, reason: Reason, out: &mut Outbox) -> bool {
+    pub(super) fn end(
+        &mut self,
+        number: Number,
+        reason: Reason,
+        text: Option<Text<'static>>,
+        out: &mut Outbox,
+    ) -> bool {
         let Some(file) = self.table.get(&number) else {
             return false;
         };
         if !file.is_finishing() {
-            self.fail(number, reason, None, out);
+            self.fail(number, reason, text, out);
         }
         true
     }
@@ -311,7 +317,7 @@ impl Incomings {
             (FileMessage::Done(_, hash), Stage::Receiving(_, receiving)) => match receiving.done(*hash) {
                 Ok(()) => file.write(out),
                 Err(Broken) => {
-                    self.end(number, Reason::Broken, out);
+                    self.end(number, Reason::Broken, None, out);
                 }
             },
             _ => {}
@@ -344,7 +350,7 @@ impl Incomings {
                 // What is held counts as consumed at the end.
                 let consumed = result.unwrap_or(before + length - receiving.retained());
                 out.consumed(peer, consumed);
-                self.end(number, Reason::Broken, out);
+                self.end(number, Reason::Broken, None, out);
             }
         }
     }
@@ -474,7 +480,7 @@ impl Incomings {
             .map(|(&number, _)| number)
             .collect();
         for number in over {
-            self.end(number, Reason::Expired, out);
+            self.end(number, Reason::Expired, None, out);
         }
     }
 

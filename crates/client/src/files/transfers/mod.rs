@@ -30,6 +30,7 @@ use super::name::FileName;
 use super::piece::Piece;
 use super::request::{Answer, Handle};
 use chat_proto::opaque::PublicKey;
+use chat_proto::text::Text;
 use incoming::Incomings;
 use outbox::Outbox;
 use outgoing::Outgoings;
@@ -88,8 +89,9 @@ impl Transfers {
     /// # Errors
     /// If there is no such transfer.
     pub fn end(&mut self, number: Number, reason: Reason) -> Result<(), Refusal> {
-        let is_known = self.outgoings.end(number, reason, None, &mut self.out)
-            || self.incomings.end(number, reason, &mut self.out);
+        let by_user = (reason == Reason::User).then(|| Text::new("cancelled"));
+        let is_known = self.outgoings.end(number, reason, by_user.clone(), &mut self.out)
+            || self.incomings.end(number, reason, by_user, &mut self.out);
         self.advance();
         if is_known { Ok(()) } else { Err(Refusal::Unknown) }
     }

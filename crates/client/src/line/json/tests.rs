@@ -68,6 +68,7 @@ fn file(is_sent: bool, number: u32, name: &str, size: u64, what: What) -> Event 
         is_sent,
         name: FileName::new(name.as_bytes()),
         size,
+        path: (what == What::Kept && !is_sent).then(|| format!("/home/alice/Downloads/{name}").into()),
         what,
     })
 }
@@ -208,6 +209,7 @@ fn examples() -> Vec<Event> {
         file(false, 1, "report.pdf", 5_000_000, What::Paused),
         file(false, 1, "report (2).pdf", 5_000_000, What::Kept),
         file(true, 2, "notes.txt", 300, What::Failed(Reason::DiskFull, None)),
+        Event::Answer(text("1. from bob: report.pdf 42 % 11 MB/s 8 s")),
         Event::Notice(text("maintenance at noon")),
         Event::Error(
             None,

@@ -282,7 +282,7 @@ fn verify_and_whois_wait_for_the_key() {
         "{shown:?}"
     );
     let text = format!("{BOB}: private messages are sealed (UDP 10.0.0.2:6001)");
-    assert_eq!(shown[1..], [Event::Whois(Text::from(text))]);
+    assert_eq!(shown[1..], [Event::Answer(Text::from(text))]);
     assert_eq!(alice.sent(), "QUIT\n");
 }
 

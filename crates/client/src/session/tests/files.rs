@@ -113,7 +113,9 @@ impl Pair {
             for event in sim.shown() {
                 match event {
                     Event::File(news) => shown.push(about_file(&news, crate::format::name).to_string()),
-                    Event::Error(_, text) | Event::Notice(text) => shown.push(text.to_string()),
+                    Event::Error(_, text) | Event::Notice(text) | Event::Answer(text) => {
+                        shown.push(text.to_string())
+                    }
                     _ => {}
                 }
             }
@@ -171,7 +173,10 @@ fn a_file_arrives_byte_for_byte() {
     pair.type_line(BOB, "/accept");
     assert_eq!(
         pair.wait(BOB, "is complete"),
-        "report.pdf (5.0 MB) from alice is complete"
+        format!(
+            "report.pdf (5.0 MB) from alice is complete: {}/in/report.pdf",
+            pair.directory.display()
+        )
     );
     assert_eq!(pair.wait(ALICE, "bob has"), "bob has report.pdf (5.0 MB)");
     assert!(pair.kept("report.pdf") == bytes);
@@ -190,11 +195,14 @@ fn progress_has_a_rate_and_the_time_left() {
         pair.turn();
         for who in [ALICE, BOB] {
             let files = pair.sims[who].session.files_under_way();
-            words.extend(
-                files
-                    .into_iter()
-                    .map(|(peer, words)| format!("{}: {words}", crate::format::name(&peer))),
-            );
+            words.extend(files.into_iter().map(|file| {
+                format!(
+                    "{}: {} {}",
+                    crate::format::name(&file.who),
+                    file.name,
+                    file.progress
+                )
+            }));
         }
         if words.iter().any(|words| words.ends_with(" s")) {
             break;
@@ -206,7 +214,7 @@ fn progress_has_a_rate_and_the_time_left() {
         "{last}"
     );
     pair.type_line(BOB, "/cancel");
-    pair.wait(ALICE, "failed: cancelled");
+    pair.wait(ALICE, "bob declined file 1, big.bin");
     assert_eq!(pair.sims[ALICE].session.files_under_way(), []);
 }
 
@@ -257,12 +265,9 @@ fn a_declined_file_is_not_written() {
     pair.type_line(ALICE, &format!("/send bob {path}"));
     pair.wait(BOB, "offers you");
     pair.type_line(BOB, "/files");
-    pair.wait(
-        BOB,
-        "1. from alice@10.0.0.1:5000: a.txt (1 bytes): offered to you",
-    );
+    pair.wait(BOB, "1. from alice: a.txt (1 byte): offered to you");
     pair.type_line(BOB, "/decline");
-    pair.wait(ALICE, "file 1, a.txt, to bob: failed: cancelled");
+    pair.wait(ALICE, "bob declined file 1, a.txt");
     assert_eq!(fs::read_dir(pair.directory.join("in")).unwrap().count(), 0);
 }
 
@@ -380,7 +385,7 @@ fn an_offer_is_accepted_once_and_under_a_name_that_is_kept() {
     pair.type_line(BOB, "/accept 1 as e\u{301}.txt");
     pair.type_line(BOB, "/accept 1 as b.txt");
     pair.wait(BOB, "not accepted: file 1 is accepted already");
-    pair.wait(BOB, "\u{e9}.txt (1 bytes) from alice is complete");
+    pair.wait(BOB, "\u{e9}.txt (1 byte) from alice is complete");
     pair.type_line(BOB, "/decline 1");
     pair.wait(BOB, "not declined: no file has the number 1");
     assert_eq!(fs::read_dir(pair.directory.join("in")).unwrap().count(), 1);
@@ -395,7 +400,7 @@ fn an_offer_that_is_over_is_not_accepted() {
         pair.wait(BOB, &format!("/accept {number} receives it"));
         if is_cancelled {
             pair.type_line(ALICE, "/cancel");
-            pair.wait(BOB, "failed: cancelled");
+            pair.wait(BOB, "alice cancelled file 1, a.txt");
         } else {
             for sim in &mut pair.sims {
                 sim.ms += 600_000;
@@ -422,6 +427,137 @@ fn an_offer_is_accepted_while_its_sender_is_away() {
         "JOIN - alice@10.0.0.1:5000 10.0.0.1:5001 {}\n",
         key_of(1)
     ));
-    pair.wait(BOB, "a.txt (1 bytes) from alice is complete");
+    pair.wait(BOB, "a.txt (1 byte) from alice is complete");
     pair.wait(ALICE, "bob has a.txt");
+}
+
+/// The end of a session, its failed files, and the number of messages that were lost.
+fn ended(pair: &mut Pair, who: usize) -> Outcome {
+    for _ in 0..100_000 {
+        if let Some(outcome) = pair.sims[who].session.outcome() {
+            return outcome.clone();
+        }
+        pair.turn();
+    }
+    panic!("it does not end: {:?}", pair.shown);
+}
+
+impl Pair {
+    fn end_input(&mut self, who: usize) {
+        let now = self.sims[who].now();
+        self.sims[who].session.end_input(now);
+    }
+
+    fn failed_files(&self, who: usize) -> usize {
+        self.sims[who].session.failures().files
+    }
+
+    /// Alice sends 3 MB, which bob has accepted and of which some have arrived.
+    fn moving(test: &str) -> Self {
+        let mut pair = Self::new(test);
+        let path = pair.source("a.bin", &vec![7; 3_000_000]);
+        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.wait(BOB, "offers you");
+        pair.type_line(BOB, "/accept");
+        pair.wait(ALICE, "accepted");
+        for _ in 0..20 {
+            pair.turn();
+        }
+        pair
+    }
+}
+
+#[test]
+fn the_end_of_the_input_waits_for_the_answer_and_the_file() {
+    let mut pair = Pair::new("end");
+    let path = pair.source("a.txt", b"a");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.end_input(ALICE);
+    pair.wait(BOB, "offers you");
+    // Somebody thinks it over.
+    for _ in 0..90_000 {
+        pair.turn();
+    }
+    assert_eq!(pair.sims[ALICE].session.outcome(), None);
+    pair.type_line(BOB, "/accept");
+    assert_eq!(ended(&mut pair, ALICE), Outcome::Left);
+    pair.wait(BOB, "is complete");
+    assert_eq!(pair.failed_files(ALICE), 0);
+}
+
+#[test]
+fn the_end_of_the_input_waits_for_a_file_that_is_received() {
+    let mut pair = Pair::moving("end-received");
+    pair.end_input(BOB);
+    assert_eq!(ended(&mut pair, BOB), Outcome::Left);
+    assert!(pair.kept("a.bin") == vec![7; 3_000_000]);
+    // An offer that bob has not answered keeps nobody here.
+    let mut pair = Pair::new("end-offered");
+    let path = pair.source("a.txt", b"a");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "offers you");
+    pair.end_input(BOB);
+    let before = pair.sims[BOB].ms;
+    assert_eq!(ended(&mut pair, BOB), Outcome::Left);
+    assert!(pair.sims[BOB].ms < before + 2000);
+}
+
+#[test]
+fn a_file_that_is_not_kept_is_a_failure() {
+    let mut pair = Pair::new("failures");
+    let path = pair.source("a.txt", b"a");
+    for (line, told) in [
+        ("/send carol PATH", "no key"),
+        ("/send dave PATH", "not sent to dave"),
+        ("/send bob PATHS", "no such file"),
+    ] {
+        pair.type_line(ALICE, &line.replace("PATH", &path));
+        pair.wait(ALICE, told);
+    }
+    assert_eq!(pair.failed_files(ALICE), 3);
+    for (offer, who, answer, told) in [
+        ("/accept 1", BOB, "/decline", "bob declined file 2, a.txt"),
+        ("/accept 2", ALICE, "/cancel", "file 3, a.txt, to bob: cancelled"),
+    ] {
+        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.wait(BOB, offer);
+        pair.type_line(who, answer);
+        pair.wait(ALICE, told);
+    }
+    assert_eq!(pair.failed_files(ALICE), 5);
+    pair.wait(BOB, "alice cancelled file 2, a.txt");
+    pair.end_input(ALICE);
+    assert_eq!(ended(&mut pair, ALICE), Outcome::Left);
+}
+
+#[test]
+fn at_the_end_a_peer_that_does_not_return_is_not_awaited_for_ever() {
+    let mut pair = Pair::moving("end-gone");
+    pair.end_input(ALICE);
+    pair.sims[ALICE].hear("LEAVE - bob@10.0.0.2:6000\n");
+    pair.wait(ALICE, "paused");
+    let before = pair.sims[ALICE].ms;
+    assert_eq!(ended(&mut pair, ALICE), Outcome::Left);
+    let took = pair.sims[ALICE].ms - before;
+    assert!((60_000..63_000).contains(&took), "{took} ms");
+    pair.wait(ALICE, "not sent to bob@10.0.0.2:6000: a.bin is unfinished");
+    assert_eq!(pair.failed_files(ALICE), 1);
+}
+
+#[test]
+fn at_the_end_a_file_goes_on_without_the_server() {
+    let mut pair = Pair::moving("end-server");
+    pair.end_input(ALICE);
+    let now = pair.sims[ALICE].now();
+    pair.sims[ALICE].session.closed(now);
+    assert!(pair.sims[ALICE].session.is_lost());
+    assert_eq!(ended(&mut pair, ALICE), Outcome::Left);
+    pair.wait(ALICE, "bob has a.bin");
+    assert_eq!(pair.failed_files(ALICE), 0);
+    // Without a file at the end, a lost connection is the end.
+    let mut pair = Pair::moving("lost-server");
+    let now = pair.sims[ALICE].now();
+    pair.sims[ALICE].session.closed(now);
+    assert_eq!(ended(&mut pair, ALICE), Outcome::Closed(None));
+    assert_eq!(pair.failed_files(ALICE), 1);
 }

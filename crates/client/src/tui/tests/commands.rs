@@ -536,3 +536,48 @@ fn every_command_works_by_name_and_alias() {
         }
     }
 }
+
+#[test]
+fn leaving_waits_for_a_file_until_asked_again() {
+    let mut sim = Sim::in_a_room(80, 5);
+    let key = Private::new(
+        keys(2),
+        Options::default(),
+        Box::new(|bytes: &mut [u8]| bytes.fill(7)),
+    )
+    .public_key();
+    sim.hear(&format!("JOIN - dave@10.0.0.4:8000 10.0.0.4:8001 {key}\n"));
+    sim.keys("/clear\r/send dave report.pdf\r/quit\r");
+    sim.shows(
+        "|
+         |      -- leaving once your file to dave has arrived: report.pdf; /quit again
+         |                leaves at once
+         | alice in 10.0.0.9:9000 · 4 here · 2 in the clear                         /help
+         |> █",
+    );
+    assert!(!sim.sent().contains("QUIT"));
+    sim.keys("/quit\r");
+    assert!(sim.sent().contains("QUIT"));
+}
+
+#[test]
+fn tab_completes_the_path_of_a_file() {
+    let mut sim = Sim::in_a_room(40, 4);
+    sim.screen.list = |directory| match directory.to_str() {
+        Some(".") => ["Docs/", "a b.txt"].map(str::to_owned).into(),
+        Some("Docs/") => vec!["report 2.pdf".into()],
+        _ => Vec::new(),
+    };
+    for (keys, line) in [
+        ("/send bob a\t", "> /send bob a b.txt"),
+        ("\x15/send bob d\t", "> /send bob Docs/"),
+        // The only candidate: Tab goes on in it.
+        ("\t", "> /send bob Docs/report 2.pdf"),
+        ("\x15/send bob \t\t", "> /send bob a b.txt"),
+    ] {
+        sim.keys(keys);
+        let frame = sim.frame();
+        let last = text_of(frame.rows.last().unwrap());
+        assert_eq!(last.trim_end(), line);
+    }
+}

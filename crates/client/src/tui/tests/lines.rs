@@ -5,7 +5,9 @@ use super::*;
 use crate::files::name::FileName;
 use crate::files::transfers::What;
 use crate::private::Path;
-use crate::session::{Delivery, DeliveryFailure, Direction, Event, FileNews, PrivateMessage, Transport};
+use crate::session::{
+    Delivery, DeliveryFailure, Direction, Event, FileNews, PrivateMessage, Transport, UnderWay,
+};
 use chat_proto::text::Text;
 use std::rc::Rc;
 
@@ -537,6 +539,7 @@ fn file(number: u32, what: What, rings: bool) -> Event {
         is_sent: false,
         name: FileName::new(b"report.pdf"),
         size: 5_000_000,
+        path: None,
         what,
     })
 }
@@ -561,24 +564,43 @@ fn a_file_is_shown_when_offered_and_when_over() {
     );
 }
 
+fn under_way(name: &str, progress: &str) -> UnderWay {
+    UnderWay {
+        who: "bob@10.0.0.2:6000".parse().unwrap(),
+        name: FileName::new(name.as_bytes()),
+        progress: progress.into(),
+    }
+}
+
+#[test]
+fn a_long_name_leaves_room_for_the_progress() {
+    for (columns, status) in [
+        (24, " alice 3, 2 clear 42%   "),
+        (40, " bob: 年度报告 ~ 42 % 11 MB/s 8 s "),
+        (80, "  bob: 年度报告 最终版 fin~ 42 % 11 MB/s 8 s "),
+    ] {
+        let mut sim = Sim::in_a_room(columns, 4);
+        sim.screen.files = vec![under_way("年度报告 最终版 final.pdf", "42 % 11 MB/s 8 s")];
+        let shown = text_of(&sim.screen.status_row(&sim.session, columns));
+        assert!(shown.ends_with(status), "{shown:?}");
+    }
+}
+
 #[test]
 fn the_status_line_tells_the_progress_of_a_file() {
     let mut sim = Sim::in_a_room(80, 4);
-    let bob: Who = "bob@10.0.0.2:6000".parse().unwrap();
     let status = |sim: &Sim| text_of(&sim.screen.status_row(&sim.session, 80));
-    sim.screen.files = vec![(bob.clone(), "report.pdf 42 % 11 MB/s 8 s".into())];
+    sim.screen.files = vec![under_way("report.pdf", "42 % 11 MB/s 8 s")];
     assert!(
         status(&sim).ends_with("  bob: report.pdf 42 % 11 MB/s 8 s "),
         "{}",
         status(&sim)
     );
-    sim.screen.files.push((bob, "b.txt 1 %".into()));
+    sim.screen.files.push(under_way("b.txt", "1 %"));
     assert!(status(&sim).ends_with(" 8 s (+1) "), "{}", status(&sim));
     // The session has no file, so the screen is drawn again.
     sim.frame();
-    sim.screen
-        .files
-        .push(("bob@10.0.0.2:6000".parse().unwrap(), "b.txt 1 %".into()));
+    sim.screen.files.push(under_way("b.txt", "1 %"));
     sim.wait(0);
     assert!(sim.screen.is_stale());
 }

@@ -283,7 +283,7 @@ fn a_disk_that_stops_does_not_stop_the_talk() {
     room.alice.line("are you there?");
     room.bob.shows().expect(": are you there?");
     room.bob.line("/files");
-    room.bob.complains().expect("1. from alice@");
+    room.bob.complains().expect("1. from alice: ");
     room.bob.line("yes");
     room.alice.shows().expect(": yes");
     room.bob.line("/quit");

@@ -72,7 +72,9 @@ fn the_ignored_offer_nothing_and_are_sent_files() {
     assert_eq!(room.directory.names(), ["b.txt"]);
     assert_eq!(room.bob.complains().with("offers you"), [""; 0]);
     room.alice.line("/cancel");
-    room.alice.complains().expect_all(&["a.txt, to bob@", ": cancelled"]);
+    room.alice
+        .complains()
+        .expect_all(&["a.txt, to bob@", ": cancelled"]);
 }
 
 #[test]

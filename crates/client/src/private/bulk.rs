@@ -161,20 +161,26 @@ impl Outgoing {
         let by_credit = self.room_by_credit();
         self.is_starved = by_credit == 0;
         let room = self.flow.room(now).min(by_credit).min(TURN_MAX);
-        self.wake = match self.flow.may_send_at() {
-            Some(at) if room == 0 && by_credit > 0 => Some(at.max(now + WAKE_MIN)),
-            _ => None,
-        };
+        self.wake = self.next_room(now).filter(|_| room == 0);
         usize::try_from(room).unwrap_or(0)
+    }
+
+    /// When time alone makes room for the next piece.
+    fn next_room(&self, now: Duration) -> Option<Duration> {
+        let at = self.flow.may_send_at().filter(|_| self.room_by_credit() > 0)?;
+        Some(if at > now { at.max(now + WAKE_MIN) } else { now })
     }
 
     fn room_by_credit(&self) -> u64 {
         self.credit.saturating_sub(self.flow.in_flight()) / DATAGRAM
     }
 
-    /// A piece is sent, in a datagram of so many bytes. Returns the packet's number.
+    /// A piece is sent, in a datagram of so many bytes. Returns the packet's number. The caller may have more, for which it
+    /// is woken.
     pub(super) fn sent(&mut self, now: Duration, piece: Piece, bytes: usize) -> u64 {
-        self.flow.sent(now, length(bytes), piece)
+        let number = self.flow.sent(now, length(bytes), piece);
+        self.wake = self.next_room(now);
+        number
     }
 
     /// Whether the caller was asked to wait for credit for long enough to ask for it.

@@ -56,6 +56,23 @@ fn ranges_of(incoming: &Incoming) -> Vec<(u64, u64)> {
 }
 
 #[test]
+fn a_sender_that_used_its_room_is_woken_for_more() {
+    let mut outgoing = outgoing();
+    fill(&mut outgoing, ms(0));
+    outgoing.acknowledged(ms(40), &ack(0, 1 << 20, &[(0, 9)]), &mut Vec::new());
+    let room = outgoing.room(ms(40));
+    for number in 0..room {
+        outgoing.sent(ms(40), piece(length(number)), 1200);
+    }
+    // A round trip of 40 ms and a window of 20 packets: one every 1.6 ms, long before an ack can arrive. Two went at once,
+    // which caught up 2 ms.
+    assert_eq!(room, 2);
+    assert_eq!(outgoing.deadline(), Some(ms(40) + Duration::from_micros(1200)));
+    outgoing.lose(ms(42), &mut Vec::new());
+    assert_eq!(outgoing.room(ms(42)), 1);
+}
+
+#[test]
 fn without_a_way_there_is_no_room() {
     let mut outgoing = Outgoing::default();
     assert_eq!(outgoing.room(ms(0)), 0);
@@ -123,6 +140,7 @@ fn credit_limits_what_is_in_flight() {
 fn a_sender_without_credit_asks_for_it_more_and_more_rarely() {
     let mut outgoing = outgoing();
     outgoing.sent(ms(0), piece(0), 1200);
+    outgoing.lose(ms(1), &mut Vec::new());
     outgoing.acknowledged(ms(10), &ack(0, 0, &[(0, 0)]), &mut Vec::new());
     assert_eq!(outgoing.deadline(), None, "the caller has nothing to send");
     let mut times = Vec::new();

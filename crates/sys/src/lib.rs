@@ -5,6 +5,7 @@ pub mod clock;
 pub mod files;
 pub mod signals;
 pub mod udp_errors;
+pub mod udp_segments;
 pub mod writer;
 
 use std::io::{self, ErrorKind};

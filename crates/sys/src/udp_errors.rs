@@ -28,13 +28,13 @@ pub fn enable(udp: &UdpSocket) -> nix::Result<()> {
     }
 }
 
-/// The next datagram that was received: its length and its source.
+/// Receives a datagram by calling `receive`. `None` if there is none.
 ///
 /// A pending report is returned before datagrams that arrived earlier, perhaps the last one of a peer that has closed its
 /// port since; so it must not end the reading.
-pub fn receive(udp: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+pub fn receive_past<T>(mut receive: impl FnMut() -> io::Result<T>) -> Option<T> {
     for _ in 0..ERRORS_MAX {
-        match udp.recv_from(buffer) {
+        match receive() {
             Ok(received) => return Some(received),
             Err(error) if is_transient(&error) => return None,
             Err(_) => {}
@@ -73,7 +73,7 @@ fn take_one(udp: &UdpSocket) -> Option<Option<SocketAddr>> {
     Some(message.address.as_ref().and_then(address))
 }
 
-fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+pub(crate) fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = storage
         .as_sockaddr_in()
         .map(|to| SocketAddr::new(IpAddr::V4(to.ip()), to.port()));
@@ -131,10 +131,10 @@ mod tests {
         let _gone = send_in_vain(&udp);
         let mut buffer = [0; 100];
         assert_eq!(
-            receive(&udp, &mut buffer),
+            receive_past(|| udp.recv_from(&mut buffer)),
             Some((13, other.local_addr().unwrap()))
         );
-        assert_eq!(receive(&udp, &mut buffer), None);
+        assert_eq!(receive_past(|| udp.recv_from(&mut buffer)), None);
     }
 
     #[test]

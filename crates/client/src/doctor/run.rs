@@ -221,7 +221,7 @@ impl Runner {
             return;
         };
         for _ in 0..DATAGRAMS_MAX {
-            let Some((count, from)) = udp_errors::receive(udp, &mut self.buffer) else {
+            let Some((count, from)) = udp_errors::receive_past(|| udp.recv_from(&mut self.buffer)) else {
                 break;
             };
             let datagram = self.buffer.get(..count).unwrap_or_default();

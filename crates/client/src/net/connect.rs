@@ -7,7 +7,7 @@ use super::interfaces::addresses;
 use crate::private::DATAGRAM_MAX;
 use crate::session::Endpoints;
 use anyhow::{Context, Result, bail};
-use chat_sys::udp_errors;
+use chat_sys::{udp_errors, udp_segments};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
@@ -287,6 +287,8 @@ impl Dialled {
         if let Some(udp) = &udp {
             // Without reports of closed ports, unencrypted messages are less reliable, as on the original.
             let _ = udp_errors::enable(udp);
+            // Older systems hand over each datagram alone.
+            let _ = udp_segments::enable(udp);
         }
         Ok(Connection {
             tcp: tcp.into(),

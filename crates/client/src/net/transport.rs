@@ -4,10 +4,11 @@ use super::connect::Connection;
 use super::secure::{Proven, Secure};
 use crate::session::{Session, Transmit};
 use chat_proto::now::Now;
+use chat_sys::udp_segments::{self, SEGMENTS_MAX, Segments};
 use chat_sys::{is_transient, udp_errors};
 use nix::poll::{PollFd, PollFlags};
 use socket2::SockRef;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 
@@ -33,7 +34,10 @@ pub struct Sockets {
     /// Nothing more can be written. Earlier bytes of the server can still be read.
     broken: bool,
     buffer: Box<[u8]>,
-    datagram: Box<[u8]>,
+    /// What one call receives: a datagram, or several.
+    datagrams: Box<[u8]>,
+    /// The system sends several datagrams in one call.
+    has_segments: bool,
 }
 
 impl Sockets {
@@ -48,7 +52,8 @@ impl Sockets {
             unsent: Vec::new(),
             broken: false,
             buffer: Box::default(),
-            datagram: Box::default(),
+            datagrams: Box::default(),
+            has_segments: false,
         }
     }
 
@@ -60,11 +65,12 @@ impl Sockets {
         self.server = connection.tcp.peer_addr()?;
         self.tcp = Some(connection.tcp);
         self.udp = connection.udp;
+        self.has_segments = self.udp.as_ref().is_some_and(udp_segments::can_send);
         self.secure.connected();
         self.unsent.clear();
         self.broken = false;
         self.buffer = vec![0; READ_MAX].into();
-        self.datagram = vec![0; READ_MAX].into();
+        self.datagrams = vec![0; READ_MAX].into();
         Ok(())
     }
 
@@ -143,26 +149,37 @@ impl Sockets {
         self.unsent.drain(..written);
     }
 
-    fn send_datagrams(&self, session: &mut Session, now: Now) {
-        while let Some(Transmit { to, ttl, bytes }) = session.first_datagram() {
-            let to = *to;
-            let sent = match &self.udp {
-                Some(udp) => {
-                    let to = scoped(to, self.server);
-                    udp_errors::send_past(|| send_datagram(udp, bytes, to, *ttl))
-                }
-                None => Err(io::ErrorKind::Unsupported.into()),
-            };
-            match sent {
+    fn send_datagrams(&mut self, session: &mut Session, now: Now) {
+        while let Some(to) = session.datagrams().front().map(|first| first.to) {
+            match self.send_some(session) {
                 Err(error) if is_transient(&error) => return,
-                sent => {
+                Err(_) => {
                     session.next_datagram();
-                    if sent.is_err() {
-                        session.datagram_failed(to, now);
-                    }
+                    session.datagram_failed(to, now);
+                }
+                Ok(count) => session.datagrams_sent(count),
+            }
+        }
+    }
+
+    /// Sends the first datagram, and those that can go with it in one call. Returns how many.
+    fn send_some(&mut self, session: &Session) -> io::Result<usize> {
+        let udp = self.udp.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let first = session.datagrams().front().ok_or(io::ErrorKind::WouldBlock)?;
+        let to = scoped(first.to, self.server);
+        if self.has_segments {
+            let batch = batch(session.datagrams().iter());
+            let each = u16::try_from(first.bytes.len()).unwrap_or(u16::MAX);
+            if batch.len() > 1 {
+                match udp_errors::send_past(|| udp_segments::send(udp, &batch, each, to)) {
+                    Ok(_) => return Ok(batch.len()),
+                    Err(error) if is_transient(&error) => return Err(error),
+                    Err(error) => self.has_segments = !udp_segments::is_refusal(&error),
                 }
             }
         }
+        udp_errors::send_past(|| send_datagram(udp, &first.bytes, to, first.ttl))?;
+        Ok(1)
     }
 
     /// Reads from the server once, and then the datagrams, which the session gets first: a peer that confirms a message
@@ -203,11 +220,16 @@ impl Sockets {
         let Some(udp) = &self.udp else {
             return;
         };
-        for _ in 0..DATAGRAMS_MAX {
-            let Some((length, source)) = udp_errors::receive(udp, &mut self.datagram) else {
-                break;
-            };
-            session.datagram(source, self.datagram.get(..length).unwrap_or_default(), now);
+        let mut count = 0;
+        while count < DATAGRAMS_MAX
+            && let Some(Segments { from, length, each }) =
+                udp_errors::receive_past(|| udp_segments::receive(udp, &mut self.datagrams))
+        {
+            let datagrams = self.datagrams.get(..length).unwrap_or_default();
+            for datagram in datagrams.chunks(each.max(1)) {
+                session.datagram(from, datagram, now);
+            }
+            count += length.div_ceil(each.max(1)).max(1);
         }
         for to in udp_errors::take(udp) {
             session.datagram_failed(to, now);
@@ -219,6 +241,25 @@ impl Sockets {
 fn is_gone(mut local: SocketAddr) -> bool {
     local.set_port(0);
     UdpSocket::bind(local).is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+}
+
+/// The datagrams that can go in one call: to one address, all as long as the first one, but for the last.
+fn batch<'a>(mut datagrams: impl Iterator<Item = &'a Transmit>) -> Vec<IoSlice<'a>> {
+    let Some(first) = datagrams.next() else {
+        return Vec::new();
+    };
+    let mut batch = vec![IoSlice::new(&first.bytes)];
+    for next in datagrams.take(SEGMENTS_MAX - 1) {
+        let goes = next.to == first.to && next.ttl.or(first.ttl).is_none();
+        if !goes || next.bytes.len() > first.bytes.len() {
+            break;
+        }
+        batch.push(IoSlice::new(&next.bytes));
+        if next.bytes.len() < first.bytes.len() {
+            break;
+        }
+    }
+    batch
 }
 
 /// Sends a datagram with a hop limit of its own, if it is to have one.
@@ -268,6 +309,49 @@ fn scoped(to: SocketAddr, server: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn datagram(port: u16, ttl: Option<u8>, length: usize) -> Transmit {
+        Transmit {
+            to: SocketAddr::from(([127, 0, 0, 1], port)),
+            ttl,
+            bytes: vec![0; length],
+        }
+    }
+
+    #[test]
+    fn datagrams_of_one_length_to_one_address_go_together() {
+        let lengths_of = |datagrams: &[Transmit]| {
+            let batch = batch(datagrams.iter());
+            batch.iter().map(|slice| slice.len()).collect::<Vec<_>>()
+        };
+        let full = || datagram(1, None, 1200);
+        assert_eq!(
+            lengths_of(&[full(), full(), datagram(1, None, 9), full()]),
+            [1200, 1200, 9]
+        );
+        assert_eq!(
+            lengths_of(&[full(), datagram(1, None, 1201)]),
+            [1200],
+            "none is longer"
+        );
+        assert_eq!(
+            lengths_of(&[full(), datagram(2, None, 1200)]),
+            [1200],
+            "another address"
+        );
+        assert_eq!(
+            lengths_of(&[full(), datagram(1, Some(2), 1200)]),
+            [1200],
+            "a hop limit"
+        );
+        assert_eq!(
+            lengths_of(&[datagram(1, Some(2), 1200), full()]),
+            [1200],
+            "a hop limit"
+        );
+        let many: Vec<Transmit> = (0..100).map(|_| full()).collect();
+        assert_eq!(lengths_of(&many).len(), SEGMENTS_MAX);
+    }
 
     #[test]
     fn an_address_of_another_host_is_gone() {

@@ -244,9 +244,9 @@ impl Session {
         std::mem::take(&mut self.bytes)
     }
 
-    /// The first datagram to send, which stays in the queue.
-    pub fn first_datagram(&self) -> Option<&Transmit> {
-        self.datagrams.front()
+    /// The datagrams to send, which stay in the queue.
+    pub fn datagrams(&self) -> &VecDeque<Transmit> {
+        &self.datagrams
     }
 
     /// Datagrams to send.
@@ -257,6 +257,11 @@ impl Session {
     /// Takes the next datagram to send.
     pub fn next_datagram(&mut self) -> Option<Transmit> {
         self.datagrams.pop_front()
+    }
+
+    /// So many datagrams were sent.
+    pub fn datagrams_sent(&mut self, count: usize) {
+        self.datagrams.drain(..count.min(self.datagrams.len()));
     }
 
     /// Takes the next event to show.

@@ -287,6 +287,8 @@ fn a_disk_that_stops_does_not_stop_the_talk() {
     room.bob.line("yes");
     room.alice.shows().expect(": yes");
     room.bob.line("/quit");
+    // The first one waits for the file.
+    room.bob.line("/quit");
     room.alice
         .shows()
         .expect(&format!("bob@{} is offline", room.bob.id()));

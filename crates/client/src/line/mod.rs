@@ -51,6 +51,8 @@ pub struct LineMode {
     stderr: Option<Writer>,
     /// The standard error is closed.
     is_stderr_closed: bool,
+    /// After `/quit`. Another one leaves at once.
+    is_leaving: bool,
     /// To whom a file is to be sent, and which.
     file: Option<(String, PathBuf)>,
 }
@@ -118,17 +120,24 @@ impl LineMode {
             stderr: Some(stderr).filter(|stderr| !stderr.is_same_as(&stdout)),
             stdout,
             is_stderr_closed: false,
+            is_leaving: false,
             file,
         })
     }
 
     fn read_lines(&mut self, mut bytes: &[u8], session: &mut Session, now: Now) {
         while let Some(line) = self.decoder.next(&mut bytes) {
+            if self.is_leaving {
+                // Other input after /quit is ignored.
+                if matches!(line, Line::Whole(b"/quit" | b"/exit")) {
+                    session.leave(now);
+                }
+                continue;
+            }
             self.reader.read(line, session, now);
             if session.is_ending() {
-                // Input after /quit is ignored.
-                self.input = None;
-                return self.say_what_waits(session);
+                self.is_leaving = true;
+                self.say_what_waits(session);
             }
         }
     }
@@ -137,7 +146,7 @@ impl LineMode {
     fn end(&mut self, session: &mut Session, now: Now) {
         self.input = None;
         let rest = self.decoder.finish();
-        if !rest.is_empty() {
+        if !rest.is_empty() && !self.is_leaving {
             self.reader.read(Line::Whole(&rest), session, now);
         }
         session.end_input(now);
@@ -232,7 +241,10 @@ fn change(line: &[u8]) -> Option<&'static str> {
 
 impl FrontEnd for LineMode {
     fn input(&self, taken: bool) -> Option<BorrowedFd<'_>> {
-        self.input.as_ref().filter(|_| taken).map(File::as_fd)
+        self.input
+            .as_ref()
+            .filter(|_| taken || self.is_leaving)
+            .map(File::as_fd)
     }
 
     fn read(&mut self, session: &mut Session, now: Now) -> io::Result<()> {

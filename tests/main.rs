@@ -46,4 +46,5 @@ mod signals;
 mod status;
 mod stopped_terminal;
 mod text;
+mod transfers;
 mod verifying;

@@ -53,7 +53,10 @@ impl Chance {
     }
 
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let words = std::iter::repeat_with(|| self.next().to_le_bytes());
-        words.flatten().take(count).collect()
+        let mut bytes = vec![0; count];
+        for word in bytes.chunks_mut(8) {
+            word.copy_from_slice(&self.next().to_le_bytes()[..word.len()]);
+        }
+        bytes
     }
 }

@@ -49,10 +49,11 @@ start_server() {
 start_client() {
     local fifo=$logs/$1.in fd
     mkfifo "$fifo"
+    mkdir "$logs/$1.files"
     # Open both ends: opening must not block, and the client's input must end only on request.
     exec {fd}<>"$fifo"
     input[$1]=$fd
-    at "$1" env XDG_STATE_HOME=/dev/null "$bin/chat-client" --config /dev/null --nick "$2" "$server" "$SERVER_PORT" \
+    at "$1" env XDG_STATE_HOME=/dev/null "$bin/chat-client" --config /dev/null --nick "$2" --files-dir "$logs/$1.files" "$server" "$SERVER_PORT" \
         <"$fifo" {fd}<&- > >(stamp "$logs/$1.out") 2> >(stamp "$logs/$1.err") &
     pid[$1]=$!
     wait_for 10 logged "$1.err" "you are $2@" || fail "$2 could not join: $(tail -n 1 "$logs/$1.err")"

@@ -85,10 +85,26 @@ pub fn home() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// The usual directory for received files.
+/// The usual directory for received files: that of the desktop, which its language may name, else `~/Downloads`.
 #[must_use]
 pub fn downloads() -> Option<PathBuf> {
-    Some(home()?.join("Downloads"))
+    let home = home()?;
+    let settings = files::config_directory()?.parent()?.join("user-dirs.dirs");
+    let desktop = fs::read_to_string(settings).unwrap_or_default();
+    Some(desktop_downloads(&desktop, &home).unwrap_or_else(|| home.join("Downloads")))
+}
+
+/// The directory in the file of xdg-user-dirs. The home itself stands for none.
+fn desktop_downloads(settings: &str, home: &Path) -> Option<PathBuf> {
+    let value = settings.lines().find_map(|line| {
+        let value = line.trim().strip_prefix("XDG_DOWNLOAD_DIR=\"")?;
+        value.strip_suffix('"')
+    })?;
+    let path = match value.strip_prefix("$HOME") {
+        Some(rest) => home.join(rest.trim_start_matches('/')),
+        None => PathBuf::from(value),
+    };
+    Some(path).filter(|path| path.is_absolute() && path != home)
 }
 
 /// The directory for received files that the user named: `~` is the home.
@@ -125,5 +141,29 @@ impl LastServer {
     pub fn write(&self, server: &Address) -> Result<()> {
         files::replace(&self.0, format!("{server}\n").as_bytes())
             .with_context(|| self.0.display().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_desktop_names_the_directory_for_downloads() {
+        let home = Path::new("/home/alice");
+        for (settings, path) in [
+            (
+                "# c\nXDG_DESKTOP_DIR=\"$HOME/D\"\nXDG_DOWNLOAD_DIR=\"$HOME/下载\"\n",
+                Some("/home/alice/下载"),
+            ),
+            ("XDG_DOWNLOAD_DIR=\"/data/in\"", Some("/data/in")),
+            ("XDG_DOWNLOAD_DIR=\"$HOME/\"", None),
+            ("XDG_DOWNLOAD_DIR=\"relative\"", None),
+            ("XDG_DOWNLOAD_DIR=$HOME/x", None),
+            ("", None),
+        ] {
+            let found = desktop_downloads(settings, home);
+            assert_eq!(found.as_deref(), path.map(Path::new), "{settings}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::client::FrontEnd;
 use crate::command::Command;
 use crate::direction::marked;
-use crate::session::{Event, Session, too_long};
+use crate::session::{Event, Session, UnderWay, too_long};
 use chat_proto::TEXT_MAX;
 use chat_proto::line::{Line, LineDecoder};
 use chat_proto::now::Now;
@@ -25,11 +25,15 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The longest input line, in bytes: a command and a text. The session refuses longer texts.
 const LINE_MAX: usize = TEXT_MAX + WHO_MAX + 64;
 /// The most bytes of one read.
 const READ_MAX: usize = 16 * 1024;
+
+/// How often a person who waits for a file is told how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// The columns of a terminal that does not tell.
 const DEFAULT_WIDTH: usize = 80;
@@ -55,6 +59,8 @@ pub struct LineMode {
     is_leaving: bool,
     /// To whom a file is to be sent, and which.
     file: Option<(String, PathBuf)>,
+    /// When a person who waits for it was last told how far it is.
+    told: Option<Duration>,
 }
 
 /// Makes requests of lines.
@@ -122,6 +128,7 @@ impl LineMode {
             is_stderr_closed: false,
             is_leaving: false,
             file,
+            told: None,
         })
     }
 
@@ -283,6 +290,15 @@ impl FrontEnd for LineMode {
         if let Some((to, path)) = self.file.take_if(|_| session.takes_input()) {
             session.offer_file(&to, &path, now);
             session.end_input(now);
+            self.told = io::stderr().is_terminal().then_some(now.monotonic);
+        }
+        if let Some(told) = &mut self.told
+            && now.monotonic >= *told + PROGRESS_EVERY
+        {
+            *told = now.monotonic;
+            for UnderWay { name, progress, .. } in session.files_under_way() {
+                self.show(&Event::Answer(Text::from(format!("{name} {progress}"))));
+            }
         }
     }
 

@@ -100,7 +100,7 @@ impl LineMode {
             Format::Lines(Printer {
                 conversation,
                 history,
-                typed,
+                typed: typed && file.is_none(),
                 zone,
             })
         };

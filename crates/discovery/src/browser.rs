@@ -199,6 +199,12 @@ impl Browser {
         rooms
     }
 
+    /// Whether no more rooms are kept, so that some may be missing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= ROOMS_MAX
+    }
+
     /// How many packets, rooms, addresses and interfaces were malformed or beyond a limit.
     #[must_use]
     pub fn dropped(&self) -> u64 {

@@ -59,6 +59,8 @@ pub struct Sockets {
     v6: Option<Socket>,
     interfaces: Vec<Interface>,
     joined: BTreeSet<Link>,
+    /// The family that is read first, so that a flood of the other one does not starve it.
+    reads_v6_first: bool,
 }
 
 impl Sockets {
@@ -77,6 +79,7 @@ impl Sockets {
             v6,
             interfaces: Vec::new(),
             joined: BTreeSet::new(),
+            reads_v6_first: false,
         })
     }
 
@@ -129,10 +132,15 @@ impl Sockets {
     }
 
     /// One packet of those that are there, into a buffer of [`PACKET_MAX`] bytes.
-    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> Receipt<'a> {
-        for (socket, is_v6) in [(&self.v4, false), (&self.v6, true)] {
-            let Some(socket) = socket else { continue };
-            match receive(socket, is_v6, buffer) {
+    pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Receipt<'a> {
+        let first = self.reads_v6_first;
+        for is_v6 in [first, !first] {
+            let Some(socket) = self.socket(is_v6) else {
+                continue;
+            };
+            let read = receive(socket, is_v6, buffer);
+            self.reads_v6_first = !is_v6;
+            match read {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // An ICMP error about something that was sent.
                 Err(_) | Ok(None) => return Receipt::Dropped,
@@ -267,4 +275,51 @@ fn receive(socket: &Socket, is_v6: bool, buffer: &mut [u8]) -> io::Result<Option
         .zip(source)
         .filter(|_| is_whole)
         .map(|(link, source)| (link, source, message.bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::net::if_::if_nametoindex;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn a_flood_of_one_family_does_not_delay_the_other() {
+        let mut sockets = Sockets::open(true, true, 0).unwrap();
+        let index = if_nametoindex("lo").unwrap();
+        let hosts: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let Some(senders) = hosts
+            .map(|host| UdpSocket::bind((host, 0)).ok())
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+        else {
+            return eprintln!("skipped: this system has no IPv6");
+        };
+        sockets.interfaces = vec![Interface {
+            index,
+            name: "lo".into(),
+            addresses: hosts.map(|host| (host, 8)).to_vec(),
+        }];
+        sockets.joined = [false, true].map(|is_v6| Link { index, is_v6 }).into();
+        let ports = [&sockets.v4, &sockets.v6].map(|socket| {
+            let address = socket.as_ref().unwrap().local_addr().unwrap();
+            address.as_socket().unwrap().port()
+        });
+        let send = |family: usize| {
+            let to = (hosts[family], ports[family]);
+            senders[family].send_to(b"packet", to).unwrap();
+        };
+        for (flooded, other) in [(0, 1), (1, 0)] {
+            (0..10).for_each(|_| send(flooded));
+            send(other);
+            let mut buffer = [0; PACKET_MAX];
+            let families: Vec<usize> = std::iter::from_fn(|| match sockets.receive(&mut buffer) {
+                Receipt::Packet(packet) => Some(packet.link.is_v6.into()),
+                _ => None,
+            })
+            .collect();
+            assert_eq!(families.len(), 11);
+            assert!(families[..2].contains(&other), "{families:?}");
+        }
+    }
 }

@@ -105,6 +105,12 @@ impl Search {
         self.browser.rooms()
     }
 
+    /// Whether the list is full, so that some rooms may be missing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.browser.is_full()
+    }
+
     /// What happened on each link.
     pub fn traffic(&self) -> impl Iterator<Item = &Traffic> {
         self.links.values()
@@ -156,7 +162,7 @@ impl Search {
     }
 
     fn read(&mut self, now: Duration) {
-        let Some(sockets) = &self.sockets else {
+        let Some(sockets) = &mut self.sockets else {
             return;
         };
         for _ in 0..PACKETS_MAX {

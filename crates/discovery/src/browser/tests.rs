@@ -320,6 +320,7 @@ fn what_is_beyond_a_limit_is_dropped_and_counted() {
         browser.hear(&room(&format!("Lab {number}"), number), 0);
     }
     assert_eq!((browser.rooms().len(), browser.dropped()), (ROOMS_MAX, 16 + 36));
+    assert!(browser.is_full());
     for number in 100..120 {
         browser.hear(&[address(1, &format!("10.0.0.{number}"))], 0);
     }

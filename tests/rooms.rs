@@ -1,6 +1,7 @@
 //! Rooms of the LAN, in networks of their own: nothing of these tests reaches the network of this machine.
 
 use crate::harness::{Journal, Process, Terminal, chat_client, chat_server, client_command};
+use std::path::PathBuf;
 use std::process::Command;
 
 const USUAL: (u16, u16) = (80, 24);
@@ -84,6 +85,31 @@ fn a_room_of_the_lan_is_chosen_and_joined() {
     terminal.keys("/quit\r");
     assert_eq!(terminal.process.exit_code(), 0);
     terminal.expect_restored();
+}
+
+/// Its server is replaced after the list shows it: whoever can announce rooms can also announce one of others at an own address.
+#[test]
+fn a_room_with_another_key_than_listed_is_not_joined() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("listed-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let script = "ip link set lo up; ip link add lan type veth peer name other; cd $directory
+        ip address add 192.0.2.7/24 dev lan; ip link set lan up; ip link set other up
+        timeout 60 sh -c 'echo $$ >listed; exec $server 192.0.2.7 9001 --name Kitchen' >/dev/null 2>&1 &
+        (until [ -e go ]; do sleep 0.05; done; kill -KILL $(cat listed)
+        exec timeout 60 $server 192.0.2.7 9001 --no-announce 2>/dev/null) & server=$!
+        $client; status=$?; kill $server; exit $status";
+    let Some(mut command) = in_a_new_network(script) else {
+        return;
+    };
+    command.env("directory", &directory);
+    let mut terminal = Terminal::start_command("client", command, USUAL, &Journal::new());
+    terminal.expect("> 1  Kitchen  192.0.2.7:9001");
+    std::fs::write(directory.join("go"), "").unwrap();
+    terminal.expect("to check its key: ");
+    terminal.keys("1");
+    terminal.expect("this is not the room that you chose");
+    assert_eq!(terminal.process.exit_code(), 6);
+    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]

@@ -417,6 +417,7 @@ impl World {
             Box::new(move |bytes| one.fill(bytes)),
         );
         let trust = Trust {
+            announced: None,
             key: who.known,
             clear: false,
             had_phrase: who.known.is_some() && phrase.is_some(),

@@ -6,7 +6,7 @@ use crate::paths::LastServer;
 use crate::settings::{File, Settings};
 use chat_manual::{Document, Tip, exit, number, try_parse};
 use chat_proto::nick::Nick;
-use chat_proto::opaque::PublicKey;
+use chat_proto::opaque::{Opaque, PublicKey};
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueHint};
@@ -115,6 +115,10 @@ pub struct Args {
     // One key in 64 begins with a hyphen.
     #[arg(long, value_name = "KEY", value_parser = parse_key, allow_hyphen_values = true)]
     pub server_key: Option<PublicKey>,
+
+    /// What the room announces of its key, if the user chose it from a list.
+    #[arg(skip)]
+    pub announced: Option<Opaque<16>>,
 
     /// Join with the passphrase in this file, which only you may read, and only a room that has one.
     /// Without this option, the client asks for it on a terminal

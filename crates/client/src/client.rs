@@ -186,6 +186,7 @@ impl<F: FrontEnd> Client<F> {
         let own = ClientKey::load()?;
         let trust = Trust {
             key: args.server_key.or(remembered.map(|known| known.key)),
+            announced: args.announced,
             clear: args.clear,
             phrase: match passphrase {
                 Passphrase::Given(phrase) => Some(phrase.clone()),

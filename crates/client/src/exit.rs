@@ -16,8 +16,9 @@ Exit status:
   3    the room is full
   4    the nick was refused
   5    a private message was not delivered, or nobody confirmed it; a file was not kept
-  6    the server's key is not the known one, it asks for no passphrase although the room
-       has one, or what arrived was changed on the way
+  6    the server's key is not the known one or not the one that its room announces, it
+       asks for no passphrase although the room has one, or what arrived was changed on
+       the way
   7    the server does not encrypt, and --clear was not given
   8    the room has a passphrase, and none was given or it is wrong
   9    an operator has shown you out, or banned you
@@ -59,7 +60,9 @@ impl Exit {
         match outcome {
             Outcome::Full => Self::Full,
             Outcome::NickRefused(_) => Self::Nick,
-            Outcome::OtherKey(_) | Outcome::NoPassphrase | Outcome::Altered => Self::Server,
+            Outcome::OtherKey(_) | Outcome::OtherRoom(_) | Outcome::NoPassphrase | Outcome::Altered => {
+                Self::Server
+            }
             Outcome::Kicked(_) | Outcome::Banned(_) => Self::ShownOut,
             Outcome::Locked(_) => Self::Locked,
             Outcome::Clear => Self::Clear,

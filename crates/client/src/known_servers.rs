@@ -3,7 +3,8 @@
 use crate::address::Address;
 use crate::net::secure::Proven;
 use anyhow::{Context, Result, bail};
-use chat_proto::opaque::PublicKey;
+use chat_noise::key;
+use chat_proto::opaque::{Opaque, PublicKey};
 use chat_sys::files::{self, Lock};
 use std::fs;
 use std::io::ErrorKind;
@@ -65,6 +66,17 @@ impl KnownServers {
             );
         };
         Ok(Some(known))
+    }
+
+    /// Whether the key with this fingerprint is remembered, of any server. Lines that can't be read have none.
+    #[must_use]
+    pub fn has(&self, fingerprint: Opaque<16>) -> bool {
+        let content = self.read().unwrap_or_default();
+        let keys = content
+            .lines()
+            .filter_map(|line| parse(line.splitn(3, ' ').nth(2)?));
+        keys.into_iter()
+            .any(|known| key::fingerprint(&known.key) == fingerprint)
     }
 
     /// A server that is not known has proven its key. It is remembered, if the server keeps it. Returns what the user is to
@@ -184,7 +196,6 @@ fn parse(rest: &str) -> Option<Known> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_proto::opaque::Opaque;
 
     /// A file of this test's own, in a directory that does not exist yet.
     fn scratch(name: &str) -> (PathBuf, KnownServers) {

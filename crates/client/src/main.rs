@@ -77,7 +77,10 @@ fn join_any(mut args: Args) -> Result<Exit> {
     }
     let signals = client::signals(true).context("can't handle signals")?;
     match tui::choose(&args.settings, &signals)? {
-        Ok(server) => args.settings.server = server,
+        Ok(found) => {
+            args.announced = found.room.about.fingerprint;
+            args.settings.server = found.address;
+        }
         Err(exit) => return Ok(exit),
     }
     drop(signals);

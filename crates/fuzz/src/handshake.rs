@@ -139,6 +139,7 @@ impl World {
         let is = |bit: u8| flags >> bit & 1 == 1;
         let phrase = |bit, text| is(bit).then(|| Phrase::new(text)).flatten();
         let trust = Trust {
+            announced: None,
             key: is(0).then(|| if is(1) { other.public() } else { key.public() }),
             clear: is(2),
             phrase: phrase(3, if is(4) { "another" } else { "the phrase" }),

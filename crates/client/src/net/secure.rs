@@ -8,10 +8,10 @@ use crate::session::Outcome;
 use crate::session::greeting::{self, Greeting};
 use chat_noise::cpace::Phrase;
 use chat_noise::handshake::{Client, VERB};
-use chat_noise::key::KeyPair;
+use chat_noise::key::{KeyPair, fingerprint};
 use chat_noise::record::{Channel, RECORD_MAX};
 use chat_proto::now::Now;
-use chat_proto::opaque::{PublicKey, encode};
+use chat_proto::opaque::{Opaque, PublicKey, encode};
 use chat_proto::text::Text;
 use chat_proto::{PASSPHRASE, SERVER_LINE_MAX, TOO_MANY_GUESSES, WRONG_PASSPHRASE};
 
@@ -23,6 +23,8 @@ const VERDICT_MAX: usize = 128;
 pub struct Trust {
     /// The key that the server must have. Without it, that of the first connection is required on later ones.
     pub key: Option<PublicKey>,
+    /// The server's key must have this fingerprint, because its room announces that.
+    pub announced: Option<Opaque<16>>,
     /// Also to servers without encryption, if neither a key nor a passphrase is required.
     pub clear: bool,
     /// The passphrase of the room, which the server must ask for.
@@ -202,7 +204,8 @@ impl Secure {
 
     fn may_be_clear(&self) -> bool {
         let must_ask = self.trust.phrase.is_some() || self.trust.had_phrase;
-        self.trust.clear && self.trust.key.is_none() && !must_ask
+        let must_prove = self.trust.key.is_some() || self.trust.announced.is_some();
+        self.trust.clear && !must_prove && !must_ask
     }
 
     /// The passphrase to try with a server that asks for one, or does not.
@@ -324,6 +327,11 @@ impl Secure {
         };
         if self.trust.key.is_some_and(|key| key != met.server) {
             received.refusal = Some(Outcome::OtherKey(met.server));
+            return;
+        }
+        let is_announced = |announced| announced == fingerprint(&met.server);
+        if !self.trust.announced.is_none_or(is_announced) {
+            received.refusal = Some(Outcome::OtherRoom(met.server));
             return;
         }
         self.trust.key = Some(met.server);
@@ -534,6 +542,22 @@ mod tests {
             secure.receive(Now::default(), b"hello\n").refusal,
             Some(Outcome::Clear)
         );
+    }
+
+    #[test]
+    fn a_chosen_room_has_the_key_that_it_announces() {
+        let announced = |number, clear| Trust {
+            announced: Some(fingerprint(&key(number).public())),
+            clear,
+            ..Trust::default()
+        };
+        up(announced(2, false));
+        let (refused, said) = refusal(announced(2, false), 5);
+        assert_eq!(refused, Some(Outcome::OtherRoom(key(5).public())));
+        assert_eq!(said, b"");
+        let mut secure = secure(announced(2, true));
+        let received = secure.receive(Now::default(), b"hello\n");
+        assert_eq!(received.refusal, Some(Outcome::Clear));
     }
 
     #[test]

@@ -19,14 +19,14 @@ pub struct Found {
     pub key: KeyState,
 }
 
-/// How the key that a room announces compares with the remembered key of its addresses. Joining proves the key.
+/// How the key that a room announces compares with the remembered keys. Joining proves the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
     /// Nothing, or the room does not say which one it has.
     New,
-    /// It is this one.
+    /// It is this one, perhaps at another address.
     Known,
-    /// It was another one.
+    /// At one of its addresses it was another one.
     Changed,
 }
 
@@ -37,15 +37,22 @@ impl Found {
         let mut addresses = room.addresses.iter().map(|address| written(*address));
         // An unreadable file is reported when a room is joined.
         let remembered = |address: &Address| known?.recall(address).ok().flatten();
-        let first = addresses
+        let mut met = addresses
             .clone()
-            .find_map(|address| Some((remembered(&address)?, address)));
-        let (key, address) = match (first, room.about.fingerprint) {
-            (Some((known, address)), Some(claimed)) if key::fingerprint(&known.key) == claimed => {
-                (KeyState::Known, Some(address))
-            }
+            .filter_map(|address| Some((key::fingerprint(&remembered(&address)?.key), address)));
+        let claimed = room.about.fingerprint;
+        // Anybody may add an address to what a room announces.
+        let first = met
+            .clone()
+            .find(|(key, _)| Some(*key) == claimed)
+            .or_else(|| met.next());
+        let (key, address) = match (first, claimed) {
+            (Some((key, address)), Some(claimed)) if key == claimed => (KeyState::Known, Some(address)),
             (Some((_, address)), Some(_)) => (KeyState::Changed, Some(address)),
             (Some((_, address)), None) => (KeyState::New, Some(address)),
+            (None, Some(claimed)) if known.is_some_and(|known| known.has(claimed)) => {
+                (KeyState::Known, addresses.next())
+            }
             (None, _) => (KeyState::New, addresses.next()),
         };
         let address =
@@ -140,12 +147,12 @@ mod tests {
                 shown("sealed", "192.0.2.7")
             )
         );
-        let proven = Proven {
-            key: Opaque([1; 32]),
+        let of = |key| Proven {
+            key: Opaque([key; 32]),
             is_kept: true,
             has_phrase: false,
         };
-        known.meet(&"2001:db8::7 9000".parse().unwrap(), proven);
+        known.meet(&"2001:db8::7 9000".parse().unwrap(), of(1));
         let at = "2001:db8::7";
         assert_eq!(
             found(Some(1)),
@@ -162,6 +169,14 @@ mod tests {
         assert_eq!(
             found(None),
             (format!("{at} 9000"), KeyState::New, shown("sealed", at))
+        );
+        known.meet(&"192.0.2.7 9000".parse().unwrap(), of(2));
+        assert_eq!(found(Some(1)).0, format!("{at} 9000"), "the key decides");
+        assert_eq!(found(Some(2)).0, "192.0.2.7 9000");
+        let elsewhere = |key| Found::new(room(&["192.0.2.9:9000"], key), Some(&known)).key;
+        assert_eq!(
+            [Some(1), Some(3), None].map(elsewhere),
+            [KeyState::Known, KeyState::New, KeyState::New]
         );
         std::fs::remove_dir_all(directory).unwrap();
     }

@@ -42,6 +42,12 @@ pub fn run(is_json: bool) -> Result<Exit> {
         }
     }
     io::stdout().write_all(&out).context("can't print the rooms")?;
+    if search.is_full() {
+        let _ = writeln!(
+            io::stderr(),
+            "chat-client: the list is full: there may be more rooms"
+        );
+    }
     if rooms.is_empty() {
         let seconds = PATIENCE.as_secs_f64();
         // The exit status says it too.

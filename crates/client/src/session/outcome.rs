@@ -33,6 +33,8 @@ pub enum Outcome {
     Unfinished,
     /// The server's key, this one, is not the one that it must have.
     OtherKey(PublicKey),
+    /// The server's key, this one, is not the one that the chosen room announces.
+    OtherRoom(PublicKey),
     /// The server does not prove its key, or what was said was changed on the way.
     Altered,
     /// The server does not encrypt, and the user did not allow that.
@@ -68,6 +70,12 @@ impl fmt::Display for Outcome {
                 f,
                 "this is not the server that you know: its key is {key}. Somebody may be between you and the server, or \
                  it was set up anew. If you know that it was, --forget-server drops the key that you know"
+            ),
+            Self::OtherRoom(key) => write!(
+                f,
+                "this is not the room that you chose: its server has the key {key}, and the room announces another one. \
+                 Somebody on this network may want to be taken for that room. chat-client HOST PORT joins a server \
+                 that you know"
             ),
             Self::Altered => f.write_str(
                 "what arrived is not what the server sent: somebody or something between you and the server changes it",

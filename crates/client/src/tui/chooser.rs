@@ -2,7 +2,6 @@
 
 use super::device::{self, Device};
 use super::room_list::{Choice, RoomList};
-use crate::address::Address;
 use crate::exit::Exit;
 use crate::known_servers::KnownServers;
 use crate::rooms::PATIENCE;
@@ -26,7 +25,7 @@ const FRAME: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// If the terminal or the system fails.
-pub fn choose(settings: &Settings, signals: &Signals) -> Result<Result<Address, Exit>> {
+pub fn choose(settings: &Settings, signals: &Signals) -> Result<Result<Found, Exit>> {
     let clock = Clock::start();
     let mut chooser = Chooser {
         clock,
@@ -58,7 +57,7 @@ struct Chooser {
 }
 
 impl Chooser {
-    fn turn(&mut self, signals: &Signals) -> Result<Option<Result<Address, Exit>>> {
+    fn turn(&mut self, signals: &Signals) -> Result<Option<Result<Found, Exit>>> {
         let now = self.clock.now();
         self.search.advance(now.monotonic);
         if now.monotonic >= PATIENCE {
@@ -87,7 +86,7 @@ impl Chooser {
         }
         self.is_stale |= !inputs.is_empty();
         Ok(match self.list.handle(inputs) {
-            Some(Choice::Join(found)) => Some(Ok(found.address)),
+            Some(Choice::Join(found)) => Some(Ok(*found)),
             Some(Choice::Leave) => Some(Err(Exit::Delivered)),
             Some(Choice::Interrupt) => Some(Err(Exit::of_signal(Signal::SIGINT))),
             Some(Choice::Suspend) => {
@@ -115,6 +114,7 @@ impl Chooser {
             let found = rooms.iter().map(|room| Found::new(room.clone(), known));
             self.list.update(found.collect());
             self.heard = rooms;
+            self.list.is_full = self.search.is_full();
         }
         // Draws nothing if nothing changed.
         self.device.paint(self.list.frame());

@@ -31,6 +31,8 @@ pub(super) enum Choice {
 #[derive(Debug)]
 pub(super) struct RoomList {
     pub(super) size: Size,
+    /// Some rooms may be missing.
+    pub(super) is_full: bool,
     /// In the order of their numbers.
     lines: Vec<Line>,
     last_number: usize,
@@ -58,6 +60,7 @@ impl RoomList {
     pub(super) fn new(size: Size) -> Self {
         Self {
             size,
+            is_full: false,
             lines: Vec::new(),
             last_number: 0,
             selected: None,
@@ -260,6 +263,8 @@ impl RoomList {
             1 => "1 room".to_owned(),
             here => format!("{here} rooms"),
         };
+        let full = if self.is_full { ", list full" } else { "" };
+        let count = count + full;
         let selected = self.selected_place().and_then(|place| self.lines.get(place));
         let place = match selected {
             Some(line) if columns < ADDRESSES_FROM => line.found.address.joined(),

@@ -242,6 +242,19 @@ fn of_many_rooms_some_numbers_have_two_digits() {
 }
 
 #[test]
+fn a_full_list_says_so() {
+    let mut list = list(80, 4, three()[..1].to_vec());
+    list.is_full = true;
+    shows(
+        &mut list,
+        "|> 1  Lab 3  192.0.2.7:9000  passphrase, known key
+         |
+         | rooms on this network                                        1 room, list full
+         |Enter: join  q: leave █",
+    );
+}
+
+#[test]
 fn on_a_narrow_screen_the_address_and_the_count_are_apart() {
     let room = |number| room(&format!("Room {number}"), &format!("10.0.0.{number}:9000"));
     let mut list = list(20, 3, (1..=64).map(room).collect());

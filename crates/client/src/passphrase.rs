@@ -13,6 +13,7 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// Bytes of a passphrase that is typed, at most; further ones are ignored.
@@ -20,6 +21,10 @@ const TYPED_MAX: usize = 1024;
 
 /// Signals that change nothing while the question stands.
 const IGNORED: [Signal; 3] = [Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT];
+
+/// For so long after the question, one Enter before any other key answers nothing: it may belong to the number of a room, which
+/// is joined without it.
+const EARLY: Duration = Duration::from_secs(1);
 
 /// Asks at the terminal that is the standard input, which shows nothing of the answer. Without an answer, how the program
 /// ends.
@@ -37,7 +42,14 @@ pub fn ask(server: &Address, signals: &Signals) -> Result<Result<Phrase, Exit>> 
     let end = read_line(&terminal, signals);
     drop(hidden);
     show(&terminal, "\n");
-    Ok(end?.and_then(|line| Phrase::new(&line.text()).ok_or(Exit::Passphrase)))
+    let phrase = end?.and_then(|line| Phrase::new(&line.text()).ok_or(Exit::Passphrase));
+    if matches!(phrase, Err(Exit::Passphrase)) {
+        show(
+            &terminal,
+            "chat-client: not joined: this room has a passphrase, and you gave none\n",
+        );
+    }
+    Ok(phrase)
 }
 
 /// Shows text on the terminal, which may be open for reading only; then standard error takes it. The standard output is not
@@ -52,6 +64,7 @@ fn show(mut terminal: &File, text: &str) {
 /// Reads up to Enter. A signal ends it, and so do Ctrl-C and Ctrl-D.
 fn read_line(mut terminal: &File, signals: &Signals) -> Result<Result<Line, Exit>> {
     let mut line = Line::default();
+    let asked = Instant::now();
     loop {
         let mut descriptors = [
             PollFd::new(terminal.as_fd(), PollFlags::POLLIN),
@@ -74,6 +87,7 @@ fn read_line(mut terminal: &File, signals: &Signals) -> Result<Result<Line, Exit
         }
         let [byte] = *typed;
         match byte {
+            b'\r' | b'\n' if line.skips_enter(asked.elapsed()) => {}
             b'\r' | b'\n' => return Ok(Ok(line)),
             3 => return Ok(Err(Exit::of_signal(Signal::SIGINT))),
             4 => return Ok(Err(Exit::Passphrase)),
@@ -83,30 +97,42 @@ fn read_line(mut terminal: &File, signals: &Signals) -> Result<Result<Line, Exit
 }
 
 /// What was typed.
-struct Line(Zeroizing<Vec<u8>>);
+struct Line {
+    typed: Zeroizing<Vec<u8>>,
+    has_skipped: bool,
+}
 
 impl Default for Line {
     /// It never grows: a larger copy would leave the old one behind.
     fn default() -> Self {
-        Self(Zeroizing::new(Vec::with_capacity(TYPED_MAX)))
+        Self {
+            typed: Zeroizing::new(Vec::with_capacity(TYPED_MAX)),
+            has_skipped: false,
+        }
     }
 }
 
 impl Line {
+    /// Whether an Enter this long after the question answers nothing.
+    fn skips_enter(&mut self, age: Duration) -> bool {
+        let is_early = self.typed.is_empty() && age < EARLY;
+        is_early && !std::mem::replace(&mut self.has_skipped, true)
+    }
+
     fn key(&mut self, byte: u8) {
         match byte {
             // Backspace takes a whole character.
-            8 | 127 => while self.0.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {},
+            8 | 127 => while self.typed.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {},
             // Ctrl-U
-            21 => self.0.clear(),
+            21 => self.typed.clear(),
             0..b' ' => {}
-            byte if self.0.len() < TYPED_MAX => self.0.push(byte),
+            byte if self.typed.len() < TYPED_MAX => self.typed.push(byte),
             _ => {}
         }
     }
 
     fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(String::from_utf8_lossy(&self.0).into_owned())
+        Zeroizing::new(String::from_utf8_lossy(&self.typed).into_owned())
     }
 }
 
@@ -149,6 +175,18 @@ mod tests {
         }
         assert_eq!(line.text().as_str(), "grün");
         (0..2000).for_each(|_| line.key(b'x'));
-        assert_eq!(line.0.len(), TYPED_MAX);
+        assert_eq!(line.typed.len(), TYPED_MAX);
+    }
+
+    #[test]
+    fn the_enter_of_a_chosen_room_answers_nothing() {
+        let [soon, late] = [Duration::from_millis(300), EARLY];
+        let mut line = Line::default();
+        assert!(line.skips_enter(soon));
+        assert!(!line.skips_enter(soon), "the second one is meant");
+        assert!(!Line::default().skips_enter(late));
+        let mut line = Line::default();
+        line.key(b'x');
+        assert!(!line.skips_enter(soon));
     }
 }

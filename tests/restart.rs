@@ -1,6 +1,8 @@
 //! A server with `--state` that ends, in order or by SIGKILL, and starts again.
 
-use crate::harness::{Chance, Journal, Process, Rich, Server, Terminal, part_of, server_command};
+use crate::harness::{
+    Chance, Journal, Process, Rich, SERVER_STATE, Server, Terminal, chat_server, part_of, server_command,
+};
 use crate::operators::code_of;
 use chat_proto::rich::FromServer;
 use nix::sys::signal::Signal;
@@ -8,6 +10,7 @@ use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -378,6 +381,53 @@ fn a_state_that_cannot_be_written_is_logged_once_and_tried_again() {
     wait_until_kept(&state, " two\n");
     assert_eq!(server.log().with("state not kept").len(), 1);
     server.stop();
+}
+
+/// On a disk of its own, which the last server finds with space again.
+#[test]
+fn on_a_full_disk_a_state_does_not_pass_for_that_of_an_orderly_end() {
+    let directory = directory("full");
+    let script = "mount -t tmpfs -o size=64k none $directory || exit 77
+        log=$directory.log
+        run() {
+            rm -f $log
+            $server 127.0.0.1 0 --state $directory/state >/dev/null 2>$log & server_id=$!
+            until grep -qs 'code for operators' $log; do sleep 0.05; done
+            kill -$1 $server_id; wait $server_id
+            echo status $?; grep -o 'state messages.*' $log
+        }
+        run TERM; cat /dev/zero >$directory/all 2>/dev/null; run TERM; run KILL; rm $directory/all; run TERM; run TERM";
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .env("directory", &directory)
+        .env("server", chat_server())
+        .env("XDG_STATE_HOME", SERVER_STATE);
+    let Ok(output) = unshare.output() else {
+        return eprintln!("skipped: this system has no unshare");
+    };
+    if output.stdout.is_empty() {
+        return eprintln!("skipped: this system makes no mount namespaces");
+    }
+    let kept = |end| format!("state messages=0 clients=0 bans=0 {end}");
+    let (ended, killed) = (kept("ended"), kept("killed"));
+    let expected = [
+        "status 0",
+        "status 1",
+        &ended,
+        "status 137",
+        &killed,
+        "status 0",
+        &killed,
+        "status 0",
+        &ended,
+    ];
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .collect::<Vec<_>>(),
+        expected
+    );
 }
 
 #[test]

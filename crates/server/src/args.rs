@@ -152,7 +152,7 @@ pub struct Args {
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
   0  ended by SIGINT, SIGTERM or SIGHUP; with --status: the server answers, and is well
-  1  can't run, for example because the port is in use; with --status: no answer, or the server shuts down
+  1  can't run, for example because the port is in use, or could not write the state at the end; with --status: no answer, or the server shuts down
   2  invalid command line";
 
 /// The largest of all other numbers.

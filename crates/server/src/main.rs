@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match run(&Args::load()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit) => exit,
         Err(error) => {
             let cause = error.root_cause().downcast_ref::<io::Error>();
             if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe) {
@@ -29,21 +29,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<()> {
-    match args.generate {
-        Some(document) => Ok(manual::write(document, &mut io::stdout())?),
+fn run(args: &Args) -> Result<ExitCode> {
+    let written = match args.generate {
+        Some(document) => manual::write(document, &mut io::stdout()).map_err(Into::into),
         None if args.fingerprint => {
             let (identity, _) = Identity::load(args.key_file.as_deref())?;
             if !identity.is_kept {
                 bail!("the key can't be kept, so each run has another one; --key-file names a file for it");
             }
-            Ok(writeln!(io::stdout(), "{}", identity.public())?)
+            writeln!(io::stdout(), "{}", identity.public()).map_err(Into::into)
         }
         None if args.new_passphrase => words::write_new(args.passphrase_file.as_deref(), &mut io::stdout()),
         None if args.status => {
             let (host, port) = args.ask_at();
             inquiry::run(host, port, args.json, &mut io::stdout())
         }
-        None => Server::open(args)?.run(),
-    }
+        None => return Server::open(args)?.run(),
+    };
+    written.map(|()| ExitCode::SUCCESS)
 }

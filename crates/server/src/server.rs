@@ -39,6 +39,7 @@ use std::io::{self, IoSlice, IsTerminal, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// Bytes read from one connection in one turn. 32 KiB gives 1.1 to 1.2 times the broadcast throughput of 16 KiB. Beside
@@ -194,11 +195,12 @@ impl Server {
         })
     }
 
-    /// Runs until a signal ends it, and everybody has been told or had time to be.
+    /// Runs until a signal ends it, and everybody has been told or had time to be. Returns the exit status: a state that is not kept
+    /// is a failure.
     ///
     /// # Errors
     /// If `poll(2)` fails.
-    pub fn run(mut self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> anyhow::Result<ExitCode> {
         self.manager.is_ready();
         while !self.room.is_over() {
             let ready = self.wait()?;
@@ -232,14 +234,16 @@ impl Server {
             self.report(now);
             self.log.flush();
         }
+        let mut exit = ExitCode::SUCCESS;
         if let Some(file) = self.state_file.take()
             && let Err(error) = file.finish(kept(&self.room, self.clock.now(), self.ban_file.is_some()))
         {
             self.log.problem(format_args!("state not kept: {error}"));
+            exit = ExitCode::FAILURE;
         }
         self.log.events(Duration::MAX, &[]);
         self.log.flush();
-        Ok(())
+        Ok(exit)
     }
 
     /// Waits until something can be done.

@@ -1,7 +1,8 @@
 //! What a room keeps over a restart, as the bytes of a file.
 //!
 //! The file is text: a first line with the version, one line for each thing that is kept, and a last line with the
-//! SHA-256 of all before it. So a torn or changed file is recognised, and one of another program or version.
+//! SHA-256 of all before it. So a torn or changed file is recognised, and one of another program or version. After an orderly
+//! end `final` follows, which the next server can take off on a full disk too.
 
 use crate::bans::{Ban, Kind};
 use crate::network::Network;
@@ -21,6 +22,9 @@ use std::time::Duration;
 /// The first word of the file, and the version behind it.
 const MAGIC: &str = "chat-state ";
 const VERSION: &str = "2";
+
+/// Behind the last line, if the server has ended in order.
+pub(crate) const FINAL: &str = "final\n";
 
 /// The largest count of messages: far more than there can be, and far below an overflow.
 const SAID_MAX: u64 = 1 << 62;
@@ -105,13 +109,13 @@ impl State {
         let mut bytes = text.into_bytes();
         bytes.extend_from_slice(&self.messages);
         seal(&mut bytes);
+        if self.is_final {
+            bytes.extend_from_slice(FINAL.as_bytes());
+        }
         bytes
     }
 
     fn write(&self, to: &mut String) -> fmt::Result {
-        if self.is_final {
-            writeln!(to, "final")?;
-        }
         let (lost_from, before) = (Or(self.lost_from), Or(self.before));
         writeln!(to, "said {} {lost_from} {before}", self.said)?;
         if let Some(topic) = &self.topic {
@@ -155,7 +159,8 @@ impl State {
         if !bytes.starts_with(MAGIC.as_bytes()) && !MAGIC.as_bytes().starts_with(bytes) {
             return Err(NoState::Foreign);
         }
-        let (body, hash) = unseal(bytes).ok_or(NoState::Torn)?;
+        let sealed = bytes.strip_suffix(FINAL.as_bytes());
+        let (body, hash) = unseal(sealed.unwrap_or(bytes)).ok_or(NoState::Torn)?;
         if sha256(&[body]) != hash {
             return Err(NoState::Torn);
         }
@@ -165,7 +170,10 @@ impl State {
         if version != Some(VERSION) {
             return Err(NoState::Version);
         }
-        let mut state = Self::default();
+        let mut state = Self {
+            is_final: sealed.is_some(),
+            ..Self::default()
+        };
         for (number, line) in lines {
             state.read(line).ok_or(NoState::Line(number))?;
         }
@@ -181,7 +189,6 @@ impl State {
                 self.messages.push(b'\n');
             }
             "TOPIC" => self.topic = Some(topic(line)?),
-            "final" => self.is_final = true,
             "said" => {
                 let mut words = rest.splitn(3, ' ');
                 let said = words.next()?.parse().ok();
@@ -288,8 +295,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LINES: [&str; 14] = [
-        "final",
+    const LINES: [&str; 13] = [
         "said 4611686018427387904 40 1700000000000",
         "TOPIC alice@10.0.0.7:40100 meeting at 3",
         "slow 3600",
@@ -320,6 +326,8 @@ mod tests {
     fn a_state_is_written_as_it_was_read() {
         let whole = file(&LINES);
         assert_eq!(again(&whole), Ok(whole.clone()));
+        let last = [&whole[..], FINAL.as_bytes()].concat();
+        assert_eq!(again(&last), Ok(last.clone()));
         let empty = State::default().to_bytes();
         assert_eq!(again(&empty), Ok(empty.clone()));
     }
@@ -338,6 +346,8 @@ mod tests {
         for (bytes, why) in [
             ([&whole[..], b"\n"].concat(), NoState::Torn),
             ([&whole[..], &whole[..]].concat(), NoState::Torn),
+            ([&whole[..], b"final"].concat(), NoState::Torn),
+            ([&whole[..], b"final\nfinal\n"].concat(), NoState::Torn),
             (b"# bans\n10.0.0.9\n".to_vec(), NoState::Foreign),
             (Vec::new(), NoState::Torn),
         ] {
@@ -366,7 +376,7 @@ mod tests {
             "nick mZ-oRcQ8yzc0wv7nqyMbMKrM4bDYAzZcWPZ1vWfvYyk 10.0.0.1 server",
             "later 7",
         ] {
-            assert_eq!(again(&file(&["final", line])), Err(NoState::Line(3)), "{line}");
+            assert_eq!(again(&file(&["slow 30", line])), Err(NoState::Line(3)), "{line}");
         }
     }
 

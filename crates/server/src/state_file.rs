@@ -3,7 +3,7 @@
 //! A thread of its own writes the file: a disk may take longer than the room can wait.
 
 use crate::log::Log;
-use crate::state::{NoState, State};
+use crate::state::{FINAL, NoState, State};
 use anyhow::{Context, Result, bail};
 use chat_sys::files::OwnFile;
 use std::io::{self, ErrorKind};
@@ -68,6 +68,7 @@ impl Opened {
             is_final: true,
             ..State::default()
         };
+        let has_file = matches!(found, Some(Ok(_)));
         let mut state = match found {
             None => empty,
             Some(Ok(state)) => {
@@ -89,10 +90,14 @@ impl Opened {
         state.is_final = is_final;
         let is_full =
             |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        let is_written = written.is_ok();
         match written {
-            Err(error) if !is_full(&error) => Err(error).with_context(about),
-            written => Ok((StateFile::start(file, written.is_err())?, state)),
+            Err(error) if !is_full(&error) => return Err(error).with_context(about),
+            // Else, after a kill, what is said until there is space would be missing unnoticed.
+            Err(_) if is_final && has_file => file.shorten(FINAL.len() as u64).with_context(about)?,
+            _ => {}
         }
+        Ok((StateFile::start(file, !is_written)?, state))
     }
 }
 

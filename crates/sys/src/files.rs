@@ -217,6 +217,17 @@ impl OwnFile {
         File::open(directory_of(&self.path).unwrap_or(Path::new(".")))?.sync_all()
     }
 
+    /// Takes this many bytes off its end. That needs no space, so it works on a full disk.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn shorten(&self, by: u64) -> io::Result<()> {
+        let mut open = OpenOptions::new();
+        let file = open.write(true).custom_flags(AS_IT_IS).open(&self.path)?;
+        file.set_len(file.metadata()?.len().saturating_sub(by))?;
+        file.sync_all()
+    }
+
     /// Renames it, with `.refused` behind its name, in place of an earlier one. Returns where it is then.
     ///
     /// # Errors
@@ -409,6 +420,9 @@ mod tests {
             (b"two".as_slice(), 0o600)
         );
         assert_eq!(own.read(2).unwrap_err().kind(), ErrorKind::InvalidData);
+        own.shorten(1).unwrap();
+        assert_eq!(own.read(2).unwrap(), b"tw");
+        own.replace(b"two").unwrap();
         drop(own);
         let own = OwnFile::open(&path).unwrap().unwrap();
         fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();

@@ -547,6 +547,76 @@ mod tests {
         assert_eq!(roster.holder(&A), Some(id(3)));
     }
 
+    fn beginning(port: u16, key: PublicKey) -> Profile {
+        Profile {
+            key: Some(Key::Short(Key::Whole(key).short())),
+            ..profile(port, None)
+        }
+    }
+
+    #[test]
+    fn a_key_goes_from_the_likely_user_to_the_one_that_has_it() {
+        let mut roster = Roster::default();
+        roster.announce(profile(1, Some(A)), &OWN);
+        roster.mark_stale();
+        roster.announce(beginning(1, A), &OWN);
+        assert_eq!(trust(&roster, 1), KeyTrust::Trusted(A));
+        let short = Key::Whole(A).short();
+        assert_eq!(roster.unconfirmed(id(1)), Some(short));
+        // It is back under another id, and the first user's key only begins like it.
+        assert_eq!(roster.announce(profile(2, Some(A)), &OWN), Change::default());
+        assert_eq!(
+            (trust(&roster, 2), roster.holder(&A)),
+            (KeyTrust::Trusted(A), Some(id(2)))
+        );
+        assert_eq!(trust(&roster, 1), KeyTrust::Unasked);
+        assert_eq!(roster.get(id(1)).unwrap().key, Some(Key::Short(short)));
+        let mut other = A;
+        other.0[31] ^= 1;
+        assert_eq!(roster.announce(profile(1, Some(other)), &OWN), Change::default());
+        assert_eq!(trust(&roster, 1), KeyTrust::Trusted(other));
+    }
+
+    #[test]
+    fn a_likely_user_has_the_name_and_keeps_the_address_of_before() {
+        for (nick, expected) in [
+            (Some("bob"), KeyTrust::Trusted(A)),
+            (Some("eve"), KeyTrust::Unasked),
+        ] {
+            let who = |nick: Option<&str>| Who {
+                nick: nick.map(|nick| Nick::parse(nick).unwrap()),
+                id: id(1),
+            };
+            let mut roster = Roster::default();
+            let udp = Some(SocketAddr::from(([10, 0, 0, 9], 9)));
+            let before = Profile {
+                who: who(Some("bob")),
+                udp,
+                key: Some(A.into()),
+            };
+            roster.announce(before, &OWN);
+            roster.mark_stale();
+            let now = Profile {
+                who: who(nick),
+                ..beginning(1, A)
+            };
+            roster.announce(now, &OWN);
+            assert_eq!(trust(&roster, 1), expected);
+            let kept = udp.filter(|_| expected != KeyTrust::Unasked);
+            assert_eq!(roster.address(id(1)), kept);
+        }
+    }
+
+    #[test]
+    fn who_may_be_here_under_another_id_is_not_surely_gone() {
+        let mut roster = Roster::default();
+        roster.announce(profile(1, Some(A)), &OWN);
+        roster.announce(profile(2, Some(B)), &OWN);
+        roster.mark_stale();
+        roster.announce(beginning(3, A), &OWN);
+        assert_eq!(roster.stale(), (vec![id(2)], vec![id(1)]));
+    }
+
     #[test]
     fn this_clients_own_key_is_rejected() {
         let mut roster = Roster::default();

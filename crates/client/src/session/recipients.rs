@@ -240,3 +240,60 @@ impl Peer {
         under_its_id.or_else(|| roster.here(roster.holder(&key)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_proto::opaque::Opaque;
+
+    const KEY: PublicKey = Opaque([1; 32]);
+    const BOB: &str = "bob@10.0.0.2:1";
+
+    /// A user of whom the server has told how the key begins.
+    fn user(who: &str) -> Profile {
+        Profile {
+            who: who.parse().unwrap(),
+            udp: None,
+            key: Some(Key::Short(Key::Whole(KEY).short())),
+        }
+    }
+
+    fn roster(users: &[&str]) -> Roster {
+        let mut roster = Roster::default();
+        for who in users {
+            roster.announce(user(who), &Opaque([0; 32]));
+        }
+        roster
+    }
+
+    #[test]
+    fn by_the_beginning_of_its_key_a_user_is_known_nowhere_else() {
+        let bob = Peer::of(&user(BOB));
+        let eve = "eve@10.0.0.3:1";
+        let both = roster(&[BOB, eve]);
+        assert!(bob.is(&bob.who, &both));
+        assert!(!bob.is(&eve.parse().unwrap(), &both));
+        assert!(bob.find(&both).is_some());
+        assert_eq!(bob.find(&roster(&["eve@10.0.0.2:1"])), None, "under another name");
+    }
+
+    #[test]
+    fn a_user_that_left_before_a_loss_is_not_lost() {
+        let mut bob = Peer::of(&user(BOB));
+        bob.left(&user(BOB).who);
+        bob.lost();
+        assert!(bob.is_gone() && !bob.is_lost());
+    }
+
+    #[test]
+    fn the_keys_of_chosen_users_matter() {
+        let bob = || Peer::of(&user(BOB));
+        let mut chosen = Recipients::new(None);
+        assert!(!chosen.may_have(KEY.into()));
+        chosen.writer = Some(bob());
+        assert!(chosen.may_have(KEY.into()));
+        chosen.writer = None;
+        chosen.target = Target::User(bob());
+        assert!(chosen.may_have(KEY.into()));
+    }
+}

@@ -338,6 +338,22 @@ fn the_keys_of_verified_and_ignored_users_are_asked_for_at_once() {
     assert_eq!(sim.shown(), [], "it is hidden before the answer");
 }
 
+#[test]
+fn questions_ahead_of_need_are_limited() {
+    let mut sim = Sim::new(config());
+    let key = key_of(2).parse().unwrap();
+    let nick = Some(Nick::parse("bob").unwrap());
+    sim.session.remember_verified(vec![Verified { key, nick }]);
+    sim.hear("* chat version 1: hi\n");
+    sim.hear(&listing(&format!("zoe@10.0.0.9:1 {}", short(&key_of(9)))));
+    sim.sent();
+    let join = |port| format!("JOIN 2 10.0.0.2:{port} - {}\n", short(&key_of(2)));
+    sim.hear(&(1..5000).map(join).collect::<String>());
+    assert_eq!(sim.sent().matches("WHOIS").count(), 4096);
+    sim.type_line("/msg 10.0.0.2:4999 psst");
+    assert_eq!(sim.sent(), "WHOIS 10.0.0.2:4999\n", "the user needs this answer");
+}
+
 /// A key that begins like bob's, which anybody can make.
 fn forged() -> String {
     let mut key: Opaque<32> = key_of(2).parse().unwrap();
@@ -377,6 +393,19 @@ fn a_stranger_in_the_place_of_a_user_that_is_not_back_gets_nothing() {
     alice.type_line(&format!("/msg {id} psst"));
     assert!(is_sent(&alice.shown()));
     assert!(!alice.datagrams_to("10.0.0.8:9").is_empty());
+}
+
+#[test]
+fn a_text_for_a_user_that_may_be_back_is_for_its_key_alone() {
+    let mut alice = alice_who_met_bob();
+    let id = "bob@10.0.0.8:8";
+    again(&mut alice, &format!("{id} {}", short(&forged())));
+    alice.shown();
+    assert!(alice.sent().contains("WHOIS 10.0.0.8:8\n"));
+    alice.type_line("/msg bob psst");
+    alice.hear(&format!("USER {id} 10.0.0.8:9 {}\n", forged()));
+    assert!(!is_sent(&alice.shown()));
+    assert!(alice.datagrams_to("10.0.0.8:9").is_empty());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Files between two sessions, with real disks.
 
-use super::private_messages::{alice, bob, carry, key_of};
+use super::private_messages::{alice, alice_with, bob, bob_with, carry, key_of};
 use super::*;
 use crate::files::disk::Disk;
 use crate::files::request::{Answer, Handle, Request};
@@ -33,10 +33,13 @@ impl Pair {
     }
 
     fn with(test: &str, from: FilesFrom) -> Self {
+        Self::of(test, from, [alice(), bob()])
+    }
+
+    fn of(test: &str, from: FilesFrom, mut sims: [Sim; 2]) -> Self {
         let directory = std::env::temp_dir().join(format!("chat-session-{test}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(directory.join("in")).unwrap();
-        let mut sims = [alice(), bob()];
         for sim in &mut sims {
             sim.session.set_receive_room(1 << 20);
             sim.session.set_files(FileOptions {
@@ -70,11 +73,12 @@ impl Pair {
     fn turn(&mut self) {
         let [alice, bob] = &mut self.sims;
         if self.is_relayed {
-            relay(alice, ME, bob);
-            relay(bob, BOB_IS, alice);
+            while alice.session.next_datagram().is_some() || bob.session.next_datagram().is_some() {}
         } else {
             carry(alice, bob);
         }
+        relay(alice, ME, bob);
+        relay(bob, BOB_IS, alice);
         let sides = self.sims.iter_mut().zip(&self.disks);
         for ((sim, disk), unanswered) in sides.zip(&mut self.unanswered) {
             sim.ms += 1;
@@ -141,12 +145,14 @@ impl Pair {
 
 const BOB_IS: &str = "bob@10.0.0.2:6000";
 
-/// The server passes on what a client wants relayed.
+/// The server passes on what a client wants relayed, and answers.
 fn relay(from: &mut Sim, who: &str, to: &mut Sim) {
-    while from.session.next_datagram().is_some() {}
     for line in from.sent().lines() {
         if let Some((_, bytes)) = line.strip_prefix("RELAY ").and_then(|rest| rest.split_once(' ')) {
             to.hear(&format!("RELAY {who} {bytes}\n"));
+        }
+        if let Some(number) = line.strip_prefix("PING ") {
+            from.hear(&format!("PONG {number}\n"));
         }
     }
 }
@@ -560,4 +566,27 @@ fn at_the_end_a_file_goes_on_without_the_server() {
     pair.sims[ALICE].session.closed(now);
     assert_eq!(ended(&mut pair, ALICE), Outcome::Closed(None));
     assert_eq!(pair.failed_files(ALICE), 1);
+}
+
+#[test]
+fn nothing_goes_through_the_server_if_one_side_forbids_it() {
+    for side in [ALICE, BOB] {
+        let direct = Options {
+            direct_only: true,
+            ..Options::default()
+        };
+        let sims = match side {
+            ALICE => [alice_with(direct), bob()],
+            _ => [alice(), bob_with(direct)],
+        };
+        let mut pair = Pair::of("direct", FilesFrom::Ask, sims);
+        pair.is_relayed = true;
+        let path = pair.source("a.txt", b"a");
+        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.wait(
+            ALICE,
+            "not sent to bob@10.0.0.2:6000: no answer: its client can't receive files, or can't be reached",
+        );
+        assert!(pair.shown[BOB].is_empty(), "{:?}", pair.shown);
+    }
 }

@@ -11,7 +11,11 @@ pub(super) fn key_of(secret: u8) -> String {
 
 /// Alice in a room with bob, who has a key, and carol, who uses `nc`.
 pub(super) fn alice() -> Sim {
-    let mut sim = Sim::new(config());
+    alice_with(Options::default())
+}
+
+pub(super) fn alice_with(options: Options) -> Sim {
+    let mut sim = Sim::with(config(), private(1, options));
     sim.hear(&format!(
         "* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\n",
         key_of(1)
@@ -26,6 +30,10 @@ pub(super) fn alice() -> Sim {
 
 /// Bob in the same room.
 pub(super) fn bob() -> Sim {
+    bob_with(Options::default())
+}
+
+pub(super) fn bob_with(options: Options) -> Sim {
     let endpoints = Endpoints {
         local: "10.0.0.2:6000".parse().unwrap(),
         udp_port: Some(6001),
@@ -36,7 +44,7 @@ pub(super) fn bob() -> Sim {
             endpoints,
             ..config()
         },
-        private(2, Options::default()),
+        private(2, options),
     );
     sim.hear(&format!(
         "* chat version 1: hi\nWELCOME {BOB} {TOKEN} {TOKEN} 0\nUSER {ME} 10.0.0.1:5001 {}\nLIVE\n",

@@ -1,6 +1,8 @@
-//! Nicks, ids and users in lines: parsing returns what was written.
+//! Nicks, ids and users in lines: parsing returns what was written. Names of files, and messages about files.
 
 use crate::safe::assert_safe;
+use chat_client::files::message::FileMessage;
+use chat_client::files::name::{FileName, NAME_MAX};
 use chat_proto::id::UserId;
 use chat_proto::nick::{NICK_BYTES_MAX, Nick, NickKey};
 use chat_proto::text::Text;
@@ -13,6 +15,33 @@ pub(crate) fn target(input: &[u8]) {
     id(&text);
     who(&text);
     who(&format!("{text}@10.0.0.5:50312"));
+    file_name(input);
+    file_message(input);
+}
+
+/// It stays in its directory, does not hide, is shown as it is, and is clean already.
+fn file_name(input: &[u8]) {
+    let name = FileName::new(input);
+    for name in [&name, &name.numbered(2)] {
+        let shown = name.as_str();
+        assert!(!shown.is_empty() && shown.len() <= NAME_MAX);
+        assert!(
+            !shown.contains(['/', '\\', ':', '\0']) && !shown.contains("  "),
+            "{shown:?}"
+        );
+        assert!(
+            !shown.starts_with(['.', ' ', '-']) && !shown.ends_with(['.', ' ']),
+            "{shown:?}"
+        );
+        assert_safe(shown);
+        assert_eq!(FileName::new(shown.as_bytes()), *name);
+    }
+}
+
+fn file_message(input: &[u8]) {
+    if let Some(message) = FileMessage::parse(input) {
+        assert_eq!(FileMessage::parse(&message.to_bytes()), Some(message));
+    }
 }
 
 fn nick(text: &str) {

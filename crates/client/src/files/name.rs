@@ -14,7 +14,7 @@ const EXTENSION_MAX: usize = 16;
 const NAMELESS: &str = "file";
 
 /// Names that Windows takes for devices, with any extension.
-const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
+const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
 
 /// A name that stays in its directory, does not hide, and looks like what it is. At most [`NAME_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,10 +28,14 @@ impl FileName {
         let base = text.as_str().rsplit(['/', '\\']).next().unwrap_or_default();
         let base: String = base.nfc().map(plain).collect();
         let mut name = Text::from(base).into_owned().as_str().to_owned();
+        // Blanks could push the extension out of sight.
+        let mut before = '_';
+        name.retain(|character| std::mem::replace(&mut before, character) != ' ' || character != ' ');
         loop {
             let before = name.len();
             name = trimmed(&shortened(trimmed(&name), NAME_MAX)).to_owned();
-            if is_device(&name) {
+            // To a program, a dash begins an option.
+            if is_device(&name) || name.starts_with('-') {
                 name.insert(0, '_');
             }
             if name.len() == before {
@@ -157,6 +161,11 @@ mod tests {
             ("e\u{301}", "\u{e9}"),
             ("\u{3000}wide", "wide"),
             ("報告書.txt", "報告書.txt"),
+            ("holiday.jpg                    .exe", "holiday.jpg .exe"),
+            ("a \u{200b} \u{3000}\tb", "a b"),
+            ("-rf", "_-rf"),
+            ("./-x", "_-x"),
+            ("conin$.txt", "_conin$.txt"),
             (&format!("{long}.tar.gz"), &format!("{}.tar.gz", "x".repeat(193))),
             (&long, &"x".repeat(200)),
         ] {
@@ -187,7 +196,8 @@ mod tests {
                 prop_assert!(!text.is_empty() && text.len() <= NAME_MAX);
                 let unsafe_ones = ['/', '\\', ':', '\0', '\n', '\u{1b}'];
                 prop_assert!(!text.contains(unsafe_ones));
-                prop_assert!(!text.starts_with(['.', ' ']) && !text.ends_with(['.', ' ']));
+                prop_assert!(!text.starts_with(['.', ' ', '-']) && !text.ends_with(['.', ' ']));
+                prop_assert!(!text.contains("  "));
                 prop_assert_eq!(&FileName::new(text.as_bytes()), &name);
                 let numbered = name.numbered(12);
                 prop_assert!(numbered.as_str().len() <= NAME_MAX);

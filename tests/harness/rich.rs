@@ -70,6 +70,7 @@ impl Rich {
             resume,
             rendezvous,
             seq,
+            ..
         }) = FromServer::parse(&welcome)
         else {
             wire.fail(&format!("{welcome:?} is no welcome"));

@@ -64,6 +64,9 @@ const INSIST: &str = "insist";
 /// The start of the last field of a `HELLO` that asks for the messages from a number on.
 const NEXT: &str = "next=";
 
+/// The last field of a `WELCOME` from a server that carries no files.
+const NO_FILES: &str = "no-files";
+
 /// The fields of [`FromClient::Hello`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
@@ -98,7 +101,7 @@ pub struct Position {
 /// time of the line before, see [`crate::times`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromServer<'a, W = Who> {
-    /// `WELCOME <who> <resume> <rendezvous> <seq>`: the answer to `HELLO`.
+    /// `WELCOME <who> <resume> <rendezvous> <seq> [no-files]`: the answer to `HELLO`.
     Welcome {
         /// The client's own name.
         who: W,
@@ -108,6 +111,8 @@ pub enum FromServer<'a, W = Who> {
         rendezvous: Token,
         /// The number of the last `SAY` accepted from this client; 0 if there was none.
         seq: u64,
+        /// Clients may relay bytes of files.
+        carries_files: bool,
     },
     /// `PROBED <unix-ms> <who> <rendezvous>`: the answer to `PROBE`: the time, the client's id, and the token for the
     /// rendezvous. If the nick is not available, `ERROR` follows.
@@ -404,6 +409,7 @@ impl<'a> FromServer<'a> {
                 resume: fields.value()?,
                 rendezvous: fields.value()?,
                 seq: fields.value()?,
+                carries_files: !std::iter::from_fn(|| fields.token().ok()).any(|word| word == NO_FILES),
             },
             "PROBED" => Self::Probed(fields.value()?, fields.value()?, fields.value()?),
             "USER" => Self::User(fields.profile()?),
@@ -617,8 +623,14 @@ impl<W: fmt::Display> fmt::Display for FromServer<'_, W> {
                 resume,
                 rendezvous,
                 seq,
+                carries_files,
             } => {
-                write!(f, "WELCOME {who} {resume} {rendezvous} {seq}")
+                write!(f, "WELCOME {who} {resume} {rendezvous} {seq}")?;
+                if *carries_files {
+                    Ok(())
+                } else {
+                    write!(f, " {NO_FILES}")
+                }
             }
             Self::Probed(at, who, rendezvous) => write!(f, "PROBED {at} {who} {rendezvous}"),
             Self::User(profile) => {
@@ -727,6 +739,7 @@ mod tests {
                     resume,
                     rendezvous,
                     seq,
+                    carries_files: seq % 2 == 0,
                 }
             }),
             (any::<u64>(), who(), token()).prop_map(|(at, who, token)| FromServer::Probed(at, who, token)),

@@ -122,6 +122,11 @@ pub struct Args {
     #[arg(long)]
     pub sealed_only: bool,
 
+    /// Ask clients to send files directly only, and none through this server. Else each may have 8 MiB at most. Files are
+    /// sealed: the server can't tell them from private messages, so --rate alone holds for a client that does not comply.
+    #[arg(long)]
+    pub no_relayed_files: bool,
+
     /// The name under which clients on the LAN find the room; without it, the name of this machine. At most 63 bytes.
     #[arg(long, value_name = "NAME", value_parser = room_name)]
     pub name: Option<Label>,

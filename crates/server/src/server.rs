@@ -167,7 +167,8 @@ impl Server {
             Some(code).filter(|_| has_code),
             keys.unwrap_or_default(),
         ));
-        let mut room = room.with_door(door).with_bans(bans);
+        let room = room.with_door(door).with_files(!args.no_relayed_files);
+        let mut room = room.with_bans(bans);
         let clock = Clock::start();
         if let Some(mut state) = found {
             if ban_file.is_some() && state.leave_bans_out() > 0 {

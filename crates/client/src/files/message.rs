@@ -76,12 +76,14 @@ pub enum Reason {
     Forgotten,
     /// The same file was offered again.
     Twice,
+    /// There is no direct path, and the server carries no files, or the sender has none carried.
+    NotRelayed,
     /// Something that a later version knows.
     Other,
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::User,
         Self::NotAccepted,
         Self::TooMany,
@@ -95,6 +97,7 @@ impl Reason {
         Self::Broken,
         Self::Forgotten,
         Self::Twice,
+        Self::NotRelayed,
     ];
 
     fn code(self) -> u8 {
@@ -125,6 +128,7 @@ impl fmt::Display for Reason {
             Self::Broken => "the other client broke the protocol",
             Self::Forgotten => "the other client does not know it any more",
             Self::Twice => "it was offered again",
+            Self::NotRelayed => "there is no direct path, and no files go through this server",
             Self::Other => "the other client gives no reason",
         })
     }

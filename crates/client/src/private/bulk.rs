@@ -86,6 +86,8 @@ pub(super) struct Incoming {
     /// Packets since the last ack.
     unacked: u32,
     ack_at: Option<Duration>,
+    /// When the last ack was sent.
+    acked: Option<Duration>,
     /// How the last one came.
     from: Option<Source>,
     /// Bytes that the caller has not consumed.
@@ -153,15 +155,20 @@ impl Outgoing {
         self.flow.in_flight() > 0
     }
 
-    /// How many pieces may be sent now. If none, and that changes with time, the caller is woken then.
-    pub(super) fn room(&mut self, now: Duration) -> usize {
-        if self.way.is_none() {
-            return 0;
-        }
+    /// How many pieces may be sent now. If none, and that changes with time, the caller is woken then. `relay_free`: when the
+    /// server may be given the next piece, for whomever.
+    pub(super) fn room(&mut self, now: Duration, relay_free: Duration) -> usize {
+        let free = match self.way {
+            None => return 0,
+            Some(Source::Relay) => relay_free,
+            Some(Source::Address(_)) => Duration::ZERO,
+        };
         let by_credit = self.room_by_credit();
         self.is_starved = by_credit == 0;
-        let room = self.flow.room(now).min(by_credit).min(TURN_MAX);
-        self.wake = self.next_room(now).filter(|_| room == 0);
+        let by_flow = if free > now { 0 } else { self.flow.room(now) };
+        let room = by_flow.min(by_credit).min(TURN_MAX);
+        let next = self.next_room(now).map(|at| at.max(free));
+        self.wake = next.filter(|_| room == 0);
         usize::try_from(room).unwrap_or(0)
     }
 
@@ -278,6 +285,12 @@ impl Incoming {
 
     /// The peer has left. The caller drops what it holds.
     pub(super) fn leave(&mut self) {
+        // All that is still under way is lost.
+        if let Some(&(first, _)) = self.ranges.first() {
+            self.floor = self.floor.max(first);
+            self.ranges.truncate(1);
+            self.ranges.shrink_to_fit();
+        }
         self.held = 0;
         self.ack_at = None;
         self.from = None;
@@ -287,8 +300,15 @@ impl Incoming {
     pub(super) fn ack(&mut self, now: Duration, number: u64, window: u64) -> Option<(Source, BulkAck)> {
         self.ack_at.filter(|at| *at <= now)?;
         self.ack_at = None;
-        self.unacked = 0;
         let from = self.from?;
+        // Whatever the peer asks for, it is this client's lines that are used up.
+        let next = self.acked.map(|acked| acked + RELAYED_ACK_DELAY);
+        if let Some(next) = next.filter(|next| from == Source::Relay && *next > now) {
+            self.ack_at = Some(next);
+            return None;
+        }
+        self.unacked = 0;
+        self.acked = Some(now);
         self.told = window.saturating_sub(self.held);
         // Without room for the first packet there is nothing to acknowledge; the peer sends it again in time.
         self.ranges.first()?;

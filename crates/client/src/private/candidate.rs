@@ -11,6 +11,9 @@ const VALIDATION_LIFETIME: Duration = Duration::from_secs(30);
 /// Consecutive segments without an answer before an address counts as dead.
 const FAILURES_MAX: u32 = 4;
 
+/// For how long acks alone keep an address valid. They can be forged by a peer that does not receive there any more, a pong can't.
+const PROVEN_FOR: Duration = Duration::from_secs(60);
+
 /// How often a dead address is probed again.
 const REPROBE: Duration = Duration::from_secs(60);
 
@@ -26,6 +29,8 @@ pub(super) struct Candidate {
     pub(super) origin: Origin,
     /// When it was last validated.
     pub(super) validated: Option<Duration>,
+    /// When a ping was last answered there; before that, when the first ack came.
+    proven: Option<Duration>,
     /// When a genuine datagram last came from it.
     pub(super) last_received: Option<Duration>,
     /// Since when it is known not to work.
@@ -76,6 +81,7 @@ impl Candidate {
             address,
             origin,
             validated: None,
+            proven: None,
             last_received: None,
             dead: None,
             probe: None,
@@ -116,11 +122,18 @@ impl Candidate {
         self.last_received = Some(now);
     }
 
-    pub(super) fn validate(&mut self, now: Duration) {
+    /// The peer has answered there; `by_pong`: so certainly that it was the peer. Returns whether that counts.
+    pub(super) fn validate(&mut self, now: Duration, by_pong: bool) -> bool {
+        self.failures = 0;
+        if by_pong {
+            self.proven = Some(now);
+        } else if now >= *self.proven.get_or_insert(now) + PROVEN_FOR {
+            return false;
+        }
         self.validated = Some(now);
         self.dead = None;
-        self.failures = 0;
         self.probe = None;
+        true
     }
 
     /// A segment that was sent at `sent` was not answered.

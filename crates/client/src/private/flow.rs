@@ -61,7 +61,7 @@ const SILENT_AFTER: Duration = Duration::from_secs(1);
 const BURST_FOR: Duration = Duration::from_millis(2);
 
 /// Through the relay: half of what a server accepts in a second by default, and packets in flight at most.
-const RELAY_GAP: Duration = Duration::from_millis(40);
+pub(super) const RELAY_GAP: Duration = Duration::from_millis(40);
 const RELAY_WINDOW: u64 = 24 * DATAGRAM;
 
 /// How long the peer holds an ack back at most: directly, with some time for a busy host; and through the relay.

@@ -109,6 +109,8 @@ pub struct Private {
     outputs: VecDeque<Output>,
     /// Pieces of files. They come after all other outputs.
     bulk: VecDeque<Output>,
+    /// When the server may be given the next piece of a file: all peers together share half of what it accepts.
+    relay_free: Duration,
     /// Bytes of pieces that each peer may have under way to this client.
     bulk_window: u64,
 }
@@ -161,6 +163,7 @@ impl Private {
             next_message: MessageId::FIRST,
             outputs: VecDeque::new(),
             bulk: VecDeque::new(),
+            relay_free: Duration::ZERO,
             bulk_window: bulk::CREDIT_FIRST,
         }
     }
@@ -579,6 +582,7 @@ impl Private {
             random: &mut self.random,
             outputs: &mut self.outputs,
             bulk: &mut self.bulk,
+            relay_free: &mut self.relay_free,
             bulk_window: self.bulk_window,
             user,
             has_server,

@@ -149,12 +149,12 @@ impl Paths {
         let answered = candidates.find(|candidate| candidate.token == Some(token));
         answered
             .map(|candidate| candidate.address)
-            .is_some_and(|address| self.validate(now, address))
+            .is_some_and(|address| self.validate(now, address, true))
     }
 
     /// An ack came directly from an address. Returns whether the address in use has changed.
     pub(super) fn acknowledged_from(&mut self, now: Duration, from: SocketAddr) -> bool {
-        self.find(from).is_some_and(Candidate::may_carry_segments) && self.validate(now, from)
+        self.find(from).is_some_and(Candidate::may_carry_segments) && self.validate(now, from, false)
     }
 
     /// A segment that was sent directly at `sent` was not answered directly.
@@ -251,13 +251,12 @@ impl Paths {
     }
 
     /// An address is validated. Returns whether it replaces the one in use.
-    fn validate(&mut self, now: Duration, address: SocketAddr) -> bool {
+    fn validate(&mut self, now: Duration, address: SocketAddr, by_pong: bool) -> bool {
         let Some(candidate) = self.find_mut(address) else {
             return false;
         };
         let probed = candidate.probe.map(|probe| probe.started);
-        candidate.validate(now);
-        if self.active == Some(address) {
+        if !candidate.validate(now, by_pong) || self.active == Some(address) {
             return false;
         }
         // A peer that moved is silent at its old address. If it is not, it did not move: an

@@ -2,6 +2,7 @@
 
 use super::bulk::Channel;
 use super::event::{Event, MessageId, Output, Path, Received, Why};
+use super::flow::RELAY_GAP;
 use super::handshake::{Identity, Sessions};
 use super::packet::{BULK_HEAD_LEN, Body, Bulk, BulkAck, PING_LEN, Packet};
 use super::path::{Choice, Paths, Source};
@@ -83,6 +84,8 @@ pub(super) struct Context<'a> {
     pub(super) outputs: &'a mut VecDeque<Output>,
     /// Pieces of files, which come after all other outputs.
     pub(super) bulk: &'a mut VecDeque<Output>,
+    /// When the server may be given the next piece of a file.
+    pub(super) relay_free: &'a mut Duration,
     /// Bytes of pieces that the peer may have under way.
     pub(super) bulk_window: u64,
     /// The user that has the peer's key, in the roster.
@@ -645,6 +648,8 @@ impl Peer {
         }
         if let Some(sent) = silent {
             self.paths.missed(now, sent);
+            // Without that path, messages may be due on another one.
+            self.transmit(context);
         }
     }
 
@@ -693,6 +698,9 @@ impl Peer {
             return false;
         };
         self.last_message = Some(context.now);
+        if way == Source::Relay {
+            *context.relay_free = context.now.max(*context.relay_free) + RELAY_GAP;
+        }
         context.bulk.push_back(match way {
             Source::Address(to) => Output::Datagram {
                 to,

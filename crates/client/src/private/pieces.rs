@@ -62,6 +62,11 @@ impl Private {
         self.bulk_window = bytes.clamp(CREDIT_FIRST, WINDOW_MAX);
     }
 
+    /// Whether the user allows anything to go through the server.
+    pub fn may_relay(&self) -> bool {
+        !self.options.direct_only
+    }
+
     /// How pieces go to a user now; `None` if there is no way. The caller limits what goes through the relay.
     pub fn bulk_path(&mut self, now: Now, to: UserId) -> Option<Path> {
         let way = self.with_channel(now, to, |peer, _| peer.channel().outgoing.way());
@@ -71,7 +76,9 @@ impl Private {
     /// How many pieces may be sent to a user now, a few dozen at most. Ask again after each event and each
     /// [`Self::timeout`]; if time alone makes room, [`Self::deadline`] is then.
     pub fn bulk_room(&mut self, now: Now, to: UserId) -> usize {
-        let room = self.with_channel(now, to, |peer, context| peer.channel().outgoing.room(context.now));
+        let room = self.with_channel(now, to, |peer, context| {
+            peer.channel().outgoing.room(context.now, *context.relay_free)
+        });
         room.unwrap_or(0)
     }
 
@@ -82,7 +89,8 @@ impl Private {
             return false;
         }
         let sent = self.with_channel(now, to, |peer, context| {
-            peer.channel().outgoing.room(context.now) > 0 && peer.send_piece(context, piece, bytes)
+            let room = peer.channel().outgoing.room(context.now, *context.relay_free);
+            room > 0 && peer.send_piece(context, piece, bytes)
         });
         sent == Some(true)
     }

@@ -37,10 +37,14 @@ impl Session {
 
     /// The key of a user, who may have left just now.
     pub(super) fn file_key(&self, id: UserId, former: Option<&Profile>) -> Option<PublicKey> {
-        match self.roster().trust(id) {
-            Some(KeyTrust::Trusted(key)) => Some(key),
-            Some(_) => None,
-            None => former.filter(|former| former.who.id == id)?.key?.whole(),
+        // Another user may have the id by now.
+        let former = former.filter(|former| former.who.id == id);
+        if let Some(key) = former.and_then(|former| former.key?.whole()) {
+            return Some(key);
+        }
+        match self.roster().trust(id)? {
+            KeyTrust::Trusted(key) => Some(key),
+            _ => None,
         }
     }
 

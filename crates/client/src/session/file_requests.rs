@@ -227,14 +227,17 @@ impl Session {
             moving.map(|status| status.peer).collect()
         };
         let mut is_any = false;
-        for peer in peers {
+        let (before, after): (Vec<_>, Vec<_>) = peers
+            .into_iter()
+            .partition(|peer| Some(*peer) <= self.files.served);
+        for peer in after.into_iter().chain(before) {
             let Some(to) = self.roster().holder(&peer) else {
                 continue;
             };
             let room = self.private.bulk_room(now, to);
             let size_max = match self.private.bulk_path(now, to) {
                 Some(Path::Direct) => u64::MAX,
-                Some(Path::Relayed) => RELAYED_MAX,
+                Some(Path::Relayed) => self.relayed_max(),
                 None => 0,
             };
             for _ in 0..room {
@@ -246,6 +249,7 @@ impl Session {
                     break;
                 }
                 is_any = true;
+                self.files.served = Some(peer);
             }
             self.note_stuck(&peer, size_max, now);
         }
@@ -253,8 +257,17 @@ impl Session {
         is_any
     }
 
+    /// The largest file that may go through the server.
+    fn relayed_max(&self) -> u64 {
+        match self.carries_files && self.private.may_relay() {
+            true => RELAYED_MAX,
+            false => 0,
+        }
+    }
+
     /// A file that is too large for its path waits for another one, and not for ever.
     fn note_stuck(&mut self, peer: &PublicKey, size_max: u64, now: Now) {
+        let size_max = size_max.max(self.relayed_max());
         let files = &mut self.files;
         let of_peer = files.transfers.list().filter(|status| status.peer == *peer);
         for Status {
@@ -266,12 +279,17 @@ impl Session {
         } in of_peer.collect::<Vec<_>>()
         {
             // What has begun goes on when the path is back.
-            let waits = state == State::Moving && bytes == 0 && size > size_max.max(RELAYED_MAX);
+            let waits = state == State::Moving && bytes == 0 && size > size_max;
             if !waits {
                 files.stuck.remove(&number);
             } else if now.monotonic >= *files.stuck.entry(number).or_insert(now.monotonic) + PATH_WAIT {
                 files.stuck.remove(&number);
-                let _ = files.transfers.end(number, Reason::NoPath);
+                let reason = if size > RELAYED_MAX {
+                    Reason::NoPath
+                } else {
+                    Reason::NotRelayed
+                };
+                let _ = files.transfers.end(number, reason);
             }
         }
     }

@@ -70,6 +70,8 @@ pub(super) struct Files {
     /// When an offer of each peer last rang.
     rung: BTreeMap<PublicKey, Duration>,
     rates: BTreeMap<Number, Rate>,
+    /// The peer that was sent a piece last: others come first.
+    pub(super) served: Option<PublicKey>,
     /// Since when a file waits for a direct path.
     pub(super) stuck: BTreeMap<Number, Duration>,
     pub(super) asking: Vec<Asking>,
@@ -120,6 +122,7 @@ impl Files {
             names: BTreeMap::new(),
             rung: BTreeMap::new(),
             rates: BTreeMap::new(),
+            served: None,
             stuck: BTreeMap::new(),
             asking: Vec::new(),
             quiet: None,

@@ -89,7 +89,9 @@ impl Session {
                 resume,
                 rendezvous,
                 seq,
+                carries_files,
             } => {
+                self.carries_files = carries_files;
                 self.on_welcome(who, resume, seq, now);
                 self.begin_private(rendezvous, now);
             }

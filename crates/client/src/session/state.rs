@@ -107,6 +107,8 @@ pub struct Session {
     pub(super) outbox: Outbox,
     pub(super) private: Private,
     pub(super) files: Files,
+    /// The server relays bytes of files.
+    pub(super) carries_files: bool,
     /// `private` knows of a connection, and of no loss of it.
     pub(super) private_has_server: bool,
     pub(super) recipients: Recipients,
@@ -194,6 +196,7 @@ impl Session {
             outbox: Outbox::default(),
             private,
             files: Files::new(FileOptions::default()),
+            carries_files: true,
             private_has_server: false,
             pending_nicks: 0,
             awaits_nick_reason: false,

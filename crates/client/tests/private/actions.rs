@@ -11,12 +11,16 @@ use chat_proto::opaque::{Opaque, PublicKey};
 use chat_proto::rich::Key;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Pieces of a file at most. Through the relay that takes 4 seconds.
 const PIECES_MAX: usize = 100;
 
 /// The same if all must arrive before the end, though a third of all datagrams may be lost.
 const PIECES_MAX_IN_PEACE: usize = 40;
+
+/// Between two pieces through the server.
+const RELAY_GAP: Duration = Duration::from_millis(40);
 
 impl Simulation {
     pub(crate) fn act(&mut self) {
@@ -80,7 +84,11 @@ impl Simulation {
     fn send_file(&mut self, slot: usize) {
         let client = &self.clients[slot];
         let keys: Vec<PublicKey> = client.view.values().filter_map(|key| (*key)?.whole()).collect();
-        if !client.is_alive || client.transfers.iter().any(|transfer| !transfer.rest.is_empty()) {
+        let busy = client
+            .transfers
+            .iter()
+            .filter(|transfer| !transfer.rest.is_empty());
+        if !client.is_alive || busy.count() >= 2 {
             return;
         }
         let from = client.private.public_key();
@@ -147,6 +155,11 @@ impl Simulation {
             };
             // It can be acknowledged by nobody before.
             let is_relayed = client.private.bulk_path(now, to) == Some(Path::Relayed);
+            if is_relayed {
+                // Whatever number of peers there are, half of what a server accepts is left for lines.
+                let before = client.piece_relayed.replace(self.now);
+                assert!(before.is_none_or(|before| self.now >= before + RELAY_GAP));
+            }
             self.pieces.sent(from, piece, is_relayed);
             let sent = client.private.send_bulk(now, to, piece, &content(piece));
             assert!(sent, "there was room for {piece:?}");
@@ -200,6 +213,7 @@ impl Simulation {
         let private = self.new_private(self.clients[slot].secret, options);
         let client = &mut self.clients[slot];
         client.private = private;
+        client.piece_relayed = None;
         client.is_alive = true;
         client.view.clear();
         self.schedule(self.now, Scheduled::Connect(slot));

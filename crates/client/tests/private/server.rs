@@ -54,6 +54,7 @@ impl Server {
             resume: token_of(conn),
             rendezvous: token_of(conn),
             seq: 0,
+            carries_files: true,
         };
         self.outbox.push((conn, welcome.to_string()));
         for user in self.users.values() {

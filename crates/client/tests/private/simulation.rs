@@ -85,6 +85,8 @@ pub(crate) struct Client {
     pub(crate) stale: BTreeSet<UserId>,
     /// Files that it sends.
     pub(crate) transfers: Vec<Transfer>,
+    /// When it last gave the server a piece.
+    pub(crate) piece_relayed: Option<Duration>,
     /// Users announced since with the beginning of a key that they had before.
     pub(crate) likely: BTreeSet<UserId>,
     /// The user list of this connection is complete.
@@ -190,6 +192,7 @@ impl Simulation {
                 refused: BTreeSet::new(),
                 stale: BTreeSet::new(),
                 transfers: Vec::new(),
+                piece_relayed: None,
                 likely: BTreeSet::new(),
                 is_listed: false,
             };

@@ -460,6 +460,7 @@ fn welcome(room: &mut Room, slot: Slot, [resume, rendezvous]: [Token; 2], seq: u
         resume,
         rendezvous,
         seq,
+        carries_files: room.carries_files,
     };
     let welcome = format!("{welcome}\n").into_bytes();
     let begins = FromServer::<&str>::History(history.before, Some(history.position));

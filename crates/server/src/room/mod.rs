@@ -104,6 +104,8 @@ pub struct Room {
     slow: Slow,
     topic: Option<Topic>,
     door: Door,
+    /// Clients may relay bytes of files.
+    carries_files: bool,
     /// A passphrase that is not in its file yet.
     new_phrase: Option<NewPhrase>,
     /// Of the passphrase.
@@ -149,6 +151,7 @@ impl Room {
             slow: Slow::default(),
             topic: None,
             door: Door::default(),
+            carries_files: true,
             new_phrase: None,
             wrong_phrases: Guesses::default(),
             scratch: Vec::new(),
@@ -171,6 +174,13 @@ impl Room {
     /// Says who may run the room. At first nobody may.
     pub fn set_operators(&mut self, operators: Operators) {
         self.operators = operators;
+    }
+
+    /// The room, which asks clients to relay no bytes of files if `carries_files` is false.
+    #[must_use]
+    pub fn with_files(mut self, carries_files: bool) -> Self {
+        self.carries_files = carries_files;
+        self
     }
 
     /// The room, with this door instead of an open one.

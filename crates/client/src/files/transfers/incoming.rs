@@ -1,15 +1,19 @@
 //! Files that are offered to this client, and that it receives.
 
 use super::event::{FileEvent, Number, Refusal, State, Status, Way, What};
-use super::limits::{ACTIVE_MAX, BEGINNINGS_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX};
+use super::limits::{
+    ACTIVE_MAX, BEGINNINGS_MAX, IN_VAIN_MAX, IN_VAIN_OF_PEER_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX,
+    OPEN_MAX,
+};
 use super::outbox::Outbox;
+use super::progress::Progress;
 use super::receiving::{Broken, CREDIT, Receiving};
 use crate::files::message::{FileId, FileMessage, Offer, Reason};
 use crate::files::name::FileName;
 use crate::files::request::{Answer, Handle, Part, Request};
 use chat_proto::opaque::PublicKey;
 use chat_proto::text::Text;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,8 +24,10 @@ struct Incoming {
     offer: Offer,
     /// Where it is to be kept, once the user has accepted it.
     place: Option<Place>,
-    /// How often its part was opened, and since its sender was away.
+    /// How often it was offered again and its part was opened, since its sender was away.
     openings: u32,
+    /// Since its part was opened.
+    progress: Progress,
     /// Bytes that were written before the last pause.
     reached: u64,
     stage: Stage,
@@ -116,6 +122,16 @@ impl Incoming {
         }
     }
 
+    /// Bytes that are written or hashed.
+    fn bytes(&self) -> u64 {
+        match &self.stage {
+            Stage::Offered(_) => 0,
+            &Stage::Opening(_, hashed) => hashed,
+            Stage::Receiving(_, receiving) => receiving.written(),
+            Stage::Waiting { .. } | Stage::Paused | Stage::Forgotten => self.reached,
+        }
+    }
+
     fn is_finishing(&self) -> bool {
         matches!(&self.stage, Stage::Receiving(_, receiving) if receiving.is_finishing())
     }
@@ -144,6 +160,8 @@ fn is_unwanted(reason: Reason) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Incomings {
     table: BTreeMap<Number, Incoming>,
+    /// Offers that were not accepted, open or over: until when they count, and whose they are.
+    in_vain: VecDeque<(Duration, PublicKey)>,
 }
 
 impl Incomings {
@@ -183,7 +201,8 @@ impl Incomings {
             file.peer == peer && file.is_same(&offer) && (file.offer.id == offer.id || !file.is_finishing())
         });
         if let Some((&number, file)) = known {
-            if file.openings > BEGINNINGS_MAX {
+            // Each time is an offer and an opening.
+            if file.openings > 2 * BEGINNINGS_MAX {
                 self.end(number, Reason::Broken, None, out);
                 return false;
             }
@@ -193,6 +212,7 @@ impl Incomings {
                 out.end(peer, FileMessage::Decline(id, Reason::Twice));
             }
             if file.place.is_some() && !file.is_finishing() {
+                file.openings += 1;
                 file.enter(Stage::Waiting { is_told: false }, false, out);
             }
             return false;
@@ -200,10 +220,15 @@ impl Incomings {
         let open = self.table.values().filter(|file| file.place.is_none());
         if open.clone().filter(|file| file.peer == peer).count() >= OFFERS_OF_PEER_MAX
             || open.count() >= OFFERS_MAX
+            || self.is_tiresome(now, &peer)
         {
             out.tell(peer, FileMessage::Decline(offer.id, Reason::TooMany));
             return false;
         }
+        if self.in_vain.len() >= IN_VAIN_MAX {
+            self.in_vain.pop_front();
+        }
+        self.in_vain.push_back((now + OFFER_FOR, peer));
         let name = offer.name.clone();
         let stage = Stage::Offered(now + OFFER_FOR);
         let file = Incoming {
@@ -211,12 +236,22 @@ impl Incomings {
             offer,
             place: None,
             openings: 0,
+            progress: Progress::default(),
             reached: 0,
             stage,
         };
         file.report(number, name, What::Offered, out);
         self.table.insert(number, file);
         true
+    }
+
+    /// Whether a peer offered much lately that nobody wanted.
+    fn is_tiresome(&mut self, now: Duration, peer: &PublicKey) -> bool {
+        while self.in_vain.front().is_some_and(|(until, _)| *until <= now) {
+            self.in_vain.pop_front();
+        }
+        let of_peer = self.in_vain.iter().filter(|(_, other)| other == peer);
+        of_peer.count() >= IN_VAIN_OF_PEER_MAX
     }
 
     /// The user wants it: there, and under this name.
@@ -230,6 +265,10 @@ impl Incomings {
         let file = self.table.get_mut(&number).ok_or(Refusal::Unknown)?;
         if file.place.is_some() {
             return Err(Refusal::NotOffered);
+        }
+        let mut in_vain = self.in_vain.iter();
+        if let Some(place) = in_vain.position(|(_, peer)| *peer == file.peer) {
+            self.in_vain.remove(place);
         }
         let name = name.unwrap_or_else(|| file.offer.name.clone());
         file.place = Some(Place { directory, name });
@@ -291,6 +330,7 @@ impl Incomings {
         }
         let is_accepted = file.place.is_some();
         match (message, &mut file.stage) {
+            (FileMessage::Cancel(_, Reason::Forgotten), Stage::Forgotten) => {}
             (FileMessage::Cancel(_, Reason::Forgotten), _) if is_accepted => {
                 file.enter(Stage::Forgotten, false, out);
                 file.report(number, file.offer.name.clone(), What::Forgotten, out);
@@ -425,14 +465,19 @@ impl Incomings {
 
     /// Opens parts that have their turn, and tells the senders of others that they are to wait.
     pub(super) fn advance(&mut self, out: &mut Outbox) {
-        let is_active = |file: &&Incoming| file.stage.handle().is_some();
-        let mut active = self.table.values().filter(is_active).count();
+        let open = self.table.values().filter(|file| file.stage.handle().is_some());
+        let (mut open, mut active) = (
+            open.clone().count(),
+            open.filter(|file| !file.progress.is_stalled(file.bytes()))
+                .count(),
+        );
         for file in self.table.values_mut() {
             let (Stage::Waiting { is_told }, Some(place)) = (&mut file.stage, &file.place) else {
                 continue;
             };
-            if active < ACTIVE_MAX {
-                active += 1;
+            if active < ACTIVE_MAX && open < OPEN_MAX {
+                (open, active) = (open + 1, active + 1);
+                file.progress = Progress::default();
                 let handle = out.new_handle();
                 out.ask(handle, Request::OpenPart(place.part(&file.offer)));
                 file.openings += 1;
@@ -468,10 +513,23 @@ impl Incomings {
             Stage::Offered(until) => Some(until),
             _ => None,
         });
-        offers.min()
+        let open = self.table.values().filter(|file| file.stage.handle().is_some());
+        let looks = open.filter_map(|file| file.progress.due(file.bytes()));
+        offers.chain(looks.filter(|_| self.are_any_waiting())).min()
+    }
+
+    fn are_any_waiting(&self) -> bool {
+        let mut files = self.table.values();
+        files.any(|file| matches!(file.stage, Stage::Waiting { .. }))
     }
 
     pub(super) fn expire(&mut self, now: Duration, out: &mut Outbox) {
+        if self.are_any_waiting() {
+            let open = self.table.values_mut();
+            for file in open.filter(|file| file.stage.handle().is_some()) {
+                file.progress.look(now, file.bytes());
+            }
+        }
         let is_over = |file: &Incoming| matches!(file.stage, Stage::Offered(until) if until <= now);
         let over: Vec<Number> = self
             .table
@@ -486,13 +544,13 @@ impl Incomings {
 
     pub(super) fn list(&self) -> impl Iterator<Item = Status> {
         self.table.iter().map(|(&number, file)| {
-            let (state, bytes) = match &file.stage {
-                Stage::Offered(_) => (State::Offered, 0),
-                Stage::Waiting { .. } => (State::Waiting, file.reached),
-                &Stage::Opening(_, hashed) => (State::Checking, hashed),
-                Stage::Receiving(_, receiving) => (State::Moving, receiving.written()),
-                Stage::Paused => (State::Paused, file.reached),
-                Stage::Forgotten => (State::Forgotten, file.reached),
+            let state = match &file.stage {
+                Stage::Offered(_) => State::Offered,
+                Stage::Waiting { .. } => State::Waiting,
+                Stage::Opening(..) => State::Checking,
+                Stage::Receiving(..) => State::Moving,
+                Stage::Paused => State::Paused,
+                Stage::Forgotten => State::Forgotten,
             };
             Status {
                 number,
@@ -501,7 +559,7 @@ impl Incomings {
                 name: file.offer.name.clone(),
                 size: file.offer.size,
                 state,
-                bytes,
+                bytes: file.bytes(),
             }
         })
     }

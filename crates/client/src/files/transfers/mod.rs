@@ -17,6 +17,7 @@ mod incoming;
 mod limits;
 mod outbox;
 mod outgoing;
+mod progress;
 mod receiving;
 mod sending;
 #[cfg(test)]

@@ -12,8 +12,9 @@ const LAST_WORDS_MAX: usize = 256;
 const LAST_WORDS_OF_PEER_MAX: usize = 32;
 /// A message that was not delivered is said again after this time, if it still holds.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Messages that wait for that. What is beyond is forgotten.
+/// Messages that wait for that, in all and for one peer. What is beyond is forgotten.
 const AGAIN_MAX: usize = 256;
+const AGAIN_OF_PEER_MAX: usize = 32;
 
 /// Outputs of all transfers, in order.
 #[derive(Debug, Default)]
@@ -129,7 +130,10 @@ impl Outbox {
             for word in &mut self.last_words {
                 word.is_owed |= word.peer == peer && word.message == message;
             }
-        } else if self.again.len() < AGAIN_MAX {
+            return;
+        }
+        let of_peer = self.again.iter().filter(|again| again.1 == peer).count();
+        if self.again.len() < AGAIN_MAX && of_peer < AGAIN_OF_PEER_MAX {
             self.again.push((now + AGAIN_AFTER, peer, message));
         }
     }

@@ -1,8 +1,9 @@
 //! Files that this client offers and sends.
 
 use super::event::{FileEvent, Number, Refusal, State, Status, Way, What};
-use super::limits::{ACTIVE_MAX, BEGINNINGS_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX};
+use super::limits::{ACTIVE_MAX, BEGINNINGS_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX, OPEN_MAX};
 use super::outbox::Outbox;
+use super::progress::Progress;
 use super::sending::{Sending, Wanted};
 use crate::files::message::{FileId, FileMessage, Hash, Offer, Reason};
 use crate::files::name::FileName;
@@ -30,6 +31,8 @@ struct Outgoing {
     accepts: u32,
     /// Bytes that were acknowledged before the last pause.
     reached: u64,
+    /// Since its source was opened.
+    progress: Progress,
     /// All was read, and the receiver was told of this hash: from now on it may have it.
     done: Option<Hash>,
     stage: Stage,
@@ -49,6 +52,8 @@ enum Stage {
     /// The disk has hashed so many of the bytes that the receiver has.
     Hashing(Handle, u64, u64),
     Sending(Handle, Sending),
+    /// All has arrived, and the source is closed: the receiver is to keep it.
+    Sent,
     /// The peer is away.
     Paused,
 }
@@ -60,7 +65,7 @@ impl Stage {
             | Self::Opening(handle, _)
             | Self::Hashing(handle, ..)
             | Self::Sending(handle, _) => Some(handle),
-            Self::Offered | Self::Queued | Self::Waiting(_) | Self::Paused => None,
+            Self::Offered | Self::Queued | Self::Waiting(_) | Self::Sent | Self::Paused => None,
         }
     }
 
@@ -90,10 +95,22 @@ impl Outgoing {
         if let Some(handle) = self.stage.handle() {
             out.ask(handle, Request::Close);
         }
-        if let Stage::Sending(_, sending) = &self.stage {
-            self.reached = sending.acked();
+        if matches!(self.stage, Stage::Sending(..) | Stage::Sent) {
+            self.reached = self.bytes();
         }
         self.stage = stage;
+    }
+
+    /// Bytes that are acknowledged or hashed.
+    fn bytes(&self) -> u64 {
+        match &self.stage {
+            Stage::Checking(_) | Stage::Opening(..) | Stage::Offered => 0,
+            Stage::Queued | Stage::Paused => self.reached,
+            &Stage::Waiting(offset) => offset,
+            &Stage::Hashing(_, _, hashed) => hashed,
+            Stage::Sending(_, sending) => sending.acked(),
+            Stage::Sent => self.size(),
+        }
     }
 
     fn check(&mut self, out: &mut Outbox) {
@@ -148,6 +165,7 @@ impl Outgoings {
             is_accepted: false,
             accepts: 0,
             reached: 0,
+            progress: Progress::default(),
             done: None,
             stage: Stage::Paused,
         };
@@ -278,7 +296,8 @@ impl Outgoings {
                 out.tell(file.peer, FileMessage::Prefix(file.id, offset, hash));
             }
             (Stage::Sending(_, sending), Answer::Block(bytes)) => sending.add(bytes),
-            (Stage::Sending(..), Answer::End(hash)) => {
+            (Stage::Sending(_, sending), Answer::End(hash)) => {
+                sending.is_end_told = true;
                 file.done = Some(hash);
                 out.tell(file.peer, FileMessage::Done(file.id, hash));
             }
@@ -311,14 +330,23 @@ impl Outgoings {
 
     /// Opens what has its turn, and reads ahead.
     pub(super) fn advance(&mut self, out: &mut Outbox) {
-        let mut active = self.table.values().filter(|file| file.stage.is_active()).count();
+        let open = self.table.values().filter(|file| file.stage.is_active());
+        let (mut open, mut active) = (
+            open.clone().count(),
+            open.filter(|file| !file.progress.is_stalled(file.bytes()))
+                .count(),
+        );
         for file in self.table.values_mut() {
             match &mut file.stage {
-                &mut Stage::Waiting(offset) if active < ACTIVE_MAX => {
-                    active += 1;
+                &mut Stage::Waiting(offset) if active < ACTIVE_MAX && open < OPEN_MAX => {
+                    (open, active) = (open + 1, active + 1);
+                    file.progress = Progress::default();
                     let handle = out.new_handle();
                     out.ask(handle, Request::Open(file.path.clone()));
                     file.stage = Stage::Opening(handle, offset);
+                }
+                Stage::Sending(_, sending) if sending.is_over() => {
+                    file.enter(Stage::Sent, out);
                 }
                 Stage::Sending(handle, sending) => {
                     while let Some(wanted) = sending.wanted() {
@@ -395,7 +423,7 @@ impl Outgoings {
                     (FileMessage::Prefix(id, offset, hash), Stage::Sending(_, sending)) => {
                         file.id == *id && sending.prefix == Some((*offset, *hash))
                     }
-                    (FileMessage::Done(id, hash), Stage::Sending(..)) => {
+                    (FileMessage::Done(id, hash), Stage::Sending(..) | Stage::Sent) => {
                         file.id == *id && file.done == Some(*hash)
                     }
                     _ => false,
@@ -405,10 +433,24 @@ impl Outgoings {
 
     pub(super) fn deadline(&self) -> Option<Duration> {
         let open = self.table.values().filter(|file| !file.is_accepted);
-        open.map(|file| file.until).min()
+        let offers = open.map(|file| file.until);
+        let open = self.table.values().filter(|file| file.stage.is_active());
+        let looks = open.filter_map(|file| file.progress.due(file.bytes()));
+        offers.chain(looks.filter(|_| self.are_any_waiting())).min()
+    }
+
+    fn are_any_waiting(&self) -> bool {
+        let mut files = self.table.values();
+        files.any(|file| matches!(file.stage, Stage::Waiting(_)))
     }
 
     pub(super) fn expire(&mut self, now: Duration, out: &mut Outbox) {
+        if self.are_any_waiting() {
+            let open = self.table.values_mut();
+            for file in open.filter(|file| file.stage.is_active()) {
+                file.progress.look(now, file.bytes());
+            }
+        }
         let is_over = |file: &Outgoing| !file.is_accepted && file.until <= now;
         let over: Vec<Number> = self
             .table
@@ -423,14 +465,12 @@ impl Outgoings {
 
     pub(super) fn list(&self) -> impl Iterator<Item = Status> {
         self.table.iter().map(|(&number, file)| {
-            let (state, bytes) = match &file.stage {
-                Stage::Checking(_) | Stage::Opening(..) => (State::Checking, 0),
-                Stage::Offered => (State::Offered, 0),
-                Stage::Queued => (State::Waiting, file.reached),
-                &Stage::Waiting(offset) => (State::Waiting, offset),
-                &Stage::Hashing(_, _, hashed) => (State::Checking, hashed),
-                Stage::Sending(_, sending) => (State::Moving, sending.acked()),
-                Stage::Paused => (State::Paused, file.reached),
+            let state = match &file.stage {
+                Stage::Checking(_) | Stage::Opening(..) | Stage::Hashing(..) => State::Checking,
+                Stage::Offered => State::Offered,
+                Stage::Queued | Stage::Waiting(_) => State::Waiting,
+                Stage::Sending(..) | Stage::Sent => State::Moving,
+                Stage::Paused => State::Paused,
             };
             Status {
                 number,
@@ -439,7 +479,7 @@ impl Outgoings {
                 name: file.name.clone(),
                 size: file.size(),
                 state,
-                bytes,
+                bytes: file.bytes(),
             }
         })
     }

@@ -23,6 +23,8 @@ pub(super) struct Sending {
     /// One past the last byte that the disk was asked for.
     asked: u64,
     is_end_asked: bool,
+    /// The receiver was told the hash of all bytes.
+    pub(super) is_end_told: bool,
     /// What was read and is not wholly acknowledged: by the offset of its first byte.
     blocks: BTreeMap<u64, Vec<u8>>,
     /// Acknowledged behind `acked`: first byte, one past the last. They neither touch nor overlap.
@@ -49,11 +51,17 @@ impl Sending {
             read: offset,
             asked: offset,
             is_end_asked: false,
+            is_end_told: false,
             blocks: BTreeMap::new(),
             islands: BTreeMap::new(),
             lost: VecDeque::new(),
             prefix,
         }
+    }
+
+    /// The source is not needed any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_end_told && self.acked == self.size
     }
 
     pub(super) fn acked(&self) -> u64 {

@@ -35,7 +35,7 @@ fn outgoing() -> Outgoing {
 /// Sends as much as there is room for. Returns how many pieces.
 fn fill(outgoing: &mut Outgoing, now: Duration) -> u64 {
     let mut count = 0;
-    while outgoing.room(now) > 0 {
+    while outgoing.room(now, Duration::ZERO) > 0 {
         outgoing.sent(now, piece(count), 1200);
         count += 1;
     }
@@ -60,7 +60,7 @@ fn a_sender_that_used_its_room_is_woken_for_more() {
     let mut outgoing = outgoing();
     fill(&mut outgoing, ms(0));
     outgoing.acknowledged(ms(40), &ack(0, 1 << 20, &[(0, 9)]), &mut Vec::new());
-    let room = outgoing.room(ms(40));
+    let room = outgoing.room(ms(40), Duration::ZERO);
     for number in 0..room {
         outgoing.sent(ms(40), piece(length(number)), 1200);
     }
@@ -69,16 +69,16 @@ fn a_sender_that_used_its_room_is_woken_for_more() {
     assert_eq!(room, 2);
     assert_eq!(outgoing.deadline(), Some(ms(40) + Duration::from_micros(1200)));
     outgoing.lose(ms(42), &mut Vec::new());
-    assert_eq!(outgoing.room(ms(42)), 1);
+    assert_eq!(outgoing.room(ms(42), Duration::ZERO), 1);
 }
 
 #[test]
 fn without_a_way_there_is_no_room() {
     let mut outgoing = Outgoing::default();
-    assert_eq!(outgoing.room(ms(0)), 0);
+    assert_eq!(outgoing.room(ms(0), Duration::ZERO), 0);
     assert_eq!(outgoing.deadline(), None);
     outgoing.take_way(Some(direct()), &mut Vec::new());
-    assert!(outgoing.room(ms(0)) > 0);
+    assert!(outgoing.room(ms(0), Duration::ZERO) > 0);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn the_caller_is_woken_for_the_pace_and_only_if_it_asks() {
         outgoing.deadline() > Some(wake),
         "woken once, though nothing is sent"
     );
-    while outgoing.room(now) > 0 || outgoing.wake.is_some() {
+    while outgoing.room(now, Duration::ZERO) > 0 || outgoing.wake.is_some() {
         fill(&mut outgoing, now);
         now += WAKE_MIN;
     }
@@ -145,7 +145,7 @@ fn a_sender_without_credit_asks_for_it_more_and_more_rarely() {
     assert_eq!(outgoing.deadline(), None, "the caller has nothing to send");
     let mut times = Vec::new();
     for number in 1..8 {
-        assert_eq!(outgoing.room(outgoing.asked), 0);
+        assert_eq!(outgoing.room(outgoing.asked, Duration::ZERO), 0);
         let at = outgoing.deadline().unwrap();
         assert!(outgoing.should_ask(at));
         assert!(!outgoing.should_ask(at));
@@ -157,7 +157,7 @@ fn a_sender_without_credit_asks_for_it_more_and_more_rarely() {
     }
     assert_eq!(times, [210, 610, 1410, 3010, 6210, 11_210, 16_210]);
     outgoing.acknowledged(ms(17_000), &ack(8, 9000, &[(0, 7)]), &mut Vec::new());
-    assert!(outgoing.room(ms(17_000)) > 0);
+    assert!(outgoing.room(ms(17_000), Duration::ZERO) > 0);
 }
 
 #[test]
@@ -279,4 +279,52 @@ proptest! {
         prop_assert_eq!(flat, model);
         prop_assert!(ranges.windows(2).all(|pair| pair[1].1 + 1 < pair[0].0));
     }
+}
+
+/// Each ack through the server is a line of this client, which has few.
+#[test]
+fn relayed_acks_are_few_whatever_the_peer_asks() {
+    let mut incoming = Incoming::default();
+    let mut acks = 0;
+    for millisecond in 0..1000 {
+        let now = ms(millisecond);
+        incoming.receive(now, Source::Relay, millisecond, 0, WINDOW);
+        acks += u64::from(incoming.ack(now, acks, WINDOW).is_some());
+        incoming.receive(now, Source::Relay, 10_000 + millisecond, 1000, WINDOW);
+        incoming.consumed(now, 1000, WINDOW);
+        acks += u64::from(incoming.ack(now, acks, WINDOW).is_some());
+    }
+    assert_eq!(acks, 4);
+    // What was held back is said in the end.
+    assert_eq!(incoming.ack_at, Some(ms(1000)));
+    assert!(incoming.ack(ms(1000), acks, WINDOW).is_some());
+}
+
+#[test]
+fn a_peer_that_left_takes_little_memory() {
+    let mut incoming = Incoming::default();
+    for number in 0..1000 {
+        incoming.receive(ms(1), direct(), 2 * number, 0, WINDOW);
+    }
+    assert_eq!(incoming.ranges.len(), RANGES_KEPT);
+    incoming.leave();
+    assert_eq!(incoming.ranges, [(1998, 1998)]);
+    for number in 0..=1998 {
+        assert!(
+            !incoming.receive(ms(2), direct(), number, 10, WINDOW),
+            "a copy, or too late"
+        );
+    }
+    assert!(incoming.receive(ms(2), direct(), 1999, 10, WINDOW));
+}
+
+#[test]
+fn the_relay_is_shared_by_all_peers() {
+    let mut outgoing = Outgoing::default();
+    outgoing.take_way(Some(Source::Relay), &mut Vec::new());
+    assert_eq!(outgoing.room(ms(0), ms(40)), 0, "another peer was sent a piece");
+    assert_eq!(outgoing.wake, Some(ms(40)));
+    assert_eq!(outgoing.room(ms(40), ms(40)), 1);
+    let mut outgoing = self::outgoing();
+    assert!(outgoing.room(ms(0), ms(40)) > 0, "it needs no relay");
 }

@@ -275,3 +275,27 @@ fn a_working_address_replaces_a_dead_one() {
     assert_eq!(paths.choose(s(30), false), Choice::Unvalidated(at(1)));
     assert!(paths.acknowledged_from(s(31), at(1)), "in use again");
 }
+
+/// A peer that moved away could go on to have data sent to its old address, if forged acks were enough.
+#[test]
+fn acks_alone_keep_no_address_valid_for_ever() {
+    let mut paths = validated(s(0));
+    let mut pinged = Vec::new();
+    for second in 1..200 {
+        paths.acknowledged_from(s(second), at(1));
+        let is_valid = matches!(paths.choose(s(second), false), Choice::Validated(_));
+        // A ping is due 20 s after the last ack that counted, and fails after 5 s.
+        assert_eq!(is_valid, second < 85, "{second}");
+        pinged.extend(pings(&mut paths, s(second)).into_iter().map(|_| second));
+    }
+    assert_eq!(pinged.first(), Some(&79));
+    // With a pong each time it is asked for one, it stays.
+    let mut paths = validated(s(0));
+    for second in 1..1000 {
+        paths.acknowledged_from(s(second), at(1));
+        for ping in pings(&mut paths, s(second)) {
+            paths.pong(s(second), ping.token);
+        }
+        assert_eq!(paths.choose(s(second), false), Choice::Validated(at(1)));
+    }
+}

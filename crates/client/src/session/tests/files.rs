@@ -330,6 +330,20 @@ fn unwanted_files_are_refused_and_not_told_of() {
     }
 }
 
+/// On another connection, another user may have the id. What the earlier one still had under way is not said by that one.
+#[test]
+fn what_a_former_user_said_is_not_of_the_next_one() {
+    let mut alice = alice();
+    let bob: chat_proto::id::UserId = "10.0.0.2:6000".parse().unwrap();
+    let former = alice.session.roster().get(bob).cloned().unwrap();
+    alice.hear("LEAVE - bob@10.0.0.2:6000\n");
+    let key = |sim: &Sim, former| sim.session.file_key(bob, former).map(|key| key.to_string());
+    assert_eq!(key(&alice, Some(&former)), Some(key_of(2)));
+    alice.hear(&format!("JOIN - bob@10.0.0.2:6000 10.0.0.2:6001 {}\n", key_of(3)));
+    assert_eq!(key(&alice, None), Some(key_of(3)));
+    assert_eq!(key(&alice, Some(&former)), Some(key_of(2)));
+}
+
 #[test]
 fn ignored_users_offer_nothing() {
     let mut pair = Pair::new("ignored");
@@ -341,6 +355,33 @@ fn ignored_users_offer_nothing() {
         pair.turn();
     }
     assert!(pair.shown[BOB].is_empty(), "{:?}", pair.shown);
+}
+
+/// Such a server asks for it in its `WELCOME`; the user may ask for it too.
+#[test]
+fn a_server_that_carries_no_files_is_given_none() {
+    for is_asked in [true, false] {
+        let mut pair = Pair::new("no-files");
+        pair.is_relayed = true;
+        if is_asked {
+            let mut sim = Sim::new(config());
+            sim.hear(&format!(
+                "* chat version 1: hi\nWELCOME {ME} {TOKEN} {TOKEN} 0 no-files\n"
+            ));
+            pair.sims[ALICE].session.carries_files = sim.session.carries_files;
+        }
+        let path = pair.source("small.bin", &[1; 60_000]);
+        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.wait(BOB, "offers you");
+        pair.type_line(BOB, "/accept 1");
+        let line = pair.wait(ALICE, if is_asked { "failed" } else { "bob has small.bin" });
+        if is_asked {
+            let reason = "there is no direct path, and no files go through this server";
+            assert_eq!(line, format!("file 1, small.bin, to bob: failed: {reason}"));
+            pair.wait(BOB, reason);
+            assert!((30_000..40_000).contains(&pair.sims[ALICE].ms));
+        }
+    }
 }
 
 #[test]

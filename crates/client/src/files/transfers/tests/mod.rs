@@ -1,5 +1,6 @@
 mod bytes;
 mod disk;
+mod greedy;
 mod hostile;
 mod real;
 mod rules;

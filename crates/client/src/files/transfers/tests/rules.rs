@@ -12,13 +12,13 @@ const CALM: Troubles = Troubles {
     copies: 0,
     lost_messages: 0,
 };
-const NOW: Duration = Duration::from_secs(1);
+pub(super) const NOW: Duration = Duration::from_secs(1);
 
-fn outputs(transfers: &mut Transfers) -> Vec<Output> {
+pub(super) fn outputs(transfers: &mut Transfers) -> Vec<Output> {
     std::iter::from_fn(|| transfers.poll_output()).collect()
 }
 
-fn messages(transfers: &mut Transfers) -> Vec<FileMessage> {
+pub(super) fn messages(transfers: &mut Transfers) -> Vec<FileMessage> {
     let messages = outputs(transfers).into_iter().filter_map(|output| match output {
         Output::Message(_, message) => Some(message),
         _ => None,
@@ -26,7 +26,7 @@ fn messages(transfers: &mut Transfers) -> Vec<FileMessage> {
     messages.collect()
 }
 
-fn requests(transfers: &mut Transfers) -> Vec<(Handle, Request)> {
+pub(super) fn requests(transfers: &mut Transfers) -> Vec<(Handle, Request)> {
     let requests = outputs(transfers).into_iter().filter_map(|output| match output {
         Output::Disk(handle, request) => Some((handle, request)),
         _ => None,
@@ -34,7 +34,7 @@ fn requests(transfers: &mut Transfers) -> Vec<(Handle, Request)> {
     requests.collect()
 }
 
-fn offer(id: u32, size: u64) -> FileMessage {
+pub(super) fn offer(id: u32, size: u64) -> FileMessage {
     let name = FileName::new(format!("file-{id}").as_bytes());
     FileMessage::Offer(Offer {
         id: FileId(id),

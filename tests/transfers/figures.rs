@@ -10,6 +10,8 @@ pub struct Figures {
     pub bytes: u64,
     /// Files that a killed client sent or received once more, because it did not know that it had.
     pub doubles: usize,
+    /// How often a sender was told that its receiver can't be reached, and sent again.
+    pub refusals: usize,
     /// Kills and changes of paths.
     pub blows: BTreeMap<&'static str, usize>,
     /// What each kill and change cost: bytes that the receiver had and got again.
@@ -44,6 +46,7 @@ impl Figures {
         self.files += other.files;
         self.bytes += other.bytes;
         self.doubles += other.doubles;
+        self.refusals += other.refusals;
         for (what, count) in other.blows {
             *self.blows.entry(what).or_default() += count;
         }
@@ -58,11 +61,12 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} files, {} MB, {} of them once more, all kept; {:?}; after them sent twice {} KiB, left the hosts {} KiB more, \
+            "{} files, {} MB, {} of them once more, all kept, {} refused at first; {:?}; after them sent twice {} KiB, left the hosts {} KiB more, \
              took {} ms; memory {} KiB",
             self.files,
             self.bytes / 1_000_000,
             self.doubles,
+            self.refusals,
             self.blows,
             Spread(&self.again, 1024),
             Spread(&self.extra, 1024),

@@ -24,6 +24,9 @@ const EDGES: [u64; 7] = [0, 1, 1113, 1114, 65_536, 8 << 20, (8 << 20) + 1];
 const RELAYED_MAX: u64 = 150_000;
 /// Files of which none moves or ends for so long are stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(90);
+/// A receiver whose router was restarted may hear nothing of the server for half a minute. Every ten seconds its sender is
+/// told so.
+const REFUSALS_MAX: usize = 6;
 /// What a break may cost.
 const AGAIN_MAX: u64 = 4 << 20;
 /// Of a client.
@@ -33,6 +36,11 @@ struct File {
     name: String,
     size: u64,
     from: usize,
+    /// When its sender was last asked to send it; and whether it was offered since.
+    asked: Instant,
+    is_offered: bool,
+    /// How often the sender was told that this was not possible.
+    refusals: usize,
     /// Its sender knows that it is kept.
     is_kept: bool,
     /// Bytes on the receiver's disk at a blow, after which it has not gone on.
@@ -226,6 +234,9 @@ impl<'a> Pair<'a> {
             name,
             size,
             from,
+            asked: Instant::now(),
+            is_offered: false,
+            refusals: 0,
             is_kept: false,
             broken_at: None,
             was_broken: false,
@@ -233,11 +244,34 @@ impl<'a> Pair<'a> {
     }
 
     fn send(&mut self, at: usize) {
-        let File { name, from, .. } = &self.files[at];
-        let who = self.users[1 - from].who.clone();
+        let File {
+            name,
+            from,
+            asked,
+            is_offered,
+            ..
+        } = &mut self.files[at];
+        (*asked, *is_offered) = (Instant::now(), false);
+        let who = self.users[1 - *from].who.clone();
         let sender = &mut self.users[*from];
         let path = sender.source(name);
         sender.client.line(&format!("/send {who} {}", path.display()));
+    }
+
+    /// A sender is told that its receiver does not answer: of files that were not offered, the one that it was asked to
+    /// send first.
+    fn send_again(&mut self, user: usize) {
+        self.figures.refusals += 1;
+        let is_meant = |file: &File| file.from == user && !file.is_kept && !file.is_offered;
+        let meant = (0..self.files.len()).filter(|&at| is_meant(&self.files[at]));
+        let Some(at) = meant.min_by_key(|&at| self.files[at].asked) else {
+            self.fail("complains of a file that is offered");
+        };
+        self.files[at].refusals += 1;
+        if self.files[at].refusals > REFUSALS_MAX {
+            self.fail("reaches nobody");
+        }
+        self.send(at);
     }
 
     /// Does what a line of a client asks for.
@@ -249,8 +283,10 @@ impl<'a> Pair<'a> {
             self.fail("has lost a client");
         };
         let kind = field(&text, "kind").unwrap();
-        if ["error", "file-failed"].contains(&kind.as_str()) {
-            self.fail("has failed");
+        match kind.as_str() {
+            "error" if text.contains("no answer: its client") => return self.send_again(user),
+            "error" | "file-failed" => self.fail("has failed"),
+            _ => {}
         }
         // A receiver may say that a file is kept after its sender, and then it is none of this flight.
         let name = field(&text, "name").unwrap_or_default();
@@ -262,6 +298,7 @@ impl<'a> Pair<'a> {
                 let number = field(&text, "number").unwrap();
                 self.users[user].client.line(&format!("/accept {number}"));
             }
+            ("file-offer", true) => file.is_offered = true,
             ("file-progress", true) => {
                 let bytes: u64 = field(&text, "bytes").unwrap().parse().unwrap();
                 let again = file.broken_at.take().map(|before| before.saturating_sub(bytes));

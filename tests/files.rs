@@ -254,7 +254,7 @@ fn names_are_made_harmless() {
     let mut room = Room::new("names");
     let long = format!("{}.txt", "x".repeat(251));
     for (number, (name, kept)) in [
-        ("with two  spaces.txt", "with two  spaces.txt"),
+        ("with two  spaces.txt", "with two spaces.txt"),
         ("esc\u{1b}[31m.txt", "esc\u{241B}[31m.txt"),
         ("bidi\u{202E}txt.exe", "biditxt.exe"),
         ("back\\slash.txt", "slash.txt"),

@@ -1,36 +1,9 @@
 //! Rooms of the LAN, in networks of their own: nothing of these tests reaches the network of this machine.
 
-use crate::harness::{Journal, Process, Terminal, chat_client, chat_server, client_command};
+use crate::harness::{Journal, Process, Terminal, in_a_new_network};
 use std::path::PathBuf;
-use std::process::Command;
 
 const USUAL: (u16, u16) = (80, 24);
-
-/// A command of the shell in a new network. It has the programs as `$server` and `$client`. `None`, and a word about it, where
-/// the system makes no networks.
-fn in_a_new_network(script: &str) -> Option<Command> {
-    let unshare = ["--user", "--map-root-user", "--net"];
-    let works = Command::new("unshare").args(unshare).arg("true").status();
-    if !works.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: this system makes no network namespaces");
-        return None;
-    }
-    let mut command = Command::new("unshare");
-    let environment = client_command();
-    for (name, value) in environment.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
-        .args(unshare)
-        .args(["sh", "-c", script])
-        .env("client", chat_client())
-        .env("server", chat_server())
-        .env("TERM", "xterm-256color");
-    Some(command)
-}
 
 #[test]
 fn without_a_server_the_terminal_shows_a_list_of_rooms() {

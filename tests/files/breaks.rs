@@ -1,7 +1,7 @@
 //! Users who leave, programs that are killed, and a server that goes away.
 
-use super::{LONG, Room, length, noise, until};
-use crate::harness::{Client, Terminal};
+use super::{Directory, LONG, Room, length, noise, until};
+use crate::harness::{Client, Terminal, in_a_new_network};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 
@@ -181,4 +181,34 @@ fn a_file_arrives_though_the_server_is_killed() {
     dave.expect("has long.bin");
     let kept = fs::read(room.directory.kept("long.bin")).unwrap();
     assert!(kept == bytes);
+}
+
+/// The network drops what a small queue of the sender's host does not hold, and the system says so.
+#[test]
+fn a_full_queue_of_this_host_does_not_end_a_path() {
+    let script = "ip link set lo mtu 1500 up
+        tc qdisc add dev lo root tbf rate 16mbit burst 16k limit 20k 2>&1 || exit 77
+        head -c 4000000 /dev/urandom > file && mkfifo keys
+        timeout 60 $server 127.0.0.1 9000 & server=$!
+        until $client --fingerprint 127.0.0.1 9000 >/dev/null 2>&1; do sleep 0.05; done
+        timeout 60 $client 127.0.0.1 9000 --nick bob --files-dir in <>keys >bob 2>&1 & bob=$!
+        until grep -q 'bob@.* is online' bob; do sleep 0.05; done
+        timeout 60 $client 127.0.0.1 9000 --to bob --file file 2>&1 & alice=$!
+        until grep -q '/accept 1' bob; do sleep 0.05; done
+        echo /accept >keys
+        wait $alice; echo \"status $?\"; cmp file in/file && echo equal
+        kill $bob $server; tc -s qdisc show dev lo | grep -o 'Sent [0-9]*'";
+    let directory = Directory::new("queue");
+    let Some(mut command) = in_a_new_network(script) else {
+        return;
+    };
+    let output = command.current_dir(directory.path("")).output().unwrap();
+    if output.status.code() == Some(77) {
+        return eprintln!("skipped: this system has no tbf");
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("status 0\nequal\n"), "{said}");
+    let (_, sent) = said.trim_end().rsplit_once("Sent ").unwrap();
+    // A path that ends takes all with it that is under way, which is sent again then.
+    assert!(sent.parse::<u64>().unwrap() < 5_200_000, "{said}");
 }

@@ -38,6 +38,32 @@ pub fn client_command() -> Command {
     command
 }
 
+/// A command of the shell in a new network. It has the programs as `$server` and `$client`. `None`, and a word about it, where
+/// the system makes no networks.
+pub fn in_a_new_network(script: &str) -> Option<Command> {
+    let unshare = ["--user", "--map-root-user", "--net"];
+    let works = Command::new("unshare").args(unshare).arg("true").status();
+    if !works.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this system makes no network namespaces");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    let environment = client_command();
+    for (name, value) in environment.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+        .args(unshare)
+        .args(["sh", "-c", script])
+        .env("client", chat_client())
+        .env("server", chat_server())
+        .env("TERM", "xterm-256color");
+    Some(command)
+}
+
 fn program(name: &str) -> PathBuf {
     let path = BUILT.join(name).with_extension(std::env::consts::EXE_EXTENSION);
     assert!(path.is_file(), "there is no {}", path.display());

@@ -6,6 +6,7 @@
 use crate::is_transient;
 use chat_proto::id::canonical;
 use nix::cmsg_space;
+use nix::errno::Errno;
 use nix::libc::sock_extended_err;
 use nix::sys::socket::sockopt::{Ipv4RecvErr, Ipv6RecvErr};
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt};
@@ -52,6 +53,14 @@ pub fn send_past(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usiz
         Err(error) if !is_transient(&error) => send(),
         sent => sent,
     }
+}
+
+/// Whether a datagram was dropped on this host, because a queue of it is full. That says nothing of its destination. Without
+/// reports, Linux drops such a datagram without a word.
+#[must_use]
+pub fn is_drop(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw);
+    matches!(number, Some(Errno::ENOBUFS | Errno::ENOMEM))
 }
 
 /// The destinations of datagrams that were reported as undeliverable.

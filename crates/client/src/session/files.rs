@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a file that is too large for the server waits for a direct path.
-pub(super) const PATH_WAIT: Duration = Duration::from_secs(30);
+/// How long a file that is too large for the server waits for a direct path. After one died, another is tried within a
+/// minute.
+pub(super) const PATH_WAIT: Duration = Duration::from_secs(75);
 
 /// An offer does not ring if another one of the same peer did so before in this time.
 const RING_PAUSE: Duration = Duration::from_secs(60);

@@ -379,7 +379,7 @@ fn a_server_that_carries_no_files_is_given_none() {
             let reason = "there is no direct path, and no files go through this server";
             assert_eq!(line, format!("file 1, small.bin, to bob: failed: {reason}"));
             pair.wait(BOB, reason);
-            assert!((30_000..40_000).contains(&pair.sims[ALICE].ms));
+            assert!((75_000..85_000).contains(&pair.sims[ALICE].ms));
         }
     }
 }
@@ -403,7 +403,7 @@ fn the_server_carries_small_files_slowly_and_no_large_ones() {
     assert!((1_000..10_000).contains(&took), "{took} ms");
     pair.wait(BOB, "large.bin, from alice: failed: there is no direct path");
     pair.wait(ALICE, "large.bin, to bob: failed: there is no direct path");
-    assert!(pair.sims[ALICE].ms < 60_000);
+    assert!(pair.sims[ALICE].ms < 120_000);
     assert!(pair.kept("small.bin") == [1; 60_000]);
 }
 

@@ -133,6 +133,10 @@ impl Private {
         let Some(KeyTrust::Trusted(key)) = self.roster.trust(id) else {
             return;
         };
+        // The other side may know an address that this client does not have any more.
+        if let Some(rendezvous) = &mut self.rendezvous {
+            rendezvous.hurry();
+        }
         if self.ensure_peer(&key, now).is_ok() {
             self.with_peer(now, &key, |peer, context| peer.punch(context, canonical(address)));
         }

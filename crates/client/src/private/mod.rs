@@ -585,6 +585,7 @@ impl Private {
             relay_free: &mut self.relay_free,
             bulk_window: self.bulk_window,
             user,
+            rendezvous: self.rendezvous.as_mut(),
             has_server,
             has_relay,
             punch_first: connection.is_some_and(Connection::is_behind_router),

@@ -9,6 +9,7 @@ use super::path::{Choice, Paths, Source};
 use super::probe::PingKind;
 use super::random::{Random, random};
 use super::receiver::{Arrival, Receiver, Shown};
+use super::rendezvous::Rendezvous;
 use super::sender::{Ack, Routes, Sender, Settled};
 use crate::files::message::FileMessage;
 use crate::files::piece::Piece;
@@ -90,6 +91,8 @@ pub(super) struct Context<'a> {
     pub(super) bulk_window: u64,
     /// The user that has the peer's key, in the roster.
     pub(super) user: UserId,
+    /// Where the server is asked for this client's address.
+    pub(super) rendezvous: Option<&'a mut Rendezvous>,
     /// The server can punch.
     pub(super) has_server: bool,
     /// The server can relay, and the user allows it.
@@ -278,7 +281,17 @@ impl Peer {
         let (settled, overtaken) = self.sender.acknowledge(context.now, ack);
         settle(context.outputs, settled);
         if let Some(sent) = overtaken {
-            self.paths.missed(context.now, sent);
+            self.missed(context, sent);
+        }
+    }
+
+    /// What was sent directly at `sent` was not answered.
+    fn missed(&mut self, context: &mut Context<'_>, sent: Duration) {
+        self.paths.missed(context.now, sent);
+        if let Some(rendezvous) = &mut context.rendezvous
+            && !self.paths.is_validated(context.now)
+        {
+            rendezvous.hurry();
         }
     }
 
@@ -486,7 +499,7 @@ impl Peer {
                 }
             }
             if let Some(sent) = copy.timed_out {
-                self.paths.missed(context.now, sent);
+                self.missed(context, sent);
             }
         }
     }
@@ -647,7 +660,7 @@ impl Peer {
             self.send_piece(context, Piece::NONE, &[]);
         }
         if let Some(sent) = silent {
-            self.paths.missed(now, sent);
+            self.missed(context, sent);
             // Without that path, messages may be due on another one.
             self.transmit(context);
         }

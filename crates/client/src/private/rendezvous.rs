@@ -17,6 +17,9 @@ const RETRY: [Duration; 3] = [
     Duration::from_secs(2),
 ];
 
+/// The wait after a request if something is wrong with a path meanwhile: the router may have another address.
+const HURRIED: Duration = Duration::from_secs(2);
+
 /// The exchange with one server over one connection.
 #[derive(Debug)]
 pub(super) struct Rendezvous {
@@ -26,6 +29,7 @@ pub(super) struct Rendezvous {
     count: u64,
     /// The last of them is not answered.
     is_waiting: bool,
+    asked: Duration,
     due: Duration,
     unanswered: usize,
     confirmed: Option<SocketAddr>,
@@ -38,6 +42,7 @@ impl Rendezvous {
             token,
             count: 0,
             is_waiting: false,
+            asked: now,
             due: now,
             unanswered: 0,
             confirmed: None,
@@ -53,11 +58,19 @@ impl Rendezvous {
         if now < self.due {
             return None;
         }
+        self.asked = now;
         self.due = now + RETRY.get(self.unanswered).copied().unwrap_or(REFRESH);
         self.unanswered += 1;
         self.count += 1;
         self.is_waiting = true;
         Some((self.server, request(&self.token, self.count, REQUEST_LEN)))
+    }
+
+    /// A path does not answer any more.
+    pub(super) fn hurry(&mut self) {
+        if !self.is_waiting {
+            self.due = self.due.min(self.asked + HURRIED);
+        }
     }
 
     /// The line with which the client confirms a new address over TCP, if the datagram replies to
@@ -140,6 +153,21 @@ mod tests {
             assert_eq!(client.request(now), None);
         }
         assert_eq!(times, [0, 500, 1500, 3500, 23_500, 43_500]);
+    }
+
+    #[test]
+    fn a_path_that_fails_hurries_the_next_request_once() {
+        let mut client = new();
+        client.hurry();
+        assert_eq!(client.deadline(), Duration::ZERO);
+        exchange(&mut client, outside(1), 9);
+        for _ in 0..2 {
+            client.hurry();
+            assert_eq!(client.deadline(), HURRIED);
+        }
+        client.request(HURRIED).unwrap();
+        client.hurry();
+        assert_eq!(client.deadline(), HURRIED + RETRY[0], "without a reply");
     }
 
     #[test]

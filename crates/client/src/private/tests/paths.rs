@@ -716,3 +716,32 @@ fn the_rendezvous_confirms_this_clients_outside_address() {
     pair.pass(ms(20_000));
     assert_eq!(pair.take_datagrams(ALICE).len(), 1);
 }
+
+#[test]
+fn a_path_that_fails_makes_the_client_ask_for_its_address() {
+    let mut pair = Pair::new();
+    let server: SocketAddr = "10.0.0.1:9000".parse().unwrap();
+    let token = Opaque([7; 16]);
+    let now = pair.now();
+    pair.clients[ALICE].rendezvous(now, server, token);
+    let request = pair.take_datagrams(ALICE).remove(0);
+    let request = chat_noise::rendezvous::Request::parse(&request).unwrap();
+    pair.arrive_from(
+        ALICE,
+        server,
+        &request.reply(&token, elsewhere(), Opaque([9; 16])),
+    );
+    pair.take(ALICE);
+    // Bob never answers. Without that, the next question is due after 20 s.
+    pair.say(ALICE, "hello");
+    let mut asked = 0;
+    for _ in 0..50 {
+        pair.pass(ms(100));
+        let sent = pair.take(ALICE);
+        asked += sent
+            .iter()
+            .filter(|sent| matches!(sent, Sent::Datagram(to, ..) if *to == server))
+            .count();
+    }
+    assert!((1..=3).contains(&asked), "{asked}");
+}

@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use std::io::{self, Write};
 
 /// Command lines, with their effect.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     ("chat-client --rooms", "List the rooms of the LAN."),
     (
         "chat-client --nick alice 192.0.2.7",
@@ -21,7 +21,11 @@ const EXAMPLES: [(&str, &str); 6] = [
     ),
     (
         "chat-client --to bob 192.0.2.7 < notes.txt",
-        "Send a file to bob alone. Exit status 0 means that bob has all of it.",
+        "Send each line of a file to bob alone. Exit status 0 means that bob has all of them.",
+    ),
+    (
+        "chat-client --to bob --file backup.tar.gz 192.0.2.7",
+        "Send a file to bob. Exit status 0 means that bob's client has kept all of it.",
     ),
     (
         "chat-client --json --recv-only 192.0.2.7 | jq .",

@@ -203,7 +203,10 @@ impl<F: FrontEnd> Client<F> {
         random::system(&mut first_id);
         let named = settings.files_dir.as_deref().map(named_directory);
         if let Some(directory) = named.as_ref().filter(|directory| !directory.is_dir()) {
-            let text = format!("files can't be received: {} is no directory", directory.display());
+            let text = format!(
+                "files can't be received: {} is not a directory",
+                directory.display()
+            );
             front_end.show(&Event::Warning(Text::from(text)));
         }
         session.set_files(FileOptions {

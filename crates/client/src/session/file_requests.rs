@@ -83,10 +83,10 @@ impl Session {
             Some(KeyTrust::Trusted(key)) => Ok((key, who)),
             Some(KeyTrust::Contested(_)) => Err("another user has the same key".into()),
             Some(KeyTrust::Rejected) => Err("that user's key can't be trusted".into()),
-            Some(KeyTrust::Unasked) => Err("the server has not told that user's key".into()),
-            Some(KeyTrust::NoKey) | None => Err(
-                "that user has no key, so files can't be sealed: chat for the terminal is needed there, not nc".into(),
-            ),
+            Some(KeyTrust::Unasked) => Err("the server has not sent that user's key yet; try again".into()),
+            Some(KeyTrust::NoKey) | None => {
+                Err("that user has no key, so files can't be sealed; it needs chat-client, not nc".into())
+            }
         }
     }
 
@@ -94,7 +94,7 @@ impl Session {
     pub(super) fn accept_file(&mut self, number: Option<u32>, own_name: Option<&str>) {
         let is_offered = |status: &Status| status.way == Way::Receiving && status.state == State::Offered;
         let Some(directory) = self.files.options.directory.clone() else {
-            let why = "not accepted: HOME is not set; the setting files-dir names the directory for files";
+            let why = "not accepted: HOME is not set; name a directory with the setting files-dir";
             return self.fail(why.into());
         };
         let (typed, own_name) = (own_name, own_name.map(|name| FileName::new(name.as_bytes())));

@@ -156,7 +156,7 @@ impl Files {
             return match (fitting.next(), fitting.next()) {
                 (None, _) => Err("there is no such file; /files lists all".into()),
                 (Some(status), None) => Ok(status.number),
-                (Some(_), Some(_)) => Err(format!("there are several: {usage}; /files lists all")),
+                (Some(_), Some(_)) => Err(format!("which one? usage: {usage}; /files lists the numbers")),
             };
         };
         if let Some(status) = fitting.find(|status| status.number.0 == number) {

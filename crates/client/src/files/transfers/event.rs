@@ -109,9 +109,9 @@ impl State {
         match (self, way) {
             (Self::Offered, Way::Sending) => "offered, not answered yet",
             (Self::Offered, Way::Receiving) => "offered to you: /accept or /decline",
-            (Self::Waiting, _) => "waits for others",
+            (Self::Waiting, _) => "waiting for other files",
             (Self::Checking, _) => "being checked",
-            (Self::Moving, _) => "on its way",
+            (Self::Moving, _) => "under way",
             (Self::Paused, _) => "paused: that user is not here",
             (Self::Forgotten, _) => "paused until that user sends it again",
         }

@@ -90,9 +90,13 @@ impl Transfers {
     /// # Errors
     /// If there is no such transfer.
     pub fn end(&mut self, number: Number, reason: Reason) -> Result<(), Refusal> {
-        let by_user = (reason == Reason::User).then(|| Text::new("cancelled"));
-        let is_known = self.outgoings.end(number, reason, by_user.clone(), &mut self.out)
-            || self.incomings.end(number, reason, by_user, &mut self.out);
+        let by_user = |word| (reason == Reason::User).then(|| Text::new(word));
+        let is_known = self
+            .outgoings
+            .end(number, reason, by_user("cancelled"), &mut self.out)
+            || self
+                .incomings
+                .end(number, reason, by_user("declined"), &mut self.out);
         self.advance();
         if is_known { Ok(()) } else { Err(Refusal::Unknown) }
     }

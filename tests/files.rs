@@ -38,6 +38,11 @@ impl Room {
         let server = Server::start(options);
         let alice = directory.client(&server, "alice", &[]);
         let bob = directory.client(&server, "bob", options_of_bob);
+        Self::of(directory, server, alice, bob)
+    }
+
+    /// Once alice sees bob.
+    fn of(directory: Directory, server: Server, alice: Client, bob: Client) -> Self {
         alice.shows().expect("bob@");
         Self {
             server,

@@ -230,13 +230,7 @@ fn a_full_disk_is_told_to_both_before_anything_is_sent() {
         .arg(directory.path("in"))
         .arg(chat_client());
     let bob = directory.start(&mut command, &server, "bob", &[]);
-    alice.shows().expect("bob@");
-    let mut room = Room {
-        server,
-        alice,
-        bob,
-        directory,
-    };
+    let mut room = Room::of(directory, server, alice, bob);
     room.begin("a.txt", b"abc");
     let free = "no space left: 1 MiB are free";
     room.expect_failed("a.txt", "the receiver's disk is full", free);
@@ -269,13 +263,7 @@ fn a_disk_that_stops_does_not_stop_the_talk() {
         .args(stopped)
         .arg(chat_client());
     let bob = directory.start(&mut command, &server, "bob", &[]);
-    alice.shows().expect("bob@");
-    let mut room = Room {
-        server,
-        alice,
-        bob,
-        directory,
-    };
+    let mut room = Room::of(directory, server, alice, bob);
     room.begin("a.txt", b"abc");
     super::until("part", || {
         room.directory.part_of("a.txt").filter(|part| length(part) == 3)

@@ -82,7 +82,7 @@ fn a_directory_that_was_named_has_to_exist() {
     let into = room.directory.path("nowhere");
     let options = ["--nick", "carol", "--files-dir", into.to_str().unwrap()];
     let mut carol = room.server.start_client("carol", &options);
-    carol.complains().expect("nowhere is no directory");
+    carol.complains().expect("nowhere is not a directory");
     carol.wait_until_online("carol");
     fs::write(room.directory.path("a.txt"), "a").unwrap();
     let mut script = room.script("carol", "a.txt");

@@ -128,13 +128,7 @@ fn files_go_directly_where_nothing_else_is_allowed() {
         let server = Server::start(&[]);
         let alice = directory.client(&server, "alice", of_alice);
         let bob = directory.client(&server, "bob", of_bob);
-        alice.shows().expect("bob@");
-        let mut room = Room {
-            server,
-            alice,
-            bob,
-            directory,
-        };
+        let mut room = Room::of(directory, server, alice, bob);
         room.expect_usable(&[]);
     }
 }

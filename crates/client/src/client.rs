@@ -309,7 +309,7 @@ impl<F: FrontEnd> Client<F> {
     fn ask_disk(&mut self) {
         while let Some((handle, request)) = self.session.next_file_request() {
             if self.disk.is_none() {
-                match Disk::start_with(downloads()) {
+                match Disk::start(downloads()) {
                     Ok(disk) => self.disk = Some(disk),
                     Err(error) => {
                         let warning = format!("can't start the thread for files: {error}");

@@ -40,28 +40,15 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Starts the thread.
+    /// Starts the thread. The directory `usual` is created for the first file that is received there.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn start() -> io::Result<Self> {
-        Self::new(FREE_MIN, None)
+    pub fn start(usual: Option<PathBuf>) -> io::Result<Self> {
+        Self::with_free(FREE_MIN, usual)
     }
 
-    /// Starts the thread. This directory is made for the first file that is received there.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub fn start_with(usual: Option<PathBuf>) -> io::Result<Self> {
-        Self::new(FREE_MIN, usual)
-    }
-
-    #[cfg(test)]
-    fn with_free(free_min: u64) -> io::Result<Self> {
-        Self::new(free_min, None)
-    }
-
-    fn new(free_min: u64, usual: Option<PathBuf>) -> io::Result<Self> {
+    fn with_free(free_min: u64, usual: Option<PathBuf>) -> io::Result<Self> {
         let (requests, inbox) = channel();
         let (outbox, answers) = channel();
         let wake = Arc::new(EventFd::from_flags(

@@ -2,11 +2,10 @@
 
 use super::event::{FileEvent, Number, Refusal, State, Status, Way, What};
 use super::limits::{
-    ACTIVE_MAX, BEGINNINGS_MAX, IN_VAIN_MAX, IN_VAIN_OF_PEER_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX,
-    OPEN_MAX,
+    BEGINNINGS_MAX, IN_VAIN_MAX, IN_VAIN_OF_PEER_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX,
 };
 use super::outbox::Outbox;
-use super::progress::Progress;
+use super::progress::{Progress, Turns};
 use super::receiving::{Broken, CREDIT, Receiving};
 use crate::files::message::{FileId, FileMessage, Offer, Reason};
 use crate::files::name::FileName;
@@ -466,17 +465,12 @@ impl Incomings {
     /// Opens parts that have their turn, and tells the senders of others that they are to wait.
     pub(super) fn advance(&mut self, out: &mut Outbox) {
         let open = self.table.values().filter(|file| file.stage.handle().is_some());
-        let (mut open, mut active) = (
-            open.clone().count(),
-            open.filter(|file| !file.progress.is_stalled(file.bytes()))
-                .count(),
-        );
+        let mut turns = Turns::new(open.map(|file| (&file.progress, file.bytes())));
         for file in self.table.values_mut() {
             let (Stage::Waiting { is_told }, Some(place)) = (&mut file.stage, &file.place) else {
                 continue;
             };
-            if active < ACTIVE_MAX && open < OPEN_MAX {
-                (open, active) = (open + 1, active + 1);
+            if turns.take() {
                 file.progress = Progress::default();
                 let handle = out.new_handle();
                 out.ask(handle, Request::OpenPart(place.part(&file.offer)));

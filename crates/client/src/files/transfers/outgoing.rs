@@ -1,9 +1,9 @@
 //! Files that this client offers and sends.
 
 use super::event::{FileEvent, Number, Refusal, State, Status, Way, What};
-use super::limits::{ACTIVE_MAX, BEGINNINGS_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX, OPEN_MAX};
+use super::limits::{BEGINNINGS_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX};
 use super::outbox::Outbox;
-use super::progress::Progress;
+use super::progress::{Progress, Turns};
 use super::sending::{Sending, Wanted};
 use crate::files::message::{FileId, FileMessage, Hash, Offer, Reason};
 use crate::files::name::FileName;
@@ -331,15 +331,10 @@ impl Outgoings {
     /// Opens what has its turn, and reads ahead.
     pub(super) fn advance(&mut self, out: &mut Outbox) {
         let open = self.table.values().filter(|file| file.stage.is_active());
-        let (mut open, mut active) = (
-            open.clone().count(),
-            open.filter(|file| !file.progress.is_stalled(file.bytes()))
-                .count(),
-        );
+        let mut turns = Turns::new(open.map(|file| (&file.progress, file.bytes())));
         for file in self.table.values_mut() {
             match &mut file.stage {
-                &mut Stage::Waiting(offset) if active < ACTIVE_MAX && open < OPEN_MAX => {
-                    (open, active) = (open + 1, active + 1);
+                &mut Stage::Waiting(offset) if turns.take() => {
                     file.progress = Progress::default();
                     let handle = out.new_handle();
                     out.ask(handle, Request::Open(file.path.clone()));

@@ -51,7 +51,7 @@ impl Pair {
         }
         Self {
             sims,
-            disks: [Disk::start().unwrap(), Disk::start().unwrap()],
+            disks: [Disk::start(None).unwrap(), Disk::start(None).unwrap()],
             directory,
             shown: [Vec::new(), Vec::new()],
             unanswered: [BTreeMap::new(), BTreeMap::new()],
@@ -141,6 +141,11 @@ impl Pair {
     fn type_line(&mut self, who: usize, line: &str) {
         self.sims[who].type_line(line);
     }
+
+    /// Alice types it.
+    fn send(&mut self, path: &str) {
+        self.type_line(ALICE, &format!("/send bob {path}"));
+    }
 }
 
 const BOB_IS: &str = "bob@10.0.0.2:6000";
@@ -170,7 +175,7 @@ fn a_file_arrives_byte_for_byte() {
         .map(|place| place.wrapping_mul(2_654_435_761).to_be_bytes()[0])
         .collect();
     let path = pair.source("report.pdf", &bytes);
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     let offer = pair.wait(BOB, "offers you a file");
     assert_eq!(
         offer,
@@ -193,7 +198,7 @@ fn a_file_arrives_byte_for_byte() {
 fn progress_has_a_rate_and_the_time_left() {
     let mut pair = Pair::new("progress");
     let path = pair.source("big.bin", &vec![7; 60_000_000]);
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "offers you");
     pair.type_line(BOB, "/accept");
     let mut words = Vec::new();
@@ -231,7 +236,7 @@ fn a_peer_that_leaves_and_returns_goes_on() {
         .map(|place| place.wrapping_mul(2_654_435_761).to_be_bytes()[0])
         .collect();
     let path = pair.source("a.bin", &bytes);
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "offers you");
     pair.type_line(BOB, "/accept");
     pair.wait(ALICE, "accepted");
@@ -251,11 +256,11 @@ fn a_taken_name_gets_a_number_and_another_name_may_be_given() {
     let mut pair = Pair::new("taken");
     fs::write(pair.directory.join("in/a.txt"), "mine").unwrap();
     let path = pair.source("a.txt", b"yours");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "offers you");
     pair.type_line(BOB, "/accept 1");
     pair.wait(BOB, "a (2).txt (5 bytes) from alice is complete");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "/accept 2 receives it");
     pair.type_line(BOB, "/accept 2 as b.txt");
     pair.wait(BOB, "b.txt (5 bytes) from alice is complete");
@@ -268,7 +273,7 @@ fn a_taken_name_gets_a_number_and_another_name_may_be_given() {
 fn a_declined_file_is_not_written() {
     let mut pair = Pair::new("declined");
     let path = pair.source("a.txt", b"a");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "offers you");
     pair.type_line(BOB, "/files");
     pair.wait(BOB, "1. from alice: a.txt (1 byte): offered to you");
@@ -284,7 +289,7 @@ fn what_is_no_file_is_not_offered() {
     mkfifo(&pair.directory.join("fifo"), Mode::S_IRWXU).unwrap();
     for (name, reason) in [("dir", "directory"), ("fifo", "fifo"), ("missing", "missing")] {
         let path = pair.directory.join(name);
-        pair.type_line(ALICE, &format!("/send bob {}", path.display()));
+        pair.send(path.to_str().unwrap());
         pair.wait(ALICE, reason);
     }
     assert!(pair.shown[BOB].is_empty(), "{:?}", pair.shown);
@@ -319,12 +324,12 @@ fn unwanted_files_are_refused_and_not_told_of() {
     for from in [FilesFrom::Off, FilesFrom::Verified] {
         let mut pair = Pair::with("unwanted", from);
         let path = pair.source("a.txt", b"a");
-        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.send(&path);
         pair.wait(ALICE, "files are not accepted there");
         assert!(pair.shown[BOB].is_empty());
         if from == FilesFrom::Verified {
             pair.type_line(BOB, "/verify alice yes");
-            pair.type_line(ALICE, &format!("/send bob {path}"));
+            pair.send(&path);
             pair.wait(BOB, "offers you");
         }
     }
@@ -349,7 +354,7 @@ fn ignored_users_offer_nothing() {
     let mut pair = Pair::new("ignored");
     let path = pair.source("a.txt", b"a");
     pair.type_line(BOB, "/ignore alice");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(ALICE, "is offered to bob");
     for _ in 0..2000 {
         pair.turn();
@@ -371,7 +376,7 @@ fn a_server_that_carries_no_files_is_given_none() {
             pair.sims[ALICE].session.carries_files = sim.session.carries_files;
         }
         let path = pair.source("small.bin", &[1; 60_000]);
-        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.send(&path);
         pair.wait(BOB, "offers you");
         pair.type_line(BOB, "/accept 1");
         let line = pair.wait(ALICE, if is_asked { "failed" } else { "bob has small.bin" });
@@ -411,7 +416,7 @@ fn the_server_carries_small_files_slowly_and_no_large_ones() {
 fn an_offer_is_accepted_once_and_under_a_name_that_is_kept() {
     let mut pair = Pair::new("accepts");
     let path = pair.source("a.txt", b"a");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "offers you");
     for (typed, possible) in [
         ("../b.txt", "b.txt"),
@@ -443,7 +448,7 @@ fn an_offer_that_is_over_is_not_accepted() {
     let mut pair = Pair::new("over");
     let path = pair.source("a.txt", b"a");
     for (number, is_cancelled) in [(1, true), (2, false)] {
-        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.send(&path);
         pair.wait(BOB, &format!("/accept {number} receives it"));
         if is_cancelled {
             pair.type_line(ALICE, "/cancel");
@@ -465,7 +470,7 @@ fn an_offer_that_is_over_is_not_accepted() {
 fn an_offer_is_accepted_while_its_sender_is_away() {
     let mut pair = Pair::new("away");
     let path = pair.source("a.txt", b"a");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "offers you");
     pair.sims[BOB].hear("LEAVE - alice@10.0.0.1:5000\n");
     pair.type_line(BOB, "/accept");
@@ -503,7 +508,7 @@ impl Pair {
     fn moving(test: &str) -> Self {
         let mut pair = Self::new(test);
         let path = pair.source("a.bin", &vec![7; 3_000_000]);
-        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.send(&path);
         pair.wait(BOB, "offers you");
         pair.type_line(BOB, "/accept");
         pair.wait(ALICE, "accepted");
@@ -518,7 +523,7 @@ impl Pair {
 fn the_end_of_the_input_waits_for_the_answer_and_the_file() {
     let mut pair = Pair::new("end");
     let path = pair.source("a.txt", b"a");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.end_input(ALICE);
     pair.wait(BOB, "offers you");
     // Somebody thinks it over.
@@ -541,7 +546,7 @@ fn the_end_of_the_input_waits_for_a_file_that_is_received() {
     // An offer that bob has not answered keeps nobody here.
     let mut pair = Pair::new("end-offered");
     let path = pair.source("a.txt", b"a");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "offers you");
     pair.end_input(BOB);
     let before = pair.sims[BOB].ms;
@@ -566,7 +571,7 @@ fn a_file_that_is_not_kept_is_a_failure() {
         ("/accept 1", BOB, "/decline", "bob declined file 2, a.txt"),
         ("/accept 2", ALICE, "/cancel", "file 3, a.txt, to bob: cancelled"),
     ] {
-        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.send(&path);
         pair.wait(BOB, offer);
         pair.type_line(who, answer);
         pair.wait(ALICE, told);
@@ -623,7 +628,7 @@ fn nothing_goes_through_the_server_if_one_side_forbids_it() {
         let mut pair = Pair::of("direct", FilesFrom::Ask, sims);
         pair.is_relayed = true;
         let path = pair.source("a.txt", b"a");
-        pair.type_line(ALICE, &format!("/send bob {path}"));
+        pair.send(&path);
         pair.wait(
             ALICE,
             "not sent to bob@10.0.0.2:6000: no answer: its client can't receive files, or can't be reached",

@@ -33,7 +33,7 @@ impl Bench {
     }
 
     fn at(directory: PathBuf, free_min: u64) -> Self {
-        let disk = Disk::with_free(free_min).unwrap();
+        let disk = Disk::with_free(free_min, None).unwrap();
         Self { disk, directory }
     }
 
@@ -408,7 +408,7 @@ fn the_end_of_the_program_leaves_what_arrived() {
     let mut bench = Bench::new("end");
     assert_eq!(bench.open_part(PART, "a", 64 << 20), Answer::Part(0, hash(b"")));
     bench.disk.ask(PART, Request::Write(b"abc".to_vec()));
-    bench.disk = Disk::start().unwrap();
+    bench.disk = Disk::start(None).unwrap();
     let part = bench.path(&format!(".a.{}.9.chat-part", 64 << 20));
     assert_eq!(fs::read(&part).unwrap(), b"abc");
     let blocks = fs::metadata(&part).unwrap().blocks();

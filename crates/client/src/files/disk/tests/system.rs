@@ -57,7 +57,7 @@ fn a_full_disk_is_told() {
         reason(&bench.open_part(PART, "a", 2 << 20)),
         Some(Reason::DiskFull)
     );
-    let careful = Disk::start().unwrap();
+    let careful = Disk::start(None).unwrap();
     let part = Part {
         directory,
         name: FileName::new(b"a"),

@@ -61,7 +61,7 @@ fn a_file_goes_from_disk_to_disk() {
     fs::write(&source, &bytes).unwrap();
     let mut clients = [0, 1].map(|first| Client {
         transfers: Transfers::new(first),
-        disk: Disk::start().unwrap(),
+        disk: Disk::start(None).unwrap(),
         kept: false,
     });
     let mut room = CREDIT;

@@ -100,7 +100,7 @@ pub struct Args {
     )]
     pub to: Option<String>,
 
-    /// Send this file to WHO of --to, and leave once it is kept there. Reads no input and prints no messages; exit status 0
+    /// Send this file to WHO of --to, and leave once WHO has kept it. Reads no input and prints no messages; exit status 0
     /// means that WHO has the whole file, 5 that it does not
     #[arg(
         long,

@@ -123,7 +123,7 @@ pub struct Args {
     pub sealed_only: bool,
 
     /// Ask clients to send files directly only, and none through this server. Else each may have 8 MiB at most. Files are
-    /// sealed: the server can't tell them from private messages, so --rate alone holds for a client that does not comply.
+    /// sealed, so the server can't tell them from private messages: a client that does not comply is limited by --rate
     #[arg(long)]
     pub no_relayed_files: bool,
 

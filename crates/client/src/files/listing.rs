@@ -10,14 +10,13 @@ use std::time::Duration;
 
 /// Entries of a directory that are read.
 const ENTRIES_MAX: usize = 10_000;
-/// A disk may take so long; one over a network may never answer.
+/// The disk may take this long. A network file system may never answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A thread still reads a directory.
 static IS_READING: AtomicBool = AtomicBool::new(false);
 
-/// The files and directories in a directory that can be typed; those of directories end in a slash. Nothing if that takes too
-/// long.
+/// The names of files and directories that can be typed; directories end in a slash. Empty if reading takes too long.
 #[must_use]
 pub fn names(directory: &Path) -> Vec<String> {
     if IS_READING.swap(true, Ordering::SeqCst) {

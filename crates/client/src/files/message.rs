@@ -1,4 +1,4 @@
-//! What two clients tell each other about a file. It travels as a part of their conversation, in order and once.
+//! Messages about a file between two clients. They are parts of their conversation: delivered in order and once.
 
 use super::name::FileName;
 use std::fmt;
@@ -18,9 +18,9 @@ pub type Hash = [u8; 32];
 pub enum FileMessage {
     /// The sender offers a file.
     Offer(Offer),
-    /// The receiver wants it from this byte on: it has those before. The sender begins there, even if it began before.
+    /// The receiver has the bytes before this one, and wants the rest. The sender begins there, even if it began before.
     Accept(FileId, u64),
-    /// The receiver wants it later, after others: the offer stays.
+    /// The receiver has accepted it, but other files come first.
     Queued(FileId),
     /// The receiver does not want it, or not any more.
     Decline(FileId, Reason),
@@ -43,16 +43,16 @@ pub struct Offer {
     pub size: u64,
     /// When it was last changed, in seconds since 1970.
     pub modified: u64,
-    /// What its receiver may call it.
+    /// The name that the sender suggests.
     pub name: FileName,
 }
 
 /// Why a file is not sent, or not received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// A user said so.
+    /// A user cancelled or declined it.
     User,
-    /// Its receiver takes none, or none from this user.
+    /// The receiver accepts no files, or none from this user.
     NotAccepted,
     /// There are too many offers.
     TooMany,
@@ -72,13 +72,13 @@ pub enum Reason {
     NoPath,
     /// The peer breaks the rules.
     Broken,
-    /// This client knows nothing of it, or nothing any more.
+    /// This client does not know the file, or no longer.
     Forgotten,
     /// The same file was offered again.
     Twice,
-    /// There is no direct path, and the server carries no files, or the sender has none carried.
+    /// There is no direct path, and the server or the sender's options forbid the relay.
     NotRelayed,
-    /// Something that a later version knows.
+    /// A reason of a later version.
     Other,
 }
 

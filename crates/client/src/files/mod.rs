@@ -1,8 +1,7 @@
 //! Files from one user to another.
 //!
-//! Layers: `name` and `message` (what peers call files, and tell each other), `piece` (bytes under way), `request` (what the disk is asked for),
-//! `transfers` (the state of all of them, pure), `disk` (the thread that owns the files), `listing` (names in a
-//! directory, for completion).
+//! Layers: `name`, `message` (between the peers), `piece` (bytes in one datagram), `request` (to the disk), `transfers` (the
+//! state of all transfers, pure), `disk` (the thread that owns the files), `listing` (names in a directory, for completion).
 
 pub mod disk;
 pub mod listing;

@@ -7,21 +7,21 @@ use unicode_normalization::UnicodeNormalization;
 /// Bytes of a name at most. Linux allows 255; the name of a part adds up to 50, and a number a few.
 pub const NAME_MAX: usize = 200;
 
-/// Bytes of an extension at most, its dot included. What is longer is no extension.
+/// Bytes of an extension at most, its dot included. A longer one does not count as an extension.
 const EXTENSION_MAX: usize = 16;
 
-/// The name of a file that had none left.
+/// The name of a file if cleaning left none.
 const NAMELESS: &str = "file";
 
 /// Names that Windows takes for devices, with any extension.
 const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
 
-/// A name that stays in its directory, does not hide, and looks like what it is. At most [`NAME_MAX`] bytes.
+/// A name that can't leave its directory, hide, or imitate another kind of file. At most [`NAME_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileName(Text<'static>);
 
 impl FileName {
-    /// The name that is made of what a peer, or a path, calls a file. Cleaning is idempotent.
+    /// Cleans a name from a peer or from a path. Cleaning is idempotent.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
         let text = Text::from_bytes(bytes);
@@ -85,7 +85,7 @@ fn plain(character: char) -> char {
     }
 }
 
-/// Without what hides a file, or what Windows removes.
+/// Without leading characters that hide a file, and without trailing ones that Windows removes.
 fn trimmed(name: &str) -> &str {
     name.trim_start_matches(['.', ' ']).trim_end_matches(['.', ' '])
 }

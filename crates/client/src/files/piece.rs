@@ -12,7 +12,7 @@ pub struct Piece {
     pub offset: u64,
     /// How many.
     pub length: usize,
-    /// The opening of the source that it was read from: what happens to pieces of an earlier one means nothing.
+    /// The opening of the source that it was read from. Results of pieces of an earlier opening are ignored.
     pub handle: Handle,
 }
 

@@ -1,4 +1,4 @@
-//! What the disk is asked for, and what it answers.
+//! Requests to the disk, and its answers.
 
 use super::message::{Hash, Reason};
 use super::name::FileName;
@@ -12,7 +12,7 @@ pub const BLOCK: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(pub u32);
 
-/// The disk carries out what it is asked for in order, but hashes what is on the disk already beside other requests.
+/// The disk carries out requests in order. It hashes bytes that are on the disk already beside other requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Open a file that is to be sent: [`Answer::Source`].
@@ -52,7 +52,7 @@ pub struct Part {
     pub modified: u64,
 }
 
-/// What the disk answers.
+/// An answer of the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The source is open.

@@ -1,11 +1,11 @@
 //! The bulk channel of a peer: bytes of files, beside the conversation.
 //!
-//! It carries pieces, each in a packet of its own. Nothing is sent again here: the caller learns which pieces were
-//! acknowledged and which were lost. A piece counts as acknowledged only after the peer's caller has got it.
+//! It carries pieces, each in a packet of its own. It retransmits nothing: the caller learns which pieces were
+//! acknowledged and which were lost. A piece is acknowledged only after the peer's caller has received it.
 //!
-//! **Credit.** A receiver holds a limited number of bytes for its caller, who says when they are consumed. Each ack
+//! **Credit.** A receiver holds a limited number of bytes for its caller, until the caller has consumed them. Each ack
 //! tells how many more there is room for, beyond the packets that it acknowledges. A packet without room is dropped
-//! and not acknowledged, so the limit holds whatever the peer does.
+//! and not acknowledged, so the limit holds against any peer.
 
 use super::flow::{Acked, DATAGRAM, Flow};
 use super::packet::{BulkAck, RANGES_MAX};
@@ -301,7 +301,7 @@ impl Incoming {
         self.ack_at.filter(|at| *at <= now)?;
         self.ack_at = None;
         let from = self.from?;
-        // Whatever the peer asks for, it is this client's lines that are used up.
+        // A peer must not use up this client's lines, whatever it asks for.
         let next = self.acked.map(|acked| acked + RELAYED_ACK_DELAY);
         if let Some(next) = next.filter(|next| from == Source::Relay && *next > now) {
             self.ack_at = Some(next);

@@ -11,7 +11,7 @@ const VALIDATION_LIFETIME: Duration = Duration::from_secs(30);
 /// Consecutive segments without an answer before an address counts as dead.
 const FAILURES_MAX: u32 = 4;
 
-/// For how long acks alone keep an address valid. They can be forged by a peer that does not receive there any more, a pong can't.
+/// For how long acks alone keep an address valid. A peer that no longer receives there can forge acks, but no pong.
 const PROVEN_FOR: Duration = Duration::from_secs(60);
 
 /// How often a dead address is probed again.

@@ -1,9 +1,9 @@
 //! How fast bulk packets are sent, and which of them are lost: RFC 9002 with a limit on delay.
 //!
-//! The window is NewReno's. If packets wait in a queue on the way for too long, the window shrinks to what
-//! empties that queue, so that the conversation beside it stays fast.
+//! The window is NewReno's. If packets wait in a queue on the path for too long, the window shrinks until that queue is
+//! empty, so that the conversation beside it stays fast.
 //!
-//! Through the relay, which is a chain of two TCP connections and limits lines, the rate and the window are fixed.
+//! Through the relay the rate and the window are fixed: it is a chain of two TCP connections, and limits lines.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -158,7 +158,7 @@ impl<T> Default for Flow<T> {
 }
 
 impl<T> Flow<T> {
-    /// Another path is in use: nothing that was measured counts, and what is in flight is lost. The numbers go on.
+    /// Another path is in use: measurements start anew, and all packets in flight are lost. The numbers continue.
     pub(super) fn restart(&mut self, is_relayed: bool, lost: impl FnMut(T)) {
         let before = std::mem::take(self);
         self.next = before.next;
@@ -417,7 +417,7 @@ impl<T> Flow<T> {
 }
 
 impl Rtt {
-    /// What is assumed before the first sample (RFC 9002, 6.2.2).
+    /// The round trip time before the first sample (RFC 9002, 6.2.2).
     const FIRST: Duration = Duration::from_millis(333);
 
     fn sample(&mut self, now: Duration, rtt: Duration, delay: Duration) {
@@ -457,7 +457,7 @@ impl Rtt {
         self.smoothed().saturating_sub(self.least())
     }
 
-    /// How long each of the last few waited at least. It is found out sooner.
+    /// How long each of the last few waited at least. This notices a queue sooner.
     fn recent_queue(&self) -> Duration {
         let recent = self.recent.iter().min().copied().unwrap_or_default();
         recent.saturating_sub(self.least())

@@ -1,4 +1,4 @@
-//! Files: what the private conversations and the transfers tell.
+//! Files: events of the private conversations and of the transfers.
 
 use super::event::{Event, FileNews};
 use super::files::FilesFrom;
@@ -48,7 +48,7 @@ impl Session {
         }
     }
 
-    /// A peer says something about a file.
+    /// A message about a file arrived.
     pub(super) fn file_message(&mut self, peer: PublicKey, who: Who, message: FileMessage, now: Now) {
         if let FileMessage::Offer(offer) = &message {
             let is_known = self.files.transfers.knows(&peer, offer.id);

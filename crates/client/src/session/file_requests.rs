@@ -1,4 +1,4 @@
-//! Files: what the user types, and what the disk and the sockets need.
+//! Files: the user's commands, and the needs of the disk and the sockets.
 
 use super::deferred::Deferred;
 use super::event::Event;
@@ -162,24 +162,16 @@ impl Session {
 
     /// What the end of the input waits for, if that is a file.
     pub fn awaited_file(&self) -> Option<String> {
+        let name_of = |peer: &PublicKey| self.files.names.get(peer).map_or("that user".into(), name);
         let files = self.files.awaited().map(|status| {
-            let who = self
-                .files
-                .names
-                .get(&status.peer)
-                .map_or("that user".into(), name);
-            let file = self.files.in_words(&status);
+            let (who, file) = (name_of(&status.peer), self.files.in_words(&status));
             match status.way {
                 Way::Sending => format!("your file to {who} has arrived: {file}"),
                 Way::Receiving => format!("the file from {who} is complete: {file}"),
             }
         });
         let asking = self.files.asking.iter().map(|asking| {
-            let who = self
-                .files
-                .names
-                .get(&asking.peer)
-                .map_or("that user".into(), name);
+            let who = name_of(&asking.peer);
             format!("your file to {who} has arrived: {}", asking.path.display())
         });
         let all: Vec<String> = files.chain(asking).collect();

@@ -21,7 +21,7 @@ pub(super) const PATH_WAIT: Duration = Duration::from_secs(75);
 /// An offer does not ring if another one of the same peer did so before in this time.
 const RING_PAUSE: Duration = Duration::from_secs(60);
 
-/// The end of the input waits so long for files of which nothing moves.
+/// After the end of the input, the client waits this long for files that do not move.
 const END_WAIT: Duration = Duration::from_secs(60);
 
 /// Names of peers without a file that are kept.
@@ -49,7 +49,7 @@ pub struct FileOptions {
     pub directory: Option<PathBuf>,
     /// Whose files are offered.
     pub from: FilesFrom,
-    /// What `~` stands for.
+    /// The directory for `~`.
     pub home: Option<PathBuf>,
     /// Random, so that numbers of files are not those of an earlier run.
     pub first_id: u32,
@@ -276,7 +276,7 @@ impl Files {
         self.transfers.list().any(|status| key.may_be(status.peer.into()))
     }
 
-    /// What the user calls a peer.
+    /// A peer's name for the user.
     pub(super) fn name_of(&self, peer: &PublicKey) -> String {
         let name = self.names.get(peer);
         name.map_or_else(|| "a user who left".into(), Who::to_string)

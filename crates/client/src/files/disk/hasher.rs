@@ -1,4 +1,4 @@
-//! Hashing what is on the disk already, a piece at a time.
+//! Hashing bytes that are on the disk already, a piece at a time.
 
 use crate::files::message::Hash;
 use ring::digest::{Context, SHA256};
@@ -8,10 +8,10 @@ use std::os::unix::fs::FileExt;
 
 /// Bytes that are hashed at once.
 const PIECE: usize = 1 << 20;
-/// Progress is told this often, in bytes.
+/// Bytes between two reports of progress.
 const TOLD_EVERY: u64 = 32 << 20;
 
-/// Hashes the first bytes of a file, and then what is added.
+/// Hashes the first bytes of a file, and then bytes that are added.
 pub(super) struct Hasher {
     context: Context,
     hashed: u64,

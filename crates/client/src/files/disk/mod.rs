@@ -1,7 +1,8 @@
-//! The thread that owns all files: for poll a file is always ready, but reading and writing may stop for seconds.
+//! The thread that owns all files: poll(2) reports a file as ready at all times, but reading and writing may block for
+//! seconds.
 //!
-//! Requests go in by a channel. Answers come out by another one, and a descriptor becomes readable. What is in the channels
-//! is limited by what [`super::transfers`] asks for: two files each way, with 3 MiB or fewer each.
+//! Requests go in by a channel. Answers come out by another one, and a descriptor becomes readable. [`super::transfers`] limits
+//! the bytes in the channels: it opens at most eight files each way, and holds at most 3 MiB of each.
 
 mod error;
 mod hasher;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes that stay free on a disk.
 const FREE_MIN: u64 = 64 << 20;
-/// The end of the program waits so long for the disk.
+/// At its end the program waits this long for the disk.
 const END_MAX: Duration = Duration::from_secs(1);
 
 /// The disk, for its user.
@@ -89,7 +90,7 @@ impl Disk {
 }
 
 impl Drop for Disk {
-    /// Waits a moment for what was asked, and for the parts to be closed. What is not done then is done again in a later run.
+    /// Waits up to [`END_MAX`] for pending requests and for the parts to be closed. A later run repeats the rest.
     fn drop(&mut self) {
         self.requests = None;
         let until = Instant::now() + END_MAX;

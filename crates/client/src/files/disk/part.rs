@@ -1,7 +1,7 @@
 //! A file that is received.
 //!
-//! Until it is whole it is a hidden file in the directory where it will be, which only its user may read. It is written in
-//! order. Nothing that was there before is changed: no link is followed, and no name is taken from another file.
+//! Until it is complete, it is a hidden file in the same directory, and only its user may read it. It is written in order.
+//! No existing file is changed: no link is followed, and no name is overwritten.
 
 use super::error::Failure;
 use super::hasher::{Hasher, Step};
@@ -98,7 +98,7 @@ impl OpenPart {
     fn reserve(&self, free_min: u64) -> Result<(), Failure> {
         let disk = rustix::fs::fstatvfs(&self.directory).map_err(Failure::writing)?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        // What a part has reserved is not free any more.
+        // Blocks that the part has reserved are not free any more.
         let has =
             rustix::fs::fstat(&self.file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
         let needed = self.size.saturating_sub(has.max(self.length));
@@ -282,7 +282,7 @@ fn claim(directory: &OwnedFd, name: &str, size: u64) -> Result<Option<(File, u64
     let is_own = is_part
         // Some file systems have no locks.
         && rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
-        // Who had the lock before may have given it its name.
+        // The previous owner of the lock may have given it its name.
         && is_named(directory, name, &file);
     Ok(is_own.then_some((file, length)))
 }
@@ -293,8 +293,7 @@ fn is_named(directory: &OwnedFd, name: &str, file: &File) -> bool {
     named.is_ok() && named == rustix::fs::fstat(file).map(identity)
 }
 
-/// The bits that new files of this program don't have. Reading them otherwise means to change them for a moment, for all
-/// threads.
+/// The process's umask. umask(2) reads it only by changing it for a moment, for all threads.
 fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));

@@ -1,4 +1,4 @@
-//! What [`super::Transfers`] puts out.
+//! Outputs of [`super::Transfers`].
 
 use crate::files::message::{FileMessage, Reason};
 use crate::files::name::FileName;
@@ -7,11 +7,11 @@ use chat_proto::opaque::PublicKey;
 use chat_proto::text::Text;
 use std::fmt;
 
-/// What the user calls a transfer.
+/// The user's number of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Number(pub u32);
 
-/// Who receives it.
+/// The direction of a transfer, by its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// The peer.
@@ -27,7 +27,7 @@ pub enum Output {
     Message(PublicKey, FileMessage),
     /// Ask the disk.
     Disk(Handle, Request),
-    /// So many bytes of pieces from this peer are not held any more. Each byte that came in is counted here once.
+    /// This many bytes of pieces from this peer are no longer held. Each byte that came in is counted here once.
     Consumed(PublicKey, u64),
     /// Tell the user.
     Event(FileEvent),

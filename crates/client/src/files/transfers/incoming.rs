@@ -108,7 +108,7 @@ impl Incoming {
         }
     }
 
-    /// Writes what is ready; asks for the name when all is there.
+    /// Writes blocks that are ready; asks for the name when all bytes are there.
     fn write(&mut self, out: &mut Outbox) {
         let (Stage::Receiving(handle, receiving), Some(place)) = (&mut self.stage, &self.place) else {
             return;
@@ -364,8 +364,8 @@ impl Incomings {
         true
     }
 
-    /// Bytes of a file arrived. All are consumed that are not held. A peer that keeps to its credit may exceed it by what it
-    /// takes for lost by mistake, but never twice.
+    /// Bytes of a file arrived. Those that are not held are consumed at once. A peer that keeps to its credit may exceed it by
+    /// pieces that it takes for lost by mistake, but not by a second credit.
     pub(super) fn piece(&mut self, peer: PublicKey, id: FileId, offset: u64, bytes: &[u8], out: &mut Outbox) {
         let length = bytes.len() as u64;
         let held = self.held(&peer);
@@ -386,7 +386,7 @@ impl Incomings {
                 file.write(out);
             }
             result => {
-                // What is held counts as consumed at the end.
+                // Bytes that are held count as consumed at the end.
                 let consumed = result.unwrap_or(before + length - receiving.retained());
                 out.consumed(peer, consumed);
                 self.end(number, Reason::Broken, None, out);

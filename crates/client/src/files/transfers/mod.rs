@@ -4,13 +4,13 @@
 //! out. A peer is its key. After each input, call [`Transfers::poll_output`] until it returns `None`, send what
 //! [`Transfers::next_piece`] has, and call [`Transfers::timeout`] at [`Transfers::deadline`].
 //!
-//! - A file is sent in blocks, which the disk reads ahead and which are kept until all their bytes are acknowledged. It is
-//!   written in order, so the length of what is on the disk says what is there.
-//! - A sender begins anew at each `Accept`, with a new opening of its source; what becomes of earlier pieces means nothing
-//!   then. A receiver never drops bytes that it may have acknowledged without accepting again.
-//! - A peer that leaves pauses its transfers. When it is back, its sender offers again, under the same number; a receiver
-//!   that had accepted does so again by itself, and does not wait for the offer. So it is enough if one side has noticed.
-//! - How a transfer ended is remembered for a while, and told again to a peer that was away.
+//! - A file is sent in blocks. The disk reads them ahead, and they are kept until all their bytes are acknowledged. The
+//!   receiver writes in order, so the length of the part says which bytes it has.
+//! - A sender begins anew at each `Accept`, with a new opening of its source. Results of earlier pieces are ignored then. A
+//!   receiver drops no bytes that it may have acknowledged, unless it accepts again.
+//! - A peer that leaves pauses its transfers. When it is back, its sender offers again, under the same number. A receiver that
+//!   had accepted accepts again by itself, without waiting for the offer. So it is enough if one side has noticed.
+//! - The result of a transfer is remembered for a while, and sent again to a peer that was away.
 
 mod event;
 mod incoming;
@@ -131,7 +131,7 @@ impl Transfers {
         self.advance();
     }
 
-    /// A message of [`Output::Message`] was not delivered, or could not be sent, though the peer is here. It is said again a
+    /// A message of [`Output::Message`] was not delivered, or could not be sent, although the peer is here. It is sent again a
     /// second later, if it still holds.
     pub fn undelivered(&mut self, now: Duration, peer: PublicKey, message: FileMessage) {
         self.out.undelivered(now, peer, message);
@@ -174,8 +174,8 @@ impl Transfers {
         self.advance();
     }
 
-    /// A peer is away: nothing reaches it. What was on its way to or from it is lost. At the end of the program all are away;
-    /// so what has arrived is written. Whether anything waits for the peer.
+    /// A peer is away: messages and pieces under way to and from it are lost. At the end of the program all peers count as
+    /// away, so all bytes that have arrived are written. Returns whether anything waits for the peer.
     pub fn left(&mut self, peer: PublicKey) -> bool {
         if !(self.outgoings.has(&peer) || self.incomings.has(&peer) || self.out.has_words(&peer)) {
             return false;

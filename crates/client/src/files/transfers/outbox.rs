@@ -1,4 +1,4 @@
-//! What leaves the transfers, and the last words about those that are over.
+//! Outputs of the transfers, and the last messages about those that are over.
 
 use super::event::{FileEvent, Output};
 use crate::files::message::{FileId, FileMessage};
@@ -10,9 +10,9 @@ use std::time::Duration;
 /// Last words that are remembered, the newest; and those for one peer, which can't push out those for others.
 const LAST_WORDS_MAX: usize = 256;
 const LAST_WORDS_OF_PEER_MAX: usize = 32;
-/// A message that was not delivered is said again after this time, if it still holds.
+/// A message that was not delivered is sent again after this time, if it still holds.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Messages that wait for that, in all and for one peer. What is beyond is forgotten.
+/// Messages that wait for that, in all and for one peer. Further ones are forgotten.
 const AGAIN_MAX: usize = 256;
 const AGAIN_OF_PEER_MAX: usize = 32;
 
@@ -85,7 +85,7 @@ impl Outbox {
         self.tell(peer, message);
     }
 
-    /// What was said at the end of a file that this client sent, or received.
+    /// The last message about a file that this client sent, or received.
     pub(super) fn last_word(&self, peer: &PublicKey, id: FileId, was_sent: bool) -> Option<&FileMessage> {
         self.last_words
             .iter()
@@ -124,7 +124,7 @@ impl Outbox {
         }
     }
 
-    /// The peer may not have had this message.
+    /// The peer may not have received this message.
     pub(super) fn undelivered(&mut self, now: Duration, peer: PublicKey, message: FileMessage) {
         if self.is_away(&peer) {
             for word in &mut self.last_words {
@@ -138,7 +138,7 @@ impl Outbox {
         }
     }
 
-    /// Messages that are to be said again, if they still hold.
+    /// Messages that are to be sent again, if they still hold.
     pub(super) fn due(&mut self, now: Duration) -> Vec<(PublicKey, FileMessage)> {
         let due = self.again.extract_if(.., |again| again.0 <= now);
         due.map(|(_, peer, message)| (peer, message)).collect()

@@ -328,7 +328,7 @@ impl Outgoings {
         }
     }
 
-    /// Opens what has its turn, and reads ahead.
+    /// Opens the sources whose turn it is, and reads ahead.
     pub(super) fn advance(&mut self, out: &mut Outbox) {
         let open = self.table.values().filter(|file| file.stage.is_active());
         let mut turns = Turns::new(open.map(|file| (&file.progress, file.bytes())));
@@ -390,7 +390,7 @@ impl Outgoings {
         None
     }
 
-    /// What became of a piece.
+    /// A piece was acknowledged or lost.
     pub(super) fn settled(&mut self, piece: &Piece, has_arrived: bool) {
         for file in self.table.values_mut() {
             if let Stage::Sending(handle, sending) = &mut file.stage

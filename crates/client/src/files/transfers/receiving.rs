@@ -15,7 +15,7 @@ const EARLY_MAX: u64 = 2 * CREDIT;
 #[derive(Debug)]
 pub(super) struct Receiving {
     size: u64,
-    /// What was on the disk when it was accepted.
+    /// Bytes on the disk when it was accepted.
     pub(super) start: u64,
     /// The part must have this hash, and the sender is asked for it; until then nothing is written.
     unproven: Option<Hash>,
@@ -36,7 +36,7 @@ pub(super) struct Receiving {
     is_finishing: bool,
 }
 
-/// The peer sent what it may not send.
+/// The peer broke the protocol.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken;
 
@@ -135,7 +135,7 @@ impl Receiving {
         self.retained -= piece.len() as u64;
     }
 
-    /// The next bytes for the disk: whole blocks, and the file's last one; or whatever is in order.
+    /// The next bytes for the disk: whole blocks and the file's last one, or with `whatever` all that are in order.
     pub(super) fn take_block(&mut self, whatever: bool) -> Option<Vec<u8>> {
         let is_ready = self.block.len() >= BLOCK || self.ordered == self.size || whatever;
         (is_ready && !self.block.is_empty()).then(|| std::mem::take(&mut self.block))

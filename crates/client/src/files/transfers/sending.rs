@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes that are read ahead of what was sent.
 const AHEAD: u64 = 1 << 20;
-/// Bytes of a file in memory at most: what is under way ([`CREDIT`]) and what is read ahead.
+/// Bytes of a file in memory at most: those under way ([`CREDIT`]) and those read ahead.
 const KEPT_MAX: u64 = CREDIT + AHEAD;
 
 /// Invariant: `acked <= sent <= read <= asked <= size`, all counted from the file's first byte.
@@ -25,13 +25,13 @@ pub(super) struct Sending {
     is_end_asked: bool,
     /// The receiver was told the hash of all bytes.
     pub(super) is_end_told: bool,
-    /// What was read and is not wholly acknowledged: by the offset of its first byte.
+    /// Blocks that were read and are not wholly acknowledged, by the offset of their first byte.
     blocks: BTreeMap<u64, Vec<u8>>,
     /// Acknowledged behind `acked`: first byte, one past the last. They neither touch nor overlap.
     islands: BTreeMap<u64, u64>,
-    /// What is to be sent again: offset and length.
+    /// Ranges that are to be sent again: offset and length.
     lost: VecDeque<(u64, usize)>,
-    /// The hash of what the receiver had.
+    /// Length and hash of the bytes that the receiver had.
     pub(super) prefix: Option<(u64, Hash)>,
 }
 

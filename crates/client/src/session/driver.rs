@@ -329,15 +329,14 @@ impl Session {
             !self.private.is_unasked(waiting.id) || self.private.answer_is_late(waiting.id)
         };
         let due: Vec<Waiting> = self.deferred.extract_if(.., is_due).collect();
-        for Waiting { what, typed, id } in due {
-            let is_meant = |peer: Peer| peer.who.id == id;
+        for waiting in due {
+            let is_meant = |peer: Peer| peer.who.id == waiting.id;
+            if !self.resolve(&waiting.typed).is_ok_and(is_meant) {
+                self.fail_waiting(&waiting, "that name may mean somebody else now");
+                continue;
+            }
+            let Waiting { what, typed, .. } = waiting;
             match what {
-                _ if !self.resolve(&typed).is_ok_and(is_meant) => {
-                    self.fail(format!(
-                        "{}: that name may mean somebody else now",
-                        Text::new(&typed)
-                    ));
-                }
                 Deferred::Verify => self.verify(&typed, now),
                 Deferred::Confirm => self.confirm(&typed, now),
                 Deferred::Whois => self.look_up(&typed, now),

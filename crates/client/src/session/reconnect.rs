@@ -54,6 +54,7 @@ impl Session {
                 self.lose(outcome);
             }
         } else if self.outcome.is_none() {
+            self.fail_deferred(None, "the session is over");
             self.fail_unfinished_files();
             let ending = Ending {
                 outcome: outcome.clone(),

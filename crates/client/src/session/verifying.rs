@@ -174,8 +174,16 @@ impl Session {
     pub(super) fn fail_deferred(&mut self, of: Option<UserId>, reason: &str) {
         let is_meant = |waiting: &mut Waiting| of.is_none_or(|id| id == waiting.id);
         let failed: Vec<Waiting> = self.deferred.extract_if(.., is_meant).collect();
-        for Waiting { typed, .. } in failed {
-            self.fail(format!("{}: {reason}", Text::new(&typed)));
+        for waiting in failed {
+            self.fail_waiting(&waiting, reason);
+        }
+    }
+
+    pub(super) fn fail_waiting(&mut self, waiting: &Waiting, reason: &str) {
+        let typed = Text::new(&waiting.typed);
+        match waiting.what {
+            Deferred::Send(_) => self.fail_file(format!("not sent to {typed}: {reason}")),
+            Deferred::Verify | Deferred::Confirm | Deferred::Whois => self.fail(format!("{typed}: {reason}")),
         }
     }
 }

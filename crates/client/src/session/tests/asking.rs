@@ -308,6 +308,32 @@ fn a_request_about_a_user_that_left_is_not_about_the_next_one() {
 }
 
 #[test]
+fn a_file_for_a_user_that_is_not_the_same_any_more_is_a_failure_of_a_file() {
+    for (said, why) in [
+        (format!("LEAVE 1 {BOB}\n"), "that user left"),
+        (
+            format!(
+                "NICK 2 {BOB} rob\nNICK 3 zoe@10.0.0.9:1 bob\n{}",
+                bob_is().replace("bob", "rob")
+            ),
+            "that name may mean somebody else now",
+        ),
+        (String::new(), "the session is over"),
+    ] {
+        let mut alice = alice();
+        alice.type_line("/send bob /etc/passwd");
+        if said.is_empty() {
+            alice.session.end_input(alice.now());
+            alice.session.closed(alice.now());
+        }
+        alice.hear(&said);
+        assert_eq!(alice.errors(), [format!("not sent to bob: {why}")]);
+        let failures = alice.session.failures();
+        assert_eq!((failures.files, failures.requests), (1, 0));
+    }
+}
+
+#[test]
 fn the_keys_of_verified_and_ignored_users_are_asked_for_at_once() {
     let mut sim = Sim::new(config());
     let key = key_of(2).parse().unwrap();

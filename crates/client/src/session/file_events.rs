@@ -155,18 +155,16 @@ impl Session {
         if let Some(who) = present {
             self.files.names.insert(peer, who);
         }
+        if way == Way::Sending && matches!(what, What::Failed(..)) {
+            self.failures.files += 1;
+        }
         let Some(who) = self.files.names.get(&peer).cloned() else {
             return;
         };
         let is_over = matches!(what, What::Kept | What::Failed(..));
         if is_over {
             self.files.stuck.remove(&number);
-            if !self.files.transfers.list().any(|status| status.peer == peer) {
-                self.files.names.remove(&peer);
-            }
-        }
-        if way == Way::Sending && matches!(what, What::Failed(..)) {
-            self.failures.files += 1;
+            self.files.forget_name(&peer);
         }
         let is_offer = way == Way::Receiving && what == What::Offered;
         let rings = is_offer && self.files.rings(peer, now.monotonic);

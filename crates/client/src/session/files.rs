@@ -282,6 +282,14 @@ impl Files {
         name.map_or_else(|| "a user who left".into(), Who::to_string)
     }
 
+    /// Forgets the name of a peer without a file.
+    pub(super) fn forget_name(&mut self, peer: &PublicKey) {
+        let is_asked = self.asking.iter().any(|asking| asking.peer == *peer);
+        if !is_asked && !self.transfers.list().any(|status| status.peer == *peer) {
+            self.names.remove(peer);
+        }
+    }
+
     /// Forgets names when there are many, apart from those of peers with a file.
     pub(super) fn forget_names(&mut self) {
         if self.names.len() > NAMES_MAX {

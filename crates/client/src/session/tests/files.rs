@@ -583,6 +583,29 @@ fn a_file_that_is_not_kept_is_a_failure() {
 }
 
 #[test]
+fn a_file_that_fails_while_its_receiver_is_away_is_told_of() {
+    let mut pair = Pair::new("failed-away");
+    let path = pair.source("a.txt", b"a");
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.wait(BOB, "offers you");
+    // Bob's client is asked again whether it takes files; meanwhile its last file is over.
+    pair.sims[ALICE].hear(&format!(
+        "LEAVE - {BOB_IS}\nJOIN - {BOB_IS} 10.0.0.2:6001 {}\n",
+        key_of(2)
+    ));
+    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.type_line(ALICE, "/cancel 1");
+    assert_eq!(pair.sims[ALICE].session.files.asking.len(), 1);
+    while !pair.sims[ALICE].session.files.asking.is_empty() {
+        pair.turn();
+    }
+    pair.sims[ALICE].hear(&format!("LEAVE - {BOB_IS}\n"));
+    pair.type_line(ALICE, "/cancel 2");
+    pair.wait(ALICE, "file 2, a.txt, to bob: cancelled");
+    assert_eq!(pair.failed_files(ALICE), 2);
+}
+
+#[test]
 fn at_the_end_a_peer_that_does_not_return_is_not_awaited_for_ever() {
     let mut pair = Pair::moving("end-gone");
     pair.end_input(ALICE);

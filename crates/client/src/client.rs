@@ -14,6 +14,7 @@ use crate::paths::{LastServer, downloads, home, named_directory};
 use crate::private::random;
 use crate::private::{KeyPair, Options, Private};
 use crate::session::{Config, Endpoints, Event, Failures, FileOptions, Join, Outcome, Session, Verification};
+use crate::settings::Settings;
 use crate::verified_users::VerifiedUsers;
 use crate::zone;
 use anyhow::{Context, Result};
@@ -199,22 +200,7 @@ impl<F: FrontEnd> Client<F> {
         let last_server = LastServer::find().filter(|_| settings.last_server);
         let mut session = Session::unconnected(config, private(args, &own), clock.now());
         session.number_nick(login);
-        let mut first_id = [0; 4];
-        random::system(&mut first_id);
-        let named = settings.files_dir.as_deref().map(named_directory);
-        if let Some(directory) = named.as_ref().filter(|directory| !directory.is_dir()) {
-            let text = format!(
-                "files can't be received: {} is not a directory",
-                directory.display()
-            );
-            front_end.show(&Event::Warning(Text::from(text)));
-        }
-        session.set_files(FileOptions {
-            directory: named.or_else(downloads),
-            home: home(),
-            from: settings.files,
-            first_id: u32::from_be_bytes(first_id),
-        });
+        session.set_files(file_options(settings, &mut front_end));
         let verified = VerifiedUsers::find();
         if let Some(verified) = &verified {
             session.remember_verified(verified.read().context("can't read the verified users")?);
@@ -565,6 +551,26 @@ fn private(args: &Args, own: &ClientKey) -> Private {
     let mut private = Private::new(keys, options, Box::new(random::system));
     private.begin_after(own.last_time());
     private
+}
+
+/// The user's options for files. Warns if the directory that was named does not exist.
+fn file_options(settings: &Settings, front_end: &mut impl FrontEnd) -> FileOptions {
+    let mut first_id = [0; 4];
+    random::system(&mut first_id);
+    let named = settings.files_dir.as_deref().map(named_directory);
+    if let Some(directory) = named.as_ref().filter(|directory| !directory.is_dir()) {
+        let text = format!(
+            "files can't be received: {} is not a directory",
+            directory.display()
+        );
+        front_end.show(&Event::Warning(Text::from(text)));
+    }
+    FileOptions {
+        directory: named.or_else(downloads),
+        home: home(),
+        from: settings.files,
+        first_id: u32::from_be_bytes(first_id),
+    }
 }
 
 /// Whether a descriptor is ready. Of an output only errors count: it is written without being polled for.

@@ -154,14 +154,8 @@ impl Screen {
                 format!("to {} alone", self.name(query)),
             );
         }
-        if let [file, others @ ..] = &self.files[..] {
-            let more = match others.len() {
-                0 => String::new(),
-                more => format!(" (+{more})"),
-            };
-            let name = clip(file.name.as_str(), (columns / 4).max(FILE_NAME_MIN));
-            let text = format!("{}: {name} {}{more}", self.name(&file.who), file.progress);
-            parts.right(3, "  ", Role::StatusFaint, text);
+        if let Some(file) = self.file_in_words(columns) {
+            parts.right(3, "  ", Role::StatusFaint, file);
         }
         if let Some((peer, path)) = &self.path {
             parts.right(9, "  ", Role::StatusFaint, format!("{}: {path}", self.name(peer)));
@@ -170,6 +164,21 @@ impl Screen {
             parts.right(10, "  ", Role::StatusFaint, "/help".into());
         }
         parts.0
+    }
+
+    /// The first file that moves, and how many more do.
+    fn file_in_words(&self, columns: usize) -> Option<String> {
+        let (file, others) = self.files.split_first()?;
+        let more = match others.len() {
+            0 => String::new(),
+            more => format!(" (+{more})"),
+        };
+        let name = clip(file.name.as_str(), (columns / 4).max(FILE_NAME_MIN));
+        Some(format!(
+            "{}: {name} {}{more}",
+            self.name(&file.who),
+            file.progress
+        ))
     }
 
     /// The parts for a narrow screen, as in ` alice 41 @1 p1 2v`.

@@ -196,24 +196,11 @@ impl Incomings {
             self.end(number, Reason::Broken, None, out);
             return false;
         }
-        let known = self.table.iter_mut().find(|(_, file)| {
+        let mut known = self.table.iter().filter(|(_, file)| {
             file.peer == peer && file.is_same(&offer) && (file.offer.id == offer.id || !file.is_finishing())
         });
-        if let Some((&number, file)) = known {
-            // Each time is an offer and an opening.
-            if file.openings > 2 * BEGINNINGS_MAX {
-                self.end(number, Reason::Broken, None, out);
-                return false;
-            }
-            let id = std::mem::replace(&mut file.offer, offer).id;
-            if id != file.offer.id {
-                // A sender that was restarted does not know this number.
-                out.end(peer, FileMessage::Decline(id, Reason::Twice));
-            }
-            if file.place.is_some() && !file.is_finishing() {
-                file.openings += 1;
-                file.enter(Stage::Waiting { is_told: false }, false, out);
-            }
+        if let Some((&number, _)) = known.next() {
+            self.offered_again(number, offer, out);
             return false;
         }
         let open = self.table.values().filter(|file| file.place.is_none());
@@ -242,6 +229,27 @@ impl Incomings {
         file.report(number, name, What::Offered, out);
         self.table.insert(number, file);
         true
+    }
+
+    /// The sender was away, or was restarted, and offers the same file again.
+    fn offered_again(&mut self, number: Number, offer: Offer, out: &mut Outbox) {
+        let Some(file) = self.table.get_mut(&number) else {
+            return;
+        };
+        // Each time is an offer and an opening.
+        if file.openings > 2 * BEGINNINGS_MAX {
+            self.end(number, Reason::Broken, None, out);
+            return;
+        }
+        let id = std::mem::replace(&mut file.offer, offer).id;
+        if id != file.offer.id {
+            // A sender that was restarted does not know this number.
+            out.end(file.peer, FileMessage::Decline(id, Reason::Twice));
+        }
+        if file.place.is_some() && !file.is_finishing() {
+            file.openings += 1;
+            file.enter(Stage::Waiting { is_told: false }, false, out);
+        }
     }
 
     /// Whether a peer offered much lately that nobody wanted.

@@ -209,6 +209,6 @@ fn a_full_queue_of_this_host_does_not_end_a_path() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("status 0\nequal\n"), "{said}");
     let (_, sent) = said.trim_end().rsplit_once("Sent ").unwrap();
-    // A path that ends takes all with it that is under way, which is sent again then.
+    // When a path ends, all that is under way on it is lost, and sent again.
     assert!(sent.parse::<u64>().unwrap() < 5_200_000, "{said}");
 }

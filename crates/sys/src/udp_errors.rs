@@ -55,8 +55,8 @@ pub fn send_past(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usiz
     }
 }
 
-/// Whether a datagram was dropped on this host, because a queue of it is full. That says nothing of its destination. Without
-/// reports, Linux drops such a datagram without a word.
+/// Whether a datagram was dropped on this host, because a queue of it is full. That says nothing about its destination. Without
+/// reports, Linux drops such a datagram silently.
 #[must_use]
 pub fn is_drop(error: &io::Error) -> bool {
     let number = error.raw_os_error().map(Errno::from_raw);

@@ -153,7 +153,7 @@ impl Sockets {
         while let Some(to) = session.datagrams().front().map(|first| first.to) {
             match self.send_some(session) {
                 Err(error) if is_transient(&error) => return,
-                // It is lost, as it may be on its way: to try again at once would be in vain.
+                // It counts as lost, as on the network: a new attempt at once would fail too.
                 Err(error) if udp_errors::is_drop(&error) => session.datagrams_sent(1),
                 Err(_) => {
                     session.next_datagram();

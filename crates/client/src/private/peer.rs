@@ -285,7 +285,7 @@ impl Peer {
         }
     }
 
-    /// What was sent directly at `sent` was not answered.
+    /// A datagram sent directly at `sent` was not answered.
     fn missed(&mut self, context: &mut Context<'_>, sent: Duration) {
         self.paths.missed(context.now, sent);
         if let Some(rendezvous) = &mut context.rendezvous

@@ -586,14 +586,14 @@ fn a_file_that_is_not_kept_is_a_failure() {
 fn a_file_that_fails_while_its_receiver_is_away_is_told_of() {
     let mut pair = Pair::new("failed-away");
     let path = pair.source("a.txt", b"a");
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.wait(BOB, "offers you");
     // Bob's client is asked again whether it takes files; meanwhile its last file is over.
     pair.sims[ALICE].hear(&format!(
         "LEAVE - {BOB_IS}\nJOIN - {BOB_IS} 10.0.0.2:6001 {}\n",
         key_of(2)
     ));
-    pair.type_line(ALICE, &format!("/send bob {path}"));
+    pair.send(&path);
     pair.type_line(ALICE, "/cancel 1");
     assert_eq!(pair.sims[ALICE].session.files.asking.len(), 1);
     while !pair.sims[ALICE].session.files.asking.is_empty() {

@@ -29,6 +29,12 @@ const KEEP_OPEN: Duration = Duration::from_secs(600);
 /// How often the server is asked to punch, while messages wait and no direct path is validated.
 const PUNCH_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The same once a path was validated since, and failed.
+const PUNCH_AGAIN: Duration = Duration::from_secs(5);
+
+/// The caller asks again for a path in a shorter time than this, if it still waits.
+const AWAITED_FOR: Duration = Duration::from_secs(5);
+
 /// Offers of addresses that are accepted in each [`OFFER_PERIOD`], from all peers together. Each
 /// makes this client ping up to four addresses.
 const OFFERS_MAX: u32 = 4;
@@ -60,6 +66,8 @@ pub(super) struct Peer {
     relayed: Option<Duration>,
     /// When the server may be asked again to punch.
     punch_at: Duration,
+    /// Until then the caller waits for a direct path, with pieces of files.
+    awaited_until: Duration,
     /// The peer may offer its addresses, once for each punch.
     may_offer: bool,
     /// This side may offer its own, and has not yet.
@@ -125,6 +133,7 @@ impl Peer {
             last_message: None,
             relayed: None,
             punch_at: Duration::ZERO,
+            awaited_until: Duration::ZERO,
             may_offer: false,
             owes_offer: false,
         }
@@ -287,10 +296,15 @@ impl Peer {
 
     /// A datagram sent directly at `sent` was not answered.
     fn missed(&mut self, context: &mut Context<'_>, sent: Duration) {
+        let was_validated = self.paths.is_validated(context.now);
         self.paths.missed(context.now, sent);
-        if let Some(rendezvous) = &mut context.rendezvous
-            && !self.paths.is_validated(context.now)
-        {
+        if self.paths.is_validated(context.now) {
+            return;
+        }
+        if was_validated {
+            self.punch_at = self.punch_at.min(context.now + PUNCH_AGAIN);
+        }
+        if let Some(rendezvous) = &mut context.rendezvous {
             rendezvous.hurry();
         }
     }
@@ -434,7 +448,12 @@ impl Peer {
     }
 
     fn wants_path(&self, now: Duration) -> bool {
-        self.is_busy() && !self.paths.is_validated(now)
+        (self.is_busy() || now < self.awaited_until) && !self.paths.is_validated(now)
+    }
+
+    /// The caller has pieces of files, and looks for a direct path.
+    pub(super) fn await_path(&mut self, now: Duration) {
+        self.awaited_until = now + AWAITED_FOR;
     }
 
     fn ask_to_punch(&mut self, context: &mut Context<'_>) {

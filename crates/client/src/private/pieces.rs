@@ -67,9 +67,13 @@ impl Private {
         !self.options.direct_only
     }
 
-    /// How pieces go to a user now; `None` if there is no way. The caller limits what goes through the relay.
+    /// How pieces go to a user now; `None` if there is no way. The caller limits what goes through the relay. While it
+    /// asks, every few seconds, a direct path is looked for.
     pub fn bulk_path(&mut self, now: Now, to: UserId) -> Option<Path> {
-        let way = self.with_channel(now, to, |peer, _| peer.channel().outgoing.way());
+        let way = self.with_channel(now, to, |peer, context| {
+            peer.await_path(context.now);
+            peer.channel().outgoing.way()
+        });
         way.flatten().map(Source::path)
     }
 

@@ -334,6 +334,35 @@ fn pieces_are_relayed_when_the_direct_path_is_silent() {
     assert!(pair.take(ALICE).iter().any(|sent| matches!(sent, Sent::Relay(_))));
 }
 
+/// The caller has a file that is too large for the relay: nothing is in flight.
+#[test]
+fn a_direct_path_is_looked_for_while_the_caller_asks_for_one() {
+    let mut pair = pair();
+    let mut punched = Vec::new();
+    // The conversation asked lately.
+    pair.say(ALICE, "hello?");
+    pair.take(ALICE);
+    let begun = pair.now;
+    while pair.now < begun + ms(180_000) {
+        let now = pair.now();
+        if pair.clients[ALICE].bulk_path(now, id(BOB)) == Some(Path::Direct) {
+            pair.pieces(ALICE);
+        }
+        let punches = pair.take(ALICE).into_iter().filter(|sent| *sent == Sent::Punch);
+        punched.extend(punches.map(|_| (pair.now - begun).as_secs()));
+        pair.pass(ms(500));
+    }
+    let [first, second, ..] = punched[..] else {
+        panic!("{punched:?}");
+    };
+    assert!(first < 20 && (60..66).contains(&(second - first)), "{punched:?}");
+    // Nobody asks any more.
+    pair.pass(ms(10_000));
+    pair.take(ALICE);
+    pair.pass(ms(120_000));
+    assert!(!pair.take(ALICE).contains(&Sent::Punch));
+}
+
 /// Keys are renewed while pieces are under way in both directions.
 #[test]
 fn pieces_go_on_while_keys_are_renewed() {

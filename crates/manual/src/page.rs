@@ -3,6 +3,9 @@
 use clap::{Arg, Command};
 use roff::{Inline, Roff, bold, italic, roman};
 
+/// The day of the last change to a page.
+pub(crate) const DATE: &str = "2026-11-27";
+
 /// The longest term that has its description beside it.
 const BESIDE_MAX: usize = 30;
 
@@ -54,11 +57,7 @@ pub(crate) fn page(mut program: Command, sections: &[Section]) -> Roff {
     let long_about = program.get_long_about().map(ToString::to_string);
 
     let mut page = Roff::new();
-    // Without a date: nobody would keep it up to date.
-    page.control(
-        "TH",
-        [&name.to_uppercase(), "1", "\"\"", &version, "User Commands"],
-    );
+    page.control("TH", [&name.to_uppercase(), "1", DATE, &version, "User Commands"]);
     page.control("SH", ["NAME"]);
     page.text([roman(format!("{name} - {about}"))]);
     page.control("SH", ["SYNOPSIS"]);

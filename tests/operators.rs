@@ -170,6 +170,7 @@ fn a_muted_user_and_one_who_is_too_fast_are_told_for_each_line() {
     let mut alice = operator(&server, "alice");
     let mut bob = Client::start("bob", server.address, &["--nick", "bob"], &server.journal);
     bob.wait_until_online("bob");
+    alice.shows().expect("bob@");
     alice.line("/mute bob 10");
     bob.complains().expect("has muted bob@");
     server.log().expect(" mute bob@");

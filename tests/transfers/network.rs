@@ -73,7 +73,9 @@ RULES
 
 const SILENCE: &str = r#"
     ip netns exec r$host nft -f - <<RULES
-        table ip silence_$port {
+        table ip silence { }
+        delete table ip silence
+        table ip silence {
             chain forward {
                 type filter hook forward priority filter
                 tcp sport $port drop
@@ -127,7 +129,8 @@ pub fn join_again(host: &str) {
     run("ip netns exec net nft delete table ip cut_$host", host, 0);
 }
 
-/// The server gets no more of a host's connection, not even its end: as if the host had lost its power.
+/// The server gets no more of a host's connection, not even its end: as if the host had lost its power. Earlier ones are
+/// over: a later connection may have the port of one of them.
 pub fn silence(host: &str, port: u16) {
     run(SILENCE, host, port);
 }

@@ -5,7 +5,7 @@ use super::limits::{
     BEGINNINGS_MAX, IN_VAIN_MAX, IN_VAIN_OF_PEER_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX,
 };
 use super::outbox::Outbox;
-use super::progress::{Progress, Turns};
+use super::progress::{self, Progress, Transfer, Turns};
 use super::receiving::{Broken, CREDIT, Receiving};
 use crate::files::message::{FileId, FileMessage, Offer, Reason};
 use crate::files::name::FileName;
@@ -121,16 +121,6 @@ impl Incoming {
         }
     }
 
-    /// Bytes that are written or hashed.
-    fn bytes(&self) -> u64 {
-        match &self.stage {
-            Stage::Offered(_) => 0,
-            &Stage::Opening(_, hashed) => hashed,
-            Stage::Receiving(_, receiving) => receiving.written(),
-            Stage::Waiting { .. } | Stage::Paused | Stage::Forgotten => self.reached,
-        }
-    }
-
     fn is_finishing(&self) -> bool {
         matches!(&self.stage, Stage::Receiving(_, receiving) if receiving.is_finishing())
     }
@@ -144,6 +134,40 @@ impl Incoming {
             name,
         } = &self.offer;
         (size, modified, name) == (&offer.size, &offer.modified, &offer.name)
+    }
+}
+
+impl Transfer for Incoming {
+    fn offered_until(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::Offered(until) => Some(until),
+            _ => None,
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting { .. })
+    }
+
+    fn is_open(&self) -> bool {
+        self.stage.handle().is_some()
+    }
+
+    fn bytes(&self) -> u64 {
+        match &self.stage {
+            Stage::Offered(_) => 0,
+            &Stage::Opening(_, hashed) => hashed,
+            Stage::Receiving(_, receiving) => receiving.written(),
+            Stage::Waiting { .. } | Stage::Paused | Stage::Forgotten => self.reached,
+        }
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn progress_mut(&mut self) -> &mut Progress {
+        &mut self.progress
     }
 }
 
@@ -377,16 +401,12 @@ impl Incomings {
     pub(super) fn piece(&mut self, peer: PublicKey, id: FileId, offset: u64, bytes: &[u8], out: &mut Outbox) {
         let length = bytes.len() as u64;
         let held = self.held(&peer);
-        let found = self.find(&peer, id);
-        let Some((number, file)) = found else {
+        let Some((number, file)) = self.find(&peer, id) else {
             return out.consumed(peer, length);
         };
         let Stage::Receiving(_, receiving) = &mut file.stage else {
             return out.consumed(peer, length);
         };
-        if receiving.is_finishing() {
-            return out.consumed(peer, length);
-        }
         let before = receiving.retained();
         match receiving.piece(offset, bytes) {
             Ok(consumed) if held + length - consumed <= 2 * CREDIT => {
@@ -472,8 +492,7 @@ impl Incomings {
 
     /// Opens parts that have their turn, and tells the senders of others that they are to wait.
     pub(super) fn advance(&mut self, out: &mut Outbox) {
-        let open = self.table.values().filter(|file| file.stage.handle().is_some());
-        let mut turns = Turns::new(open.map(|file| (&file.progress, file.bytes())));
+        let mut turns = Turns::new(&self.table);
         for file in self.table.values_mut() {
             let (Stage::Waiting { is_told }, Some(place)) = (&mut file.stage, &file.place) else {
                 continue;
@@ -511,35 +530,11 @@ impl Incomings {
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let offers = self.table.values().filter_map(|file| match file.stage {
-            Stage::Offered(until) => Some(until),
-            _ => None,
-        });
-        let open = self.table.values().filter(|file| file.stage.handle().is_some());
-        let looks = open.filter_map(|file| file.progress.due(file.bytes()));
-        offers.chain(looks.filter(|_| self.are_any_waiting())).min()
-    }
-
-    fn are_any_waiting(&self) -> bool {
-        let mut files = self.table.values();
-        files.any(|file| matches!(file.stage, Stage::Waiting { .. }))
+        progress::deadline(&self.table)
     }
 
     pub(super) fn expire(&mut self, now: Duration, out: &mut Outbox) {
-        if self.are_any_waiting() {
-            let open = self.table.values_mut();
-            for file in open.filter(|file| file.stage.handle().is_some()) {
-                file.progress.look(now, file.bytes());
-            }
-        }
-        let is_over = |file: &Incoming| matches!(file.stage, Stage::Offered(until) if until <= now);
-        let over: Vec<Number> = self
-            .table
-            .iter()
-            .filter(|(_, file)| is_over(file))
-            .map(|(&number, _)| number)
-            .collect();
-        for number in over {
+        for number in progress::expired(&mut self.table, now) {
             self.end(number, Reason::Expired, None, out);
         }
     }

@@ -3,7 +3,7 @@
 use super::event::{FileEvent, Number, Refusal, State, Status, Way, What};
 use super::limits::{BEGINNINGS_MAX, OFFER_FOR, OFFERS_MAX, OFFERS_OF_PEER_MAX};
 use super::outbox::Outbox;
-use super::progress::{Progress, Turns};
+use super::progress::{self, Progress, Transfer, Turns};
 use super::sending::{Sending, Wanted};
 use crate::files::message::{FileId, FileMessage, Hash, Offer, Reason};
 use crate::files::name::FileName;
@@ -33,7 +33,7 @@ struct Outgoing {
     reached: u64,
     /// Since its source was opened.
     progress: Progress,
-    /// All was read, and the receiver was told of this hash: from now on it may have it.
+    /// The hash of the whole file, once the receiver was told of it: from now on it may keep the file.
     done: Option<Hash>,
     stage: Stage,
 }
@@ -68,10 +68,6 @@ impl Stage {
             Self::Offered | Self::Queued | Self::Waiting(_) | Self::Sent | Self::Paused => None,
         }
     }
-
-    fn is_active(&self) -> bool {
-        matches!(self, Self::Opening(..) | Self::Hashing(..) | Self::Sending(..))
-    }
 }
 
 impl Outgoing {
@@ -101,7 +97,29 @@ impl Outgoing {
         self.stage = stage;
     }
 
-    /// Bytes that are acknowledged or hashed.
+    fn check(&mut self, out: &mut Outbox) {
+        let handle = out.new_handle();
+        out.ask(handle, Request::Open(self.path.clone()));
+        self.stage = Stage::Checking(handle);
+    }
+}
+
+impl Transfer for Outgoing {
+    fn offered_until(&self) -> Option<Duration> {
+        (!self.is_accepted).then_some(self.until)
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting(_))
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Opening(..) | Stage::Hashing(..) | Stage::Sending(..)
+        )
+    }
+
     fn bytes(&self) -> u64 {
         match &self.stage {
             Stage::Checking(_) | Stage::Opening(..) | Stage::Offered => 0,
@@ -113,10 +131,12 @@ impl Outgoing {
         }
     }
 
-    fn check(&mut self, out: &mut Outbox) {
-        let handle = out.new_handle();
-        out.ask(handle, Request::Open(self.path.clone()));
-        self.stage = Stage::Checking(handle);
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn progress_mut(&mut self) -> &mut Progress {
+        &mut self.progress
     }
 }
 
@@ -246,7 +266,7 @@ impl Outgoings {
         true
     }
 
-    /// An answer of the disk. `false` if no file that is sent has this handle.
+    /// An answer of the disk. Returns it if no file that is sent has this handle.
     pub(super) fn answer(&mut self, handle: Handle, answer: Answer, out: &mut Outbox) -> Option<Answer> {
         let is_it = |file: &Outgoing| file.stage.handle() == Some(handle);
         let Some((&number, file)) = self.table.iter_mut().find(|(_, file)| is_it(file)) else {
@@ -330,8 +350,7 @@ impl Outgoings {
 
     /// Opens the sources whose turn it is, and reads ahead.
     pub(super) fn advance(&mut self, out: &mut Outbox) {
-        let open = self.table.values().filter(|file| file.stage.is_active());
-        let mut turns = Turns::new(open.map(|file| (&file.progress, file.bytes())));
+        let mut turns = Turns::new(&self.table);
         for file in self.table.values_mut() {
             match &mut file.stage {
                 &mut Stage::Waiting(offset) if turns.take() => {
@@ -427,33 +446,11 @@ impl Outgoings {
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let open = self.table.values().filter(|file| !file.is_accepted);
-        let offers = open.map(|file| file.until);
-        let open = self.table.values().filter(|file| file.stage.is_active());
-        let looks = open.filter_map(|file| file.progress.due(file.bytes()));
-        offers.chain(looks.filter(|_| self.are_any_waiting())).min()
-    }
-
-    fn are_any_waiting(&self) -> bool {
-        let mut files = self.table.values();
-        files.any(|file| matches!(file.stage, Stage::Waiting(_)))
+        progress::deadline(&self.table)
     }
 
     pub(super) fn expire(&mut self, now: Duration, out: &mut Outbox) {
-        if self.are_any_waiting() {
-            let open = self.table.values_mut();
-            for file in open.filter(|file| file.stage.is_active()) {
-                file.progress.look(now, file.bytes());
-            }
-        }
-        let is_over = |file: &Outgoing| !file.is_accepted && file.until <= now;
-        let over: Vec<Number> = self
-            .table
-            .iter()
-            .filter(|(_, file)| is_over(file))
-            .map(|(&number, _)| number)
-            .collect();
-        for number in over {
+        for number in progress::expired(&mut self.table, now) {
             self.end(number, Reason::Expired, None, out);
         }
     }

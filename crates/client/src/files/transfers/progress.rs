@@ -1,11 +1,50 @@
-//! Whether a transfer moves, and whose turn it is.
+//! Whether a transfer moves, whose turn it is, and which offers are over.
 
+use super::event::Number;
 use super::limits::{ACTIVE_MAX, OPEN_MAX};
 use crate::files::request::BLOCK;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A transfer that moves less than a block in this time does not keep others waiting.
 pub(super) const STALLED_AFTER: Duration = Duration::from_secs(30);
+
+/// A transfer of either direction, as far as time matters for it.
+pub(super) trait Transfer {
+    /// Without an answer, its offer is over then.
+    fn offered_until(&self) -> Option<Duration>;
+    /// It waits for its turn.
+    fn is_waiting(&self) -> bool;
+    /// It has had its turn, and its file is open.
+    fn is_open(&self) -> bool;
+    /// Bytes that are acknowledged, written or hashed.
+    fn bytes(&self) -> u64;
+    /// Since it was opened.
+    fn progress(&self) -> &Progress;
+    fn progress_mut(&mut self) -> &mut Progress;
+}
+
+/// When to call [`expired`].
+pub(super) fn deadline<T: Transfer>(table: &BTreeMap<Number, T>) -> Option<Duration> {
+    let offers = table.values().filter_map(T::offered_until);
+    let are_any_waiting = table.values().any(T::is_waiting);
+    let open = table.values().filter(|file| are_any_waiting && file.is_open());
+    let looks = open.filter_map(|file| file.progress().due(file.bytes()));
+    offers.chain(looks).min()
+}
+
+/// The transfers whose offers are over. Looks at the progress of the open ones, if others wait for them.
+pub(super) fn expired<T: Transfer>(table: &mut BTreeMap<Number, T>, now: Duration) -> Vec<Number> {
+    if table.values().any(T::is_waiting) {
+        for file in table.values_mut().filter(|file| file.is_open()) {
+            let bytes = file.bytes();
+            file.progress_mut().look(now, bytes);
+        }
+    }
+    let is_over = |file: &T| file.offered_until().is_some_and(|until| until <= now);
+    let over = table.iter().filter(|(_, file)| is_over(file));
+    over.map(|(&number, _)| number).collect()
+}
 
 /// The open transfers of one direction, and those of them that move.
 #[derive(Debug)]
@@ -15,12 +54,11 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// From the progress and the bytes of each open transfer.
-    pub(super) fn new<'a>(open: impl Iterator<Item = (&'a Progress, u64)>) -> Self {
+    pub(super) fn new<T: Transfer>(table: &BTreeMap<Number, T>) -> Self {
         let mut turns = Self { open: 0, active: 0 };
-        for (progress, bytes) in open {
+        for file in table.values().filter(|file| file.is_open()) {
             turns.open += 1;
-            turns.active += usize::from(!progress.is_stalled(bytes));
+            turns.active += usize::from(!file.progress().is_stalled(file.bytes()));
         }
         turns
     }
@@ -46,7 +84,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// The transfer has come so far now.
-    pub(super) fn look(&mut self, now: Duration, bytes: u64) {
+    fn look(&mut self, now: Duration, bytes: u64) {
         match self.since {
             Some(since) if !self.moved(bytes) => self.is_stalled = now >= since + STALLED_AFTER,
             _ => {
@@ -65,7 +103,7 @@ impl Progress {
     }
 
     /// When to look again.
-    pub(super) fn due(&self, bytes: u64) -> Option<Duration> {
+    fn due(&self, bytes: u64) -> Option<Duration> {
         let at = self.since.map_or(Duration::ZERO, |since| since + STALLED_AFTER);
         (!self.is_stalled(bytes)).then_some(at)
     }

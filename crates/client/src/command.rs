@@ -415,10 +415,7 @@ pub const FILE_COMMANDS: &[Entry] = &[
 
 /// The number that was typed, if any; `None` for another word.
 fn file_number(typed: Typed<'_>) -> Option<Option<u32>> {
-    typed
-        .rest
-        .map(|rest| rest.parse().ok())
-        .map_or(Some(None), |number| number.map(Some))
+    typed.rest.map(str::parse).transpose().ok()
 }
 
 /// The lines of `/help files`.

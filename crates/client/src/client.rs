@@ -310,7 +310,7 @@ impl<F: FrontEnd> Client<F> {
         }
     }
 
-    /// What has arrived is written; the rest is for a later run.
+    /// Lets the disk write the bytes that have arrived, so that a later run goes on from there.
     fn close_files(&mut self) {
         self.session.close_files(self.clock.now());
         if self.disk.is_some() {

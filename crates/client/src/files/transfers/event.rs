@@ -33,7 +33,7 @@ pub enum Output {
     Event(FileEvent),
 }
 
-/// Something that the user is told.
+/// News of a transfer, for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileEvent {
     /// The transfer.
@@ -104,7 +104,7 @@ pub enum State {
 }
 
 impl State {
-    /// What the user is told.
+    /// The state in words, for the user.
     pub fn in_words(self, way: Way) -> &'static str {
         match (self, way) {
             (Self::Offered, Way::Sending) => "offered, not answered yet",

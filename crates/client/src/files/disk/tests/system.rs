@@ -51,7 +51,7 @@ fn a_full_disk_is_told() {
             "mount -t tmpfs -o size=1m tmpfs \"$1\" && exec",
         );
     };
-    // What is offered is larger than what is free, or leaves too little.
+    // The file is larger than the free space, or would leave too little of it.
     let bench = Bench::at(directory.clone(), 0);
     assert_eq!(
         reason(&bench.open_part(PART, "a", 2 << 20)),

@@ -1,6 +1,8 @@
 //! The log of the server, and that of a client.
 
-use crate::harness::{Client, SERVER_STATE, Server, chat_client, chat_server, client_command};
+use crate::harness::{
+    Client, SERVER_STATE, Server, chat_client, chat_server, client_command, with_environment,
+};
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
@@ -192,22 +194,11 @@ fn a_full_disk_is_told_once_and_leaves_whole_lines() {
     let path = client_log("full.log");
     let mut watcher = server.plain("watcher");
     // A file may have 1,024 bytes at most; without the trap, the system would end the client instead.
-    let mut command = client_command();
     let shell = format!(
         "trap '' XFSZ; ulimit -f 2; exec {} \"$@\"",
         chat_client().display()
     );
-    let environment: Vec<_> = command
-        .get_envs()
-        .map(|(key, value)| (key.to_owned(), value.map(ToOwned::to_owned)))
-        .collect();
-    command = Command::new("sh");
-    for (key, value) in environment {
-        match value {
-            Some(value) => command.env(key, value),
-            None => command.env_remove(key),
-        };
-    }
+    let mut command = with_environment("sh", &client_command());
     command
         .args(["-c", &shell, "sh", "--log"])
         .arg(&path)

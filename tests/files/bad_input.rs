@@ -1,7 +1,7 @@
 //! What can't be read, or can't be written.
 
 use super::{Directory, LONG, Room, length, noise};
-use crate::harness::{Server, chat_client, client_command};
+use crate::harness::{Server, chat_client, client_command, with_environment};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -212,18 +212,7 @@ fn a_full_disk_is_told_to_both_before_anything_is_sent() {
     let directory = Directory::new("full");
     let server = Server::start(&[]);
     let alice = directory.client(&server, "alice", &[]);
-    let mut command = client_command();
-    let environment: Vec<_> = command
-        .get_envs()
-        .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
-        .collect();
-    command = Command::new("unshare");
-    for (name, value) in environment {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mut command = with_environment("unshare", &client_command());
     let script = "mount -t tmpfs -o size=1m tmpfs \"$0\" && exec \"$@\"";
     command
         .args(["-rm", "sh", "-c", script])

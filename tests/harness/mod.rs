@@ -30,6 +30,7 @@ pub use plain::Plain;
 pub use process::{Feed, Process, reached_by};
 pub use programs::{
     SERVER_STATE, chat_client, chat_server, client_command, in_a_new_network, server_command,
+    with_environment,
 };
 pub use rich::Rich;
 pub use safe_output::{assert_lines_are_safe, assert_screen_is_safe};

@@ -38,6 +38,18 @@ pub fn client_command() -> Command {
     command
 }
 
+/// A program with the environment of another command.
+pub fn with_environment(program: &str, other: &Command) -> Command {
+    let mut command = Command::new(program);
+    for (name, value) in other.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// A command of the shell in a new network. It has the programs as `$server` and `$client`. `None`, and a word about it, where
 /// the system makes no networks.
 pub fn in_a_new_network(script: &str) -> Option<Command> {
@@ -47,14 +59,7 @@ pub fn in_a_new_network(script: &str) -> Option<Command> {
         eprintln!("skipped: this system makes no network namespaces");
         return None;
     }
-    let mut command = Command::new("unshare");
-    let environment = client_command();
-    for (name, value) in environment.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mut command = with_environment("unshare", &client_command());
     command
         .args(unshare)
         .args(["sh", "-c", script])

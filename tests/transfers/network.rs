@@ -1,6 +1,7 @@
 //! The network of the storm: four hosts, each behind a router of its own that drops what nobody inside has asked for,
 //! and a server. `a - ra - net - rb - b`. Interfaces are named after the other end.
 
+use crate::harness::with_environment;
 use std::process::Command;
 
 pub const SERVER: &str = "192.0.2.10";
@@ -137,15 +138,9 @@ pub fn silence(host: &str, port: u16) {
 
 /// The same command in a namespace. `ip` becomes it, so it has its process id.
 pub fn inside(namespace: &str, command: &Command) -> Command {
-    let mut inside = Command::new("ip");
+    let mut inside = with_environment("ip", command);
     inside.args(["netns", "exec", namespace]);
     inside.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => inside.env(name, value),
-            None => inside.env_remove(name),
-        };
-    }
     inside
 }
 

@@ -687,13 +687,26 @@ fn only_peers_behind_the_same_router_get_local_addresses() {
     assert!(!is_relayed(&pair.take(ALICE)));
 }
 
+const RENDEZVOUS: chat_proto::opaque::Token = Opaque([7; 16]);
+
+/// Alice may ask this server for her address.
+fn pair_with_rendezvous() -> (Pair, SocketAddr) {
+    let mut pair = Pair::new();
+    let server = "10.0.0.1:9000".parse().unwrap();
+    let now = pair.now();
+    pair.clients[ALICE].rendezvous(now, server, RENDEZVOUS);
+    (pair, server)
+}
+
+fn rendezvous_reply(request: &[u8]) -> Vec<u8> {
+    let request = chat_noise::rendezvous::Request::parse(request).unwrap();
+    assert!(request.is_of(&RENDEZVOUS));
+    request.reply(&RENDEZVOUS, elsewhere(), Opaque([9; 16]))
+}
+
 #[test]
 fn the_rendezvous_confirms_this_clients_outside_address() {
-    let mut pair = Pair::new();
-    let server: SocketAddr = "10.0.0.1:9000".parse().unwrap();
-    let token = Opaque([7; 16]);
-    let now = pair.now();
-    pair.clients[ALICE].rendezvous(now, server, token);
+    let (mut pair, server) = pair_with_rendezvous();
     let asked = pair.take(ALICE);
     let [Sent::Datagram(to, None, request)] = &asked[..] else {
         panic!("{asked:?}");
@@ -701,16 +714,11 @@ fn the_rendezvous_confirms_this_clients_outside_address() {
     assert_eq!(*to, server);
     pair.pass(ms(500));
     assert_eq!(pair.take_datagrams(ALICE).len(), 1, "there was no reply");
-    let reply = |request: &[u8]| {
-        let request = chat_noise::rendezvous::Request::parse(request).unwrap();
-        assert!(request.is_of(&token));
-        request.reply(&token, elsewhere(), Opaque([9; 16]))
-    };
-    pair.arrive_from(ALICE, server, &reply(request));
+    pair.arrive_from(ALICE, server, &rendezvous_reply(request));
     assert_eq!(pair.take(ALICE), [], "it replies to an earlier request");
     pair.pass(ms(1000));
     let request = pair.take_datagrams(ALICE).remove(0);
-    pair.arrive_from(ALICE, server, &reply(&request));
+    pair.arrive_from(ALICE, server, &rendezvous_reply(&request));
     let confirm = FromClient::Confirm(Opaque([9; 16]));
     assert_eq!(pair.take(ALICE), [Sent::Other(confirm)]);
     pair.pass(ms(20_000));
@@ -719,18 +727,9 @@ fn the_rendezvous_confirms_this_clients_outside_address() {
 
 #[test]
 fn a_path_that_fails_makes_the_client_ask_for_its_address() {
-    let mut pair = Pair::new();
-    let server: SocketAddr = "10.0.0.1:9000".parse().unwrap();
-    let token = Opaque([7; 16]);
-    let now = pair.now();
-    pair.clients[ALICE].rendezvous(now, server, token);
+    let (mut pair, server) = pair_with_rendezvous();
     let request = pair.take_datagrams(ALICE).remove(0);
-    let request = chat_noise::rendezvous::Request::parse(&request).unwrap();
-    pair.arrive_from(
-        ALICE,
-        server,
-        &request.reply(&token, elsewhere(), Opaque([9; 16])),
-    );
+    pair.arrive_from(ALICE, server, &rendezvous_reply(&request));
     pair.take(ALICE);
     // Bob never answers. Without that, the next question is due after 20 s.
     pair.say(ALICE, "hello");

@@ -333,13 +333,19 @@ fn a_file_for_a_user_that_is_not_the_same_any_more_is_a_failure_of_a_file() {
     }
 }
 
-#[test]
-fn the_keys_of_verified_and_ignored_users_are_asked_for_at_once() {
+/// A client that has verified bob before, at the beginning of a connection.
+fn with_bob_verified() -> Sim {
     let mut sim = Sim::new(config());
     let key = key_of(2).parse().unwrap();
     let nick = Some(Nick::parse("bob").unwrap());
     sim.session.remember_verified(vec![Verified { key, nick }]);
     sim.hear("* chat version 1: hi\n");
+    sim
+}
+
+#[test]
+fn the_keys_of_verified_and_ignored_users_are_asked_for_at_once() {
+    let mut sim = with_bob_verified();
     let (bob, zoe) = (key_of(2), key_of(9));
     sim.hear(&listing(&format!(
         "{BOB} {} zoe@10.0.0.9:1 {}",
@@ -366,11 +372,7 @@ fn the_keys_of_verified_and_ignored_users_are_asked_for_at_once() {
 
 #[test]
 fn questions_ahead_of_need_are_limited() {
-    let mut sim = Sim::new(config());
-    let key = key_of(2).parse().unwrap();
-    let nick = Some(Nick::parse("bob").unwrap());
-    sim.session.remember_verified(vec![Verified { key, nick }]);
-    sim.hear("* chat version 1: hi\n");
+    let mut sim = with_bob_verified();
     sim.hear(&listing(&format!("zoe@10.0.0.9:1 {}", short(&key_of(9)))));
     sim.sent();
     let join = |port| format!("JOIN 2 10.0.0.2:{port} - {}\n", short(&key_of(2)));

@@ -32,6 +32,15 @@ impl Pair {
         Self::with(test, FilesFrom::Ask)
     }
 
+    /// Alice has offered a file of one byte, `a.txt`.
+    fn offering(test: &str) -> Self {
+        let mut pair = Self::new(test);
+        let path = pair.source("a.txt", b"a");
+        pair.send(&path);
+        pair.wait(BOB, "offers you");
+        pair
+    }
+
     fn with(test: &str, from: FilesFrom) -> Self {
         Self::of(test, from, [alice(), bob()])
     }
@@ -271,10 +280,7 @@ fn a_taken_name_gets_a_number_and_another_name_may_be_given() {
 
 #[test]
 fn a_declined_file_is_not_written() {
-    let mut pair = Pair::new("declined");
-    let path = pair.source("a.txt", b"a");
-    pair.send(&path);
-    pair.wait(BOB, "offers you");
+    let mut pair = Pair::offering("declined");
     pair.type_line(BOB, "/files");
     pair.wait(BOB, "1. from alice: a.txt (1 byte): offered to you");
     pair.type_line(BOB, "/decline");
@@ -414,10 +420,7 @@ fn the_server_carries_small_files_slowly_and_no_large_ones() {
 
 #[test]
 fn an_offer_is_accepted_once_and_under_a_name_that_is_kept() {
-    let mut pair = Pair::new("accepts");
-    let path = pair.source("a.txt", b"a");
-    pair.send(&path);
-    pair.wait(BOB, "offers you");
+    let mut pair = Pair::offering("accepts");
     for (typed, possible) in [
         ("../b.txt", "b.txt"),
         ("/etc/passwd", "passwd"),
@@ -468,10 +471,7 @@ fn an_offer_that_is_over_is_not_accepted() {
 
 #[test]
 fn an_offer_is_accepted_while_its_sender_is_away() {
-    let mut pair = Pair::new("away");
-    let path = pair.source("a.txt", b"a");
-    pair.send(&path);
-    pair.wait(BOB, "offers you");
+    let mut pair = Pair::offering("away");
     pair.sims[BOB].hear("LEAVE - alice@10.0.0.1:5000\n");
     pair.type_line(BOB, "/accept");
     pair.wait(BOB, "file 1, a.txt, from alice: paused until that user is back");
@@ -544,10 +544,7 @@ fn the_end_of_the_input_waits_for_a_file_that_is_received() {
     assert_eq!(ended(&mut pair, BOB), Outcome::Left);
     assert!(pair.kept("a.bin") == vec![7; 3_000_000]);
     // An offer that bob has not answered keeps nobody here.
-    let mut pair = Pair::new("end-offered");
-    let path = pair.source("a.txt", b"a");
-    pair.send(&path);
-    pair.wait(BOB, "offers you");
+    let mut pair = Pair::offering("end-offered");
     pair.end_input(BOB);
     let before = pair.sims[BOB].ms;
     assert_eq!(ended(&mut pair, BOB), Outcome::Left);

@@ -174,9 +174,9 @@ fn two_files_are_sent_at_a_time_and_others_wait() {
     assert_eq!(world.sides[1].disk.files.len(), 4);
 }
 
-#[test]
-fn a_file_that_waits_for_its_turn_does_not_expire() {
-    let mut transfers = Transfers::new(0);
+/// Transfers of which one is looked at, and about to be offered under this number.
+fn sender(id: u32) -> Transfers {
+    let mut transfers = Transfers::new(id);
     transfers.offer(NOW, key(1), Path::new("a")).unwrap();
     let (handle, _) = requests(&mut transfers)[0];
     transfers.answer(
@@ -187,6 +187,12 @@ fn a_file_that_waits_for_its_turn_does_not_expire() {
             name: FileName::new(b"a"),
         },
     );
+    transfers
+}
+
+#[test]
+fn a_file_that_waits_for_its_turn_does_not_expire() {
+    let mut transfers = sender(0);
     assert!(matches!(messages(&mut transfers)[..], [FileMessage::Offer(_)]));
     transfers.message(NOW, key(1), FileMessage::Queued(FileId(0)));
     assert_eq!(transfers.deadline(), None);
@@ -350,17 +356,7 @@ fn users_without_files_are_not_remembered() {
 
 #[test]
 fn kept_counts_only_after_all_was_sent() {
-    let mut transfers = Transfers::new(9);
-    transfers.offer(NOW, key(1), Path::new("a")).unwrap();
-    let (handle, _) = requests(&mut transfers)[0];
-    transfers.answer(
-        handle,
-        Answer::Source {
-            size: 1,
-            modified: 1,
-            name: FileName::new(b"a"),
-        },
-    );
+    let mut transfers = sender(9);
     outputs(&mut transfers);
     transfers.message(NOW, key(1), FileMessage::Kept(FileId(9)));
     assert_eq!(
